@@ -1,0 +1,62 @@
+/**
+ * Holds the plan of the house: which room may import which.
+ *
+ * A room is a folder; what it may import is a list of rooms (a relative import is resolved first) and
+ * of package names. The first row whose folder holds the file counts. `$PACKAGE` is the folder of the
+ * file's own package. A file that no row holds imports what it likes.
+ */
+import { isBuiltin } from 'node:module';
+import { dirname, relative, resolve, sep } from 'node:path';
+
+const CORE = 'packages/vfio-core';
+
+/** Model sources: an allow-list for each room. */
+export const SOURCES = [
+  { room: `${CORE}/src/uapi`, may: [`${CORE}/src/uapi`] },
+  { room: `${CORE}/src/memory`, may: [`${CORE}/src/memory`, `${CORE}/src/uapi`] },
+  { room: `${CORE}`, may: ['$PACKAGE/src'] },
+  { room: 'packages', may: ['$PACKAGE/src', '@vsim/vfio-core'] },
+];
+
+/** Tests of the packages: node and the test tools besides, but no other spoke. */
+export const TESTS = [
+  { room: CORE, may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
+  { room: 'packages', may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
+];
+
+export const housePlan = {
+  meta: {
+    type: 'problem',
+    schema: [{ type: 'array', items: { type: 'object' } }],
+    messages: { outside: '{{room}} may import {{may}}; not {{source}}' },
+  },
+  create(context) {
+    const file = relative(context.cwd, context.filename).split(sep).join('/');
+    const row = context.options[0].find(({ room }) => file.startsWith(`${room}/`));
+    if (row === undefined) return {};
+    const own = file.split('/').slice(0, 2).join('/');
+    const may = row.may.map((entry) => entry.replace('$PACKAGE', own));
+
+    function check(node) {
+      if (node?.type !== 'Literal' || typeof node.value !== 'string') return;
+      const target = resolved(node.value);
+      if (may.some((entry) => target === entry || target.startsWith(entry.endsWith(':') ? entry : `${entry}/`))) return;
+      context.report({ node, messageId: 'outside', data: { room: row.room, may: may.join(', '), source: node.value } });
+    }
+
+    function resolved(source) {
+      if (source.startsWith('.')) {
+        return relative(context.cwd, resolve(dirname(context.filename), source)).split(sep).join('/');
+      }
+      return isBuiltin(source) && !source.startsWith('node:') ? `node:${source}` : source;
+    }
+
+    return {
+      ImportDeclaration: (node) => check(node.source),
+      ExportNamedDeclaration: (node) => check(node.source),
+      ExportAllDeclaration: (node) => check(node.source),
+      ImportExpression: (node) => check(node.source),
+      TSImportType: (node) => check(node.source ?? node.argument?.literal),
+    };
+  },
+};

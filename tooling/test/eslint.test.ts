@@ -1,0 +1,159 @@
+import { ESLint } from 'eslint';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '../..');
+const eslint = new ESLint({ cwd: ROOT });
+
+/** `rule: message` for each report on a text in the place of an existing file, of the rules asked for. */
+async function lint(file: string, text: string, rule: string): Promise<string[]> {
+  const [result] = await eslint.lintText(text, { filePath: join(ROOT, file) });
+  const fatal = result!.messages.filter((message) => message.fatal === true);
+  expect(fatal).toEqual([]);
+  return result!.messages
+    .filter(({ ruleId }) => ruleId === rule)
+    .map(({ line, message }) => `${line}: ${message}`);
+}
+
+const CORE = 'packages/vfio-core/src/index.ts';
+const UAPI = 'packages/vfio-core/src/uapi/index.ts';
+const MEMORY = 'packages/vfio-core/src/memory/index.ts';
+const GIC = 'packages/gic-its/src/index.ts';
+const DEMO = 'apps/demo/src/index.ts';
+
+describe('floating-sleeps', () => {
+  const RULE = 'vsim/floating-sleeps';
+  const FLOATING = 'a Sleeps<T> that nobody runs: yield* it, or spawn it';
+  const DEVICE = `
+    type Sleeps<T> = Generator<string, T, void>;
+    interface Device { unregister(): Sleeps<void>; next: Device | undefined; close(): number }
+    declare const devices: Device[];
+    declare function spawn<T>(body: Sleeps<T>): T;`;
+
+  async function body(text: string): Promise<number> {
+    const reports = await lint(CORE, `${DEVICE}\nexport function* f(dev: Device): Sleeps<void> {\n${text}\n}`, RULE);
+    for (const report of reports) expect(report).toContain(FLOATING);
+    return reports.length;
+  }
+
+  it.each([
+    ['a call as a statement', 'dev.unregister();'],
+    ['an optional call', 'dev.next?.unregister();'],
+    ['a short circuit', 'dev.close() === 0 && dev.unregister();'],
+    ['void', 'void dev.unregister();'],
+    ['an arrow function whose result is dropped', 'devices.forEach((d) => d.unregister());'],
+  ])('reports %s', async (_, text) => {
+    expect(await body(text)).toBe(1);
+  });
+
+  it.each([
+    ['yield*', 'yield* dev.unregister();'],
+    ['a thread', 'spawn(dev.unregister());'],
+    ['a value that is kept', 'let kept = dev.unregister(); kept = dev.unregister(); yield* kept;'],
+    ['an arrow function whose result is used', 'for (const s of devices.map((d) => d.unregister())) yield* s;'],
+    ['another statement', 'dev.close();'],
+  ])('does not report %s', async (_, text) => {
+    expect(await body(text)).toBe(0);
+  });
+});
+
+describe('house-plan', () => {
+  const RULE = 'vsim/house-plan';
+
+  it.each([
+    ['a spoke', GIC, '@vsim/vfio-pci', 'packages may import packages/gic-its/src, @vsim/vfio-core; not @vsim/vfio-pci'],
+    ['a spoke', GIC, '../../vfio-pci/src/index.ts', 'not ../../vfio-pci/src/index.ts'],
+    ['a spoke', GIC, '../../vfio-core/src/index.ts', 'not ../../vfio-core/src/index.ts'],
+    ['a spoke', GIC, 'node:fs', 'not node:fs'],
+    ['a spoke', GIC, 'fs', 'not fs'],
+    ['a spoke', GIC, 'fast-check', 'not fast-check'],
+    ['the hub', CORE, '@vsim/gic-its', 'packages/vfio-core may import packages/vfio-core/src; not @vsim/gic-its'],
+    ['the hub', CORE, '@vsim/vfio-core', 'not @vsim/vfio-core'],
+    ['the hub', CORE, 'node:fs', 'not node:fs'],
+    ['uapi', UAPI, '../memory/index.ts', 'packages/vfio-core/src/uapi may import packages/vfio-core/src/uapi; not ../memory/index.ts'],
+    ['uapi', UAPI, '../index.ts', 'not ../index.ts'],
+    ['memory', MEMORY, '../host/trace.ts', 'not ../host/trace.ts'],
+  ])('%s (%s) does not import %s', async (_, file, source, message) => {
+    const forms = [
+      `import { a } from '${source}';`,
+      `export { a } from '${source}';`,
+      `export * from '${source}';`,
+      `export const a = await import('${source}');`,
+      `export type A = import('${source}').A;`,
+    ];
+    const reports = await lint(file, forms.join('\n'), RULE);
+    expect(reports).toHaveLength(forms.length);
+    for (const report of reports) expect(report).toContain(message);
+  });
+
+  it.each([
+    ['a spoke', GIC, '@vsim/vfio-core'],
+    ['a spoke', GIC, './hardware/its.ts'],
+    ['the hub', CORE, './host/index.ts'],
+    ['uapi', UAPI, './errno.ts'],
+    ['memory', MEMORY, './u64.ts'],
+    ['memory', MEMORY, '../uapi/errno.ts'],
+    ['an app', DEMO, '@vsim/gic-its'],
+    ['an app', DEMO, 'node:fs'],
+  ])('%s (%s) may import %s', async (_, file, source) => {
+    expect(await lint(file, `export * from '${source}';`, RULE)).toEqual([]);
+  });
+});
+
+describe('the outside world', () => {
+  it.each([
+    'Date.now()',
+    'setTimeout(String, 1)',
+    'setInterval(String, 1)',
+    'setImmediate(String)',
+    'queueMicrotask(String)',
+    'performance.now()',
+    'console.log(1)',
+    'process.pid',
+    'Buffer.alloc(1)',
+    'globalThis',
+  ])('is closed to packages: %s', async (text) => {
+    for (const file of [CORE, GIC]) {
+      expect(await lint(file, `export const a = ${text};`, 'no-restricted-globals')).toEqual([
+        expect.stringContaining('the model is a function of its inputs: take it from the host'),
+      ]);
+    }
+  });
+
+  it('is closed to packages: Math.random', async () => {
+    expect(await lint(GIC, 'export const a = Math.random() + Math.floor(1);', 'no-restricted-properties')).toHaveLength(1);
+  });
+
+  it('is open to apps', async () => {
+    expect(await lint(DEMO, 'console.log(Date.now());', 'no-restricted-globals')).toEqual([]);
+  });
+});
+
+describe('types', () => {
+  it('has no cast of a cast', async () => {
+    expect(await lint(GIC, 'export const a = 1 as unknown as string;', 'no-restricted-syntax')).toEqual([
+      expect.stringContaining('a cast of a cast says nothing'),
+    ]);
+  });
+
+  it('has no any', async () => {
+    expect(await lint(GIC, 'export const a: any = 1;', '@typescript-eslint/no-explicit-any')).toHaveLength(1);
+  });
+
+  it('has no comment that switches a rule off', async () => {
+    const off = '// eslint-disable-next-line\nexport const a = Math.random();';
+    expect(await lint(GIC, off, 'no-restricted-properties')).toHaveLength(1);
+  });
+});
+
+it('holds in every package', async () => {
+  for (const name of readdirSync(join(ROOT, 'packages'))) {
+    const file = join(ROOT, 'packages', name, 'src/index.ts');
+    expect(existsSync(file), file).toBe(true);
+    expect(await eslint.calculateConfigForFile(file)).toMatchObject({
+      linterOptions: { noInlineConfig: true },
+      rules: { 'vsim/house-plan': [2, expect.anything()], 'vsim/floating-sleeps': [2] },
+    });
+  }
+});
