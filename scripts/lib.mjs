@@ -87,7 +87,7 @@ export function install() {
 
 /** Builds every package and app that changed since its last build. Talks on stderr only. */
 export function build() {
-  const args = ['run', 'build', '--output-logs=new-only'];
+  const args = ['run', 'build', '--output-logs=errors-only'];
   must(run(join(BIN, 'turbo'), args, { stdio: ['ignore', 2, 2] }), 'build');
 }
 

@@ -1,0 +1,156 @@
+/**
+ * `npm run check:browser`: loads every built package in headless Chromium, with an import map and
+ * nothing else, and runs each README's first example there. Exits 3 when there is no Chromium.
+ */
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, normalize } from 'node:path';
+import { ROOT, setUp, workspaces } from './lib.mjs';
+import { firstBlock, outputProblem } from './readme.mjs';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const TIMEOUT_MS = 120_000;
+
+const chromium = CHROMIUM.find((path) => existsSync(path));
+if (chromium === undefined) {
+  console.error('check-browser: no Chromium on this machine');
+  process.exit(3);
+}
+setUp();
+const { default: ts } = await import('typescript');
+
+/** The page's own script: what happens in the browser. Answers by a POST of one report. */
+async function inThePage(entries, examples) {
+  const results = [];
+  const errors = [];
+  window.addEventListener('error', (event) => errors.push(event.message));
+  window.addEventListener('unhandledrejection', (event) => errors.push(String(event.reason)));
+  for (const name of entries) {
+    try {
+      const exported = Object.keys(await import(name)).length;
+      results.push({ title: `${name} loads, ${exported} exports` });
+    } catch (error) {
+      results.push({ title: `${name} loads`, problem: String(error?.stack ?? error) });
+    }
+  }
+  const log = console.log;
+  for (const name of examples) {
+    const result = { title: `${name}: README's first example`, example: name, output: '' };
+    console.log = (...values) => (result.output += `${values.join(' ')}\n`);
+    try {
+      await import(`/examples/${name}.js`);
+    } catch (error) {
+      result.problem = String(error?.stack ?? error);
+    }
+    results.push(result);
+  }
+  console.log = log;
+  await fetch('/report', { method: 'POST', body: JSON.stringify({ results, errors }) });
+}
+
+const packages = workspaces('packages');
+const imports = {};
+for (const { dir, name, manifest } of packages) {
+  for (const [path, entry] of Object.entries(manifest.publishConfig.exports)) {
+    if (typeof entry === 'string') continue;
+    imports[`${name}${path.slice(1)}`] = `/${dir}${entry.default.slice(1)}`;
+  }
+}
+const examples = new Map();
+let failures = 0;
+for (const each of packages) {
+  const block = firstBlock(each);
+  if (block.missing === undefined) examples.set(each.name, block);
+  else report(`${each.name}: README's first example`, block.missing);
+}
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>vsim</title>
+<script type="importmap">${JSON.stringify({ imports })}</script>
+<script type="module">(${inThePage})(${JSON.stringify(Object.keys(imports))}, ${JSON.stringify([...examples.keys()])});</script>`;
+
+const profile = mkdtempSync(join(tmpdir(), 'vsim-browser-'));
+try {
+  const { results, errors } = await visit();
+  for (const { title, problem, example, output } of results) {
+    report(title, problem ?? (example === undefined ? undefined : outputProblem(examples.get(example).output, output)));
+  }
+  for (const error of errors) report('no error in the page', error);
+} catch (error) {
+  report('the page reports', error.message);
+} finally {
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+console.log(failures === 0 ? 'check-browser: all well' : `check-browser: ${failures} failed`);
+process.exitCode = failures === 0 ? 0 : 1;
+
+/** Serves the page, shows it to Chromium, and resolves with the report. */
+function visit() {
+  return new Promise((resolve, reject) => {
+    let browser;
+    const timer = setTimeout(() => end(() => reject(new Error('no report from Chromium in time'))), TIMEOUT_MS);
+    const server = createServer((request, response) => {
+      const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
+      if (request.method === 'POST' && path === '/report') {
+        let text = '';
+        request.on('data', (chunk) => (text += chunk));
+        request.on('end', () => {
+          response.end();
+          end(() => resolve(JSON.parse(text)));
+        });
+        return;
+      }
+      const [type, body] = serve(path);
+      response.writeHead(body === undefined ? 404 : 200, { 'content-type': type }).end(body);
+    });
+    server.listen(0, '127.0.0.1', () => {
+      const url = `http://127.0.0.1:${server.address().port}/`;
+      browser = spawn(chromium, [...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], {
+        stdio: 'ignore',
+      });
+      browser.on('error', (error) => end(() => reject(error)));
+      browser.on('exit', (code) => end(() => reject(new Error(`Chromium left with ${code} before the report`))));
+    });
+
+    function end(settle) {
+      clearTimeout(timer);
+      server.close();
+      server.closeAllConnections();
+      browser?.removeAllListeners('exit');
+      if (browser === undefined || browser.exitCode !== null || browser.pid === undefined) return settle();
+      browser.once('exit', settle);
+      browser.kill('SIGKILL');
+    }
+  });
+}
+
+/** `[type, body]` of one request; the built packages and the examples, nothing else. */
+function serve(path) {
+  if (path === '/') return ['text/html', PAGE];
+  const example = /^\/examples\/(.+)\.js$/.exec(path)?.[1];
+  if (examples.has(example)) {
+    const { outputText } = ts.transpileModule(examples.get(example).code, {
+      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
+    });
+    return ['text/javascript', outputText];
+  }
+  const file = join(ROOT, normalize(path));
+  const built = /^\/packages\/[^/]+\/dist\/.+\.js$/.test(normalize(path)) && existsSync(file);
+  return built ? ['text/javascript', readFileSync(file)] : ['text/plain', undefined];
+}
+
+function report(title, problem) {
+  if (problem !== undefined) failures += 1;
+  console.log(problem === undefined ? `ok      ${title}` : `FAILED  ${title}: ${problem}`);
+}

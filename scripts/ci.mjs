@@ -1,0 +1,156 @@
+/**
+ * What `.ci/run` does: each part in order, each with its time and a limit, and at the end one line,
+ * `N passed, N failed`, in which every test counts one and every other check counts one.
+ *
+ * A check that could not be had prints `SKIPPED name: why`; where CI=true, that is a failure. With
+ * arguments, only the parts of these names are run.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { ROOT, readJson } from './lib.mjs';
+
+const MINUTE = 60_000;
+/** No part runs on after this. */
+const DEADLINE = Date.now() + 73 * MINUTE;
+/** A check's exit code for "cannot be had here". */
+const CANNOT = 3;
+
+/**
+ * The parts, in order. `run` is a command; `results`, where it leaves the tests that it ran; `apt`,
+ * Debian packages that it wants and a file that shows that they are there.
+ */
+const PARTS = [
+  { name: 'test', run: ['npm', 'test'], minutes: 10, results: 'test.json' },
+  { name: 'lint', run: ['npm', 'run', 'lint'], minutes: 5 },
+  { name: 'typecheck', run: ['npm', 'run', 'typecheck'], minutes: 3 },
+  { name: 'pkgcheck', run: ['npm', 'run', 'pkgcheck'], minutes: 4 },
+  { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
+  { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 40, results: 'test-long.json' },
+  {
+    name: 'browser',
+    run: ['node', 'scripts/check-browser.mjs'],
+    minutes: 4,
+    apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
+  },
+  {
+    name: 'uapi',
+    run: ['node', 'scripts/check-uapi.mjs'],
+    minutes: 2,
+    apt: { packages: ['gcc', 'linux-libc-dev', 'libc6-dev'], file: '/usr/include/linux/vfio.h' },
+  },
+];
+
+const only = process.argv.slice(2);
+const unknown = only.filter((name) => !PARTS.some((part) => part.name === name));
+if (unknown.length > 0) {
+  console.error(`ci: no part named ${unknown.join(', ')}; there are ${PARTS.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
+const summary = [];
+const seen = new Set();
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+let current;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    if (current?.exitCode === null) process.kill(-current.pid, 'SIGKILL');
+    process.exit(130);
+  });
+}
+
+for (const part of PARTS) {
+  if (only.length > 0 && !only.includes(part.name)) continue;
+  const start = Date.now();
+  console.log(`\n=== ${part.name}: ${part.run.join(' ')}`);
+  const outcome = await runPart(part);
+  summary.push(`${part.name.padEnd(12)} ${String(Math.round((Date.now() - start) / 1000)).padStart(5)} s  ${outcome}`);
+}
+
+console.log(`\n${summary.join('\n')}\n`);
+if (skipped > 0) console.log(`${skipped} skipped${process.env.CI === 'true' ? ', which fails where CI=true' : ''}`);
+if (process.env.CI === 'true') failed += skipped;
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function runPart({ name, run, minutes, results, apt }) {
+  const missing = run[0] === 'node' && !existsSync(join(ROOT, run[1])) ? `there is no ${run[1]}` : provide(apt);
+  if (missing !== undefined) return skip(name, missing);
+  const file = results === undefined ? undefined : join(ROOT, 'node_modules', '.cache', 'vsim', results);
+  if (file !== undefined) rmSync(file, { force: true });
+
+  const status = await execute(run, minutes);
+  if (status === CANNOT && results === undefined) return skip(name, 'it says that it cannot be had here');
+  if (file !== undefined && existsSync(file)) return countTests(name, readJson(file), status);
+  return count(status === 0, status === 'late' ? `not done in time (${minutes} minutes)` : `exit code ${status}`);
+}
+
+/** Counts each test once, however many runs it was in; a failure counts in each. */
+function countTests(name, report, status) {
+  let good = 0;
+  let bad = 0;
+  for (const { name: file, message, assertionResults } of report.testResults) {
+    if (assertionResults.length === 0 && message !== '') bad += 1; // a file that could not even be read
+    for (const { fullName, status: outcome } of assertionResults) {
+      const test = `${relative(ROOT, file)} ${fullName}`;
+      if (outcome === 'failed') bad += 1;
+      else if (outcome !== 'passed') skip(name, test);
+      else if (!seen.has(test)) {
+        good += 1;
+        seen.add(test);
+      }
+    }
+  }
+  if (status !== 0 && bad === 0) bad = 1;
+  if (good + bad === 0 && report.numTotalTests === 0) bad = 1;
+  passed += good;
+  failed += bad;
+  return `${good} passed, ${bad} failed (${report.numTotalTests} tests ran)`;
+}
+
+function count(ok, problem) {
+  if (ok) passed += 1;
+  else failed += 1;
+  return ok ? 'passed' : `FAILED: ${problem}`;
+}
+
+function skip(name, why) {
+  skipped += 1;
+  console.log(`SKIPPED ${name}: ${why}`);
+  return `SKIPPED: ${why}`;
+}
+
+/** Installs Debian packages unless they are there; why not, or undefined. */
+function provide(apt) {
+  if (apt === undefined || existsSync(apt.file)) return undefined;
+  if (process.getuid?.() !== 0) return `${apt.file} is missing, and only root can install ${apt.packages.join(' ')}`;
+  const options = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  const timeout = 3 * MINUTE;
+  spawnSync('apt-get', ['update', '-q'], { ...options, timeout });
+  spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...apt.packages], { ...options, timeout });
+  return existsSync(apt.file) ? undefined : `apt-get could not install ${apt.packages.join(' ')}`;
+}
+
+/** Runs a command to its end or to its limit, with everything that it started. */
+function execute([command, ...args], minutes) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      process.kill(-child.pid, 'SIGKILL');
+    }, Math.max(1, Math.min(minutes * MINUTE, DEADLINE - Date.now())));
+    current = child;
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`);
+      clearTimeout(timer);
+      resolve(127);
+    });
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(late ? 'late' : (code ?? signal));
+    });
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * `npm run pkgcheck`: packs every package as it would be published, has publint and attw judge the
+ * tarballs, installs them in an empty folder without a registry, and type-checks and runs each
+ * README's first example there, on the machine's node and on the bundled one.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { ROOT, bundledNode, environment, setUp, workspaces } from './lib.mjs';
+import { firstBlock, outputProblem } from './readme.mjs';
+
+setUp();
+const { default: ts } = await import('typescript');
+
+const BIN = join(ROOT, 'node_modules', '.bin');
+const packages = workspaces('packages');
+let failures = 0;
+
+const temp = mkdtempSync(join(tmpdir(), 'vsim-pkgcheck-'));
+try {
+  const tarballs = packages.map((each) => pack(each)).filter((tarball) => tarball !== undefined);
+  if (tarballs.length === packages.length) runExamples(tarballs);
+} finally {
+  rmSync(temp, { recursive: true, force: true });
+}
+console.log(failures === 0 ? 'pkgcheck: all well' : `pkgcheck: ${failures} failed`);
+process.exitCode = failures === 0 ? 0 : 1;
+
+/** Packs and judges one package; the tarball, if there is one. */
+function pack({ dir, name }) {
+  const out = join(temp, 'tarballs', name.replace('@vsim/', ''));
+  mkdirSync(out, { recursive: true });
+  if (!check(`${name}: pack`, 'pnpm', ['pack', '--pack-destination', out], join(ROOT, dir))) return undefined;
+  const tarball = join(out, readdirSync(out)[0]);
+  check(`${name}: publint`, join(BIN, 'publint'), ['--strict', tarball]);
+  check(`${name}: attw`, join(BIN, 'attw'), [tarball, '--profile', 'esm-only', '--no-emoji', '--no-color']);
+  return tarball;
+}
+
+function runExamples(tarballs) {
+  const home = join(temp, 'home');
+  mkdirSync(home);
+  writeFileSync(join(home, 'package.json'), '{ "private": true, "type": "module" }\n');
+  const quiet = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (!check('install the tarballs in an empty folder, offline', 'npm', ['install', ...quiet, ...tarballs], home)) return;
+
+  for (const each of packages) {
+    const { missing, code, output } = firstBlock(each);
+    const title = `${each.name}: README's first example`;
+    if (missing !== undefined) {
+      report(title, missing);
+      continue;
+    }
+    const base = join(home, each.name.replace('@vsim/', ''));
+    writeFileSync(`${base}.ts`, code);
+    const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', ''];
+    const lib = ['--lib', 'es2023,dom']; // for its console
+    check(`${title}, types`, join(BIN, 'tsc'), ['--ignoreConfig', ...options, ...lib, `${base}.ts`], home);
+
+    const { outputText } = ts.transpileModule(code, {
+      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
+    });
+    writeFileSync(`${base}.mjs`, outputText);
+    for (const [node, version] of nodes()) {
+      check(`${title}, ${version}`, node, [`${base}.mjs`], home, output);
+    }
+  }
+}
+
+/** The machine's own node, and the one that the repository brings: `[path, version]`. */
+function nodes() {
+  const path = (process.env.PATH ?? '').split(delimiter).filter((dir) => !dir.includes('node_modules'));
+  const machine = spawnSync('node', ['-p', 'process.execPath'], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: path.join(delimiter) },
+  });
+  const found = new Map();
+  for (const node of [machine.stdout?.trim(), process.execPath, bundledNode()]) {
+    if (!node) continue;
+    const { stdout } = spawnSync(node, ['-p', '"node " + process.version'], { encoding: 'utf8' });
+    const version = stdout.trim();
+    if (![...found.values()].includes(version)) found.set(node, version);
+  }
+  return found;
+}
+
+function check(title, command, args, cwd = ROOT, wanted = undefined) {
+  const done = spawnSync(command, args, { cwd, encoding: 'utf8', env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const words = `${done.stdout}${done.stderr}`;
+  if (done.error) return report(title, done.error.message);
+  if (done.status !== 0) return report(title, `exit code ${done.status ?? done.signal}\n${words}`);
+  return report(title, outputProblem(wanted, done.stdout));
+}
+
+function report(title, problem) {
+  if (problem === undefined) {
+    console.log(`ok      ${title}`);
+    return true;
+  }
+  failures += 1;
+  console.log(`FAILED  ${title}: ${problem}`);
+  return false;
+}
