@@ -1,0 +1,22 @@
+/** What a format of recordings is: told by its first line, run case by case. */
+import type { ProfileName } from '@vsim/vfio-core';
+import type { Fields } from './json.ts';
+import type { CaseReport } from './report.ts';
+
+export interface ReplayOptions {
+  /** Overrides the profile that the recording's kernel asks for. */
+  readonly profile?: ProfileName | undefined;
+  /** Only cases whose name starts so. */
+  readonly casePrefix?: string | undefined;
+  /** The machine of the recording (vfio format): the parsed host.json. */
+  readonly host?: Fields | undefined;
+}
+
+export interface Format {
+  readonly name: 'vfio' | 'qemu-gic' | 'kvm-its' | 'vfio-user';
+  recognises(first: Fields): boolean;
+  /** The kernel profile (or GIC preset) that a file asks for, for the report. */
+  profileOf(first: Fields): string;
+  /** Runs the cases of one file, in order. @throws MalformedRecording */
+  run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport>;
+}

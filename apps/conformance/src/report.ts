@@ -1,0 +1,67 @@
+/** What a replay found, and the small recorder with which a format's runner builds it. */
+
+/** One value in which the model and the recording differ, or a step that the model did not execute. */
+export interface Divergence {
+  readonly case: string;
+  /** The step's number as the recording has it, else its index in the case. */
+  readonly step: number;
+  readonly field: string;
+  readonly expected: string;
+  readonly actual: string;
+}
+
+export interface CaseReport {
+  readonly name: string;
+  readonly steps: number;
+  /** Values compared strictly. */
+  readonly compared: number;
+  /** Values that a golden README lets one compare less strictly, by rule. */
+  readonly relaxed: ReadonlyMap<string, number>;
+  readonly divergences: readonly Divergence[];
+}
+
+/** Counts and compares while a case runs. */
+export class CaseRecorder implements CaseReport {
+  readonly name: string;
+  readonly relaxed: Map<string, number> = new Map();
+  readonly divergences: Divergence[] = [];
+  steps = 0;
+  compared = 0;
+  #step = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** A step begins. */
+  begin(step: number): void {
+    this.#step = step;
+    this.steps += 1;
+  }
+
+  /** Compares one value; true if equal. */
+  compare(field: string, expected: string | number | bigint | boolean | null, actual: string | number | bigint | boolean | null): boolean {
+    this.compared += 1;
+    if (expected === actual) return true;
+    this.diverge(field, show(expected), show(actual));
+    return false;
+  }
+
+  /** A value that is not compared strictly, by a rule of the recording's README. */
+  relax(rule: string): void {
+    this.relaxed.set(rule, (this.relaxed.get(rule) ?? 0) + 1);
+  }
+
+  diverge(field: string, expected: string, actual: string): void {
+    this.divergences.push({ case: this.name, step: this.#step, field, expected, actual });
+  }
+
+  /** The model could not run this step: that is a divergence. */
+  notExecuted(what: string): void {
+    this.diverge('step', what, 'not executed');
+  }
+}
+
+function show(value: string | number | bigint | boolean | null): string {
+  return typeof value === 'bigint' ? `0x${value.toString(16)}` : String(value);
+}

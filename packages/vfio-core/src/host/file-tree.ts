@@ -1,0 +1,119 @@
+/**
+ * The host's file tree as a process sees it: /dev and /sys. Folders, symbolic links, sysfs attributes and device nodes;
+ * the code behind a node belongs to whoever put it there.
+ */
+import type { File } from '../process/file.ts';
+import type { Process } from '../process/process.ts';
+import type { Sleeps } from './scheduler.ts';
+
+/** A sysfs attribute: one read shows all of it, one write stores all of it. */
+export interface Attribute {
+  readonly kind: 'attribute';
+  /** Permission bits, as 0o644. */
+  readonly mode: number;
+  /** The whole content, or a negative errno. */
+  show?(): Sleeps<string | Uint8Array | number>;
+  /** Takes one write of `text` at `offset`. @returns the count of bytes taken or a negative errno. */
+  store?(text: Uint8Array, offset: number): Sleeps<number>;
+}
+
+/** A device node: each open makes a file, or fails with a negative errno. */
+export interface DeviceNode {
+  readonly kind: 'device';
+  readonly mode: number;
+  open(process: Process, flags: number): Sleeps<File | number>;
+}
+
+export interface Link {
+  readonly kind: 'link';
+  readonly target: string;
+}
+
+export interface Folder {
+  readonly kind: 'folder';
+  readonly entries: Map<string, Node>;
+}
+
+export type Node = Attribute | DeviceNode | Link | Folder;
+
+const LINK_DEPTH = 8;
+
+export class FileTree {
+  readonly #root: Folder = { kind: 'folder', entries: new Map() };
+
+  /** Puts a node at an absolute path, making the folders above it. Replaces nothing: @throws RangeError if taken. */
+  add(path: string, node: Node): void {
+    const names = split(path);
+    const last = names.pop();
+    if (last === undefined) throw new RangeError('"path" expected an absolute path below /, got /');
+    let folder = this.#root;
+    for (const name of names) {
+      const next = folder.entries.get(name) ?? { kind: 'folder', entries: new Map<string, Node>() };
+      if (next.kind !== 'folder') throw new RangeError(`"path" expected a path through folders, got ${path}`);
+      folder.entries.set(name, next);
+      folder = next;
+    }
+    const old = folder.entries.get(last);
+    if (old?.kind === 'folder' && node.kind === 'folder') return;
+    if (old !== undefined) throw new RangeError(`"path" expected a free path, got ${path}`);
+    folder.entries.set(last, node);
+  }
+
+  folder(path: string): void {
+    this.add(path, { kind: 'folder', entries: new Map() });
+  }
+
+  link(path: string, target: string): void {
+    this.add(path, { kind: 'link', target });
+  }
+
+  /** An attribute that always shows the same text, or what `text()` gives at each read. */
+  constant(path: string, text: string | (() => string), mode = 0o444): void {
+    this.add(path, {
+      kind: 'attribute',
+      mode,
+      *show() {
+        return typeof text === 'string' ? text : text();
+      },
+    });
+  }
+
+  /** Takes a node away, with all below it. Nothing there: nothing happens. */
+  remove(path: string): void {
+    const names = split(path);
+    const last = names.pop();
+    const folder = this.#walk(names, false, 0);
+    if (last !== undefined && folder?.kind === 'folder') folder.entries.delete(last);
+  }
+
+  /** The node at a path, links followed (also the last, unless `nofollow`). */
+  lookup(path: string, nofollow = false): Node | undefined {
+    return this.#walk(split(path), nofollow, 0);
+  }
+
+  #walk(names: readonly string[], nofollow: boolean, depth: number): Node | undefined {
+    if (depth > LINK_DEPTH) return undefined;
+    let at: Node = this.#root;
+    for (let i = 0; i < names.length; i += 1) {
+      if (at.kind !== 'folder') return undefined;
+      const next = at.entries.get(names[i]!);
+      if (next === undefined) return undefined;
+      at = next;
+      if (at.kind === 'link' && !(nofollow && i === names.length - 1)) {
+        const target = this.#walk(split(at.target), false, depth + 1);
+        if (target === undefined) return undefined;
+        at = target;
+      }
+    }
+    return at;
+  }
+}
+
+function split(path: string): string[] {
+  const out: string[] = [];
+  for (const name of path.split('/')) {
+    if (name === '..') out.pop();
+    else if (name !== '' && name !== '.') out.push(name);
+  }
+  return out;
+}

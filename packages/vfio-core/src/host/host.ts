@@ -1,0 +1,61 @@
+/**
+ * A host: one machine with one kernel. What runs in it (buses, IOMMUs, interrupt controllers, drivers,
+ * processes) is made with it as first argument; the host itself knows none of them.
+ */
+import { AddressSpace } from '../memory/address-space.ts';
+import { PageAllocator } from '../memory/page-allocator.ts';
+import type { RamRange } from '../memory/physical-memory.ts';
+import { FileTree } from './file-tree.ts';
+import { kernelProfile, type KernelProfile, type ProfileName } from './profile.ts';
+import { Random } from './random.ts';
+import { Scheduler, type Schedule } from './scheduler.ts';
+import { Trace } from './trace.ts';
+import { VERSION } from './version.ts';
+
+export interface HostInit {
+  /** Of everything random in this host. @default 1 */
+  readonly seed?: number | undefined;
+  /** @default 'linux-6.1' */
+  readonly profile?: ProfileName | undefined;
+  /** Which thread runs next. @default runToBlock */
+  readonly schedule?: Schedule | undefined;
+  /** The machine's RAM. @default 4 GiB at 0x1_0000_0000 */
+  readonly ram?: readonly RamRange[] | undefined;
+}
+
+export class Host {
+  /** The vsim version this host was made with: see assertSameCore(). */
+  readonly version: string = VERSION;
+  readonly profile: KernelProfile;
+  readonly random: Random;
+  readonly scheduler: Scheduler;
+  readonly trace: Trace;
+  /** Physical addresses: RAM and MMIO. */
+  readonly memory: AddressSpace;
+  /** The kernel's allocator of RAM pages. */
+  readonly pages: PageAllocator;
+  /** /dev and /sys. */
+  readonly files: FileTree;
+
+  constructor(init: HostInit = {}) {
+    this.profile = kernelProfile(init.profile ?? 'linux-6.1');
+    this.random = new Random(init.seed ?? 1);
+    this.scheduler = new Scheduler(init.schedule);
+    this.trace = new Trace(() => this.scheduler.now);
+    this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);
+    this.pages = new PageAllocator(this.memory.ram);
+    this.files = new FileTree();
+  }
+}
+
+/**
+ * Refuses a host that another copy of @vsim/vfio-core made: its classes would not be the ones that this copy knows.
+ *
+ * @throws TypeError that names both versions.
+ */
+export function assertSameCore(host: Host): void {
+  if (!(host instanceof Host)) {
+    const other: { readonly version?: string } = host;
+    throw new TypeError(`"host" expected a Host of this @vsim/vfio-core (${VERSION}), got one of another copy (${other.version ?? 'unknown'})`);
+  }
+}

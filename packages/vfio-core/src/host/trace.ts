@@ -1,0 +1,69 @@
+/**
+ * The trace: what happened in the host, as typed events with stable ids.
+ *
+ * The kernel's WARN and BUG, faults, lost interrupts and contracts broken by a driver are events, not exceptions: tests
+ * assert them, tools show them. The id is API; the text is not. Nothing is built while nobody listens: a
+ * caller on a hot path asks `trace.on` first.
+ */
+
+/** How grave an event is: `warn` and `bug` mirror the kernel's WARN and BUG; `fault` is a refused access. */
+export type Severity = 'info' | 'fault' | 'warn' | 'bug';
+
+/** A kind of event: made once at module load by the code that emits it. */
+export interface EventKind<F extends object> {
+  readonly id: string;
+  readonly severity: Severity;
+  /** One line for people, lower case, addresses in hex. */
+  readonly text: (fields: F) => string;
+}
+
+/** Declares a kind of event. `id` is `room/what-happened` and never changes. */
+export function eventKind<F extends object>(id: string, severity: Severity, text: (fields: F) => string): EventKind<F> {
+  return { id, severity, text };
+}
+
+/** One event, as listeners see it. */
+export interface TraceEvent {
+  /** Virtual time in ns. */
+  readonly at: number;
+  readonly id: string;
+  readonly severity: Severity;
+  readonly fields: object;
+  readonly text: string;
+}
+
+export class Trace {
+  readonly #now: () => number;
+  readonly #listeners: ((event: TraceEvent) => void)[] = [];
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Whether anybody listens. */
+  get on(): boolean {
+    return this.#listeners.length > 0;
+  }
+
+  /** Calls `listener` for each event from now on; returns what ends it. */
+  listen(listener: (event: TraceEvent) => void): () => void {
+    this.#listeners.push(listener);
+    return () => {
+      const at = this.#listeners.indexOf(listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    };
+  }
+
+  /** All events from now on, in a list that grows. */
+  record(): readonly TraceEvent[] {
+    const events: TraceEvent[] = [];
+    this.listen((event) => events.push(event));
+    return events;
+  }
+
+  emit<F extends object>(kind: EventKind<F>, fields: F): void {
+    if (this.#listeners.length === 0) return;
+    const event: TraceEvent = { at: this.#now(), id: kind.id, severity: kind.severity, fields, text: kind.text(fields) };
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+}

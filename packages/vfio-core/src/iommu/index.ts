@@ -1,0 +1,5 @@
+export * from './frame-map.ts';
+export * from './iommu.ts';
+export * from './iommu-group.ts';
+export * from './type1.ts';
+export * from './vtd.ts';

@@ -1,0 +1,111 @@
+/**
+ * The counter inside an eventfd, which the kernel hands around as eventfd_ctx: devices signal it, KVM's irqfd and
+ * VFIO's virqfd listen to it, user space reads it through a file (process/event-fd-file.ts). Kernel: fs/eventfd.c.
+ */
+import { WaitQueue } from '../host/scheduler.ts';
+import { highHalf, lowHalf, toBigint } from '../memory/u64.ts';
+import { EAGAIN } from '../uapi/errno.ts';
+
+const ALL_ONES = 0xffff_ffff;
+
+export class EventFdContext {
+  readonly name: string;
+  readonly semaphore: boolean;
+  /** Where readers sleep; woken by every signal and by close. */
+  readonly queue: WaitQueue;
+  /** Where writers sleep that found it full; woken by every read. */
+  readonly drained: WaitQueue;
+  readonly #listeners: EventFdListener[] = [];
+  // The count in halves: signals come from the interrupt path, which does without bigint.
+  #lo: number;
+  #hi: number;
+  #closed = false;
+
+  constructor(name: string, count = 0, semaphore = false) {
+    this.name = name;
+    this.#lo = count >>> 0;
+    this.#hi = 0;
+    this.semaphore = semaphore;
+    this.queue = new WaitQueue(`a count in ${name}`);
+    this.drained = new WaitQueue(`room in ${name}`);
+  }
+
+  /** The counter, in [0, 2^64 - 1]; the largest value only by signals that overflowed it. */
+  get count(): bigint {
+    return toBigint(this.#lo, this.#hi);
+  }
+
+  get isZero(): boolean {
+    return this.#lo === 0 && this.#hi === 0;
+  }
+
+  /** eventfd_signal(): adds one, saturating, and tells the listeners in the order in which they came. */
+  signal(): void {
+    this.#add(1, 0);
+  }
+
+  /** A write by user space. @returns 0, or -EAGAIN when the count would pass 2^64 - 2. */
+  write(value: bigint): number {
+    const sum = this.count + value;
+    if (sum > 0xffff_ffff_ffff_fffen) return -EAGAIN;
+    if (value > 0n) this.#add(lowHalf(value), highHalf(value));
+    return 0;
+  }
+
+  /** Takes the count (or 1, of a semaphore); undefined when it is zero. */
+  take(): bigint | undefined {
+    if (this.isZero) return undefined;
+    const taken = this.semaphore ? 1n : this.count;
+    const left = this.count - taken;
+    this.#lo = lowHalf(left);
+    this.#hi = highHalf(left);
+    this.drained.wake();
+    return taken;
+  }
+
+  /** Empties the counter without building its value. */
+  drain(): void {
+    this.#lo = 0;
+    this.#hi = 0;
+    this.drained.wake();
+  }
+
+  #add(lo: number, hi: number): void {
+    const low = this.#lo + lo;
+    const high = this.#hi + hi + (low > ALL_ONES ? 1 : 0);
+    this.#lo = high > ALL_ONES ? ALL_ONES : low >>> 0;
+    this.#hi = high > ALL_ONES ? ALL_ONES : high;
+    this.queue.wake();
+    // By index, newest length each time: a listener may detach itself, and most signals have one listener.
+    for (let i = 0; i < this.#listeners.length; i += 1) this.#listeners[i]!.signalled();
+  }
+
+  /** Adds a waiter inside the kernel, told at once if the count is not zero. */
+  listen(listener: EventFdListener): void {
+    this.#listeners.push(listener);
+    if (!this.isZero) listener.signalled();
+  }
+
+  unlisten(listener: EventFdListener): void {
+    const at = this.#listeners.indexOf(listener);
+    if (at >= 0) this.#listeners.splice(at, 1);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The last file reference is gone: listeners detach themselves (EPOLLHUP). */
+  close(): void {
+    this.#closed = true;
+    for (const listener of this.#listeners.splice(0)) listener.closed?.();
+    this.queue.wake();
+  }
+}
+
+/** Who listens inside the kernel. Kernel: a wait queue entry with its own wake function. */
+export interface EventFdListener {
+  signalled(): void;
+  /** The eventfd was closed; the listener is detached already. */
+  closed?(): void;
+}

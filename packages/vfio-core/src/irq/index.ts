@@ -1,0 +1,3 @@
+export * from './event-fd.ts';
+export * from './irq-bypass.ts';
+export * from './msi.ts';

@@ -1,0 +1,97 @@
+/**
+ * irqbypass: brings together who produces an interrupt (a VFIO device) and who can deliver it without the
+ * host's help (KVM), by a shared token: the eventfd that both were given. Kernel: virt/lib/irqbypass.c.
+ */
+import { EBUSY } from '../uapi/errno.ts';
+import type { EventFdContext } from './event-fd.ts';
+import type { HostIrq } from './msi.ts';
+
+/** Kernel: struct irq_bypass_producer. */
+export interface IrqBypassProducer {
+  readonly token: EventFdContext;
+  /** The host interrupt whose delivery can be moved. */
+  readonly irq: HostIrq;
+  /** Told before its consumer, and may refuse with an errno. */
+  addConsumer?(consumer: IrqBypassConsumer): number;
+  delConsumer?(consumer: IrqBypassConsumer): void;
+  stop?(): void;
+  start?(): void;
+}
+
+/** Kernel: struct irq_bypass_consumer. */
+export interface IrqBypassConsumer {
+  readonly token: EventFdContext;
+  /** Takes the interrupt over, or refuses with an errno. */
+  addProducer(producer: IrqBypassProducer): number;
+  delProducer(producer: IrqBypassProducer): void;
+  stop?(): void;
+  start?(): void;
+}
+
+/** Matches producers and consumers, at most one each to a token. */
+export class IrqBypassManager {
+  readonly #producers: IrqBypassProducer[] = [];
+  readonly #consumers: IrqBypassConsumer[] = [];
+  readonly #links = new Map<IrqBypassProducer, IrqBypassConsumer>();
+
+  /** @returns 0; -EBUSY if the token has a producer already; or what a side answered to being connected. */
+  registerProducer(producer: IrqBypassProducer): number {
+    if (this.#producers.some(({ token }) => token === producer.token)) return -EBUSY;
+    const consumer = this.#consumers.find(({ token }) => token === producer.token);
+    const error = consumer === undefined ? 0 : this.#connect(producer, consumer);
+    if (error < 0) return error;
+    this.#producers.push(producer);
+    return 0;
+  }
+
+  /** @returns as registerProducer(). */
+  registerConsumer(consumer: IrqBypassConsumer): number {
+    if (this.#consumers.some((other) => other === consumer || other.token === consumer.token)) return -EBUSY;
+    const producer = this.#producers.find(({ token }) => token === consumer.token);
+    const error = producer === undefined ? 0 : this.#connect(producer, consumer);
+    if (error < 0) return error;
+    this.#consumers.push(consumer);
+    return 0;
+  }
+
+  unregisterProducer(producer: IrqBypassProducer): void {
+    const at = this.#producers.indexOf(producer);
+    if (at < 0) return;
+    this.#disconnect(producer);
+    this.#producers.splice(at, 1);
+  }
+
+  unregisterConsumer(consumer: IrqBypassConsumer): void {
+    const at = this.#consumers.indexOf(consumer);
+    if (at < 0) return;
+    for (const [producer, linked] of this.#links) if (linked === consumer) this.#disconnect(producer);
+    this.#consumers.splice(at, 1);
+  }
+
+  /** Both sides stopped, producer told first and taken back if the consumer refuses, both started again. */
+  #connect(producer: IrqBypassProducer, consumer: IrqBypassConsumer): number {
+    producer.stop?.();
+    consumer.stop?.();
+    let error = producer.addConsumer?.(consumer) ?? 0;
+    if (error === 0) {
+      error = consumer.addProducer(producer);
+      if (error !== 0) producer.delConsumer?.(consumer);
+    }
+    consumer.start?.();
+    producer.start?.();
+    if (error === 0) this.#links.set(producer, consumer);
+    return error;
+  }
+
+  #disconnect(producer: IrqBypassProducer): void {
+    const consumer = this.#links.get(producer);
+    if (consumer === undefined) return;
+    producer.stop?.();
+    consumer.stop?.();
+    consumer.delProducer(producer);
+    producer.delConsumer?.(consumer);
+    consumer.start?.();
+    producer.start?.();
+    this.#links.delete(producer);
+  }
+}

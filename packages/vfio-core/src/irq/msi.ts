@@ -1,0 +1,36 @@
+/**
+ * Message-signalled interrupts, as the spokes of the house share them: a bus asks an interrupt controller for vectors,
+ * programs their messages into its devices, and drivers hang handlers on them.
+ */
+
+/** The address and data that a device writes to raise one vector. */
+export interface MsiMessage {
+  /** Physical address; below 2^52. */
+  readonly address: number;
+  /** 32 bits; 16 of them for plain MSI. */
+  readonly data: number;
+}
+
+/** One interrupt of the host, as a driver holds it. Kernel: a Linux irq number and its irq_desc. */
+export interface HostIrq {
+  /** The Linux irq number. */
+  readonly number: number;
+  readonly message: MsiMessage;
+  /** request_irq() and free_irq(): what runs when the host itself takes the interrupt. */
+  setHandler(handler: (() => void) | undefined): void;
+  mask(): void;
+  unmask(): void;
+}
+
+/** What a bus needs of the interrupt controller behind its MSI domain. */
+export interface MsiController {
+  /**
+   * Allocates `count` vectors for the device with this requester id, with consecutive data when `contiguous`
+   * (plain MSI). Gives as many as there are: the caller decides whether fewer will do.
+   */
+  allocate(requester: number, count: number, contiguous: boolean): readonly HostIrq[];
+  /** Gives them back; their handlers are gone before. */
+  release(requester: number, irqs: readonly HostIrq[]): void;
+  /** Whether a device can only raise its own interrupts (interrupt remapping, an ITS): IOMMU_CAP_INTR_REMAP. */
+  readonly isolated: boolean;
+}

@@ -1,0 +1,153 @@
+/**
+ * The physical address space of a machine: RAM, and devices at addresses (MMIO).
+ *
+ * RAM is tried first. A device sees offsets from the base at which it was mapped, and the requester id of the bus
+ * master that asks: a GITS_TRANSLATER tells devices apart by it.
+ */
+import type { Memory } from './memory.ts';
+import { PhysicalMemory, type RamRange } from './physical-memory.ts';
+import { hex } from './u64.ts';
+
+/** The requester id of accesses by a CPU. */
+export const CPU_REQUESTER = 0;
+
+/** Registers behind addresses. Every width must be answered: what the device does not decode reads as its bus says. */
+export interface MmioDevice {
+  /** `width` is 1, 2 or 4 bytes; the value is unsigned. */
+  read(offset: number, width: number): number;
+  write(offset: number, width: number, value: number, requester: number): void;
+  /** 8-byte stores, for devices that tell them from two of 4; left out, the low word is stored first. */
+  write64?(offset: number, lo: number, hi: number, requester: number): void;
+  /** 8-byte loads, low half to into[0], for devices that tell them from two of 4; left out, the low word is loaded first. */
+  read64?(offset: number, into: Uint32Array): void;
+}
+
+interface Window {
+  readonly base: number;
+  readonly end: number;
+  readonly device: MmioDevice;
+}
+
+export class AddressSpace implements Memory {
+  readonly ram: PhysicalMemory;
+  readonly #windows: Window[] = [];
+  #last: Window | undefined;
+
+  constructor(ram: readonly RamRange[] | PhysicalMemory) {
+    this.ram = ram instanceof PhysicalMemory ? ram : new PhysicalMemory(ram);
+  }
+
+  /**
+   * Puts a device at [base, base + size); returns what takes it away again.
+   *
+   * @throws RangeError if the range overlaps RAM or another device.
+   */
+  map(base: number, size: number, device: MmioDevice): () => void {
+    const window: Window = { base, end: base + size, device };
+    const clash =
+      this.#windows.some((other) => window.base < other.end && other.base < window.end) ||
+      this.ram.ranges.some((range) => window.base < range.base + range.size && range.base < window.end);
+    if (size <= 0 || clash) throw new RangeError(`"base" expected a free range, got ${hex(base)} size ${hex(size)}`);
+    this.#windows.push(window);
+    return () => {
+      const at = this.#windows.indexOf(window);
+      if (at >= 0) this.#windows.splice(at, 1);
+      this.#last = undefined;
+    };
+  }
+
+  accessible(address: number, length: number): boolean {
+    if (this.ram.accessible(address, length)) return true;
+    const window = this.#window(address);
+    return window !== undefined && address + length <= window.end;
+  }
+
+  /** Whether all of [address, address + length) is RAM, not a device. */
+  isRam(address: number, length: number): boolean {
+    return this.ram.accessible(address, length);
+  }
+
+  read8(address: number): number {
+    const window = this.#window(address);
+    return window === undefined ? this.ram.read8(address) : window.device.read(address - window.base, 1) & 0xff;
+  }
+
+  read16(address: number): number {
+    const window = this.#window(address);
+    return window === undefined ? this.ram.read16(address) : window.device.read(address - window.base, 2) & 0xffff;
+  }
+
+  read32(address: number): number {
+    const window = this.#window(address);
+    return window === undefined ? this.ram.read32(address) : window.device.read(address - window.base, 4) >>> 0;
+  }
+
+  write8(address: number, value: number, requester: number = CPU_REQUESTER): void {
+    const window = this.#window(address);
+    if (window === undefined) this.ram.write8(address, value);
+    else window.device.write(address - window.base, 1, value & 0xff, requester);
+  }
+
+  write16(address: number, value: number, requester: number = CPU_REQUESTER): void {
+    const window = this.#window(address);
+    if (window === undefined) this.ram.write16(address, value);
+    else window.device.write(address - window.base, 2, value & 0xffff, requester);
+  }
+
+  write32(address: number, value: number, requester: number = CPU_REQUESTER): void {
+    const window = this.#window(address);
+    if (window === undefined) this.ram.write32(address, value);
+    else window.device.write(address - window.base, 4, value >>> 0, requester);
+  }
+
+  /** An 8-byte store of two halves. */
+  write64(address: number, lo: number, hi: number, requester: number = CPU_REQUESTER): void {
+    const window = this.#window(address);
+    if (window?.device.write64 !== undefined) {
+      window.device.write64(address - window.base, lo >>> 0, hi >>> 0, requester);
+      return;
+    }
+    this.write32(address, lo, requester);
+    this.write32(address + 4, hi, requester);
+  }
+
+  /** An 8-byte load: low half to into[0], high half to into[1]. */
+  read64(address: number, into: Uint32Array): void {
+    const window = this.#window(address);
+    if (window?.device.read64 !== undefined) {
+      window.device.read64(address - window.base, into);
+      return;
+    }
+    into[0] = this.read32(address);
+    into[1] = this.read32(address + 4);
+  }
+
+  readBytes(address: number, into: Uint8Array): void {
+    if (this.ram.accessible(address, into.length)) {
+      this.ram.readBytes(address, into);
+      return;
+    }
+    for (let i = 0; i < into.length; i += 1) into[i] = this.read8(address + i);
+  }
+
+  writeBytes(address: number, from: Uint8Array): void {
+    if (this.ram.accessible(address, from.length)) {
+      this.ram.writeBytes(address, from);
+      return;
+    }
+    for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
+  }
+
+  #window(address: number): Window | undefined {
+    const last = this.#last;
+    if (last !== undefined && address >= last.base && address < last.end) return last;
+    if (this.ram.accessible(address, 1)) return undefined;
+    for (const window of this.#windows) {
+      if (address >= window.base && address < window.end) {
+        this.#last = window;
+        return window;
+      }
+    }
+    return undefined;
+  }
+}

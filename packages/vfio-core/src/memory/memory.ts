@@ -1,0 +1,42 @@
+/**
+ * Memory as its users see it. Physical RAM, an address space with devices in it, a process' memory and a guest's
+ * memory all answer to this, so that a GIC, a DMA engine or a VMM does not care which it was given.
+ */
+
+/**
+ * Bytes at addresses. An address is an integer in [0, 2^52); values are unsigned; all accesses are little-endian and
+ * may be unaligned. Where nothing answers, reads give ones and writes go nowhere: ask accessible() first if
+ * that matters.
+ */
+export interface Memory {
+  /** Whether all of [address, address + length) can be read, and with `write` also written. */
+  accessible(address: number, length: number, write?: boolean): boolean;
+  read8(address: number): number;
+  read16(address: number): number;
+  read32(address: number): number;
+  write8(address: number, value: number): void;
+  write16(address: number, value: number): void;
+  write32(address: number, value: number): void;
+  /** Fills `into` from `address` on. */
+  readBytes(address: number, into: Uint8Array): void;
+  writeBytes(address: number, from: Uint8Array): void;
+}
+
+/** The 64 bits at `address` as a number; exact below 2^53. */
+export function read64AsNumber(memory: Memory, address: number): number {
+  return memory.read32(address + 4) * 0x1_0000_0000 + memory.read32(address);
+}
+
+/** Stores an integer in [0, 2^53) as 64 bits. */
+export function write64FromNumber(memory: Memory, address: number, value: number): void {
+  memory.write32(address, value % 0x1_0000_0000 >>> 0);
+  memory.write32(address + 4, Math.floor(value / 0x1_0000_0000));
+}
+
+/** Fills [address, address + length) with one byte. */
+export function fill(memory: Memory, address: number, length: number, byte: number): void {
+  const block = new Uint8Array(Math.min(length, 0x1_0000)).fill(byte);
+  for (let done = 0; done < length; done += block.length) {
+    memory.writeBytes(address + done, block.subarray(0, Math.min(block.length, length - done)));
+  }
+}

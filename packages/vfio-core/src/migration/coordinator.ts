@@ -1,0 +1,43 @@
+/**
+ * The coordinator of a migration: phases in an order that the caller can see and change. What a phase does is its own
+ * affair; the coordinator runs them, and on failure undoes those that have run, last first, up to the commit point.
+ */
+import type { Sleeps } from '../host/scheduler.ts';
+
+export interface Phase {
+  readonly name: string;
+  /** @returns 0 or a negative errno. */
+  run(): Sleeps<number>;
+  /** Takes the phase back, while the source can still run. */
+  undo?(): Sleeps<void>;
+}
+
+/** What became of a migration. */
+export type MigrationResult =
+  | { readonly outcome: 'migrated' }
+  | { readonly outcome: 'cancelled'; readonly phase: string; readonly error: number }
+  | { readonly outcome: 'committed-with-error'; readonly phase: string; readonly error: number };
+
+/**
+ * Runs the phases in order. The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the
+ * source runs on; after it the destination owns the machine, and a failure is only told.
+ */
+export function* coordinate(phases: readonly Phase[], commit: string, progress: (phase: string) => void = () => undefined): Sleeps<MigrationResult> {
+  let committed = false;
+  for (let i = 0; i < phases.length; i += 1) {
+    const phase = phases[i]!;
+    progress(phase.name);
+    const error = yield* phase.run();
+    if (error < 0) {
+      if (committed) return { outcome: 'committed-with-error', phase: phase.name, error };
+      for (let done = i - 1; done >= 0; done -= 1) yield* phases[done]!.undo?.() ?? nothing();
+      return { outcome: 'cancelled', phase: phase.name, error };
+    }
+    if (phase.name === commit) committed = true;
+  }
+  return { outcome: 'migrated' };
+}
+
+function* nothing(): Sleeps<void> {
+  // a phase without undo
+}

@@ -1,0 +1,4 @@
+export * from './coordinator.ts';
+export * from './data-file.ts';
+export * from './migration-driver.ts';
+export * from './stream.ts';

@@ -1,0 +1,122 @@
+/**
+ * The migration state machine of a VFIO device, version 2 of the uAPI. Kernel: vfio_mig_get_next_state(),
+ * vfio_ioctl_device_feature_mig_device_state(); catalogue: vfio 7.2.
+ *
+ * A driver implements single arcs; the machine walks from arc to arc, leaving out the states that the driver lacks.
+ */
+import type { Sleeps } from '../host/scheduler.ts';
+import type { File } from '../process/file.ts';
+import { EINVAL } from '../uapi/errno.ts';
+import { VFIO_MIGRATION_P2P, VFIO_MIGRATION_PRE_COPY } from '../uapi/vfio.ts';
+
+/** enum vfio_device_mig_state. */
+export const MIG_STATE = {
+  ERROR: 0,
+  STOP: 1,
+  RUNNING: 2,
+  STOP_COPY: 3,
+  RESUMING: 4,
+  RUNNING_P2P: 5,
+  PRE_COPY: 6,
+  PRE_COPY_P2P: 7,
+} as const;
+export type MigState = (typeof MIG_STATE)[keyof typeof MIG_STATE];
+
+const { ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P } = MIG_STATE;
+
+/** The first step from a state (row) towards a target (column), if the driver has every state. */
+const NEXT: Readonly<Record<MigState, Readonly<Record<MigState, MigState>>>> = {
+  [ERROR]: row(ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, ERROR),
+  [STOP]: row(STOP, RUNNING_P2P, STOP_COPY, RESUMING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P),
+  [RUNNING]: row(RUNNING_P2P, RUNNING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P, PRE_COPY, RUNNING_P2P),
+  [STOP_COPY]: row(STOP, STOP, STOP_COPY, STOP, STOP, ERROR, ERROR),
+  [RESUMING]: row(STOP, STOP, STOP, RESUMING, STOP, STOP, STOP),
+  [RUNNING_P2P]: row(STOP, RUNNING, STOP, STOP, RUNNING_P2P, RUNNING, PRE_COPY_P2P),
+  [PRE_COPY]: row(RUNNING, RUNNING, PRE_COPY_P2P, RUNNING, RUNNING, PRE_COPY, PRE_COPY_P2P),
+  [PRE_COPY_P2P]: row(RUNNING_P2P, RUNNING_P2P, STOP_COPY, RUNNING_P2P, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P),
+};
+
+/** A row of the table, targets in the order STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P. */
+function row(...next: readonly [MigState, MigState, MigState, MigState, MigState, MigState, MigState]): Readonly<Record<MigState, MigState>> {
+  const [stop, running, stopCopy, resuming, runningP2p, preCopy, preCopyP2p] = next;
+  return {
+    [ERROR]: ERROR,
+    [STOP]: stop,
+    [RUNNING]: running,
+    [STOP_COPY]: stopCopy,
+    [RESUMING]: resuming,
+    [RUNNING_P2P]: runningP2p,
+    [PRE_COPY]: preCopy,
+    [PRE_COPY_P2P]: preCopyP2p,
+  };
+}
+
+/** The state with this number; undefined if there is none. */
+export function migStateOf(value: number): MigState | undefined {
+  return Object.values(MIG_STATE).find((state) => state === value);
+}
+
+/** Does what a driver must do on each arc. */
+export interface MigrationArcs {
+  /**
+   * One arc. @returns 0; a data stream, from the arcs that begin one; or a negative errno, the state staying as it was.
+   */
+  arc(from: MigState, to: MigState): Sleeps<File | number>;
+}
+
+export class MigrationDriver {
+  /** VFIO_MIGRATION_STOP_COPY, P2P, PRE_COPY. */
+  readonly flags: number;
+  readonly #arcs: MigrationArcs;
+  #state: MigState = RUNNING;
+
+  constructor(flags: number, arcs: MigrationArcs) {
+    this.flags = flags;
+    this.#arcs = arcs;
+  }
+
+  get state(): MigState {
+    return this.#state;
+  }
+
+  /** Whether the driver has this state. */
+  supports(state: MigState): boolean {
+    switch (state) {
+      case RUNNING_P2P:
+        return (this.flags & VFIO_MIGRATION_P2P) !== 0;
+      case PRE_COPY:
+        return (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0;
+      case PRE_COPY_P2P:
+        return (this.flags & VFIO_MIGRATION_P2P) !== 0 && (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0;
+      default:
+        return true;
+    }
+  }
+
+  /** The next state on the way from the present one to `target`; undefined where there is no way. */
+  next(target: MigState): MigState | undefined {
+    let state = this.#state;
+    if (!this.supports(target)) return undefined;
+    do state = NEXT[state][target];
+    while (state !== ERROR && !this.supports(state));
+    return state === ERROR ? undefined : state;
+  }
+
+  /** Walks to `target`. @returns a data stream if the last arc began one, 0, or a negative errno where it stopped. */
+  *setState(target: MigState): Sleeps<File | number> {
+    let stream: File | number = 0;
+    while (this.#state !== target) {
+      const to = this.next(target);
+      if (to === undefined) return -EINVAL;
+      stream = yield* this.#arcs.arc(this.#state, to);
+      if (typeof stream === 'number' && stream < 0) return stream;
+      this.#state = to;
+    }
+    return stream;
+  }
+
+  /** A reset of the device: RUNNING from any state. The driver ends its open streams itself. */
+  reset(): void {
+    this.#state = RUNNING;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * A migration stream: sections with a name, a version, a length and a checksum. A load reads and checks the whole stream
+ * before anything is applied, and every section must be consumed.
+ *
+ * Layout, little-endian: "VSIMMIG1", then for each section u16 name length, name (UTF-8), u16 version, u32 data length, u32
+ * CRC-32 of the data, data; a section with an empty name ends the stream.
+ */
+
+const MAGIC = new TextEncoder().encode('VSIMMIG1');
+const HEADER = 10;
+
+/** One part of the state, of one participant. */
+export interface Section {
+  readonly name: string;
+  readonly version: number;
+  readonly data: Uint8Array;
+}
+
+/** A stream that cannot be loaded: nothing of it has been applied. */
+export class StreamError extends Error {
+  override readonly name = 'StreamError';
+}
+
+/** Puts sections together. */
+export function encodeStream(sections: readonly Section[]): Uint8Array {
+  const parts: Uint8Array[] = [MAGIC];
+  for (const section of [...sections, { name: '', version: 0, data: new Uint8Array(0) }]) {
+    const name = new TextEncoder().encode(section.name);
+    const header = new Uint8Array(2 + name.length + HEADER);
+    const view = new DataView(header.buffer);
+    view.setUint16(0, name.length, true);
+    header.set(name, 2);
+    view.setUint16(2 + name.length, section.version, true);
+    view.setUint32(4 + name.length, section.data.length, true);
+    view.setUint32(8 + name.length, crc32(section.data), true);
+    parts.push(header, section.data);
+  }
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Takes a stream apart. @throws StreamError if it is cut, padded or corrupted */
+export function decodeStream(bytes: Uint8Array): Section[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const need = (at: number, length: number): void => {
+    if (at + length > bytes.length) throw new StreamError(`stream ends at ${bytes.length}, inside a section`);
+  };
+  if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw new StreamError('not a vsim migration stream');
+  const sections: Section[] = [];
+  for (let at = MAGIC.length; ; ) {
+    need(at, 2);
+    const nameLength = view.getUint16(at, true);
+    need(at + 2, nameLength + HEADER);
+    const name = new TextDecoder().decode(bytes.subarray(at + 2, at + 2 + nameLength));
+    at += 2 + nameLength;
+    const version = view.getUint16(at, true);
+    const length = view.getUint32(at + 2, true);
+    const checksum = view.getUint32(at + 6, true);
+    at += HEADER;
+    need(at, length);
+    const data = bytes.slice(at, at + length);
+    if (crc32(data) !== checksum) throw new StreamError(`section ${name === '' ? 'end' : name}: checksum does not match`);
+    at += length;
+    if (name === '') {
+      if (at !== bytes.length) throw new StreamError(`${bytes.length - at} bytes after the end of the stream`);
+      return sections;
+    }
+    sections.push({ name, version, data });
+  }
+}
+
+/** The sections of a stream, handed out by name; done() demands that none is left. */
+export class SectionReader {
+  readonly #left: Section[];
+
+  constructor(sections: readonly Section[]) {
+    this.#left = [...sections];
+  }
+
+  /** @throws StreamError if it is missing or has another version */
+  take(name: string, version: number): Uint8Array {
+    const at = this.#left.findIndex((section) => section.name === name);
+    const section = this.#left[at];
+    if (section === undefined) throw new StreamError(`section ${name}: missing`);
+    if (section.version !== version) throw new StreamError(`section ${name}: expected version ${version}, got ${section.version}`);
+    this.#left.splice(at, 1);
+    return section.data;
+  }
+
+  /** @throws StreamError that names the sections nobody took */
+  done(): void {
+    if (this.#left.length > 0) throw new StreamError(`sections left over: ${this.#left.map(({ name }) => name).join(', ')}`);
+  }
+}
+
+const CRC_TABLE: Uint32Array = (() => {
+  const table = new Uint32Array(256);
+  for (let n = 0; n < 256; n += 1) {
+    let c = n;
+    for (let bit = 0; bit < 8; bit += 1) c = (c & 1) !== 0 ? 0xedb8_8320 ^ (c >>> 1) : c >>> 1;
+    table[n] = c >>> 0;
+  }
+  return table;
+})();
+
+/** CRC-32 as in IEEE 802.3. */
+export function crc32(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  return (crc ^ 0xffff_ffff) >>> 0;
+}

@@ -1,0 +1,248 @@
+/**
+ * A bus of the driver core: its devices, its drivers, binding and unbinding, and their sysfs.
+ *
+ * Kernel: drivers/base/bus.c and dd.c. Errors of sysfs `bind`, `unbind` and `drivers_probe` are the recorded ones
+ * (catalogue, vfio 3.2): a probe error passes through `bind`, but not through `drivers_probe`, which only fails
+ * when the device could not even be tried.
+ */
+import { assertSameCore, type Host } from '../host/host.ts';
+import type { Point, Sleeps } from '../host/scheduler.ts';
+import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
+import type { Device } from './device.ts';
+import type { Driver } from './driver.ts';
+
+/** The `driver` link is there and probe has succeeded. */
+export const DRIVER_BOUND: Point = { point: 'model/driver-bound' };
+/** The `driver` link is gone and remove is about to be called. */
+export const DRIVER_UNBINDING: Point = { point: 'model/driver-unbinding' };
+
+/** What the driver core tells those who watch a bus, in the kernel's order. */
+export type BusEvent = 'add' | 'del' | 'bound' | 'unbind' | 'unbound';
+
+export interface BusListener<D extends Device> {
+  busEvent(event: BusEvent, device: D): void;
+}
+
+/** A driver refused, or the driver core refused the driver: drivers_probe tells the two apart. */
+interface Attempt {
+  readonly error: number;
+  readonly tried: boolean;
+}
+
+export class Bus<D extends Device> {
+  readonly host: Host;
+  readonly name: string;
+  /** sysfs drivers_autoprobe. */
+  autoprobe = true;
+  readonly #devices = new Map<string, D>();
+  readonly #drivers = new Map<string, Driver<D>>();
+  readonly #listeners: BusListener<D>[] = [];
+
+  constructor(host: Host, name: string) {
+    assertSameCore(host);
+    this.host = host;
+    this.name = name;
+    host.files.folder(`${this.sysfs}/devices`);
+    host.files.folder(`${this.sysfs}/drivers`);
+    this.#action('drivers_probe', (text) => this.#driversProbe(text));
+    host.files.add(`${this.sysfs}/drivers_autoprobe`, {
+      kind: 'attribute',
+      mode: 0o644,
+      show: () => constant(this.autoprobe ? '1\n' : '0\n'),
+      store: (bytes) => {
+        this.autoprobe = bytes[0] !== 0x30;
+        return constant(bytes.length);
+      },
+    });
+  }
+
+  get sysfs(): string {
+    return `/sys/bus/${this.name}`;
+  }
+
+  /** In the order in which they were added. */
+  get devices(): readonly D[] {
+    return [...this.#devices.values()];
+  }
+
+  device(name: string): D | undefined {
+    return this.#devices.get(name);
+  }
+
+  driver(name: string): Driver<D> | undefined {
+    return this.#drivers.get(name);
+  }
+
+  listen(listener: BusListener<D>): () => void {
+    this.#listeners.push(listener);
+    return () => {
+      const at = this.#listeners.indexOf(listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    };
+  }
+
+  /** driver_register(): binds the driverless devices that it matches. @throws RangeError if the name is taken */
+  *addDriver(driver: Driver<D>): Sleeps<void> {
+    if (this.#drivers.has(driver.name)) throw new RangeError(`"driver" expected a new name on bus ${this.name}, got ${driver.name}`);
+    this.#drivers.set(driver.name, driver);
+    this.#action(`drivers/${driver.name}/bind`, (text) => this.#bind(driver, text));
+    this.#action(`drivers/${driver.name}/unbind`, (text) => this.#unbind(driver, text));
+    yield* this.attachAll(driver);
+  }
+
+  /** Binds `driver` to every driverless device that it matches: after it came, or learned of a new id. */
+  *attachAll(driver: Driver<D>): Sleeps<void> {
+    if (!this.autoprobe) return;
+    for (const device of this.devices) {
+      yield* device.lock.lock();
+      if (device.driverName === undefined && this.matches(driver, device)) yield* this.#attach(driver, device);
+      device.lock.unlock();
+    }
+  }
+
+  /** device_add(): the device appears and is probed. */
+  *add(device: D): Sleeps<void> {
+    this.announce(device);
+    if (this.autoprobe || device.driverOverride !== undefined) {
+      yield* device.lock.lock();
+      yield* this.#attachFirst(device);
+      device.lock.unlock();
+    }
+  }
+
+  /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken */
+  announce(device: D): void {
+    if (this.#devices.has(device.name)) throw new RangeError(`"device" expected a new name on bus ${this.name}, got ${device.name}`);
+    this.#devices.set(device.name, device);
+    device.createAttributes();
+    this.host.files.link(`${this.sysfs}/devices/${device.name}`, device.sysfs);
+    this.host.files.link(`${device.sysfs}/subsystem`, this.sysfs);
+    this.#notify('add', device);
+  }
+
+  /** device_del(): unbinds, which may sleep, and takes the device away. */
+  *remove(device: D): Sleeps<void> {
+    yield* device.lock.lock();
+    yield* this.#detach(device);
+    device.lock.unlock();
+    this.#notify('del', device);
+    this.#devices.delete(device.name);
+    device.iommuGroup?.removeDevice(device);
+    this.host.files.remove(`${this.sysfs}/devices/${device.name}`);
+    this.host.files.remove(device.sysfs);
+  }
+
+  /** Whether the driver core would offer the device to this driver. */
+  matches(driver: Driver<D>, device: D): boolean {
+    return (device.driverOverride === undefined || device.driverOverride === driver.name) && driver.match(device);
+  }
+
+  *#bind(driver: Driver<D>, name: string): Sleeps<number> {
+    const device = this.#devices.get(name);
+    if (device === undefined || !this.matches(driver, device)) return -ENODEV;
+    yield* device.lock.lock();
+    const strict = this.host.profile.bindPassesErrors;
+    let error: number;
+    if (device.driverName !== undefined) error = strict ? -EBUSY : -ENODEV;
+    else {
+      ({ error } = yield* this.#attach(driver, device));
+      if (error < 0 && !strict && error !== -EBUSY) error = -ENODEV;
+    }
+    device.lock.unlock();
+    return error;
+  }
+
+  *#unbind(driver: Driver<D>, name: string): Sleeps<number> {
+    const device = this.#devices.get(name);
+    if (device?.driverName !== driver.name) return -ENODEV;
+    yield* device.lock.lock();
+    if (device.driverName === driver.name) yield* this.#detach(device);
+    device.lock.unlock();
+    return 0;
+  }
+
+  *#driversProbe(name: string): Sleeps<number> {
+    const device = this.#devices.get(name);
+    if (device === undefined) return -ENODEV;
+    yield* device.lock.lock();
+    const refused = device.driverName === undefined && !(yield* this.#attachFirst(device));
+    device.lock.unlock();
+    return refused ? -EINVAL : 0;
+  }
+
+  /** Offers the device to each driver in turn. False when the driver core itself refused. */
+  *#attachFirst(device: D): Sleeps<boolean> {
+    for (const driver of this.#drivers.values()) {
+      if (!this.matches(driver, device)) continue;
+      const { error, tried } = yield* this.#attach(driver, device);
+      if (error === 0) return true;
+      if (!tried) return false;
+    }
+    return true;
+  }
+
+  /** really_probe(), with the device lock held. */
+  *#attach(driver: Driver<D>, device: D): Sleeps<Attempt> {
+    const group = device.iommuGroup;
+    const ownsDma = this.host.profile.dmaOwnership && !driver.managesDma;
+    if (ownsDma && group !== undefined && !group.useDefaultDomain()) return { error: -EBUSY, tried: false };
+    device.driverName = driver.name;
+    this.host.files.link(`${device.sysfs}/driver`, `${this.sysfs}/drivers/${driver.name}`);
+    this.host.files.link(`${this.sysfs}/drivers/${driver.name}/${device.name}`, device.sysfs);
+    const error = yield* driver.probe(device);
+    if (error < 0) {
+      this.#dropLinks(driver.name, device);
+      device.driverName = undefined;
+      if (ownsDma) group?.unuseDefaultDomain();
+      return { error, tried: true };
+    }
+    yield DRIVER_BOUND;
+    this.#notify('bound', device);
+    return { error: 0, tried: true };
+  }
+
+  /** __device_release_driver(), with the device lock held. */
+  *#detach(device: D): Sleeps<void> {
+    const driver = device.driverName === undefined ? undefined : this.#drivers.get(device.driverName);
+    if (driver === undefined) return;
+    this.#dropLinks(driver.name, device);
+    this.#notify('unbind', device);
+    yield DRIVER_UNBINDING;
+    yield* driver.remove(device);
+    if (this.host.profile.dmaOwnership && !driver.managesDma) device.iommuGroup?.unuseDefaultDomain();
+    device.driverName = undefined;
+    this.#notify('unbound', device);
+  }
+
+  #dropLinks(driver: string, device: D): void {
+    this.host.files.remove(`${device.sysfs}/driver`);
+    this.host.files.remove(`${this.sysfs}/drivers/${driver}/${device.name}`);
+  }
+
+  #notify(event: BusEvent, device: D): void {
+    for (const listener of [...this.#listeners]) listener.busEvent(event, device);
+  }
+
+  /** A write-only attribute whose text names a device; it answers the count of bytes, or the action's errno. */
+  #action(path: string, act: (text: string) => Sleeps<number>): void {
+    this.host.files.add(`${this.sysfs}/${path}`, {
+      kind: 'attribute',
+      mode: 0o200,
+      *store(bytes) {
+        const error = yield* act(firstLine(bytes));
+        return error < 0 ? error : bytes.length;
+      },
+    });
+  }
+}
+
+/** The text of a sysfs write up to its newline. Kernel: sysfs_streq(). */
+export function firstLine(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes);
+  return text.endsWith('\n') ? text.slice(0, -1) : text;
+}
+
+/** A Sleeps<T> that does not sleep. */
+export function* constant<T>(value: T): Sleeps<T> {
+  return value;
+}

@@ -1,0 +1,66 @@
+/** A device on a bus, as the driver core knows it. Kernel: struct device. */
+import { assertSameCore, type Host } from '../host/host.ts';
+import { Mutex } from '../host/mutex.ts';
+import type { Sleeps } from '../host/scheduler.ts';
+import type { IommuGroup } from '../iommu/iommu-group.ts';
+import { EINVAL } from '../uapi/errno.ts';
+
+const PAGE = 4096;
+
+export abstract class Device {
+  readonly host: Host;
+  /** Unique on its bus, e.g. `0000:00:02.0`. */
+  readonly name: string;
+  /** Its folder, e.g. `/sys/devices/pci0000:00/0000:00:02.0`. */
+  readonly sysfs: string;
+  /** device_lock(): held while a driver is bound or unbound. */
+  readonly lock: Mutex;
+  /** The name of the driver that is bound: set when its probe begins, cleared when its remove has returned. */
+  driverName: string | undefined = undefined;
+  /** The only driver that may bind, if set. */
+  driverOverride: string | undefined = undefined;
+  /** Set by the IOMMU when the device is added to its bus. */
+  iommuGroup: IommuGroup | undefined = undefined;
+  /** A bridge forwards the DMA of others, and does not spoil its group. */
+  readonly isBridge: boolean = false;
+
+  constructor(host: Host, name: string, sysfs: string) {
+    assertSameCore(host);
+    this.host = host;
+    this.name = name;
+    this.sysfs = sysfs;
+    this.lock = new Mutex(host.scheduler, `the device lock of ${name}`);
+  }
+
+  /** Puts the attributes that every device of this kind has under `this.sysfs`. */
+  createAttributes(): void {
+    this.host.files.folder(this.sysfs);
+  }
+
+  /** The `driver_override` attribute, for buses that have one. Kernel: driver_set_override(). */
+  protected createDriverOverride(): void {
+    const { lock } = this;
+    this.host.files.add(`${this.sysfs}/driver_override`, {
+      kind: 'attribute',
+      mode: 0o644,
+      show: () => this.#showOverride(),
+      store: (bytes) => this.#storeOverride(bytes, lock),
+    });
+  }
+
+  *#showOverride(): Sleeps<string> {
+    yield* this.lock.lock();
+    const text = `${this.driverOverride ?? '(null)'}\n`;
+    this.lock.unlock();
+    return text;
+  }
+
+  *#storeOverride(bytes: Uint8Array, lock: Mutex): Sleeps<number> {
+    if (bytes.length >= PAGE - 1) return -EINVAL;
+    const line = new TextDecoder().decode(bytes).split('\n', 1)[0] ?? '';
+    yield* lock.lock();
+    this.driverOverride = line === '' ? undefined : line;
+    lock.unlock();
+    return bytes.length;
+  }
+}

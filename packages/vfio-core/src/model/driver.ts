@@ -1,0 +1,45 @@
+/** A driver of one bus. Kernel: struct device_driver. */
+import type { Sleeps } from '../host/scheduler.ts';
+import type { Device } from './device.ts';
+
+export abstract class Driver<D extends Device> {
+  abstract readonly name: string;
+
+  /**
+   * The driver does DMA only on behalf of user space, or none: it may bind while user space owns the group's DMA.
+   * Kernel: driver_managed_dma.
+   */
+  readonly managesDma: boolean = false;
+
+  /** Whether the driver would take this device. The bus has looked at driver_override before. */
+  abstract match(device: D): boolean;
+
+  /** @returns 0 or a negative errno, with everything undone. */
+  abstract probe(device: D): Sleeps<number>;
+
+  abstract remove(device: D): Sleeps<void>;
+}
+
+/**
+ * What a driver keeps for each device that it is bound to: dev_set_drvdata(), typed, and nobody else's.
+ */
+export class DriverData<D extends Device, T> {
+  readonly #data = new Map<D, T>();
+
+  get(device: D): T | undefined {
+    return this.#data.get(device);
+  }
+
+  set(device: D, data: T): void {
+    this.#data.set(device, data);
+  }
+
+  clear(device: D): void {
+    this.#data.delete(device);
+  }
+
+  /** In the order in which they were set. */
+  get all(): readonly T[] {
+    return [...this.#data.values()];
+  }
+}

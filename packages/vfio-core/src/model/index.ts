@@ -1,0 +1,3 @@
+export * from './bus.ts';
+export * from './device.ts';
+export * from './driver.ts';

@@ -1,0 +1,51 @@
+/** eventfd as user space sees it: reads and writes of 8 bytes. Kernel: fs/eventfd.c. */
+import type { Sleeps, Scheduler } from '../host/scheduler.ts';
+import type { EventFdContext } from '../irq/event-fd.ts';
+import { EAGAIN, EINVAL } from '../uapi/errno.ts';
+import { File, WOULD_SLEEP } from './file.ts';
+
+export class EventFdFile extends File {
+  override readonly label: string = 'anon_inode:[eventfd]';
+  readonly context: EventFdContext;
+  readonly #sched: Scheduler;
+  readonly #nonblocking: boolean;
+
+  constructor(sched: Scheduler, context: EventFdContext, nonblocking: boolean) {
+    super();
+    this.#sched = sched;
+    this.context = context;
+    this.#nonblocking = nonblocking;
+  }
+
+  override read(into: Uint8Array): number {
+    if (into.length < 8) return -EINVAL;
+    const count = this.context.take();
+    if (count === undefined) return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;
+    new DataView(into.buffer, into.byteOffset).setBigUint64(0, count, true);
+    return 8;
+  }
+
+  override *readSleeps(into: Uint8Array): Sleeps<number> {
+    yield* this.context.queue.wait(this.#sched, () => !this.context.isZero);
+    return this.read(into);
+  }
+
+  override write(from: Uint8Array): number {
+    if (from.length < 8) return -EINVAL;
+    const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
+    if (value === 0xffff_ffff_ffff_ffffn) return -EINVAL;
+    const error = this.context.write(value);
+    if (error === 0) return 8;
+    return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;
+  }
+
+  override *writeSleeps(from: Uint8Array): Sleeps<number> {
+    const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
+    yield* this.context.drained.wait(this.#sched, () => this.context.count + value <= 0xffff_ffff_ffff_fffen);
+    return this.write(from);
+  }
+
+  protected override *release(): Sleeps<void> {
+    this.context.close();
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What an fd refers to. Kernel: struct file and its file_operations.
+ *
+ * An operation that cannot sleep is a plain method. Where one may have to wait for a lock it answers WOULD_SLEEP, and
+ * the door (process.ts) runs the generator form in a thread. Results are the kernel's: >= 0, or a negative errno.
+ */
+import type { Sleeps } from '../host/scheduler.ts';
+import { EINVAL, ENODEV, ENOTTY } from '../uapi/errno.ts';
+import type { Mapping } from './mm.ts';
+import type { Process } from './process.ts';
+import type { UserArgument } from './user-argument.ts';
+
+/** "Run the sleeping form instead": outside the range of errnos. */
+export const WOULD_SLEEP = -0x8000_0000;
+
+/** The offset that read() and write() pass, as against pread() and pwrite(): the file has its own position, or none. */
+export const STREAM = -1;
+
+/** mmap() as a file sees it. `offset` is a file offset in bytes, a multiple of the page size. */
+export interface MmapRequest {
+  readonly length: number;
+  readonly offset: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly shared: boolean;
+}
+
+export abstract class File {
+  /** As /proc/PID/fd shows it, e.g. `[vfio-device]`. */
+  abstract readonly label: string;
+  #references = 1;
+
+  get references(): number {
+    return this.#references;
+  }
+
+  /** dup(), or another holder inside the kernel. */
+  get(): void {
+    this.#references += 1;
+  }
+
+  /** Drops a reference; the last one releases. */
+  *put(): Sleeps<void> {
+    this.#references -= 1;
+    if (this.#references === 0) yield* this.release();
+  }
+
+  /** Drops a reference where that cannot be the last one, or releasing does not sleep. */
+  drop(): void {
+    this.#references -= 1;
+  }
+
+  ioctl(_process: Process, _request: number, _argument: UserArgument): number {
+    return -ENOTTY;
+  }
+
+  *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    return this.ioctl(process, request, argument);
+  }
+
+  /** Fills `into` from the file offset; the count of bytes or a negative errno. */
+  read(_into: Uint8Array, _offset: number): number {
+    return -EINVAL;
+  }
+
+  *readSleeps(into: Uint8Array, offset: number): Sleeps<number> {
+    return this.read(into, offset);
+  }
+
+  write(_from: Uint8Array, _offset: number): number {
+    return -EINVAL;
+  }
+
+  *writeSleeps(from: Uint8Array, offset: number): Sleeps<number> {
+    return this.write(from, offset);
+  }
+
+  mmap(_process: Process, _request: MmapRequest): Mapping | number {
+    return -ENODEV;
+  }
+
+  /** The last reference is gone. */
+  protected abstract release(): Sleeps<void>;
+}

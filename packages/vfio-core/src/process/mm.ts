@@ -1,0 +1,320 @@
+/**
+ * The memory of a process: VMAs over anonymous pages or over device regions, and the count of its locked pages.
+ *
+ * Kernel: struct mm_struct, get_user_pages(), locked_vm. Addresses are below 2^47, as user addresses are on x86-64 and
+ * arm64. Not modelled: demand paging of anonymous memory (pages are there from the start, zeroed), swap, stacks.
+ */
+import { eventKind, type EventKind } from '../host/trace.ts';
+import type { Host } from '../host/host.ts';
+import type { Memory } from '../memory/memory.ts';
+import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
+import { hex } from '../memory/u64.ts';
+import { EFAULT, EINVAL, ENOMEM } from '../uapi/errno.ts';
+
+/** User addresses end here (TASK_SIZE_MAX of x86-64). */
+export const TASK_SIZE = 0x7fff_ffff_f000;
+const FIRST_ADDRESS = 0x7e00_0000_0000;
+const HUGE = 0x20_0000;
+
+/** A load or store that the kernel answers with SIGBUS or SIGSEGV. It reads as ones and writes nothing. */
+export const MEMORY_FAULT: EventKind<MemoryFault> = eventKind(
+  'process/memory-fault',
+  'fault',
+  ({ signal, address, write }) => `${signal}: ${write ? 'write to' : 'read of'} ${hex(address)}`,
+);
+
+export interface MemoryFault {
+  readonly signal: 'SIGSEGV' | 'SIGBUS';
+  readonly address: number;
+  readonly write: boolean;
+}
+
+/** Device registers in a mapping: what a driver's mmap gives. Offsets count from the start of the mapping. */
+export interface DeviceRegion {
+  /** Physical address of the mapping's first byte: page aligned. */
+  readonly physical: number;
+  /** Whether accesses go through now; if not they are SIGBUS. */
+  readonly live: () => boolean;
+}
+
+/** A contiguous range of a process' addresses with one kind of content. */
+interface Vma {
+  readonly start: number;
+  readonly end: number;
+  readonly read: boolean;
+  readonly write: boolean;
+  /** Frames of the first page: of a run, or of a device. */
+  readonly frame: number;
+  readonly run: PageRun | undefined;
+  readonly device: DeviceRegion | undefined;
+}
+
+/** Pages pinned by get_user_pages(): consecutive frames. */
+export interface PinnedPages {
+  readonly frame: number;
+  readonly count: number;
+  /** Undefined for a device's pages, which are not counted and not kept. */
+  readonly run: PageRun | undefined;
+}
+
+/** A mapping as mmap() gives it to the program. */
+export class Mapping {
+  readonly address: number;
+  readonly length: number;
+  readonly #mm: Mm;
+  #mapped = true;
+
+  /** @internal Mappings are made by Mm. */
+  constructor(mm: Mm, address: number, length: number) {
+    this.#mm = mm;
+    this.address = address;
+    this.length = length;
+  }
+
+  get mapped(): boolean {
+    return this.#mapped;
+  }
+
+  /** Loads `width` bytes (1, 2 or 4). A fault reads as ones and is an event. */
+  read(offset: number, width: 1 | 2 | 4): number {
+    const at = this.address + offset;
+    return width === 1 ? this.#mm.read8(at) : width === 2 ? this.#mm.read16(at) : this.#mm.read32(at);
+  }
+
+  /** Stores `width` bytes (1, 2 or 4). */
+  write(offset: number, width: 1 | 2 | 4, value: number): void {
+    const at = this.address + offset;
+    if (width === 1) this.#mm.write8(at, value);
+    else if (width === 2) this.#mm.write16(at, value);
+    else this.#mm.write32(at, value);
+  }
+
+  readBytes(offset: number, length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    this.#mm.readBytes(this.address + offset, out);
+    return out;
+  }
+
+  writeBytes(offset: number, bytes: Uint8Array): void {
+    this.#mm.writeBytes(this.address + offset, bytes);
+  }
+
+  /** munmap() of all of it. */
+  unmap(): void {
+    this.#mm.unmap(this.address, this.length);
+    this.#mapped = false;
+  }
+}
+
+export class Mm implements Memory {
+  readonly #host: Host;
+  /** Ascending, disjoint. */
+  #vmas: Vma[] = [];
+  #last: Vma | undefined;
+  #next = FIRST_ADDRESS;
+  /** Pages accounted to RLIMIT_MEMLOCK. */
+  lockedPages = 0;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** mmap() of zeroed anonymous memory, aligned to 2 MiB. `length` is rounded up to pages. @returns -EINVAL, -ENOMEM */
+  mapAnonymous(length: number, read = true, write = true): Mapping | number {
+    if (!(length > 0)) return -EINVAL;
+    const pages = Math.ceil(length / PAGE_SIZE);
+    const run = this.#host.pages.allocate(pages);
+    if (run === undefined) return -ENOMEM;
+    return this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined });
+  }
+
+  /** mmap() of device registers. */
+  mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping {
+    const bytes = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
+    return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device });
+  }
+
+  /** munmap(): whole pages; cuts VMAs where needed. */
+  unmap(address: number, length: number): void {
+    const end = address + Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
+    const kept: Vma[] = [];
+    for (const vma of this.#vmas) {
+      if (vma.end <= address || vma.start >= end) {
+        kept.push(vma);
+        continue;
+      }
+      if (vma.start < address) {
+        vma.run?.get();
+        kept.push({ ...vma, end: address });
+      }
+      if (vma.end > end) {
+        vma.run?.get();
+        kept.push({ ...vma, start: end, frame: vma.frame + (end - vma.start) / PAGE_SIZE });
+      }
+      vma.run?.put();
+    }
+    this.#vmas = kept;
+    this.#last = undefined;
+  }
+
+  /** exit_mmap(). */
+  unmapAll(): void {
+    this.unmap(0, TASK_SIZE);
+  }
+
+  /** The program's break() of protections on whole pages of one VMA. @returns 0 or -ENOMEM where nothing is mapped */
+  protect(address: number, length: number, read: boolean, write: boolean): number {
+    const vma = this.#find(address);
+    if (vma === undefined || address + length > vma.end) return -ENOMEM;
+    const parts: Vma[] = [];
+    if (vma.start < address) parts.push({ ...vma, end: address });
+    parts.push({ ...vma, start: address, end: address + length, frame: vma.frame + (address - vma.start) / PAGE_SIZE, read, write });
+    if (vma.end > address + length) {
+      parts.push({ ...vma, start: address + length, frame: vma.frame + (address + length - vma.start) / PAGE_SIZE });
+    }
+    for (let i = 1; i < parts.length; i += 1) vma.run?.get();
+    this.#vmas.splice(this.#vmas.indexOf(vma), 1, ...parts);
+    this.#last = undefined;
+    return 0;
+  }
+
+  /**
+   * get_user_pages(): pins up to `pages` pages at a page aligned address, as many as lie together in one VMA.
+   *
+   * @returns the pages, held until unpinned by `run.put()`; -EFAULT where the memory is missing or not so accessible.
+   */
+  pin(address: number, pages: number, write: boolean): PinnedPages | number {
+    const vma = this.#find(address);
+    if (vma === undefined || !vma.read || (write && !vma.write)) return -EFAULT;
+    const skip = (address - vma.start) / PAGE_SIZE;
+    const count = Math.min(pages, (vma.end - vma.start) / PAGE_SIZE - skip);
+    return { frame: vma.frame + skip, count, run: vma.run?.get() };
+  }
+
+  /** copy_from_user(): false is a fault; device mappings can be copied from as well. */
+  copyFromUser(address: number, into: Uint8Array): boolean {
+    if (!this.accessible(address, into.length)) return false;
+    this.readBytes(address, into);
+    return true;
+  }
+
+  copyToUser(address: number, from: Uint8Array): boolean {
+    if (!this.accessible(address, from.length, true)) return false;
+    this.writeBytes(address, from);
+    return true;
+  }
+
+  accessible(address: number, length: number, write = false): boolean {
+    for (let at = address; at < address + length; ) {
+      const vma = this.#find(at);
+      if (vma === undefined || (write ? !vma.write : !vma.read)) return false;
+      at = vma.end;
+    }
+    return true;
+  }
+
+  read8(address: number): number {
+    const at = this.#resolve(address, false);
+    return at < 0 ? 0xff : this.#host.memory.read8(at);
+  }
+
+  read16(address: number): number {
+    if (address % PAGE_SIZE > PAGE_SIZE - 2) return this.read8(address) | (this.read8(address + 1) << 8);
+    const at = this.#resolve(address, false);
+    return at < 0 ? 0xffff : this.#host.memory.read16(at);
+  }
+
+  read32(address: number): number {
+    if (address % PAGE_SIZE > PAGE_SIZE - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
+    const at = this.#resolve(address, false);
+    return at < 0 ? 0xffff_ffff : this.#host.memory.read32(at);
+  }
+
+  write8(address: number, value: number): void {
+    const at = this.#resolve(address, true);
+    if (at >= 0) this.#host.memory.write8(at, value);
+  }
+
+  write16(address: number, value: number): void {
+    if (address % PAGE_SIZE > PAGE_SIZE - 2) {
+      this.write8(address, value);
+      this.write8(address + 1, value >>> 8);
+      return;
+    }
+    const at = this.#resolve(address, true);
+    if (at >= 0) this.#host.memory.write16(at, value);
+  }
+
+  write32(address: number, value: number): void {
+    if (address % PAGE_SIZE > PAGE_SIZE - 4) {
+      this.write16(address, value);
+      this.write16(address + 2, value >>> 16);
+      return;
+    }
+    const at = this.#resolve(address, true);
+    if (at >= 0) this.#host.memory.write32(at, value);
+  }
+
+  readBytes(address: number, into: Uint8Array): void {
+    this.#pieces(address, into.length, false, (physical, done, take) => {
+      if (physical < 0) into.fill(0xff, done, done + take);
+      else this.#host.memory.readBytes(physical, into.subarray(done, done + take));
+    });
+  }
+
+  writeBytes(address: number, from: Uint8Array): void {
+    this.#pieces(address, from.length, true, (physical, done, take) => {
+      if (physical >= 0) this.#host.memory.writeBytes(physical, from.subarray(done, done + take));
+    });
+  }
+
+  /** Calls `piece` for each part that lies in one VMA, or page by page where none is. */
+  #pieces(address: number, length: number, write: boolean, piece: (physical: number, done: number, take: number) => void): void {
+    for (let done = 0; done < length; ) {
+      const at = address + done;
+      const vma = this.#find(at);
+      const end = vma === undefined ? at - (at % PAGE_SIZE) + PAGE_SIZE : vma.end;
+      const take = Math.min(length - done, end - at);
+      piece(this.#resolve(at, write), done, take);
+      done += take;
+    }
+  }
+
+  /** The physical address behind a user address; -1 is a fault, told to the trace. */
+  #resolve(address: number, write: boolean): number {
+    const vma = this.#find(address);
+    if (vma === undefined || (write ? !vma.write : !vma.read)) {
+      this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGSEGV', address, write });
+      return -1;
+    }
+    if (vma.device?.live() === false) {
+      this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGBUS', address, write });
+      return -1;
+    }
+    return vma.frame * PAGE_SIZE + (address - vma.start);
+  }
+
+  #find(address: number): Vma | undefined {
+    const last = this.#last;
+    if (last !== undefined && address >= last.start && address < last.end) return last;
+    let lo = 0;
+    let hi = this.#vmas.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >>> 1;
+      if (this.#vmas[mid]!.end <= address) lo = mid + 1;
+      else hi = mid;
+    }
+    const vma = this.#vmas[lo];
+    if (vma === undefined || address < vma.start) return undefined;
+    this.#last = vma;
+    return vma;
+  }
+
+  #insert(bytes: number, content: Omit<Vma, 'start' | 'end'>): Mapping {
+    const start = this.#next;
+    // A hole after each mapping, so that running off one end is a fault.
+    this.#next = Math.ceil((start + bytes + PAGE_SIZE) / HUGE) * HUGE;
+    this.#vmas.push({ start, end: start + bytes, ...content });
+    return new Mapping(this, start, bytes);
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * A process of user space: credentials, limits, an fd table, memory, and the system calls.
+ *
+ * Each call exists twice. The methods of Process run to their end and throw SyscallError, Node's convention, or
+ * BlockedError if the call sleeps. `process.sys` has the generator forms, for threads that may sleep: they give
+ * the kernel's number, a negative errno for an error.
+ */
+import type { Attribute } from '../host/file-tree.ts';
+import { assertSameCore, type Host } from '../host/host.ts';
+import type { Sleeps, Thread } from '../host/scheduler.ts';
+import { EventFdContext } from '../irq/event-fd.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOTDIR, errnoName } from '../uapi/errno.ts';
+import { EventFdFile } from './event-fd-file.ts';
+import { STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { Mm, type Mapping } from './mm.ts';
+import { UserArgument, type IoctlInput } from './user-argument.ts';
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+
+/** The capabilities that the model looks at. Root has all of them. */
+export type Capability = 'CAP_IPC_LOCK' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
+
+/** A system call that failed. `code` and `errno` are API, the message is not. */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError';
+  readonly code: string;
+  /** Negative, as libuv has it. */
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number, what: string) {
+    super(`${syscall} ${what}: ${errnoName(errno)}`);
+    this.code = errnoName(errno);
+    this.errno = -Math.abs(errno);
+    this.syscall = syscall;
+  }
+}
+
+export interface ProcessInit {
+  /** For messages and holders. @default 'process-N' */
+  readonly name?: string | undefined;
+  /** 0 is root, who has every capability. @default 0 */
+  readonly uid?: number | undefined;
+  readonly capabilities?: readonly Capability[] | undefined;
+  /** RLIMIT_NOFILE. @default 1024 */
+  readonly maxFiles?: number | undefined;
+  /** RLIMIT_MEMLOCK in bytes. @default 8 MiB */
+  readonly memlock?: number | undefined;
+}
+
+/** EFD_NONBLOCK and EFD_SEMAPHORE. */
+export interface EventfdFlags {
+  /** @default true */
+  readonly nonblocking?: boolean;
+  /** @default false */
+  readonly semaphore?: boolean;
+}
+
+interface Descriptor {
+  readonly file: File;
+  readonly flags: number;
+}
+
+const text = new TextEncoder();
+
+/** The system calls that may sleep, as threads call them. */
+export class Syscalls {
+  readonly #process: Process;
+
+  constructor(process: Process) {
+    this.#process = process;
+  }
+
+  /** @returns an fd or a negative errno. */
+  *open(path: string, flags: number): Sleeps<number> {
+    const process = this.#process;
+    const node = process.host.files.lookup(path);
+    if (node === undefined) return -ENOENT;
+    if (node.kind === 'folder' || node.kind === 'link') return -EISDIR;
+    if (!process.mayAccess(node.mode, flags)) return -EACCES;
+    if (node.kind === 'attribute') return -EINVAL; // attributes are read and written whole: readFile, writeFile
+    const fd = process.nextFd();
+    if (fd < 0) return fd;
+    const file = yield* node.open(process, flags);
+    return typeof file === 'number' ? file : process.install(file, flags);
+  }
+
+  *close(fd: number): Sleeps<number> {
+    const file = this.#process.takeFd(fd);
+    if (file === undefined) return -EBADF;
+    yield* file.put();
+    return 0;
+  }
+
+  *ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return -EBADF;
+    const user = new UserArgument(this.#process.mm, argument);
+    const result = file.ioctl(this.#process, request >>> 0, user);
+    return result === WOULD_SLEEP ? yield* file.ioctlSleeps(this.#process, request >>> 0, user) : result;
+  }
+
+  *pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return -EBADF;
+    const result = file.read(into, offset);
+    return result === WOULD_SLEEP ? yield* file.readSleeps(into, offset) : result;
+  }
+
+  *pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return -EBADF;
+    const result = file.write(from, offset);
+    return result === WOULD_SLEEP ? yield* file.writeSleeps(from, offset) : result;
+  }
+
+  /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
+  *writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
+    const found = this.#attribute(path, O_WRONLY);
+    if (typeof found === 'number') return found;
+    const bytes = typeof content === 'string' ? text.encode(content) : content;
+    if (found.store === undefined) return -EACCES;
+    return bytes.length === 0 ? 0 : yield* found.store(bytes, 0);
+  }
+
+  /** open(), read() and close() of a sysfs attribute. */
+  *readFile(path: string): Sleeps<string | Uint8Array | number> {
+    const found = this.#attribute(path, O_RDONLY);
+    if (typeof found === 'number') return found;
+    return found.show === undefined ? -EACCES : yield* found.show();
+  }
+
+  /** exit(): closes every fd in order and drops the memory. */
+  *exit(): Sleeps<void> {
+    for (const fd of this.#process.fds) yield* this.close(fd);
+    this.#process.mm.unmapAll();
+  }
+
+  #attribute(path: string, flags: number): Attribute | number {
+    const node = this.#process.host.files.lookup(path);
+    if (node === undefined) return -ENOENT;
+    if (node.kind === 'folder') return -EISDIR;
+    if (node.kind !== 'attribute') return -ENODEV;
+    return this.#process.mayAccess(node.mode, flags) ? node : -EACCES;
+  }
+}
+
+const serials = new WeakMap<Host, number>();
+
+export class Process {
+  readonly host: Host;
+  readonly name: string;
+  readonly mm: Mm;
+  readonly sys: Syscalls;
+  uid: number;
+  /** RLIMIT_MEMLOCK in bytes. */
+  memlock: number;
+  readonly #capabilities: ReadonlySet<Capability>;
+  readonly #maxFiles: number;
+  readonly #fds: (Descriptor | undefined)[] = [];
+
+  constructor(host: Host, init: ProcessInit = {}) {
+    assertSameCore(host);
+    const serial = (serials.get(host) ?? 0) + 1;
+    serials.set(host, serial);
+    this.host = host;
+    this.name = init.name ?? `process-${serial}`;
+    this.uid = init.uid ?? 0;
+    this.memlock = init.memlock ?? 8 * 0x10_0000;
+    this.#capabilities = new Set(init.capabilities ?? []);
+    this.#maxFiles = init.maxFiles ?? 1024;
+    this.mm = new Mm(host);
+    this.sys = new Syscalls(this);
+  }
+
+  /** capable(). */
+  capable(capability: Capability): boolean {
+    return this.uid === 0 || this.#capabilities.has(capability);
+  }
+
+  // The calls as programs use them.
+
+  open(path: string, flags: number = O_RDWR): number {
+    return this.#check('open', path, this.#run('open', this.sys.open(path, flags)));
+  }
+
+  close(fd: number): void {
+    this.#check('close', fd, this.#run('close', this.sys.close(fd)));
+  }
+
+  ioctl(fd: number, request: number, argument: IoctlInput = 0): number {
+    return this.#check('ioctl', fd, this.tryIoctl(fd, request, argument));
+  }
+
+  /** ioctl() that gives a negative errno instead of throwing. */
+  tryIoctl(fd: number, request: number, argument: IoctlInput = 0): number {
+    const file = this.file(fd);
+    if (file === undefined) return -EBADF;
+    const user = new UserArgument(this.mm, argument);
+    const result = file.ioctl(this, request >>> 0, user);
+    return result === WOULD_SLEEP ? this.#run('ioctl', file.ioctlSleeps(this, request >>> 0, user)) : result;
+  }
+
+  /** Fills `into` from the file offset (an integer in [0, 2^53)). @returns the count of bytes read. */
+  pread(fd: number, into: Uint8Array, offset: number): number {
+    return this.#check('pread', fd, this.tryPread(fd, into, offset));
+  }
+
+  tryPread(fd: number, into: Uint8Array, offset: number): number {
+    const file = this.file(fd);
+    if (file === undefined) return -EBADF;
+    const result = file.read(into, offset);
+    return result === WOULD_SLEEP ? this.#run('pread', file.readSleeps(into, offset)) : result;
+  }
+
+  /** read(): from the file's own position. */
+  read(fd: number, into: Uint8Array): number {
+    return this.#check('read', fd, this.tryPread(fd, into, STREAM));
+  }
+
+  write(fd: number, from: Uint8Array): number {
+    return this.#check('write', fd, this.tryPwrite(fd, from, STREAM));
+  }
+
+  pwrite(fd: number, from: Uint8Array, offset: number): number {
+    return this.#check('pwrite', fd, this.tryPwrite(fd, from, offset));
+  }
+
+  tryPwrite(fd: number, from: Uint8Array, offset: number): number {
+    const file = this.file(fd);
+    if (file === undefined) return -EBADF;
+    const result = file.write(from, offset);
+    return result === WOULD_SLEEP ? this.#run('pwrite', file.writeSleeps(from, offset)) : result;
+  }
+
+  /** mmap() of a file; with fd -1, of anonymous memory. */
+  mmap(fd: number, length: number, offset = 0, prot: number = PROT_READ | PROT_WRITE, flags: number = MAP_SHARED): Mapping {
+    const made = this.tryMmap(fd, length, offset, prot, flags);
+    if (typeof made === 'number') throw new SyscallError('mmap', made, fd < 0 ? 'anonymous' : `fd ${fd}`);
+    return made;
+  }
+
+  tryMmap(fd: number, length: number, offset: number, prot: number, flags: number): Mapping | number {
+    const read = (prot & PROT_READ) !== 0;
+    const write = (prot & PROT_WRITE) !== 0;
+    if (fd < 0) return this.mm.mapAnonymous(length, read, write);
+    const file = this.file(fd);
+    if (file === undefined) return -EBADF;
+    if (length <= 0 || offset % 4096 !== 0) return -EINVAL;
+    return file.mmap(this, { length, offset, read, write, shared: (flags & MAP_SHARED) !== 0 });
+  }
+
+  dup(fd: number): number {
+    const descriptor = this.#fds[fd];
+    if (descriptor === undefined) throw new SyscallError('dup', EBADF, `fd ${fd}`);
+    const copy = this.#check('dup', fd, this.nextFd());
+    descriptor.file.get();
+    return this.install(descriptor.file, descriptor.flags, copy);
+  }
+
+  /** eventfd2(): `flags` as in sys/eventfd.h. */
+  eventfd(count = 0, { nonblocking = true, semaphore = false }: EventfdFlags = {}): number {
+    const fd = this.#check('eventfd2', '', this.nextFd());
+    const context = new EventFdContext(`${this.name} eventfd ${fd}`, count, semaphore);
+    return this.install(new EventFdFile(this.host.scheduler, context, nonblocking), O_RDWR, fd);
+  }
+
+  /** The count of an eventfd; 0n where read() would be EAGAIN. */
+  readEventfd(fd: number): bigint {
+    const into = new Uint8Array(8);
+    const file = this.file(fd);
+    if (!(file instanceof EventFdFile)) throw new SyscallError('read', file === undefined ? EBADF : EINVAL, `fd ${fd}`);
+    if (file.context.isZero) return 0n;
+    this.read(fd, into);
+    return new DataView(into.buffer).getBigUint64(0, true);
+  }
+
+  writeEventfd(fd: number, value: bigint): void {
+    const from = new Uint8Array(8);
+    new DataView(from.buffer).setBigUint64(0, value, true);
+    this.write(fd, from);
+  }
+
+  /** Writes a sysfs attribute, as `echo -n` does. @returns the count of bytes taken. */
+  writeFile(path: string, content: string | Uint8Array): number {
+    return this.#check('write', path, this.#run('write', this.sys.writeFile(path, content)));
+  }
+
+  /** The whole of a sysfs attribute as text. */
+  readFile(path: string): string {
+    const content = this.#run('read', this.sys.readFile(path));
+    if (typeof content === 'number') throw new SyscallError('read', content, path);
+    return typeof content === 'string' ? content : new TextDecoder().decode(content);
+  }
+
+  /** Names in a folder, sorted. */
+  readdir(path: string): string[] {
+    const node = this.host.files.lookup(path);
+    if (node?.kind !== 'folder') throw new SyscallError('readdir', node === undefined ? ENOENT : ENOTDIR, path);
+    return [...node.entries.keys()].sort();
+  }
+
+  /** The target of a symbolic link. */
+  readlink(path: string): string {
+    const node = this.host.files.lookup(path, true);
+    if (node?.kind !== 'link') throw new SyscallError('readlink', node === undefined ? ENOENT : EINVAL, path);
+    return node.target;
+  }
+
+  /** Runs a call that may sleep as a thread of this process, and does not wait for it. */
+  start<T>(name: string, body: Sleeps<T>): Thread<T> {
+    return this.host.scheduler.spawn(`${this.name} ${name}`, body);
+  }
+
+  /** Ends the process: all fds are closed, its memory goes. */
+  exit(): void {
+    this.#run('exit', this.sys.exit());
+  }
+
+  // What the kernel side asks of a process.
+
+  /** The file of an fd. */
+  file(fd: number): File | undefined {
+    return this.#fds[fd]?.file;
+  }
+
+  get fds(): readonly number[] {
+    return [...this.#fds.keys()].filter((fd) => this.#fds[fd] !== undefined);
+  }
+
+  /** The lowest free fd, or -EMFILE. */
+  nextFd(): number {
+    let fd = this.#fds.indexOf(undefined, 3);
+    if (fd < 0) fd = Math.max(this.#fds.length, 3);
+    return fd < this.#maxFiles ? fd : -EMFILE;
+  }
+
+  /** fd_install(): the file's first reference belongs to the fd. */
+  install(file: File, flags: number, fd: number = this.nextFd()): number {
+    this.#fds[fd] = { file, flags };
+    return fd;
+  }
+
+  /** Takes the file out of the fd table. */
+  takeFd(fd: number): File | undefined {
+    const file = this.#fds[fd]?.file;
+    if (file !== undefined) this.#fds[fd] = undefined;
+    return file;
+  }
+
+  /** The eventfd behind an fd: -EBADF if it is none, -EINVAL if it is another kind of file. */
+  eventFdContext(fd: number): EventFdContext | number {
+    const file = this.file(fd);
+    if (file === undefined) return -EBADF;
+    return file instanceof EventFdFile ? file.context : -EINVAL;
+  }
+
+  /** Permission bits against an access, for files that belong to root. */
+  mayAccess(mode: number, flags: number): boolean {
+    if (this.uid === 0) return true;
+    const access = flags & 3;
+    const wanted = access === O_RDONLY ? 4 : access === O_WRONLY ? 2 : 6;
+    return (mode & wanted) === wanted;
+  }
+
+  #run<T>(name: string, body: Sleeps<T>): T {
+    return this.host.scheduler.call(`${this.name} ${name}`, body);
+  }
+
+  #check(syscall: string, what: string | number, result: number): number {
+    if (result < 0) throw new SyscallError(syscall, result, typeof what === 'number' ? `fd ${what}` : what);
+    return result;
+  }
+}

@@ -1,0 +1,3 @@
+export * from './errno.ts';
+export * from './struct.ts';
+export * from './vfio.ts';

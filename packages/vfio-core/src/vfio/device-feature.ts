@@ -1,0 +1,88 @@
+/** VFIO_DEVICE_FEATURE as the core parses it since 5.18. Kernel: vfio_ioctl_device_feature(), vfio_check_feature(). */
+import type { Sleeps } from '../host/scheduler.ts';
+import { migrationFeature, setMigrationState } from '../migration/migration-feature.ts';
+import { WOULD_SLEEP } from '../process/file.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { EFAULT, EINVAL, ENOTTY } from '../uapi/errno.ts';
+import { get } from '../uapi/struct.ts';
+import {
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
+  VFIO_DEVICE_FEATURE_GET,
+  VFIO_DEVICE_FEATURE_MASK,
+  VFIO_DEVICE_FEATURE_MIGRATION,
+  VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+  VFIO_DEVICE_FEATURE_PROBE,
+  VFIO_DEVICE_FEATURE_SET,
+  vfio_device_feature,
+} from '../uapi/vfio.ts';
+import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
+
+const OPERATIONS = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
+const HEADER = vfio_device_feature.size;
+
+/**
+ * What a feature answers before it acts: an operation that it lacks or a short argument is -EINVAL, a probe 0; 1 means go on.
+ * `supported` has the GET and SET bits that it knows, `minimum` is the size of its data.
+ */
+export function checkFeature(flags: number, length: number, supported: number, minimum: number): number {
+  if ((flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET) & ~supported) !== 0) return -EINVAL;
+  if ((flags & VFIO_DEVICE_FEATURE_PROBE) !== 0) return 0;
+  if ((flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)) === 0) return -EINVAL;
+  return length < minimum ? -EINVAL : 1;
+}
+
+interface Request {
+  readonly feature: number;
+  readonly flags: number;
+  readonly data: FeatureArgument;
+}
+
+/** The header, and what of it is wrong for every feature: -EFAULT, -EINVAL. */
+function parse(argument: UserArgument): Request | number {
+  const header = argument.copyIn(HEADER);
+  if (header === undefined) return -EFAULT;
+  const argsz = get(header, vfio_device_feature.argsz);
+  const flags = get(header, vfio_device_feature.flags);
+  if (argsz < HEADER) return -EINVAL;
+  if ((flags & ~(VFIO_DEVICE_FEATURE_MASK | OPERATIONS)) !== 0) return -EINVAL;
+  const both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+  if ((flags & VFIO_DEVICE_FEATURE_PROBE) === 0 && (flags & both) === both) return -EINVAL;
+  const data: FeatureArgument = {
+    length: argsz - HEADER,
+    copyIn: (length) => argument.copyIn(length, HEADER),
+    copyOut: (bytes) => argument.copyOut(bytes, HEADER),
+  };
+  return { feature: flags & VFIO_DEVICE_FEATURE_MASK, flags: flags & OPERATIONS, data };
+}
+
+export function deviceFeature(device: VfioDevice, process: Process, argument: UserArgument): number {
+  const request = parse(argument);
+  if (typeof request === 'number') return request;
+  const { feature, flags, data } = request;
+  switch (feature) {
+    case VFIO_DEVICE_FEATURE_MIGRATION:
+    case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE: {
+      const driver = device.migration;
+      return driver === undefined ? -ENOTTY : migrationFeature(driver, feature, flags, data);
+    }
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+      return -ENOTTY; // no device of this house logs its DMA
+    default:
+      return device.deviceFeature(process, feature, flags, data);
+  }
+}
+
+/** The one feature that sleeps is a change of the migration state. */
+export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argument: UserArgument): Sleeps<number> {
+  const request = parse(argument);
+  const driver = device.migration;
+  if (typeof request === 'number' || driver === undefined) return deviceFeature(device, process, argument);
+  if (request.feature !== VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE) return deviceFeature(device, process, argument);
+  const plain = migrationFeature(driver, request.feature, request.flags, request.data);
+  return plain === WOULD_SLEEP ? yield* setMigrationState(driver, process, request.data) : plain;
+}

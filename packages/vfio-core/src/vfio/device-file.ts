@@ -1,0 +1,59 @@
+/** The fd of a VFIO device: `[vfio-device]`. Kernel: vfio_device_fops. */
+import type { Sleeps } from '../host/scheduler.ts';
+import { File, type MmapRequest } from '../process/file.ts';
+import type { Mapping } from '../process/mm.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { VFIO_DEVICE_FEATURE } from '../uapi/vfio.ts';
+import { deviceFeature, deviceFeatureSleeps } from './device-feature.ts';
+import type { VfioDevice } from './vfio-device.ts';
+import type { GroupFile } from './vfio-group.ts';
+
+export class VfioDeviceFile extends File {
+  override readonly label: string = 'anon_inode:[vfio-device]';
+  readonly device: VfioDevice;
+  readonly #opener: string;
+  /** Keeps the group open, and its container attached, as long as the device is. */
+  readonly #groupFile: GroupFile;
+
+  constructor(device: VfioDevice, opener: string, groupFile: GroupFile) {
+    super();
+    this.device = device;
+    this.#opener = opener;
+    this.#groupFile = groupFile;
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return this.device.read(into, offset);
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return this.device.write(from, offset);
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    if (request === VFIO_DEVICE_FEATURE && this.device.device.host.profile.featureInCore) {
+      return deviceFeature(this.device, process, argument);
+    }
+    return this.device.ioctl(process, request, argument);
+  }
+
+  override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    if (request === VFIO_DEVICE_FEATURE && this.device.device.host.profile.featureInCore) {
+      return yield* deviceFeatureSleeps(this.device, process, argument);
+    }
+    return yield* this.device.ioctlSleeps(process, request, argument);
+  }
+
+  override mmap(process: Process, request: MmapRequest): Mapping | number {
+    return this.device.mmap(process, request);
+  }
+
+  /** vfio_device_fops_release(): driver, container user and group file, then the device reference. */
+  protected override *release(): Sleeps<void> {
+    yield* this.device.close(this.#opener);
+    this.device.group?.dropContainerUser();
+    yield* this.#groupFile.put();
+    this.device.put();
+  }
+}

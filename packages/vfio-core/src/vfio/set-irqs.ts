@@ -1,0 +1,58 @@
+/** The shared check of VFIO_DEVICE_SET_IRQS. Kernel: vfio_set_irqs_validate_and_prepare(). */
+import type { UserArgument } from '../process/user-argument.ts';
+import { EFAULT, EINVAL } from '../uapi/errno.ts';
+import { get } from '../uapi/struct.ts';
+import {
+  VFIO_IRQ_SET_DATA_BOOL,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  vfio_irq_set,
+} from '../uapi/vfio.ts';
+
+const DATA_MASK = 7;
+const ALL_FLAGS = 0x3f;
+
+/** A request whose ranges have been checked. `data` has count elements of 1 (BOOL) or 4 bytes (EVENTFD). */
+export interface IrqSet {
+  readonly index: number;
+  readonly start: number;
+  readonly count: number;
+  /** One of NONE, BOOL, EVENTFD. */
+  readonly dataType: number;
+  /** MASK, UNMASK and TRIGGER bits, as given: none or several are the driver's to refuse. */
+  readonly action: number;
+  readonly data: Uint8Array;
+}
+
+/** Reads and checks the argument. `irqs(index)` is the count of interrupts of an index. @returns -EFAULT or -EINVAL */
+export function readIrqSet(argument: UserArgument, indices: number, irqs: (index: number) => number): IrqSet | number {
+  const header = argument.copyIn(vfio_irq_set.size);
+  if (header === undefined) return -EFAULT;
+  const argsz = get(header, vfio_irq_set.argsz);
+  const flags = get(header, vfio_irq_set.flags);
+  const index = get(header, vfio_irq_set.index);
+  const start = get(header, vfio_irq_set.start);
+  const count = get(header, vfio_irq_set.count);
+  if (argsz < vfio_irq_set.size || index >= indices || count >= 0xffff_ffff - start || flags > ALL_FLAGS) return -EINVAL;
+  const limit = irqs(index);
+  if (start >= limit || start + count > limit) return -EINVAL;
+  const dataType = flags & DATA_MASK;
+  let size: number;
+  switch (dataType) {
+    case VFIO_IRQ_SET_DATA_NONE:
+      size = 0;
+      break;
+    case VFIO_IRQ_SET_DATA_BOOL:
+      size = 1;
+      break;
+    case VFIO_IRQ_SET_DATA_EVENTFD:
+      size = 4;
+      break;
+    default:
+      return -EINVAL;
+  }
+  if (argsz - vfio_irq_set.size < count * size) return -EINVAL;
+  const data = argument.copyIn(count * size, vfio_irq_set.size);
+  if (data === undefined) return -EFAULT;
+  return { index, start, count, dataType, action: flags & ~DATA_MASK, data };
+}

@@ -1,0 +1,111 @@
+/** A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container. */
+import type { Sleeps } from '../host/scheduler.ts';
+import { File, type MmapRequest } from '../process/file.ts';
+import type { Mapping } from '../process/mm.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { EINVAL, ENODEV } from '../uapi/errno.ts';
+import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU } from '../uapi/vfio.ts';
+import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
+import type { VfioGroup } from './vfio-group.ts';
+import type { Vfio } from './vfio.ts';
+
+export class VfioContainer extends File {
+  override readonly label: string = '/dev/vfio/vfio';
+  readonly vfio: Vfio;
+  readonly #groups: VfioGroup[] = [];
+  #backend: IommuBackend | undefined;
+
+  constructor(vfio: Vfio) {
+    super();
+    this.vfio = vfio;
+  }
+
+  get groups(): readonly VfioGroup[] {
+    return this.#groups;
+  }
+
+  get backend(): IommuBackend | undefined {
+    return this.#backend;
+  }
+
+  /** A group joins: the backend attaches it, if there is one. @returns 0 or the backend's errno */
+  attachGroup(group: VfioGroup): number {
+    const error = this.#backend?.attachGroup(group.iommuGroup) ?? 0;
+    if (error < 0) return error;
+    this.#groups.push(group);
+    this.get(); // a group keeps its container: closing its fd first is fine
+    return 0;
+  }
+
+  /** A group leaves; with the last one the backend goes, and all mappings with it. */
+  detachGroup(group: VfioGroup): void {
+    this.#backend?.detachGroup(group.iommuGroup);
+    this.#groups.splice(this.#groups.indexOf(group), 1);
+    if (this.#groups.length === 0) {
+      this.#backend?.release();
+      this.#backend = undefined;
+    }
+    this.drop();
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_GET_API_VERSION:
+        return VFIO_API_VERSION;
+      case VFIO_CHECK_EXTENSION:
+        return this.#checkExtension(argument.value);
+      case VFIO_SET_IOMMU:
+        return this.#setIommu(argument.value);
+      default:
+        return this.#backend === undefined ? -EINVAL : this.#backend.ioctl(process, request, argument);
+    }
+  }
+
+  override mmap(_process: Process, _request: MmapRequest): Mapping | number {
+    return this.vfio.host.profile.containerMmap === 'EINVAL' ? -EINVAL : -ENODEV;
+  }
+
+  protected override *release(): Sleeps<void> {
+    // Groups hold a reference: when the last one is gone there is nothing left to release.
+  }
+
+  #checkExtension(extension: number): number {
+    if (this.#backend !== undefined) return this.#backend.checkExtension(extension);
+    for (const kind of this.vfio.backends) {
+      const answer = kind.checkExtension(extension);
+      if (answer > 0) return answer;
+    }
+    return 0;
+  }
+
+  /** Tries each kind of backend that knows the type; the last error is what remains. */
+  #setIommu(type: number): number {
+    if (this.#groups.length === 0 || this.#backend !== undefined) return -EINVAL;
+    let error = -ENODEV;
+    for (const kind of this.vfio.backends) {
+      if (kind.checkExtension(type) <= 0) continue;
+      const opened = this.#open(kind, type);
+      if (typeof opened !== 'number') {
+        this.#backend = opened;
+        return 0;
+      }
+      error = opened;
+    }
+    return error;
+  }
+
+  /** A backend with all groups attached, or the errno after detaching them again in reverse. */
+  #open(kind: IommuBackendKind, type: number): IommuBackend | number {
+    const backend = kind.open(type);
+    if (typeof backend === 'number') return backend;
+    for (let i = 0; i < this.#groups.length; i += 1) {
+      const error = backend.attachGroup(this.#groups[i]!.iommuGroup);
+      if (error === 0) continue;
+      for (let done = i - 1; done >= 0; done -= 1) backend.detachGroup(this.#groups[done]!.iommuGroup);
+      backend.release();
+      return error;
+    }
+    return backend;
+  }
+}

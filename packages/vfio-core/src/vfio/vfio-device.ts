@@ -1,0 +1,258 @@
+/**
+ * A VFIO device: the life cycle that the series "Embed struct vfio_device in all sub-structures" gave it, and the operations
+ * that a bus driver implements by extending this class.
+ *
+ * Creation is three acts: the constructor (vfio_init_group_dev), register() and unregister(). Before register nobody sees the
+ * device; from inside register on user space may open it; unregister returns when the last reference has been put.
+ * The subclass is what the kernel's driver structure is, and this class is the embedded struct vfio_device.
+ */
+import type { Point, Sleeps } from '../host/scheduler.ts';
+import { WaitQueue } from '../host/scheduler.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
+import type { IommuGroup } from '../iommu/iommu-group.ts';
+import type { Device } from '../model/device.ts';
+import type { MmapRequest } from '../process/file.ts';
+import type { Mapping } from '../process/mm.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { EBUSY, EINVAL, ENOTTY } from '../uapi/errno.ts';
+import type { MigrationDriver } from '../migration/migration-driver.ts';
+import type { Vfio } from './vfio.ts';
+import type { VfioGroup } from './vfio-group.ts';
+
+/** Virtual time between two calls of request() while unregister waits: 10 s in ns. */
+export const REQUEST_INTERVAL = 10_000_000_000;
+
+/** register() has published the device and is about to return. */
+export const REGISTERED: Point = { point: 'vfio/registered' };
+/** The last reference is gone and unregister has not yet taken the device off its group. */
+export const LAST_PUT: Point = { point: 'vfio/last-put' };
+
+/** A broken invariant of the life cycle: I1 an operation outside LIVE and DYING, and so on. */
+export const LIFE_CYCLE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
+  'vfio/life-cycle-broken',
+  'bug',
+  ({ device, what }) => `${device}: ${what}`,
+);
+/** The kernel's dev_warn: a device was asked to be given back, and user space has no way to hear it. */
+export const RELEASE_BLOCKED: EventKind<{ readonly device: string; readonly task: string; readonly count: number }> = eventKind(
+  'vfio/release-blocked',
+  'warn',
+  ({ device, task, count }) => `${device}: ${task} is blocked until the device is released (request ${count})`,
+);
+/** The device was already registered: dev_WARN of __vfio_register_dev(). */
+export const ALREADY_REGISTERED: EventKind<{ readonly device: string }> = eventKind(
+  'vfio/already-registered',
+  'warn',
+  ({ device }) => `${device}: device already exists on its group`,
+);
+
+/** Where a device stands in its life. */
+export type VfioDeviceState = 'init' | 'live' | 'dying' | 'zero' | 'gone';
+
+export abstract class VfioDevice {
+  readonly vfio: Vfio;
+  readonly device: Device;
+  #group: VfioGroup | undefined;
+  #references = 0;
+  #dying = false;
+  #openCount = 0;
+  readonly #released: WaitQueue;
+  /** The names of those who hold the device open, for whoever waits for it. */
+  readonly #openers: string[] = [];
+
+  constructor(vfio: Vfio, device: Device) {
+    this.vfio = vfio;
+    this.device = device;
+    this.#released = new WaitQueue(`the last reference of vfio device ${device.name}`, () => this.#openers);
+  }
+
+  get name(): string {
+    return this.device.name;
+  }
+
+  get state(): VfioDeviceState {
+    if (this.#references > 0) return this.#dying ? 'dying' : 'live';
+    if (this.#group !== undefined) return 'zero';
+    return this.#dying ? 'gone' : 'init';
+  }
+
+  get references(): number {
+    return this.#references;
+  }
+
+  /** File descriptors that hold the device open. */
+  get openCount(): number {
+    return this.#openCount;
+  }
+
+  get group(): VfioGroup | undefined {
+    return this.#group;
+  }
+
+  /**
+   * vfio_register_group_dev(): publishes the device. The last fallible step of a probe, as operations may be entered before
+   * it has returned.
+   *
+   * @returns 0; -EINVAL without IOMMU group, or (6.1) without coherent DMA; -EBUSY if its device is registered already.
+   */
+  *register(): Sleeps<number> {
+    const iommuGroup = this.device.iommuGroup;
+    if (iommuGroup === undefined || !this.#coherent(iommuGroup)) return -EINVAL;
+    const group = this.vfio.findOrCreateGroup(iommuGroup);
+    if (group.devices.some((other) => other.device === this.device && other.references > 0)) {
+      this.device.host.trace.emit(ALREADY_REGISTERED, { device: this.name });
+      return -EBUSY;
+    }
+    this.#dying = false;
+    this.#references = 1;
+    this.#group = group;
+    group.addDevice(this);
+    this.vfio.deviceNumbers.add(this);
+    yield REGISTERED;
+    return 0;
+  }
+
+  /**
+   * vfio_unregister_group_dev(): asks for the device back until the last reference is put, then takes it off its group.
+   * Sleeps as long as that takes. A signal is answered once, with one more request; later waits ignore signals.
+   */
+  *unregister(): Sleeps<void> {
+    const sched = this.device.host.scheduler;
+    const group = this.#group;
+    if (group === undefined) return;
+    this.#dying = true;
+    group.deviceLeaves(this);
+    this.put();
+    let interrupted = false;
+    for (let count = 0; this.#references > 0; count += 1) {
+      this.request(count);
+      const until = sched.now + REQUEST_INTERVAL;
+      if (interrupted) {
+        yield* this.#released.wait(sched, () => this.#references === 0, until);
+        continue;
+      }
+      const end = yield* this.#released.waitInterruptible(sched, () => this.#references === 0, until);
+      if (end === 'signal') {
+        interrupted = true;
+        this.device.host.trace.emit(RELEASE_BLOCKED, { device: this.name, task: sched.current?.name ?? '', count });
+      }
+    }
+    yield LAST_PUT;
+    this.vfio.deviceNumbers.remove(this);
+    yield* group.removeDevice(this);
+    this.#group = undefined;
+  }
+
+  /** vfio_device_try_get(): false once the count has reached zero, though the device may still be listed. */
+  tryGet(): boolean {
+    if (this.#references === 0) return false;
+    this.#references += 1;
+    return true;
+  }
+
+  /** vfio_device_put(). */
+  put(): void {
+    this.#references -= 1;
+    if (this.#references < 0) this.#broken('put without a reference');
+    if (this.#references === 0) this.#released.wake();
+  }
+
+  /** @internal The first open enters the driver, the last close leaves it; both under the device set's lock. */
+  *open(opener: string): Sleeps<number> {
+    if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
+    yield* this.vfio.deviceSetLock(this).lock();
+    this.#openCount += 1;
+    let error = 0;
+    if (this.#openCount === 1) {
+      error = yield* this.openDevice();
+      if (error < 0) this.#openCount = 0;
+    }
+    if (error === 0) this.#openers.push(opener);
+    this.vfio.deviceSetLock(this).unlock();
+    return error;
+  }
+
+  /** @internal */
+  *close(opener: string): Sleeps<void> {
+    if (this.#references === 0) this.#broken('closed outside of register and unregister (I1)');
+    yield* this.vfio.deviceSetLock(this).lock();
+    this.#openCount -= 1;
+    if (this.#openCount === 0) yield* this.closeDevice();
+    const at = this.#openers.indexOf(opener);
+    if (at >= 0) this.#openers.splice(at, 1);
+    this.vfio.deviceSetLock(this).unlock();
+  }
+
+  // What a driver implements. Numbers are results >= 0 or negative errnos.
+
+  /** Devices with the same key are reset together, and share one lock for open and close. @default the device alone */
+  get deviceSet(): object {
+    return this;
+  }
+
+  /** The first file descriptor is being opened. */
+  protected abstract openDevice(): Sleeps<number>;
+
+  /** The last file descriptor was closed. */
+  protected abstract closeDevice(): Sleeps<void>;
+
+  /** pread(): fills `into` from the device fd's offset. */
+  read(_into: Uint8Array, _offset: number): number {
+    return -EINVAL;
+  }
+
+  write(_from: Uint8Array, _offset: number): number {
+    return -EINVAL;
+  }
+
+  /** Any request but VFIO_DEVICE_FEATURE, where the core parses that. May answer WOULD_SLEEP. */
+  ioctl(_process: Process, _request: number, _argument: UserArgument): number {
+    return -ENOTTY;
+  }
+
+  *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    return this.ioctl(process, request, argument);
+  }
+
+  mmap(_process: Process, _request: MmapRequest): Mapping | number {
+    return -EINVAL;
+  }
+
+  /** Somebody wants the device back: the `count`-th time, from 0. @default nothing, user space is not told */
+  request(_count: number): void {
+    // A driver without the operation blocks in silence, as vfio-platform does.
+  }
+
+  /** Whether the name of GET_DEVICE_FD means this device: 1, 0, or a negative errno that ends the search. */
+  match(name: string): number {
+    return name === this.name ? 1 : 0;
+  }
+
+  /** A feature that the core does not answer itself (6.1). `flags` has GET, SET and PROBE; `argument` starts behind the header. */
+  deviceFeature(_process: Process, _feature: number, _flags: number, _argument: FeatureArgument): number {
+    return -ENOTTY;
+  }
+
+  /** Migration (v2), where the device can. */
+  get migration(): MigrationDriver | undefined {
+    return undefined;
+  }
+
+  #coherent(group: IommuGroup): boolean {
+    return !this.device.host.profile.dmaOwnership || group.unit.coherent;
+  }
+
+  #broken(what: string): void {
+    this.device.host.trace.emit(LIFE_CYCLE_BROKEN, { device: this.name, what });
+  }
+}
+
+/** The data of VFIO_DEVICE_FEATURE: what lies behind its header of 8 bytes. */
+export interface FeatureArgument {
+  /** Bytes behind the header, as argsz says. */
+  readonly length: number;
+  copyIn(length: number): Uint8Array | undefined;
+  copyOut(bytes: Uint8Array): boolean;
+}
+

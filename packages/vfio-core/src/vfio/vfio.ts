@@ -1,0 +1,93 @@
+/**
+ * The vfio module of one host: /dev/vfio/vfio, the groups, the device numbers, and the IOMMU backends to choose from.
+ */
+import { assertSameCore, type Host } from '../host/host.ts';
+import { Mutex } from '../host/mutex.ts';
+import type { IommuGroup } from '../iommu/iommu-group.ts';
+import { Type1 } from '../iommu/type1.ts';
+import type { IommuBackendKind } from './iommu-backend.ts';
+import { VfioContainer } from './vfio-container.ts';
+import type { VfioDevice } from './vfio-device.ts';
+import { VfioGroup } from './vfio-group.ts';
+
+export class Vfio {
+  readonly host: Host;
+  /** Last registered first, as VFIO_SET_IOMMU tries them. */
+  readonly backends: readonly IommuBackendKind[];
+  readonly deviceNumbers: DeviceNumbers;
+  readonly type1: Type1;
+  readonly #groups = new Map<IommuGroup, VfioGroup>();
+  readonly #setLocks = new WeakMap<object, Mutex>();
+
+  constructor(host: Host) {
+    assertSameCore(host);
+    this.host = host;
+    this.type1 = new Type1(host);
+    this.backends = [this.type1];
+    this.deviceNumbers = new DeviceNumbers(host);
+    const open = () => this.#openContainer();
+    host.files.add('/dev/vfio/vfio', { kind: 'device', mode: 0o666, open });
+  }
+
+  get groups(): readonly VfioGroup[] {
+    return [...this.#groups.values()];
+  }
+
+  /** vfio_group_find_or_alloc(). */
+  findOrCreateGroup(iommuGroup: IommuGroup): VfioGroup {
+    const found = this.#groups.get(iommuGroup);
+    if (found !== undefined) return found;
+    const group = new VfioGroup(this, iommuGroup);
+    this.#groups.set(iommuGroup, group);
+    return group;
+  }
+
+  /** The group's last device has left. */
+  forgetGroup(group: VfioGroup): void {
+    if (this.#groups.get(group.iommuGroup) === group) this.#groups.delete(group.iommuGroup);
+  }
+
+  /** The lock under which the devices of one set are opened, closed and reset. */
+  deviceSetLock(device: VfioDevice): Mutex {
+    const key = device.deviceSet;
+    let lock = this.#setLocks.get(key);
+    if (lock === undefined) {
+      lock = new Mutex(this.host.scheduler, `the device set of ${device.name}`);
+      this.#setLocks.set(key, lock);
+    }
+    return lock;
+  }
+
+  *#openContainer() {
+    return new VfioContainer(this);
+  }
+}
+
+/** vfioM: the lowest free number for each registered device, and their folders in sysfs (6.1). */
+export class DeviceNumbers {
+  readonly #host: Host;
+  readonly #devices: (VfioDevice | undefined)[] = [];
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  add(device: VfioDevice): void {
+    const free = this.#devices.indexOf(undefined);
+    const number = free < 0 ? this.#devices.length : free;
+    this.#devices[number] = device;
+    if (!this.#host.profile.vfioDevClass) return;
+    const folder = `${device.device.sysfs}/vfio-dev/vfio${number}`;
+    this.#host.files.folder(folder);
+    this.#host.files.link(`/sys/class/vfio-dev/vfio${number}`, folder);
+  }
+
+  remove(device: VfioDevice): void {
+    const number = this.#devices.indexOf(device);
+    if (number < 0) return;
+    this.#devices[number] = undefined;
+    if (!this.#host.profile.vfioDevClass) return;
+    this.#host.files.remove(`/sys/class/vfio-dev/vfio${number}`);
+    this.#host.files.remove(`${device.device.sysfs}/vfio-dev`);
+  }
+}
