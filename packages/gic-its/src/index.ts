@@ -1,1 +1,2 @@
-export {};
+/** @vsim/gic-its: the Arm GIC, the host's ITS driver, and KVM's virtual GIC. */
+export * from './hardware/index.ts';

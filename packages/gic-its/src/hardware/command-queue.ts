@@ -1,0 +1,116 @@
+/**
+ * The ITS command queue: GITS_CBASER, GITS_CWRITER and GITS_CREADR.
+ *
+ * Software writes 32-byte commands to a ring in memory and moves CWRITER past them; the ITS takes them in order and moves
+ * CREADR after it. Reference: Arm IHI 0069, the three registers.
+ * Modelled: base, size, wrap, stall and retry. A pointer at or past the end stops the queue. A queue outside RAM reads as
+ * zeros. Not modelled: cacheability and shareability (kept, with no effect).
+ */
+import { toNumber, type Memory } from '@vsim/vfio-core';
+import type { ImplementationChoices } from './choices.ts';
+
+/** Bytes of a command. */
+export const COMMAND_BYTES = 32;
+
+const OFFSET_MASK = 0x000f_ffe0; // CWRITER and CREADR Offset, bits [19:5]
+const RETRY = 1; //                 CWRITER bit 0, write only
+const STALLED = 1; //               CREADR bit 0, read only
+const VALID = 0x8000_0000; //       CBASER bit 63
+
+/** What became of a command: done (also when it was ignored), or the queue stalls on it. */
+export type CommandOutcome = 'done' | 'stall';
+
+// Indices of low halves in #regs.
+const CBASER = 0;
+const CWRITER = 2;
+const CREADR = 4;
+
+export class CommandQueue {
+  readonly #memory: Memory;
+  readonly #choices: ImplementationChoices;
+  readonly #execute: (command: Uint32Array) => CommandOutcome;
+  readonly #regs = new Uint32Array(6);
+  readonly #command = new Uint32Array(8);
+  #running = false;
+  enabled = false;
+
+  constructor(memory: Memory, choices: ImplementationChoices, execute: (command: Uint32Array) => CommandOutcome) {
+    this.#memory = memory;
+    this.#choices = choices;
+    this.#execute = execute;
+  }
+
+  /** Whether all commands were taken. */
+  get idle(): boolean {
+    return ((this.#regs[CWRITER]! ^ this.#regs[CREADR]!) & OFFSET_MASK) === 0;
+  }
+
+  /** @param half 0 to 5: CBASER, CWRITER, CREADR, low half first */
+  read(half: number): number {
+    return this.#regs[half]!;
+  }
+
+  write(half: number, value: number): void {
+    const regs = this.#regs;
+    const keep = this.#choices.keepReservedBits;
+    switch (half) {
+      case CBASER:
+      case CBASER + 1:
+        if (this.enabled) return;
+        if (keep) regs[half] = value;
+        else regs[half] = half === CBASER ? value & 0xffff_fcff & (this.#choices.coherent ? 0xffff_ffff : ~0xc00) : value & 0xb8ef_ffff;
+        regs[CREADR] = 0;
+        regs[CREADR + 1] = 0;
+        return;
+      case CWRITER:
+        regs[CWRITER] = keep ? value & ~RETRY : value & OFFSET_MASK;
+        if ((value & RETRY) !== 0 && this.#choices.stallEnds === 'retry') regs[CREADR]! &= ~STALLED;
+        this.run();
+        return;
+      case CWRITER + 1:
+        if (keep) regs[half] = value;
+        return;
+      case CREADR:
+        if (keep) regs[half] = value & ~STALLED;
+        return;
+      case CREADR + 1:
+        if (keep) regs[half] = value;
+        return;
+    }
+  }
+
+  /** CWRITER and CREADR as one store: the high half first, so that the queue runs once. */
+  write64(half: number, lo: number, hi: number): void {
+    this.write(half + 1, hi);
+    this.write(half, lo);
+  }
+
+  /** Takes commands until CREADR meets CWRITER or one stalls. */
+  run(): void {
+    const regs = this.#regs;
+    // A table that overlaps the registers cannot bring the queue back here: tables are in RAM. Commands can ring no CWRITER.
+    if (this.#running || !this.enabled || (regs[CBASER + 1]! & VALID) === 0) return;
+    if (this.#choices.stallEnds === 'retry' && (regs[CREADR]! & STALLED) !== 0) return;
+    const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0x000f_ffff);
+    const bytes = ((regs[CBASER]! & 0xff) + 1) * 4096;
+    const end = regs[CWRITER]! & OFFSET_MASK;
+    let at = regs[CREADR]! & OFFSET_MASK;
+    if (end >= bytes || at >= bytes) return;
+    this.#running = true;
+    while (at !== end) {
+      this.#fetch(base + at);
+      if (this.#execute(this.#command) === 'stall') {
+        regs[CREADR] = (regs[CREADR]! | STALLED) >>> 0;
+        break;
+      }
+      at = (at + COMMAND_BYTES) % bytes;
+      regs[CREADR] = ((regs[CREADR]! & ~OFFSET_MASK) | at) >>> 0;
+    }
+    this.#running = false;
+  }
+
+  #fetch(address: number): void {
+    const there = this.#memory.accessible(address, COMMAND_BYTES);
+    for (let i = 0; i < 8; i += 1) this.#command[i] = there ? this.#memory.read32(address + 4 * i) : 0;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The distributor: SPIs, and what every PE shares.
+ *
+ * Reference: Arm IHI 0069, GICD_* registers.
+ * Modelled: CTLR with one security state (DS and ARE fixed to 1), identification, SPIs with affinity routing.
+ * Not modelled: message-based SPIs, extended ranges, 1 of N distribution (an SPI with Interrupt_Routing_Mode goes to PE 0).
+ */
+import type { MmioDevice, Trace } from '@vsim/vfio-core';
+import { ACCESS_IGNORED } from './events.ts';
+import type { Candidate } from './pending-bits.ts';
+import type { VpeContext } from './vpe.ts';
+import { WiredInterrupts } from './wired.ts';
+
+/** SPIs run from INTID 32 up. */
+export const SPI_COUNT = 256;
+
+export const GICD = { CTLR: 0x0000, TYPER: 0x0004, IIDR: 0x0008, TYPER2: 0x000c, IROUTER: 0x6000, IDREGS: 0xffd0 } as const;
+
+const CTLR_GRP0 = 1;
+const CTLR_GRP1 = 2;
+const CTLR_FIXED = 0x50; // ARE, DS
+
+/** (ITLines + 1) * 32 INTIDs, LPIS, 16 ID bits, A3V, No1N. */
+const TYPER = 0x037a_0000;
+const TYPER_DVIS = 0x0004_0000;
+
+/** What the distributor needs of its GIC. */
+export interface DistributorHost {
+  readonly trace: Trace;
+  readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
+  /** Every redistributor looks again for its best interrupt. */
+  refreshAll(): void;
+  ringDefaultDoorbell(vpe: VpeContext): void;
+}
+
+export class Distributor implements MmioDevice {
+  readonly spis: WiredInterrupts = new WiredInterrupts(32, SPI_COUNT);
+  readonly #host: DistributorHost;
+  /** GICD_IROUTER<n> in halves. */
+  readonly #router = new Uint32Array(2 * SPI_COUNT);
+  #ctlr = 0;
+
+  constructor(host: DistributorHost) {
+    this.#host = host;
+  }
+
+  get group1Enabled(): boolean {
+    return (this.#ctlr & CTLR_GRP1) !== 0;
+  }
+
+  /** Offers the SPIs that are routed to PE `cpu`. */
+  offerSpis(best: Candidate, cpu: number): void {
+    this.spis.scan(best, (index) => this.#target(index) === cpu);
+  }
+
+  /** An SPI's input. @param intid in [32, 288) */
+  setSpi(intid: number, level: boolean): void {
+    this.spis.setLevel(intid - 32, level);
+    this.#host.refreshAll();
+  }
+
+  acknowledge(intid: number): void {
+    this.spis.acknowledge(intid - 32);
+    this.#host.refreshAll();
+  }
+
+  deactivate(intid: number): void {
+    if (intid - 32 < SPI_COUNT) this.spis.active[intid - 32] = 0;
+    this.#host.refreshAll();
+  }
+
+  ringDefaultDoorbell(vpe: VpeContext): void {
+    this.#host.ringDefaultDoorbell(vpe);
+  }
+
+  /** PIDR and CIDR registers, which all frames have. @param part PIDR0 of the frame */
+  idRegister(offset: number, part: number): number {
+    const gic = this.#host.version === 'gicv3' ? 0x3b : 0x4b;
+    return [0x44, 0, 0, 0, part, 0xb4, gic, 0, 0x0d, 0xf0, 0x05, 0xb1][(offset - GICD.IDREGS) / 4] ?? 0;
+  }
+
+  read(offset: number, width: number): number {
+    if (offset >= 0x80 && offset < 0x1000) return this.spis.read(offset, width);
+    if (width !== 4) return this.#ignored(offset);
+    switch (offset) {
+      case GICD.CTLR:
+        return CTLR_FIXED | this.#ctlr;
+      case GICD.TYPER:
+        return (TYPER | SPI_COUNT / 32 | (this.#host.version === 'gicv3' ? 0 : TYPER_DVIS)) >>> 0;
+      case GICD.IIDR:
+        return 0x43b;
+      case GICD.TYPER2:
+        return 0;
+      default:
+        if (offset >= GICD.IROUTER && offset < GICD.IROUTER + 8 * (32 + SPI_COUNT)) {
+          return this.#router[(offset - GICD.IROUTER) / 4 - 64] ?? 0;
+        }
+        return offset >= GICD.IDREGS ? this.idRegister(offset, 0x92) : this.#ignored(offset);
+    }
+  }
+
+  write(offset: number, width: number, value: number): void {
+    if (offset >= 0x80 && offset < 0x1000) this.spis.write(offset, width, value);
+    else if (width === 4 && offset === GICD.CTLR) this.#ctlr = value & (CTLR_GRP0 | CTLR_GRP1);
+    else if (width === 4 && offset >= GICD.IROUTER + 256 && offset < GICD.IROUTER + 8 * (32 + SPI_COUNT)) {
+      this.#router[(offset - GICD.IROUTER) / 4 - 64] = value;
+    } else {
+      this.#ignored(offset);
+      return;
+    }
+    this.#host.refreshAll();
+  }
+
+  /** The PE to which SPI `index` goes, -1 for one that does not exist. */
+  #target(index: number): number {
+    const lo = this.#router[2 * index]!;
+    if ((lo & 0x8000_0000) !== 0) return 0;
+    return ((lo >>> 8) & 0xff) * 16 + (lo & 0xff);
+  }
+
+  #ignored(offset: number): number {
+    if (this.#host.trace.on) this.#host.trace.emit(ACCESS_IGNORED, { frame: 'distributor', offset });
+    return 0;
+  }
+}

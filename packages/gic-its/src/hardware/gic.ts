@@ -1,0 +1,109 @@
+/**
+ * A GIC: one distributor, a redistributor and a CPU interface for each PE, and any number of ITSs, in a host's memory.
+ *
+ * Reference: Arm IHI 0069. Versions: GICv3; GICv4 (4.0: VLPIs with individual doorbells); GICv4.1 (vPE tables, default doorbells).
+ * Tables are read and written in RAM, never in device memory: an ITT placed over registers reaches none of them.
+ */
+import { assertSameCore, type Host, type Memory, type Trace } from '@vsim/vfio-core';
+import { implementationChoices, type GicPreset, type ImplementationChoices } from './choices.ts';
+import type { CpuInterface } from './cpu-interface.ts';
+import { Distributor } from './distributor.ts';
+import { Its, ITS_BYTES } from './its.ts';
+import { FRAME_BYTES, Redistributor } from './redistributor.ts';
+import type { VpeContext } from './vpe.ts';
+
+export type GicVersion = 'gicv3' | 'gicv4' | 'gicv4.1';
+
+export interface GicInit {
+  readonly version: GicVersion;
+  /** PEs, at most 4096. */
+  readonly cpus: number;
+  /** Physical address of the distributor. @default 0x0800_0000 */
+  readonly distributor?: number | undefined;
+  /** Physical address of the first redistributor. @default 0x080a_0000 */
+  readonly redistributors?: number | undefined;
+  /** Bytes from one redistributor to the next. @default 2 frames of 64 KiB, 4 with GICv4 */
+  readonly stride?: number | undefined;
+  /** Physical addresses of the ITSs. @default one at 0x0808_0000 */
+  readonly its?: readonly number[] | undefined;
+  /** @default 'arm' */
+  readonly preset?: GicPreset | undefined;
+  /** Single choices over the preset. */
+  readonly choices?: Partial<ImplementationChoices> | undefined;
+}
+
+export class Gic {
+  readonly version: GicVersion;
+  readonly choices: ImplementationChoices;
+  /** RAM, as the GIC sees it. */
+  readonly memory: Memory;
+  readonly trace: Trace;
+  readonly distributor: Distributor;
+  readonly redistributors: readonly Redistributor[];
+  readonly its: readonly Its[];
+  /** Where each redistributor is mapped. */
+  readonly redistributorBase: readonly number[];
+  readonly distributorBase: number;
+  readonly #vpes = new Map<number, VpeContext>();
+
+  /** @throws RangeError if frames overlap or the count of PEs is none. */
+  constructor(host: Host, init: GicInit) {
+    assertSameCore(host);
+    if (!(Number.isInteger(init.cpus) && init.cpus >= 1 && init.cpus <= 4096)) {
+      throw new RangeError(`"cpus" expected a count in [1, 4096], got ${init.cpus}`);
+    }
+    this.version = init.version;
+    this.choices = implementationChoices(init.preset ?? 'arm', init.choices);
+    this.memory = host.memory.ram;
+    this.trace = host.trace;
+    this.distributor = new Distributor(this);
+    this.distributorBase = init.distributor ?? 0x0800_0000;
+    host.memory.map(this.distributorBase, FRAME_BYTES, this.distributor);
+    const stride = init.stride ?? (init.version === 'gicv3' ? 2 : 4) * FRAME_BYTES;
+    const first = init.redistributors ?? 0x080a_0000;
+    const redistributors: Redistributor[] = [];
+    const bases: number[] = [];
+    for (let n = 0; n < init.cpus; n += 1) {
+      const redistributor = new Redistributor(this, n, n === init.cpus - 1);
+      redistributors.push(redistributor);
+      bases.push(first + n * stride);
+      host.memory.map(first + n * stride, stride, redistributor);
+    }
+    this.redistributors = redistributors;
+    this.redistributorBase = bases;
+    this.its = (init.its ?? [0x0808_0000]).map((base, n) => {
+      const its = new Its(this, n, base);
+      host.memory.map(base, ITS_BYTES, its);
+      return its;
+    });
+  }
+
+  /** The CPU interface of PE `n`. @throws RangeError if there is no such PE. */
+  cpu(n: number): CpuInterface {
+    const redistributor = this.redistributors[n];
+    if (redistributor === undefined) throw new RangeError(`"n" expected a PE below ${this.redistributors.length}, got ${n}`);
+    return redistributor.cpu;
+  }
+
+  /** A mapped vPE of GICv4.1. */
+  vpe(vpeid: number): VpeContext | undefined {
+    return this.#vpes.get(vpeid);
+  }
+
+  setVpe(vpeid: number, vpe: VpeContext | undefined): void {
+    if (vpe === undefined) this.#vpes.delete(vpeid);
+    else this.#vpes.set(vpeid, vpe);
+  }
+
+  ringDefaultDoorbell(vpe: VpeContext): void {
+    this.its[0]?.translation.ringDefaultDoorbell(vpe);
+  }
+
+  refreshAll(): void {
+    for (const redistributor of this.redistributors) redistributor.refreshWired();
+  }
+
+  idRegister(offset: number, part: number): number {
+    return this.distributor.idRegister(offset, part);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * An interrupt translation service: its control frame and GITS_TRANSLATER.
+ *
+ * Reference: Arm IHI 0069, GITS_* registers. An MSI is a store to GITS_TRANSLATER: its data is the EventID, the requester id
+ * that comes with the bus transaction is the DeviceID.
+ * Modelled: CTLR, IIDR, TYPER, the command queue, BASER0 to BASER2 (devices, collections, vPEs), identification.
+ * Not modelled: GITS_SGIR, UMSIR, MPAM; narrow accesses to the control frame read as zero and write nothing.
+ */
+import { toNumber, type MmioDevice } from '@vsim/vfio-core';
+import { CommandQueue } from './command-queue.ts';
+import { ACCESS_IGNORED } from './events.ts';
+import {
+  COLLECTION_ENTRY_BYTES,
+  DEVICE_ENTRY_BYTES,
+  INTERRUPT_ENTRY_BYTES,
+  VPE_ENTRY_BYTES,
+  VPE_ENTRY_BYTES_V41,
+  type ItsTable,
+} from './its-tables.ts';
+import { IIDR } from './redistributor.ts';
+import { ID_BITS, Translation, type TranslationHost } from './translation.ts';
+
+/** Control and translation frame. */
+export const ITS_BYTES = 0x2_0000;
+
+export const GITS = {
+  CTLR: 0x0000,
+  IIDR: 0x0004,
+  TYPER: 0x0008,
+  CBASER: 0x0080,
+  CWRITER: 0x0088,
+  CREADR: 0x0090,
+  BASER: 0x0100,
+  IDREGS: 0xffd0,
+  TRANSLATER: 0x1_0040,
+} as const;
+
+const CTLR_ENABLED = 1;
+const CTLR_QUIESCENT = 0x8000_0000;
+
+/** GITS_BASER<n>.Type. */
+export const BASER_TYPE = { DEVICE: 1, VPE: 2, COLLECTION: 4 } as const;
+const BASER_VALID = 0x8000_0000;
+const BASER_INDIRECT = 0x4000_0000;
+/** Type and Entry_Size, bits [58:56] and [52:48], are read-only. */
+const BASER_READ_ONLY = 0x071f_0000;
+
+export interface ItsHost extends TranslationHost {
+  /** PIDR and CIDR registers, as all frames have them. */
+  idRegister(offset: number, part: number): number;
+}
+
+export class Its implements MmioDevice {
+  readonly index: number;
+  /** Physical address of the control frame. */
+  readonly base: number;
+  readonly #host: ItsHost;
+  readonly #translation: Translation;
+  readonly #queue: CommandQueue;
+  readonly #tables: readonly { readonly type: number; readonly entryBytes: number; readonly table: ItsTable }[];
+  /** GITS_BASER<n> in halves. */
+  readonly #baser = new Uint32Array(16);
+
+  constructor(host: ItsHost, index: number, base: number) {
+    this.#host = host;
+    this.index = index;
+    this.base = base;
+    const translation = new Translation(host, index);
+    this.#translation = translation;
+    this.#queue = new CommandQueue(host.memory, host.choices, (command) => translation.command(command));
+    const vpeEntry = host.version === 'gicv4.1' ? VPE_ENTRY_BYTES_V41 : VPE_ENTRY_BYTES;
+    this.#tables = [
+      { type: BASER_TYPE.DEVICE, entryBytes: DEVICE_ENTRY_BYTES, table: translation.devices },
+      { type: BASER_TYPE.COLLECTION, entryBytes: COLLECTION_ENTRY_BYTES, table: translation.collections },
+      ...(host.version === 'gicv3' ? [] : [{ type: BASER_TYPE.VPE, entryBytes: vpeEntry, table: translation.vpes }]),
+    ];
+    this.#tables.forEach(({ type, entryBytes }, n) => {
+      this.#baser[2 * n] = 0x200; // 64 KiB pages
+      this.#baser[2 * n + 1] = (type << 24) | ((entryBytes - 1) << 16);
+    });
+  }
+
+  /** Where devices write their messages. */
+  get translater(): number {
+    return this.base + GITS.TRANSLATER;
+  }
+
+  get enabled(): boolean {
+    return this.#queue.enabled;
+  }
+
+  /** Translates and delivers one message. */
+  msi(device: number, event: number): void {
+    if (this.#queue.enabled) this.#translation.msi(device, event);
+    else this.#translation.drop(device, event, 'its disabled');
+  }
+
+  get translation(): Translation {
+    return this.#translation;
+  }
+
+  read(offset: number, width: number): number {
+    if (width !== 4) return 0;
+    const { choices, version } = this.#host;
+    if (offset >= GITS.CBASER && offset < GITS.CREADR + 8) return this.#queue.read((offset - GITS.CBASER) / 4);
+    if (offset >= GITS.BASER && offset < GITS.BASER + 64) return this.#baser[(offset - GITS.BASER) / 4]!;
+    switch (offset) {
+      case GITS.CTLR: {
+        const quiescent = choices.alwaysQuiescent || !this.#queue.enabled;
+        return ((this.#queue.enabled ? CTLR_ENABLED : 0) | (quiescent ? CTLR_QUIESCENT : 0)) >>> 0;
+      }
+      case GITS.IIDR:
+        return IIDR;
+      case GITS.TYPER:
+        return (1 | (version === 'gicv3' ? 0 : 2) | ((INTERRUPT_ENTRY_BYTES - 1) << 4) | (ID_BITS << 8) | (ID_BITS << 13)) >>> 0;
+      case GITS.TYPER + 4:
+        // CIDbits and CIL; VMOVP; VMAPP, SVPET (one vPE table for PEs with the same Aff3) and nID.
+        return 0x1f | (version === 'gicv3' ? 0 : 0x20) | (version === 'gicv4.1' ? 0x0b00 : 0);
+      default:
+        return offset >= GITS.IDREGS && offset < 0x1_0000 ? this.#host.idRegister(offset, 0x94) : this.#ignored(offset);
+    }
+  }
+
+  /** GITS_CTLR and GITS_IIDR do not answer 8-byte loads. */
+  read64(offset: number, into: Uint32Array): void {
+    into[0] = offset === GITS.CTLR ? this.#ignored(offset) : this.read(offset, 4);
+    into[1] = offset === GITS.CTLR ? 0 : this.read(offset + 4, 4);
+  }
+
+  write(offset: number, width: number, value: number, requester: number): void {
+    if (offset === GITS.TRANSLATER && width >= 2) {
+      this.msi(requester, value);
+      return;
+    }
+    if (width !== 4) {
+      this.#ignored(offset);
+      return;
+    }
+    if (offset >= GITS.CBASER && offset < GITS.CREADR + 8) this.#queue.write((offset - GITS.CBASER) / 4, value);
+    else if (offset >= GITS.BASER && offset < GITS.BASER + 64) this.#writeBaser((offset - GITS.BASER) / 4, value);
+    else if (offset === GITS.CTLR) this.#setEnabled((value & CTLR_ENABLED) !== 0);
+    else this.#ignored(offset);
+  }
+
+  write64(offset: number, lo: number, hi: number, requester: number): void {
+    if (offset === GITS.TRANSLATER) this.msi(requester, lo);
+    else if (offset >= GITS.CBASER && offset <= GITS.CREADR) this.#queue.write64((offset - GITS.CBASER) / 4, lo, hi);
+    else {
+      this.write(offset, 4, lo, requester);
+      this.write(offset + 4, 4, hi, requester);
+    }
+  }
+
+  #setEnabled(enable: boolean): void {
+    if (enable) for (let n = 0; n < this.#tables.length; n += 1) this.#configure(n);
+    this.#queue.enabled = enable;
+    this.#queue.run();
+  }
+
+  #configure(n: number): void {
+    const lo = this.#baser[2 * n]!;
+    const hi = this.#baser[2 * n + 1]!;
+    const pages = (hi & BASER_VALID) === 0 ? 0 : (lo & 0xff) + 1;
+    const pageBytes = [4096, 16384, 65536, 65536][(lo >>> 8) & 3]!;
+    const low = pageBytes === 65536 ? lo & 0xffff_0000 : lo & 0xffff_f000;
+    // With 64 KiB pages bits [15:12] of the register are address bits [51:48].
+    const high = (hi & 0xffff) + (pageBytes === 65536 ? ((lo >>> 12) & 0xf) * 0x1_0000 : 0);
+    this.#tables[n]!.table.configure(toNumber(low, high), pages, pageBytes, (hi & BASER_INDIRECT) !== 0);
+  }
+
+  #writeBaser(half: number, value: number): void {
+    if (this.#queue.enabled || half >= 2 * this.#tables.length) {
+      this.#ignored(GITS.BASER + 4 * half);
+      return;
+    }
+    if (half % 2 === 0) this.#baser[half] = value & (this.#host.choices.coherent ? 0xffff_ffff : ~0xc00);
+    else this.#baser[half] = ((value & ~BASER_READ_ONLY) | (this.#baser[half]! & BASER_READ_ONLY)) >>> 0;
+  }
+
+  #ignored(offset: number): number {
+    const { trace } = this.#host;
+    if (trace.on) trace.emit(ACCESS_IGNORED, { frame: `its ${this.index}`, offset });
+    return 0;
+  }
+}
