@@ -76,8 +76,13 @@ export class EventFdContext {
     this.#lo = high > ALL_ONES ? ALL_ONES : low >>> 0;
     this.#hi = high > ALL_ONES ? ALL_ONES : high;
     this.queue.wake();
-    // By index, newest length each time: a listener may detach itself, and most signals have one listener.
-    for (let i = 0; i < this.#listeners.length; i += 1) this.#listeners[i]!.signalled();
+    // No copy is made: a listener may detach itself while it is told.
+    const listeners = this.#listeners;
+    for (let i = 0; i < listeners.length; ) {
+      const listener = listeners[i]!;
+      listener.signalled();
+      if (listeners[i] === listener) i += 1;
+    }
   }
 
   /** Adds a waiter inside the kernel, told at once if the count is not zero. */

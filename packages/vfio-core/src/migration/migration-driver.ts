@@ -81,16 +81,9 @@ export class MigrationDriver {
 
   /** Whether the driver has this state. */
   supports(state: MigState): boolean {
-    switch (state) {
-      case RUNNING_P2P:
-        return (this.flags & VFIO_MIGRATION_P2P) !== 0;
-      case PRE_COPY:
-        return (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0;
-      case PRE_COPY_P2P:
-        return (this.flags & VFIO_MIGRATION_P2P) !== 0 && (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0;
-      default:
-        return true;
-    }
+    const p2p = state === RUNNING_P2P || state === PRE_COPY_P2P;
+    const preCopy = state === PRE_COPY || state === PRE_COPY_P2P;
+    return (!p2p || (this.flags & VFIO_MIGRATION_P2P) !== 0) && (!preCopy || (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0);
   }
 
   /** The next state on the way from the present one to `target`; undefined where there is no way. */

@@ -1,3 +1,4 @@
 export * from './errno.ts';
 export * from './struct.ts';
 export * from './vfio.ts';
+export * from './requests.ts';

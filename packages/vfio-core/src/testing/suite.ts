@@ -1,0 +1,28 @@
+/** Compliance suites as data: any runner can run them, and an author's own device proves itself with five lines. */
+
+/** One case of a suite. `run` throws if the subject does not comply. */
+export interface ComplianceCase {
+  readonly name: string;
+  run(): void;
+}
+
+/** A subject broke a rule of its suite. */
+export class ComplianceError extends Error {
+  override readonly name = 'ComplianceError';
+}
+
+/** @throws ComplianceError unless the two are the same. */
+export function expectSame<T>(what: string, actual: T, expected: T): void {
+  if (!Object.is(actual, expected)) throw new ComplianceError(`${what}: expected ${String(expected)}, got ${String(actual)}`);
+}
+
+/** Runs `act` and gives the errno's name if it failed with one, else 'success'. */
+export function outcomeOf(act: () => unknown): string {
+  try {
+    act();
+    return 'success';
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+    throw error;
+  }
+}

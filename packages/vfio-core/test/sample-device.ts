@@ -1,0 +1,185 @@
+/** The smallest VFIO device there is, for the core's own tests: four bytes of memory as region 0, and a log of what was called. */
+import {
+  Bus,
+  constant,
+  Device,
+  Driver,
+  DriverData,
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  get,
+  Host,
+  Process,
+  set,
+  Vfio,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  vfio_device_info,
+  vfio_region_info,
+  VfioDevice,
+  VtdIommu,
+  type HostInit,
+  type Sleeps,
+  type Thread,
+  type UserArgument,
+} from '@vsim/vfio-core';
+
+export class SampleVfioDevice extends VfioDevice {
+  readonly log: string[] = [];
+  readonly memory: Uint8Array = new Uint8Array(4);
+  /** What openDevice answers. */
+  openResult = 0;
+
+  protected override *openDevice(): Sleeps<number> {
+    this.log.push('open');
+    return this.openResult;
+  }
+
+  protected override *closeDevice(): Sleeps<void> {
+    this.log.push('close');
+  }
+
+  override request(count: number): void {
+    this.log.push(`request ${count}`);
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    if (offset < 0 || offset + into.length > this.memory.length) return -EINVAL;
+    into.set(this.memory.subarray(offset, offset + into.length));
+    return into.length;
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    if (offset < 0 || offset + from.length > this.memory.length) return -EINVAL;
+    this.memory.set(from, offset);
+    return from.length;
+  }
+
+  override ioctl(_process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO: {
+        const info = argument.copyIn(16);
+        if (info === undefined) return -EFAULT;
+        if (get(info, vfio_device_info.argsz) < 16) return -EINVAL;
+        set(info, vfio_device_info.flags, 0);
+        set(info, vfio_device_info.num_regions, 1);
+        set(info, vfio_device_info.num_irqs, 0);
+        return argument.copyOut(info) ? 0 : -EFAULT;
+      }
+      case VFIO_DEVICE_GET_REGION_INFO: {
+        const info = argument.copyIn(vfio_region_info.size);
+        if (info === undefined) return -EFAULT;
+        if (get(info, vfio_region_info.index) !== 0) return -EINVAL;
+        set(info, vfio_region_info.flags, 3);
+        set(info, vfio_region_info.region_size, 4);
+        return argument.copyOut(info) ? 0 : -EFAULT;
+      }
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return -EINVAL;
+      default:
+        return -ENOTTY;
+    }
+  }
+}
+
+export class SampleDevice extends Device {
+  constructor(host: Host, name: string) {
+    super(host, name, `/sys/devices/sample/${name}`);
+  }
+
+  override createAttributes(): void {
+    super.createAttributes();
+    this.createDriverOverride();
+  }
+}
+
+/** The VFIO driver of the sample bus. */
+export class SampleDriver extends Driver<SampleDevice> {
+  override readonly name: string = 'vfio-sample';
+  override readonly managesDma: boolean = true;
+  readonly data = new DriverData<SampleDevice, SampleVfioDevice>();
+  readonly #vfio: Vfio;
+
+  constructor(vfio: Vfio) {
+    super();
+    this.#vfio = vfio;
+  }
+
+  override match(device: SampleDevice): boolean {
+    return device.driverOverride === this.name;
+  }
+
+  override *probe(device: SampleDevice): Sleeps<number> {
+    const made = new SampleVfioDevice(this.#vfio, device);
+    const error = yield* made.register();
+    if (error === 0) this.data.set(device, made);
+    return error;
+  }
+
+  override *remove(device: SampleDevice): Sleeps<void> {
+    yield* this.data.get(device)!.unregister();
+    this.data.clear(device);
+  }
+}
+
+/** A driver of the kernel's own, that uses DMA. */
+export class NativeDriver extends Driver<SampleDevice> {
+  override readonly name: string = 'native';
+
+  override match(): boolean {
+    return true;
+  }
+
+  override probe(): Sleeps<number> {
+    return constant(0);
+  }
+
+  override remove(): Sleeps<void> {
+    return constant(undefined);
+  }
+}
+
+export interface SampleHost {
+  readonly host: Host;
+  readonly vfio: Vfio;
+  readonly iommu: VtdIommu;
+  readonly bus: Bus<SampleDevice>;
+  readonly driver: SampleDriver;
+  readonly root: Process;
+  device(name: string): SampleVfioDevice;
+  bind(name: string): void;
+  unbind(name: string): Thread<number>;
+}
+
+/** A host with the named devices, each in a group of its own (or all in one), none bound. */
+export function sampleHost(names: readonly string[] = ['a'], init: HostInit = {}, oneGroup = false): SampleHost {
+  const host = new Host(init);
+  const vfio = new Vfio(host);
+  const iommu = new VtdIommu(host);
+  const bus = new Bus<SampleDevice>(host, 'sample');
+  const driver = new SampleDriver(vfio);
+  host.scheduler.call('modprobe', bus.addDriver(driver));
+  host.scheduler.call('modprobe native', bus.addDriver(new NativeDriver()));
+  bus.autoprobe = false;
+  const devices = names.map((name) => new SampleDevice(host, name));
+  for (const device of devices) bus.announce(device);
+  if (oneGroup) iommu.addGroup(devices);
+  else for (const device of devices) iommu.addGroup([device]);
+  const root = new Process(host, { name: 'root' });
+  return {
+    host,
+    vfio,
+    iommu,
+    bus,
+    driver,
+    root,
+    device: (name) => driver.data.get(bus.device(name)!)!,
+    bind: (name) => {
+      root.writeFile(`/sys/bus/sample/devices/${name}/driver_override`, 'vfio-sample');
+      root.writeFile('/sys/bus/sample/drivers_probe', name);
+    },
+    unbind: (name) => root.start('unbind', root.sys.writeFile('/sys/bus/sample/drivers/vfio-sample/unbind', name)),
+  };
+}
