@@ -5,6 +5,7 @@
  * Modelled: Group 1, PMR, BPR1, running priority, preemption, EOImode, four list registers, VLPIs beside them.
  * Not modelled: Group 0, two security states, SGI generation through ICC_SGI1R_EL1, maintenance interrupts, traps.
  */
+import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import { FIRST_LPI, NO_PRIORITY, SPURIOUS, type Candidate } from './pending-bits.ts';
 
 /** Registers of the CPU interface by their architected names; `virtual` turns ICC_* to ICV_*. */
@@ -27,6 +28,31 @@ export type GicSystemRegister =
   | 'ICH_LR2_EL2'
   | 'ICH_LR3_EL2'
   | 'ISR_EL1';
+
+const SYSTEM_REGISTERS: ReadonlySet<string> = new Set<GicSystemRegister>([
+  'ICC_PMR_EL1',
+  'ICC_BPR1_EL1',
+  'ICC_CTLR_EL1',
+  'ICC_IGRPEN1_EL1',
+  'ICC_IAR1_EL1',
+  'ICC_EOIR1_EL1',
+  'ICC_DIR_EL1',
+  'ICC_HPPIR1_EL1',
+  'ICC_RPR_EL1',
+  'ICC_AP1R0_EL1',
+  'ICH_HCR_EL2',
+  'ICH_VMCR_EL2',
+  'ICH_AP1R0_EL2',
+  'ICH_LR0_EL2',
+  'ICH_LR1_EL2',
+  'ICH_LR2_EL2',
+  'ICH_LR3_EL2',
+  'ISR_EL1',
+]);
+
+export function isGicSystemRegister(name: string): name is GicSystemRegister {
+  return SYSTEM_REGISTERS.has(name);
+}
 
 /** ICC_CTLR_EL1 and ICV_CTLR_EL1: A3V, 24 INTID bits, 5 priority bits. */
 const CTLR_FIXED = 0x8c00;
@@ -139,7 +165,16 @@ export class CpuInterface {
     this.update();
   }
 
-  read(name: GicSystemRegister): number {
+  /** A register read at EL1 or EL2, side effects included. */
+  read(name: GicSystemRegister): bigint {
+    return BigInt(this.#read(name));
+  }
+
+  write(name: GicSystemRegister, value: bigint): void {
+    this.#write(name, lowHalf(value));
+  }
+
+  #read(name: string): number {
     switch (name) {
       case 'ICC_PMR_EL1':
         return this.#pmr;
@@ -164,7 +199,7 @@ export class CpuInterface {
     }
   }
 
-  write(name: GicSystemRegister, value: number): void {
+  #write(name: string, value: number): void {
     switch (name) {
       case 'ICC_PMR_EL1':
         this.#pmr = value & 0xf8;
@@ -284,7 +319,19 @@ export class VirtualCpuInterface {
     this.#lr[2 * n + 1] = hi;
   }
 
-  read(name: GicSystemRegister): number {
+  /** A register read, ICC_* in the guest's view, side effects included. */
+  read(name: GicSystemRegister): bigint {
+    const list = listNumber(name);
+    return list < 0 ? BigInt(this.#read(name)) : toBigint(this.#lr[2 * list]!, this.#lr[2 * list + 1]!);
+  }
+
+  write(name: GicSystemRegister, value: bigint): void {
+    const list = listNumber(name);
+    if (list < 0) this.#write(name, lowHalf(value));
+    else this.setList(list, lowHalf(value), highHalf(value));
+  }
+
+  #read(name: string): number {
     switch (name) {
       case 'ICC_PMR_EL1':
         return this.#pmr;
@@ -314,7 +361,7 @@ export class VirtualCpuInterface {
     }
   }
 
-  write(name: GicSystemRegister, value: number): void {
+  #write(name: string, value: number): void {
     switch (name) {
       case 'ICC_PMR_EL1':
         this.#vmcr = ((this.#vmcr & 0x00ff_ffff) | ((value & 0xf8) << 24)) >>> 0;
@@ -361,4 +408,8 @@ export class VirtualCpuInterface {
     const bpr1 = Math.max((value >>> 18) & 7, MIN_BPR1);
     this.#vmcr = ((value & 0xff00_0213) | (bpr0 << 21) | (bpr1 << 18) | VMCR_VFIQEN) >>> 0;
   }
+}
+
+function listNumber(name: GicSystemRegister): number {
+  return name.startsWith('ICH_LR') ? Number(name[6]) : -1;
 }

@@ -121,10 +121,11 @@ export class Its implements MmioDevice {
     }
   }
 
-  /** GITS_CTLR and GITS_IIDR do not answer 8-byte loads. */
+  /** Only registers of 64 bits answer 8-byte loads. */
   read64(offset: number, into: Uint32Array): void {
-    into[0] = offset === GITS.CTLR ? this.#ignored(offset) : this.read(offset, 4);
-    into[1] = offset === GITS.CTLR ? 0 : this.read(offset + 4, 4);
+    const wide = offset === GITS.TYPER || (offset >= GITS.CBASER && offset < GITS.BASER + 64);
+    into[0] = wide ? this.read(offset, 4) : this.#ignored(offset);
+    into[1] = wide ? this.read(offset + 4, 4) : 0;
   }
 
   write(offset: number, width: number, value: number, requester: number): void {

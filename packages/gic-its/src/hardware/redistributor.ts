@@ -210,6 +210,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
 
   /** VMOVI: hands a pending VLPI to another vPE. */
   moveVlpiTo(target: Redistributor, vptAddress: number, targetVpt: number, vintid: number, doorbell: number): void {
+    if (target === this && vptAddress === targetVpt) return;
     if (!this.#vpt.at(vptAddress).change(vintid, false)) return;
     if (this.holdsVpt(vptAddress) && vintid === this.bestVlpi.intid) this.rescanVlpis();
     target.deliverVlpi(targetVpt, vintid, doorbell);

@@ -336,7 +336,7 @@ export class Translation {
     const size = words[6]! & 0x1f;
     const target = rdbase(words[4]!, words[5]!);
     if (valid && target >= this.#host.redistributors.length) return 'no such redistributor';
-    if (valid && size > ID_BITS) return 'vpt too large';
+    if (size > ID_BITS) return 'vpt too large';
     const entry = this.#vpe;
     entry.valid = valid;
     entry.rdbase = target;
