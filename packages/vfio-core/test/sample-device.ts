@@ -99,7 +99,7 @@ export class SampleDevice extends Device {
 export class SampleDriver extends Driver<SampleDevice> {
   override readonly name: string = 'vfio-sample';
   override readonly managesDma: boolean = true;
-  readonly data = new DriverData<SampleDevice, SampleVfioDevice>();
+  readonly data: DriverData<SampleDevice, SampleVfioDevice> = new DriverData<SampleDevice, SampleVfioDevice>();
   readonly #vfio: Vfio;
 
   constructor(vfio: Vfio) {
@@ -148,9 +148,9 @@ export interface SampleHost {
   readonly bus: Bus<SampleDevice>;
   readonly driver: SampleDriver;
   readonly root: Process;
-  device(name: string): SampleVfioDevice;
-  bind(name: string): void;
-  unbind(name: string): Thread<number>;
+  readonly device: (name: string) => SampleVfioDevice;
+  readonly bind: (name: string) => void;
+  readonly unbind: (name: string) => Thread<number>;
 }
 
 /** A host with the named devices, each in a group of its own (or all in one), none bound. */

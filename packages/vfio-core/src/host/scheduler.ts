@@ -265,7 +265,7 @@ export class Scheduler {
 
   /** Runs until no thread is runnable. Only the outermost entry does so. */
   settle(): void {
-    if (this.#running) return;
+    if (this.#running || this.#runnable.length === 0) return;
     this.#running = true;
     try {
       while (this.#runnable.length > 0) this.#step(this.#schedule(this.#runnable, this.#current));

@@ -9,7 +9,7 @@ import type { Host } from '../host/host.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { hex } from '../memory/u64.ts';
 import type { IommuGroup } from './iommu-group.ts';
-import { FrameMap } from './frame-map.ts';
+import { FrameMap, type FrameRange } from './frame-map.ts';
 
 export const IOMMU_READ = 1;
 export const IOMMU_WRITE = 2;
@@ -41,7 +41,7 @@ export interface IommuUnit {
   /** Page sizes of a domain, as a bitmap. */
   readonly pageSizes: bigint;
   /** Inclusive first and last page frame that a domain can map. */
-  readonly aperture: { readonly firstFrame: number; readonly lastFrame: number };
+  readonly aperture: FrameRange;
   readonly reservedRegions: readonly ReservedRegion[];
   /** DMA is coherent with CPU caches: IOMMU_CAP_CACHE_COHERENCY. */
   readonly coherent: boolean;
@@ -55,9 +55,7 @@ export interface IommuUnit {
   groupGone(group: IommuGroup): void;
 }
 
-interface Extent {
-  readonly first: number;
-  readonly last: number;
+interface Extent extends FrameRange {
   /** Physical frame of `first`. */
   readonly frame: number;
   readonly protection: number;

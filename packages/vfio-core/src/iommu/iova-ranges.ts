@@ -1,18 +1,14 @@
 /** The IOVAs that user space may map: the apertures of all units, less their reserved regions. Frames, ends inclusive. */
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import type { FrameRange } from './frame-map.ts';
 import type { IommuUnit } from './iommu.ts';
 
-export interface IovaRange {
-  readonly first: number;
-  readonly last: number;
-}
-
 /** Ascending. Empty without units, and when nothing is left. */
-export function iovaRanges(units: readonly IommuUnit[]): readonly IovaRange[] {
+export function iovaRanges(units: readonly IommuUnit[]): readonly FrameRange[] {
   if (units.length === 0) return [];
-  const first = Math.max(...units.map(({ aperture }) => aperture.firstFrame));
-  const last = Math.min(...units.map(({ aperture }) => aperture.lastFrame));
-  let ranges: IovaRange[] = first <= last ? [{ first, last }] : [];
+  const first = Math.max(...units.map(({ aperture }) => aperture.first));
+  const last = Math.min(...units.map(({ aperture }) => aperture.last));
+  let ranges: FrameRange[] = first <= last ? [{ first, last }] : [];
   for (const { reservedRegions } of units) {
     for (const region of reservedRegions) {
       const from = Math.floor(region.first / PAGE_SIZE);

@@ -44,7 +44,7 @@ import type { IommuBackend, IommuBackendKind } from '../vfio/iommu-backend.ts';
 import { FrameMap, type FrameRange } from './frame-map.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { IOMMU_READ, IOMMU_WRITE, type IommuDomain } from './iommu.ts';
-import { iovaRanges, type IovaRange } from './iova-ranges.ts';
+import { iovaRanges } from './iova-ranges.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 const PAGE = BigInt(PAGE_SIZE);
@@ -164,7 +164,7 @@ export class Type1Instance implements IommuBackend {
   readonly #nesting: boolean;
   readonly #mappings = new FrameMap<DmaMapping>();
   readonly #domains: Attached[] = [];
-  #ranges: readonly IovaRange[] = [];
+  #ranges: readonly FrameRange[] = [];
   #available: number;
   /** Mappings whose vaddr is invalid. */
   #invalid = 0;
@@ -459,7 +459,7 @@ export class Type1Instance implements IommuBackend {
   }
 }
 
-function inside(ranges: readonly IovaRange[], first: number, last: number): boolean {
+function inside(ranges: readonly FrameRange[], first: number, last: number): boolean {
   return ranges.some((range) => first >= range.first && last <= range.last);
 }
 

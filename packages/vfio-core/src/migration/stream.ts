@@ -2,12 +2,12 @@
  * A migration stream: sections with a name, a version, a length and a checksum. A load reads and checks the whole stream
  * before anything is applied, and every section must be consumed.
  *
- * Layout, little-endian: "VSIMMIG1", then for each section u16 name length, name (UTF-8), u16 version, u32 data length, u32
- * CRC-32 of the data, data; a section with an empty name ends the stream.
+ * Layout, little-endian: "VSIMMIG1", then for each section u16 name length, name (UTF-8), u16 version, u32 data length, data,
+ * u32 CRC-32 of all of the section before it; a section with an empty name ends the stream.
  */
 
 const MAGIC = new TextEncoder().encode('VSIMMIG1');
-const HEADER = 10;
+const FIXED = 10; // version, length and checksum
 
 /** One part of the state, of one participant. */
 export interface Section {
@@ -26,14 +26,15 @@ export function encodeStream(sections: readonly Section[]): Uint8Array {
   const parts: Uint8Array[] = [MAGIC];
   for (const section of [...sections, { name: '', version: 0, data: new Uint8Array(0) }]) {
     const name = new TextEncoder().encode(section.name);
-    const header = new Uint8Array(2 + name.length + HEADER);
-    const view = new DataView(header.buffer);
+    const part = new Uint8Array(2 + name.length + FIXED + section.data.length);
+    const view = new DataView(part.buffer);
     view.setUint16(0, name.length, true);
-    header.set(name, 2);
+    part.set(name, 2);
     view.setUint16(2 + name.length, section.version, true);
     view.setUint32(4 + name.length, section.data.length, true);
-    view.setUint32(8 + name.length, crc32(section.data), true);
-    parts.push(header, section.data);
+    part.set(section.data, 8 + name.length);
+    view.setUint32(part.length - 4, crc32(part.subarray(0, -4)), true);
+    parts.push(part);
   }
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -53,19 +54,21 @@ export function decodeStream(bytes: Uint8Array): Section[] {
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw new StreamError('not a vsim migration stream');
   const sections: Section[] = [];
   for (let at = MAGIC.length; ; ) {
+    const start = at;
     need(at, 2);
     const nameLength = view.getUint16(at, true);
-    need(at + 2, nameLength + HEADER);
+    need(at + 2, nameLength + FIXED);
     const name = new TextDecoder().decode(bytes.subarray(at + 2, at + 2 + nameLength));
     at += 2 + nameLength;
     const version = view.getUint16(at, true);
     const length = view.getUint32(at + 2, true);
-    const checksum = view.getUint32(at + 6, true);
-    at += HEADER;
-    need(at, length);
+    at += 6;
+    need(at, length + 4);
     const data = bytes.slice(at, at + length);
-    if (crc32(data) !== checksum) throw new StreamError(`section ${name === '' ? 'end' : name}: checksum does not match`);
     at += length;
+    const good = crc32(bytes.subarray(start, at)) === view.getUint32(at, true);
+    if (!good) throw new StreamError(`section ${name === '' ? 'end' : name}: checksum does not match`);
+    at += 4;
     if (name === '') {
       if (at !== bytes.length) throw new StreamError(`${bytes.length - at} bytes after the end of the stream`);
       return sections;

@@ -205,7 +205,9 @@ export class Process {
     if (file === undefined) return -EBADF;
     const user = new UserArgument(this.mm, argument);
     const result = file.ioctl(this, request >>> 0, user);
-    return result === WOULD_SLEEP ? this.#run('ioctl', file.ioctlSleeps(this, request >>> 0, user)) : result;
+    if (result === WOULD_SLEEP) return this.#run('ioctl', file.ioctlSleeps(this, request >>> 0, user));
+    this.host.scheduler.settle(); // the call may have woken somebody
+    return result;
   }
 
   /** Fills `into` from the file offset (an integer in [0, 2^53)). @returns the count of bytes read. */
@@ -217,7 +219,9 @@ export class Process {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.read(into, offset);
-    return result === WOULD_SLEEP ? this.#run('pread', file.readSleeps(into, offset)) : result;
+    if (result === WOULD_SLEEP) return this.#run('pread', file.readSleeps(into, offset));
+    this.host.scheduler.settle(); // the call may have woken somebody
+    return result;
   }
 
   /** read(): from the file's own position. */
@@ -237,7 +241,9 @@ export class Process {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.write(from, offset);
-    return result === WOULD_SLEEP ? this.#run('pwrite', file.writeSleeps(from, offset)) : result;
+    if (result === WOULD_SLEEP) return this.#run('pwrite', file.writeSleeps(from, offset));
+    this.host.scheduler.settle(); // the call may have woken somebody
+    return result;
   }
 
   /** mmap() of a file; with fd -1, of anonymous memory. */

@@ -3,7 +3,7 @@
 /** One case of a suite. `run` throws if the subject does not comply. */
 export interface ComplianceCase {
   readonly name: string;
-  run(): void;
+  readonly run: () => void;
 }
 
 /** A subject broke a rule of its suite. */

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Process } from '../process/process.ts';
+import { assertSameCore, Host } from './host.ts';
+import { kernelProfile, type ProfileName } from './profile.ts';
+import { Random } from './random.ts';
+import { eventKind } from './trace.ts';
+import { VERSION } from './version.ts';
+
+describe('Host', () => {
+  it('carries the version of its package', () => {
+    const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(manifest).toMatchObject({ version: VERSION });
+  });
+
+  it('refuses a host of another copy of the core, naming both versions', () => {
+    class OtherHost {
+      readonly version = '9.9.9';
+    }
+    const foreign = Object.assign(Object.create(new OtherHost()) as Host, { version: '9.9.9' });
+    expect(() => {
+      assertSameCore(foreign);
+    }).toThrow(/0\.1\.0.*9\.9\.9/);
+    expect(() => new Process(foreign)).toThrow(TypeError);
+  });
+
+  it('refuses a profile that is none', () => {
+    expect(kernelProfile('linux-6.1').name).toBe('linux-6.1');
+    const unknown = JSON.parse('"linux-2.4"') as ProfileName;
+    expect(() => kernelProfile(unknown)).toThrow(/expected one of .*linux-5\.13.*got linux-2\.4/);
+  });
+
+  it('draws chance from its seed alone', () => {
+    const draw = (seed: number) => {
+      const random = new Random(seed);
+      return [random.uint32(), random.below(10), ...random.bytes(4)];
+    };
+    expect(draw(7)).toEqual(draw(7));
+    expect(draw(7)).not.toEqual(draw(8));
+    const random = new Random(3);
+    for (let i = 0; i < 1000; i += 1) expect(random.below(6)).toBeLessThan(6);
+  });
+});
+
+describe('Trace', () => {
+  it('builds nothing while nobody listens, and tells every listener in order', () => {
+    const host = new Host();
+    let built = 0;
+    const kind = eventKind('test/event', 'warn', ({ n }: { readonly n: number }) => `event ${n} ${(built += 1)}`);
+    host.trace.emit(kind, { n: 1 });
+    expect(built).toBe(0);
+    const seen = host.trace.record();
+    const ids: string[] = [];
+    const stop = host.trace.listen(({ id }) => ids.push(id));
+    host.scheduler.advance(5);
+    host.trace.emit(kind, { n: 2 });
+    stop();
+    host.trace.emit(kind, { n: 3 });
+    expect(seen.map(({ at, text }) => [at, text])).toEqual([
+      [5, 'event 2 1'],
+      [5, 'event 3 2'],
+    ]);
+    expect(ids).toEqual(['test/event']);
+  });
+});

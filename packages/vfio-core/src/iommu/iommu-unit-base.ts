@@ -1,0 +1,50 @@
+/** What every IOMMU kind does alike: it numbers groups and makes domains. */
+import { assertSameCore, type Host } from '../host/host.ts';
+import type { Device } from '../model/device.ts';
+import type { FrameRange } from './frame-map.ts';
+import { IommuDomain, type IommuUnit, type ReservedRegion } from './iommu.ts';
+import { IommuGroup } from './iommu-group.ts';
+
+export abstract class IommuUnitBase implements IommuUnit {
+  readonly host: Host;
+  readonly name: string;
+  abstract readonly pageSizes: bigint;
+  abstract readonly aperture: FrameRange;
+  abstract readonly reservedRegions: readonly ReservedRegion[];
+  readonly coherent: boolean = true;
+  abstract readonly enforcesCoherency: boolean;
+  abstract readonly isolatesMsi: boolean;
+  readonly nesting: boolean = false;
+  readonly #groups: (IommuGroup | undefined)[] = [];
+
+  constructor(host: Host, name: string) {
+    assertSameCore(host);
+    this.host = host;
+    this.name = name;
+  }
+
+  createDomain(): IommuDomain {
+    return new IommuDomain(this);
+  }
+
+  /**
+   * Makes a group of devices that the IOMMU cannot tell apart.
+   *
+   * @param id - its number. @default the lowest free one
+   * @throws RangeError if the number is taken
+   */
+  addGroup(devices: readonly Device[], id?: number): IommuGroup {
+    const free = this.#groups.indexOf(undefined);
+    const number = id ?? (free < 0 ? this.#groups.length : free);
+    if (this.#groups[number] !== undefined) throw new RangeError(`"id" expected a free group number, got ${number}`);
+    const group = new IommuGroup(this.host, this, number);
+    while (this.#groups.length < number) this.#groups.push(undefined);
+    this.#groups[number] = group;
+    for (const device of devices) group.addDevice(device);
+    return group;
+  }
+
+  groupGone(group: IommuGroup): void {
+    if (this.#groups[group.id] === group) this.#groups[group.id] = undefined;
+  }
+}

@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { fc, parameters } from '../../../../testing/random.ts';
+import { AddressSpace } from './address-space.ts';
+import { fill, read64AsNumber, write64FromNumber } from './memory.ts';
+import { PAGE_SIZE, PageAllocator, type PageRun } from './page-allocator.ts';
+import { PhysicalMemory } from './physical-memory.ts';
+import { hex, highHalf, lowHalf, toBigint, toNumber } from './u64.ts';
+
+const BASE = 0x4000_0000;
+
+describe('64-bit halves', () => {
+  it('agree with bigint', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }), (value) => {
+        expect(toBigint(lowHalf(value), highHalf(value))).toBe(value);
+        expect(BigInt(lowHalf(value))).toBe(value & 0xffff_ffffn);
+        if (value < 1n << 53n) {
+          expect(toNumber(lowHalf(value), highHalf(value))).toBe(Number(value));
+          expect(highHalf(Number(value))).toBe(highHalf(value));
+        }
+      }),
+      parameters(10),
+    );
+    expect(hex(0xfee0_0000, 16)).toBe('0x00000000fee00000');
+  });
+});
+
+describe('PhysicalMemory', () => {
+  it('holds what was written, at every width and alignment', () => {
+    const access = fc.record({
+      at: fc.integer({ min: 0, max: 0x2_0000 - 8 }),
+      width: fc.constantFrom(1, 2, 4, 7),
+      value: fc.nat(0xffff_ffff),
+    });
+    fc.assert(
+      fc.property(fc.array(access, { maxLength: 40 }), (writes) => {
+        const memory = new PhysicalMemory([{ base: BASE, size: 0x2_0000 }]);
+        const naive = new DataView(new ArrayBuffer(0x2_0000));
+        for (const { at, width, value } of writes) {
+          if (width === 1) {
+            memory.write8(BASE + at, value);
+            naive.setUint8(at, value);
+          } else if (width === 2) {
+            memory.write16(BASE + at, value);
+            naive.setUint16(at, value, true);
+          } else if (width === 4) {
+            memory.write32(BASE + at, value);
+            naive.setUint32(at, value, true);
+          } else {
+            const bytes = new Uint8Array(7).fill(value);
+            memory.writeBytes(BASE + at, bytes);
+            new Uint8Array(naive.buffer).set(bytes, at);
+          }
+          expect(memory.read8(BASE + at)).toBe(naive.getUint8(at));
+          expect(memory.read16(BASE + at)).toBe(naive.getUint16(at, true));
+          expect(memory.read32(BASE + at)).toBe(naive.getUint32(at, true));
+        }
+        const all = new Uint8Array(0x2_0000);
+        memory.readBytes(BASE, all);
+        expect(all).toEqual(new Uint8Array(naive.buffer));
+      }),
+      parameters(2),
+    );
+  });
+
+  it('reads ones outside of RAM, writes nothing there, and says so beforehand', () => {
+    const memory = new PhysicalMemory([{ base: BASE, size: 0x1_0000 }]);
+    memory.write32(BASE - 4, 1);
+    expect([memory.read8(BASE - 1), memory.read16(0), memory.read32(BASE - 4)]).toEqual([0xff, 0xffff, 0xffff_ffff]);
+    expect(memory.accessible(BASE, 0x1_0000)).toBe(true);
+    expect(memory.accessible(BASE, 0x1_0001)).toBe(false);
+    expect(() => new PhysicalMemory([])).toThrow(RangeError);
+    expect(() => new PhysicalMemory([{ base: 1, size: 0x1_0000 }])).toThrow(/64 KiB/);
+    expect(() => new PhysicalMemory([{ base: 0, size: 0x2_0000 }, { base: 0x1_0000, size: 0x1_0000 }])).toThrow(/overlap/);
+  });
+
+  it('stores 64 bits as a number, fills and clears', () => {
+    const memory = new PhysicalMemory([{ base: BASE, size: 0x2_0000 }]);
+    write64FromNumber(memory, BASE + 4, 0x1_2345_6789_abcd);
+    expect(read64AsNumber(memory, BASE + 4)).toBe(0x1_2345_6789_abcd);
+    fill(memory, BASE, 0x1_8000, 0xa5);
+    memory.clear(BASE + 1, 0x1_0000);
+    expect([memory.read8(BASE), memory.read8(BASE + 1), memory.read8(BASE + 0x1_0000), memory.read8(BASE + 0x1_0001)]).toEqual([
+      0xa5, 0, 0, 0xa5,
+    ]);
+  });
+});
+
+describe('AddressSpace', () => {
+  it('sends accesses to RAM or to the device at the address, with width and requester', () => {
+    const space = new AddressSpace([{ base: BASE, size: 0x1_0000 }]);
+    const log: unknown[] = [];
+    const unmap = space.map(0x1000, 0x100, {
+      read: (offset, width) => (log.push(['read', offset, width]), 0x1_0000_00ff),
+      write: (...args) => log.push(['write', ...args]),
+    });
+    expect(space.read8(0x1004)).toBe(0xff);
+    space.write16(0x1010, 0x1_2345, 8);
+    space.write64(0x1020, 1, 2, 9);
+    expect(log).toEqual([
+      ['read', 4, 1],
+      ['write', 0x10, 2, 0x2345, 8],
+      ['write', 0x20, 4, 1, 9],
+      ['write', 0x24, 4, 2, 9],
+    ]);
+    space.write32(BASE, 7);
+    expect([space.read32(BASE), space.isRam(BASE, 4), space.isRam(0x1000, 4), space.accessible(0x10fe, 4)]).toEqual([7, true, false, false]);
+    expect(() => space.map(0x10ff, 1, { read: () => 0, write: () => undefined })).toThrow(/free range/);
+    expect(() => space.map(BASE - 1, 2, { read: () => 0, write: () => undefined })).toThrow(/free range/);
+    unmap();
+    expect(space.read32(0x1000)).toBe(0xffff_ffff);
+  });
+});
+
+describe('PageAllocator', () => {
+  it('never hands a frame out twice, joins holes again, and gives zeroed pages', () => {
+    const operation = fc.record({ take: fc.boolean(), count: fc.integer({ min: 1, max: 9 }), which: fc.nat() });
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+        const ram = new PhysicalMemory([{ base: BASE, size: 0x4_0000 }]);
+        const pages = new PageAllocator(ram);
+        const runs: PageRun[] = [];
+        const owned = new Set<number>();
+        for (const { take, count, which } of operations) {
+          if (take) {
+            const run = pages.allocate(count, which % 2 === 0 ? 1 : 4);
+            if (run === undefined) continue;
+            for (let frame = run.first; frame < run.first + count; frame += 1) {
+              expect(owned.has(frame)).toBe(false);
+              expect(ram.read32(frame * PAGE_SIZE)).toBe(0);
+              ram.write32(frame * PAGE_SIZE, 0xdead);
+              owned.add(frame);
+            }
+            runs.push(run);
+          } else if (runs.length > 0) {
+            const [run] = runs.splice(which % runs.length, 1);
+            run!.get();
+            run!.put();
+            run!.put();
+            for (let frame = run!.first; frame < run!.first + run!.count; frame += 1) owned.delete(frame);
+          }
+          expect(pages.used).toBe(owned.size);
+        }
+        for (const run of runs) run.put();
+        expect(pages.allocate(0x40)).toBeDefined();
+      }),
+      parameters(2),
+    );
+  });
+});

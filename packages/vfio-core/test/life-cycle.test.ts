@@ -1,0 +1,257 @@
+import { describe, expect, it } from 'vitest';
+import {
+  EBUSY,
+  EINVAL,
+  getDeviceFd,
+  LAST_PUT,
+  LIFE_CYCLE_BROKEN,
+  ALREADY_REGISTERED,
+  RELEASE_BLOCKED,
+  REGISTERED,
+  REQUEST_INTERVAL,
+  setContainer,
+  VFIO_GROUP_GET_DEVICE_FD,
+  VFIO_GROUP_GET_STATUS,
+  VFIO_GROUP_UNSET_CONTAINER,
+  VFIO_IOMMU_GET_INFO,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+  Vfio,
+  type Host,
+  type TraceEvent,
+} from '@vsim/vfio-core';
+import { outcomeOf } from '@vsim/vfio-core/testing';
+import { sampleHost, SampleDevice, SampleVfioDevice, type SampleHost } from './sample-device.ts';
+
+const SECOND = 1_000_000_000;
+const nameBytes = (name: string) => new TextEncoder().encode(`${name}\0`);
+
+function attach({ root }: SampleHost, group: number) {
+  const container = root.open('/dev/vfio/vfio');
+  const fd = root.open(`/dev/vfio/${group}`);
+  setContainer(root, fd, container);
+  root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+  return { container, group: fd };
+}
+
+function ids(events: readonly TraceEvent[]): string[] {
+  return events.map(({ id }) => id);
+}
+
+function bound(names: readonly string[] = ['a']): SampleHost & { readonly events: readonly TraceEvent[] } {
+  const sample = sampleHost(names);
+  const events = sample.host.trace.record();
+  for (const name of names) sample.bind(name);
+  return { ...sample, events };
+}
+
+const register = (host: Host, device: SampleVfioDevice) => host.scheduler.call('register', device.register());
+
+describe('life cycle of a VfioDevice', () => {
+  it('[vfio 1/2] [vfio P3/4] shows nothing to anybody after init alone', () => {
+    const { host, vfio, bus } = sampleHost();
+    const device = new SampleVfioDevice(vfio, bus.device('a')!);
+    expect([device.state, device.references, vfio.groups.length]).toEqual(['init', 0, 0]);
+    expect(host.files.lookup('/dev/vfio/0')).toBeUndefined();
+    expect(device.tryGet()).toBe(false);
+  });
+
+  it('[vfio 1/3] [vfio P3/4] may be opened before register has returned', () => {
+    const sample = sampleHost();
+    const events = sample.host.trace.record();
+    sample.host.scheduler.stopAt(REGISTERED);
+    sample.root.writeFile('/sys/bus/sample/devices/a/driver_override', 'vfio-sample');
+    const probe = sample.root.start('probe', sample.root.sys.writeFile('/sys/bus/sample/drivers_probe', 'a'));
+    expect(probe.outcome).toEqual({ state: 'held', at: 'vfio/registered' });
+    const fds = attach(sample, 0);
+    const fd = getDeviceFd(sample.root, fds.group, 'a');
+    expect(sample.driver.data.all).toEqual([]);
+    sample.host.scheduler.release(REGISTERED);
+    expect(probe.result()).toBe(1);
+    expect(sample.device('a').log).toEqual(['open']);
+    sample.root.close(fd);
+    expect(ids(events)).not.toContain(LIFE_CYCLE_BROKEN.id);
+  });
+
+  it('[vfio P3/3] fails without an IOMMU group, and for a device that is registered, which stays as it was', () => {
+    const { host, vfio, bus, bind, device, events } = bound();
+    const lone = new SampleVfioDevice(vfio, new SampleDevice(host, 'lone'));
+    expect([register(host, lone), lone.state]).toEqual([-EINVAL, 'init']);
+    const twin = new SampleVfioDevice(vfio, bus.device('a')!);
+    expect([register(host, twin), twin.state]).toEqual([-EBUSY, 'init']);
+    expect(ids(events)).toEqual([ALREADY_REGISTERED.id]);
+    expect([device('a').state, vfio.groups.length, vfio.groups[0]!.devices.length]).toEqual(['live', 1, 1]);
+    expect(bind).toBeTypeOf('function');
+  });
+
+  it('[vfio P3/4] can be registered again after unregister, and unregister waits again', () => {
+    const sample = bound();
+    const { host } = sample;
+    const device = sample.device('a');
+    for (let round = 0; round < 2; round += 1) {
+      if (round > 0) expect(register(host, device)).toBe(0);
+      const fds = attach(sample, 0);
+      const fd = getDeviceFd(sample.root, fds.group, 'a');
+      const unregister = host.scheduler.spawn('unregister', device.unregister());
+      expect([device.state, unregister.outcome]).toEqual([
+        'dying',
+        { state: 'asleep', what: 'the last reference of vfio device a', heldBy: [`root fd ${fd}`] },
+      ]);
+      sample.root.close(fd);
+      expect([device.state, unregister.outcome.state]).toEqual(['gone', 'done']);
+      for (const each of [fds.group, fds.container]) sample.root.close(each);
+    }
+  });
+
+  it('[vfio 1/4] [vfio P2/3] [vfio P2/7] is asked for at once and every 10 s, whatever other devices do', () => {
+    const sample = bound(['a', 'b']);
+    const { host, root } = sample;
+    const a = sample.device('a');
+    const fdsA = attach(sample, 0);
+    const fdsB = attach(sample, 1);
+    const fdA = getDeviceFd(root, fdsA.group, 'a');
+    const fdB = getDeviceFd(root, fdsB.group, 'b');
+    const unbindA = sample.unbind('a');
+    expect(a.log).toEqual(['open', 'request 0']);
+    host.scheduler.advance(3 * SECOND);
+    root.close(fdB);
+    expect(sample.unbind('b').outcome.state).toBe('done');
+    host.scheduler.advance(7 * SECOND - 1);
+    expect(a.log).toEqual(['open', 'request 0']);
+    host.scheduler.advance(1);
+    expect(a.log).toEqual(['open', 'request 0', 'request 1']);
+    // A dying device can still be opened, and each new fd prolongs the wait.
+    const again = getDeviceFd(root, fdsA.group, 'a');
+    root.close(fdA);
+    expect(unbindA.outcome.state).toBe('asleep');
+    root.close(again);
+    expect(unbindA.result()).toBe(1);
+    expect(a.log.slice(3)).toEqual(['close']);
+  });
+
+  it('[vfio P2/8] answers the first signal with one more request, and no later one', () => {
+    const sample = bound();
+    const { host, root, events } = sample;
+    const fds = attach(sample, 0);
+    const fd = getDeviceFd(root, fds.group, 'a');
+    const unbind = sample.unbind('a');
+    host.scheduler.advance(REQUEST_INTERVAL);
+    host.scheduler.advance(4 * SECOND);
+    unbind.signal();
+    expect(sample.device('a').log).toEqual(['open', 'request 0', 'request 1', 'request 2']);
+    expect(events.filter(({ id }) => id === RELEASE_BLOCKED.id)).toHaveLength(1);
+    host.scheduler.advance(REQUEST_INTERVAL);
+    unbind.signal();
+    expect(sample.device('a').log.slice(4)).toEqual(['request 3']);
+    root.close(fd);
+    expect(unbind.result()).toBe(1);
+    expect(events.filter(({ id }) => id === RELEASE_BLOCKED.id)).toHaveLength(1);
+  });
+
+  it('[vfio 1/5] [vfio P2/4] cannot be had between its last put and the end of unregister', () => {
+    const sample = bound(['a', 'b']);
+    const { host, root } = sample;
+    const fds = attach(sample, 0);
+    const fd = getDeviceFd(root, fds.group, 'a');
+    const device = sample.device('a');
+    host.scheduler.stopAt(LAST_PUT);
+    const unbind = sample.unbind('a');
+    root.close(fd);
+    expect([device.state, unbind.outcome.state, device.group!.devices.length]).toEqual(['zero', 'held', 1]);
+    expect(device.tryGet()).toBe(false);
+    expect(outcomeOf(() => root.ioctl(fds.group, VFIO_GROUP_GET_DEVICE_FD, nameBytes('a')))).toBe('ENODEV');
+    host.scheduler.release(LAST_PUT);
+    expect([device.state, unbind.result()]).toEqual(['gone', 1]);
+  });
+
+  it('[vfio P14/3] leaves what the driver keeps for a device alone', () => {
+    const sample = bound();
+    const fds = attach(sample, 0);
+    const kept = sample.device('a');
+    const fd = getDeviceFd(sample.root, fds.group, 'a');
+    sample.host.scheduler.stopAt(LAST_PUT);
+    const unbind = sample.unbind('a');
+    expect(sample.device('a')).toBe(kept);
+    sample.root.close(fd);
+    expect(sample.device('a')).toBe(kept);
+    sample.host.scheduler.release(LAST_PUT);
+    unbind.result();
+    expect(sample.driver.data.all).toEqual([]);
+  });
+
+  it('enters the driver for the first open and the last close only, and not again after a failed open', () => {
+    const sample = bound();
+    const { root } = sample;
+    const device = sample.device('a');
+    const fds = attach(sample, 0);
+    device.openResult = -EBUSY;
+    expect(outcomeOf(() => getDeviceFd(root, fds.group, 'a'))).toBe('EBUSY');
+    expect([device.openCount, device.references]).toEqual([0, 1]);
+    device.openResult = 0;
+    const first = getDeviceFd(root, fds.group, 'a');
+    const second = getDeviceFd(root, fds.group, 'a');
+    const copy = root.dup(second);
+    expect(device.references).toBe(3);
+    root.close(first);
+    root.close(second);
+    expect(device.log).toEqual(['open', 'open']);
+    root.close(copy);
+    expect(device.log).toEqual(['open', 'open', 'close']);
+    expect(device.references).toBe(1);
+  });
+});
+
+describe('a group whose last device leaves', () => {
+  it('[vfio 2.17/D61-6] [vfio 2.17/D61-7] is detached at once on 6.1, and its fd is an empty shell', () => {
+    const sample = bound();
+    const { root } = sample;
+    const fds = attach(sample, 0);
+    expect(sample.unbind('a').result()).toBe(1);
+    const status = () => root.ioctl(fds.group, VFIO_GROUP_GET_STATUS, new Uint8Array([8, 0, 0, 0, 0, 0, 0, 0]));
+    expect(outcomeOf(status)).toBe('ENODEV');
+    expect(outcomeOf(() => root.ioctl(fds.group, VFIO_GROUP_UNSET_CONTAINER))).toBe('EINVAL');
+    expect(outcomeOf(() => root.ioctl(fds.container, VFIO_IOMMU_GET_INFO, new Uint8Array(24)))).toBe('EINVAL');
+    sample.bind('a');
+    root.close(root.open('/dev/vfio/0'));
+    root.close(fds.group);
+  });
+
+  it('waits on 5.13 until its fd is closed', () => {
+    const sample = sampleHost(['a'], { profile: 'linux-5.13' });
+    sample.bind('a');
+    const fds = attach(sample, 0);
+    const unbind = sample.unbind('a');
+    expect(unbind.outcome).toEqual({ state: 'asleep', what: 'group 0 to leave its container', heldBy: ['root (group 0)'] });
+    sample.host.scheduler.advance(100 * SECOND);
+    expect(unbind.outcome.state).toBe('asleep');
+    sample.root.close(fds.group);
+    expect(unbind.result()).toBe(1);
+    expect(sample.vfio.groups).toEqual([]);
+  });
+});
+
+describe('DMA ownership', () => {
+  it('[vfio 2.17/D61-2] [vfio 2.17/D61-5] keeps native drivers and user space apart on 6.1', () => {
+    const sample = sampleHost(['a', 'b'], {}, true);
+    const { root } = sample;
+    sample.bind('a');
+    root.writeFile('/sys/bus/sample/drivers_probe', 'b');
+    expect(sample.bus.device('b')!.driverName).toBe('native');
+    const container = root.open('/dev/vfio/vfio');
+    const group = root.open('/dev/vfio/0');
+    expect(outcomeOf(() => { setContainer(root, group, container); })).toBe('EPERM');
+    root.writeFile('/sys/bus/sample/drivers/native/unbind', 'b');
+    setContainer(root, group, container);
+    expect(outcomeOf(() => root.writeFile('/sys/bus/sample/drivers/native/bind', 'b'))).toBe('EBUSY');
+    expect(outcomeOf(() => root.writeFile('/sys/bus/sample/drivers_probe', 'b'))).toBe('EINVAL');
+    expect(sample.bus.device('b')!.driverName).toBeUndefined();
+    root.ioctl(group, VFIO_GROUP_UNSET_CONTAINER);
+    root.writeFile('/sys/bus/sample/drivers/native/bind', 'b');
+    expect(sample.bus.device('b')!.driverName).toBe('native');
+  });
+});
+
+it('a host has one vfio module', () => {
+  const { host } = sampleHost();
+  expect(() => new Vfio(host)).toThrow(/free path/);
+});
