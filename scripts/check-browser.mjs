@@ -90,7 +90,7 @@ try {
 } catch (error) {
   report('the page reports', error.message);
 } finally {
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  tidy(profile);
 }
 console.log(failures === 0 ? 'check-browser: all well' : `check-browser: ${failures} failed`);
 process.exitCode = failures === 0 ? 0 : 1;
@@ -118,6 +118,7 @@ function visit() {
       const url = `http://127.0.0.1:${server.address().port}/`;
       browser = spawn(chromium, [...FLAGS, `--user-data-dir=${profile}`, '--remote-debugging-port=0', url], {
         stdio: 'ignore',
+        detached: true, // a process group of its own: its helpers end with it
       });
       browser.on('error', (error) => end(() => reject(error)));
       browser.on('exit', (code) => end(() => reject(new Error(`Chromium left with ${code} before the report`))));
@@ -130,9 +131,22 @@ function visit() {
       browser?.removeAllListeners('exit');
       if (browser === undefined || browser.exitCode !== null || browser.pid === undefined) return settle();
       browser.once('exit', settle);
-      browser.kill('SIGKILL');
+      process.kill(-browser.pid, 'SIGKILL');
     }
   });
+}
+
+/** Removes Chromium's profile, into which a helper may still write for a moment; what stays is no failure. */
+function tidy(folder) {
+  for (let attempt = 1; attempt <= 20; attempt += 1) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
+  console.log(`note    ${folder} could not be removed`);
 }
 
 /** `[type, body]` of one request; the built packages and the examples, nothing else. */
