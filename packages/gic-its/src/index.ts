@@ -1,2 +1,3 @@
 /** @vsim/gic-its: the Arm GIC, the host's ITS driver, and KVM's virtual GIC. */
 export * from './hardware/index.ts';
+export * from './host/index.ts';

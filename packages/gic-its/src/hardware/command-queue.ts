@@ -88,16 +88,15 @@ export class CommandQueue {
   /** Takes commands until CREADR meets CWRITER or one stalls. */
   run(): void {
     const regs = this.#regs;
-    // A table that overlaps the registers cannot bring the queue back here: tables are in RAM. Commands can ring no CWRITER.
     if (this.#running || !this.enabled || (regs[CBASER + 1]! & VALID) === 0) return;
     if (this.#choices.stallEnds === 'retry' && (regs[CREADR]! & STALLED) !== 0) return;
     const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0x000f_ffff);
     const bytes = ((regs[CBASER]! & 0xff) + 1) * 4096;
-    const end = regs[CWRITER]! & OFFSET_MASK;
     let at = regs[CREADR]! & OFFSET_MASK;
-    if (end >= bytes || at >= bytes) return;
+    if (at >= bytes) return;
     this.#running = true;
-    while (at !== end) {
+    // CWRITER is looked at again each time: an interrupt that a command raised may have posted more.
+    for (let end = regs[CWRITER]! & OFFSET_MASK; at !== end && end < bytes; end = regs[CWRITER]! & OFFSET_MASK) {
       this.#fetch(base + at);
       if (this.#execute(this.#command) === 'stall') {
         regs[CREADR] = (regs[CREADR]! | STALLED) >>> 0;

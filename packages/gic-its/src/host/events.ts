@@ -1,0 +1,38 @@
+/** The events of the host's GIC driver on the trace. Ids are API. */
+import { eventKind, hex, type EventKind } from '@vsim/vfio-core';
+
+export interface QueueEvent {
+  readonly its: number;
+}
+
+export interface SpuriousEvent {
+  readonly cpu: number;
+  readonly intid: number;
+}
+
+export interface VptFlushEvent {
+  readonly vpe: number;
+  readonly address: number;
+}
+
+export interface DoorbellEvent {
+  readonly vpe: number;
+}
+
+/** The queue does not move: the kernel gives up after a second. */
+export const QUEUE_STUCK: EventKind<QueueEvent> = eventKind('gic-host/queue-stuck', 'warn', ({ its }) => `its ${its}: command queue does not move`);
+
+/** The host took an interrupt that nobody asked for. */
+export const UNEXPECTED_INTERRUPT: EventKind<SpuriousEvent> = eventKind(
+  'gic-host/unexpected-interrupt',
+  'warn',
+  ({ cpu, intid }) => `cpu ${cpu}: interrupt ${intid} has no handler`,
+);
+
+export const VPT_FLUSHED: EventKind<VptFlushEvent> = eventKind(
+  'gic-host/vpt-flushed',
+  'info',
+  ({ vpe, address }) => `vpe ${vpe}: cpu caches cleaned and invalidated for the vpt at ${hex(address)}`,
+);
+
+export const DOORBELL: EventKind<DoorbellEvent> = eventKind('gic-host/doorbell', 'info', ({ vpe }) => `vpe ${vpe}: doorbell`);

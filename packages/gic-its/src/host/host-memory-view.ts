@@ -1,0 +1,57 @@
+/**
+ * The host CPUs' view of the memory that they share with the GIC, and its maintenance.
+ *
+ * With a GIC that snoops, view and memory are one and maintenance does nothing. Otherwise the CPUs keep cache lines until they are
+ * cleaned or invalidated by address. Kernel: gic_flush_dcache_to_poc() and the ITS_FLAGS_CMDQ_NEEDS_FLUSHING flag.
+ */
+import { CpuCache, PAGE_SIZE, type Host, type Memory, type PageRun } from '@vsim/vfio-core';
+
+export class HostMemoryView {
+  /** What a CPU reads and writes. */
+  readonly memory: Memory;
+  readonly #host: Host;
+  readonly #cache: CpuCache | undefined;
+  readonly #tables = new Map<number, PageRun>();
+
+  constructor(host: Host, coherent: boolean) {
+    this.#host = host;
+    this.#cache = coherent ? undefined : new CpuCache(host.memory.ram);
+    this.memory = this.#cache ?? host.memory.ram;
+  }
+
+  get coherent(): boolean {
+    return this.#cache === undefined;
+  }
+
+  /** After CPU writes that the GIC is to see. */
+  clean(address: number, length: number): void {
+    this.#cache?.clean(address, length);
+  }
+
+  /** Before CPU reads of what the GIC wrote. */
+  cleanInvalidate(address: number, length: number): void {
+    this.#cache?.cleanInvalidate(address, length);
+  }
+
+  /**
+   * Pages for a table: filled with one byte and cleaned, aligned to their size.
+   *
+   * @param bytes a power of two, at least 4096
+   * @returns the physical address, or undefined when memory is exhausted
+   */
+  allocateTable(bytes: number, byte: number): number | undefined {
+    const pages = bytes / PAGE_SIZE;
+    const run = this.#host.pages.allocate(pages, pages);
+    if (run === undefined) return undefined;
+    const address = run.first * PAGE_SIZE;
+    this.#tables.set(address, run);
+    this.memory.writeBytes(address, new Uint8Array(bytes).fill(byte));
+    this.clean(address, bytes);
+    return address;
+  }
+
+  freeTable(address: number): void {
+    this.#tables.get(address)?.put();
+    this.#tables.delete(address);
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * The host's GIC driver: property and pending tables, LPIs, MSIs of devices, and vPEs of VMs.
+ *
+ * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
+ * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI.
+ * Not modelled: CPU hotplug, suspend, kexec, quirks.
+ */
+import { ENOMEM, type Host, type HostIrq, type MsiController, type Trace } from '@vsim/vfio-core';
+import { encode, FIRST_LPI, GICD, GICR, type Gic } from '../hardware/index.ts';
+import { HostCpus } from './host-cpus.ts';
+import { HostMemoryView } from './host-memory-view.ts';
+import { ItsIrq, LPI_DEFAULT_PRIORITY, LPI_GROUP1 } from './its-irq.ts';
+import { ItsNode } from './its-node.ts';
+import { ItsVm, ItsVpe, VPT_BYTES } from './its-vpe.ts';
+import { LpiAllocator } from './lpi-allocator.ts';
+import { ALL_PATCHES, type MigrationSwitches } from './switches.ts';
+
+const PROPERTY_TABLE_BYTES = 0x1_0000;
+const PENDING_TABLE_BYTES = 0x1_0000;
+/** Priority 0xa0, disabled. */
+const DEFAULT_PROPERTY: number = LPI_DEFAULT_PRIORITY | LPI_GROUP1;
+
+const SHAREABLE = 0x400;
+const CACHEABLE = 7 << 7;
+const VALID = 0x8000_0000;
+
+export interface ItsDriverInit {
+  /** What a newer kernel's patches do; each can be taken out. @default all of them */
+  readonly switches?: Partial<MigrationSwitches> | undefined;
+}
+
+/** A device that sends MSIs through one ITS. Kernel: struct its_device. */
+export class ItsDevice {
+  readonly node: ItsNode;
+  /** DeviceID. */
+  readonly id: number;
+  readonly ittAddress: number;
+  readonly ittBytes: number;
+  readonly lpiBase: number;
+  readonly events: (ItsIrq | undefined)[];
+  #vm: ItsVm | undefined;
+  #vlpis = 0;
+
+  constructor(node: ItsNode, id: number, ittAddress: number, ittBytes: number, lpiBase: number, count: number) {
+    this.node = node;
+    this.id = id;
+    this.ittAddress = ittAddress;
+    this.ittBytes = ittBytes;
+    this.lpiBase = lpiBase;
+    this.events = new Array<ItsIrq | undefined>(count).fill(undefined);
+  }
+
+  /** The VM that has VLPIs of this device; a device serves one at a time. */
+  get vm(): ItsVm | undefined {
+    return this.#vm;
+  }
+
+  vlpiMapped(vm: ItsVm): void {
+    this.#vm = vm;
+    this.#vlpis += 1;
+  }
+
+  vlpiUnmapped(): void {
+    this.#vlpis -= 1;
+    if (this.#vlpis === 0) this.#vm = undefined;
+  }
+}
+
+export class ItsDriver implements MsiController {
+  readonly gic: Gic;
+  readonly trace: Trace;
+  readonly cpus: HostCpus;
+  readonly view: HostMemoryView;
+  readonly switches: MigrationSwitches;
+  readonly nodes: readonly ItsNode[];
+  /** A device raises only what its DeviceID is mapped to. */
+  readonly isolated: boolean = true;
+  readonly #host: Host;
+  readonly #properties: number;
+  readonly #lpis: LpiAllocator;
+  readonly #devices = new Map<string, ItsDevice>();
+  readonly #load: number[];
+  readonly #vpeids: LpiAllocator = new LpiAllocator(0, 0x1_0000);
+  #nextIrq = 64;
+
+  /** @throws RangeError when the host's memory does not hold the tables. */
+  constructor(host: Host, gic: Gic, init: ItsDriverInit = {}) {
+    this.#host = host;
+    this.gic = gic;
+    this.trace = host.trace;
+    this.switches = { ...ALL_PATCHES, ...init.switches };
+    this.cpus = new HostCpus(host, gic);
+    this.view = new HostMemoryView(host, this.#probeCoherence());
+    const bits = Math.min(((host.memory.read32(gic.distributorBase + GICD.TYPER) >>> 19) & 0x1f) + 1, 16);
+    this.#lpis = new LpiAllocator(FIRST_LPI, 2 ** bits - FIRST_LPI);
+    this.#properties = this.#table(PROPERTY_TABLE_BYTES, DEFAULT_PROPERTY);
+    this.#load = gic.redistributors.map(() => 0);
+    for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#enableLpis(cpu, bits);
+    this.nodes = gic.its.map((its) => new ItsNode(host, this.cpus, this.view, its));
+    for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#bringUp(cpu);
+  }
+
+  /** Redistributors and ITSs have GICv4.1's vPE tables. */
+  get gicv41(): boolean {
+    return this.gic.version === 'gicv4.1';
+  }
+
+  /** Whether VLPIs can be used at all. */
+  get gicv4(): boolean {
+    return this.v4Nodes.length > 0;
+  }
+
+  get v4Nodes(): readonly ItsNode[] {
+    return this.nodes.filter((node) => node.isV4);
+  }
+
+  /** GICR_INVLPIR can be used in place of INV. */
+  get directInvalidation(): boolean {
+    return this.gicv41 || (this.#host.memory.read32(this.gic.redistributorBase[0]! + GICR.CTLR) & 4) !== 0;
+  }
+
+  /** Free LPIs. */
+  get freeLpis(): number {
+    return this.#lpis.free;
+  }
+
+  // MSIs
+
+  allocate(requester: number, count: number, contiguous: boolean): readonly ItsIrq[] {
+    return this.allocateOn(this.nodes[0]!, requester, count, contiguous);
+  }
+
+  /** allocate() for a device behind a certain ITS. */
+  allocateOn(node: ItsNode, requester: number, count: number, contiguous: boolean): readonly ItsIrq[] {
+    const device = this.#device(node, requester, count);
+    if (device === undefined) return [];
+    const irqs: ItsIrq[] = [];
+    for (const event of freeEvents(device, count, contiguous)) {
+      const cpu = this.#load.indexOf(Math.min(...this.#load));
+      this.#load[cpu]! += 1;
+      const irq = new ItsIrq(this, device, event, this.#nextIrq, cpu);
+      this.#nextIrq += 1;
+      device.events[event] = irq;
+      irq.mapPhysical();
+      irqs.push(irq);
+    }
+    return irqs;
+  }
+
+  release(_requester: number, irqs: readonly HostIrq[]): void {
+    for (const irq of irqs) {
+      if (!(irq instanceof ItsIrq)) continue;
+      const { device } = irq;
+      if (device.events[irq.event] !== irq) continue;
+      if (irq.forwarded) irq.unmapVlpi();
+      irq.setHandler(undefined);
+      irq.unmapPhysical();
+      this.#load[irq.cpu]! -= 1;
+      device.events[irq.event] = undefined;
+      if (device.events.every((event) => event === undefined)) this.#removeDevice(device);
+    }
+  }
+
+  // VMs
+
+  /**
+   * its_alloc_vcpu_irqs(): `count` vPEs with a doorbell, an id and a VPT each, and one property table.
+   *
+   * @returns -ENOMEM when memory, ids or LPIs run out.
+   */
+  createVm(count: number): ItsVm | number {
+    const block = 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
+    const doorbells = this.#lpis.allocate(block);
+    if (doorbells === undefined) return -ENOMEM;
+    const properties = this.view.allocateTable(PROPERTY_TABLE_BYTES, DEFAULT_PROPERTY);
+    const vpts: number[] = [];
+    const ids: number[] = [];
+    for (let n = 0; n < count && properties !== undefined; n += 1) {
+      const vpt = this.view.allocateTable(VPT_BYTES, 0);
+      if (vpt === undefined) break;
+      vpts.push(vpt);
+      const id = this.#vpeids.allocate(1);
+      if (id === undefined) break;
+      ids.push(id);
+      if (this.v4Nodes.some((node) => node.provideVpe(id) < 0)) break;
+    }
+    if (properties === undefined || ids.length < count) {
+      for (const vpt of vpts) this.view.freeTable(vpt);
+      for (const id of ids) this.#vpeids.release(id, 1);
+      if (properties !== undefined) this.view.freeTable(properties);
+      this.#lpis.release(doorbells, block);
+      return -ENOMEM;
+    }
+    // The numbers that rounding up took are not used by anybody.
+    if (block > count) this.#lpis.release(doorbells + count, block - count);
+    return new ItsVm(this, properties, (vm) => ids.map((id, n) => new ItsVpe(this, vm, id, doorbells + n, vpts[n]!)));
+  }
+
+  /** @internal */
+  releaseVpe(vpe: ItsVpe): void {
+    this.view.freeTable(vpe.vptAddress);
+    this.#vpeids.release(vpe.vpeid, 1);
+    this.#lpis.release(vpe.doorbell, 1);
+  }
+
+  // Shared with ItsIrq and ItsVpe
+
+  /** The configuration byte of a physical LPI. */
+  property(lpi: number): number {
+    return this.view.memory.read8(this.#properties + lpi - FIRST_LPI);
+  }
+
+  writeProperty(lpi: number, value: number): void {
+    const address = this.#properties + lpi - FIRST_LPI;
+    this.view.memory.write8(address, value);
+    this.view.clean(address, 1);
+  }
+
+  /** GICR_INVLPIR for a physical LPI. */
+  invalidateLpi(cpu: number, lpi: number): void {
+    this.writeRedistributor(cpu, GICR.INVLPIR, lpi, 0);
+  }
+
+  writeRedistributor(cpu: number, offset: number, lo: number, hi: number): void {
+    this.cpus.withoutInterrupts(() => this.#host.memory.write64(this.gic.redistributorBase[cpu]! + offset, lo, hi));
+  }
+
+  readRedistributor(cpu: number, offset: number): number {
+    return this.#host.memory.read32(this.gic.redistributorBase[cpu]! + offset);
+  }
+
+  // Probing
+
+  /** Shareability that does not read back as it was written says that the redistributors do not snoop. */
+  #probeCoherence(): boolean {
+    const register = this.gic.redistributorBase[0]! + GICR.PROPBASER;
+    this.#host.memory.write64(register, SHAREABLE, 0);
+    return (this.#host.memory.read32(register) & 0xc00) !== 0;
+  }
+
+  #enableLpis(cpu: number, bits: number): void {
+    const pending = this.#table(PENDING_TABLE_BYTES, 0);
+    const attributes = SHAREABLE + CACHEABLE;
+    const properties = this.#properties;
+    this.writeRedistributor(cpu, GICR.PROPBASER, (properties % 0x1_0000_0000) + attributes + bits - 1, Math.floor(properties / 0x1_0000_0000));
+    this.writeRedistributor(cpu, GICR.PENDBASER, (pending % 0x1_0000_0000) + attributes, Math.floor(pending / 0x1_0000_0000));
+    this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.WAKER, 0);
+    this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.CTLR, 1);
+  }
+
+  /** What a CPU needs on each ITS, and its redistributor's vPE table. */
+  #bringUp(cpu: number): void {
+    for (const node of this.nodes) {
+      node.post((to) => encode.mapc(to, cpu, cpu, true), (to) => encode.sync(to, cpu));
+      node.post((to) => encode.invall(to, cpu), (to) => encode.sync(to, cpu));
+    }
+    if (this.gicv41) this.#inheritVpeTable(cpu);
+    // GICv4.0 drops VLPIs of a redistributor whose VPROPBASER says that there are none.
+    else if (this.gicv4) this.writeRedistributor(cpu, GICR.VPROPBASER, 15, 0);
+  }
+
+  /** The redistributors share the vPE table of the first ITS: GITS_TYPER.SVPET says so. */
+  #inheritVpeTable(cpu: number): void {
+    const table = this.v4Nodes[0]?.vpeTable;
+    if (table === undefined) return;
+    const pages = table.lo & 0xff;
+    const indirect = (table.hi & 0x4000_0000) === 0 ? 0 : 0x0080_0000;
+    const page64K = 2 << 21;
+    const address = table.lo & 0xffff_0000;
+    this.writeRedistributor(cpu, GICR.VPROPBASER, (address | (table.lo & 0xc00) | pages) >>> 0, (VALID | page64K | indirect | (table.hi & 0xffff)) >>> 0);
+  }
+
+  #table(bytes: number, byte: number): number {
+    const address = this.view.allocateTable(bytes, byte);
+    if (address === undefined) throw new RangeError(`"host" expected ${bytes} bytes of RAM for LPI tables, got none`);
+    return address;
+  }
+
+  // Devices
+
+  #device(node: ItsNode, id: number, count: number): ItsDevice | undefined {
+    const key = `${node.index}:${id}`;
+    const known = this.#devices.get(key);
+    if (known !== undefined) return known;
+    if (node.provideDevice(id) < 0) return undefined;
+    const ites = Math.max(2, 2 ** Math.ceil(Math.log2(Math.max(count, 1))));
+    const ittBytes = Math.max(4096, 2 ** Math.ceil(Math.log2(ites * 12)));
+    const lpis = this.#lpis.allocateUpTo(ites);
+    if (lpis === undefined) return undefined;
+    const itt = this.view.allocateTable(ittBytes, 0);
+    if (itt === undefined) {
+      this.#lpis.release(lpis.base, lpis.count);
+      return undefined;
+    }
+    const device = new ItsDevice(node, id, itt, ittBytes, lpis.base, lpis.count);
+    this.#devices.set(key, device);
+    node.post((to) => encode.mapd(to, id, Math.log2(ites) - 1, itt, true));
+    return device;
+  }
+
+  #removeDevice(device: ItsDevice): void {
+    device.node.post((to) => encode.mapd(to, device.id, 0, 0, false));
+    this.#lpis.release(device.lpiBase, device.events.length);
+    this.view.freeTable(device.ittAddress);
+    this.#devices.delete(`${device.node.index}:${device.id}`);
+  }
+}
+
+/** Up to `count` free EventIDs, consecutive and from a multiple of the rounded count when `contiguous`. */
+function freeEvents(device: ItsDevice, count: number, contiguous: boolean): readonly number[] {
+  const free: number[] = [];
+  device.events.forEach((irq, event) => {
+    if (irq === undefined) free.push(event);
+  });
+  if (!contiguous) return free.slice(0, count);
+  for (const start of free) {
+    if (start % 2 ** Math.ceil(Math.log2(Math.max(count, 1))) !== 0) continue;
+    const run = Array.from({ length: count }, (_, i) => start + i);
+    if (run.every((event) => free.includes(event))) return run;
+  }
+  return free.length === 0 ? [] : [free[0]!];
+}

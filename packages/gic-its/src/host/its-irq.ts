@@ -1,0 +1,224 @@
+/**
+ * An interrupt of the host behind an ITS: an LPI, or, when it is forwarded, a VLPI of some vPE.
+ *
+ * Kernel: its_irq_chip and its_irq_set_vcpu_affinity() of irq-gic-v3-its.c, irq_set_vcpu_affinity()'s commands as methods.
+ * Forwarding is not atomic: an MSI between the DISCARD of the physical event and the VMAPTI of the virtual one is lost.
+ */
+import { EINVAL, type HostIrq, type MsiMessage } from '@vsim/vfio-core';
+import { encode, OPCODE, SPURIOUS } from '../hardware/index.ts';
+import type { ItsDevice, ItsDriver } from './its-driver.ts';
+import type { ItsNode } from './its-node.ts';
+import type { ItsVpe } from './its-vpe.ts';
+
+/** LPI configuration byte: Enable, and the bit that the kernel always sets. */
+export const LPI_ENABLED = 1;
+export const LPI_GROUP1 = 2;
+export const LPI_DEFAULT_PRIORITY = 0xa0;
+
+/** What an interrupt is forwarded to. Kernel: struct its_vlpi_map. */
+export interface VlpiMap {
+  readonly vpe: ItsVpe;
+  /** The INTID that the guest sees. */
+  readonly vintid: number;
+  /** Configuration byte in the VM's property table. */
+  readonly properties: number;
+  /** GICv4.0: the vPE's doorbell LPI is rung for this VLPI. */
+  readonly doorbell: boolean;
+}
+
+export class ItsIrq implements HostIrq {
+  readonly number: number;
+  readonly device: ItsDevice;
+  readonly event: number;
+  /** The physical LPI. */
+  readonly lpi: number;
+  readonly #driver: ItsDriver;
+  readonly #node: ItsNode;
+  #cpu: number;
+  #map: VlpiMap | undefined;
+  #handler: (() => void) | undefined;
+
+  /** @internal Made by ItsDriver. */
+  constructor(driver: ItsDriver, device: ItsDevice, event: number, number: number, cpu: number) {
+    this.#driver = driver;
+    this.#node = device.node;
+    this.device = device;
+    this.event = event;
+    this.lpi = device.lpiBase + event;
+    this.number = number;
+    this.#cpu = cpu;
+  }
+
+  get message(): MsiMessage {
+    return { address: this.#node.its.translater, data: this.event };
+  }
+
+  get forwarded(): boolean {
+    return this.#map !== undefined;
+  }
+
+  /** The CPU that takes the LPI. */
+  get cpu(): number {
+    return this.#cpu;
+  }
+
+  /** request_irq() starts the interrupt up, free_irq() shuts it down. */
+  setHandler(handler: (() => void) | undefined): void {
+    const had = this.#handler !== undefined;
+    if (handler === undefined && had) this.mask();
+    this.#handler = handler;
+    this.#driver.cpus.setHandler(this.lpi, handler);
+    if (handler !== undefined && !had) this.unmask();
+  }
+
+  mask(): void {
+    this.#configure(LPI_ENABLED, 0);
+  }
+
+  unmask(): void {
+    this.#configure(0, LPI_ENABLED);
+  }
+
+  /** its_set_affinity(). @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist. */
+  setAffinity(cpu: number): number {
+    if (this.#map !== undefined || cpu < 0 || cpu >= this.#driver.cpus.count) return -EINVAL;
+    if (cpu === this.#cpu) return 0;
+    const { id } = this.device;
+    this.#node.post((to) => encode.movi(to, id, this.event, cpu), (to) => encode.sync(to, cpu));
+    this.#cpu = cpu;
+    return 0;
+  }
+
+  /** irq_set_irqchip_state(IRQCHIP_STATE_PENDING): INT or CLEAR, on the VLPI if it is forwarded. */
+  setPending(pending: boolean): void {
+    const { id } = this.device;
+    this.#node.post((to) => encode.event(to, pending ? OPCODE.INT : OPCODE.CLEAR, id, this.event), this.#sync());
+  }
+
+  // Forwarding
+
+  /** MAP_VLPI. @returns 0, or -EINVAL: the ITS has no VLPIs, or the device belongs to another VM. */
+  mapVlpi(map: VlpiMap): number {
+    if (!this.#node.isV4) return -EINVAL;
+    const { vm } = map.vpe;
+    const owner = this.device.vm;
+    if (owner !== undefined && owner !== vm) return -EINVAL;
+    const { id } = this.device;
+    if (this.#map !== undefined) {
+      this.#map = map;
+      this.#moveVlpi(map);
+      return 0;
+    }
+    this.#map = map;
+    this.device.vlpiMapped(vm);
+    vm.writeProperty(map.vintid, map.properties);
+    this.#discard();
+    this.#node.post(
+      (to) => encode.vmapti(to, id, this.event, map.vpe.vpeid, map.vintid, this.#doorbellOf(map)),
+      (to) => encode.vpe(to, OPCODE.VSYNC, map.vpe.vpeid),
+    );
+    return 0;
+  }
+
+  /** GET_VLPI. @returns what it is forwarded to; undefined where the kernel has -EINVAL. */
+  getVlpi(): VlpiMap | undefined {
+    return this.#map;
+  }
+
+  /** UNMAP_VLPI: back to a physical LPI. The VLPI's pending state is discarded. @returns 0 or -EINVAL */
+  unmapVlpi(): number {
+    const map = this.#map;
+    if (map === undefined) return -EINVAL;
+    this.#discard();
+    this.#map = undefined;
+    this.mapPhysical();
+    this.#driver.writeProperty(this.lpi, LPI_DEFAULT_PRIORITY | LPI_GROUP1 | LPI_ENABLED);
+    this.#invalidate();
+    this.device.vlpiUnmapped();
+    return 0;
+  }
+
+  /** PROP_UPDATE_VLPI and PROP_UPDATE_AND_INV_VLPI. @returns 0 or -EINVAL */
+  updateVlpi(properties: number, invalidate: boolean): number {
+    const map = this.#map;
+    if (map === undefined) return -EINVAL;
+    const wasEnabled = (map.properties & LPI_ENABLED) !== 0;
+    const enabled = (properties & LPI_ENABLED) !== 0;
+    this.#map = { ...map, properties };
+    map.vpe.vm.writeProperty(map.vintid, properties);
+    if (invalidate) this.#invalidate();
+    // GICv4.0: the individual doorbell follows the enable bit.
+    if (!this.#node.isV41 && wasEnabled !== enabled) {
+      this.#map = { ...this.#map, doorbell: enabled };
+      this.#moveVlpi(this.#map);
+    }
+    return 0;
+  }
+
+  #moveVlpi(map: VlpiMap): void {
+    const { id } = this.device;
+    this.#node.post(
+      (to) => encode.vmovi(to, id, this.event, map.vpe.vpeid, this.#doorbellOf(map)),
+      (to) => encode.vpe(to, OPCODE.VSYNC, map.vpe.vpeid),
+    );
+  }
+
+  #doorbellOf(map: VlpiMap): number {
+    return this.#node.isV41 || !map.doorbell ? SPURIOUS : map.vpe.doorbell;
+  }
+
+  // Life
+
+  /** @internal MAPTI: the event becomes an LPI of its CPU's collection. */
+  mapPhysical(): void {
+    const { id } = this.device;
+    this.#node.post((to) => encode.mapti(to, id, this.event, this.lpi, this.#cpu), this.#sync());
+  }
+
+  /** @internal Deactivation. */
+  unmapPhysical(): void {
+    this.#discard();
+  }
+
+  #discard(): void {
+    const { id } = this.device;
+    this.#node.post((to) => encode.event(to, OPCODE.DISCARD, id, this.event), (to) => encode.sync(to, this.#cpu));
+  }
+
+  #configure(clear: number, set: number): void {
+    const map = this.#map;
+    if (map === undefined) {
+      this.#driver.writeProperty(this.lpi, (this.#driver.property(this.lpi) & ~clear) | set | LPI_GROUP1);
+      this.#invalidate();
+      return;
+    }
+    const properties = (map.properties & ~clear) | set | LPI_GROUP1;
+    this.#map = { ...map, properties };
+    map.vpe.vm.writeProperty(map.vintid, properties);
+    this.#invalidate();
+  }
+
+  /** lpi_update_config()'s second half: INVLPIR where it works, else INV. */
+  #invalidate(): void {
+    const map = this.#map;
+    if (map === undefined) {
+      if (this.#driver.directInvalidation) this.#driver.invalidateLpi(this.#cpu, this.lpi);
+      else this.#inv();
+    } else if (this.#node.isV41) {
+      map.vpe.invalidate(map.vintid);
+    } else {
+      this.#inv();
+    }
+  }
+
+  #inv(): void {
+    const { id } = this.device;
+    this.#node.post((to) => encode.event(to, OPCODE.INV, id, this.event), this.#sync());
+  }
+
+  /** SYNC, or VSYNC while forwarded. */
+  #sync(): (to: Uint32Array) => void {
+    const map = this.#map;
+    return map === undefined ? (to) => encode.sync(to, this.#cpu) : (to) => encode.vpe(to, OPCODE.VSYNC, map.vpe.vpeid);
+  }
+}

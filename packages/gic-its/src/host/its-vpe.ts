@@ -1,0 +1,264 @@
+/**
+ * Virtual PEs of a VM as the host's GIC driver holds them: tables, mapping, residency and doorbells.
+ *
+ * Kernel: struct its_vm and struct its_vpe, its_vpe_irq_domain_*(), its_vpe_4_1_*() of irq-gic-v3-its.c, and irq-gic-v4.c.
+ * Modelled: eager mapping on every ITS with VLPIs; GICv4.0 residency with individual doorbells (where GICR_CTLR.IR gives
+ * GICR_INVLPIR), GICv4.1 residency with default doorbells.
+ * Not modelled: lazy mapping (ITSList), the proxy device for doorbells, vSGIs; Dirty is never seen set.
+ */
+import { EINVAL } from '@vsim/vfio-core';
+import { encode, GICR, OPCODE } from '../hardware/index.ts';
+import { DOORBELL, VPT_FLUSHED } from './events.ts';
+import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1 } from './its-irq.ts';
+import type { ItsDriver } from './its-driver.ts';
+
+/** VPTs and property tables are for 16 INTID bits. */
+export const VPT_BYTES = 0x1_0000;
+const ID_BITS = 15;
+const FIRST_LPI = 8192;
+
+// High halves of GICR_VPENDBASER.
+const VALID = 0x8000_0000;
+const DOORBELL_REQUEST = 0x4000_0000; // GICv4.1
+const IDAI = 0x4000_0000; //             GICv4.0
+const PENDING_LAST = 0x2000_0000;
+const VGRP1EN = 0x0400_0000;
+const VGRP0EN = 0x0800_0000;
+
+/** The vPEs of one VM and their property table. Kernel: struct its_vm. */
+export class ItsVm {
+  readonly vpes: readonly ItsVpe[];
+  readonly #driver: ItsDriver;
+  /** Physical address of the VM's virtual configuration table. */
+  readonly propertyTable: number;
+
+  /** @internal Made by ItsDriver.createVm(). */
+  constructor(driver: ItsDriver, propertyTable: number, make: (vm: ItsVm) => readonly ItsVpe[]) {
+    this.#driver = driver;
+    this.propertyTable = propertyTable;
+    this.vpes = make(this);
+  }
+
+  /** Writes a VLPI's configuration byte. The GIC sees it after an invalidation. */
+  writeProperty(vintid: number, value: number): void {
+    const address = this.propertyTable + vintid - FIRST_LPI;
+    this.#driver.view.memory.write8(address, value);
+    this.#driver.view.clean(address, 1);
+  }
+
+  /** Frees every doorbell, id and table. Kernel: its_free_vcpu_irqs(). */
+  free(): void {
+    for (const vpe of this.vpes) vpe.free();
+    this.#driver.view.freeTable(this.propertyTable);
+  }
+}
+
+/** One vPE. Kernel: struct its_vpe. */
+export class ItsVpe {
+  readonly vm: ItsVm;
+  readonly vpeid: number;
+  /** The LPI that says that something is pending while the vPE is not resident. */
+  readonly doorbell: number;
+  /** Physical address of the virtual pending table. */
+  readonly vptAddress: number;
+  /** Something enabled was pending when the vPE was last descheduled, or the doorbell rang since. */
+  pendingLast = false;
+  /** Told when the doorbell rings. */
+  onDoorbell: (() => void) | undefined;
+  readonly #driver: ItsDriver;
+  #cpu = 0;
+  #resident = false;
+  /** ITSs that map the vPE. Kernel: vmapp_count. */
+  #mapped = 0;
+  #requested = false;
+  #idai = false;
+
+  /** @internal Made by ItsDriver.createVm(). */
+  constructor(driver: ItsDriver, vm: ItsVm, vpeid: number, doorbell: number, vptAddress: number) {
+    this.#driver = driver;
+    this.vm = vm;
+    this.vpeid = vpeid;
+    this.doorbell = doorbell;
+    this.vptAddress = vptAddress;
+  }
+
+  /** The redistributor to which the vPE is mapped. Kernel: col_idx. */
+  get cpu(): number {
+    return this.#cpu;
+  }
+
+  get resident(): boolean {
+    return this.#resident;
+  }
+
+  get mapped(): boolean {
+    return this.#mapped > 0;
+  }
+
+  /** request_irq() of the doorbell: the vPE is mapped everywhere, then the doorbell enabled. */
+  requestDoorbell(): void {
+    if (this.#requested) return;
+    this.#requested = true;
+    this.#driver.cpus.setHandler(this.doorbell, () => this.#rang());
+    this.#map();
+    if (this.#driver.gicv41) this.#setDoorbellEnabled(true);
+  }
+
+  /** free_irq() of the doorbell: it is disabled, then the vPE unmapped everywhere. */
+  freeDoorbell(): void {
+    if (!this.#requested) return;
+    this.#requested = false;
+    this.#setDoorbellEnabled(false);
+    this.#driver.cpus.setHandler(this.doorbell, undefined);
+    this.#unmap();
+  }
+
+  /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0, or -EINVAL while the vPE is not mapped. */
+  setAffinity(cpu: number): number {
+    if (this.#mapped === 0) return -EINVAL;
+    if (cpu === this.#cpu) return 0;
+    this.#cpu = cpu;
+    const node = this.#driver.v4Nodes[0]!;
+    const doorbell = this.#driver.gicv41 ? this.doorbell : undefined;
+    node.post(
+      (to) => encode.vmovp(to, this.vpeid, cpu, 0, 0, doorbell),
+      (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid),
+    );
+    return 0;
+  }
+
+  /** its_make_vpe_resident(): on the CPU where the vPE is mapped. */
+  makeResident(group0: boolean, group1: boolean): void {
+    if (this.#resident) return;
+    this.#resident = true;
+    if (this.#driver.gicv41) {
+      const groups = (group0 ? VGRP0EN : 0) | (group1 ? VGRP1EN : 0);
+      this.#vpendbaser(this.vpeid, (VALID | groups) >>> 0);
+      return;
+    }
+    this.#setDoorbellEnabled(false);
+    const prop = this.vm.propertyTable;
+    this.#driver.writeRedistributor(this.#cpu, GICR.VPROPBASER, (prop % 0x1_0000_0000) + ID_BITS, Math.floor(prop / 0x1_0000_0000));
+    const high = Math.floor(this.vptAddress / 0x1_0000_0000) + VALID + PENDING_LAST + (this.#idai ? IDAI : 0);
+    this.#vpendbaser(this.vptAddress % 0x1_0000_0000, high);
+  }
+
+  /** its_make_vpe_non_resident(). @param doorbell whether a doorbell is wanted from now on */
+  makeNonResident(doorbell: boolean): void {
+    if (!this.#resident) return;
+    this.#resident = false;
+    if (this.#driver.gicv41) {
+      // A doorbell that races with this must not be overwritten: with one requested, PendingLast is read back first.
+      if (doorbell) {
+        this.#vpendbaser(this.vpeid, DOORBELL_REQUEST);
+        this.pendingLast = (this.#vpendbaserHigh() & PENDING_LAST) !== 0;
+      } else {
+        this.#vpendbaser(this.vpeid, PENDING_LAST);
+        this.pendingLast = true;
+      }
+      return;
+    }
+    this.#vpendbaser(this.vptAddress % 0x1_0000_0000, Math.floor(this.vptAddress / 0x1_0000_0000));
+    const high = this.#vpendbaserHigh();
+    this.pendingLast = (high & PENDING_LAST) !== 0;
+    this.#idai = (high & IDAI) !== 0;
+    if (doorbell) this.#setDoorbellEnabled(true);
+  }
+
+  /** Configuration of one VLPI is read again. */
+  invalidate(vintid: number): void {
+    this.#driver.writeRedistributor(this.#cpu, GICR.INVLPIR, vintid, (VALID | this.vpeid) >>> 0);
+  }
+
+  /** Configuration of all VLPIs is read again. */
+  invalidateAll(): void {
+    if (this.#driver.gicv41) {
+      this.#driver.writeRedistributor(this.#cpu, GICR.INVALLR, 0, (VALID | this.vpeid) >>> 0);
+      return;
+    }
+    this.#post(this.#driver.v4Nodes.slice(0, 1), OPCODE.VINVALL);
+  }
+
+  /**
+   * The pending bit of a VLPI, as the CPU sees the VPT. Only meaningful while the vPE is mapped nowhere, on GICv4.1.
+   * Kernel: vgic_v4_get_vlpi_state().
+   */
+  peek(vintid: number): boolean {
+    return (this.#driver.view.memory.read8(this.vptAddress + (vintid >>> 3)) & (1 << (vintid & 7))) !== 0;
+  }
+
+  /** @internal */
+  free(): void {
+    if (this.#resident) this.makeNonResident(false);
+    this.freeDoorbell();
+    this.#driver.releaseVpe(this);
+  }
+
+  #rang(): void {
+    const { trace } = this.#driver;
+    if (trace.on) trace.emit(DOORBELL, { vpe: this.vpeid });
+    if (!this.#driver.gicv41) this.#setDoorbellEnabled(false);
+    this.pendingLast = true;
+    this.onDoorbell?.();
+  }
+
+  #map(): void {
+    this.#cpu = 0;
+    for (const node of this.#driver.v4Nodes) {
+      const alloc = this.#mapped === 0;
+      this.#mapped += 1;
+      node.post((to) => this.#vmapp(to, true, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+      this.#post([node], OPCODE.VINVALL);
+    }
+  }
+
+  #unmap(): void {
+    const { gicv41, view, trace, switches, v4Nodes } = this.#driver;
+    for (const node of v4Nodes) {
+      this.#mapped -= 1;
+      const alloc = this.#mapped === 0;
+      // The last VMAPP of GICv4.1 synchronises itself; a VSYNC would name a vPE that is not mapped.
+      if (gicv41) node.post((to) => this.#vmapp(to, false, alloc));
+      else node.post((to) => this.#vmapp(to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+    }
+    if (!gicv41 || this.#mapped !== 0 || !switches.flushVptOnUnmap) return;
+    // The GIC has written the VPT back; lines that this CPU read before are stale.
+    view.cleanInvalidate(this.vptAddress, VPT_BYTES);
+    if (trace.on) trace.emit(VPT_FLUSHED, { vpe: this.vpeid, address: this.vptAddress });
+  }
+
+  #vmapp(to: Uint32Array, valid: boolean, alloc: boolean): void {
+    const v41 = this.#driver.gicv41;
+    encode.vmapp(to, {
+      vpeid: this.vpeid,
+      valid,
+      rdbase: valid ? this.#cpu : 0,
+      vptAddress: valid ? this.vptAddress : 0,
+      vptSize: valid ? ID_BITS : 0,
+      alloc: v41 && alloc,
+      ptz: v41 && valid && alloc && !this.#driver.switches.neverPtz,
+      vconfAddress: v41 && valid ? this.vm.propertyTable : 0,
+      defaultDoorbell: v41 && valid ? this.doorbell : 0,
+    });
+  }
+
+  #post(nodes: ItsDriver['v4Nodes'], opcode: number): void {
+    for (const node of nodes) {
+      node.post((to) => encode.vpe(to, opcode, this.vpeid), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+    }
+  }
+
+  #setDoorbellEnabled(enabled: boolean): void {
+    this.#driver.writeProperty(this.doorbell, LPI_DEFAULT_PRIORITY | LPI_GROUP1 | (enabled ? LPI_ENABLED : 0));
+    if (this.#driver.gicv41) this.#post(this.#driver.v4Nodes.slice(0, 1), OPCODE.INVDB);
+    else this.#driver.invalidateLpi(this.#cpu, this.doorbell);
+  }
+
+  #vpendbaser(lo: number, hi: number): void {
+    this.#driver.writeRedistributor(this.#cpu, GICR.VPENDBASER, lo, hi);
+  }
+
+  #vpendbaserHigh(): number {
+    return this.#driver.readRedistributor(this.#cpu, GICR.VPENDBASER + 4);
+  }
+}
