@@ -1,0 +1,154 @@
+/**
+ * The message window of an x86 machine, 0xfee00000: stores there become interrupts of the CPUs.
+ *
+ * With interrupt remapping (Intel VT-d specification, "Interrupt Remapping", remappable format) a message carries a handle of
+ * its table entry, and an entry answers to its own requester only; without it, data bits 7:0 are the vector, and anyone may raise it.
+ * Modelled: handles, subhandles, source validation, per-vector masking with one pending bit. Not modelled: destinations, the local
+ * APIC's registers, posted interrupts.
+ */
+import { assertSameCore, type Host } from '../host/host.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
+import type { MmioDevice } from '../memory/address-space.ts';
+import { hex } from '../memory/u64.ts';
+import type { HostIrq, MsiController, MsiMessage } from './msi.ts';
+
+const WINDOW = 0xfee0_0000;
+const WINDOW_SIZE = 0x10_0000;
+const REMAPPABLE = 0x18; // bit 4: remappable format; bit 3: the data is a subhandle
+const FIRST_VECTOR = 0x20;
+const LAST_VECTOR = 0xef;
+const FIRST_IRQ = 24; // behind the lines of the IOAPIC
+
+/** A message that reached the window and raised nothing. */
+export const MSI_REFUSED: EventKind<MsiRefused> = eventKind(
+  'irq/msi-refused',
+  'fault',
+  ({ requester, address, data, why }) => `msi ${hex(address)} data ${hex(data)} from ${hex(requester)}: ${why}`,
+);
+
+export interface MsiRefused {
+  readonly requester: number;
+  readonly address: number;
+  readonly data: number;
+  readonly why: 'no entry' | 'foreign requester';
+}
+
+export interface ApicMsiInit {
+  /** Interrupt remapping. @default true */
+  readonly remapping?: boolean | undefined;
+  /** Entries of the remapping table, at most 65536. @default 65536 */
+  readonly entries?: number | undefined;
+}
+
+class ApicIrq implements HostIrq {
+  readonly number: number;
+  readonly requester: number;
+  readonly message: MsiMessage;
+  #handler: (() => void) | undefined;
+  #masked = false;
+  #pending = false;
+
+  constructor(number: number, requester: number, message: MsiMessage) {
+    this.number = number;
+    this.requester = requester;
+    this.message = message;
+  }
+
+  setHandler(handler: (() => void) | undefined): void {
+    this.#handler = handler;
+  }
+
+  mask(): void {
+    this.#masked = true;
+  }
+
+  unmask(): void {
+    this.#masked = false;
+    if (!this.#pending) return;
+    this.#pending = false;
+    this.#handler?.();
+  }
+
+  raise(): void {
+    if (this.#masked) this.#pending = true;
+    else this.#handler?.();
+  }
+}
+
+export class ApicMsi implements MsiController, MmioDevice {
+  readonly isolated: boolean;
+  readonly #host: Host;
+  /** By handle, or by vector. */
+  readonly #entries: (ApicIrq | undefined)[];
+  readonly #first: number;
+  #nextNumber = FIRST_IRQ;
+
+  constructor(host: Host, init: ApicMsiInit = {}) {
+    assertSameCore(host);
+    const entries = init.entries ?? 0x1_0000;
+    if (!(Number.isInteger(entries) && entries > 0 && entries <= 0x1_0000)) {
+      throw new RangeError(`"entries" expected an integer in [1, 65536], got ${entries}`);
+    }
+    this.#host = host;
+    this.isolated = init.remapping ?? true;
+    this.#first = this.isolated ? 0 : FIRST_VECTOR;
+    this.#entries = new Array<ApicIrq | undefined>(this.isolated ? entries : LAST_VECTOR + 1).fill(undefined);
+    host.memory.map(WINDOW, WINDOW_SIZE, this);
+  }
+
+  allocate(requester: number, count: number, contiguous: boolean): readonly HostIrq[] {
+    const out: ApicIrq[] = [];
+    // A block of plain MSI is aligned to its size: the device ors the vector's number into the data.
+    const size = contiguous ? 2 ** Math.ceil(Math.log2(Math.max(count, 1))) : 1;
+    for (let at = Math.ceil(this.#first / size) * size; at + size <= this.#entries.length && out.length < count; at += size) {
+      if (!this.#free(at, size)) continue;
+      const take = contiguous ? count : 1;
+      for (let i = 0; i < take; i += 1) out.push(this.#make(requester, at, at + i));
+    }
+    return out;
+  }
+
+  release(_requester: number, irqs: readonly HostIrq[]): void {
+    for (const irq of irqs) {
+      irq.setHandler(undefined);
+      const at = this.#entries.findIndex((entry) => entry === irq);
+      if (at >= 0) this.#entries[at] = undefined;
+    }
+  }
+
+  read(): number {
+    return 0;
+  }
+
+  write(offset: number, _width: number, value: number, requester: number): void {
+    const entry = this.#entries[this.#index(offset, value)];
+    if (entry === undefined) this.#refuse(offset, value, requester, 'no entry');
+    else if (this.isolated && entry.requester !== requester) this.#refuse(offset, value, requester, 'foreign requester');
+    else entry.raise();
+  }
+
+  #index(offset: number, data: number): number {
+    if (!this.isolated) return data & 0xff;
+    if ((offset & REMAPPABLE) !== REMAPPABLE) return -1;
+    return (((offset >>> 5) & 0x7fff) | ((offset & 4) << 13)) + (data & 0xffff);
+  }
+
+  #make(requester: number, base: number, at: number): ApicIrq {
+    const message = this.isolated
+      ? { address: WINDOW + (((base & 0x7fff) << 5) | REMAPPABLE | ((base >>> 13) & 4)), data: at - base }
+      : { address: WINDOW, data: at };
+    const irq = new ApicIrq(this.#nextNumber, requester, message);
+    this.#nextNumber += 1;
+    this.#entries[at] = irq;
+    return irq;
+  }
+
+  #free(at: number, size: number): boolean {
+    for (let i = at; i < at + size; i += 1) if (this.#entries[i] !== undefined) return false;
+    return true;
+  }
+
+  #refuse(offset: number, data: number, requester: number, why: MsiRefused['why']): void {
+    if (this.#host.trace.on) this.#host.trace.emit(MSI_REFUSED, { requester, address: WINDOW + offset, data, why });
+  }
+}
