@@ -202,7 +202,7 @@ describe('life cycle of a VfioDevice', () => {
 });
 
 describe('a group whose last device leaves', () => {
-  it('[vfio 2.17/D61-6] [vfio 2.17/D61-7] is detached at once on 6.1, and its fd is an empty shell', () => {
+  it('[vfio D61-6] [vfio D61-7] is detached at once on 6.1, and its fd is an empty shell', () => {
     const sample = bound();
     const { root } = sample;
     const fds = attach(sample, 0);
@@ -231,7 +231,7 @@ describe('a group whose last device leaves', () => {
 });
 
 describe('DMA ownership', () => {
-  it('[vfio 2.17/D61-2] [vfio 2.17/D61-5] keeps native drivers and user space apart on 6.1', () => {
+  it('[vfio D61-2] [vfio D61-5] keeps native drivers and user space apart on 6.1', () => {
     const sample = sampleHost(['a', 'b'], {}, true);
     const { root } = sample;
     sample.bind('a');

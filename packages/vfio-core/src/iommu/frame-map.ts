@@ -122,6 +122,13 @@ export class FrameMap<R extends FrameRange> {
   }
 }
 
+/** Whether [first, last] takes only a part of some range, at either end. */
+export function cuts<R extends FrameRange>(map: FrameMap<R>, first: number, last: number): boolean {
+  const head = map.find(first);
+  const tail = map.find(last);
+  return (head !== undefined && head.first !== first) || (tail !== undefined && tail.last !== last);
+}
+
 /** How many ranges of a leaf begin at or before `frame`. */
 function upper(leaf: readonly FrameRange[], frame: number): number {
   let lo = 0;
