@@ -39,7 +39,7 @@ export class IrqBypassManager {
     if (this.#producers.some(({ token }) => token === producer.token)) return -EBUSY;
     const consumer = this.#consumers.find(({ token }) => token === producer.token);
     const error = consumer === undefined ? 0 : this.#connect(producer, consumer);
-    if (error < 0) return error;
+    if (error !== 0) return error;
     this.#producers.push(producer);
     return 0;
   }
@@ -49,7 +49,7 @@ export class IrqBypassManager {
     if (this.#consumers.some((other) => other === consumer || other.token === consumer.token)) return -EBUSY;
     const producer = this.#producers.find(({ token }) => token === consumer.token);
     const error = producer === undefined ? 0 : this.#connect(producer, consumer);
-    if (error < 0) return error;
+    if (error !== 0) return error;
     this.#consumers.push(consumer);
     return 0;
   }
