@@ -1,0 +1,308 @@
+/**
+ * Recordings of KVM's virtual ITS (Linux 5.10, 6.1, 6.12 on arm64), replayed against the vgic floor of @vsim/gic-its.
+ *
+ * The first line of a file is `meta`; every other line is a scenario. Two RAM images are kept, as golden/kvm-its asks: the
+ * simulated one, and the recorded one, to which each dump's changes are applied; at a dump the whole of both must be equal.
+ */
+import { Host, PhysicalMemory, type ProfileName } from '@vsim/vfio-core';
+import { Gic, GRP, ItsDriver, KvmVm, type MemorySlot, type Vcpu, type Vgic, type VgicIts } from '@vsim/gic-its';
+import type { Format, ReplayOptions } from '../format.ts';
+import type { Fields, Json } from '../json.ts';
+import { fromHex } from '../json.ts';
+import { CaseRecorder, type CaseReport } from '../report.ts';
+
+const QUEUE = 0x1_0000;
+const TRANSLATER = 0x1_0040;
+const PAGE = 4096;
+
+export const kvmItsFormat: Format = {
+  name: 'kvm-its',
+  recognises: (first: Fields): boolean => first.has('meta'),
+  profileOf: (first: Fields): ProfileName => profileOf(first),
+  *run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport> {
+    const first = lines[0];
+    if (first === undefined) return;
+    const profile = options.profile ?? profileOf(first);
+    const its = first.object('meta').number('ITS');
+    for (const line of lines.slice(1)) {
+      const name = line.string('name');
+      if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) continue;
+      const replay = new ScenarioReplay(name, profile, its);
+      line.objects('steps').forEach((step, i) => replay.step(step, i));
+      yield replay.report;
+    }
+  },
+};
+
+function profileOf(first: Fields): ProfileName {
+  const kernel = first.object('meta').string('kernel');
+  if (kernel.startsWith('5.10')) return 'linux-5.10';
+  return kernel.startsWith('6.12') ? 'linux-6.12' : 'linux-6.1';
+}
+
+/** Devices by the names that recordings give them. */
+type Device = Vgic | VgicIts;
+
+class ScenarioReplay {
+  readonly report: CaseRecorder;
+  readonly #profile: ProfileName;
+  readonly #itsBase: number;
+  readonly #devices = new Map<string, Device>();
+  #vm: KvmVm | undefined;
+  #ram: PhysicalMemory | undefined;
+  #golden = new Uint8Array(0);
+  #base = 0;
+  #slot: MemorySlot | undefined;
+
+  constructor(name: string, profile: ProfileName, itsBase: number) {
+    this.report = new CaseRecorder(name);
+    this.#profile = profile;
+    this.#itsBase = itsBase;
+  }
+
+  step(step: Fields, index: number): void {
+    this.report.begin(index);
+    const op = step.string('op');
+    if (op === 'vm') {
+      this.#createVm(step);
+      return;
+    }
+    if (this.#vm === undefined) {
+      step.fail('op', '"vm" first');
+      return;
+    }
+    switch (op) {
+      case 'create_device':
+        this.#createDevice(step, this.#vm);
+        return;
+      case 'set':
+        this.#ret(step, this.#device(step).setAttr(groupOf(step), step.bigint('attr'), step.has('val') ? step.bigint('val') : 0n));
+        return;
+      case 'get':
+        this.#get(step);
+        return;
+      case 'has':
+        this.#ret(step, this.#device(step).hasAttr(groupOf(step), step.bigint('attr')));
+        return;
+      case 'wr64':
+        this.#writeAndReadBack(step);
+        return;
+      case 'mem_write':
+        this.#write(step.number('addr'), step.bytes('hex'));
+        return;
+      case 'mem_fill':
+        this.#write(step.number('addr'), new Uint8Array(step.number('len')).fill(step.number('byte')));
+        return;
+      case 'mem_seq':
+        this.#write(step.number('addr'), sequence(step.number('count'), step.bigint('base'), step.bigint('step')));
+        return;
+      case 'cmd':
+        this.#write(this.#base + QUEUE + step.number('at'), step.bytes('hex'));
+        this.#ret(step, this.#its.setAttr(GRP.ITS_REGS, 0x88, step.bigint('w')));
+        return;
+      case 'msi': {
+        const address = step.has('addr') ? step.number('addr') : this.#itsBase + TRANSLATER;
+        const flags = step.has('flags') ? step.number('flags') : 1;
+        this.#ret(step, this.#vm.signalMsi(address, step.number('ev'), flags, step.number('dev')));
+        return;
+      }
+      case 'dump':
+        this.#dump(step);
+        return;
+      case 'vrun':
+        this.#guest(step, this.#vm.vcpus[step.number('cpu')]!);
+        return;
+      case 'vcpu_start_spin':
+        this.#vm.vcpus[step.number('cpu')]!.run(step.number('cpu'));
+        return;
+      case 'vcpu_stop':
+        this.#vm.vcpus[step.number('cpu')]!.stop();
+        return;
+      case 'memslot_delete':
+        this.#vm.memory.removeSlot(this.#base);
+        return;
+      case 'memslot_restore':
+        this.#vm.memory.removeSlot(this.#base);
+        this.#vm.memory.addSlot(this.#slot!);
+        return;
+      case 'memslot_readonly':
+        this.#vm.memory.removeSlot(this.#base);
+        this.#vm.memory.addSlot({ ...this.#slot!, readOnly: true });
+        return;
+      case 'dirty_log_start':
+        this.#vm.memory.logDirty(true);
+        return;
+      case 'dirty_log': {
+        const pages = this.#vm.memory.takeDirty().map((page) => `0x${(page * PAGE).toString(16)}`);
+        this.report.compare('pages', JSON.stringify(step.list('pages')), JSON.stringify(pages));
+        return;
+      }
+      default:
+        this.report.notExecuted(op);
+    }
+  }
+
+  get #its(): Device {
+    return this.#devices.get('its')!;
+  }
+
+  #device(step: Fields): Device {
+    return this.#devices.get(step.string('dev')) ?? step.fail('dev', 'a device that was created');
+  }
+
+  #ret(step: Fields, actual: number): void {
+    this.report.compare('ret', step.number('ret'), actual);
+  }
+
+  #createVm(step: Fields): void {
+    const size = step.number('ram_size');
+    this.#base = step.number('ram_base');
+    if (step.string('ram') === 'zero' || this.#ram === undefined) {
+      this.#ram = new PhysicalMemory([{ base: this.#base, size }]);
+      this.#golden = new Uint8Array(size);
+    }
+    const vcpus = step.number('vcpus');
+    const host = new Host({ profile: this.#profile, ram: [{ base: 0x8000_0000, size: 0x100_0000 }] });
+    const gic = new Gic(host, { version: 'gicv3', cpus: Math.max(vcpus, 1) });
+    const vm = new KvmVm(host, { driver: new ItsDriver(host, gic), ipaBits: step.number('ipa_bits') });
+    this.#slot = { gpa: this.#base, size, memory: this.#ram, offset: this.#base };
+    vm.memory.addSlot(this.#slot);
+    for (let n = 0; n < vcpus; n += 1) vm.createVcpu();
+    this.#devices.clear();
+    this.#vm = vm;
+    this.#ret(step, 0);
+  }
+
+  #createDevice(step: Fields, vm: KvmVm): void {
+    const device = step.string('type') === 'ARM_VGIC_ITS' ? vm.createIts() : vm.createVgic();
+    this.#ret(step, typeof device === 'number' ? device : 0);
+    if (typeof device !== 'number') this.#devices.set(step.has('as') ? step.string('as') : 'gic', device);
+  }
+
+  #get(step: Fields): void {
+    const value = this.#device(step).getAttr(groupOf(step), step.bigint('attr'));
+    this.#ret(step, typeof value === 'number' ? value : 0);
+    if (step.has('val') && typeof value === 'bigint') this.report.compare('val', step.bigint('val'), value);
+  }
+
+  #writeAndReadBack(step: Fields): void {
+    const device = this.#device(step);
+    const halves = step.has('halves');
+    const group = halves ? GRP.REDIST_REGS : GRP.ITS_REGS;
+    const attr = step.bigint('attr');
+    for (const pair of step.list('pairs')) {
+      const [written, readBack, ret] = asList(pair);
+      const value = BigInt(asText(written));
+      const low = device.setAttr(group, attr, halves ? BigInt.asUintN(32, value) : value);
+      const result = low < 0 || !halves ? low : device.setAttr(group, attr + 4n, value >> 32n);
+      this.report.compare(`ret of ${asText(written)}`, typeof ret === 'number' ? ret : 0, result);
+      const lower = device.getAttr(group, attr);
+      const upper = halves ? device.getAttr(group, attr + 4n) : 0n;
+      const back = typeof lower === 'bigint' && typeof upper === 'bigint' ? lower | (upper << 32n) : 0n;
+      this.report.compare(`after ${asText(written)}`, BigInt(asText(readBack)), back);
+    }
+  }
+
+  /** The VMM or the guest stores bytes: both images get them. */
+  #write(address: number, bytes: Uint8Array): void {
+    this.#ram?.writeBytes(address, bytes);
+    if (address >= this.#base && address + bytes.length <= this.#base + this.#golden.length) this.#golden.set(bytes, address - this.#base);
+  }
+
+  #dump(step: Fields): void {
+    for (const run of step.list('changed')) {
+      const [address, hex] = asList(run);
+      const bytes = fromHex(asText(hex));
+      if (bytes === undefined) return step.fail('changed', 'pairs of address and hex');
+      this.#golden.set(bytes, Number(asText(address)) - this.#base);
+    }
+    const actual = new Uint8Array(this.#golden.length);
+    this.#ram?.readBytes(this.#base, actual);
+    const at = firstDifference(this.#golden, actual);
+    this.report.compare('ram', at < 0 ? 'equal' : `${word(this.#golden, at)} at 0x${(this.#base + at).toString(16)}`, at < 0 ? 'equal' : word(actual, at));
+  }
+
+  #guest(step: Fields, vcpu: Vcpu): void {
+    const { vm } = vcpu;
+    vcpu.run(vcpu.id);
+    for (const instruction of step.list('prog')) {
+      const [op, where, value] = asList(instruction);
+      const address = where === undefined ? 0 : Number(asText(where));
+      const wanted = value === undefined ? 0n : BigInt(asText(value));
+      switch (asText(op)) {
+        case 'st64':
+        case 'st32':
+          vm.store(vcpu, address, op === 'st64' ? 8 : 4, wanted);
+          break;
+        case 'ld64':
+        case 'ld32':
+          this.report.compare(`${asText(op)} ${asText(where)}`, wanted, vm.load(vcpu, address, op === 'ld64' ? 8 : 4));
+          break;
+        case 'icc_init':
+          vcpu.setPriorityMask(0xff);
+          vcpu.setGroup1(true);
+          break;
+        case 'iar1':
+          this.report.compare('iar1', wanted, BigInt(vcpu.acknowledge()));
+          break;
+        case 'hppir1':
+          this.report.compare('hppir1', wanted, vm.driver.gic.cpu(vcpu.cpu).virtual.read('ICC_HPPIR1_EL1'));
+          break;
+        case 'eoir1':
+          vcpu.endOfInterrupt(Number(wanted));
+          break;
+        default:
+          this.report.notExecuted(asText(op));
+      }
+    }
+    vcpu.stop();
+  }
+}
+
+/** Groups by their names in recordings; a group that no device has for '?'. */
+function groupOf(step: Fields): number {
+  switch (step.string('grp')) {
+    case 'ADDR':
+      return GRP.ADDR;
+    case 'CTRL':
+      return GRP.CTRL;
+    case 'DIST_REGS':
+      return GRP.DIST_REGS;
+    case 'REDIST_REGS':
+      return GRP.REDIST_REGS;
+    case 'ITS_REGS':
+      return GRP.ITS_REGS;
+    case 'NR_IRQS':
+      return GRP.NR_IRQS;
+    case 'CPU_SYSREGS':
+      return GRP.CPU_SYSREGS;
+    default:
+      return 99;
+  }
+}
+
+function asList(value: Json): readonly Json[] {
+  return Array.isArray(value) ? (value as readonly Json[]) : [];
+}
+
+function asText(value: Json | undefined): string {
+  return typeof value === 'string' ? value : typeof value === 'number' ? value.toString() : '0';
+}
+
+/** `count` 64-bit little-endian words: base, base + step, ... */
+function sequence(count: number, base: bigint, step: bigint): Uint8Array {
+  const bytes = new Uint8Array(count * 8);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < count; i += 1) view.setBigUint64(8 * i, BigInt.asUintN(64, base + BigInt(i) * step), true);
+  return bytes;
+}
+
+/** The offset of the first 8-byte word in which two images differ; -1 for none. */
+function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  if (Buffer.compare(a, b) === 0) return -1;
+  return a.findIndex((byte, i) => byte !== b[i]) & ~7;
+}
+
+function word(image: Uint8Array, at: number): string {
+  return `0x${new DataView(image.buffer).getBigUint64(at, true).toString(16)}`;
+}

@@ -1,0 +1,111 @@
+/**
+ * A VM's memory slots: guest physical addresses, each slot a window onto some memory of the host, with a dirty log.
+ *
+ * Kernel: kvm_read_guest(), kvm_write_guest(), KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
+ */
+import type { Memory } from '@vsim/vfio-core';
+
+export interface MemorySlot {
+  /** Guest physical address, a multiple of 4 KiB. */
+  readonly gpa: number;
+  /** Bytes, a multiple of 4 KiB. */
+  readonly size: number;
+  /** What is behind the slot. */
+  readonly memory: Memory;
+  /** Where in `memory` the slot begins. */
+  readonly offset: number;
+  readonly readOnly?: boolean | undefined;
+}
+
+const PAGE = 4096;
+
+export class GuestMemory implements Memory {
+  readonly #slots: MemorySlot[] = [];
+  #dirty: Set<number> | undefined;
+
+  /** @throws RangeError if the slot overlaps another. */
+  addSlot(slot: MemorySlot): void {
+    const end = slot.gpa + slot.size;
+    if (this.#slots.some((other) => slot.gpa < other.gpa + other.size && other.gpa < end)) {
+      throw new RangeError(`"slot" expected a free range, got 0x${slot.gpa.toString(16)} size 0x${slot.size.toString(16)}`);
+    }
+    this.#slots.push(slot);
+  }
+
+  /** Deletes the slot that begins at `gpa`. */
+  removeSlot(gpa: number): void {
+    const at = this.#slots.findIndex((slot) => slot.gpa === gpa);
+    if (at >= 0) this.#slots.splice(at, 1);
+  }
+
+  /** KVM_MEM_LOG_DIRTY_PAGES on all slots; false forgets the log. */
+  logDirty(on: boolean): void {
+    this.#dirty = on ? new Set() : undefined;
+  }
+
+  /** KVM_GET_DIRTY_LOG: page frame numbers written since the last call, ascending. */
+  takeDirty(): readonly number[] {
+    const pages = [...(this.#dirty ?? [])].sort((a, b) => a - b);
+    this.#dirty?.clear();
+    return pages;
+  }
+
+  accessible(address: number, length: number, write = false): boolean {
+    const slot = this.#slot(address);
+    if (slot === undefined || (write && slot.readOnly === true)) return false;
+    const left = slot.gpa + slot.size - address;
+    return length <= left || this.accessible(slot.gpa + slot.size, length - left, write);
+  }
+
+  read8(address: number): number {
+    const slot = this.#slot(address);
+    return slot === undefined ? 0xff : slot.memory.read8(slot.offset + address - slot.gpa);
+  }
+
+  read16(address: number): number {
+    return this.read8(address) | (this.read8(address + 1) << 8);
+  }
+
+  read32(address: number): number {
+    const slot = this.#slot(address);
+    if (slot !== undefined && address + 4 <= slot.gpa + slot.size) return slot.memory.read32(slot.offset + address - slot.gpa);
+    return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
+  }
+
+  write8(address: number, value: number): void {
+    const slot = this.#slot(address);
+    if (slot === undefined || slot.readOnly === true) return;
+    slot.memory.write8(slot.offset + address - slot.gpa, value);
+    this.#dirty?.add(Math.floor(address / PAGE));
+  }
+
+  write16(address: number, value: number): void {
+    this.write8(address, value & 0xff);
+    this.write8(address + 1, (value >>> 8) & 0xff);
+  }
+
+  write32(address: number, value: number): void {
+    const slot = this.#slot(address);
+    if (slot === undefined || slot.readOnly === true || address + 4 > slot.gpa + slot.size) {
+      this.write16(address, value & 0xffff);
+      this.write16(address + 2, value >>> 16);
+      return;
+    }
+    slot.memory.write32(slot.offset + address - slot.gpa, value);
+    this.#dirty?.add(Math.floor(address / PAGE));
+    this.#dirty?.add(Math.floor((address + 3) / PAGE));
+  }
+
+  readBytes(address: number, into: Uint8Array): void {
+    for (let i = 0; i < into.length; i += 1) into[i] = this.read8(address + i);
+  }
+
+  writeBytes(address: number, from: Uint8Array): void {
+    for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
+  }
+
+  #slot(address: number): MemorySlot | undefined {
+    for (const slot of this.#slots) if (address >= slot.gpa && address < slot.gpa + slot.size) return slot;
+    return undefined;
+  }
+}

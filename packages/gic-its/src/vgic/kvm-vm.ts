@@ -1,0 +1,272 @@
+/**
+ * A virtual machine: memory slots, vCPUs, its virtual GIC, and its irqfds.
+ *
+ * Kernel: struct kvm, KVM_CREATE_VCPU, KVM_CREATE_DEVICE, KVM_SET_GSI_ROUTING, KVM_IRQFD, KVM_SIGNAL_MSI.
+ * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots), the kvm-vfio device.
+ */
+import {
+  EAGAIN,
+  EBUSY,
+  EEXIST,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  WaitQueue,
+  type EventFdContext,
+  type Host,
+  type IrqBypassManager,
+  type KernelProfile,
+  type Sleeps,
+  type Trace,
+} from '@vsim/vfio-core';
+import type { ItsDriver, ItsVm } from '../host/index.ts';
+import { GuestMemory } from './guest-memory.ts';
+import { Irqfd } from './irqfd.ts';
+import { KVM_MSI_VALID_DEVID } from './uapi.ts';
+import { Vcpu } from './vcpu.ts';
+import { TranslationCache } from './translation-cache.ts';
+import { Vgic } from './vgic.ts';
+import { LpiList } from './vgic-irq.ts';
+import { VgicIts } from './vgic-its.ts';
+
+export interface KvmVmInit {
+  /** The host's GIC driver: where physical interrupts and vPEs come from. */
+  readonly driver: ItsDriver;
+  /** Where irqfds meet the interrupts of VFIO devices. @default none */
+  readonly irqBypass?: IrqBypassManager | undefined;
+  /** Guest physical address bits. @default 40 */
+  readonly ipaBits?: number | undefined;
+}
+
+/** One MSI route. Kernel: struct kvm_irq_routing_entry. */
+export interface MsiRoute {
+  readonly gsi: number;
+  /** Doorbell: guest physical address of the ITS' GITS_TRANSLATER. */
+  readonly address: number;
+  /** EventID. */
+  readonly data: number;
+  /** DeviceID; undefined leaves KVM_MSI_VALID_DEVID out. */
+  readonly device: number | undefined;
+}
+
+/** Registers at guest physical addresses. */
+export interface GuestDevice {
+  load(vcpu: Vcpu, offset: number, width: number): bigint;
+  store(vcpu: Vcpu, offset: number, width: number, value: bigint): void;
+}
+
+interface GuestWindow {
+  readonly base: number;
+  readonly size: number;
+  readonly device: GuestDevice;
+}
+
+export class KvmVm {
+  readonly host: Host;
+  readonly driver: ItsDriver;
+  readonly irqBypass: IrqBypassManager | undefined;
+  readonly profile: KernelProfile;
+  readonly trace: Trace;
+  readonly ipaBits: number;
+  readonly memory: GuestMemory = new GuestMemory();
+  readonly vcpus: Vcpu[] = [];
+  readonly itss: VgicIts[] = [];
+  readonly lpis: LpiList;
+  readonly cache: TranslationCache;
+  /** vPEs of this VM, once they exist. */
+  itsVm: ItsVm | undefined;
+  #vgic: Vgic | undefined;
+  readonly #windows: GuestWindow[] = [];
+  readonly #resident = new Map<number, Vcpu>();
+  #routes = new Map<number, MsiRoute>();
+  readonly #irqfds: Irqfd[] = [];
+  #injecting = 0;
+  readonly #drained = new WaitQueue('irqfd work');
+
+  constructor(host: Host, init: KvmVmInit) {
+    this.host = host;
+    this.driver = init.driver;
+    this.irqBypass = init.irqBypass;
+    this.profile = host.profile;
+    this.trace = host.trace;
+    this.ipaBits = init.ipaBits ?? 40;
+    this.lpis = new LpiList(() => this.distributorEnabled);
+    this.cache = new TranslationCache(this);
+  }
+
+  get vgic(): Vgic | undefined {
+    return this.#vgic;
+  }
+
+  /** GICD_CTLR.EnableGrp1 of the guest. */
+  get distributorEnabled(): boolean {
+    return this.#vgic?.distributorEnabled ?? false;
+  }
+
+  // Creation
+
+  createVcpu(): Vcpu {
+    const vcpu = new Vcpu(this, this.vcpus.length);
+    this.vcpus.push(vcpu);
+    return vcpu;
+  }
+
+  /** KVM_CREATE_DEVICE(ARM_VGIC_V3). @returns the device, or -EEXIST */
+  createVgic(): Vgic | number {
+    if (this.#vgic !== undefined) return -EEXIST;
+    this.#vgic = new Vgic(this);
+    return this.#vgic;
+  }
+
+  /** KVM_CREATE_DEVICE(ARM_VGIC_ITS), as many as one likes. @returns the device, or -ENOMEM when its vPEs cannot be made */
+  createIts(): VgicIts | number {
+    const its = new VgicIts(this, this.itss.length);
+    this.itss.push(its);
+    if (this.#vgic?.initialized === true) {
+      const error = this.#vgic.initVpes();
+      if (error < 0) return error;
+    }
+    return its;
+  }
+
+  /** The last reference goes: irqfds are shut down, then vPEs freed. */
+  destroy(): void {
+    for (const vcpu of this.vcpus) vcpu.stop();
+    for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
+    for (const its of this.itss) its.destroy();
+    this.itsVm?.free();
+    this.itsVm = undefined;
+    for (const vcpu of this.vcpus) vcpu.vpe = undefined;
+  }
+
+  // vCPUs as a whole
+
+  /** Every vCPU could be locked: none is in KVM_RUN. */
+  get allVcpusStopped(): boolean {
+    return this.vcpus.every((vcpu) => vcpu.state === 'stopped');
+  }
+
+  residentVcpu(cpu: number): Vcpu | undefined {
+    return this.#resident.get(cpu);
+  }
+
+  setResidentVcpu(cpu: number, vcpu: Vcpu | undefined): void {
+    if (vcpu === undefined) this.#resident.delete(cpu);
+    else this.#resident.set(cpu, vcpu);
+  }
+
+  // Guest accesses
+
+  /** Puts emulated registers at a guest physical address. */
+  mapWindow(base: number, size: number, device: GuestDevice): void {
+    this.#windows.push({ base, size, device });
+  }
+
+  /** A load by guest code; outside memory and registers it reads as zero. */
+  load(vcpu: Vcpu, gpa: number, width: number): bigint {
+    const window = this.#window(gpa);
+    if (window !== undefined) return window.device.load(vcpu, gpa - window.base, width);
+    let value = 0n;
+    for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.memory.read8(gpa + i));
+    return value;
+  }
+
+  store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
+    const window = this.#window(gpa);
+    if (window !== undefined) {
+      window.device.store(vcpu, gpa - window.base, width, value);
+      return;
+    }
+    for (let i = 0; i < width; i += 1) this.memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));
+  }
+
+  #window(gpa: number): GuestWindow | undefined {
+    return this.#windows.find(({ base, size }) => gpa >= base && gpa < base + size);
+  }
+
+  // MSIs
+
+  /** The ITS whose frames have this guest physical address: KVM takes any of them for the doorbell. */
+  itsAt(address: number): VgicIts | undefined {
+    return this.itss.find((its) => its.contains(address));
+  }
+
+  /**
+   * KVM_SIGNAL_MSI.
+   *
+   * @returns 1 delivered, 0 blocked by the guest, or a negative errno
+   */
+  signalMsi(address: number, data: number, flags: number, device: number): number {
+    if (this.#vgic?.initialized !== true || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return -EINVAL;
+    return this.injectMsi(address, data, (flags & KVM_MSI_VALID_DEVID) === 0 ? undefined : device, device);
+  }
+
+  /** vgic_its_inject_msi(). `cacheDevice` is what the cache is asked for, which does not look at the flag. */
+  injectMsi(address: number, data: number, device: number | undefined, cacheDevice: number): number {
+    if (this.injectCached(address, cacheDevice, data)) return 1;
+    if (this.itss.length === 0) return -ENODEV;
+    if (device === undefined) return -EINVAL;
+    const its = this.itsAt(address);
+    if (its === undefined) return -EINVAL;
+    const result = its.triggerMsi(device, data);
+    if (result < 0) return result;
+    return result > 0 ? 0 : 1;
+  }
+
+  /** The fast path: works only for a translation that is cached. */
+  injectCached(address: number, device: number, data: number): boolean {
+    const its = this.itsAt(address);
+    const irq = its?.doorbell !== address ? undefined : this.cache.find(its.index, device, data);
+    if (irq === undefined || irq.hw) return false;
+    irq.pendingLatch = true;
+    this.lpis.queue(irq);
+    return true;
+  }
+
+  // irqfds
+
+  /** KVM_SET_GSI_ROUTING: replaces all routes. */
+  setRouting(routes: readonly MsiRoute[]): void {
+    this.#routes = new Map(routes.map((route) => [route.gsi, route]));
+  }
+
+  route(gsi: number): MsiRoute | undefined {
+    return this.#routes.get(gsi);
+  }
+
+  /** KVM_IRQFD. @returns 0; -EAGAIN before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM. */
+  irqfd(eventfd: EventFdContext, gsi: number): number {
+    if (this.#vgic?.initialized !== true) return -EAGAIN;
+    if (this.#irqfds.some((other) => other.token === eventfd)) return -EBUSY;
+    const irqfd = new Irqfd(this, eventfd, gsi);
+    this.#irqfds.push(irqfd);
+    irqfd.attach();
+    return 0;
+  }
+
+  /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @returns 0 or -ENOENT */
+  deassignIrqfd(eventfd: EventFdContext, gsi: number): number {
+    const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
+    const irqfd = this.#irqfds[at];
+    if (irqfd === undefined) return -ENOENT;
+    this.#irqfds.splice(at, 1);
+    irqfd.detach();
+    return 0;
+  }
+
+  /** @internal An irqfd's work item is queued, or done. */
+  injectionQueued(count: 1 | -1): void {
+    this.#injecting += count;
+    if (this.#injecting === 0) this.#drained.wake();
+  }
+
+  /** irqfd work items that have not run yet: interrupts that are nowhere but there. */
+  get pendingInjections(): number {
+    return this.#injecting;
+  }
+
+  /** Waits until every queued irqfd work item has run: what has to happen before pending tables are saved. */
+  *drainIrqfds(): Sleeps<void> {
+    yield* this.#drained.wait(this.host.scheduler, () => this.#injecting === 0);
+  }
+}

@@ -1,0 +1,13 @@
+/** KVM device attributes of the GICv3 and its ITS (include/uapi/linux/kvm.h, arch/arm64/include/uapi/asm/kvm.h). */
+
+/** KVM_DEV_ARM_VGIC_GRP_*. */
+export const GRP = { ADDR: 0, DIST_REGS: 1, CPU_REGS: 2, NR_IRQS: 3, CTRL: 4, REDIST_REGS: 5, CPU_SYSREGS: 6, LEVEL_INFO: 7, ITS_REGS: 8 } as const;
+
+/** Attributes of GRP.ADDR. */
+export const ADDR_TYPE = { DIST: 2, REDIST: 3, ITS: 4 } as const;
+
+/** Attributes of GRP.CTRL. */
+export const CTRL = { INIT: 0, ITS_SAVE_TABLES: 1, ITS_RESTORE_TABLES: 2, SAVE_PENDING_TABLES: 3, ITS_RESET: 4 } as const;
+
+/** Flag of struct kvm_msi: the DeviceID is there. */
+export const KVM_MSI_VALID_DEVID = 1;

@@ -1,0 +1,222 @@
+/**
+ * A vCPU: where it runs, what its guest sees of the CPU interface, and its vPE.
+ *
+ * Kernel: kvm_vgic_load(), kvm_vgic_put(), kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate(), kvm_vgic_vcpu_pending_irq().
+ * A running vCPU sits on a physical CPU, whose virtual CPU interface has its list registers and its vPE. Guest
+ * code is the caller's: onInterrupt runs when the virtual IRQ is asserted, as the vector at VBAR_EL1 would.
+ * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers for software LPIs.
+ * Not modelled: SGIs, PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
+ */
+import { EINVAL, invariant } from '@vsim/vfio-core';
+import { LIST_REGISTERS, SPURIOUS } from '../hardware/index.ts';
+import type { ItsVpe } from '../host/index.ts';
+import type { KvmVm } from './kvm-vm.ts';
+import type { VgicIrq } from './vgic-irq.ts';
+
+const LR_PENDING = 0x4000_0000;
+const LR_GROUP1 = 0x1000_0000;
+
+export type VcpuState = 'stopped' | 'running' | 'blocked';
+
+export class Vcpu {
+  readonly vm: KvmVm;
+  /** vcpu_id, and Aff0 of the guest's MPIDR. */
+  readonly id: number;
+  /** Pending LPIs of this vCPU, in the order in which they came. Kernel: ap_list. */
+  readonly queue: VgicIrq[] = [];
+  /** The hardware's handle of this vCPU, once the vgic is initialised on a host with GICv4. */
+  vpe: ItsVpe | undefined;
+  /** VLPIs that target this vCPU. */
+  vlpiCount = 0;
+  /** The guest's interrupt vector. */
+  onInterrupt: (() => void) | undefined;
+  /** PSTATE.I. */
+  irqsMasked = false;
+  /** GICR_PENDBASER in halves, and GICR_CTLR.EnableLPIs. */
+  readonly pendbaser: Uint32Array = new Uint32Array([0x580, 0]);
+  lpisEnabled = false;
+  #state: VcpuState = 'stopped';
+  #cpu = 0;
+  #inGuestHandler = false;
+  #syncing = false;
+  /** Interrupts that the guest took. */
+  #acknowledged = 0;
+  /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 while not loaded. */
+  #vmcr = 0n;
+  #ap1r = 0n;
+  readonly #loaded: (VgicIrq | undefined)[] = new Array<VgicIrq | undefined>(LIST_REGISTERS).fill(undefined);
+
+  /** @internal Made by KvmVm.createVcpu(). */
+  constructor(vm: KvmVm, id: number) {
+    this.vm = vm;
+    this.id = id;
+  }
+
+  get state(): VcpuState {
+    return this.#state;
+  }
+
+  /** The physical CPU on which it runs, or ran last. */
+  get cpu(): number {
+    return this.#cpu;
+  }
+
+  /**
+   * KVM_RUN on a physical CPU, until stop().
+   *
+   * @returns 0, or -EINVAL for a CPU that does not exist or a vCPU that runs.
+   */
+  run(cpu: number): number {
+    if (this.#state === 'running' || cpu < 0 || cpu >= this.vm.driver.cpus.count) return -EINVAL;
+    this.#cpu = cpu;
+    this.#load();
+    return 0;
+  }
+
+  /** The vCPU leaves KVM_RUN: its vPE is not resident any more, and list registers are folded back. */
+  stop(): void {
+    if (this.#state === 'running') this.#put(false);
+    this.#state = 'stopped';
+  }
+
+  /** The guest executes WFI: it blocks unless something is pending, with a doorbell requested. */
+  wfi(): void {
+    if (this.#state !== 'running') return;
+    this.#put(true);
+    this.#state = 'blocked';
+    if (this.hasPendingInterrupt) this.#load();
+  }
+
+  /** Whether a blocked vCPU has a reason to run. Kernel: kvm_vgic_vcpu_pending_irq(). */
+  get hasPendingInterrupt(): boolean {
+    if (!this.vm.distributorEnabled) return false;
+    if (this.vpe?.pendingLast === true) return true;
+    return this.queue.some((irq) => irq.enabled && irq.pendingLatch && !irq.hw);
+  }
+
+  /** Something changed for this vCPU: a blocked one wakes, a running one looks at its list again. */
+  kick(): void {
+    if (this.#state === 'blocked') {
+      if (this.hasPendingInterrupt) this.#load();
+    } else if (this.#state === 'running') {
+      this.#fold();
+      this.#flush();
+    }
+  }
+
+  /** The distributor's enable changed: the vPE is loaded again with the new group enable. */
+  reload(): void {
+    if (this.#state !== 'running') return;
+    this.#put(false);
+    this.#load();
+  }
+
+  // What guest code does
+
+  /** ICC_IAR1_EL1 read by the guest; 1023 when there is nothing. */
+  acknowledge(): number {
+    if (this.#state !== 'running') return SPURIOUS;
+    const intid = this.vm.driver.gic.cpu(this.#cpu).virtual.acknowledge();
+    if (intid !== SPURIOUS) this.#acknowledged += 1;
+    return intid;
+  }
+
+  /** ICC_EOIR1_EL1 written by the guest. */
+  endOfInterrupt(intid: number): void {
+    if (this.#state !== 'running') return;
+    this.vm.driver.gic.cpu(this.#cpu).virtual.endOfInterrupt(intid);
+    // What did not fit in the list registers moves up, as a maintenance interrupt would have it.
+    this.#fold();
+    this.#flush();
+  }
+
+  /** ICC_PMR_EL1 written by the guest. */
+  setPriorityMask(mask: number): void {
+    if (this.#state === 'running') this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_PMR_EL1', BigInt(mask));
+    else this.#vmcr = (this.#vmcr & 0xff_ffffn) | (BigInt(mask & 0xf8) << 24n);
+    this.#signal();
+  }
+
+  /** ICC_IGRPEN1_EL1 written by the guest. */
+  setGroup1(enabled: boolean): void {
+    if (this.#state === 'running') this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_IGRPEN1_EL1', enabled ? 1n : 0n);
+    else this.#vmcr = (this.#vmcr & ~2n) | (enabled ? 2n : 0n);
+    this.#signal();
+  }
+
+  // Loading
+
+  #load(): void {
+    invariant(this.vm.residentVcpu(this.#cpu) === undefined, `cpu ${this.#cpu} runs another vcpu`);
+    this.#state = 'running';
+    const port = this.vm.driver.gic.cpu(this.#cpu);
+    port.virtual.write('ICH_VMCR_EL2', this.#vmcr);
+    port.virtual.write('ICH_AP1R0_EL2', this.#ap1r);
+    port.virtual.write('ICH_HCR_EL2', 1n);
+    if (this.vpe?.mapped === true) {
+      this.vpe.setAffinity(this.#cpu);
+      this.vpe.makeResident(false, this.vm.distributorEnabled);
+    }
+    this.vm.setResidentVcpu(this.#cpu, this);
+    port.virtualInterrupt = () => this.#signal();
+    this.#flush();
+  }
+
+  #put(doorbell: boolean): void {
+    const port = this.vm.driver.gic.cpu(this.#cpu);
+    port.virtualInterrupt = undefined;
+    this.#fold();
+    this.#vmcr = port.virtual.read('ICH_VMCR_EL2');
+    this.#ap1r = port.virtual.read('ICH_AP1R0_EL2');
+    port.virtual.write('ICH_HCR_EL2', 0n);
+    this.vm.setResidentVcpu(this.#cpu, undefined);
+    this.#state = 'stopped';
+    this.vpe?.makeNonResident(doorbell);
+  }
+
+  /** List registers back to the interrupts that they stand for, then pruning. */
+  #fold(): void {
+    const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
+    this.#syncing = true;
+    for (let n = 0; n < LIST_REGISTERS; n += 1) {
+      const irq = this.#loaded[n];
+      if (irq === undefined) continue;
+      if ((port.listHigh(n) & LR_PENDING) !== 0) irq.pendingLatch = true;
+      port.setList(n, 0, 0);
+      this.#loaded[n] = undefined;
+    }
+    this.vm.lpis.prune(this);
+    this.#syncing = false;
+  }
+
+  /** The queue to list registers, best priority first. An edge is consumed when it is written. */
+  #flush(): void {
+    if (this.#syncing) return;
+    const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
+    const ready = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
+    if (ready.length > LIST_REGISTERS) ready.sort((a, b) => a.priority - b.priority);
+    ready.slice(0, LIST_REGISTERS).forEach((irq, n) => {
+      port.setList(n, irq.intid, (LR_PENDING | LR_GROUP1 | (irq.priority << 16)) >>> 0);
+      irq.pendingLatch = false;
+      this.#loaded[n] = irq;
+    });
+    this.#signal();
+  }
+
+  /** Enters the guest's vector while its IRQ is asserted and it takes interrupts. */
+  #signal(): void {
+    if (this.#inGuestHandler || this.irqsMasked || this.#state !== 'running') return;
+    this.#inGuestHandler = true;
+    while (this.onInterrupt !== undefined && this.#irqAsserted) {
+      const before = this.#acknowledged;
+      this.onInterrupt();
+      // A guest whose vector takes nothing is left alone until something changes.
+      if (this.#acknowledged === before) break;
+    }
+    this.#inGuestHandler = false;
+  }
+
+  get #irqAsserted(): boolean {
+    return this.#state === 'running' && this.vm.driver.gic.cpu(this.#cpu).virtual.irq;
+  }
+}

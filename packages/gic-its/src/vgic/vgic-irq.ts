@@ -1,0 +1,100 @@
+/**
+ * An LPI of a VM: pending latch, configuration, target, and who holds a reference.
+ *
+ * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle() of vgic.c. References: each ITE, each
+ * translation cache entry, the list of the vCPU on which it is queued.
+ */
+import type { ItsIrq } from '../host/index.ts';
+import type { Vcpu } from './vcpu.ts';
+
+export class VgicIrq {
+  readonly intid: number;
+  priority = 0;
+  enabled = false;
+  pendingLatch = false;
+  /** Forwarded: the hardware owns its pending state, and the latch means nothing. */
+  hw = false;
+  hostIrq: ItsIrq | undefined;
+  /** The vCPU that is to take it. */
+  target: Vcpu | undefined;
+  /** The vCPU on whose list it is queued. */
+  queuedOn: Vcpu | undefined;
+  references = 1;
+
+  constructor(intid: number) {
+    this.intid = intid;
+  }
+}
+
+/** The LPIs of a VM, by INTID, in order of creation. */
+export class LpiList {
+  readonly #irqs = new Map<number, VgicIrq>();
+  readonly #distributorEnabled: () => boolean;
+
+  constructor(distributorEnabled: () => boolean) {
+    this.#distributorEnabled = distributorEnabled;
+  }
+
+  /** Takes no reference. */
+  find(intid: number): VgicIrq | undefined {
+    return this.#irqs.get(intid);
+  }
+
+  all(): IterableIterator<VgicIrq> {
+    return this.#irqs.values();
+  }
+
+  add(irq: VgicIrq): void {
+    this.#irqs.set(irq.intid, irq);
+  }
+
+  put(irq: VgicIrq): void {
+    irq.references -= 1;
+    if (irq.references === 0) this.#irqs.delete(irq.intid);
+  }
+
+  /** Where a pending, enabled interrupt is to go; undefined when it is to go nowhere now. */
+  oracle(irq: VgicIrq): Vcpu | undefined {
+    return irq.enabled && irq.pendingLatch && !irq.hw && this.#distributorEnabled() ? irq.target : undefined;
+  }
+
+  /** Puts an interrupt on its target's list if it belongs there, and makes the vCPU look. */
+  queue(irq: VgicIrq): void {
+    const vcpu = this.oracle(irq);
+    if (irq.queuedOn !== undefined) {
+      if (vcpu !== undefined) irq.queuedOn.kick();
+      return;
+    }
+    if (vcpu === undefined) return;
+    irq.references += 1;
+    irq.queuedOn = vcpu;
+    vcpu.queue.push(irq);
+    vcpu.kick();
+  }
+
+  /** Takes an interrupt off the list on which it is. */
+  unqueue(irq: VgicIrq): void {
+    const list = irq.queuedOn?.queue;
+    const at = list?.indexOf(irq) ?? -1;
+    if (list === undefined || at < 0) return;
+    list.splice(at, 1);
+    irq.queuedOn = undefined;
+    this.put(irq);
+  }
+
+  /** Drops what has no target, and moves what has another one. Kernel: vgic_prune_ap_list(). */
+  prune(vcpu: Vcpu): void {
+    for (const irq of [...vcpu.queue]) {
+      const target = this.oracle(irq);
+      if (target === vcpu) continue;
+      if (target === undefined) {
+        this.unqueue(irq);
+        continue;
+      }
+      vcpu.queue.splice(vcpu.queue.indexOf(irq), 1);
+      irq.queuedOn = target;
+      target.queue.push(irq);
+      target.kick();
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * Saving and restoring the tables of an emulated ITS in guest memory, table format (ABI) revision 0.
+ *
+ * Kernel: vgic_its_save_tables_v0() and vgic_its_restore_tables_v0(). Entries are 8 bytes, little endian; "next" is the distance to
+ * the next entry in use, capped; only entries in use are written. Collections are restored first. A failed restore leaves an
+ * ITS without mappings; pending bits that it took from guest memory are gone.
+ */
+import { EACCES, EEXIST, EFAULT, EINVAL, toNumber } from '@vsim/vfio-core';
+import { FIRST_LPI } from '../hardware/index.ts';
+import { BASER_COLLECTION, BASER_DEVICE, NOT_MAPPED, type Event, type ItsGuestDevice, type VgicIts } from './vgic-its.ts';
+
+const ENTRY = 8;
+const PAGE_64K = 0x1_0000;
+const VALID = 0x8000_0000;
+const MAX_NEXT_DEVICE = 0x3fff;
+const MAX_NEXT_EVENT = 0xffff;
+
+/** KVM_DEV_ARM_ITS_SAVE_TABLES. @returns 0 or a negative errno */
+export function saveTables(its: VgicIts): number {
+  return saveDevices(its) || saveCollections(its);
+}
+
+/** KVM_DEV_ARM_ITS_RESTORE_TABLES. @returns 0 or a negative errno */
+export function restoreTables(its: VgicIts): number {
+  const strict = its.vm.profile.name !== 'linux-5.10' && its.vm.profile.name !== 'linux-5.13';
+  const collections = restoreCollections(its);
+  if (collections < 0) {
+    if (strict) its.freeCollections();
+    return collections;
+  }
+  const devices = restoreDevices(its);
+  if (devices < 0 && strict) {
+    its.freeDevices();
+    its.freeCollections();
+  }
+  return devices;
+}
+
+// Save
+
+function saveDevices(its: VgicIts): number {
+  if (!its.baserValid(BASER_DEVICE)) return 0;
+  const devices = its.devices.sort((a, b) => a.id - b.id);
+  for (let i = 0; i < devices.length; i += 1) {
+    const device = devices[i]!;
+    const entry = its.entryAddress(BASER_DEVICE, device.id);
+    if (entry === undefined) return -EINVAL;
+    const next = devices[i + 1];
+    const distance = next === undefined ? 0 : Math.min(next.id - device.id, MAX_NEXT_DEVICE);
+    const frame = device.itt / 256;
+    const lo = ((frame % 0x800_0000) * 32 + device.bits - 1) >>> 0;
+    const hi = (VALID | (distance << 17) | Math.floor(frame / 0x800_0000)) >>> 0;
+    const error = saveEvents(its, device) || store(its, entry, lo, hi);
+    if (error < 0) return error;
+  }
+  return 0;
+}
+
+function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
+  const { driver } = its.vm;
+  const events = [...device.events.values()].sort((a, b) => a.id - b.id);
+  for (let i = 0; i < events.length; i += 1) {
+    const event = events[i]!;
+    // The state of a VLPI can be read on GICv4.1 only.
+    if (event.irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) return -EACCES;
+    const error = saveEvent(its, device, event, events[i + 1]);
+    if (error < 0) return error;
+  }
+  return 0;
+}
+
+function saveEvent(its: VgicIts, device: ItsGuestDevice, event: Event, next: Event | undefined): number {
+  const address = device.itt + event.id * ENTRY;
+  // An orphan is nothing to come back to.
+  if (event.collection === undefined) return store(its, address, 0, 0);
+  const distance = next === undefined ? 0 : Math.min(next.id - event.id, MAX_NEXT_EVENT);
+  const { intid } = event.irq;
+  return store(its, address, ((intid % 0x1_0000) * 0x1_0000 + event.collection.icid) >>> 0, (distance * 0x1_0000 + Math.floor(intid / 0x1_0000)) >>> 0);
+}
+
+function saveCollections(its: VgicIts): number {
+  if (!its.baserValid(BASER_COLLECTION)) return 0;
+  const end = its.baserBytes(BASER_COLLECTION);
+  let at = its.baserAddress(BASER_COLLECTION);
+  const last = at + end;
+  for (const { icid, target } of its.collections) {
+    const error = store(its, at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0);
+    if (error < 0) return error;
+    at += ENTRY;
+    if (at >= last) return 0;
+  }
+  return store(its, at, 0, 0);
+}
+
+function store(its: VgicIts, address: number, lo: number, hi: number): number {
+  const { memory } = its.vm;
+  if (!memory.accessible(address, ENTRY, true)) return -EFAULT;
+  memory.write32(address, lo);
+  memory.write32(address + 4, hi);
+  return 0;
+}
+
+// Restore
+
+function restoreCollections(its: VgicIts): number {
+  if (!its.baserValid(BASER_COLLECTION)) return 0;
+  const { memory, vcpus } = its.vm;
+  const base = its.baserAddress(BASER_COLLECTION);
+  for (let at = base; at < base + its.baserBytes(BASER_COLLECTION); at += ENTRY) {
+    if (!memory.accessible(at, ENTRY)) return -EFAULT;
+    const lo = memory.read32(at);
+    const hi = memory.read32(at + 4);
+    if ((hi & VALID) === 0) return 0;
+    const target = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
+    const icid = lo & 0xffff;
+    if (target !== NOT_MAPPED && target >= vcpus.length) return -EINVAL;
+    if (its.findCollection(icid) !== undefined) return -EEXIST;
+    if (its.entryAddress(BASER_COLLECTION, icid) === undefined) return -EINVAL;
+    its.collections.push({ icid, target });
+  }
+  return 0;
+}
+
+/** What an entry came to: a negative errno, 0 to stop, or the distance to the next entry. */
+type Step = (id: number, lo: number, hi: number) => number;
+
+/** scan_its_table(). @returns 1 when the end was reached, 0 when an entry was the last, or a negative errno */
+function scan(its: VgicIts, base: number, bytes: number, first: number, step: Step): number {
+  const { memory } = its.vm;
+  for (let at = 0, id = first; at < bytes; ) {
+    if (!memory.accessible(base + at, ENTRY)) return -EFAULT;
+    const next = step(id, memory.read32(base + at), memory.read32(base + at + 4));
+    if (next <= 0) return next;
+    at += next * ENTRY;
+    id += next;
+  }
+  return 1;
+}
+
+function restoreDevices(its: VgicIts): number {
+  if (!its.baserValid(BASER_DEVICE)) return 0;
+  const base = its.baserAddress(BASER_DEVICE);
+  const bytes = its.baserBytes(BASER_DEVICE);
+  const restore: Step = (id, lo, hi) => restoreDevice(its, id, lo, hi);
+  const result = its.baserIndirect(BASER_DEVICE)
+    ? scan(its, base, bytes, 0, (index, lo, hi) => {
+        if ((hi & VALID) === 0) return 1;
+        const page = toNumber(lo & 0xffff_0000, hi & 0xf_ffff);
+        return scan(its, page, PAGE_64K, index * (PAGE_64K / ENTRY), restore);
+      })
+    : scan(its, base, bytes, 0, restore);
+  return Math.min(result, 0);
+}
+
+function restoreDevice(its: VgicIts, id: number, lo: number, hi: number): number {
+  if ((hi & VALID) === 0) return 1;
+  const bits = (lo & 0x1f) + 1;
+  if (bits > 16) return -EINVAL;
+  if (its.entryAddress(BASER_DEVICE, id) === undefined) return -EINVAL;
+  // ITT_addr is bits [48:5] of the entry, address bits [51:8].
+  const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
+  const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
+  its.devices.push(device);
+  const result = scan(its, itt, 2 ** bits * ENTRY, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
+  if (result < 0) {
+    its.freeDevice(device);
+    return result;
+  }
+  return (hi >>> 17) & MAX_NEXT_DEVICE;
+}
+
+function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: number, hi: number): number {
+  const intid = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
+  const distance = hi >>> 16;
+  if (intid === 0) return 1;
+  if (intid < FIRST_LPI) return -EINVAL;
+  if (id + distance >= 2 ** device.bits) return -EINVAL;
+  const collection = its.findCollection(lo & 0xffff);
+  if (collection === undefined || !its.eventInRange(device, id)) return -EINVAL;
+  const irq = its.addLpi(intid, its.vcpuOf(collection));
+  if (typeof irq === 'number') return irq;
+  device.events.set(id, { id, irq, collection });
+  return distance;
+}

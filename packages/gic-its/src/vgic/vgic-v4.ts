@@ -1,0 +1,77 @@
+/**
+ * Forwarding: a device's interrupt becomes a VLPI of the vCPU that its LPI targets.
+ *
+ * Kernel: kvm_vgic_v4_set_forwarding(), kvm_vgic_v4_unset_forwarding(), vgic_v4_init(). Forwarding is DISCARD then VMAPTI: the device
+ * must be silent. Taking it back discards what is pending; nothing copies a VPT to a latch.
+ */
+import { EBUSY, ENOENT } from '@vsim/vfio-core';
+import { LPI_ENABLED, LPI_GROUP1, type ItsIrq } from '../host/index.ts';
+import type { KvmVm, MsiRoute } from './kvm-vm.ts';
+import type { VgicIrq } from './vgic-irq.ts';
+
+/** Whether this VM's MSIs can go directly to its vCPUs. */
+export function supportsDirectMsis(vm: KvmVm): boolean {
+  return vm.itsVm !== undefined && (vm.driver.gicv41 || (vm.driver.gicv4 && vm.itss.length > 0));
+}
+
+/** The configuration byte that a VLPI gets from its LPI. */
+export function propertiesOf(irq: VgicIrq): number {
+  return (irq.priority & 0xfc) | LPI_GROUP1 | (irq.enabled ? LPI_ENABLED : 0);
+}
+
+/**
+ * Forwards a host interrupt to the LPI to which its route leads.
+ *
+ * @returns 0, also when this VM or route cannot forward; a positive ITS code when the event is not mapped; -EBUSY when the ITS
+ *   or the target's LPIs are disabled; or what the driver answered
+ */
+export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
+  if (!supportsDirectMsis(vm)) return 0;
+  const its = vm.itsAt(route.address);
+  if (its === undefined || route.device === undefined) return 0;
+  const irq = its.resolve(route.device, route.data);
+  if (typeof irq === 'number') return irq;
+  const vcpu = irq.target;
+  const vpe = vcpu?.vpe;
+  if (vcpu === undefined || vpe === undefined) return -EBUSY;
+  const error = hostIrq.mapVlpi({ vpe, vintid: irq.intid, properties: propertiesOf(irq), doorbell: true });
+  if (error !== 0) return error;
+  irq.hw = true;
+  irq.hostIrq = hostIrq;
+  vcpu.vlpiCount += 1;
+  // A cached translation would set the latch of an interrupt that the hardware owns.
+  vm.cache.invalidate();
+  if (irq.pendingLatch && vm.driver.switches.transferPendingOnForward) {
+    hostIrq.setPending(true);
+    irq.pendingLatch = false;
+    if (irq.queuedOn !== undefined) irq.queuedOn.kick();
+  }
+  return 0;
+}
+
+/** Takes forwarding back. @returns 0, or -ENOENT when the guest has unmapped the event meanwhile */
+export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
+  if (!supportsDirectMsis(vm) || route.device === undefined) return 0;
+  const irq = vm.itsAt(route.address)?.findEvent(route.device, route.data)?.irq;
+  if (irq?.hostIrq !== hostIrq || !irq.hw) return -ENOENT;
+  unmapVlpi(irq);
+  return 0;
+}
+
+/** The physical half: the interrupt is the host's again. */
+export function unmapVlpi(irq: VgicIrq): void {
+  if (irq.target !== undefined) irq.target.vlpiCount -= 1;
+  irq.hw = false;
+  irq.hostIrq?.unmapVlpi();
+  irq.hostIrq = undefined;
+}
+
+/** A forwarded LPI has another target: its VLPI moves, with its pending state. */
+export function moveVlpi(irq: VgicIrq, from: VgicIrq['target']): number {
+  const map = irq.hostIrq?.getVlpi();
+  const vpe = irq.target?.vpe;
+  if (irq.hostIrq === undefined || map === undefined || vpe === undefined) return 0;
+  if (from !== undefined) from.vlpiCount -= 1;
+  if (irq.target !== undefined) irq.target.vlpiCount += 1;
+  return irq.hostIrq.mapVlpi({ ...map, vpe });
+}
