@@ -9,36 +9,98 @@ export type ProfileName = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.1
 
 export interface KernelProfile {
   readonly name: ProfileName;
+
+  // Groups, containers, devices
+
   /** The driver core owns DMA: SET_CONTAINER claims it, native drivers are refused (D61-2, D61-4, D61-5). */
   readonly dmaOwnership: boolean;
   /** The last device that leaves detaches its group from the container, instead of waiting (D61-6, D61-7). */
   readonly forcedDetach: boolean;
   /** errno of SET_CONTAINER with a negative fd (D61-1). */
   readonly negativeContainerFd: 'EINVAL' | 'EBADF';
-  /** GET_DEVICE_FD looks at the name before it looks at container and backend (D61-3). */
+  /** errno of SET_CONTAINER with an fd that is no container. */
+  readonly foreignContainerFd: 'EINVAL' | 'EBADFD';
+  /** GET_DEVICE_FD looks at the name, then for a free fd, before it looks at container and backend (D61-3). */
   readonly nameBeforeContainer: boolean;
+  /** GET_DEVICE_FD still finds a device whose unregister has begun, while other fds hold it. */
+  readonly dyingCanBeOpened: boolean;
   /** mmap of a container fd (D61-9). */
   readonly containerMmap: 'EINVAL' | 'ENODEV';
-  /** UPDATE_VADDR is offered only with an instance, and not with an emulated group (D61-10). */
-  readonly vaddrNeedsInstance: boolean;
-  /** CHECK_EXTENSION(DMA_CC) asks for enforced coherency, not for IOMMU_CACHE (D61-10). */
-  readonly enforcedCoherency: boolean;
+  /** A device registers only where its DMA is coherent (D61-13). */
+  readonly needsCoherentDma: boolean;
+  /** The in-kernel API is given devices and files, and pins for emulated devices alone (D61-18). */
+  readonly emulatedDevicesPin: boolean;
   /** The core parses VFIO_DEVICE_FEATURE (D61-16). */
   readonly featureInCore: boolean;
   /** `/sys/class/vfio-dev` and its links (D61-11, D61-48). */
   readonly vfioDevClass: boolean;
-  /** Driver core: bind of a device that is bound already, or whose probe refuses it (D61-43). */
+  /** Alignment in bytes of each capability of an info chain. */
+  readonly capabilityAlignment: 1 | 8;
+  /** sizeof(struct vfio_device_info): GET_INFO answers up to so many bytes. */
+  readonly deviceInfoSize: 20 | 24;
+  /** The kernel empties an eventfd that it listens to (virqfd). */
+  readonly virqfdDrains: boolean;
+
+  // type1
+
+  /** VFIO_UNMAP_ALL (5.12). */
+  readonly unmapAll: boolean;
+  /** VFIO_UPDATE_VADDR (5.12). */
+  readonly updateVaddr: boolean;
+  /** UPDATE_VADDR is offered only with an instance, and not with an emulated group (D61-10, D61-20). */
+  readonly vaddrNeedsInstance: boolean;
+  /** An unmap takes its mappings by ascending address (5.12), not as the tree gives them. */
+  readonly unmapAscends: boolean;
+  /** A task unmaps only what a task of the same mm has mapped (D61-22). */
+  readonly unmapOwnOnly: boolean;
+  /** MAP_DMA with VADDR by another process moves the accounting to it (D61-21). */
+  readonly vaddrMovesAccounting: boolean;
+  /** CHECK_EXTENSION(DMA_CC) asks for enforced coherency, not for IOMMU_CACHE (D61-10). */
+  readonly enforcedCoherency: boolean;
+  /** Devices of two buses in one group cannot be attached (D61-24). */
+  readonly oneBusToGroup: boolean;
+  /** Page sizes of a VT-d domain: what its tables can do, or every size from 4 KiB on (D61-45). */
+  readonly vtdPageSizes: 'tables' | 'all';
+  /** errno of SET_IOMMU for a nesting domain where the unit has none (D61-45). */
+  readonly noNesting: 'EINVAL' | 'ENODEV';
+
+  // Driver core and sysfs
+
+  /** Bind of a device that is bound already, or whose probe refuses it, passes the error on (D61-43). */
   readonly bindPassesErrors: boolean;
-  /** Driver core: new_id of an id that is there already is EEXIST (D61-44). */
+  /** new_id of an id that is there already is EEXIST (D61-44). */
   readonly newIdUnique: boolean;
+  /** Reading driver_override takes the device lock, and so waits for an unbind. */
+  readonly overrideReadLocks: boolean;
+  /** `reset_method` (5.15; D61-48). */
+  readonly resetMethodAttribute: boolean;
+  /** `power_state` (5.11) */
+  readonly powerStateAttribute: boolean;
+  /** `sriov_vf_total_msix` (5.13). */
+  readonly vfTotalMsixAttribute: boolean;
+
+  // vfio-pci
+
   /** PM: unused devices are in D3hot by runtime PM, and D3hot stops memory access (D61-27). */
   readonly runtimePm: boolean;
+  /** Features 3, 4 and 5 of VFIO_DEVICE_FEATURE: low power (D61-34). */
+  readonly lowPowerFeatures: boolean;
   /** PME bits of the PM capability are virtual (D61-28). */
   readonly virtualPme: boolean;
   /** INTx keeps its line over changes of the trigger (D61-29). */
   readonly intxKeepsLine: boolean;
   /** Length of the PCIe capability, version 2, in bytes (D61-35). */
   readonly pcieCapabilityV2: 50 | 52;
+  /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
+  readonly ioeventfd64: boolean;
+  /** BAR accesses of 8 bytes go out as one, not as two of 4. */
+  readonly barAccess64: boolean;
+  /** MSI-X vectors can be added later: no NORESIZE. */
+  readonly msixDynamic: boolean;
+  /** ERR and REQ refuse fds below -1, instead of ignoring them. */
+  readonly strictNotifierFds: boolean;
+  /** Hot reset refuses an empty list of groups before it looks whether there is a slot or bus to reset. */
+  readonly emptyHotResetFirst: boolean;
 }
 
 const LINUX_5_13: KernelProfile = {
@@ -46,44 +108,107 @@ const LINUX_5_13: KernelProfile = {
   dmaOwnership: false,
   forcedDetach: false,
   negativeContainerFd: 'EINVAL',
+  foreignContainerFd: 'EINVAL',
   nameBeforeContainer: false,
+  dyingCanBeOpened: true,
   containerMmap: 'EINVAL',
-  vaddrNeedsInstance: false,
-  enforcedCoherency: false,
+  needsCoherentDma: false,
+  emulatedDevicesPin: false,
   featureInCore: false,
   vfioDevClass: false,
+  capabilityAlignment: 1,
+  deviceInfoSize: 20,
+  virqfdDrains: true,
+  unmapAll: true,
+  updateVaddr: true,
+  vaddrNeedsInstance: false,
+  unmapAscends: true,
+  unmapOwnOnly: true,
+  vaddrMovesAccounting: false,
+  enforcedCoherency: false,
+  oneBusToGroup: true,
+  vtdPageSizes: 'all',
+  noNesting: 'ENODEV',
   bindPassesErrors: false,
   newIdUnique: false,
+  overrideReadLocks: true,
+  resetMethodAttribute: false,
+  powerStateAttribute: true,
+  vfTotalMsixAttribute: true,
   runtimePm: false,
+  lowPowerFeatures: false,
   virtualPme: false,
   intxKeepsLine: false,
   pcieCapabilityV2: 52,
+  ioeventfd64: false,
+  barAccess64: false,
+  msixDynamic: false,
+  strictNotifierFds: false,
+  emptyHotResetFirst: false,
+};
+
+/** Before the series, recorded from 5.10.223, which has the INTx rework of 2024. */
+const LINUX_5_10: KernelProfile = {
+  ...LINUX_5_13,
+  name: 'linux-5.10',
+  virqfdDrains: false,
+  unmapAll: false,
+  updateVaddr: false,
+  unmapAscends: false,
+  powerStateAttribute: false,
+  vfTotalMsixAttribute: false,
+  intxKeepsLine: true,
 };
 
 const LINUX_6_1: KernelProfile = {
+  ...LINUX_5_13,
   name: 'linux-6.1',
   dmaOwnership: true,
   forcedDetach: true,
   negativeContainerFd: 'EBADF',
   nameBeforeContainer: true,
   containerMmap: 'ENODEV',
-  vaddrNeedsInstance: true,
-  enforcedCoherency: true,
+  needsCoherentDma: true,
+  emulatedDevicesPin: true,
   featureInCore: true,
   vfioDevClass: true,
+  vaddrNeedsInstance: true,
+  unmapOwnOnly: false,
+  vaddrMovesAccounting: true,
+  enforcedCoherency: true,
+  oneBusToGroup: false,
+  vtdPageSizes: 'tables',
+  noNesting: 'EINVAL',
   bindPassesErrors: true,
   newIdUnique: true,
+  resetMethodAttribute: true,
   runtimePm: true,
+  lowPowerFeatures: true,
   virtualPme: true,
   intxKeepsLine: true,
   pcieCapabilityV2: 50,
+  ioeventfd64: true,
+};
+
+const LINUX_6_12: KernelProfile = {
+  ...LINUX_6_1,
+  name: 'linux-6.12',
+  foreignContainerFd: 'EBADFD',
+  dyingCanBeOpened: false,
+  capabilityAlignment: 8,
+  deviceInfoSize: 24,
+  overrideReadLocks: false,
+  barAccess64: true,
+  msixDynamic: true,
+  strictNotifierFds: true,
+  emptyHotResetFirst: true,
 };
 
 const PROFILES: Readonly<Record<ProfileName, KernelProfile>> = {
-  'linux-5.10': { ...LINUX_5_13, name: 'linux-5.10' },
+  'linux-5.10': LINUX_5_10,
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
-  'linux-6.12': { ...LINUX_6_1, name: 'linux-6.12' },
+  'linux-6.12': LINUX_6_12,
 };
 
 /** @throws RangeError for a name that is no profile. */
