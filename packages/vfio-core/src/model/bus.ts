@@ -90,6 +90,18 @@ export class Bus<D extends Device> {
     yield* this.attachAll(driver);
   }
 
+  /** driver_unregister(): unbinds all its devices, which may sleep, and takes the driver away. */
+  *removeDriver(driver: Driver<D>): Sleeps<void> {
+    for (const device of this.devices) {
+      if (device.driverName !== driver.name) continue;
+      yield* device.lock.lock();
+      if (device.driverName === driver.name) yield* this.#detach(device);
+      device.lock.unlock();
+    }
+    this.#drivers.delete(driver.name);
+    this.host.files.remove(`${this.sysfs}/drivers/${driver.name}`);
+  }
+
   /** Binds `driver` to every driverless device that it matches: after it came, or learned of a new id. */
   *attachAll(driver: Driver<D>): Sleeps<void> {
     if (!this.autoprobe) return;
@@ -103,17 +115,22 @@ export class Bus<D extends Device> {
   /** device_add(): the device appears and is probed. */
   *add(device: D): Sleeps<void> {
     this.announce(device);
-    if (this.autoprobe || device.driverOverride !== undefined) {
-      yield* device.lock.lock();
-      yield* this.#attachFirst(device);
-      device.lock.unlock();
-    }
+    yield* this.probe(device);
+  }
+
+  /** The probe of device_add(): drivers are asked in turn. */
+  *probe(device: D): Sleeps<void> {
+    if (!this.autoprobe && device.driverOverride === undefined) return;
+    yield* device.lock.lock();
+    yield* this.#attachFirst(device);
+    device.lock.unlock();
   }
 
   /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken */
   announce(device: D): void {
     if (this.#devices.has(device.name)) throw new RangeError(`"device" expected a new name on bus ${this.name}, got ${device.name}`);
     this.#devices.set(device.name, device);
+    device.busName = this.name;
     device.createAttributes();
     this.host.files.link(`${this.sysfs}/devices/${device.name}`, device.sysfs);
     this.host.files.link(`${device.sysfs}/subsystem`, this.sysfs);
@@ -221,6 +238,8 @@ export class Bus<D extends Device> {
 
   #notify(event: BusEvent, device: D): void {
     for (const listener of [...this.#listeners]) listener.busEvent(event, device);
+    // A group tells itself of devices that come and go.
+    if (event !== 'add' && event !== 'del') device.iommuGroup?.notify(event, device);
   }
 
   /** A write-only attribute whose text names a device; it answers the count of bytes, or the action's errno. */
