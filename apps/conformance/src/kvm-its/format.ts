@@ -14,17 +14,20 @@ import { CaseRecorder, type CaseReport } from '../report.ts';
 const QUEUE = 0x1_0000;
 const TRANSLATER = 0x1_0040;
 const PAGE = 4096;
+/** Where every recording has its ITS. */
+const ITS_BASE = 0x0808_0000;
 
 export const kvmItsFormat: Format = {
   name: 'kvm-its',
-  recognises: (first: Fields): boolean => first.has('meta'),
+  recognises: (first: Fields): boolean => first.has('meta') || (first.has('group') && first.has('steps')),
   profileOf: (first: Fields): ProfileName => profileOf(first),
   *run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport> {
     const first = lines[0];
     if (first === undefined) return;
     const profile = options.profile ?? profileOf(first);
-    const its = first.object('meta').number('ITS');
-    for (const line of lines.slice(1)) {
+    const its = first.has('meta') ? first.object('meta').number('ITS') : ITS_BASE;
+    for (const line of lines) {
+      if (line.has('meta')) continue;
       const name = line.string('name');
       if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) continue;
       const replay = new ScenarioReplay(name, profile, its);
@@ -34,8 +37,9 @@ export const kvmItsFormat: Format = {
   },
 };
 
+/** By the kernel of `meta`; files of single scenarios have none, and name the kernel in their file name. */
 function profileOf(first: Fields): ProfileName {
-  const kernel = first.object('meta').string('kernel');
+  const kernel = first.has('meta') ? first.object('meta').string('kernel') : first.path.slice(first.path.lastIndexOf('/') + 1);
   if (kernel.startsWith('5.10')) return 'linux-5.10';
   return kernel.startsWith('6.12') ? 'linux-6.12' : 'linux-6.1';
 }
@@ -76,7 +80,7 @@ class ScenarioReplay {
         this.#createDevice(step, this.#vm);
         return;
       case 'set':
-        this.#ret(step, this.#device(step).setAttr(groupOf(step), step.bigint('attr'), step.has('val') ? step.bigint('val') : 0n));
+        this.#ret(step, this.#device(step).setAttr(groupOf(step), step.bigint('attr'), valueOf(step)));
         return;
       case 'get':
         this.#get(step);
@@ -257,6 +261,12 @@ class ScenarioReplay {
     }
     vcpu.stop();
   }
+}
+
+/** The value of a set; undefined for a pointer that the recorder knew to be bad. */
+function valueOf(step: Fields): bigint | undefined {
+  if (!step.has('val')) return 0n;
+  return step.raw('val') === 'bad user pointer' ? undefined : step.bigint('val');
 }
 
 /** Groups by their names in recordings; a group that no device has for '?'. */

@@ -15,7 +15,6 @@ import {
   type EventFdContext,
   type Host,
   type IrqBypassManager,
-  type KernelProfile,
   type Sleeps,
   type Trace,
 } from '@vsim/vfio-core';
@@ -27,6 +26,7 @@ import { Vcpu } from './vcpu.ts';
 import { TranslationCache } from './translation-cache.ts';
 import { Vgic } from './vgic.ts';
 import { LpiList } from './vgic-irq.ts';
+import { vgicProfile, type VgicProfile } from './vgic-profile.ts';
 import { VgicIts } from './vgic-its.ts';
 
 export interface KvmVmInit {
@@ -65,7 +65,7 @@ export class KvmVm {
   readonly host: Host;
   readonly driver: ItsDriver;
   readonly irqBypass: IrqBypassManager | undefined;
-  readonly profile: KernelProfile;
+  readonly profile: VgicProfile;
   readonly trace: Trace;
   readonly ipaBits: number;
   readonly memory: GuestMemory = new GuestMemory();
@@ -87,7 +87,7 @@ export class KvmVm {
     this.host = host;
     this.driver = init.driver;
     this.irqBypass = init.irqBypass;
-    this.profile = host.profile;
+    this.profile = vgicProfile(host.profile.name);
     this.trace = host.trace;
     this.ipaBits = init.ipaBits ?? 40;
     this.lpis = new LpiList(() => this.distributorEnabled);
@@ -197,7 +197,7 @@ export class KvmVm {
    * @returns 1 delivered, 0 blocked by the guest, or a negative errno
    */
   signalMsi(address: number, data: number, flags: number, device: number): number {
-    if (this.#vgic?.initialized !== true || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return -EINVAL;
+    if (this.#vgic === undefined || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return -EINVAL;
     return this.injectMsi(address, data, (flags & KVM_MSI_VALID_DEVID) === 0 ? undefined : device, device);
   }
 

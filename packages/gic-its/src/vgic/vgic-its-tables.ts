@@ -22,14 +22,14 @@ export function saveTables(its: VgicIts): number {
 
 /** KVM_DEV_ARM_ITS_RESTORE_TABLES. @returns 0 or a negative errno */
 export function restoreTables(its: VgicIts): number {
-  const strict = its.vm.profile.name !== 'linux-5.10' && its.vm.profile.name !== 'linux-5.13';
+  const frees = its.vm.profile.failedRestoreFrees;
   const collections = restoreCollections(its);
   if (collections < 0) {
-    if (strict) its.freeCollections();
+    if (frees) its.freeCollections();
     return collections;
   }
   const devices = restoreDevices(its);
-  if (devices < 0 && strict) {
+  if (devices < 0 && frees) {
     its.freeDevices();
     its.freeCollections();
   }
@@ -115,7 +115,10 @@ function restoreCollections(its: VgicIts): number {
     const icid = lo & 0xffff;
     if (target !== NOT_MAPPED && target >= vcpus.length) return -EINVAL;
     if (its.findCollection(icid) !== undefined) return -EEXIST;
-    if (its.entryAddress(BASER_COLLECTION, icid) === undefined) return -EINVAL;
+    if (its.entryAddress(BASER_COLLECTION, icid) === undefined) {
+      if (its.vm.profile.checksCteIcid) return -EINVAL;
+      continue;
+    }
     its.collections.push({ icid, target });
   }
   return 0;
@@ -155,13 +158,14 @@ function restoreDevices(its: VgicIts): number {
 function restoreDevice(its: VgicIts, id: number, lo: number, hi: number): number {
   if ((hi & VALID) === 0) return 1;
   const bits = (lo & 0x1f) + 1;
-  if (bits > 16) return -EINVAL;
+  if (bits > 16 && its.vm.profile.checksDteSize) return -EINVAL;
   if (its.entryAddress(BASER_DEVICE, id) === undefined) return -EINVAL;
   // ITT_addr is bits [48:5] of the entry, address bits [51:8].
   const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
   const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
   its.devices.push(device);
-  const result = scan(its, itt, 2 ** bits * ENTRY, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
+  // The kernel counts bytes in an int: an ITT of 28 EventID bits or more (V-5) is none.
+  const result = scan(its, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
   if (result < 0) {
     its.freeDevice(device);
     return result;

@@ -139,13 +139,18 @@ export class VgicIts {
     }
   }
 
-  /** KVM_SET_DEVICE_ATTR. @returns 0 or a negative errno */
-  setAttr(group: number, attr: bigint | number, value: bigint | number): number {
+  /**
+   * KVM_SET_DEVICE_ATTR.
+   *
+   * @param value undefined when it cannot be read from the caller's memory
+   * @returns 0 or a negative errno
+   */
+  setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
+    if (group === GRP.CTRL) return this.#control(Number(attr));
+    if (value === undefined) return -EFAULT;
     switch (group) {
       case GRP.ADDR:
         return this.#setAddress(Number(attr), Number(value));
-      case GRP.CTRL:
-        return this.#control(Number(attr));
       case GRP.ITS_REGS: {
         const error = this.#checkRegister(Number(attr));
         return error < 0 ? error : this.#writeUser(Number(attr), BigInt(value));
@@ -374,7 +379,8 @@ export class VgicIts {
 
   /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
   eventInRange(device: ItsGuestDevice, event: number): boolean {
-    return event < 2 ** device.bits && this.vm.memory.accessible(device.itt + event * 8, 1);
+    if (event >= 2 ** device.bits) return false;
+    return !this.vm.profile.checksItePage || this.vm.memory.accessible(device.itt + event * 8, 1);
   }
 
   // Look-ups
@@ -579,16 +585,16 @@ export class VgicIts {
     return 0;
   }
 
-  /** Since 6.13, and in 6.1.192: a later save and restore cannot bring an unmapped entry back. */
+  /** So that a later save and restore cannot bring an unmapped entry back (since 6.13, and in 6.1.192). */
   #zero(entry: number): void {
     const { memory, profile } = this.vm;
-    if (profile.name === 'linux-5.10' || profile.name === 'linux-5.13' || !memory.accessible(entry, 8, true)) return;
+    if (!profile.zeroesUnmapped || !memory.accessible(entry, 8, true)) return;
     memory.write32(entry, 0);
     memory.write32(entry + 4, 0);
   }
 
   #mapc(icid: number, target: number, valid: boolean): number {
-    if (target >= this.vm.vcpus.length) return E_ITS.MAPC_PROCNUM_OOR;
+    if ((valid || this.vm.profile.unmapChecksTarget) && target >= this.vm.vcpus.length) return E_ITS.MAPC_PROCNUM_OOR;
     const old = this.findCollection(icid);
     if (!valid) {
       if (old !== undefined) this.freeCollection(old);
@@ -663,8 +669,7 @@ export class VgicIts {
     const { vcpus } = this.vm;
     if (from >= vcpus.length || to >= vcpus.length) return E_ITS.MOVALL_PROCNUM_OOR;
     if (from === to) return 0;
-    // 6.12.107 moves every LPI of the VM, whatever its target.
-    const all = this.vm.profile.name === 'linux-6.12';
+    const all = this.vm.profile.movallMovesAll;
     for (const irq of this.vm.lpis.all()) if (all || irq.target === vcpus[from]) this.#retarget(irq, vcpus[to]);
     this.vm.cache.invalidate();
     return 0;

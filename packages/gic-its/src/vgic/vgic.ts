@@ -5,7 +5,7 @@
  * Modelled: what LPIs need; registers of SGIs, PPIs and SPIs are kept and read back.
  * Not modelled: delivery of SGIs, PPIs and SPIs; redistributor regions beyond the first; CPU_SYSREGS; LEVEL_INFO.
  */
-import { E2BIG, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENXIO, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
+import { E2BIG, EBUSY, EEXIST, EFAULT, EINVAL, ENXIO, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
@@ -23,6 +23,8 @@ const GICR_CTLR_ENABLE_LPIS = 1;
 const GICR_CTLR_IR_CES = 6;
 const PENDBASER_PTZ = 0x4000_0000;
 const PROPBASER_RESET = 0x580;
+/** INTIDs of a VM that never said how many. */
+const DEFAULT_NR_IRQS = 256;
 
 export class Vgic {
   readonly #vm: KvmVm;
@@ -84,15 +86,20 @@ export class Vgic {
     }
   }
 
-  /** KVM_SET_DEVICE_ATTR. @returns 0 or a negative errno */
-  setAttr(group: number, attr: bigint | number, value: bigint | number): number {
+  /**
+   * KVM_SET_DEVICE_ATTR.
+   *
+   * @param value undefined when it cannot be read from the caller's memory
+   * @returns 0 or a negative errno
+   */
+  setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
+    if (group === GRP.CTRL) return this.#control(Number(attr));
+    if (value === undefined) return -EFAULT;
     switch (group) {
       case GRP.ADDR:
         return this.#setAddress(Number(attr), Number(value));
       case GRP.NR_IRQS:
         return this.#setNrIrqs(Number(value));
-      case GRP.CTRL:
-        return this.#control(Number(attr));
       case GRP.DIST_REGS:
       case GRP.REDIST_REGS: {
         const error = this.#checkRegister(group, BigInt(attr));
@@ -145,7 +152,7 @@ export class Vgic {
   }
 
   #setAddress(type: number, address: number): number {
-    if (type !== ADDR_TYPE.DIST && type !== ADDR_TYPE.REDIST) return -ENODEV;
+    if (type !== ADDR_TYPE.DIST && type !== ADDR_TYPE.REDIST) return -ENXIO;
     const old = type === ADDR_TYPE.DIST ? this.#distributorBase : this.#redistributorBase;
     const error = checkFrame(this.#vm, old, address, type === ADDR_TYPE.DIST ? FRAME : REDISTRIBUTOR_BYTES * this.#vm.vcpus.length);
     if (error < 0) return error;
@@ -177,10 +184,10 @@ export class Vgic {
   /** vgic_init(). */
   #init(): number {
     if (this.#initialized) return 0;
-    if (this.#nrIrqs === 0) this.#nrIrqs = 64;
+    if (this.#nrIrqs === 0) this.#nrIrqs = DEFAULT_NR_IRQS;
     this.#spis = new WiredInterrupts(32, this.#nrIrqs - 32);
     this.#spis.group.fill(1);
-    for (const _vcpu of this.#vm.vcpus) {
+    for (let n = 0; n < this.#vm.vcpus.length; n += 1) {
       const bank = new WiredInterrupts(0, 32);
       bank.group.fill(1);
       bank.enabled.fill(1, 0, 16);
@@ -219,7 +226,7 @@ export class Vgic {
    * @returns 0, -ENXIO before the vgic is initialised, or -EFAULT
    */
   savePendingTables(): number {
-    if (!this.#initialized) return -ENXIO;
+    if (!this.#initialized && this.#vm.profile.savePendingNeedsInit) return -ENXIO;
     const { switches, gicv41 } = this.#vm.driver;
     const readable = gicv41 && switches.saveVlpiPending && this.#vm.itsVm !== undefined;
     if (readable) this.#unmapVpes();
@@ -269,7 +276,7 @@ export class Vgic {
       return;
     }
     for (const irq of [...vcpu.queue]) {
-      irq.pendingLatch = false;
+      if (this.#vm.profile.disableClearsPending) irq.pendingLatch = false;
       this.#vm.lpis.unqueue(irq);
     }
     this.#vm.cache.invalidate();
@@ -313,7 +320,7 @@ export class Vgic {
   }
 
   get #revision(): number {
-    return this.#vm.profile.name === 'linux-5.10' || this.#vm.profile.name === 'linux-5.13' ? 2 : 3;
+    return this.#vm.profile.revision;
   }
 
   /** Of the identification registers only PIDR2 says something. */
@@ -371,7 +378,7 @@ export class Vgic {
       case 0x4:
         return IIDR;
       case 0x8: {
-        const last = vcpu.id === this.#vm.vcpus.length - 1 && !(user && this.#vm.profile.name === 'linux-5.10');
+        const last = vcpu.id === this.#vm.vcpus.length - 1 && (!user || this.#vm.profile.userSeesLast);
         return (vcpu.id << 8) | (this.#vm.itss.length > 0 ? 1 : 0) | (last ? 0x10 : 0);
       }
       case 0xc:
@@ -410,10 +417,10 @@ export class Vgic {
         if (!vcpu.lpisEnabled) vcpu.pendbaser[1] = sanitiseOuter(value & 0x470f_ffff);
         return;
       case 0xa0:
-        if (vcpu.lpisEnabled) this.#vm.itss[0]?.invalidateLpi(value);
+        if (vcpu.lpisEnabled && this.#revision >= 3) this.#vm.itss[0]?.invalidateLpi(value);
         return;
       case 0xb0:
-        if (vcpu.lpisEnabled) this.#vm.itss[0]?.invalidateAll(vcpu);
+        if (vcpu.lpisEnabled && this.#revision >= 3) this.#vm.itss[0]?.invalidateAll(vcpu);
         return;
     }
   }
@@ -421,6 +428,11 @@ export class Vgic {
 
 /** vgic_check_iorange(). @returns 0 or a negative errno */
 export function checkFrame(vm: KvmVm, old: number | undefined, address: number, size: number): number {
+  if (!vm.profile.checksFrameEnd) {
+    if (address >= 2 ** vm.ipaBits) return -E2BIG;
+    if (address % FRAME !== 0) return -EINVAL;
+    return old === undefined ? 0 : -EEXIST;
+  }
   if (old !== undefined) return -EEXIST;
   if (address % FRAME !== 0 || address + size > 2 ** 64) return -EINVAL;
   return address + size > 2 ** vm.ipaBits ? -E2BIG : 0;

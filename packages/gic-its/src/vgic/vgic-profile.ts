@@ -1,0 +1,75 @@
+/**
+ * What one kernel's virtual GIC does otherwise than another's, as named values.
+ *
+ * The ids (V-n) are those of the catalogue, part 6.4. `linux-6.12` is 6.12.107: later stable releases of it differ in V-8 and V-9.
+ * Where a kernel of the profile corrupts or crashes (V-11: an orphaned ITE at SAVE_TABLES), the answer is that of 6.1.
+ */
+import type { ProfileName } from '@vsim/vfio-core';
+
+export interface VgicProfile {
+  /** SAVE_PENDING_TABLES before INIT is -ENXIO (V-1). */
+  readonly savePendingNeedsInit: boolean;
+  /** MAPD V=0 writes 0 to the DTE, and DISCARD to the ITE, at once (V-3). */
+  readonly zeroesUnmapped: boolean;
+  /** A failed RESTORE_TABLES leaves nothing mapped (V-4). */
+  readonly failedRestoreFrees: boolean;
+  /** A DTE with more than 16 EventID bits is -EINVAL (V-5). */
+  readonly checksDteSize: boolean;
+  /** A CTE with an ICID beyond the table is -EINVAL, instead of being passed over (V-6). */
+  readonly checksCteIcid: boolean;
+  /** MAPTI and the restore of an ITE want its page in memory (V-7). */
+  readonly checksItePage: boolean;
+  /** Clearing EnableLPIs clears the pending state of queued LPIs (V-8). */
+  readonly disableClearsPending: boolean;
+  /** MOVALL moves every LPI of the VM, whatever its target (V-9). */
+  readonly movallMovesAll: boolean;
+  /** MAPC with V=0 looks at RDbase (V-10). */
+  readonly unmapChecksTarget: boolean;
+  /** GICD_IIDR.Revision; from 3 on, GICR_CTLR.IR and CES and the registers behind them (V-12, V-13). */
+  readonly revision: 2 | 3;
+  /** User space sees GICR_TYPER.Last (V-14). */
+  readonly userSeesLast: boolean;
+  /** The end of a frame counts, not only its start (V-15, V-16). */
+  readonly checksFrameEnd: boolean;
+}
+
+const LINUX_6_1: VgicProfile = {
+  savePendingNeedsInit: true,
+  zeroesUnmapped: true,
+  failedRestoreFrees: true,
+  checksDteSize: true,
+  checksCteIcid: true,
+  checksItePage: true,
+  disableClearsPending: true,
+  movallMovesAll: false,
+  unmapChecksTarget: true,
+  revision: 3,
+  userSeesLast: true,
+  checksFrameEnd: true,
+};
+
+const LINUX_5_13: VgicProfile = {
+  savePendingNeedsInit: true,
+  zeroesUnmapped: false,
+  failedRestoreFrees: false,
+  checksDteSize: false,
+  checksCteIcid: false,
+  checksItePage: false,
+  disableClearsPending: false,
+  movallMovesAll: false,
+  unmapChecksTarget: true,
+  revision: 2,
+  userSeesLast: true,
+  checksFrameEnd: false,
+};
+
+const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
+  'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false },
+  'linux-5.13': LINUX_5_13,
+  'linux-6.1': LINUX_6_1,
+  'linux-6.12': { ...LINUX_6_1, disableClearsPending: false, movallMovesAll: true, unmapChecksTarget: false },
+};
+
+export function vgicProfile(name: ProfileName): VgicProfile {
+  return PROFILES[name];
+}
