@@ -19,12 +19,15 @@ export class HostCpus {
   readonly #trace: Trace;
   readonly #handlers = new Map<number, () => void>();
   readonly #busy: boolean[];
+  /** The vCPU that each CPU runs; undefined when it runs none. */
+  readonly guests: (object | undefined)[];
   #off = 0;
 
   constructor(host: Host, gic: Gic) {
     this.#gic = gic;
     this.#trace = host.trace;
     this.#busy = gic.redistributors.map(() => false);
+    this.guests = gic.redistributors.map(() => undefined);
     host.memory.write32(gic.distributorBase + GICD.CTLR, GICD_CTLR_GRP1);
     gic.redistributors.forEach(({ cpu }, n) => {
       cpu.write('ICC_PMR_EL1', PMR_OPEN);

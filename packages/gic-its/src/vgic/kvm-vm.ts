@@ -77,7 +77,8 @@ export class KvmVm {
   itsVm: ItsVm | undefined;
   #vgic: Vgic | undefined;
   readonly #windows: GuestWindow[] = [];
-  readonly #resident = new Map<number, Vcpu>();
+  /** vCPUs that woke while no CPU was free. */
+  readonly #waiting: Vcpu[] = [];
   #routes = new Map<number, MsiRoute>();
   readonly #irqfds: Irqfd[] = [];
   #injecting = 0;
@@ -146,13 +147,26 @@ export class KvmVm {
     return this.vcpus.every((vcpu) => vcpu.state === 'stopped');
   }
 
+  /** The vCPU of this VM that runs on a CPU. */
   residentVcpu(cpu: number): Vcpu | undefined {
-    return this.#resident.get(cpu);
+    return this.vcpus.find((vcpu) => vcpu.state === 'running' && vcpu.cpu === cpu);
   }
 
-  setResidentVcpu(cpu: number, vcpu: Vcpu | undefined): void {
-    if (vcpu === undefined) this.#resident.delete(cpu);
-    else this.#resident.set(cpu, vcpu);
+  /** @internal A CPU for a vCPU that woke: the one where it was, else any free one. With none it waits for the next to be freed. */
+  cpuFor(vcpu: Vcpu): number | undefined {
+    const { guests } = this.driver.cpus;
+    if (guests[vcpu.cpu] === undefined) return vcpu.cpu;
+    const free = guests.indexOf(undefined);
+    if (free >= 0) return free;
+    if (!this.#waiting.includes(vcpu)) this.#waiting.push(vcpu);
+    return undefined;
+  }
+
+  /** @internal A vCPU has left its CPU, or does not wait for one any more. */
+  cpuFreed(vcpu: Vcpu): void {
+    const at = this.#waiting.indexOf(vcpu);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#waiting.shift()?.kick();
   }
 
   // Guest accesses

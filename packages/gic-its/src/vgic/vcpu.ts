@@ -7,7 +7,7 @@
  * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers for software LPIs.
  * Not modelled: SGIs, PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
  */
-import { EINVAL, invariant } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
 import { LIST_REGISTERS, SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
@@ -64,12 +64,13 @@ export class Vcpu {
   /**
    * KVM_RUN on a physical CPU, until stop().
    *
-   * @returns 0, or -EINVAL for a CPU that does not exist or a vCPU that runs.
+   * @returns 0; -EINVAL for a CPU that does not exist or a vCPU that runs; -EBUSY where another vCPU runs
    */
   run(cpu: number): number {
-    if (this.#state === 'running' || cpu < 0 || cpu >= this.vm.driver.cpus.count) return -EINVAL;
-    this.#cpu = cpu;
-    this.#load();
+    const { cpus } = this.vm.driver;
+    if (this.#state === 'running' || cpu < 0 || cpu >= cpus.count) return -EINVAL;
+    if (cpus.guests[cpu] !== undefined) return -EBUSY;
+    this.#load(cpu);
     return 0;
   }
 
@@ -77,6 +78,7 @@ export class Vcpu {
   stop(): void {
     if (this.#state === 'running') this.#put(false);
     this.#state = 'stopped';
+    this.vm.cpuFreed(this);
   }
 
   /** The guest executes WFI: it blocks unless something is pending, with a doorbell requested. */
@@ -84,7 +86,8 @@ export class Vcpu {
     if (this.#state !== 'running') return;
     this.#put(true);
     this.#state = 'blocked';
-    if (this.hasPendingInterrupt) this.#load();
+    if (this.hasPendingInterrupt) this.#load(this.#cpu);
+    else this.vm.cpuFreed(this);
   }
 
   /** Whether a blocked vCPU has a reason to run. Kernel: kvm_vgic_vcpu_pending_irq(). */
@@ -97,7 +100,8 @@ export class Vcpu {
   /** Something changed for this vCPU: a blocked one wakes, a running one looks at its list again. */
   kick(): void {
     if (this.#state === 'blocked') {
-      if (this.hasPendingInterrupt) this.#load();
+      const cpu = this.hasPendingInterrupt ? this.vm.cpuFor(this) : undefined;
+      if (cpu !== undefined) this.#load(cpu);
     } else if (this.#state === 'running') {
       this.#fold();
       this.#flush();
@@ -108,7 +112,7 @@ export class Vcpu {
   reload(): void {
     if (this.#state !== 'running') return;
     this.#put(false);
-    this.#load();
+    this.#load(this.#cpu);
   }
 
   // What guest code does
@@ -146,10 +150,13 @@ export class Vcpu {
 
   // Loading
 
-  #load(): void {
-    invariant(this.vm.residentVcpu(this.#cpu) === undefined, `cpu ${this.#cpu} runs another vcpu`);
+  #load(cpu: number): void {
+    const { cpus } = this.vm.driver;
+    invariant(cpus.guests[cpu] === undefined, `cpu ${cpu} runs another vcpu`);
+    cpus.guests[cpu] = this;
+    this.#cpu = cpu;
     this.#state = 'running';
-    const port = this.vm.driver.gic.cpu(this.#cpu);
+    const port = this.vm.driver.gic.cpu(cpu);
     port.virtual.write('ICH_VMCR_EL2', this.#vmcr);
     port.virtual.write('ICH_AP1R0_EL2', this.#ap1r);
     port.virtual.write('ICH_HCR_EL2', 1n);
@@ -157,7 +164,6 @@ export class Vcpu {
       this.vpe.setAffinity(this.#cpu);
       this.vpe.makeResident(false, this.vm.distributorEnabled);
     }
-    this.vm.setResidentVcpu(this.#cpu, this);
     port.virtualInterrupt = () => this.#signal();
     this.#flush();
   }
@@ -169,7 +175,7 @@ export class Vcpu {
     this.#vmcr = port.virtual.read('ICH_VMCR_EL2');
     this.#ap1r = port.virtual.read('ICH_AP1R0_EL2');
     port.virtual.write('ICH_HCR_EL2', 0n);
-    this.vm.setResidentVcpu(this.#cpu, undefined);
+    this.vm.driver.cpus.guests[this.#cpu] = undefined;
     this.#state = 'stopped';
     this.vpe?.makeNonResident(doorbell);
   }

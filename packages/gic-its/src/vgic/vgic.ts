@@ -187,12 +187,7 @@ export class Vgic {
     if (this.#nrIrqs === 0) this.#nrIrqs = DEFAULT_NR_IRQS;
     this.#spis = new WiredInterrupts(32, this.#nrIrqs - 32);
     this.#spis.group.fill(1);
-    for (let n = 0; n < this.#vm.vcpus.length; n += 1) {
-      const bank = new WiredInterrupts(0, 32);
-      bank.group.fill(1);
-      bank.enabled.fill(1, 0, 16);
-      this.#banks.push(bank);
-    }
+    this.#banks.push(...this.#vm.vcpus.map(privateBank));
     const error = this.initVpes();
     if (error < 0) return error;
     this.#initialized = true;
@@ -424,6 +419,14 @@ export class Vgic {
         return;
     }
   }
+}
+
+/** SGIs and PPIs of a vCPU at reset: Group 1, SGIs enabled. */
+function privateBank(): WiredInterrupts {
+  const bank = new WiredInterrupts(0, 32);
+  bank.group.fill(1);
+  bank.enabled.fill(1, 0, 16);
+  return bank;
 }
 
 /** vgic_check_iorange(). @returns 0 or a negative errno */
