@@ -1,30 +1,60 @@
 /**
  * An IOMMU group: the devices that an IOMMU cannot tell apart, and who owns their DMA. Kernel: struct iommu_group.
+ *
+ * Groups are numbered over the whole host, whatever makes them: an IOMMU, a bus of emulated devices, or VFIO itself for a
+ * device without IOMMU. A group goes when its last device and the last reference are gone.
  */
+import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
+import type { BusEvent } from '../model/bus.ts';
 import type { Device } from '../model/device.ts';
 import { EBUSY, EPERM } from '../uapi/errno.ts';
 import type { IommuDomain, IommuUnit } from './iommu.ts';
+
+/** `iommu`: behind an IOMMU. `emulated`: devices without DMA of their own (mdev). `noiommu`: VFIO's for a device without IOMMU. */
+export type IommuGroupKind = 'iommu' | 'emulated' | 'noiommu';
+
+/** Hears what happens to the group's devices. Kernel: iommu_group_register_notifier(). */
+export interface IommuGroupListener {
+  groupEvent(event: BusEvent, device: Device): void;
+}
+
+/** DMA ownership was given back by somebody who did not have it: the kernel's WARN_ON. */
+export const DMA_OWNER_UNBALANCED: EventKind<{ readonly group: number }> = eventKind(
+  'iommu/dma-owner-unbalanced',
+  'warn',
+  ({ group }) => `group ${group}: DMA ownership released without being claimed`,
+);
+
+/** Numbers in use, by host. */
+const taken = new WeakMap<Host, Set<number>>();
 
 export class IommuGroup {
   readonly host: Host;
   readonly id: number;
   readonly unit: IommuUnit;
+  readonly kind: IommuGroupKind;
   readonly #devices: Device[] = [];
+  readonly #listeners: IommuGroupListener[] = [];
+  #references = 0;
   /** Bound drivers that use the kernel's own (default) domain. */
   #defaultUsers = 0;
   #owner: object | undefined;
   #domain: IommuDomain | undefined;
 
-  constructor(host: Host, unit: IommuUnit, id: number) {
+  /**
+   * @param id - its number. @default the lowest free one
+   * @throws RangeError if the number is taken
+   */
+  constructor(host: Host, unit: IommuUnit, id?: number, kind: IommuGroupKind = 'iommu') {
     this.host = host;
     this.unit = unit;
-    this.id = id;
+    this.id = takeNumber(host, id);
+    this.kind = kind;
     host.files.folder(`${this.#sysfs}/devices`);
-    host.files.constant(`${this.#sysfs}/type`, 'identity\n', 0o644);
-    host.files.constant(`${this.#sysfs}/reserved_regions`, () =>
-      unit.reservedRegions.map(({ first, last, type }) => `0x${pad(first)} 0x${pad(last)} ${type}\n`).join(''),
-    );
+    if (kind === 'noiommu') host.files.constant(`${this.#sysfs}/name`, 'vfio-noiommu\n');
+    host.files.constant(`${this.#sysfs}/type`, kind === 'iommu' ? 'identity\n' : 'unknown\n', 0o644);
+    host.files.constant(`${this.#sysfs}/reserved_regions`, () => this.#reservedRegions());
   }
 
   get devices(): readonly Device[] {
@@ -36,19 +66,41 @@ export class IommuGroup {
     device.iommuGroup = this;
     this.host.files.link(`${this.#sysfs}/devices/${device.name}`, device.sysfs);
     this.host.files.link(`${device.sysfs}/iommu_group`, this.#sysfs);
+    this.notify('add', device);
   }
 
-  /** The group goes with its last device. */
   removeDevice(device: Device): void {
     const at = this.#devices.indexOf(device);
     if (at < 0) return;
+    this.notify('del', device);
     this.#devices.splice(at, 1);
     device.iommuGroup = undefined;
     this.host.files.remove(`${this.#sysfs}/devices/${device.name}`);
-    if (this.#devices.length === 0) {
-      this.host.files.remove(this.#sysfs);
-      this.unit.groupGone(this);
-    }
+    this.host.files.remove(`${device.sysfs}/iommu_group`);
+    this.#release();
+  }
+
+  /** iommu_group_get(): keeps the group, and its folder, beyond its last device. */
+  get(): void {
+    this.#references += 1;
+  }
+
+  put(): void {
+    this.#references -= 1;
+    this.#release();
+  }
+
+  listen(listener: IommuGroupListener): () => void {
+    this.#listeners.push(listener);
+    return () => {
+      const at = this.#listeners.indexOf(listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    };
+  }
+
+  /** @internal The driver core, and the group itself, tell what happens to a device. */
+  notify(event: BusEvent, device: Device): void {
+    for (const listener of [...this.#listeners]) listener.groupEvent(event, device);
   }
 
   /** The domain that translates the group's DMA; undefined is the kernel's default, identity. */
@@ -75,6 +127,7 @@ export class IommuGroup {
   }
 
   releaseDmaOwner(): void {
+    if (this.#owner === undefined) this.host.trace.emit(DMA_OWNER_UNBALANCED, { group: this.id });
     this.#owner = undefined;
   }
 
@@ -98,9 +151,31 @@ export class IommuGroup {
     this.#domain = undefined;
   }
 
+  #release(): void {
+    if (this.#devices.length > 0 || this.#references > 0) return;
+    this.host.files.remove(this.#sysfs);
+    taken.get(this.host)?.delete(this.id);
+    this.unit.groupGone(this);
+  }
+
+  #reservedRegions(): string {
+    const lines = this.unit.reservedRegions.map(({ first, last, type }) => `0x${pad(first)} 0x${pad(last)} ${type === 'sw-msi' ? 'msi' : type}\n`);
+    return lines.join('');
+  }
+
   get #sysfs(): string {
     return `/sys/kernel/iommu_groups/${this.id}`;
   }
+}
+
+function takeNumber(host: Host, wanted: number | undefined): number {
+  const used = taken.get(host) ?? new Set<number>();
+  taken.set(host, used);
+  let id = wanted ?? 0;
+  if (wanted !== undefined && used.has(wanted)) throw new RangeError(`"id" expected a free group number, got ${wanted}`);
+  while (wanted === undefined && used.has(id)) id += 1;
+  used.add(id);
+  return id;
 }
 
 function pad(value: number): string {

@@ -1,4 +1,4 @@
-/** What every IOMMU kind does alike: it numbers groups and makes domains. */
+/** What every IOMMU kind does alike: it makes groups and domains. */
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Device } from '../model/device.ts';
 import type { FrameRange } from './frame-map.ts';
@@ -15,7 +15,6 @@ export abstract class IommuUnitBase implements IommuUnit {
   abstract readonly enforcesCoherency: boolean;
   abstract readonly isolatesMsi: boolean;
   readonly nesting: boolean = false;
-  readonly #groups: (IommuGroup | undefined)[] = [];
 
   constructor(host: Host, name: string) {
     assertSameCore(host);
@@ -34,17 +33,12 @@ export abstract class IommuUnitBase implements IommuUnit {
    * @throws RangeError if the number is taken
    */
   addGroup(devices: readonly Device[], id?: number): IommuGroup {
-    const free = this.#groups.indexOf(undefined);
-    const number = id ?? (free < 0 ? this.#groups.length : free);
-    if (this.#groups[number] !== undefined) throw new RangeError(`"id" expected a free group number, got ${number}`);
-    const group = new IommuGroup(this.host, this, number);
-    while (this.#groups.length < number) this.#groups.push(undefined);
-    this.#groups[number] = group;
+    const group = new IommuGroup(this.host, this, id);
     for (const device of devices) group.addDevice(device);
     return group;
   }
 
-  groupGone(group: IommuGroup): void {
-    if (this.#groups[group.id] === group) this.#groups[group.id] = undefined;
+  groupGone(_group: IommuGroup): void {
+    // Nothing is kept for a group.
   }
 }

@@ -32,7 +32,8 @@ export interface IommuFault {
 export interface ReservedRegion {
   readonly first: number;
   readonly last: number;
-  readonly type: 'msi' | 'sw-msi' | 'direct' | 'reserved';
+  /** `direct-relaxable` does not keep user space out. */
+  readonly type: 'msi' | 'sw-msi' | 'direct' | 'direct-relaxable' | 'reserved';
 }
 
 /** An IOMMU: what domains of it can do. */
@@ -51,7 +52,7 @@ export interface IommuUnit {
   readonly isolatesMsi: boolean;
   readonly nesting: boolean;
   createDomain(): IommuDomain;
-  /** The last device of a group went away. */
+  /** A group has lost its last device and its last reference. */
   groupGone(group: IommuGroup): void;
 }
 

@@ -11,6 +11,7 @@ export function iovaRanges(units: readonly IommuUnit[]): readonly FrameRange[] {
   let ranges: FrameRange[] = first <= last ? [{ first, last }] : [];
   for (const { reservedRegions } of units) {
     for (const region of reservedRegions) {
+      if (region.type === 'direct-relaxable') continue;
       const from = Math.floor(region.first / PAGE_SIZE);
       const to = Math.floor(region.last / PAGE_SIZE);
       ranges = ranges.flatMap((range) =>

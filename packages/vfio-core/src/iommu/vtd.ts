@@ -31,8 +31,7 @@ export class VtdIommu extends IommuUnitBase {
 
   constructor(host: Host, init: VtdInit = {}) {
     super(host, init.name ?? 'dmar0');
-    // Before 6.1 VT-d offered every size from 4 KiB on, whatever its tables could do (D61-45).
-    this.pageSizes = host.profile.dmaOwnership ? (init.pageSizes ?? 0x4020_1000n) : 0xffff_ffff_ffff_f000n;
+    this.pageSizes = host.profile.vtdPageSizes === 'all' ? 0xffff_ffff_ffff_f000n : (init.pageSizes ?? 0x4020_1000n);
     this.aperture = { first: 0, last: 2 ** ((init.addressBits ?? 48) - 12) - 1 };
     this.enforcesCoherency = init.snoopControl ?? false;
     this.isolatesMsi = init.interruptRemapping ?? true;

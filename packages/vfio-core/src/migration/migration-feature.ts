@@ -38,10 +38,11 @@ export function* setMigrationState(driver: MigrationDriver, process: Process, da
   if (bytes === undefined) return -EFAULT;
   const target = migStateOf(get(bytes, vfio_device_feature_mig_state.device_state));
   if (target === undefined) return -EINVAL;
-  const fd = process.nextFd();
+  const fd = process.reserveFd();
   if (fd < 0) return fd;
   const stream = yield* driver.setState(target);
   if (typeof stream === 'number') {
+    process.unreserveFd(fd);
     const told = answer(data, driver.state, NO_FD);
     return stream < 0 ? stream : told;
   }

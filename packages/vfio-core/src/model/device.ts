@@ -21,6 +21,8 @@ export abstract class Device {
   driverOverride: string | undefined = undefined;
   /** Set by the IOMMU when the device is added to its bus. */
   iommuGroup: IommuGroup | undefined = undefined;
+  /** The bus that it is on, once announced. */
+  busName: string | undefined = undefined;
   /** A bridge forwards the DMA of others, and does not spoil its group. */
   readonly isBridge: boolean = false;
 
@@ -49,9 +51,10 @@ export abstract class Device {
   }
 
   *#showOverride(): Sleeps<string> {
-    yield* this.lock.lock();
+    const locks = this.host.profile.overrideReadLocks;
+    if (locks) yield* this.lock.lock();
     const text = `${this.driverOverride ?? '(null)'}\n`;
-    this.lock.unlock();
+    if (locks) this.lock.unlock();
     return text;
   }
 

@@ -1,3 +1,4 @@
 export * from './bus.ts';
 export * from './device.ts';
 export * from './driver.ts';
+export * from './module-parameter.ts';

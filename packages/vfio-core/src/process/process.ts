@@ -46,8 +46,9 @@ export class SyscallError extends Error {
 export interface ProcessInit {
   /** For messages and holders. @default 'process-N' */
   readonly name?: string | undefined;
-  /** 0 is root, who has every capability. @default 0 */
+  /** 0 is root, who may open every file. @default 0 */
   readonly uid?: number | undefined;
+  /** Exactly these, whatever the uid. @default all for root, none for others */
   readonly capabilities?: readonly Capability[] | undefined;
   /** RLIMIT_NOFILE. @default 1024 */
   readonly maxFiles?: number | undefined;
@@ -86,10 +87,14 @@ export class Syscalls {
     if (node.kind === 'folder' || node.kind === 'link') return -EISDIR;
     if (!process.mayAccess(node.mode, flags)) return -EACCES;
     if (node.kind === 'attribute') return -EINVAL; // attributes are read and written whole: readFile, writeFile
-    const fd = process.nextFd();
+    const fd = process.reserveFd();
     if (fd < 0) return fd;
     const file = yield* node.open(process, flags);
-    return typeof file === 'number' ? file : process.install(file, flags);
+    if (typeof file === 'number') {
+      process.unreserveFd(fd);
+      return file;
+    }
+    return process.install(file, flags, fd);
   }
 
   *close(fd: number): Sleeps<number> {
@@ -104,21 +109,21 @@ export class Syscalls {
     if (file === undefined) return -EBADF;
     const user = new UserArgument(this.#process.mm, argument);
     const result = file.ioctl(this.#process, request >>> 0, user);
-    return result === WOULD_SLEEP ? yield* file.ioctlSleeps(this.#process, request >>> 0, user) : result;
+    return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
   }
 
   *pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.read(into, offset);
-    return result === WOULD_SLEEP ? yield* file.readSleeps(into, offset) : result;
+    return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
 
   *pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.write(from, offset);
-    return result === WOULD_SLEEP ? yield* file.writeSleeps(from, offset) : result;
+    return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
   }
 
   /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
@@ -152,6 +157,14 @@ export class Syscalls {
   }
 }
 
+/** fdget(): a call that sleeps keeps its file, though another thread may close the fd meanwhile. */
+function* held<T>(file: File, body: Sleeps<T>): Sleeps<T> {
+  file.get();
+  const result = yield* body;
+  yield* file.put();
+  return result;
+}
+
 const serials = new WeakMap<Host, number>();
 
 export class Process {
@@ -162,9 +175,11 @@ export class Process {
   uid: number;
   /** RLIMIT_MEMLOCK in bytes. */
   memlock: number;
-  readonly #capabilities: ReadonlySet<Capability>;
+  readonly #capabilities: ReadonlySet<Capability> | undefined;
   readonly #maxFiles: number;
   readonly #fds: (Descriptor | undefined)[] = [];
+  /** Numbers that a call in progress has taken for a file to come. */
+  readonly #reserved = new Set<number>();
 
   constructor(host: Host, init: ProcessInit = {}) {
     assertSameCore(host);
@@ -174,7 +189,7 @@ export class Process {
     this.name = init.name ?? `process-${serial}`;
     this.uid = init.uid ?? 0;
     this.memlock = init.memlock ?? 8 * 0x10_0000;
-    this.#capabilities = new Set(init.capabilities ?? []);
+    this.#capabilities = init.capabilities === undefined ? undefined : new Set(init.capabilities);
     this.#maxFiles = init.maxFiles ?? 1024;
     this.mm = new Mm(host);
     this.sys = new Syscalls(this);
@@ -182,7 +197,7 @@ export class Process {
 
   /** capable(). */
   capable(capability: Capability): boolean {
-    return this.uid === 0 || this.#capabilities.has(capability);
+    return this.#capabilities?.has(capability) ?? this.uid === 0;
   }
 
   // The calls as programs use them.
@@ -205,7 +220,7 @@ export class Process {
     if (file === undefined) return -EBADF;
     const user = new UserArgument(this.mm, argument);
     const result = file.ioctl(this, request >>> 0, user);
-    if (result === WOULD_SLEEP) return this.#run('ioctl', file.ioctlSleeps(this, request >>> 0, user));
+    if (result === WOULD_SLEEP) return this.#run('ioctl', held(file, file.ioctlSleeps(this, request >>> 0, user)));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -219,7 +234,7 @@ export class Process {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.read(into, offset);
-    if (result === WOULD_SLEEP) return this.#run('pread', file.readSleeps(into, offset));
+    if (result === WOULD_SLEEP) return this.#run('pread', held(file, file.readSleeps(into, offset)));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -241,7 +256,7 @@ export class Process {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
     const result = file.write(from, offset);
-    if (result === WOULD_SLEEP) return this.#run('pwrite', file.writeSleeps(from, offset));
+    if (result === WOULD_SLEEP) return this.#run('pwrite', held(file, file.writeSleeps(from, offset)));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -343,13 +358,26 @@ export class Process {
 
   /** The lowest free fd, or -EMFILE. */
   nextFd(): number {
-    let fd = this.#fds.indexOf(undefined, 3);
-    if (fd < 0) fd = Math.max(this.#fds.length, 3);
+    let fd = 3;
+    while (this.#fds[fd] !== undefined || this.#reserved.has(fd)) fd += 1;
     return fd < this.#maxFiles ? fd : -EMFILE;
+  }
+
+  /** get_unused_fd_flags(): the lowest free fd, kept until install() or unreserveFd(); or -EMFILE. */
+  reserveFd(): number {
+    const fd = this.nextFd();
+    if (fd >= 0) this.#reserved.add(fd);
+    return fd;
+  }
+
+  /** put_unused_fd(). */
+  unreserveFd(fd: number): void {
+    this.#reserved.delete(fd);
   }
 
   /** fd_install(): the file's first reference belongs to the fd. */
   install(file: File, flags: number, fd: number = this.nextFd()): number {
+    this.#reserved.delete(fd);
     this.#fds[fd] = { file, flags };
     return fd;
   }

@@ -7,7 +7,7 @@ import type { UserArgument } from '../process/user-argument.ts';
 import { VFIO_DEVICE_FEATURE } from '../uapi/vfio.ts';
 import { deviceFeature, deviceFeatureSleeps } from './device-feature.ts';
 import type { VfioDevice } from './vfio-device.ts';
-import type { GroupFile } from './vfio-group.ts';
+import type { GroupFile } from './group-file.ts';
 
 export class VfioDeviceFile extends File {
   override readonly label: string = 'anon_inode:[vfio-device]';

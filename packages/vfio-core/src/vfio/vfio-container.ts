@@ -1,24 +1,28 @@
-/** A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container. */
+/**
+ * A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container.
+ *
+ * Its fd holds one reference and each group in it another, so that either may go first.
+ */
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EINVAL, ENODEV } from '../uapi/errno.ts';
+import { EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
 import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU } from '../uapi/vfio.ts';
 import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
 import type { VfioGroup } from './vfio-group.ts';
 import type { Vfio } from './vfio.ts';
 
-export class VfioContainer extends File {
-  override readonly label: string = '/dev/vfio/vfio';
+export class VfioContainer {
   readonly vfio: Vfio;
   readonly #groups: VfioGroup[] = [];
   #backend: IommuBackend | undefined;
+  #references = 1;
 
   constructor(vfio: Vfio) {
-    super();
     this.vfio = vfio;
+    vfio.containers.add(this);
   }
 
   get groups(): readonly VfioGroup[] {
@@ -29,12 +33,27 @@ export class VfioContainer extends File {
     return this.#backend;
   }
 
+  /** Whether groups without IOMMU are in it; then no other may be. */
+  get noiommu(): boolean {
+    return this.#groups[0]?.iommuGroup.kind === 'noiommu';
+  }
+
+  get references(): number {
+    return this.#references;
+  }
+
+  /** @returns -EPERM if `group` and those inside are not all with or all without an IOMMU. */
+  admits(group: VfioGroup): number {
+    const noiommu = group.iommuGroup.kind === 'noiommu';
+    return this.#groups.length > 0 && this.noiommu !== noiommu ? -EPERM : 0;
+  }
+
   /** A group joins: the backend attaches it, if there is one. @returns 0 or the backend's errno */
   attachGroup(group: VfioGroup): number {
     const error = this.#backend?.attachGroup(group.iommuGroup) ?? 0;
     if (error < 0) return error;
     this.#groups.push(group);
-    this.get(); // a group keeps its container: closing its fd first is fine
+    this.#references += 1;
     return 0;
   }
 
@@ -46,46 +65,32 @@ export class VfioContainer extends File {
       this.#backend?.release();
       this.#backend = undefined;
     }
-    this.drop();
+    this.put();
   }
 
-  override ioctl(process: Process, request: number, argument: UserArgument): number {
-    switch (request) {
-      case VFIO_GET_API_VERSION:
-        return VFIO_API_VERSION;
-      case VFIO_CHECK_EXTENSION:
-        return this.#checkExtension(argument.value);
-      case VFIO_SET_IOMMU:
-        return this.#setIommu(argument.value);
-      default:
-        return this.#backend === undefined ? -EINVAL : this.#backend.ioctl(process, request, argument);
-    }
+  put(): void {
+    this.#references -= 1;
+    if (this.#references === 0) this.vfio.containers.delete(this);
   }
 
-  override mmap(_process: Process, _request: MmapRequest): Mapping | number {
-    return this.vfio.host.profile.containerMmap === 'EINVAL' ? -EINVAL : -ENODEV;
-  }
-
-  protected override *release(): Sleeps<void> {
-    // Groups hold a reference: when the last one is gone there is nothing left to release.
-  }
-
-  #checkExtension(extension: number): number {
+  /** VFIO_CHECK_EXTENSION: without backend the first kind that knows it answers. */
+  checkExtension(extension: number): number {
     if (this.#backend !== undefined) return this.#backend.checkExtension(extension);
     for (const kind of this.vfio.backends) {
+      if (this.#groups.length > 0 && this.noiommu !== (kind.noiommu === true)) continue;
       const answer = kind.checkExtension(extension);
       if (answer > 0) return answer;
     }
     return 0;
   }
 
-  /** Tries each kind of backend that knows the type; the last error is what remains. */
-  #setIommu(type: number): number {
+  /** VFIO_SET_IOMMU: tries each kind of backend that knows the type; the last error is what remains. */
+  setIommu(process: Process, type: number): number {
     if (this.#groups.length === 0 || this.#backend !== undefined) return -EINVAL;
     let error = -ENODEV;
     for (const kind of this.vfio.backends) {
-      if (kind.checkExtension(type) <= 0) continue;
-      const opened = this.#open(kind, type);
+      if (this.noiommu !== (kind.noiommu === true) || kind.checkExtension(type) <= 0) continue;
+      const opened = this.#open(kind, type, process);
       if (typeof opened !== 'number') {
         this.#backend = opened;
         return 0;
@@ -96,8 +101,8 @@ export class VfioContainer extends File {
   }
 
   /** A backend with all groups attached, or the errno after detaching them again in reverse. */
-  #open(kind: IommuBackendKind, type: number): IommuBackend | number {
-    const backend = kind.open(type);
+  #open(kind: IommuBackendKind, type: number, process: Process): IommuBackend | number {
+    const backend = kind.open(type, process);
     if (typeof backend === 'number') return backend;
     for (let i = 0; i < this.#groups.length; i += 1) {
       const error = backend.attachGroup(this.#groups[i]!.iommuGroup);
@@ -107,5 +112,38 @@ export class VfioContainer extends File {
       return error;
     }
     return backend;
+  }
+}
+
+/** The fd of a container. */
+export class ContainerFile extends File {
+  override readonly label: string = '/dev/vfio/vfio';
+  readonly container: VfioContainer;
+
+  constructor(container: VfioContainer) {
+    super();
+    this.container = container;
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_GET_API_VERSION:
+        return VFIO_API_VERSION;
+      case VFIO_CHECK_EXTENSION:
+        return this.container.checkExtension(argument.value);
+      case VFIO_SET_IOMMU:
+        return this.container.setIommu(process, argument.value);
+      default:
+        return this.container.backend === undefined ? -EINVAL : this.container.backend.ioctl(process, request, argument);
+    }
+  }
+
+  override mmap(_process: Process, _request: MmapRequest): Mapping | number {
+    return this.container.vfio.host.profile.containerMmap === 'EINVAL' ? -EINVAL : -ENODEV;
+  }
+
+  protected override *release(): Sleeps<void> {
+    this.container.backend?.containerClosed?.();
+    this.container.put();
   }
 }

@@ -10,6 +10,7 @@ import type { Point, Sleeps } from '../host/scheduler.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
+import { addEmulatedGroup } from '../iommu/software-groups.ts';
 import type { Device } from '../model/device.ts';
 import type { MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
@@ -17,16 +18,23 @@ import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { EBUSY, EINVAL, ENOTTY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
+import type { DmaUnmapListener } from './iommu-backend.ts';
 import type { Vfio } from './vfio.ts';
 import type { VfioGroup } from './vfio-group.ts';
 
 /** Virtual time between two calls of request() while unregister waits: 10 s in ns. */
 export const REQUEST_INTERVAL = 10_000_000_000;
 
+/** register() has begun; nobody sees the device yet. */
+export const REGISTERING: Point = { point: 'vfio/registering' };
 /** register() has published the device and is about to return. */
 export const REGISTERED: Point = { point: 'vfio/registered' };
+/** unregister() has begun and still holds the first reference. */
+export const UNREGISTERING: Point = { point: 'vfio/unregistering' };
 /** The last reference is gone and unregister has not yet taken the device off its group. */
 export const LAST_PUT: Point = { point: 'vfio/last-put' };
+/** unregister() has taken the device off its group's list, and the group still has its reference. */
+export const UNLISTED: Point = { point: 'vfio/unlisted' };
 
 /** A broken invariant of the life cycle: I1 an operation outside LIVE and DYING, and so on. */
 export const LIFE_CYCLE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
@@ -60,6 +68,10 @@ export abstract class VfioDevice {
   readonly #released: WaitQueue;
   /** The names of those who hold the device open, for whoever waits for it. */
   readonly #openers: string[] = [];
+  #kvm: object | undefined;
+  /** registerEmulated() made the IOMMU group. */
+  #ownsGroup = false;
+  readonly #listener: DmaUnmapListener = { dmaUnmap: (iova, length) => this.dmaUnmap?.(iova, length) };
 
   constructor(vfio: Vfio, device: Device) {
     this.vfio = vfio;
@@ -90,6 +102,11 @@ export abstract class VfioDevice {
     return this.#group;
   }
 
+  /** The VM that user space told kvm-vfio of: from the first open to the last close (6.1). */
+  get kvm(): object | undefined {
+    return this.#kvm;
+  }
+
   /**
    * vfio_register_group_dev(): publishes the device. The last fallible step of a probe, as operations may be entered before
    * it has returned.
@@ -97,11 +114,14 @@ export abstract class VfioDevice {
    * @returns 0; -EINVAL without IOMMU group, or (6.1) without coherent DMA; -EBUSY if its device is registered already.
    */
   *register(): Sleeps<number> {
-    const iommuGroup = this.device.iommuGroup;
+    yield REGISTERING;
+    const iommuGroup = this.vfio.iommuGroupGet(this.device);
     if (iommuGroup === undefined || !this.#coherent(iommuGroup)) return -EINVAL;
     const group = this.vfio.findOrCreateGroup(iommuGroup);
+    group.get();
     if (group.devices.some((other) => other.device === this.device && other.references > 0)) {
       this.device.host.trace.emit(ALREADY_REGISTERED, { device: this.name });
+      group.put();
       return -EBUSY;
     }
     this.#dying = false;
@@ -113,17 +133,42 @@ export abstract class VfioDevice {
     return 0;
   }
 
+  /** vfio_register_emulated_iommu_dev(): as register(), in a group of its own that no IOMMU is behind. unregister() ends the group. */
+  *registerEmulated(): Sleeps<number> {
+    const group = addEmulatedGroup(this.device.host, this.device);
+    const error = yield* this.register();
+    if (error < 0) group.removeDevice(this.device);
+    else this.#ownsGroup = true;
+    return error;
+  }
+
   /**
    * vfio_unregister_group_dev(): asks for the device back until the last reference is put, then takes it off its group.
    * Sleeps as long as that takes. A signal is answered once, with one more request; later waits ignore signals.
    */
   *unregister(): Sleeps<void> {
-    const sched = this.device.host.scheduler;
     const group = this.#group;
     if (group === undefined) return;
-    this.#dying = true;
     group.deviceLeaves(this);
+    yield UNREGISTERING;
+    this.#dying = true;
+    if (!this.device.host.profile.dyingCanBeOpened) this.vfio.deviceNumbers.remove(this);
     this.put();
+    yield* this.#waitForLastPut();
+    yield LAST_PUT;
+    group.unlistDevice(this);
+    this.vfio.deviceNumbers.remove(this);
+    yield UNLISTED;
+    yield* group.deviceGone();
+    this.#group = undefined;
+    this.vfio.iommuGroupPut(this.device);
+    if (this.#ownsGroup) group.iommuGroup.removeDevice(this.device);
+    this.#ownsGroup = false;
+    if (this.#references !== 0 || this.#openCount !== 0) this.#broken('unregister returned while the device is held (I4)');
+  }
+
+  *#waitForLastPut(): Sleeps<void> {
+    const sched = this.device.host.scheduler;
     let interrupted = false;
     for (let count = 0; this.#references > 0; count += 1) {
       this.request(count);
@@ -138,10 +183,6 @@ export abstract class VfioDevice {
         this.device.host.trace.emit(RELEASE_BLOCKED, { device: this.name, task: sched.current?.name ?? '', count });
       }
     }
-    yield LAST_PUT;
-    this.vfio.deviceNumbers.remove(this);
-    yield* group.removeDevice(this);
-    this.#group = undefined;
   }
 
   /** vfio_device_try_get(): false once the count has reached zero, though the device may still be listed. */
@@ -165,8 +206,14 @@ export abstract class VfioDevice {
     this.#openCount += 1;
     let error = 0;
     if (this.#openCount === 1) {
+      this.#kvm = this.#group?.kvm;
       error = yield* this.openDevice();
-      if (error < 0) this.#openCount = 0;
+      if (error < 0) {
+        this.#openCount = 0;
+        this.#kvm = undefined;
+      } else {
+        this.#listens(true);
+      }
     }
     if (error === 0) this.#openers.push(opener);
     this.vfio.deviceSetLock(this).unlock();
@@ -177,11 +224,26 @@ export abstract class VfioDevice {
   *close(opener: string): Sleeps<void> {
     if (this.#references === 0) this.#broken('closed outside of register and unregister (I1)');
     yield* this.vfio.deviceSetLock(this).lock();
-    this.#openCount -= 1;
-    if (this.#openCount === 0) yield* this.closeDevice();
+    if (this.#openCount === 1) {
+      yield* this.closeDevice();
+      this.#listens(false);
+      this.#kvm = undefined;
+    }
+    // The kernel asserts that the device is open: a close too many must not make the next open look like the second.
+    if (this.#openCount === 0) this.#broken('closed without being open');
+    else this.#openCount -= 1;
     const at = this.#openers.indexOf(opener);
     if (at >= 0) this.#openers.splice(at, 1);
     this.vfio.deviceSetLock(this).unlock();
+  }
+
+  /** A device that pins hears of unmaps while it is open. */
+  #listens(on: boolean): void {
+    const { dmaUnmap } = this;
+    if (dmaUnmap === undefined || !this.device.host.profile.emulatedDevicesPin) return;
+    const backend = this.#group?.container?.backend;
+    if (on) backend?.addListener?.(this.#listener);
+    else backend?.removeListener?.(this.#listener);
   }
 
   // What a driver implements. Numbers are results >= 0 or negative errnos.
@@ -229,6 +291,12 @@ export abstract class VfioDevice {
     return name === this.name ? 1 : 0;
   }
 
+  /**
+   * An emulated device must let these IOVAs go: it unpins them before it returns. Only a device that has this may pin (6.1).
+   * `iova` and `length` in bytes.
+   */
+  dmaUnmap?(iova: number, length: number): void;
+
   /** A feature that the core does not answer itself (6.1). `flags` has GET, SET and PROBE; `argument` starts behind the header. */
   deviceFeature(_process: Process, _feature: number, _flags: number, _argument: FeatureArgument): number {
     return -ENOTTY;
@@ -240,7 +308,7 @@ export abstract class VfioDevice {
   }
 
   #coherent(group: IommuGroup): boolean {
-    return !this.device.host.profile.dmaOwnership || group.unit.coherent;
+    return !this.device.host.profile.needsCoherentDma || group.kind !== 'iommu' || group.unit.coherent;
   }
 
   #broken(what: string): void {

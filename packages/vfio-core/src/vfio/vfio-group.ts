@@ -1,55 +1,85 @@
 /**
  * A VFIO group: an IOMMU group that has VFIO devices, its node /dev/vfio/N, and its place in a container.
- * Kernel: struct vfio_group, vfio_group_fops.
+ * Kernel: struct vfio_group; catalogue: vfio 2.6, 2.7, 2.17.
+ *
+ * Not modelled: the race of 5.13 between UNSET_CONTAINER and an open in progress. The open counts as a user of the container
+ * from its checks on, as in later kernels.
  */
-import type { Sleeps } from '../host/scheduler.ts';
+import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
-import { File } from '../process/file.ts';
+import type { File } from '../process/file.ts';
 import { O_RDWR, type Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBADF, EBUSY, EFAULT, EINVAL, ENODEV, ENOTTY, EPERM } from '../uapi/errno.ts';
+import { EBADF, EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
-import {
-  VFIO_GROUP_FLAGS_CONTAINER_SET,
-  VFIO_GROUP_FLAGS_VIABLE,
-  VFIO_GROUP_GET_DEVICE_FD,
-  VFIO_GROUP_GET_STATUS,
-  VFIO_GROUP_SET_CONTAINER,
-  VFIO_GROUP_UNSET_CONTAINER,
-  vfio_group_status,
-} from '../uapi/vfio.ts';
-import { WaitQueue } from '../host/scheduler.ts';
+import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE, vfio_group_status } from '../uapi/vfio.ts';
 import { VfioDeviceFile } from './device-file.ts';
-import { VfioContainer } from './vfio-container.ts';
+import { GroupFile } from './group-file.ts';
+import { GroupNotifier } from './group-notifier.ts';
+import { ContainerFile, type VfioContainer } from './vfio-container.ts';
 import type { VfioDevice } from './vfio-device.ts';
 import type { Vfio } from './vfio.ts';
-import { viable } from './viability.ts';
-import { WOULD_SLEEP } from '../process/file.ts';
 
 const PAGE = 4096;
+
+/** GET_DEVICE_FD has taken its reference on the device, and has not yet looked at the container. */
+export const DEVICE_FOUND: Point = { point: 'vfio/device-found' };
+
+/** A group was put more often than it was got (I2): each of its devices and its file hold one reference. */
+export const GROUP_UNBALANCED: EventKind<{ readonly group: string; readonly references: number }> = eventKind(
+  'vfio/group-unbalanced',
+  'bug',
+  ({ group, references }) => `group ${group}: ${references} references are too few for its devices and its file`,
+);
+
+/** The kernel's dev_warn: a device without IOMMU was opened. */
+export const NOIOMMU_OPENED: EventKind<{ readonly device: string; readonly task: string }> = eventKind(
+  'vfio/noiommu-opened',
+  'warn',
+  ({ device, task }) => `${device}: opened by ${task} without an IOMMU`,
+);
 
 export class VfioGroup {
   readonly vfio: Vfio;
   readonly iommuGroup: IommuGroup;
+  /** The VM of kvm-vfio, handed to devices at their first open (6.1), or by the group's notifiers (5.13). */
+  #kvm: object | undefined;
+  readonly #kvmListeners = new Set<(kvm: object | undefined) => void>();
   readonly #devices: VfioDevice[] = [];
-  /** Devices that are being unregistered and may still have their driver (5.13: unbound_list). */
-  readonly #leaving = new Set<VfioDevice>();
+  readonly #notifier: GroupNotifier | undefined;
+  readonly #unlisten: () => void;
+  #references = 0;
   #container: VfioContainer | undefined;
   #containerUsers = 0;
   #file: GroupFile | undefined;
   readonly #detached: WaitQueue;
   /** The last device left: 6.1 answers ENODEV from here on. */
   #gone = false;
+  #released = false;
 
   constructor(vfio: Vfio, iommuGroup: IommuGroup) {
     this.vfio = vfio;
     this.iommuGroup = iommuGroup;
-    this.#detached = new WaitQueue(`group ${iommuGroup.id} to leave its container`, () => this.#file === undefined ? [] : [this.#file.holder]);
-    vfio.host.files.add(this.#node, { kind: 'device', mode: 0o600, open: (process) => this.#open(process) });
+    iommuGroup.get();
+    this.#detached = new WaitQueue(`group ${this.name} to leave its container`, () => (this.#file === undefined ? [] : [this.#file.holder]));
+    if (!vfio.host.profile.dmaOwnership) this.#notifier = new GroupNotifier(this);
+    this.#unlisten = this.#notifier === undefined ? () => undefined : iommuGroup.listen(this.#notifier);
+    vfio.groupNodes.add(this.name, (process) => this.#open(process));
   }
 
   get id(): number {
     return this.iommuGroup.id;
+  }
+
+  /** Its file name in /dev/vfio. */
+  get name(): string {
+    return this.iommuGroup.kind === 'noiommu' ? `noiommu-${this.id}` : `${this.id}`;
+  }
+
+  /** One for each registered device, one for the open file, one for each user inside the kernel. */
+  get references(): number {
+    return this.#references;
   }
 
   /** Registered devices; one at reference zero is listed until its unregister goes on. */
@@ -61,9 +91,42 @@ export class VfioGroup {
     return this.#container;
   }
 
-  /** Whether `device` is on its way out, but may still have its driver. */
-  isLeaving(device: VfioDevice): boolean {
-    return this.#leaving.has(device);
+  /** Users of the container: the group itself, each device fd, each user inside the kernel. */
+  get containerUsers(): number {
+    return this.#containerUsers;
+  }
+
+  get inUse(): boolean {
+    return this.#containerUsers > 0;
+  }
+
+  get kvm(): object | undefined {
+    return this.#kvm;
+  }
+
+  /** vfio_group_set_kvm(). */
+  setKvm(kvm: object | undefined): void {
+    this.#kvm = kvm;
+    for (const told of [...this.#kvmListeners]) told(kvm);
+  }
+
+  /** VFIO_GROUP_NOTIFY_SET_KVM (5.13): told at once of the VM that there is. @returns what ends it */
+  listenKvm(told: (kvm: object | undefined) => void): () => void {
+    this.#kvmListeners.add(told);
+    if (this.#kvm !== undefined) told(this.#kvm);
+    return () => this.#kvmListeners.delete(told);
+  }
+
+  get(): void {
+    this.#references += 1;
+  }
+
+  put(): void {
+    this.#references -= 1;
+    if (this.#references < this.#devices.length + (this.#file === undefined ? 0 : 1)) {
+      this.vfio.host.trace.emit(GROUP_UNBALANCED, { group: this.name, references: this.#references });
+    }
+    if (this.#references === 0) this.#disappear();
   }
 
   addDevice(device: VfioDevice): void {
@@ -72,32 +135,49 @@ export class VfioGroup {
 
   /** unregister() begins. */
   deviceLeaves(device: VfioDevice): void {
-    this.#leaving.add(device);
+    this.#notifier?.unregistering(device.device);
   }
 
-  /** The last reference is put: takes the device off, and after the last device the group goes. */
-  *removeDevice(device: VfioDevice): Sleeps<void> {
+  /** The last reference is put: takes the device off its list. */
+  unlistDevice(device: VfioDevice): void {
     this.#devices.splice(this.#devices.indexOf(device), 1);
-    this.#leaving.delete(device);
-    if (this.#devices.length > 0) return;
-    const { profile, scheduler } = this.vfio.host;
-    if (!profile.forcedDetach) {
-      yield* this.#detached.wait(scheduler, () => this.#container === undefined);
-      if (this.#file === undefined) this.#disappear();
-      return;
-    }
-    this.#disappear();
-    if (this.#container !== undefined) this.#detach();
-    this.#gone = true;
   }
 
-  /** A device fd was closed. */
+  /** After its last device the group leaves its container: by force, or when user space lets it go. Drops the device's reference. */
+  *deviceGone(): Sleeps<void> {
+    const { profile, scheduler } = this.vfio.host;
+    if (this.#devices.length === 0) {
+      if (profile.forcedDetach) {
+        this.#disappear();
+        if (this.#container !== undefined) this.#detach();
+        this.#gone = true;
+      } else {
+        yield* this.#detached.wait(scheduler, () => this.#container === undefined);
+      }
+    }
+    this.put();
+  }
+
+  /** A user of the container goes; with the last one the group leaves it. */
   dropContainerUser(): void {
+    if (this.#containerUsers === 0) return; // detached by force meanwhile
     this.#containerUsers -= 1;
+    if (this.#containerUsers === 0) this.#detach();
+  }
+
+  /** vfio_group_add_container_user(): for users inside the kernel. @returns 0, -EINVAL, -EPERM */
+  addContainerUser(): number {
+    if (this.#containerUsers === 0) return -EINVAL;
+    if (this.iommuGroup.kind === 'noiommu') return -EPERM;
+    if (this.#container?.backend === undefined || !this.viable) return -EINVAL;
+    this.#containerUsers += 1;
+    return 0;
   }
 
   *#open(process: Process): Sleeps<File | number> {
-    if (this.#file !== undefined) return -EBUSY;
+    if (this.iommuGroup.kind === 'noiommu' && !process.capable('CAP_SYS_RAWIO')) return -EPERM;
+    if (this.#file !== undefined || this.#container !== undefined) return -EBUSY;
+    this.get();
     this.#file = new GroupFile(this, process.name);
     return this.#file;
   }
@@ -105,8 +185,8 @@ export class VfioGroup {
   /** @internal The group fd and every device fd are closed. */
   fileReleased(): void {
     this.#file = undefined;
-    if (this.#container !== undefined && !this.#gone) this.#detach();
-    if (!this.vfio.host.profile.forcedDetach && this.#devices.length === 0) this.#disappear();
+    this.dropContainerUser();
+    this.put();
   }
 
   /** GROUP_GET_STATUS. */
@@ -117,7 +197,7 @@ export class VfioGroup {
     if (this.#gone) return -ENODEV;
     let flags = 0;
     if (this.#container !== undefined) flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
-    if (this.#viable()) flags |= VFIO_GROUP_FLAGS_VIABLE;
+    if (this.viable) flags |= VFIO_GROUP_FLAGS_VIABLE;
     set(status, vfio_group_status.flags, flags);
     return argument.copyOut(status) ? 0 : -EFAULT;
   }
@@ -128,20 +208,31 @@ export class VfioGroup {
     if (bytes === undefined) return -EFAULT;
     const fd = get(bytes, [0, 's32']);
     const { profile } = this.vfio.host;
-    if (fd < 0) return profile.negativeContainerFd === 'EBADF' ? -EBADF : -EINVAL;
     const file = process.file(fd);
-    if (!profile.dmaOwnership && this.#container !== undefined) return -EINVAL;
-    if (file === undefined) return -EBADF;
-    if (this.#container !== undefined) return -EINVAL;
-    if (this.#gone) return -ENODEV;
-    if (!(file instanceof VfioContainer)) return -EINVAL;
-    if (profile.dmaOwnership && this.iommuGroup.claimDmaOwner(this) < 0) return -EPERM;
-    const error = file.attachGroup(this);
+    if (profile.dmaOwnership) {
+      if (file === undefined) return -EBADF;
+      if (this.#container !== undefined) return -EINVAL;
+      if (this.#gone) return -ENODEV;
+    } else {
+      if (fd < 0 || this.#containerUsers > 0) return -EINVAL;
+      if (!this.#allowed(process)) return -EPERM;
+      if (file === undefined) return -EBADF;
+    }
+    if (!(file instanceof ContainerFile)) return profile.foreignContainerFd === 'EBADFD' ? -EBADFD : -EINVAL;
+    return this.#allowed(process) ? this.#join(file.container) : -EPERM;
+  }
+
+  #join(container: VfioContainer): number {
+    const mixed = container.admits(this);
+    if (mixed < 0) return mixed;
+    const claims = this.#ownsDma;
+    if (claims && this.iommuGroup.claimDmaOwner(this) < 0) return -EPERM;
+    const error = container.attachGroup(this);
     if (error < 0) {
-      if (profile.dmaOwnership) this.iommuGroup.releaseDmaOwner();
+      if (claims) this.iommuGroup.releaseDmaOwner();
       return error;
     }
-    this.#container = file;
+    this.#container = container;
     this.#containerUsers = 1;
     return 0;
   }
@@ -150,7 +241,7 @@ export class VfioGroup {
   unsetContainer(): number {
     if (this.#container === undefined) return -EINVAL;
     if (this.#containerUsers !== 1) return -EBUSY;
-    this.#detach();
+    this.dropContainerUser();
     return 0;
   }
 
@@ -158,45 +249,67 @@ export class VfioGroup {
   *getDeviceFd(process: Process, groupFile: GroupFile, argument: UserArgument): Sleeps<number> {
     const name = argument.copyInString(PAGE);
     if (typeof name === 'number') return name;
-    const early = this.vfio.host.profile.nameBeforeContainer;
-    if (!early && !this.#usable()) return -EINVAL;
+    const { profile } = this.vfio.host;
+    const early = profile.nameBeforeContainer ? 0 : this.#usable(process);
+    if (early < 0) return early;
     const device = this.#deviceByName(name);
     if (typeof device === 'number') return device;
-    const fd = process.nextFd();
-    if (fd < 0) {
-      device.put();
-      return fd;
-    }
-    if (early && !this.#usable()) {
-      device.put();
-      return -EINVAL;
-    }
-    this.#containerUsers += 1;
-    const opener = `${process.name} fd ${fd}`;
-    const error = yield* device.open(opener);
+    yield DEVICE_FOUND;
+    // 5.13 asks for a number only once the device is open; the error is the same, and comes after the driver was entered.
+    const fd = process.reserveFd();
+    const error = fd < 0 && profile.nameBeforeContainer ? fd : yield* this.#openDevice(device, process, fd);
     if (error < 0) {
-      this.#containerUsers -= 1;
+      if (fd >= 0) process.unreserveFd(fd);
       device.put();
       return error;
     }
+    if (device.group?.iommuGroup.kind === 'noiommu') this.vfio.host.trace.emit(NOIOMMU_OPENED, { device: device.name, task: process.name });
     groupFile.get();
-    return process.install(new VfioDeviceFile(device, opener, groupFile), O_RDWR);
+    return process.install(new VfioDeviceFile(device, opener(process, fd), groupFile), O_RDWR, fd);
   }
 
-  /** A container with a backend; before DMA ownership, also a viable group. */
-  #usable(): boolean {
-    if (this.#container?.backend === undefined) return false;
-    return this.vfio.host.profile.dmaOwnership || this.#viable();
+  /** Opens the device as a user of the container. A missing fd number, told only here, takes the open back. */
+  *#openDevice(device: VfioDevice, process: Process, fd: number): Sleeps<number> {
+    const unusable = this.#usable(process);
+    if (unusable < 0) return unusable;
+    this.#containerUsers += 1;
+    let error = yield* device.open(opener(process, fd));
+    if (error === 0 && fd < 0) {
+      yield* device.close(opener(process, fd));
+      error = fd;
+    }
+    if (error < 0) this.dropContainerUser();
+    return error;
   }
 
-  #viable(): boolean {
-    if (!this.vfio.host.profile.dmaOwnership) return viable(this);
-    return this.#container !== undefined || !this.iommuGroup.dmaInUse;
+  /** Whether devices can be opened: -EINVAL without backend or (5.13) in a group that is not viable, -EPERM. */
+  #usable(process: Process): number {
+    if (this.#container?.backend === undefined) return -EINVAL;
+    if (!this.vfio.host.profile.dmaOwnership && !this.viable) return -EINVAL;
+    return this.#allowed(process) ? 0 : -EPERM;
+  }
+
+  /** Groups without IOMMU are for those who may do anything to the machine. */
+  #allowed(process: Process): boolean {
+    return this.iommuGroup.kind !== 'noiommu' || process.capable('CAP_SYS_RAWIO');
+  }
+
+  /** VFIO_GROUP_FLAGS_VIABLE. */
+  get viable(): boolean {
+    if (this.#notifier !== undefined) return this.#notifier.viable;
+    return this.#container !== undefined || !this.#ownsDma || !this.iommuGroup.dmaInUse;
+  }
+
+  /** Whether user space takes the group's DMA from the kernel when the group joins a container. */
+  get #ownsDma(): boolean {
+    return this.vfio.host.profile.dmaOwnership && this.iommuGroup.kind === 'iommu';
   }
 
   /** vfio_device_get_from_name(): a reference, -ENODEV, or what a driver's match answered. */
   #deviceByName(name: string): VfioDevice | number {
+    const { dyingCanBeOpened } = this.vfio.host.profile;
     for (const device of this.#devices) {
+      if (!dyingCanBeOpened && device.state === 'dying') continue;
       const match = device.match(name);
       if (match < 0) return match;
       if (match > 0 && device.tryGet()) return device;
@@ -208,56 +321,21 @@ export class VfioGroup {
     this.#container?.detachGroup(this);
     this.#container = undefined;
     this.#containerUsers = 0;
-    if (this.vfio.host.profile.dmaOwnership) this.iommuGroup.releaseDmaOwner();
+    if (this.#ownsDma) this.iommuGroup.releaseDmaOwner();
     this.#detached.wake();
   }
 
   /** The node goes; a device that is bound again makes a new group. */
   #disappear(): void {
-    this.vfio.host.files.remove(this.#node);
+    if (this.#released) return;
+    this.#released = true;
+    this.#unlisten();
+    this.vfio.groupNodes.remove(this.name);
     this.vfio.forgetGroup(this);
-  }
-
-  get #node(): string {
-    return `/dev/vfio/${this.id}`;
+    this.iommuGroup.put();
   }
 }
 
-/** The fd of a group. */
-export class GroupFile extends File {
-  override readonly label: string;
-  readonly group: VfioGroup;
-  /** Who opened it. */
-  readonly holder: string;
-
-  constructor(group: VfioGroup, opener: string) {
-    super();
-    this.group = group;
-    this.holder = `${opener} (group ${group.id})`;
-    this.label = `/dev/vfio/${group.id}`;
-  }
-
-  override ioctl(process: Process, request: number, argument: UserArgument): number {
-    switch (request) {
-      case VFIO_GROUP_GET_STATUS:
-        return this.group.status(argument);
-      case VFIO_GROUP_SET_CONTAINER:
-        return this.group.setContainer(process, argument);
-      case VFIO_GROUP_UNSET_CONTAINER:
-        return this.group.unsetContainer();
-      case VFIO_GROUP_GET_DEVICE_FD:
-        return WOULD_SLEEP;
-      default:
-        return -ENOTTY;
-    }
-  }
-
-  override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
-    if (request === VFIO_GROUP_GET_DEVICE_FD) return yield* this.group.getDeviceFd(process, this, argument);
-    return this.ioctl(process, request, argument);
-  }
-
-  protected override *release(): Sleeps<void> {
-    this.group.fileReleased();
-  }
+function opener(process: Process, fd: number): string {
+  return `${process.name} fd ${fd}`;
 }

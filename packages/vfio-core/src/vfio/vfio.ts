@@ -3,34 +3,69 @@
  */
 import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
+import { addNoIommuGroup } from '../iommu/software-groups.ts';
 import { Type1 } from '../iommu/type1.ts';
+import type { Device } from '../model/device.ts';
+import { addBoolParameter } from '../model/module-parameter.ts';
 import type { IommuBackendKind } from './iommu-backend.ts';
-import { VfioContainer } from './vfio-container.ts';
+import { NoIommuBackend } from './noiommu.ts';
+import { GroupNodes } from './group-nodes.ts';
+import { ContainerFile, VfioContainer } from './vfio-container.ts';
 import type { VfioDevice } from './vfio-device.ts';
 import { VfioGroup } from './vfio-group.ts';
+
+/** The kernel's warning, and taint, when a device without IOMMU is given to user space. */
+export const NOIOMMU_ADDED: EventKind<{ readonly device: string }> = eventKind(
+  'vfio/noiommu-added',
+  'warn',
+  ({ device }) => `${device}: added to a group without IOMMU: the kernel is tainted`,
+);
 
 export class Vfio {
   readonly host: Host;
   /** Last registered first, as VFIO_SET_IOMMU tries them. */
   readonly backends: readonly IommuBackendKind[];
   readonly deviceNumbers: DeviceNumbers;
+  readonly groupNodes: GroupNodes;
   readonly type1: Type1;
+  /** Containers that somebody holds: for reports and tests. */
+  readonly containers: Set<VfioContainer> = new Set<VfioContainer>();
+  /** Module parameter enable_unsafe_noiommu_mode. */
+  noiommu = false;
   readonly #groups = new Map<IommuGroup, VfioGroup>();
   readonly #setLocks = new WeakMap<object, Mutex>();
 
   constructor(host: Host) {
     assertSameCore(host);
     this.host = host;
-    this.type1 = new Type1(host);
-    this.backends = [this.type1];
-    this.deviceNumbers = new DeviceNumbers(host);
     const open = () => this.#openContainer();
     host.files.add('/dev/vfio/vfio', { kind: 'device', mode: 0o666, open });
+    addBoolParameter(host, 'vfio', 'enable_unsafe_noiommu_mode', () => this.noiommu, (on) => (this.noiommu = on));
+    this.type1 = new Type1(host);
+    this.backends = [this.type1, new NoIommuBackend(() => this.noiommu)];
+    this.deviceNumbers = new DeviceNumbers(host);
+    this.groupNodes = new GroupNodes(host);
   }
 
   get groups(): readonly VfioGroup[] {
     return [...this.#groups.values()];
+  }
+
+  /**
+   * vfio_iommu_group_get(): the device's group; where there is none and the module parameter allows it, one without IOMMU.
+   * Give it back with iommuGroupPut().
+   */
+  iommuGroupGet(device: Device): IommuGroup | undefined {
+    if (device.iommuGroup !== undefined || !this.noiommu) return device.iommuGroup;
+    this.host.trace.emit(NOIOMMU_ADDED, { device: device.name });
+    return addNoIommuGroup(this.host, device);
+  }
+
+  /** vfio_iommu_group_put(): takes the device out of a group that iommuGroupGet() made. */
+  iommuGroupPut(device: Device): void {
+    if (device.iommuGroup?.kind === 'noiommu') device.iommuGroup.removeDevice(device);
   }
 
   /** vfio_group_find_or_alloc(). */
@@ -59,7 +94,7 @@ export class Vfio {
   }
 
   *#openContainer() {
-    return new VfioContainer(this);
+    return new ContainerFile(new VfioContainer(this));
   }
 }
 
@@ -70,6 +105,7 @@ export class DeviceNumbers {
 
   constructor(host: Host) {
     this.#host = host;
+    if (host.profile.vfioDevClass) host.files.folder('/sys/class/vfio-dev');
   }
 
   add(device: VfioDevice): void {

@@ -1,0 +1,55 @@
+/** Module parameters in sysfs, as kernel/params.c reads and shows them. */
+import type { Host } from '../host/host.ts';
+import { EINVAL } from '../uapi/errno.ts';
+
+/** A `bool` parameter: shown as Y or N. */
+export function addBoolParameter(host: Host, module: string, name: string, read: () => boolean, write: (on: boolean) => void): void {
+  host.files.add(`/sys/module/${module}/parameters/${name}`, {
+    kind: 'attribute',
+    mode: 0o644,
+    *show() {
+      return read() ? 'Y\n' : 'N\n';
+    },
+    *store(bytes) {
+      const on = parseBool(new TextDecoder().decode(bytes));
+      if (on === undefined) return -EINVAL;
+      write(on);
+      return bytes.length;
+    },
+  });
+}
+
+/** A `uint` parameter. */
+export function addUintParameter(host: Host, module: string, name: string, read: () => number, write: (value: number) => void): void {
+  host.files.add(`/sys/module/${module}/parameters/${name}`, {
+    kind: 'attribute',
+    mode: 0o644,
+    *show() {
+      return `${read()}\n`;
+    },
+    *store(bytes) {
+      const value = parseUint(new TextDecoder().decode(bytes));
+      if (value === undefined) return -EINVAL;
+      write(value);
+      return bytes.length;
+    },
+  });
+}
+
+/** kstrtobool(): its first letter decides, and for `o` the second. */
+export function parseBool(value: string): boolean | undefined {
+  const word = value.toLowerCase();
+  if (/^[1yt]/.test(word) || word.startsWith('on')) return true;
+  if (/^[0nf]/.test(word) || word.startsWith('of')) return false;
+  return undefined;
+}
+
+/** kstrtouint(): decimal, 0x hexadecimal or 0 octal, with one trailing newline; undefined if it is none or passes 32 bits. */
+export function parseUint(value: string): number | undefined {
+  const digits = /^\+?(0x[0-9a-f]+|[0-9]+)\n?$/i.exec(value)?.[1];
+  if (digits === undefined) return undefined;
+  const octal = /^0[0-9]/.test(digits);
+  if (octal && /[89]/.test(digits)) return undefined;
+  const number = octal ? Number.parseInt(digits, 8) : Number(digits);
+  return number <= 0xffff_ffff ? number : undefined;
+}

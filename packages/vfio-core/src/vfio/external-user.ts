@@ -1,0 +1,54 @@
+/**
+ * Users of a group inside the kernel, as 5.13 knows them: KVM and mdev parents hold a group by its file or by a device in it.
+ * Later kernels replaced them by the functions of file-api.ts. Catalogue: vfio 2.12.
+ */
+import type { Device } from '../model/device.ts';
+import type { File } from '../process/file.ts';
+import { EINVAL, ENODEV } from '../uapi/errno.ts';
+import { GroupFile } from './group-file.ts';
+import type { VfioGroup } from './vfio-group.ts';
+import type { Vfio } from './vfio.ts';
+
+/** vfio_group_get_external_user(). @returns the group, held until putExternalUser(); -EINVAL, -EPERM. */
+export function getExternalUser(file: File): VfioGroup | number {
+  return file instanceof GroupFile ? hold(file.group) : -EINVAL;
+}
+
+/** vfio_group_get_external_user_from_dev(). @returns as getExternalUser(); -ENODEV for a device without VFIO group. */
+export function getExternalUserFromDevice(vfio: Vfio, device: Device): VfioGroup | number {
+  const group = groupOf(vfio, device);
+  return group === undefined ? -ENODEV : hold(group);
+}
+
+/** vfio_group_put_external_user(): may take the group out of its container. */
+export function putExternalUser(group: VfioGroup): void {
+  group.dropContainerUser();
+  group.put();
+}
+
+/** vfio_external_group_match_file(). */
+export function externalGroupMatchFile(group: VfioGroup, file: File): boolean {
+  return file instanceof GroupFile && file.group === group;
+}
+
+/** vfio_external_user_iommu_id(). */
+export function externalUserIommuId(group: VfioGroup): number {
+  return group.iommuGroup.id;
+}
+
+/** vfio_external_check_extension(): as the container answers. */
+export function externalCheckExtension(group: VfioGroup, extension: number): number {
+  return group.container?.checkExtension(extension) ?? 0;
+}
+
+/** vfio_group_get_from_dev(), without its reference. */
+export function groupOf(vfio: Vfio, device: Device): VfioGroup | undefined {
+  return vfio.groups.find(({ iommuGroup }) => iommuGroup === device.iommuGroup);
+}
+
+function hold(group: VfioGroup): VfioGroup | number {
+  const error = group.addContainerUser();
+  if (error < 0) return error;
+  group.get();
+  return group;
+}

@@ -1,0 +1,51 @@
+/** The fd of a group, `/dev/vfio/N`. Kernel: vfio_group_fops. */
+import type { Sleeps } from '../host/scheduler.ts';
+import { File, WOULD_SLEEP } from '../process/file.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { ENOTTY } from '../uapi/errno.ts';
+import {
+  VFIO_GROUP_GET_DEVICE_FD,
+  VFIO_GROUP_GET_STATUS,
+  VFIO_GROUP_SET_CONTAINER,
+  VFIO_GROUP_UNSET_CONTAINER,
+} from '../uapi/vfio.ts';
+import type { VfioGroup } from './vfio-group.ts';
+
+export class GroupFile extends File {
+  override readonly label: string;
+  readonly group: VfioGroup;
+  /** Who opened it. */
+  readonly holder: string;
+
+  constructor(group: VfioGroup, opener: string) {
+    super();
+    this.group = group;
+    this.holder = `${opener} (group ${group.id})`;
+    this.label = `/dev/vfio/${group.name}`;
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_GROUP_GET_STATUS:
+        return this.group.status(argument);
+      case VFIO_GROUP_SET_CONTAINER:
+        return this.group.setContainer(process, argument);
+      case VFIO_GROUP_UNSET_CONTAINER:
+        return this.group.unsetContainer();
+      case VFIO_GROUP_GET_DEVICE_FD:
+        return WOULD_SLEEP;
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    if (request === VFIO_GROUP_GET_DEVICE_FD) return yield* this.group.getDeviceFd(process, this, argument);
+    return this.ioctl(process, request, argument);
+  }
+
+  protected override *release(): Sleeps<void> {
+    this.group.fileReleased();
+  }
+}
