@@ -1,1 +1,5 @@
-export {};
+/** @vsim/vfio-pci: PCI machines, models of PCI devices, and the vfio-pci driver. */
+export * from './bus/index.ts';
+export * from './devices/index.ts';
+export * from './pci/index.ts';
+export * from './vfio/index.ts';

@@ -1,0 +1,108 @@
+/** The sysfs attributes of a PCI device. Kernel: drivers/pci/pci-sysfs.c. */
+import { EINVAL, constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
+import { barFlags } from '../pci/bars.ts';
+import { read16 } from '../pci/capabilities.ts';
+import { PCI_REVISION_ID, PCI_STD_NUM_BARS, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import type { PciDevice } from './pci-device.ts';
+import { classOf } from './pci-driver.ts';
+import { parseUnsigned } from './parse.ts';
+import { resetFunction } from './reset.ts';
+import { awake } from './runtime-pm.ts';
+import { restoreState, saveState } from './saved-state.ts';
+
+// Flags of `resource`, as linux/ioport.h has them.
+const IORESOURCE_IO = 0x100;
+const IORESOURCE_MEM = 0x200;
+const IORESOURCE_PREFETCH = 0x2000;
+const IORESOURCE_SIZEALIGN = 0x4_0000;
+const IORESOURCE_MEM_64 = 0x10_0000;
+
+export function createDeviceAttributes(device: PciDevice, resource: string | undefined): void {
+  const { files, profile } = device.host;
+  const { bytes } = device.function.config;
+  const text = (name: string, show: () => string): void => files.constant(`${device.sysfs}/${name}`, show);
+  text('vendor', () => line(device.vendor, 4));
+  text('device', () => line(device.deviceId, 4));
+  text('subsystem_vendor', () => line(read16(bytes, PCI_SUBSYSTEM_VENDOR_ID), 4));
+  text('subsystem_device', () => line(read16(bytes, PCI_SUBSYSTEM_ID), 4));
+  text('class', () => line(classOf(device), 6));
+  text('revision', () => line(bytes[PCI_REVISION_ID]!, 2));
+  text('irq', () => `${device.irqVectors[0]?.number ?? device.function.line?.irq ?? 0}\n`);
+  text('enable', () => `${device.enableCount}\n`);
+  text('resource', () => resource ?? resourceRows(device));
+  if (profile.powerStateAttribute) text('power_state', () => `${device.powerState}\n`);
+  files.add(`${device.sysfs}/config`, config(device));
+  files.add(`${device.sysfs}/remove`, { kind: 'attribute', mode: 0o200, store: (input) => remove(device, input) });
+  files.add(`${device.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (input) => rescan(device, input) });
+  if (device.resetMethods.length === 0) return;
+  files.add(`${device.sysfs}/reset`, { kind: 'attribute', mode: 0o200, store: (input) => reset(device, input) });
+  if (profile.resetMethodAttribute) text('reset_method', () => `${device.resetMethods.join(' ')}\n`);
+}
+
+/** The configuration space as root sees it. */
+function config(device: PciDevice): Attribute {
+  return {
+    kind: 'attribute',
+    mode: 0o644,
+    show: () => constant(awake(device, () => device.function.config.bytes.slice())),
+    *store(bytes, offset) {
+      awake(device, () => {
+        for (let i = 0; i < bytes.length; i += 1) device.function.configWrite(offset + i, 1, bytes[i]!);
+      });
+      return bytes.length;
+    },
+  };
+}
+
+function* remove(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
+  const value = parseUnsigned(bytes);
+  if (value === undefined) return -EINVAL;
+  if (value !== 0 && device.bus.device(device.name) === device) {
+    for (const below of device.isBridge ? [...device.bus.below(device)].reverse() : []) yield* device.bus.remove(below);
+    yield* device.bus.remove(device);
+    device.function.iommuGroup = undefined;
+  }
+  return bytes.length;
+}
+
+function* rescan(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
+  const value = parseUnsigned(bytes);
+  if (value === undefined) return -EINVAL;
+  if (value !== 0) yield* device.bus.rescan();
+  return bytes.length;
+}
+
+/** pci_reset_function(): waits for the device. */
+function* reset(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
+  if (parseUnsigned(bytes) !== 1) return -EINVAL;
+  yield* device.lock.lock();
+  const saved = saveState(device.function);
+  const error = resetFunction(device);
+  restoreState(device, saved);
+  device.lock.unlock();
+  return error < 0 ? error : bytes.length;
+}
+
+/** Start, end and flags of each BAR, and of the ROM. */
+function resourceRows(device: PciDevice): string {
+  let out = '';
+  for (let index = 0; index <= PCI_STD_NUM_BARS; index += 1) {
+    const bar = device.function.bar(index);
+    if (bar === undefined) out += row(0, 0, 0);
+    else {
+      const kind = bar.kind === 'io' ? IORESOURCE_IO | IORESOURCE_SIZEALIGN : IORESOURCE_MEM | IORESOURCE_SIZEALIGN;
+      const flags = kind | (bar.kind === 'mem64' ? IORESOURCE_MEM_64 : 0) | (bar.prefetchable ? IORESOURCE_PREFETCH : 0) | barFlags(bar);
+      out += row(bar.address, bar.address + bar.size - 1, flags);
+    }
+  }
+  return out;
+}
+
+function row(start: number, end: number, flags: number): string {
+  const wide = (value: number): string => `0x${value.toString(16).padStart(16, '0')}`;
+  return `${wide(start)} ${wide(end)} ${wide(flags)}\n`;
+}
+
+function line(value: number, digits: number): string {
+  return `0x${value.toString(16).padStart(digits, '0')}\n`;
+}

@@ -1,0 +1,64 @@
+/** Enabling a device: pci_enable_device(), pci_set_master(), and the power states that the PCI core moves it through. */
+import { EIO } from '@vsim/vfio-core';
+import { read16 } from '../pci/capabilities.ts';
+import {
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_COMMAND_IO,
+  PCI_COMMAND_MASTER,
+  PCI_COMMAND_MEMORY,
+  PCI_PM_CAP_D1,
+  PCI_PM_CAP_D2,
+  PCI_PM_CTRL,
+  PCI_PM_CTRL_STATE_MASK,
+  PCI_PM_PMC,
+} from '../pci/registers.ts';
+import type { PciDevice, PowerState } from './pci-device.ts';
+
+const STATES: readonly PowerState[] = ['D0', 'D1', 'D2', 'D3hot'];
+
+/** Counted: the first call brings the device to D0 and switches on what its BARs decode. */
+export function enableDevice(device: PciDevice): void {
+  device.enableCount += 1;
+  if (device.enableCount > 1) return;
+  setPowerState(device, 0);
+  const fn = device.function;
+  let command = fn.command;
+  for (const bar of fn.bars) {
+    if (bar.address === 0 || bar.index > 5) continue;
+    command |= bar.kind === 'io' ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+  }
+  if (device.interruptPin !== 0 && !fn.messagesEnabled) command &= ~PCI_COMMAND_INTX_DISABLE;
+  if (command !== fn.command) fn.configWrite(PCI_COMMAND, 2, command);
+}
+
+/** The last call switches bus mastering off. */
+export function disableDevice(device: PciDevice): void {
+  device.enableCount -= 1;
+  if (device.enableCount === 0) setMaster(device, false);
+}
+
+export function setMaster(device: PciDevice, on: boolean): void {
+  const { command } = device.function;
+  const wanted = on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
+  if (wanted !== command) device.function.configWrite(PCI_COMMAND, 2, wanted);
+}
+
+/** pci_set_power_state(), 0 to 3. @returns 0, or -EIO for a state that the device does not have */
+export function setPowerState(device: PciDevice, state: number): number {
+  const fn = device.function;
+  if (device.pm === 0) {
+    if (state === 0) device.powerState = 'D0';
+    return state === 0 ? 0 : -EIO;
+  }
+  const capabilities = read16(fn.config.bytes, device.pm + PCI_PM_PMC);
+  if (state === 1 && (capabilities & PCI_PM_CAP_D1) === 0) return -EIO;
+  if (state === 2 && (capabilities & PCI_PM_CAP_D2) === 0) return -EIO;
+  const control = fn.configRead(device.pm + PCI_PM_CTRL, 2);
+  if ((control & PCI_PM_CTRL_STATE_MASK) !== state) {
+    fn.configWrite(device.pm + PCI_PM_CTRL, 2, (control & ~PCI_PM_CTRL_STATE_MASK) | state);
+  }
+  // What the register says now: a device that keeps its register read-only stays where it is.
+  device.powerState = STATES[fn.powerState] ?? 'unknown';
+  return 0;
+}

@@ -1,0 +1,110 @@
+/**
+ * Message-signalled interrupts as the PCI core hands them to drivers: pci_alloc_irq_vectors() and what follows from it. While a device
+ * sends messages its INTx is switched off in COMMAND.
+ */
+import type { HostIrq, MsiController } from '@vsim/vfio-core';
+import {
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_MSIX_FLAGS,
+  PCI_MSIX_FLAGS_ENABLE,
+  PCI_MSIX_FLAGS_MASKALL,
+  PCI_MSI_FLAGS,
+  PCI_MSI_FLAGS_ENABLE,
+  PCI_MSI_FLAGS_QSIZE,
+} from '../pci/registers.ts';
+import type { PciDevice } from './pci-device.ts';
+
+export type VectorKind = 'msi' | 'msix';
+
+/** pci_intx(): DisINTx on or off. */
+export function setIntxEnabled(device: PciDevice, enabled: boolean): void {
+  const fn = device.function;
+  const command = fn.command;
+  const wanted = enabled ? command & ~PCI_COMMAND_INTX_DISABLE : command | PCI_COMMAND_INTX_DISABLE;
+  if (wanted !== command) fn.configWrite(PCI_COMMAND, 2, wanted);
+}
+
+/**
+ * Allocates up to `count` vectors, programs and enables them; every one is masked where the device can mask.
+ *
+ * @returns how many there are; fewer than asked enables none
+ */
+export function allocateVectors(device: PciDevice, msi: MsiController, kind: VectorKind, count: number): number {
+  const fn = device.function;
+  const capable = kind === 'msi' ? (fn.msi?.capable ?? 0) : (fn.msix?.size ?? 0);
+  const requester = fn.address.requester;
+  const irqs = msi.allocate(requester, Math.min(count, capable), kind === 'msi');
+  if (irqs.length < count) {
+    msi.release(requester, irqs);
+    return irqs.length;
+  }
+  device.irqVectors = irqs;
+  if (kind === 'msi') {
+    for (let vector = 0; vector < count; vector += 1) fn.msi?.setMask(vector, true);
+  }
+  program(device, irqs, kind);
+  setIntxEnabled(device, false);
+  return count;
+}
+
+/** pci_free_irq_vectors(). */
+export function freeVectors(device: PciDevice, msi: MsiController): void {
+  const fn = device.function;
+  if (device.irqVectors.length === 0) return;
+  if (fn.msi !== undefined) {
+    fn.configWrite(fn.msi.at + PCI_MSI_FLAGS, 2, fn.msi.flags & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
+    for (let vector = 0; vector < fn.msi.capable; vector += 1) fn.msi.setMask(vector, false);
+  }
+  if (fn.msix !== undefined) fn.configWrite(fn.msix.at + PCI_MSIX_FLAGS, 2, fn.msix.flags & ~PCI_MSIX_FLAGS_ENABLE);
+  setIntxEnabled(device, true);
+  msi.release(fn.address.requester, device.irqVectors);
+  device.irqVectors = [];
+}
+
+/** After a reset: messages and enable bits as they were. */
+export function reprogramVectors(device: PciDevice): void {
+  const irqs = device.irqVectors;
+  const kind = device.vectorKind;
+  if (irqs.length === 0 || kind === undefined) return;
+  program(device, irqs, kind);
+}
+
+/** request_irq() and free_irq() of one vector reach the device as its mask bit. */
+export function maskVector(device: PciDevice, vector: number, masked: boolean): void {
+  const fn = device.function;
+  if (fn.msix?.enabled === true) {
+    const irq = device.irqVectors[vector];
+    if (!masked && irq !== undefined) fn.msix.setMessage(vector, irq.message.address, irq.message.data);
+    fn.msix.setMask(vector, masked);
+  } else {
+    fn.msi?.setMask(vector, masked);
+  }
+}
+
+function program(device: PciDevice, irqs: readonly HostIrq[], kind: VectorKind): void {
+  const fn = device.function;
+  device.vectorKind = kind;
+  if (kind === 'msix' && fn.msix !== undefined) {
+    irqs.forEach(({ message }, vector) => fn.msix?.setMessage(vector, message.address, message.data));
+    fn.configWrite(fn.msix.at + PCI_MSIX_FLAGS, 2, (fn.msix.flags | PCI_MSIX_FLAGS_ENABLE) & ~PCI_MSIX_FLAGS_MASKALL);
+  } else if (fn.msi !== undefined) {
+    const first = irqs[0];
+    if (first === undefined) return;
+    fn.msi.setMessage(first.message.address, first.message.data);
+    const enable = Math.ceil(Math.log2(irqs.length)) << 4;
+    fn.configWrite(fn.msi.at + PCI_MSI_FLAGS, 2, (fn.msi.flags & ~PCI_MSI_FLAGS_QSIZE) | enable | PCI_MSI_FLAGS_ENABLE);
+  }
+}
+
+/** pci_msix_alloc_irq_at(): more MSI-X vectors while they are enabled. @returns how many there are then */
+export function addVectors(device: PciDevice, msi: MsiController, count: number): number {
+  const fn = device.function;
+  const more = Math.min(count, fn.msix?.size ?? 0) - device.irqVectors.length;
+  if (more <= 0) return device.irqVectors.length;
+  const first = device.irqVectors.length;
+  const irqs = msi.allocate(fn.address.requester, more, false);
+  irqs.forEach(({ message }, i) => fn.msix?.setMessage(first + i, message.address, message.data));
+  device.irqVectors = [...device.irqVectors, ...irqs];
+  return device.irqVectors.length;
+}

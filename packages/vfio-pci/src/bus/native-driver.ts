@@ -1,0 +1,78 @@
+/**
+ * Drivers that are not VFIO's: a stand-in for a driver of the kernel that uses its device, and pci-stub, which does nothing with it.
+ *
+ * Modelled: binding, ownership of the group's DMA, the command register, vectors that a driver takes. Not modelled: what it does then.
+ */
+import { EINVAL, type Sleeps } from '@vsim/vfio-core';
+import { PCI_EXP_FLAGS, PCI_EXP_FLAGS_TYPE, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT, PCI_EXP_TYPE_UPSTREAM } from '../pci/registers.ts';
+import { disableDevice, enableDevice, setMaster } from './enable.ts';
+import { allocateVectors, freeVectors } from './irq-vectors.ts';
+import type { PciDevice } from './pci-device.ts';
+import { PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
+
+export interface NativeDriverInit {
+  readonly ids?: readonly PciDeviceId[] | undefined;
+  /** Vectors of MSI-X that it takes, where the device has them. @default 0 */
+  readonly vectors?: number | undefined;
+  /** It does no DMA of its own, and may bind while user space owns the group's. @default false */
+  readonly managesDma?: boolean | undefined;
+}
+
+export class NativeDriver extends PciDriver {
+  override readonly name: string;
+  override readonly ids: readonly PciDeviceId[];
+  override readonly managesDma: boolean;
+  readonly #vectors: number;
+
+  constructor(name: string, init: NativeDriverInit = {}) {
+    super();
+    this.name = name;
+    this.ids = init.ids ?? [];
+    this.managesDma = init.managesDma ?? false;
+    this.#vectors = init.vectors ?? 0;
+  }
+
+  override *probe(device: PciDevice): Sleeps<number> {
+    enableDevice(device);
+    setMaster(device, true);
+    if (this.#vectors > 0 && device.function.msix !== undefined) allocateVectors(device, device.bus.msi, 'msix', this.#vectors);
+    return 0;
+  }
+
+  override *remove(device: PciDevice): Sleeps<void> {
+    freeVectors(device, device.bus.msi);
+    disableDevice(device);
+  }
+}
+
+/** pci-stub: keeps other drivers away, and touches nothing. */
+export class PciStub extends PciDriver {
+  override readonly name: string = 'pci-stub';
+  override readonly managesDma: boolean = true;
+
+  override *probe(_device: PciDevice): Sleeps<number> {
+    return 0;
+  }
+
+  override *remove(_device: PciDevice): Sleeps<void> {
+    // It had nothing.
+  }
+}
+
+/** The driver of PCI Express ports; other bridges it refuses. */
+export class PciePort extends PciDriver {
+  override readonly name: string = 'pcieport';
+  override readonly managesDma: boolean = true;
+  override readonly ids: readonly PciDeviceId[] = [pciId(0xffff_ffff, 0xffff_ffff, 0x06_0400, 0xff_ff00)];
+
+  override *probe(device: PciDevice): Sleeps<number> {
+    if (device.express === 0) return -EINVAL;
+    const type = (device.function.config.bytes[device.express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
+    const isPort = type === PCI_EXP_TYPE_ROOT_PORT || type === PCI_EXP_TYPE_UPSTREAM || type === PCI_EXP_TYPE_DOWNSTREAM;
+    return isPort ? 0 : -EINVAL;
+  }
+
+  override *remove(_device: PciDevice): Sleeps<void> {
+    // Its services are not modelled.
+  }
+}

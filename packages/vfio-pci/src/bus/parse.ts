@@ -1,0 +1,7 @@
+/** Numbers that user space writes to sysfs. */
+
+/** kstrtoul(): a whole unsigned number, decimal or with 0x; undefined if it is none. */
+export function parseUnsigned(bytes: Uint8Array): number | undefined {
+  const text = new TextDecoder().decode(bytes).trim();
+  return /^(0x[0-9a-f]+|[0-9]+)$/i.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,222 @@
+/**
+ * The PCI bus of a host: its functions, where they are, what they share, and their sysfs. Kernel: drivers/pci, pci_bus_type.
+ *
+ * Hardware is plugged (`plug`), and stays when the kernel forgets it (sysfs `remove`) until a rescan finds it again. The machine's
+ * tree is told by bus numbers: a bridge's secondary bus has the functions below it.
+ * Not modelled: hotplug controllers, moving of windows, more than one root bus in a domain.
+ */
+import {
+  Bus,
+  EINVAL,
+  type Device,
+  type Driver,
+  type Host,
+  type IommuGroup,
+  type MsiController,
+  type Sleeps,
+} from '@vsim/vfio-core';
+import { setBarAddress, type Bar } from '../pci/bars.ts';
+import { IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
+import type { PciFunction } from '../pci/pci-function.ts';
+import { PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN, PCI_ROM_RESOURCE, PCI_SECONDARY_BUS } from '../pci/registers.ts';
+import { createDeviceAttributes } from './device-attributes.ts';
+import { parseUnsigned } from './parse.ts';
+import { PciDevice } from './pci-device.ts';
+import { PciDriver } from './pci-driver.ts';
+
+/** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
+export interface PciIommu {
+  addGroup(devices: readonly Device[], id?: number): IommuGroup;
+}
+
+export interface PciBusInit {
+  /** Who takes the messages of MSI and MSI-X. */
+  readonly msi: MsiController;
+  /** Left out: DMA is not translated, and VFIO takes no device. */
+  readonly iommu?: PciIommu | undefined;
+  /** Physical addresses for memory BARs that have none. @default 1.5 GiB at 0x8000_0000 */
+  readonly window?: { readonly base: number; readonly size: number } | undefined;
+  /** What the interrupt controller does with a line that is up before its handler comes. @default 'fires' */
+  readonly earlyLevel?: EarlyLevel | undefined;
+}
+
+export interface PlugInit {
+  /** Number of the IOMMU group; functions with the same number share it. @default a group of its own, the lowest free number */
+  readonly group?: number | undefined;
+  /** Linux irq number of the INTx pin. @default 16 to 19, by device number and pin */
+  readonly irq?: number | undefined;
+  /** What sysfs `resource` shows besides the BARs. @default nothing */
+  readonly resource?: string | undefined;
+}
+
+interface Plugged {
+  readonly fn: PciFunction;
+  readonly init: PlugInit;
+}
+
+const FIRST_PORT = 0x1000;
+/** Lines of the IOAPIC that PCI pins share. */
+const FIRST_LINE = 16;
+const LINES = 4;
+
+export class PciBus extends Bus<PciDevice> {
+  readonly msi: MsiController;
+  readonly #iommu: PciIommu | undefined;
+  readonly #earlyLevel: EarlyLevel;
+  readonly #plugged = new Map<string, Plugged>();
+  readonly #groups = new Map<number, IommuGroup>();
+  readonly #lines = new Map<number, IntxLine>();
+  readonly #segments = new Map<number, object>();
+  readonly #windowEnd: number;
+  #nextAddress: number;
+  #nextPort = FIRST_PORT;
+
+  constructor(host: Host, init: PciBusInit) {
+    super(host, 'pci');
+    this.msi = init.msi;
+    this.#iommu = init.iommu;
+    this.#earlyLevel = init.earlyLevel ?? 'fires';
+    const window = init.window ?? { base: 0x8000_0000, size: 0x6000_0000 };
+    this.#nextAddress = window.base;
+    this.#windowEnd = window.base + window.size;
+    host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#storeRescan(bytes) });
+  }
+
+  /**
+   * Puts a function into the machine before the kernel looks: it has its addresses, its line and its group, and no driver yet.
+   *
+   * @throws RangeError if its place is taken, or the window is full
+   */
+  plug(fn: PciFunction, init: PlugInit = {}): PciDevice {
+    if (this.#plugged.has(fn.name)) throw new RangeError(`"fn" expected a free place on the bus, got ${fn.name}`);
+    for (const bar of fn.bars) this.#place(fn, bar);
+    const pin = fn.config.bytes[PCI_INTERRUPT_PIN]!;
+    if (pin !== 0) {
+      const irq = init.irq ?? FIRST_LINE + ((fn.address.device + pin - 1) % LINES);
+      fn.line = this.line(irq);
+      if (init.irq === undefined) fn.config.bytes[PCI_INTERRUPT_LINE] = irq;
+    }
+    fn.mapBars();
+    this.#plugged.set(fn.name, { fn, init });
+    return this.#announce(fn, init);
+  }
+
+  /** plug(), and the kernel finds it at once: drivers are asked. The device may be gone again when a driver's probe removed it. */
+  *hotplug(fn: PciFunction, init: PlugInit = {}): Sleeps<PciDevice> {
+    const device = this.plug(fn, init);
+    yield* this.probe(device);
+    return device;
+  }
+
+  /** The function with this address, whether or not the kernel knows it. */
+  function(name: string): PciFunction | undefined {
+    return this.#plugged.get(name)?.fn;
+  }
+
+  /** An interrupt line by its Linux irq number. */
+  line(irq: number): IntxLine {
+    let line = this.#lines.get(irq);
+    if (line === undefined) {
+      line = new IntxLine(irq, this.#earlyLevel);
+      this.#lines.set(irq, line);
+    }
+    return line;
+  }
+
+  /** The bridge above a device; undefined on the root bus. */
+  bridgeOf(device: PciDevice): PciDevice | undefined {
+    const { bus, domain } = device.function.address;
+    return this.devices.find(
+      (other) => other.isBridge && other.function.address.domain === domain && other.function.config.bytes[PCI_SECONDARY_BUS] === bus && bus !== 0,
+    );
+  }
+
+  /** The devices on the same bus as `device`, itself included, in the order of their numbers. */
+  siblings(device: PciDevice): readonly PciDevice[] {
+    const { bus, domain } = device.function.address;
+    return this.devices
+      .filter(({ function: fn }) => fn.address.bus === bus && fn.address.domain === domain)
+      .sort((a, b) => a.function.address.devfn - b.function.address.devfn);
+  }
+
+  /** All devices below a bridge, depth first. */
+  below(bridge: PciDevice): readonly PciDevice[] {
+    const secondary = bridge.function.config.bytes[PCI_SECONDARY_BUS]!;
+    const first = this.devices.find(({ function: fn }) => fn.address.bus === secondary && fn.address.domain === bridge.function.address.domain);
+    if (first === undefined || secondary === 0) return [];
+    return this.siblings(first).flatMap((device) => (device.isBridge ? [device, ...this.below(device)] : [device]));
+  }
+
+  /** An object for each bus: devices on one are reset together. */
+  segment(device: PciDevice): object {
+    const key = device.function.address.domain * 256 + device.function.address.bus;
+    const segment = this.#segments.get(key) ?? {};
+    this.#segments.set(key, segment);
+    return segment;
+  }
+
+  override *addDriver(driver: Driver<PciDevice>): Sleeps<void> {
+    if (driver instanceof PciDriver && this.driver(driver.name) === undefined) driver.createAttributes(this);
+    yield* super.addDriver(driver);
+  }
+
+  /** @internal */
+  createDeviceAttributes(device: PciDevice): void {
+    createDeviceAttributes(device, this.#plugged.get(device.name)?.init.resource);
+  }
+
+  /** Finds the functions that the kernel has forgotten. */
+  *rescan(): Sleeps<void> {
+    for (const { fn, init } of this.#plugged.values()) {
+      if (this.device(fn.name) !== undefined) continue;
+      yield* this.probe(this.#announce(fn, init));
+    }
+  }
+
+  *#storeRescan(bytes: Uint8Array): Sleeps<number> {
+    const value = parseUnsigned(bytes);
+    if (value === undefined) return -EINVAL;
+    if (value !== 0) yield* this.rescan();
+    return bytes.length;
+  }
+
+  #announce(fn: PciFunction, init: PlugInit): PciDevice {
+    const device = new PciDevice(this, fn, this.#sysfsOf(fn));
+    this.announce(device);
+    this.#join(device, init.group);
+    fn.iommuGroup = device.iommuGroup;
+    return device;
+  }
+
+  #join(device: PciDevice, id: number | undefined): void {
+    if (this.#iommu === undefined) return;
+    const known = id === undefined ? undefined : this.#groups.get(id);
+    if (known !== undefined && known.devices.length > 0) known.addDevice(device);
+    else {
+      const group = this.#iommu.addGroup([device], id);
+      this.#groups.set(group.id, group);
+    }
+  }
+
+  #sysfsOf(fn: PciFunction): string {
+    const { domain, bus } = fn.address;
+    const root = `/sys/devices/pci${domain.toString(16).padStart(4, '0')}:00`;
+    const bridge = this.devices.find((other) => other.isBridge && other.function.config.bytes[PCI_SECONDARY_BUS] === bus && bus !== 0);
+    return `${bridge?.sysfs ?? root}/${fn.name}`;
+  }
+
+  #place(fn: PciFunction, bar: Bar): void {
+    if (bar.address !== 0 || bar.shadow) return;
+    const io = bar.kind === 'io';
+    const next = io ? this.#nextPort : this.#nextAddress;
+    // A page of its own for each BAR, so that every one can be mapped.
+    const align = io || bar.size >= 4096 ? bar.size : 4096;
+    const address = Math.ceil(next / align) * align;
+    const end = address + align;
+    if (end > (io ? 0x1_0000 : this.#windowEnd)) throw new RangeError(`"window" expected room for BAR ${bar.index} of ${fn.name}, size 0x${bar.size.toString(16)}`);
+    bar.address = address;
+    if (io) this.#nextPort = end;
+    else this.#nextAddress = end;
+    if (bar.index <= PCI_ROM_RESOURCE) setBarAddress(fn.config.bytes, bar, address);
+  }
+}

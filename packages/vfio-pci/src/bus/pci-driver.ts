@@ -1,0 +1,130 @@
+/**
+ * A driver of the PCI bus: the ids that it knows, and those that user space adds. Kernel: struct pci_driver, struct pci_dynid.
+ *
+ * The id language of sysfs `new_id` and `remove_id`: hexadecimal fields, separated by blanks: vendor, device, subvendor, subdevice,
+ * class, class mask, driver data; surplus text is ignored.
+ */
+import { Driver, EEXIST, EINVAL, ENODEV, type Sleeps } from '@vsim/vfio-core';
+import { read16, read32 } from '../pci/capabilities.ts';
+import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import type { PciBus } from './pci-bus.ts';
+import type { PciDevice } from './pci-device.ts';
+
+/** Stands for any vendor, device, subvendor or subdevice. */
+export const PCI_ANY_ID = 0xffff_ffff;
+
+export interface PciDeviceId {
+  readonly vendor: number;
+  readonly device: number;
+  readonly subvendor: number;
+  readonly subdevice: number;
+  readonly class: number;
+  readonly classMask: number;
+}
+
+/** An id of vendor and device, or of a class (24 bits), with anything for the rest. */
+export function pciId(vendor: number, device: number, classCode = 0, classMask = 0): PciDeviceId {
+  return { vendor, device, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: classCode, classMask };
+}
+
+/** Base class, subclass and interface. */
+export function classOf(device: PciDevice): number {
+  return read32(device.function.config.bytes, PCI_REVISION_ID) >>> 8;
+}
+
+interface Identity {
+  readonly vendor: number;
+  readonly device: number;
+  readonly subvendor: number;
+  readonly subdevice: number;
+  readonly class: number;
+}
+
+export abstract class PciDriver extends Driver<PciDevice> {
+  /** Ids that the driver was built with. */
+  readonly ids: readonly PciDeviceId[] = [];
+  readonly #dynamic: PciDeviceId[] = [];
+
+  /** driver_override has been looked at; a device that names this driver is taken whatever its ids. */
+  override match(device: PciDevice): boolean {
+    if (device.driverOverride === this.name) return true;
+    const { bytes } = device.function.config;
+    const identity: Identity = {
+      vendor: device.vendor,
+      device: device.deviceId,
+      subvendor: read16(bytes, PCI_SUBSYSTEM_VENDOR_ID),
+      subdevice: read16(bytes, PCI_SUBSYSTEM_ID),
+      class: classOf(device),
+    };
+    return this.#matches(this.#dynamic, identity) || this.#matches(this.ids, identity);
+  }
+
+  /** @internal The attributes `new_id` and `remove_id`; the bus calls it. */
+  createAttributes(bus: PciBus): void {
+    const folder = `${bus.sysfs}/drivers/${this.name}`;
+    const newId = (bytes: Uint8Array): Sleeps<number> => this.#newId(bus, bytes);
+    const removeId = (bytes: Uint8Array): Sleeps<number> => this.#removeId(bytes);
+    bus.host.files.add(`${folder}/new_id`, { kind: 'attribute', mode: 0o200, store: newId });
+    bus.host.files.add(`${folder}/remove_id`, { kind: 'attribute', mode: 0o200, store: removeId });
+  }
+
+  /** Adds an id, and binds the driverless devices that it matches. */
+  *#newId(bus: PciBus, bytes: Uint8Array): Sleeps<number> {
+    const fields = scan(bytes);
+    const id = idOf(fields);
+    if (id === undefined) return -EINVAL;
+    // Whoever gives driver data, too, is taken to know: only shorter lines are checked.
+    if (bus.host.profile.newIdUnique && fields.length < 7 && this.#matches([...this.#dynamic, ...this.ids], id)) return -EEXIST;
+    this.#dynamic.push(id);
+    yield* bus.attachAll(this);
+    return bytes.length;
+  }
+
+  /** Forgets the first id that fits; bound devices stay bound. */
+  *#removeId(bytes: Uint8Array): Sleeps<number> {
+    const id = idOf(scan(bytes));
+    if (id === undefined) return -EINVAL;
+    const at = this.#dynamic.findIndex(
+      (held) =>
+        held.vendor === id.vendor &&
+        held.device === id.device &&
+        (id.subvendor === PCI_ANY_ID || held.subvendor === id.subvendor) &&
+        (id.subdevice === PCI_ANY_ID || held.subdevice === id.subdevice) &&
+        ((held.class ^ id.class) & id.classMask) === 0,
+    );
+    if (at < 0) return -ENODEV;
+    this.#dynamic.splice(at, 1);
+    return bytes.length;
+  }
+
+  #matches(ids: readonly PciDeviceId[], identity: Identity): boolean {
+    const fits = (wanted: number, is: number): boolean => wanted === PCI_ANY_ID || wanted === is;
+    return ids.some(
+      (id) =>
+        fits(id.vendor, identity.vendor) &&
+        fits(id.device, identity.device) &&
+        fits(id.subvendor, identity.subvendor) &&
+        fits(id.subdevice, identity.subdevice) &&
+        ((id.class ^ identity.class) & id.classMask) === 0,
+    );
+  }
+}
+
+/** The leading hexadecimal numbers of a line, as sscanf("%x %x ...") takes them: at most seven. */
+function scan(bytes: Uint8Array): readonly number[] {
+  const out: number[] = [];
+  let rest = new TextDecoder().decode(bytes);
+  while (out.length < 7) {
+    const match = /^\s*(0x)?([0-9a-f]+)/i.exec(rest);
+    if (match === null) break;
+    out.push(Number(BigInt.asUintN(32, BigInt(`0x${match[2]!}`))));
+    rest = rest.slice(match[0].length);
+  }
+  return out;
+}
+
+function idOf(fields: readonly number[]): PciDeviceId | undefined {
+  const [vendor, device, subvendor = PCI_ANY_ID, subdevice = PCI_ANY_ID, classCode = 0, classMask = 0] = fields;
+  if (vendor === undefined || device === undefined) return undefined;
+  return { vendor, device, subvendor, subdevice, class: classCode, classMask };
+}

@@ -1,0 +1,167 @@
+/**
+ * Resets of functions and of buses. Kernel: pci_reset_fn_methods[], pci_try_reset_function(), pci_reset_bus().
+ *
+ * A reset takes no virtual time. Not modelled: device specific and ACPI methods, slots apart from their buses, CRS.
+ */
+import { EAGAIN, ENOTTY } from '@vsim/vfio-core';
+import { findCapability, read16, read32 } from '../pci/capabilities.ts';
+import type { PciFunction } from '../pci/pci-function.ts';
+import {
+  PCI_AF_CAP,
+  PCI_AF_CAP_TP_FLR,
+  PCI_AF_CTRL,
+  PCI_AF_CTRL_FLR,
+  PCI_CAP_ID_AF,
+  PCI_CAP_ID_EXP,
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_EXP_DEVCAP,
+  PCI_EXP_DEVCAP_FLR_HIGH,
+  PCI_EXP_DEVCTL,
+  PCI_EXP_DEVCTL_BCR_FLR,
+  PCI_EXP_LNKCAP,
+  PCI_EXP_LNKCAP_SLS,
+  PCI_EXP_LNKSTA,
+  PCI_EXP_LNKSTA_DLLLA,
+  PCI_PM_CTRL,
+  PCI_PM_CTRL_NO_SOFT_RESET,
+} from '../pci/registers.ts';
+import { setPowerState } from './enable.ts';
+import type { PciDevice, ResetMethod } from './pci-device.ts';
+import { restoreState, saveState } from './saved-state.ts';
+
+/** Speeds up to 5 GT/s are waited for by time alone; above, the port has to report that its link is up. */
+const SPEED_5_0GT = 2;
+
+/** The methods that a device has, when it is found: its siblings may come later. */
+export function probeResetMethods(device: PciDevice): readonly ResetMethod[] {
+  const methods: ResetMethod[] = [];
+  if (hasFlr(device)) methods.push('flr');
+  if (advancedFeatures(device) !== 0) methods.push('af_flr');
+  if (softResets(device)) methods.push('pm');
+  if (busAlone(device)) methods.push('bus');
+  return methods;
+}
+
+/** Tries one method after the other. @returns 0, or -ENOTTY if none works */
+export function resetFunction(device: PciDevice): number {
+  for (const method of device.resetMethods) {
+    const error = runMethod(device, method);
+    if (error !== -ENOTTY) return error;
+  }
+  return -ENOTTY;
+}
+
+/** pci_try_reset_function(): configuration is saved before and restored after. @returns 0, -ENOTTY, or -EAGAIN while the device is locked */
+export function tryResetFunction(device: PciDevice): number {
+  if (device.resetMethods.length === 0) return -ENOTTY;
+  if (!device.lock.tryLock()) return -EAGAIN;
+  const saved = saveAndDisable(device);
+  const error = resetFunction(device);
+  restoreState(device, saved);
+  device.lock.unlock();
+  return error;
+}
+
+/** Whether the bus below a device's bridge can be reset: pci_probe_reset_bus(). */
+export function canResetBus(device: PciDevice): boolean {
+  return device.bus.bridgeOf(device) !== undefined;
+}
+
+/**
+ * pci_reset_bus(): resets every function below the bridge of `device`, their configuration saved and restored.
+ *
+ * @returns 0; -EAGAIN while one of them is locked; -ENOTTY where the link does not come back
+ */
+export function resetBus(device: PciDevice): number {
+  const bridge = device.bus.bridgeOf(device);
+  if (bridge === undefined) return -ENOTTY;
+  const devices = device.bus.below(bridge);
+  const locked: PciDevice[] = [];
+  for (const member of devices) {
+    if (!member.lock.tryLock()) {
+      for (const undo of locked) undo.lock.unlock();
+      return -EAGAIN;
+    }
+    locked.push(member);
+  }
+  const saved = devices.map((member) => saveAndDisable(member));
+  const error = secondaryBusReset(bridge, devices);
+  devices.forEach((member, i) => {
+    restoreState(member, saved[i]);
+    member.lock.unlock();
+  });
+  return error;
+}
+
+/** pci_dev_save_and_disable(): D0, state saved, everything but the mask of INTx off. */
+function saveAndDisable(device: PciDevice): ReturnType<typeof saveState> {
+  setPowerState(device, 0);
+  const saved = saveState(device.function);
+  device.function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+  return saved;
+}
+
+function runMethod(device: PciDevice, method: ResetMethod): number {
+  const fn = device.function;
+  switch (method) {
+    case 'flr': {
+      const at = device.express + PCI_EXP_DEVCTL;
+      fn.configWrite(at, 2, fn.configRead(at, 2) | PCI_EXP_DEVCTL_BCR_FLR);
+      return 0;
+    }
+    case 'af_flr':
+      fn.configWrite(advancedFeatures(device) + PCI_AF_CTRL, 1, PCI_AF_CTRL_FLR);
+      return 0;
+    case 'pm':
+      if (!softResets(device)) return -ENOTTY;
+      setPowerState(device, 3);
+      setPowerState(device, 0);
+      return 0;
+    case 'bus': {
+      const bridge = device.bus.bridgeOf(device);
+      if (bridge === undefined || !busAlone(device)) return -ENOTTY;
+      return secondaryBusReset(bridge, [device]);
+    }
+  }
+}
+
+function secondaryBusReset(bridge: PciDevice, devices: readonly PciDevice[]): number {
+  for (const { function: fn } of devices) fn.resetFunction();
+  for (const device of devices) if (device.powerState !== 'unknown') device.powerState = 'D0';
+  return linkComesUp(bridge.function, bridge.express) ? 0 : -ENOTTY;
+}
+
+/** Whether the kernel sees the link below a port come back. A fast port whose status never says so is waited for in vain. */
+function linkComesUp(port: PciFunction, express: number): boolean {
+  if (express === 0) return true;
+  const { bytes } = port.config;
+  const type = bytes[express + 2]! >> 4;
+  if (type !== 4 && type !== 6) return true; // not a root or downstream port: no link of its own
+  if ((read32(bytes, express + PCI_EXP_LNKCAP) & PCI_EXP_LNKCAP_SLS) <= SPEED_5_0GT) return true;
+  return (read16(bytes, express + PCI_EXP_LNKSTA) & PCI_EXP_LNKSTA_DLLLA) !== 0;
+}
+
+function hasFlr(device: PciDevice): boolean {
+  const at = findCapability(device.function.config.bytes, PCI_CAP_ID_EXP);
+  return at !== 0 && (read16(device.function.config.bytes, at + PCI_EXP_DEVCAP + 2) & PCI_EXP_DEVCAP_FLR_HIGH) !== 0;
+}
+
+function advancedFeatures(device: PciDevice): number {
+  const { bytes } = device.function.config;
+  const at = findCapability(bytes, PCI_CAP_ID_AF);
+  return at !== 0 && (bytes[at + PCI_AF_CAP]! & PCI_AF_CAP_TP_FLR) === PCI_AF_CAP_TP_FLR ? at : 0;
+}
+
+/** D3hot to D0 resets the function unless it says otherwise. */
+function softResets(device: PciDevice): boolean {
+  return device.pm !== 0 && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+}
+
+/** The bus can be reset for one function only if it is alone there. */
+function busAlone(device: PciDevice): boolean {
+  if (device.function.isBridge) return false;
+  const bridge = device.bus.bridgeOf(device);
+  if (bridge === undefined) return false;
+  return device.bus.siblings(device).every((other) => other === device);
+}

@@ -1,0 +1,33 @@
+/**
+ * Runtime power management: a device that nobody uses sleeps in D3hot, with its configuration kept by the kernel. Kernel:
+ * pci_pm_runtime_suspend(), pci_pm_runtime_resume().
+ */
+import { setPowerState } from './enable.ts';
+import type { PciDevice } from './pci-device.ts';
+import { restoreState, saveState } from './saved-state.ts';
+
+/** Puts the device to sleep, if it can. */
+export function suspendDevice(device: PciDevice): void {
+  if (device.suspended !== undefined) return;
+  const saved = saveState(device.function);
+  if (setPowerState(device, 3) < 0 || device.function.powerState !== 3) return;
+  device.suspended = saved;
+}
+
+/** Wakes it; nothing happens to a device that is awake. */
+export function resumeDevice(device: PciDevice): void {
+  setPowerState(device, 0);
+  if (device.suspended === undefined) return;
+  const saved = device.suspended;
+  device.suspended = undefined;
+  restoreState(device, saved);
+}
+
+/** Runs `use` with the device awake, and lets it sleep again. */
+export function awake<T>(device: PciDevice, use: () => T): T {
+  if (device.suspended === undefined) return use();
+  resumeDevice(device);
+  const out = use();
+  suspendDevice(device);
+  return out;
+}

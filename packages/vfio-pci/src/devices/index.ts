@@ -1,0 +1,2 @@
+export * from './edu.ts';
+export * from './recorded-function.ts';

@@ -1,0 +1,75 @@
+/** Walking the capability lists of a configuration space. Reference: PCI Local Bus 3.0, 6.7; PCI Express Base, 7.6.3. */
+import { PCI_CAPABILITY_LIST, PCI_CAP_LIST_NEXT, PCI_CFG_SPACE_SIZE, PCI_STATUS, PCI_STATUS_CAP_LIST } from './registers.ts';
+
+/** A capability in the list of the first 256 bytes. */
+export interface Capability {
+  readonly id: number;
+  readonly at: number;
+  readonly next: number;
+}
+
+/** An extended capability, from 0x100 on. */
+export interface ExtendedCapability {
+  readonly id: number;
+  readonly version: number;
+  readonly at: number;
+  readonly next: number;
+}
+
+// A list cannot be longer than its space: a loop in it ends the walk.
+const MAX_CAPABILITIES = 48;
+const MAX_EXTENDED = 480;
+
+/** The capabilities in list order; none if STATUS says that there is no list. */
+export function capabilities(config: Uint8Array): readonly Capability[] {
+  const out: Capability[] = [];
+  if ((config[PCI_STATUS]! & PCI_STATUS_CAP_LIST) === 0) return out;
+  for (let at = config[PCI_CAPABILITY_LIST]! & 0xfc; at >= 0x40 && out.length < MAX_CAPABILITIES; ) {
+    const next = config[at + PCI_CAP_LIST_NEXT]! & 0xfc;
+    out.push({ id: config[at]!, at, next });
+    at = next;
+  }
+  return out;
+}
+
+/** The extended capabilities in list order. An empty space has one of id 0, as its first dword says. */
+export function extendedCapabilities(config: Uint8Array): readonly ExtendedCapability[] {
+  const out: ExtendedCapability[] = [];
+  if (config.length <= PCI_CFG_SPACE_SIZE) return out;
+  for (let at = PCI_CFG_SPACE_SIZE; at >= PCI_CFG_SPACE_SIZE && at < config.length && out.length < MAX_EXTENDED; ) {
+    const header = read32(config, at);
+    if (header === 0xffff_ffff) break;
+    const next = (header >>> 20) & 0xffc;
+    out.push({ id: header & 0xffff, version: (header >>> 16) & 0xf, at, next });
+    at = next;
+  }
+  return out;
+}
+
+/** Where the first capability with this id is; 0 if there is none. */
+export function findCapability(config: Uint8Array, id: number): number {
+  return capabilities(config).find((capability) => capability.id === id)?.at ?? 0;
+}
+
+/** Where the first extended capability with this id is; 0 if there is none. */
+export function findExtendedCapability(config: Uint8Array, id: number): number {
+  return extendedCapabilities(config).find((capability) => capability.id === id)?.at ?? 0;
+}
+
+export function read16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+export function read32(bytes: Uint8Array, at: number): number {
+  return (read16(bytes, at) | (read16(bytes, at + 2) << 16)) >>> 0;
+}
+
+export function write16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+export function write32(bytes: Uint8Array, at: number, value: number): void {
+  write16(bytes, at, value);
+  write16(bytes, at + 2, value >>> 16);
+}

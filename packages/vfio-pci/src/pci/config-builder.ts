@@ -1,0 +1,124 @@
+/** Makes the configuration space of a model from a short description: header, PM, MSI, MSI-X, PCI Express. */
+import { barFlags, barRegister, type Bar } from './bars.ts';
+import { write16, write32 } from './capabilities.ts';
+import type { BarInit } from './pci-function.ts';
+import {
+  PCI_CAPABILITY_LIST,
+  PCI_CAP_ID_EXP,
+  PCI_CAP_ID_MSI,
+  PCI_CAP_ID_MSIX,
+  PCI_CAP_ID_PM,
+  PCI_CAP_LIST_NEXT,
+  PCI_CFG_SPACE_EXP_SIZE,
+  PCI_CFG_SPACE_SIZE,
+  PCI_CLASS_PROG,
+  PCI_DEVICE_ID,
+  PCI_EXP_DEVCAP,
+  PCI_EXP_DEVCAP_FLR_HIGH,
+  PCI_EXP_FLAGS,
+  PCI_INTERRUPT_PIN,
+  PCI_MSIX_FLAGS,
+  PCI_MSIX_PBA,
+  PCI_MSIX_TABLE,
+  PCI_MSI_FLAGS,
+  PCI_MSI_FLAGS_64BIT,
+  PCI_PM_PMC,
+  PCI_REVISION_ID,
+  PCI_STATUS,
+  PCI_STATUS_CAP_LIST,
+  PCI_SUBSYSTEM_ID,
+  PCI_SUBSYSTEM_VENDOR_ID,
+  PCI_VENDOR_ID,
+} from './registers.ts';
+
+export interface ConfigInit {
+  readonly vendor: number;
+  readonly device: number;
+  /** Base class, subclass, programming interface: 24 bits. @default 0xff0000 */
+  readonly class?: number | undefined;
+  /** @default 0 */
+  readonly revision?: number | undefined;
+  readonly subsystemVendor?: number | undefined;
+  readonly subsystem?: number | undefined;
+  /** INTA to INTD as 1 to 4; 0 is none. @default 0 */
+  readonly interruptPin?: number | undefined;
+  readonly bars?: readonly BarInit[] | undefined;
+  /** Vectors of MSI: 1, 2, 4 ... 32. Left out: no MSI. */
+  readonly msi?: number | undefined;
+  readonly msix?: MsixInit | undefined;
+  /** A PCI Express endpoint, with 4096 bytes of configuration space. @default false */
+  readonly express?: boolean | undefined;
+  /** Function level reset; needs `express`. @default false */
+  readonly flr?: boolean | undefined;
+  /** Power management, D0 and D3hot. @default true when `express` */
+  readonly powerManagement?: boolean | undefined;
+}
+
+export interface MsixInit {
+  /** Entries of the table, 1 to 2048. */
+  readonly vectors: number;
+  /** BAR of table and pending bits. */
+  readonly bar: number;
+  /** @default 0 */
+  readonly tableOffset?: number | undefined;
+  /** @default the first page behind the table */
+  readonly pbaOffset?: number | undefined;
+}
+
+const FIRST_CAPABILITY = 0x40;
+
+/** @throws RangeError where a number is out of its range. */
+export function buildConfig(init: ConfigInit): Uint8Array {
+  const express = init.express ?? false;
+  const bytes = new Uint8Array(express ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
+  write16(bytes, PCI_VENDOR_ID, init.vendor);
+  write16(bytes, PCI_DEVICE_ID, init.device);
+  bytes[PCI_REVISION_ID] = init.revision ?? 0;
+  const classCode = init.class ?? 0xff_0000;
+  bytes[PCI_CLASS_PROG] = classCode;
+  write16(bytes, PCI_CLASS_PROG + 1, classCode >>> 8);
+  write16(bytes, PCI_SUBSYSTEM_VENDOR_ID, init.subsystemVendor ?? 0);
+  write16(bytes, PCI_SUBSYSTEM_ID, init.subsystem ?? 0);
+  bytes[PCI_INTERRUPT_PIN] = init.interruptPin ?? 0;
+  for (const bar of init.bars ?? []) setBarType(bytes, bar);
+
+  let at = FIRST_CAPABILITY;
+  let link = PCI_CAPABILITY_LIST;
+  const add = (id: number, length: number): number => {
+    const here = at;
+    bytes[link] = here;
+    bytes[here] = id;
+    link = here + PCI_CAP_LIST_NEXT;
+    at += Math.ceil(length / 4) * 4;
+    return here;
+  };
+  if (init.powerManagement ?? express) write16(bytes, add(PCI_CAP_ID_PM, 8) + PCI_PM_PMC, 3); // version 3, D0 and D3hot
+  if (init.msi !== undefined) addMsi(bytes, add(PCI_CAP_ID_MSI, 14), init.msi);
+  if (init.msix !== undefined) addMsix(bytes, add(PCI_CAP_ID_MSIX, 12), init.msix);
+  if (express) {
+    const here = add(PCI_CAP_ID_EXP, 60);
+    write16(bytes, here + PCI_EXP_FLAGS, 2); // version 2, endpoint
+    if (init.flr === true) write16(bytes, here + PCI_EXP_DEVCAP + 2, PCI_EXP_DEVCAP_FLR_HIGH);
+  }
+  if (at > FIRST_CAPABILITY) write16(bytes, PCI_STATUS, PCI_STATUS_CAP_LIST);
+  return bytes;
+}
+
+function setBarType(bytes: Uint8Array, init: BarInit): void {
+  const bar: Bar = { index: init.index, size: init.size, kind: init.kind ?? 'mem32', prefetchable: init.prefetchable ?? false, address: 0, shadow: false };
+  write32(bytes, barRegister(bar.index), barFlags(bar));
+}
+
+function addMsi(bytes: Uint8Array, at: number, vectors: number): void {
+  const log2 = Math.log2(vectors);
+  if (!Number.isInteger(log2) || log2 < 0 || log2 > 5) throw new RangeError(`"msi" expected a power of two in [1, 32], got ${vectors}`);
+  write16(bytes, at + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT | (log2 << 1));
+}
+
+function addMsix(bytes: Uint8Array, at: number, { vectors, bar, tableOffset = 0, pbaOffset }: MsixInit): void {
+  if (!(Number.isInteger(vectors) && vectors >= 1 && vectors <= 2048)) throw new RangeError(`"vectors" expected an integer in [1, 2048], got ${vectors}`);
+  const pba = pbaOffset ?? Math.ceil((tableOffset + 16 * vectors) / 4096) * 4096;
+  write16(bytes, at + PCI_MSIX_FLAGS, vectors - 1);
+  write32(bytes, at + PCI_MSIX_TABLE, tableOffset | bar);
+  write32(bytes, at + PCI_MSIX_PBA, pba | bar);
+}

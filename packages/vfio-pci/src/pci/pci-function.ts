@@ -1,0 +1,401 @@
+/**
+ * A PCI function as hardware: configuration space, base address registers, interrupts, DMA, reset. The models of devices extend it.
+ *
+ * Reference: PCI Local Bus 3.0; PCI Express Base. Modelled: decoding by COMMAND and power state, sizing, MSI, MSI-X, INTx with
+ * DisINTx and the status bit, bus mastering, function level reset, D-states, bytes that software may write. Not modelled: bus
+ * numbers and windows of bridges that software moves (a range stays where the machine put it), error signalling, transactions.
+ */
+import { DmaPort, assertSameCore, eventKind, type EventKind, type Host, type IommuGroup, type MmioDevice } from '@vsim/vfio-core';
+import { PciAddress } from './address.ts';
+import { barAddress, setBarAddress, type Bar, type BarKind } from './bars.ts';
+import { findCapability, read16, write16 } from './capabilities.ts';
+import { ConfigSpace } from './config-space.ts';
+import { INTX_UNHANDLED, type IntxLine, type IntxSource } from './intx-line.ts';
+import { Msi, Msix } from './msi.ts';
+import {
+  PCI_CACHE_LINE_SIZE,
+  PCI_CAP_ID_AF,
+  PCI_CAP_ID_EXP,
+  PCI_CAP_ID_MSI,
+  PCI_CAP_ID_MSIX,
+  PCI_CAP_ID_PM,
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_COMMAND_IO,
+  PCI_COMMAND_MASTER,
+  PCI_COMMAND_MEMORY,
+  PCI_EXP_DEVCTL,
+  PCI_EXP_DEVCTL_BCR_FLR,
+  PCI_AF_CTRL,
+  PCI_AF_CTRL_FLR,
+  PCI_HEADER_TYPE,
+  PCI_HEADER_TYPE_BRIDGE,
+  PCI_HEADER_TYPE_MASK,
+  PCI_INTERRUPT_LINE,
+  PCI_MSIX_FLAGS,
+  PCI_MSI_FLAGS,
+  PCI_PM_CTRL,
+  PCI_PM_CTRL_NO_SOFT_RESET,
+  PCI_PM_CTRL_STATE_MASK,
+  PCI_ROM_RESOURCE,
+  PCI_STATUS,
+  PCI_STATUS_INTERRUPT,
+} from './registers.ts';
+import { overrideWriteMasks, setWriteMasks } from './write-masks.ts';
+
+/** A BAR as a model declares it. */
+export interface BarInit {
+  /** 0 to 5, 6 for the expansion ROM. */
+  readonly index: number;
+  /** @default 'mem32' */
+  readonly kind?: BarKind | undefined;
+  /** @default false */
+  readonly prefetchable?: boolean | undefined;
+  /** In bytes: a power of two of at least 16, or 4 for I/O. */
+  readonly size: number;
+  /** Where it is; left out, the bus finds a place. */
+  readonly address?: number | undefined;
+  /** A ROM whose image firmware copied to RAM. @default false */
+  readonly shadow?: boolean | undefined;
+}
+
+export interface PciFunctionInit {
+  /** `domain:bus:device.function`, as `0000:00:02.0`. */
+  readonly address: string;
+  /** The whole configuration space: 256 or 4096 bytes. buildConfig() makes one. */
+  readonly config: Uint8Array;
+  readonly bars?: readonly BarInit[] | undefined;
+  /** Whether bytes outside of every structure take what is written. @default 'read-only' */
+  readonly vendorBytes?: 'storage' | 'read-only' | undefined;
+  /** The device's own write masks, dwords by offset, over those of the specifications. */
+  readonly writeMasks?: Readonly<Record<number, number>> | undefined;
+}
+
+/** A function raised an interrupt that no software has enabled, or may not send it. */
+export const INTERRUPT_DROPPED: EventKind<{ readonly function: string; readonly vector: number; readonly why: string }> = eventKind(
+  'pci/interrupt-dropped',
+  'fault',
+  (fields) => `${fields.function}: vector ${fields.vector} dropped: ${fields.why}`,
+);
+
+export class PciFunction implements IntxSource {
+  readonly host: Host;
+  readonly address: PciAddress;
+  readonly name: string;
+  readonly config: ConfigSpace;
+  readonly bars: readonly Bar[];
+  readonly msi: Msi | undefined;
+  readonly msix: Msix | undefined;
+  /** The line that the INTx pin is wired to; set by the bus. */
+  line: IntxLine | undefined = undefined;
+  /** Set by the bus: the IOMMU group that translates the DMA. */
+  iommuGroup: IommuGroup | undefined = undefined;
+  readonly #dma: DmaPort;
+  readonly #barByIndex: (Bar | undefined)[] = [];
+  readonly #unmap: (() => void)[] = [];
+  readonly #pm: number;
+  readonly #express: number;
+  readonly #af: number;
+  #pin = false;
+
+  constructor(host: Host, init: PciFunctionInit) {
+    assertSameCore(host);
+    this.host = host;
+    this.address = new PciAddress(init.address);
+    this.name = init.address;
+    this.config = new ConfigSpace(init.config);
+    this.bars = (init.bars ?? []).map(makeBar);
+    for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
+    setWriteMasks(this.config, this.bars, init.vendorBytes ?? 'read-only');
+    if (init.writeMasks !== undefined) overrideWriteMasks(this.config, init.writeMasks);
+    this.#dma = new DmaPort(host, init.address, this.address.requester, () => this.iommuGroup);
+    const send = (address: number, data: number): void => this.#send(address, data);
+    const { bytes } = this.config;
+    const msi = findCapability(bytes, PCI_CAP_ID_MSI);
+    const msix = findCapability(bytes, PCI_CAP_ID_MSIX);
+    this.msi = msi === 0 ? undefined : new Msi(this.config, msi, send);
+    this.msix = msix === 0 ? undefined : new Msix(this.config, msix, send);
+    this.#pm = findCapability(bytes, PCI_CAP_ID_PM);
+    this.#express = findCapability(bytes, PCI_CAP_ID_EXP);
+    this.#af = findCapability(bytes, PCI_CAP_ID_AF);
+  }
+
+  // What a model implements.
+
+  /** Loads from a BAR; `width` is 1, 2 or 4, the value unsigned. `offset` lies inside, aligned to the width. @default ones */
+  protected barRead(_bar: number, _offset: number, width: number): number {
+    return ones(width);
+  }
+
+  protected barWrite(_bar: number, _offset: number, _width: number, _value: number): void {
+    // No registers.
+  }
+
+  /** 8-byte loads of a BAR: low half to into[0], high half to into[1]. @default two of 4 bytes */
+  protected barRead64(bar: number, offset: number, into: Uint32Array): void {
+    into[0] = this.barRead(bar, offset, 4);
+    into[1] = this.barRead(bar, offset + 4, 4);
+  }
+
+  protected barWrite64(bar: number, offset: number, lo: number, hi: number): void {
+    this.barWrite(bar, offset, 4, lo);
+    this.barWrite(bar, offset + 4, 4, hi);
+  }
+
+  /** One byte of the ROM's image. @default ones */
+  protected romRead(_offset: number): number {
+    return 0xff;
+  }
+
+  /** The function is reset: by FLR, by its bus, or by D3hot to D0. */
+  protected reset(): void {
+    // No state.
+  }
+
+  // What a model calls.
+
+  /** Reads memory as bus master; false: not allowed or a fault, with `into` untouched. */
+  dmaRead(iova: number, into: Uint8Array): boolean {
+    return this.isMaster && this.#dma.read(iova, into);
+  }
+
+  /** Writes memory as bus master; false: not allowed or a fault, with no byte moved. */
+  dmaWrite(iova: number, from: Uint8Array): boolean {
+    return this.isMaster && this.#dma.write(iova, from);
+  }
+
+  /** Sends a message-signalled interrupt: MSI-X if enabled, else MSI. Drops it, with an event, if neither is. */
+  raise(vector = 0): void {
+    if (this.msix?.enabled === true) this.msix.raise(vector);
+    else if (this.msi?.enabled === true) this.msi.raise(vector);
+    else this.#dropped(vector, 'message-signalled interrupts are off');
+  }
+
+  /** Whether software has chosen MSI or MSI-X. */
+  get messagesEnabled(): boolean {
+    return this.msix?.enabled === true || this.msi?.enabled === true;
+  }
+
+  /** Drives the INTx pin. The line follows unless COMMAND says no; STATUS shows it all the same. */
+  setIntx(level: boolean): void {
+    this.#pin = level;
+    const { bytes } = this.config;
+    const status = read16(bytes, PCI_STATUS);
+    write16(bytes, PCI_STATUS, level ? status | PCI_STATUS_INTERRUPT : status & ~PCI_STATUS_INTERRUPT);
+    this.#driveLine();
+  }
+
+  get command(): number {
+    return read16(this.config.bytes, PCI_COMMAND);
+  }
+
+  get isMaster(): boolean {
+    return (this.command & PCI_COMMAND_MASTER) !== 0 && this.powerState === 0;
+  }
+
+  /** 0 is D0, 3 D3hot. */
+  get powerState(): number {
+    return this.#pm === 0 ? 0 : this.config.bytes[this.#pm + PCI_PM_CTRL]! & PCI_PM_CTRL_STATE_MASK;
+  }
+
+  get isBridge(): boolean {
+    return (this.config.bytes[PCI_HEADER_TYPE]! & PCI_HEADER_TYPE_MASK) === PCI_HEADER_TYPE_BRIDGE;
+  }
+
+  bar(index: number): Bar | undefined {
+    return this.#barByIndex[index];
+  }
+
+  // What software does.
+
+  configRead(offset: number, width: number): number {
+    return this.config.read(offset, width);
+  }
+
+  /** A configuration write with what it sets off. */
+  configWrite(offset: number, width: number, value: number): void {
+    const end = offset + width;
+    const touches = (at: number, length: number): boolean => at !== 0 && offset < at + length && end > at;
+    const before = this.powerState;
+    this.config.write(offset, width, value);
+    if (touches(PCI_COMMAND, 2)) this.#driveLine();
+    if (this.msi !== undefined && touches(this.msi.at + PCI_MSI_FLAGS, 22)) this.msi.update();
+    if (this.msix !== undefined && touches(this.msix.at + PCI_MSIX_FLAGS, 2)) this.msix.update();
+    if (this.#pm !== 0 && touches(this.#pm + PCI_PM_CTRL, 1)) this.#powerChanged(before);
+    if (this.#express !== 0 && touches(this.#express + PCI_EXP_DEVCTL, 2)) this.#expressControl();
+    if (this.#af !== 0 && touches(this.#af + PCI_AF_CTRL, 1)) this.#advancedFeatures();
+  }
+
+  /** A load from a BAR by anyone: ones while the function does not decode. */
+  readBar(index: number, offset: number, width: number): number {
+    const bar = this.#barByIndex[index];
+    if (bar === undefined || !this.#decodes(bar)) return ones(width);
+    const { msix } = this;
+    if (msix !== undefined) {
+      if (index === msix.tableBar && inside(offset, msix.tableOffset, msix.tableBytes)) return msix.readTable(offset - msix.tableOffset, width);
+      if (index === msix.pbaBar && inside(offset, msix.pbaOffset, msix.pbaBytes)) return msix.readPending(offset - msix.pbaOffset, width);
+    }
+    return this.barRead(index, offset, width);
+  }
+
+  /** A store to a BAR by anyone: lost while the function does not decode. */
+  writeBar(index: number, offset: number, width: number, value: number): void {
+    const bar = this.#barByIndex[index];
+    if (bar === undefined || !this.#decodes(bar)) return;
+    const { msix } = this;
+    if (msix !== undefined) {
+      if (index === msix.tableBar && inside(offset, msix.tableOffset, msix.tableBytes)) {
+        msix.writeTable(offset - msix.tableOffset, width, value);
+        return;
+      }
+      if (index === msix.pbaBar && inside(offset, msix.pbaOffset, msix.pbaBytes)) return; // read-only
+    }
+    this.barWrite(index, offset, width, value);
+  }
+
+  /** 8-byte load: low half to into[0]. */
+  readBar64(index: number, offset: number, into: Uint32Array): void {
+    const bar = this.#barByIndex[index];
+    const own = bar !== undefined && this.#decodes(bar) && !this.#isMsix(index, offset);
+    if (own) {
+      this.barRead64(index, offset, into);
+      return;
+    }
+    into[0] = this.readBar(index, offset, 4);
+    into[1] = this.readBar(index, offset + 4, 4);
+  }
+
+  writeBar64(index: number, offset: number, lo: number, hi: number): void {
+    const bar = this.#barByIndex[index];
+    if (bar !== undefined && this.#decodes(bar) && !this.#isMsix(index, offset)) {
+      this.barWrite64(index, offset, lo, hi);
+      return;
+    }
+    this.writeBar(index, offset, 4, lo);
+    this.writeBar(index, offset + 4, 4, hi);
+  }
+
+  /** A byte of the expansion ROM, for software that has switched its decoding on. */
+  readRom(offset: number): number {
+    return this.romRead(offset);
+  }
+
+  /** A conventional or function level reset: registers to their defaults, and the model's own state. */
+  resetFunction(): void {
+    const { config } = this;
+    const command = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE | 0x100;
+    config.set(PCI_COMMAND, 2, this.command & ~command);
+    config.set(PCI_CACHE_LINE_SIZE, 1, 0);
+    config.set(PCI_INTERRUPT_LINE, 1, 0);
+    for (const bar of this.bars) if (bar.index !== PCI_ROM_RESOURCE || !bar.shadow) setBarAddress(config.bytes, bar, 0);
+    if (this.msi !== undefined) config.set(this.msi.at + PCI_MSI_FLAGS, 1, this.msi.flags & 0x8e);
+    if (this.msix !== undefined) {
+      config.set(this.msix.at + PCI_MSIX_FLAGS, 2, this.msix.flags & 0x07ff);
+      this.msix.reset();
+    }
+    if (this.#pm !== 0) config.set(this.#pm + PCI_PM_CTRL, 1, config.read(this.#pm + PCI_PM_CTRL, 1) & ~PCI_PM_CTRL_STATE_MASK);
+    this.setIntx(false);
+    this.reset();
+  }
+
+  // What the bus does.
+
+  /** @internal Puts the memory BARs into the host's address space, where they are; bus.add() calls it. */
+  mapBars(): void {
+    for (const bar of this.bars) {
+      if (bar.kind === 'io' || bar.address === 0 || bar.shadow || bar.index === PCI_ROM_RESOURCE) continue;
+      this.#unmap.push(this.host.memory.map(bar.address, bar.size, this.#window(bar.index)));
+    }
+  }
+
+  /** @internal */
+  unmapBars(): void {
+    for (const unmap of this.#unmap.splice(0)) unmap();
+  }
+
+  unhandled(irq: number): void {
+    if (this.host.trace.on) this.host.trace.emit(INTX_UNHANDLED, { irq, source: this.name });
+  }
+
+  #window(index: number): MmioDevice {
+    return {
+      read: (offset, width) => this.readBar(index, offset, width),
+      write: (offset, width, value) => this.writeBar(index, offset, width, value),
+      read64: (offset, into) => this.readBar64(index, offset, into),
+      write64: (offset, lo, hi) => this.writeBar64(index, offset, lo, hi),
+    };
+  }
+
+  #decodes(bar: Bar): boolean {
+    const enable = bar.kind === 'io' ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+    return (this.command & enable) !== 0 && this.powerState === 0 && (bar.shadow || barAddress(this.config.bytes, bar) === bar.address);
+  }
+
+  #isMsix(index: number, offset: number): boolean {
+    const { msix } = this;
+    if (msix === undefined) return false;
+    return (
+      (index === msix.tableBar && inside(offset, msix.tableOffset, msix.tableBytes)) ||
+      (index === msix.pbaBar && inside(offset, msix.pbaOffset, msix.pbaBytes))
+    );
+  }
+
+  #driveLine(): void {
+    const up = this.#pin && (this.command & PCI_COMMAND_INTX_DISABLE) === 0;
+    if (up) this.line?.raise(this);
+    else this.line?.lower(this);
+  }
+
+  #powerChanged(before: number): void {
+    const loses = (this.config.bytes[this.#pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+    if (before === 3 && this.powerState === 0 && loses) this.resetFunction();
+  }
+
+  #expressControl(): void {
+    const at = this.#express + PCI_EXP_DEVCTL;
+    const control = this.config.read(at, 2);
+    if ((control & PCI_EXP_DEVCTL_BCR_FLR) === 0) return;
+    this.config.set(at, 2, control & ~PCI_EXP_DEVCTL_BCR_FLR);
+    this.resetFunction();
+  }
+
+  #advancedFeatures(): void {
+    const at = this.#af + PCI_AF_CTRL;
+    if ((this.config.read(at, 1) & PCI_AF_CTRL_FLR) === 0) return;
+    this.config.set(at, 1, 0);
+    this.resetFunction();
+  }
+
+  #send(address: number, data: number): void {
+    if (this.isMaster) this.#dma.raiseMsi(address, data);
+    else this.#dropped(0, 'bus mastering is off');
+  }
+
+  #dropped(vector: number, why: string): void {
+    if (this.host.trace.on) this.host.trace.emit(INTERRUPT_DROPPED, { function: this.name, vector, why });
+  }
+}
+
+/** Ones of a width of 1, 2 or 4 bytes. */
+export function ones(width: number): number {
+  return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
+}
+
+function inside(offset: number, start: number, length: number): boolean {
+  return offset >= start && offset < start + length;
+}
+
+function makeBar(init: BarInit): Bar {
+  const { index, size } = init;
+  const powerOfTwo = Number.isInteger(Math.log2(size));
+  if (!(Number.isInteger(index) && index >= 0 && index <= PCI_ROM_RESOURCE)) throw new RangeError(`"index" expected a BAR in [0, 6], got ${index}`);
+  if (!powerOfTwo || size < 4) throw new RangeError(`"size" expected a power of two for BAR ${index}, got ${size}`);
+  return {
+    index,
+    size,
+    kind: init.kind ?? 'mem32',
+    prefetchable: init.prefetchable ?? false,
+    address: init.address ?? 0,
+    shadow: init.shadow ?? false,
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * BAR, ROM and VGA regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c; catalogue: vfio 3.7.
+ *
+ * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
+ * ones and ignores writes.
+ */
+import { EINVAL, EIO } from '@vsim/vfio-core';
+import type { Bar } from '../pci/bars.ts';
+import type { PciFunction } from '../pci/pci-function.ts';
+import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
+
+/** What the regions need of the open device. */
+export interface BarOwner {
+  readonly function: PciFunction;
+  /** The user has memory decoding on, and the device is awake. */
+  readonly memoryEnabled: boolean;
+  /** BAR accesses of 8 bytes go out as one. */
+  readonly wide: boolean;
+}
+
+/** Legacy VGA: memory, and two ranges of ports. */
+const VGA_RANGES: readonly { readonly first: number; readonly last: number }[] = [
+  { first: 0xa_0000, last: 0xb_ffff },
+  { first: 0x3b0, last: 0x3bb },
+  { first: 0x3c0, last: 0x3df },
+];
+
+export class BarRegions {
+  readonly #owner: BarOwner;
+  readonly #pair = new Uint32Array(2);
+
+  constructor(owner: BarOwner) {
+    this.#owner = owner;
+  }
+
+  /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO */
+  read(index: number, at: number, into: Uint8Array): number {
+    const bar = this.#bar(index, at);
+    if (typeof bar === 'number') return bar;
+    const count = Math.min(into.length, bar.size - at);
+    if (index === PCI_ROM_RESOURCE) {
+      for (let i = 0; i < count; i += 1) into[i] = this.#owner.function.readRom(at + i);
+      return count;
+    }
+    for (let done = 0; done < count; ) {
+      const width = this.#width(bar, at + done, count - done);
+      this.#readPiece(index, at + done, width, into, done);
+      done += Math.max(width, 1);
+    }
+    return count;
+  }
+
+  write(index: number, at: number, from: Uint8Array): number {
+    if (index === PCI_ROM_RESOURCE) return -EINVAL;
+    const bar = this.#bar(index, at);
+    if (typeof bar === 'number') return bar;
+    const count = Math.min(from.length, bar.size - at);
+    for (let done = 0; done < count; ) {
+      const width = this.#width(bar, at + done, count - done);
+      this.#writePiece(index, at + done, width, from, done);
+      done += Math.max(width, 1);
+    }
+    return count;
+  }
+
+  /** Legacy VGA: not modelled beyond its ranges. Reads give ones. */
+  vga(at: number, into: Uint8Array | undefined, length: number): number {
+    const range = VGA_RANGES.find(({ first, last }) => at >= first && at <= last);
+    if (range === undefined) return -EINVAL;
+    const count = Math.min(length, range.last + 1 - at);
+    into?.fill(0xff, 0, count);
+    return count;
+  }
+
+  #bar(index: number, at: number): Bar | number {
+    const { function: fn } = this.#owner;
+    const bar = fn.bar(index);
+    if (bar === undefined || bar.address === 0 || at >= bar.size) return -EINVAL;
+    if (bar.kind !== 'io' && !this.#owner.memoryEnabled) return -EIO;
+    return bar;
+  }
+
+  /** The width of the access that is made at `offset`; 0: a byte of the MSI-X table. */
+  #width(bar: Bar, offset: number, left: number): number {
+    const { msix } = this.#owner.function;
+    let room = left;
+    if (msix?.tableBar === bar.index) {
+      if (offset >= msix.tableOffset && offset < msix.tableOffset + msix.tableBytes) return 0;
+      if (offset < msix.tableOffset) room = Math.min(left, msix.tableOffset - offset);
+    }
+    if (this.#owner.wide && room >= 8 && offset % 8 === 0) return 8;
+    if (room >= 4 && offset % 4 === 0) return 4;
+    return room >= 2 && offset % 2 === 0 ? 2 : 1;
+  }
+
+  #readPiece(index: number, offset: number, width: number, into: Uint8Array, done: number): void {
+    const { function: fn } = this.#owner;
+    if (width === 0) {
+      into[done] = 0xff;
+    } else if (width === 8) {
+      fn.readBar64(index, offset, this.#pair);
+      for (let i = 0; i < 8; i += 1) into[done + i] = this.#pair[i >> 2]! >>> (8 * (i & 3));
+    } else {
+      const value = fn.readBar(index, offset, width);
+      for (let i = 0; i < width; i += 1) into[done + i] = value >>> (8 * i);
+    }
+  }
+
+  #writePiece(index: number, offset: number, width: number, from: Uint8Array, done: number): void {
+    const { function: fn } = this.#owner;
+    if (width === 0) return;
+    let value = 0;
+    for (let i = Math.min(width, 4) - 1; i >= 0; i -= 1) value = value * 0x100 + from[done + i]!;
+    if (width < 8) {
+      fn.writeBar(index, offset, width, value);
+      return;
+    }
+    let high = 0;
+    for (let i = 7; i >= 4; i -= 1) high = high * 0x100 + from[done + i]!;
+    fn.writeBar64(index, offset, value, high);
+  }
+}

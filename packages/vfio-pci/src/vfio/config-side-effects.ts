@@ -1,0 +1,59 @@
+/** What user writes to capabilities set off besides changing bits. Kernel: vfio_pm_config_write() and its siblings. */
+import { read16, write16 } from '../pci/capabilities.ts';
+import {
+  PCI_AF_CAP,
+  PCI_AF_CAP_TP_FLR,
+  PCI_AF_CTRL,
+  PCI_AF_CTRL_FLR,
+  PCI_EXP_DEVCAP,
+  PCI_EXP_DEVCAP_FLR_HIGH,
+  PCI_EXP_DEVCTL,
+  PCI_EXP_DEVCTL_BCR_FLR,
+  PCI_EXP_DEVCTL_PAYLOAD,
+  PCI_EXP_DEVCTL_READRQ,
+  PCI_MSI_FLAGS,
+  PCI_MSI_FLAGS_ENABLE,
+  PCI_MSI_FLAGS_QSIZE,
+} from '../pci/registers.ts';
+import type { ConfigOwner } from './virtual-config.ts';
+
+/** PMCSR: the power state is the kernel's to change. */
+export function powerWritten(owner: ConfigOwner, state: number): void {
+  owner.setPowerState(state);
+}
+
+/**
+ * MSI control: the user cannot enable MSI before VFIO_DEVICE_SET_IRQS has, nor have more messages than that gave; hardware gets what
+ * is left.
+ */
+export function msiFlagsWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
+  let flags = read16(bytes, at + PCI_MSI_FLAGS);
+  const queue = owner.msiQueueSize;
+  if (queue === undefined) flags &= ~PCI_MSI_FLAGS_ENABLE;
+  if ((flags & PCI_MSI_FLAGS_QSIZE) >> 4 > (queue ?? 0)) flags = (flags & ~PCI_MSI_FLAGS_QSIZE) | ((queue ?? 0) << 4);
+  write16(bytes, at + PCI_MSI_FLAGS, flags);
+  owner.device.function.configWrite(at + PCI_MSI_FLAGS, 2, flags);
+}
+
+/** Device control: a function level reset is done for the user; the read request size never falls below the payload size. */
+export function expressWritten(owner: ConfigOwner, bytes: Uint8Array, at: number, readRequestBefore: number): void {
+  const fn = owner.device.function;
+  const control = read16(bytes, at + PCI_EXP_DEVCTL);
+  if ((control & PCI_EXP_DEVCTL_BCR_FLR) !== 0) {
+    write16(bytes, at + PCI_EXP_DEVCTL, control & ~PCI_EXP_DEVCTL_BCR_FLR);
+    if ((fn.configRead(at + PCI_EXP_DEVCAP + 2, 2) & PCI_EXP_DEVCAP_FLR_HIGH) !== 0) owner.functionReset();
+  }
+  const wanted = (control >> 12) & 7;
+  if (wanted === readRequestBefore) return;
+  const hardware = fn.configRead(at + PCI_EXP_DEVCTL, 2);
+  const size = Math.max(wanted, (hardware & PCI_EXP_DEVCTL_PAYLOAD) >> 5);
+  fn.configWrite(at + PCI_EXP_DEVCTL, 2, (hardware & ~PCI_EXP_DEVCTL_READRQ) | (size << 12));
+}
+
+/** Advanced Features: as the function level reset of PCI Express. */
+export function advancedFeaturesWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
+  if ((bytes[at + PCI_AF_CTRL]! & PCI_AF_CTRL_FLR) === 0) return;
+  bytes[at + PCI_AF_CTRL] = bytes[at + PCI_AF_CTRL]! & ~PCI_AF_CTRL_FLR;
+  const capable = (owner.device.function.configRead(at + PCI_AF_CAP, 1) & PCI_AF_CAP_TP_FLR) === PCI_AF_CAP_TP_FLR;
+  if (capable) owner.functionReset();
+}

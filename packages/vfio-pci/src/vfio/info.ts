@@ -1,0 +1,139 @@
+/** GET_INFO, GET_REGION_INFO and GET_IRQ_INFO of vfio-pci. Catalogue: vfio 3.3, 2.4. */
+import {
+  EFAULT,
+  EINVAL,
+  InfoCaps,
+  VFIO_DEVICE_FLAGS_PCI,
+  VFIO_DEVICE_FLAGS_RESET,
+  VFIO_IRQ_INFO_AUTOMASKED,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_INFO_MASKABLE,
+  VFIO_IRQ_INFO_NORESIZE,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_ERR_IRQ_INDEX,
+  VFIO_PCI_INTX_IRQ_INDEX,
+  VFIO_PCI_MSIX_IRQ_INDEX,
+  VFIO_PCI_NUM_IRQS,
+  VFIO_PCI_NUM_REGIONS,
+  VFIO_PCI_ROM_REGION_INDEX,
+  VFIO_PCI_VGA_REGION_INDEX,
+  VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+  VFIO_REGION_INFO_FLAG_CAPS,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  VFIO_REGION_INFO_FLAG_READ,
+  VFIO_REGION_INFO_FLAG_WRITE,
+  get,
+  set,
+  vfio_device_info,
+  vfio_info_cap_header,
+  vfio_irq_info,
+  vfio_region_info,
+  type UserArgument,
+} from '@vsim/vfio-core';
+import type { PciDevice } from '../bus/pci-device.ts';
+import type { Irqs } from './irqs.ts';
+
+/** A region's file offset is its index times this: 2^40. */
+export const REGION_SPAN = 0x100_0000_0000;
+/** The VGA region: legacy ranges at their own addresses. */
+export const VGA_REGION_SIZE = 0xc_0000;
+/** Struct bytes that GET_INFO takes from the user; what lies behind is only written. */
+const INFO_MINIMUM = 16;
+const READ_WRITE: number = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+
+/** What the answers are made of. */
+export interface InfoOwner {
+  readonly device: PciDevice;
+  readonly irqs: Irqs;
+  /** A function reset worked when the device was opened. */
+  readonly resetWorks: boolean;
+  readonly hasVga: boolean;
+  canMmap(bar: number): boolean;
+}
+
+export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
+  const head = argument.copyIn(INFO_MINIMUM);
+  if (head === undefined) return -EFAULT;
+  const argsz = get(head, vfio_device_info.argsz);
+  if (argsz < INFO_MINIMUM) return -EINVAL;
+  const size = owner.device.host.profile.deviceInfoSize;
+  const info = new Uint8Array(size);
+  info.set(head);
+  set(info, vfio_device_info.flags, VFIO_DEVICE_FLAGS_PCI | (owner.resetWorks ? VFIO_DEVICE_FLAGS_RESET : 0));
+  set(info, vfio_device_info.num_regions, VFIO_PCI_NUM_REGIONS);
+  set(info, vfio_device_info.num_irqs, VFIO_PCI_NUM_IRQS);
+  // Where the struct is not padded, its last field goes out whole or not at all.
+  const known = size === vfio_device_info.size ? (argsz >= size ? size : INFO_MINIMUM) : Math.min(argsz, size);
+  return argument.copyOut(info.subarray(0, known)) ? 0 : -EFAULT;
+}
+
+export function regionInfo(owner: InfoOwner, argument: UserArgument): number {
+  const info = argument.copyIn(vfio_region_info.size);
+  if (info === undefined) return -EFAULT;
+  if (get(info, vfio_region_info.argsz) < vfio_region_info.size) return -EINVAL;
+  const index = get(info, vfio_region_info.index);
+  const region = describe(owner, index);
+  if (region === undefined) return -EINVAL;
+  set(info, vfio_region_info.offset, index * REGION_SPAN);
+  set(info, vfio_region_info.region_size, region.size);
+  set(info, vfio_region_info.flags, region.flags);
+  if (!region.msixMappable) return argument.copyOut(info) ? 0 : -EFAULT;
+
+  const caps = new InfoCaps(vfio_region_info.size);
+  caps.add(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, vfio_info_cap_header.size);
+  set(info, vfio_region_info.flags, region.flags | VFIO_REGION_INFO_FLAG_CAPS);
+  const needed = vfio_region_info.size + caps.length;
+  if (get(info, vfio_region_info.argsz) < needed) {
+    set(info, vfio_region_info.argsz, needed);
+    set(info, vfio_region_info.cap_offset, 0);
+  } else {
+    if (!argument.copyOut(caps.bytes, vfio_region_info.size)) return -EFAULT;
+    set(info, vfio_region_info.cap_offset, vfio_region_info.size);
+  }
+  return argument.copyOut(info) ? 0 : -EFAULT;
+}
+
+interface Region {
+  readonly size: number;
+  readonly flags: number;
+  readonly msixMappable: boolean;
+}
+
+function describe(owner: InfoOwner, index: number): Region | undefined {
+  const fn = owner.device.function;
+  const bar = fn.bar(index);
+  switch (index) {
+    case VFIO_PCI_CONFIG_REGION_INDEX:
+      return { size: fn.config.size, flags: READ_WRITE, msixMappable: false };
+    case VFIO_PCI_VGA_REGION_INDEX:
+      return owner.hasVga ? { size: VGA_REGION_SIZE, flags: READ_WRITE, msixMappable: false } : undefined;
+    case VFIO_PCI_ROM_REGION_INDEX:
+      return bar === undefined ? absent() : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ, msixMappable: false };
+    default: {
+      if (index >= VFIO_PCI_NUM_REGIONS) return undefined;
+      if (bar === undefined) return absent();
+      const mappable = owner.canMmap(index);
+      const flags = READ_WRITE | (mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0);
+      return { size: bar.size, flags, msixMappable: mappable && fn.msix?.tableBar === index };
+    }
+  }
+}
+
+function absent(): Region {
+  return { size: 0, flags: 0, msixMappable: false };
+}
+
+export function irqInfo(owner: InfoOwner, argument: UserArgument): number {
+  const info = argument.copyIn(vfio_irq_info.size);
+  if (info === undefined) return -EFAULT;
+  const index = get(info, vfio_irq_info.index);
+  if (get(info, vfio_irq_info.argsz) < vfio_irq_info.size || index >= VFIO_PCI_NUM_IRQS) return -EINVAL;
+  const count = owner.irqs.count(index);
+  if (index === VFIO_PCI_ERR_IRQ_INDEX && count === 0) return -EINVAL;
+  let flags: number = VFIO_IRQ_INFO_EVENTFD;
+  if (index === VFIO_PCI_INTX_IRQ_INDEX) flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+  else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
+  set(info, vfio_irq_info.flags, flags);
+  set(info, vfio_irq_info.count, count);
+  return argument.copyOut(info) ? 0 : -EFAULT;
+}

@@ -1,0 +1,102 @@
+/** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. Catalogue: vfio 3.11. */
+import {
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  ENOSPC,
+  Virqfd,
+  get,
+  lowHalf,
+  highHalf,
+  vfio_device_ioeventfd,
+  type Process,
+  type UserArgument,
+} from '@vsim/vfio-core';
+import type { PciFunction } from '../pci/pci-function.ts';
+import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
+
+const MINIMUM = 28;
+const SIZES = 0xf;
+const LIMIT = 1000;
+const REGION_SHIFT = 2n ** 40n;
+
+export interface IoeventfdOwner {
+  readonly function: PciFunction;
+  readonly memoryEnabled: boolean;
+}
+
+interface Registration {
+  readonly bar: number;
+  readonly offset: number;
+  readonly data: bigint;
+  readonly size: number;
+  readonly virqfd: Virqfd;
+}
+
+export class Ioeventfds {
+  readonly #owner: IoeventfdOwner;
+  readonly #registered: Registration[] = [];
+
+  constructor(owner: IoeventfdOwner) {
+    this.#owner = owner;
+  }
+
+  ioctl(process: Process, argument: UserArgument): number {
+    const bytes = argument.copyIn(MINIMUM);
+    if (bytes === undefined) return -EFAULT;
+    if (get(bytes, vfio_device_ioeventfd.argsz) < MINIMUM) return -EINVAL;
+    const flags = get(bytes, vfio_device_ioeventfd.flags);
+    const fd = get(bytes, vfio_device_ioeventfd.fd);
+    if ((flags & ~SIZES) !== 0 || flags === 0 || (flags & (flags - 1)) !== 0 || fd < -1) return -EINVAL;
+    const wide = get(bytes, vfio_device_ioeventfd.offset);
+    const bar = Number(wide / REGION_SHIFT);
+    const offset = Number(wide % REGION_SHIFT);
+    const found = this.#owner.function.bar(bar);
+    // The flag bits are the sizes 1, 2, 4 and 8.
+    if (bar >= PCI_STD_NUM_BARS || found === undefined || offset + flags > found.size) return -EINVAL;
+    if (this.#inMsixTable(bar, offset, flags)) return -EINVAL;
+    const { profile } = this.#owner.function.host;
+    if (flags === 8 && !profile.ioeventfd64) return -EINVAL;
+    return this.#change(process, { bar, offset, size: flags, data: get(bytes, vfio_device_ioeventfd.data) }, fd);
+  }
+
+  /** The last close of the device. */
+  clear(): void {
+    for (const { virqfd } of this.#registered.splice(0)) virqfd.disable();
+  }
+
+  #change(process: Process, wanted: Omit<Registration, 'virqfd'>, fd: number): number {
+    const { bar, offset, size, data } = wanted;
+    const at = this.#registered.findIndex((r) => r.bar === bar && r.offset === offset && r.data === data && r.size === size);
+    const found = this.#registered[at];
+    if (found !== undefined) {
+      if (fd >= 0) return -EEXIST;
+      found.virqfd.disable();
+      this.#registered.splice(at, 1);
+      return 0;
+    }
+    if (fd < 0) return -ENODEV;
+    if (this.#registered.length >= LIMIT) return -ENOSPC;
+    const context = process.eventFdContext(fd);
+    if (typeof context === 'number') return context;
+    const fire = (): void => this.#fire(wanted);
+    const gone = (): void => {
+      // The eventfd is closed; the entry stays until it is taken away, as the kernel's does.
+    };
+    this.#registered.push({ ...wanted, virqfd: new Virqfd(context, this.#owner.function.host.profile.virqfdDrains, fire, gone) });
+    return 0;
+  }
+
+  #fire({ bar, offset, size, data }: Omit<Registration, 'virqfd'>): void {
+    const { function: fn } = this.#owner;
+    if (fn.bar(bar)?.kind !== 'io' && !this.#owner.memoryEnabled) return;
+    if (size === 8) fn.writeBar64(bar, offset, lowHalf(data), highHalf(data));
+    else fn.writeBar(bar, offset, size, size === 4 ? lowHalf(data) : lowHalf(data) & (size === 1 ? 0xff : 0xffff));
+  }
+
+  #inMsixTable(bar: number, offset: number, size: number): boolean {
+    const { msix } = this.#owner.function;
+    return msix?.tableBar === bar && offset < msix.tableOffset + msix.tableBytes && offset + size > msix.tableOffset;
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * INTx given to an eventfd: level-triggered, masked at each interrupt until the user unmasks. Kernel: vfio_pci_intrs.c; catalogue:
+ * vfio 3.9.
+ */
+import {
+  EBUSY,
+  EINVAL,
+  ENODEV,
+  ENOTTY,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  Virqfd,
+  type EventFdContext,
+  type IrqSet,
+  type Process,
+} from '@vsim/vfio-core';
+import { setIntxEnabled } from '../bus/irq-vectors.ts';
+import { read16 } from '../pci/capabilities.ts';
+import { PCI_STATUS, PCI_STATUS_INTERRUPT } from '../pci/registers.ts';
+import type { IrqOwner } from './irq-owner.ts';
+
+export class Intx {
+  readonly #owner: IrqOwner;
+  #trigger: EventFdContext | undefined;
+  #unmaskFd: Virqfd | undefined;
+  #masked = false;
+  readonly #handler = (): boolean => this.#interrupt();
+
+  constructor(owner: IrqOwner) {
+    this.#owner = owner;
+  }
+
+  get #active(): boolean {
+    return this.#owner.irqKind === 'intx';
+  }
+
+  /** ACTION_TRIGGER. */
+  setTrigger(process: Process, set: IrqSet): number {
+    if (this.#active && set.count === 0 && set.dataType === VFIO_IRQ_SET_DATA_NONE) {
+      this.disable();
+      return 0;
+    }
+    if ((!this.#active && this.#owner.irqKind !== 'none') || set.start !== 0 || set.count !== 1) return -EINVAL;
+    if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) return this.#setEventfd(process, fdOf(set, 0));
+    if (!this.#active) return -EINVAL;
+    if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.#signal();
+    return 0;
+  }
+
+  /** ACTION_MASK. */
+  setMask(set: IrqSet): number {
+    if (!this.#active || set.start !== 0 || set.count !== 1) return -EINVAL;
+    if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) return -ENOTTY; // nobody has asked the kernel for it
+    if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.mask();
+    return 0;
+  }
+
+  /** ACTION_UNMASK. */
+  setUnmask(process: Process, set: IrqSet): number {
+    if (!this.#active || set.start !== 0 || set.count !== 1) return -EINVAL;
+    if (set.dataType !== VFIO_IRQ_SET_DATA_EVENTFD) {
+      if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.unmask();
+      return 0;
+    }
+    const fd = fdOf(set, 0);
+    if (fd < 0) {
+      this.#dropUnmaskFd();
+      return 0;
+    }
+    const context = process.eventFdContext(fd);
+    if (typeof context === 'number') return context;
+    if (this.#unmaskFd !== undefined) return -EBUSY;
+    const drains = this.#owner.device.host.profile.virqfdDrains;
+    this.#unmaskFd = new Virqfd(
+      context,
+      drains,
+      () => this.unmask(),
+      () => {
+        this.#unmaskFd = undefined;
+      },
+    );
+    return 0;
+  }
+
+  /** Masks; without INTx in use the physical bit follows all the same. */
+  mask(): void {
+    if (!this.#active) {
+      if (this.#owner.canMaskIntx) setIntxEnabled(this.#owner.device, false);
+      return;
+    }
+    if (this.#masked) return;
+    if (this.#owner.canMaskIntx) setIntxEnabled(this.#owner.device, false);
+    else this.#freeLine();
+    this.#masked = true;
+  }
+
+  /** Unmasks; with the line still up it stays masked and signals at once. */
+  unmask(): void {
+    const owner = this.#owner;
+    if (!this.#active) {
+      if (owner.canMaskIntx) setIntxEnabled(owner.device, true);
+      return;
+    }
+    if (!this.#masked || owner.intxDisabled) return;
+    if (owner.canMaskIntx) {
+      if (this.#asserted) {
+        this.#signal();
+        return;
+      }
+      this.#masked = false;
+      setIntxEnabled(owner.device, true);
+    } else {
+      this.#masked = false;
+      this.#requestLine();
+    }
+  }
+
+  disable(): void {
+    this.#owner.irqKind = 'none';
+    this.#dropUnmaskFd();
+    this.#freeLine();
+    this.#trigger = undefined;
+  }
+
+  #setEventfd(process: Process, fd: number): number {
+    const keepsLine = this.#owner.device.host.profile.intxKeepsLine;
+    if (this.#active && !keepsLine) this.#trigger = undefined;
+    const context = fd < 0 ? undefined : process.eventFdContext(fd);
+    if (typeof context === 'number') return context;
+    if (this.#active) {
+      this.#trigger = context;
+      return 0;
+    }
+    return this.#enable(context);
+  }
+
+  #enable(trigger: EventFdContext | undefined): number {
+    const owner = this.#owner;
+    if (!owner.hasIntx || owner.device.function.line === undefined) return -ENODEV;
+    owner.irqKind = 'intx';
+    this.#trigger = trigger;
+    this.#masked = owner.intxDisabled;
+    if (owner.canMaskIntx) setIntxEnabled(owner.device, !this.#masked);
+    if (this.#requestLine()) return 0;
+    owner.irqKind = 'none';
+    this.#trigger = undefined;
+    return -EBUSY;
+  }
+
+  /** The line's handler: ours only if the status bit says so. */
+  #interrupt(): boolean {
+    const owner = this.#owner;
+    if (owner.canMaskIntx) {
+      if (this.#masked || !this.#asserted) return false;
+      this.#masked = true;
+      setIntxEnabled(owner.device, false);
+    } else {
+      this.#masked = true;
+      this.#freeLine();
+    }
+    this.#signal();
+    return true;
+  }
+
+  get #asserted(): boolean {
+    return (read16(this.#owner.device.function.config.bytes, PCI_STATUS) & PCI_STATUS_INTERRUPT) !== 0;
+  }
+
+  #signal(): void {
+    if (!this.#owner.intxDisabled) this.#trigger?.signal();
+  }
+
+  #requestLine(): boolean {
+    return this.#owner.device.function.line?.request(this.#handler, !this.#owner.canMaskIntx) ?? false;
+  }
+
+  #freeLine(): void {
+    this.#owner.device.function.line?.free(this.#handler);
+  }
+
+  #dropUnmaskFd(): void {
+    this.#unmaskFd?.disable();
+    this.#unmaskFd = undefined;
+  }
+}
+
+/** The `i`-th fd of DATA_EVENTFD. */
+export function fdOf(set: IrqSet, i: number): number {
+  return new DataView(set.data.buffer, set.data.byteOffset).getInt32(4 * i, true);
+}

@@ -1,0 +1,136 @@
+/**
+ * MSI and MSI-X vectors given to eventfds. Kernel: vfio_pci_intrs.c; catalogue: vfio 3.10.
+ *
+ * Each vector with an eventfd is an irqbypass producer, so that KVM may take the interrupt over.
+ */
+import {
+  EINVAL,
+  ERANGE,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  VFIO_PCI_MSIX_IRQ_INDEX,
+  eventKind,
+  type EventFdContext,
+  type EventKind,
+  type HostIrq,
+  type IrqBypassProducer,
+  type IrqSet,
+  type Process,
+} from '@vsim/vfio-core';
+import { addVectors, allocateVectors, freeVectors, maskVector, type VectorKind } from '../bus/irq-vectors.ts';
+import { fdOf } from './irq-intx.ts';
+import type { IrqOwner } from './irq-owner.ts';
+
+/** irqbypass did not take a producer: the interrupt is delivered by the host, which is only slower. */
+export const BYPASS_REFUSED: EventKind<{ readonly device: string; readonly vector: number; readonly error: number }> = eventKind(
+  'vfio-pci/bypass-refused',
+  'info',
+  ({ device, vector, error }) => `${device}: irq bypass producer for vector ${vector} refused: ${error}`,
+);
+
+interface Vector {
+  readonly irq: HostIrq;
+  readonly trigger: EventFdContext;
+  readonly producer: IrqBypassProducer;
+}
+
+export class MessageIrqs {
+  readonly #owner: IrqOwner;
+  /** As many as were enabled; undefined has no eventfd. */
+  #vectors: (Vector | undefined)[] = [];
+
+  constructor(owner: IrqOwner) {
+    this.#owner = owner;
+  }
+
+  /** Vectors of MSI as log2, rounded up; undefined while MSI is not in use. */
+  get queueSize(): number | undefined {
+    return this.#owner.irqKind === 'msi' ? Math.ceil(Math.log2(this.#vectors.length)) : undefined;
+  }
+
+  /** ACTION_TRIGGER of either index. */
+  setTrigger(process: Process, set: IrqSet): number {
+    const kind: VectorKind = set.index === VFIO_PCI_MSIX_IRQ_INDEX ? 'msix' : 'msi';
+    const active = this.#owner.irqKind === kind;
+    if (active && set.count === 0 && set.dataType === VFIO_IRQ_SET_DATA_NONE) {
+      this.disable();
+      return 0;
+    }
+    if (!active && this.#owner.irqKind !== 'none') return -EINVAL;
+    if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
+      if (active) return this.#setBlock(process, set);
+      const error = this.#enable(kind, set.start + set.count);
+      if (error !== 0) return error;
+      const failed = this.#setBlock(process, set);
+      if (failed !== 0) this.disable();
+      return failed;
+    }
+    if (!active || set.start + set.count > this.#vectors.length) return -EINVAL;
+    for (let i = 0; i < set.count; i += 1) {
+      if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[i] !== 0) this.#vectors[set.start + i]?.trigger.signal();
+    }
+    return 0;
+  }
+
+  disable(): void {
+    this.#vectors.forEach((_, vector) => this.#clear(vector));
+    this.#vectors = [];
+    this.#owner.irqKind = 'none';
+    freeVectors(this.#owner.device, this.#owner.device.bus.msi);
+  }
+
+  /** @returns 0, -ERANGE for none, or how many vectors there would have been */
+  #enable(kind: VectorKind, count: number): number {
+    if (count === 0) return -ERANGE;
+    const { device } = this.#owner;
+    const got = allocateVectors(device, device.bus.msi, kind, count);
+    if (got < count) return got;
+    this.#owner.irqKind = kind;
+    this.#vectors = new Array<Vector | undefined>(count).fill(undefined);
+    return 0;
+  }
+
+  /** All or none of a block; what fails takes down the vectors of the block that were done before. */
+  #setBlock(process: Process, set: IrqSet): number {
+    const { device } = this.#owner;
+    const dynamic = this.#owner.irqKind === 'msix' && device.host.profile.msixDynamic;
+    if (set.start + set.count > this.#vectors.length) {
+      if (!dynamic) return -EINVAL;
+      addVectors(device, device.bus.msi, set.start + set.count);
+      while (this.#vectors.length < set.start + set.count) this.#vectors.push(undefined);
+    }
+    for (let i = 0; i < set.count; i += 1) {
+      const error = this.#setVector(process, set.start + i, fdOf(set, i));
+      if (error === 0) continue;
+      for (let undo = i - 1; undo >= 0; undo -= 1) this.#clear(set.start + undo);
+      return error;
+    }
+    return 0;
+  }
+
+  #setVector(process: Process, vector: number, fd: number): number {
+    const { device, bypass } = this.#owner;
+    this.#clear(vector);
+    if (fd < 0) return 0;
+    const trigger = process.eventFdContext(fd);
+    if (typeof trigger === 'number') return trigger;
+    const irq = device.irqVectors[vector];
+    if (irq === undefined) return -EINVAL;
+    irq.setHandler(() => trigger.signal());
+    const producer: IrqBypassProducer = { token: trigger, irq };
+    maskVector(device, vector, false);
+    const error = bypass?.registerProducer(producer) ?? 0;
+    if (error < 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
+    this.#vectors[vector] = { irq, trigger, producer };
+    return 0;
+  }
+
+  #clear(vector: number): void {
+    const held = this.#vectors[vector];
+    if (held === undefined) return;
+    this.#owner.bypass?.unregisterProducer(held.producer);
+    maskVector(this.#owner.device, vector, true);
+    held.irq.setHandler(undefined);
+    this.#vectors[vector] = undefined;
+  }
+}

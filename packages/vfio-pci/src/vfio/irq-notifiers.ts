@@ -1,0 +1,57 @@
+/** The ERR and REQ interrupts: eventfds that the driver itself signals. Kernel: vfio_pci_set_ctx_trigger_single(). */
+import {
+  EINVAL,
+  VFIO_IRQ_SET_DATA_BOOL,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  type EventFdContext,
+  type IrqSet,
+  type Process,
+} from '@vsim/vfio-core';
+import { fdOf } from './irq-intx.ts';
+
+export class Notifier {
+  #trigger: EventFdContext | undefined;
+
+  get armed(): boolean {
+    return this.#trigger !== undefined;
+  }
+
+  signal(): void {
+    this.#trigger?.signal();
+  }
+
+  clear(): void {
+    this.#trigger = undefined;
+  }
+
+  /** ACTION_TRIGGER. @param strict fds below -1 are refused, where older kernels pass over them */
+  setTrigger(process: Process, set: IrqSet, strict: boolean): number {
+    if (set.start !== 0 || set.count > 1) return -EINVAL;
+    switch (set.dataType) {
+      case VFIO_IRQ_SET_DATA_NONE:
+        if (this.#trigger === undefined) return -EINVAL;
+        if (set.count === 1) this.signal();
+        else this.clear();
+        return 0;
+      case VFIO_IRQ_SET_DATA_BOOL:
+        if (set.count === 0) return -EINVAL;
+        if (set.data[0] !== 0) this.signal();
+        return 0;
+      case VFIO_IRQ_SET_DATA_EVENTFD:
+        return set.count === 0 ? -EINVAL : this.#setEventfd(process, fdOf(set, 0), strict);
+      default:
+        return -EINVAL;
+    }
+  }
+
+  #setEventfd(process: Process, fd: number, strict: boolean): number {
+    if (fd === -1) this.clear();
+    else if (fd >= 0) {
+      const context = process.eventFdContext(fd);
+      if (typeof context === 'number') return context;
+      this.#trigger = context;
+    } else if (strict) return -EINVAL;
+    return 0;
+  }
+}

@@ -1,0 +1,61 @@
+/** The low power features (6.1): the user lets the device sleep until it is next touched. Kernel: vfio_pci_core_pm_entry(); D61-34. */
+import {
+  EFAULT,
+  EINVAL,
+  VFIO_DEVICE_FEATURE_SET,
+  checkFeature,
+  type EventFdContext,
+  type FeatureArgument,
+  type Process,
+} from '@vsim/vfio-core';
+
+const WAKEUP_SIZE = 8;
+
+export class LowPower {
+  #entered = false;
+  #wakeup: EventFdContext | undefined;
+
+  enter(flags: number, data: FeatureArgument): number {
+    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+    return go <= 0 ? go : this.#enter(undefined);
+  }
+
+  enterWithWakeup(process: Process, flags: number, data: FeatureArgument): number {
+    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, WAKEUP_SIZE);
+    if (go <= 0) return go;
+    const bytes = data.copyIn(WAKEUP_SIZE);
+    if (bytes === undefined) return -EFAULT;
+    const fd = new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
+    if (fd < 0) return -EINVAL;
+    const context = process.eventFdContext(fd);
+    return typeof context === 'number' ? context : this.#enter(context);
+  }
+
+  exit(flags: number, data: FeatureArgument): number {
+    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+    if (go <= 0) return go;
+    this.leave();
+    return 0;
+  }
+
+  /** The device is touched: with an eventfd to tell, that ends the low power state. */
+  touched(): void {
+    if (this.#wakeup === undefined) return;
+    const wakeup = this.#wakeup;
+    this.leave();
+    wakeup.signal();
+  }
+
+  /** Ends it: also at the last close. */
+  leave(): void {
+    this.#entered = false;
+    this.#wakeup = undefined;
+  }
+
+  #enter(wakeup: EventFdContext | undefined): number {
+    if (this.#entered) return -EINVAL;
+    this.#entered = true;
+    this.#wakeup = wakeup;
+    return 0;
+  }
+}

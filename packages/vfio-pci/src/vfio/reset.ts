@@ -1,0 +1,117 @@
+/**
+ * Resets that users ask for: VFIO_DEVICE_RESET and the two hot reset requests; and the bus reset when the last user of a bus has
+ * gone. Catalogue: vfio 3.13.
+ */
+import {
+  EBADF,
+  EBUSY,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  ENOSPC,
+  EPERM,
+  GroupFile,
+  get,
+  set,
+  vfio_pci_dependent_device,
+  vfio_pci_hot_reset,
+  vfio_pci_hot_reset_info,
+  type Process,
+  type UserArgument,
+  type VfioGroup,
+} from '@vsim/vfio-core';
+import { canResetBus, resetBus } from '../bus/reset.ts';
+import type { PciDevice } from '../bus/pci-device.ts';
+import type { VfioPciDevice } from './vfio-pci-device.ts';
+
+/** Everything that a bus reset of `device` reaches. */
+function affected(device: PciDevice): readonly PciDevice[] {
+  const bridge = device.bus.bridgeOf(device);
+  return bridge === undefined ? [] : device.bus.below(bridge);
+}
+
+/** VFIO_DEVICE_GET_PCI_HOT_RESET_INFO. */
+export function hotResetInfo(device: PciDevice, argument: UserArgument): number {
+  const layout = vfio_pci_hot_reset_info;
+  const header = argument.copyIn(layout.size);
+  if (header === undefined) return -EFAULT;
+  const argsz = get(header, layout.argsz);
+  if (argsz < layout.size) return -EINVAL;
+  if (!canResetBus(device)) return -ENODEV;
+  const devices = affected(device);
+  set(header, layout.flags, 0);
+  set(header, layout.count, devices.length);
+  const needed = layout.size + devices.length * vfio_pci_dependent_device.size;
+  if (argsz < needed) return argument.copyOut(header) ? -ENOSPC : -EFAULT;
+  const list = new Uint8Array(needed - layout.size);
+  for (let i = 0; i < devices.length; i += 1) {
+    const { iommuGroup, function: fn } = devices[i]!;
+    if (iommuGroup === undefined) return -EPERM;
+    const entry = list.subarray(i * vfio_pci_dependent_device.size);
+    set(entry, vfio_pci_dependent_device.group_id, iommuGroup.id);
+    set(entry, vfio_pci_dependent_device.segment, fn.address.domain);
+    set(entry, vfio_pci_dependent_device.bus, fn.address.bus);
+    set(entry, vfio_pci_dependent_device.devfn, fn.address.devfn);
+  }
+  return argument.copyOut(header) && argument.copyOut(list, layout.size) ? 0 : -EFAULT;
+}
+
+/**
+ * VFIO_DEVICE_PCI_HOT_RESET: the caller shows by group fds that everything below the bridge is its own.
+ *
+ * @param bound the VFIO device of a PCI device, if its driver is vfio-pci or one of its kind
+ */
+export function hotReset(device: PciDevice, process: Process, argument: UserArgument, bound: (device: PciDevice) => VfioPciDevice | undefined): number {
+  const layout = vfio_pci_hot_reset;
+  const { profile } = device.host;
+  const header = argument.copyIn(layout.size);
+  if (header === undefined) return -EFAULT;
+  if (get(header, layout.argsz) < layout.size || get(header, layout.flags) !== 0) return -EINVAL;
+  const count = get(header, layout.count);
+  if (count === 0 && profile.emptyHotResetFirst) return -EINVAL;
+  if (!canResetBus(device)) return -ENODEV;
+  const devices = affected(device);
+  if (count === 0 || count > devices.length) return -EINVAL;
+  const fds = argument.copyIn(4 * count, layout.size);
+  if (fds === undefined) return -EFAULT;
+  const groups = groupsOf(process, fds, count, !profile.dmaOwnership);
+  if (typeof groups === 'number') return groups;
+  const members: VfioPciDevice[] = [];
+  for (const other of devices) {
+    const member = bound(other);
+    if (member?.group === undefined) return other.driverName !== undefined && !profile.dmaOwnership ? -EBUSY : -EINVAL;
+    if (!groups.includes(member.group)) return -EINVAL;
+    members.push(member);
+  }
+  const error = resetBus(device);
+  for (const member of members) member.busWasReset(error);
+  return error;
+}
+
+/** The groups behind fds; 5.13 wants them in a container and viable. */
+function groupsOf(process: Process, fds: Uint8Array, count: number, attached: boolean): readonly VfioGroup[] | number {
+  const groups: VfioGroup[] = [];
+  const view = new DataView(fds.buffer, fds.byteOffset);
+  for (let i = 0; i < count; i += 1) {
+    const file = process.file(view.getInt32(4 * i, true));
+    if (file === undefined) return -EBADF;
+    if (!(file instanceof GroupFile)) return -EINVAL;
+    if (attached && file.group.container === undefined) return -EINVAL;
+    groups.push(file.group);
+  }
+  return groups;
+}
+
+/** The last close on a bus: if everything below the bridge is vfio-pci's and closed, and one of them waits for a reset, all get it. */
+export function tryBusReset(device: PciDevice, bound: (device: PciDevice) => VfioPciDevice | undefined): void {
+  if (!canResetBus(device)) return;
+  const members = affected(device).map(bound);
+  let wanted = false;
+  for (const member of members) {
+    if (member === undefined || member.inUse) return;
+    wanted ||= member.needsReset;
+  }
+  if (!wanted) return;
+  const error = resetBus(device);
+  for (const member of members) member?.busWasReset(error);
+}

@@ -1,0 +1,92 @@
+/**
+ * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
+ *
+ * Probe in the order of 5.13, registered last (P8); remove in the order of P9. Not modelled: the deny list's log, SR-IOV.
+ */
+import {
+  DriverData,
+  EBUSY,
+  EINVAL,
+  type IrqBypassManager,
+  type Sleeps,
+  type Vfio,
+} from '@vsim/vfio-core';
+import { resumeDevice } from '../bus/runtime-pm.ts';
+import { setPowerState } from '../bus/enable.ts';
+import type { PciDevice } from '../bus/pci-device.ts';
+import { PciDriver } from '../bus/pci-driver.ts';
+import { VfioPciDevice, type VfioPciDeviceInit, type VfioPciParameters } from './vfio-pci-device.ts';
+
+export interface VfioPciDriverInit {
+  /** Where vectors are offered to KVM. @default nowhere */
+  readonly bypass?: IrqBypassManager | undefined;
+  /** Module parameters; each @default false */
+  readonly parameters?: Partial<VfioPciParameters> | undefined;
+}
+
+/** Every vfio-pci device of a host, whatever its driver: who shares a bus is reset together. */
+const boundDevices = new WeakMap<Vfio, DriverData<PciDevice, VfioPciDevice>>();
+
+export class VfioPciDriver extends PciDriver {
+  override readonly name: string = 'vfio-pci';
+  override readonly managesDma: boolean = true;
+  readonly vfio: Vfio;
+  readonly parameters: VfioPciParameters;
+  readonly #bypass: IrqBypassManager | undefined;
+  readonly #bound: DriverData<PciDevice, VfioPciDevice>;
+
+  constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
+    super();
+    this.vfio = vfio;
+    this.parameters = { nointxmask: false, disableVga: false, disableIdleD3: false, ...init.parameters };
+    this.#bypass = init.bypass;
+    const bound = boundDevices.get(vfio) ?? new DriverData<PciDevice, VfioPciDevice>();
+    boundDevices.set(vfio, bound);
+    this.#bound = bound;
+  }
+
+  /** The VFIO device of a bound PCI device. */
+  vfioDevice(device: PciDevice): VfioPciDevice | undefined {
+    return this.#bound.get(device);
+  }
+
+  /** Makes the VFIO device; a driver with devices of its own overrides this. */
+  protected createDevice(device: PciDevice, init: VfioPciDeviceInit): VfioPciDevice {
+    return new VfioPciDevice(this.vfio, device, init);
+  }
+
+  override *probe(device: PciDevice): Sleeps<number> {
+    if (device.function.isBridge || isDenied(device)) return -EINVAL;
+    if (device.virtualFunctions > 0) return -EBUSY;
+    if (device.iommuGroup === undefined) return -EINVAL;
+    const vfioDevice = this.createDevice(device, {
+      parameters: this.parameters,
+      bypass: this.#bypass,
+      bound: (other) => this.#bound.get(other),
+    });
+    setPowerState(device, 0);
+    vfioDevice.sleep();
+    this.#bound.set(device, vfioDevice);
+    const error = yield* vfioDevice.register();
+    if (error < 0) {
+      this.#bound.clear(device);
+      resumeDevice(device);
+    }
+    return error;
+  }
+
+  override *remove(device: PciDevice): Sleeps<void> {
+    const vfioDevice = this.#bound.get(device);
+    if (vfioDevice === undefined) return;
+    yield* vfioDevice.unregister();
+    this.#bound.clear(device);
+    resumeDevice(device);
+  }
+}
+
+/** Intel QuickAssist devices whose isolation is broken: C3XXX, C62X, DH895XCC and their VFs. */
+const DENIED: ReadonlySet<number> = new Set([0x19e2, 0x19e3, 0x37c8, 0x37c9, 0x0435, 0x0443]);
+
+function isDenied(device: PciDevice): boolean {
+  return device.vendor === 0x8086 && DENIED.has(device.deviceId);
+}
