@@ -1,1 +1,2 @@
-export {};
+/** Recordings of real systems, and the replayer that holds the packages to them. */
+export * from './recorded-machine.ts';
