@@ -1,0 +1,47 @@
+import { toBigint } from '@vsim/vfio-core';
+import { describe, expect, it } from 'vitest';
+import { encode, OPCODE, type VmappFields } from './commands.ts';
+
+function words(build: (to: Uint32Array) => void): string {
+  const to = new Uint32Array(8).fill(0xffff_ffff);
+  build(to);
+  return [0, 2, 4, 6].map((i) => toBigint(to[i]!, to[i + 1]!).toString(16)).join(' ');
+}
+
+const VPE: VmappFields = {
+  vpeid: 5,
+  valid: true,
+  rdbase: 2,
+  vptAddress: 0x8_8123_0000,
+  vptSize: 15,
+  alloc: true,
+  ptz: false,
+  vconfAddress: 0x8_8200_0000,
+  defaultDoorbell: 8193,
+};
+const V40 = { alloc: false, vconfAddress: 0, defaultDoorbell: 0 };
+
+describe('golden command words', () => {
+  it.each<[string, (to: Uint32Array) => void, string]>([
+    ['MAPD', (to) => encode.mapd(to, 2, 2, 0x4000_1200, true), '200000008 2 8000000040001200 0'],
+    ['MAPD V=0', (to) => encode.mapd(to, 2, 0, 0, false), '200000008 0 0 0'],
+    ['MAPC', (to) => encode.mapc(to, 3, 3, true), '9 0 8000000000030003 0'],
+    ['MAPTI', (to) => encode.mapti(to, 2, 20, 8195, 3), '20000000a 200300000014 3 0'],
+    ['INT', (to) => encode.event(to, OPCODE.INT, 2, 20), '200000003 14 0 0'],
+    ['MOVI', (to) => encode.movi(to, 2, 20, 2), '200000001 14 2 0'],
+    ['SYNC', (to) => encode.sync(to, 3), '5 0 30000 0'],
+    ['MOVALL', (to) => encode.movall(to, 1, 2), 'e 0 10000 20000'],
+    ['VMAPP v4.1', (to) => encode.vmapp(to, VPE), '882000129 500002001 8000000000020000 88123000f'],
+    ['VMAPP v4.1 with PTZ', (to) => encode.vmapp(to, { ...VPE, ptz: true }), '882000329 500002001 8000000000020000 88123000f'],
+    ['VMAPP v4.1 V=0', (to) => encode.vmapp(to, { ...VPE, ...V40, valid: false, alloc: true, rdbase: 0, vptAddress: 0, vptSize: 0 }), '129 500000000 0 0'],
+    ['VMAPP v4.0', (to) => encode.vmapp(to, { ...VPE, ...V40 }), '29 500000000 8000000000020000 88123000f'],
+    ['VMAPTI', (to) => encode.vmapti(to, 0x10, 1, 5, 8195, 1023), '100000002a 500000001 3ff00002003 0'],
+    ['VMOVI', (to) => encode.vmovi(to, 0x10, 1, 6, 1023), '1000000021 600000001 3ff00000001 0'],
+    ['VMOVP v4.1', (to) => encode.vmovp(to, 5, 4, 0, 0, 8193), '22 500000000 8000000000040000 2001'],
+    ['VMOVP v4.0', (to) => encode.vmovp(to, 5, 4, 7, 3, undefined), '700000022 500000003 40000 0'],
+    ['VSYNC', (to) => encode.vpe(to, OPCODE.VSYNC, 5), '25 500000000 0 0'],
+    ['INVDB', (to) => encode.vpe(to, OPCODE.INVDB, 5), '2e 500000000 0 0'],
+  ])('%s', (_name, build, expected) => {
+    expect(words(build)).toBe(expected);
+  });
+});
