@@ -61,6 +61,22 @@ describe('forwarding', () => {
     expect(takeAll(machine.vcpu(0))).toEqual([8195]);
   });
 
+  it('takes an LPI out of a list register: the guest sees it once, as a VLPI [gic K-39] [gic I-1] [gic P5-T3]', () => {
+    const machine = new Machine();
+    machine.boot();
+    machine.mapDevice(DEVICE, LPIS);
+    const vcpu = machine.vcpu(0);
+    vcpu.irqsMasked = true;
+    vcpu.run(0);
+    machine.vm.signalMsi(DOORBELL, 0, 1, DEVICE);
+    const [irq] = machine.driver.allocate(DEVICE, 1, false);
+    machine.vector(DEVICE, 0, irq!);
+    const lpi = machine.vm.lpis.find(8195)!;
+    expect([lpi.hw, lpi.pendingLatch, lpi.queuedOn]).toEqual([true, false, undefined]);
+    expect(machine.gic.redistributors[0]!.bestVlpi.intid).toBe(8195);
+    expect(takeAll(vcpu)).toEqual([8195]);
+  });
+
   it('a VLPI arrives at a running vCPU without the host, and wakes a blocked one by its doorbell [gic K-49] [gic TR-17]', () => {
     const { machine, vectors } = forwarded();
     const vcpu = machine.vcpu(1);

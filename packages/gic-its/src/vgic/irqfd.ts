@@ -48,6 +48,15 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     this.#vm.deassignIrqfd(this.token, this.gsi);
   }
 
+  /** The guest is halted while a producer comes or goes: no list register holds what is about to be forwarded. */
+  stop(): void {
+    for (const vcpu of this.#vm.vcpus) vcpu.exitGuest();
+  }
+
+  start(): void {
+    for (const vcpu of this.#vm.vcpus) vcpu.enterGuest();
+  }
+
   addProducer(producer: IrqBypassProducer): number {
     const route = this.#vm.route(this.gsi);
     if (route === undefined || !(producer.irq instanceof ItsIrq)) return 0;

@@ -115,6 +115,16 @@ export class Vcpu {
     this.#load(this.#cpu);
   }
 
+  /** Out of guest mode, still loaded: list registers are folded back. Kernel: kvm_arm_halt_guest(). */
+  exitGuest(): void {
+    if (this.#state === 'running') this.#fold();
+  }
+
+  /** Back into guest mode. */
+  enterGuest(): void {
+    if (this.#state === 'running') this.#flush();
+  }
+
   // What guest code does
 
   /** ICC_IAR1_EL1 read by the guest; 1023 when there is nothing. */
