@@ -1,3 +1,4 @@
+export * from './cpu-sysregs.ts';
 export { GuestMemory, type MemorySlot } from './guest-memory.ts';
 export { Irqfd, IRQFD_INJECT } from './irqfd.ts';
 export { KvmVm, type GuestDevice, type KvmVmInit, type MsiRoute } from './kvm-vm.ts';

@@ -41,9 +41,9 @@ export class Vcpu {
   #syncing = false;
   /** Interrupts that the guest took. */
   #acknowledged = 0;
-  /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 while not loaded. */
-  #vmcr = 0n;
-  #ap1r = 0n;
+  /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
+  vmcr = 0n;
+  ap1r = 0n;
   readonly #loaded: (VgicIrq | undefined)[] = new Array<VgicIrq | undefined>(LIST_REGISTERS).fill(undefined);
 
   /** @internal Made by KvmVm.createVcpu(). */
@@ -147,14 +147,14 @@ export class Vcpu {
   /** ICC_PMR_EL1 written by the guest. */
   setPriorityMask(mask: number): void {
     if (this.#state === 'running') this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_PMR_EL1', BigInt(mask));
-    else this.#vmcr = (this.#vmcr & 0xff_ffffn) | (BigInt(mask & 0xf8) << 24n);
+    else this.vmcr = (this.vmcr & 0xff_ffffn) | (BigInt(mask & 0xf8) << 24n);
     this.#signal();
   }
 
   /** ICC_IGRPEN1_EL1 written by the guest. */
   setGroup1(enabled: boolean): void {
     if (this.#state === 'running') this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_IGRPEN1_EL1', enabled ? 1n : 0n);
-    else this.#vmcr = (this.#vmcr & ~2n) | (enabled ? 2n : 0n);
+    else this.vmcr = (this.vmcr & ~2n) | (enabled ? 2n : 0n);
     this.#signal();
   }
 
@@ -167,8 +167,8 @@ export class Vcpu {
     this.#cpu = cpu;
     this.#state = 'running';
     const port = this.vm.driver.gic.cpu(cpu);
-    port.virtual.write('ICH_VMCR_EL2', this.#vmcr);
-    port.virtual.write('ICH_AP1R0_EL2', this.#ap1r);
+    port.virtual.write('ICH_VMCR_EL2', this.vmcr);
+    port.virtual.write('ICH_AP1R0_EL2', this.ap1r);
     port.virtual.write('ICH_HCR_EL2', 1n);
     if (this.vpe?.mapped === true) {
       this.vpe.setAffinity(this.#cpu);
@@ -182,8 +182,8 @@ export class Vcpu {
     const port = this.vm.driver.gic.cpu(this.#cpu);
     port.virtualInterrupt = undefined;
     this.#fold();
-    this.#vmcr = port.virtual.read('ICH_VMCR_EL2');
-    this.#ap1r = port.virtual.read('ICH_AP1R0_EL2');
+    this.vmcr = port.virtual.read('ICH_VMCR_EL2');
+    this.ap1r = port.virtual.read('ICH_AP1R0_EL2');
     port.virtual.write('ICH_HCR_EL2', 0n);
     this.vm.driver.cpus.guests[this.#cpu] = undefined;
     this.#state = 'stopped';

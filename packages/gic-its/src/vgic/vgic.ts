@@ -3,11 +3,12 @@
  *
  * Kernel: vgic-v3.c, vgic-mmio-v3.c, vgic-kvm-device.c, vgic-init.c.
  * Modelled: what LPIs need; registers of SGIs, PPIs and SPIs are kept and read back.
- * Not modelled: delivery of SGIs, PPIs and SPIs; redistributor regions beyond the first; CPU_SYSREGS; LEVEL_INFO.
+ * Not modelled: delivery of SGIs, PPIs and SPIs; redistributor regions beyond the first; LEVEL_INFO.
  */
 import { E2BIG, EBUSY, EEXIST, EFAULT, EINVAL, ENXIO, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import { readSysreg, writeSysreg } from './cpu-sysregs.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -110,6 +111,10 @@ export class Vgic {
         else this.#writeRedistributor(this.#vcpuOf(BigInt(attr))!, offset, 4, word, true);
         return 0;
       }
+      case GRP.CPU_SYSREGS: {
+        const error = this.#checkAccess(BigInt(attr));
+        return error < 0 ? error : writeSysreg(this.#vcpuOf(BigInt(attr))!, lowHalf(BigInt(attr)), BigInt(value));
+      }
       default:
         return -ENXIO;
     }
@@ -133,6 +138,10 @@ export class Vgic {
         if (group === GRP.DIST_REGS) return BigInt(this.#readDistributor(offset, 4, true));
         return BigInt(this.#readRedistributor(this.#vcpuOf(BigInt(attr))!, offset, 4, true));
       }
+      case GRP.CPU_SYSREGS: {
+        const error = this.#checkAccess(BigInt(attr));
+        return error < 0 ? error : readSysreg(this.#vcpuOf(BigInt(attr))!, lowHalf(BigInt(attr)));
+      }
       default:
         return -ENXIO;
     }
@@ -142,10 +151,15 @@ export class Vgic {
     return this.#vm.vcpus[highHalf(attr)];
   }
 
-  #checkRegister(group: number, attr: bigint): number {
+  /** What every register access needs, whatever the register. */
+  #checkAccess(attr: bigint): number {
     if (this.#vcpuOf(attr) === undefined) return -EINVAL;
-    if (!this.#initialized) return -EBUSY;
-    if (!this.#vm.allVcpusStopped) return -EBUSY;
+    return this.#initialized && this.#vm.allVcpusStopped ? 0 : -EBUSY;
+  }
+
+  #checkRegister(group: number, attr: bigint): number {
+    const error = this.#checkAccess(attr);
+    if (error < 0) return error;
     const offset = lowHalf(attr);
     const known = group === GRP.DIST_REGS ? isDistributorRegister(offset) : isRedistributorRegister(offset);
     return known && offset % 4 === 0 ? 0 : -ENXIO;

@@ -1,0 +1,38 @@
+import { EBUSY, EINVAL, ENXIO } from '@vsim/vfio-core';
+import { expect, it } from 'vitest';
+import { Machine } from '../../test/machine.ts';
+import { SYSREG } from './cpu-sysregs.ts';
+import { GRP } from './uapi.ts';
+
+const of = (cpu: number, register: number) => (BigInt(cpu) << 32n) | BigInt(register);
+
+it('carries the CPU interface of a vCPU from one VM to another', () => {
+  const from = new Machine();
+  const vcpu = from.vcpu(1);
+  vcpu.setPriorityMask(0xb7);
+  vcpu.setGroup1(true);
+  vcpu.run(0);
+  vcpu.stop();
+  const to = new Machine();
+  for (const register of Object.values(SYSREG)) {
+    const value = from.vgic.getAttr(GRP.CPU_SYSREGS, of(1, register));
+    expect(typeof value).toBe('bigint');
+    expect(to.vgic.setAttr(GRP.CPU_SYSREGS, of(1, register), value)).toBe(0);
+    expect(to.vgic.getAttr(GRP.CPU_SYSREGS, of(1, register))).toBe(value);
+  }
+  expect(to.vgic.getAttr(GRP.CPU_SYSREGS, of(1, SYSREG.ICC_PMR_EL1))).toBe(0xb0n);
+  expect(to.vgic.getAttr(GRP.CPU_SYSREGS, of(1, SYSREG.ICC_IGRPEN1_EL1))).toBe(1n);
+  expect(to.vgic.getAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_IGRPEN1_EL1))).toBe(0n);
+});
+
+it('refuses what is not a register, not a vCPU, not a value, or not the time', () => {
+  const { vgic, vm } = new Machine();
+  expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, 0xc649))).toBe(-ENXIO);
+  expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, 0), 0)).toBe(-ENXIO);
+  expect(vgic.getAttr(GRP.CPU_SYSREGS, of(2, SYSREG.ICC_PMR_EL1))).toBe(-EINVAL);
+  expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_SRE_EL1), 0)).toBe(-EINVAL);
+  expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_CTLR_EL1), 0x700)).toBe(-EINVAL);
+  vm.vcpus[1]!.run(1);
+  expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_PMR_EL1))).toBe(-EBUSY);
+  expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_PMR_EL1), 0)).toBe(-EBUSY);
+});
