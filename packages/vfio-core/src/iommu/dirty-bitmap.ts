@@ -32,6 +32,17 @@ export class DirtyBitmap {
     this.#words = new BigUint64Array(Math.ceil(pages / WORD) + 1);
   }
 
+  get bytes(): number {
+    return this.#words.byteLength;
+  }
+
+  /** Pages [first, first + count) were written. */
+  set(first: number, count: number): void {
+    for (let page = first; page < first + count; page += 1) {
+      this.#words[Math.floor(page / WORD)]! |= 1n << BigInt(page % WORD);
+    }
+  }
+
   /** The IOMMU could have written every page. */
   setAll(): void {
     this.#eachWord((i, mask) => {

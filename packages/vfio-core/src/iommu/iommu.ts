@@ -71,9 +71,10 @@ export class IommuDomain {
     this.unit = unit;
   }
 
-  /** Maps `count` frames from `first` to consecutive physical frames. The caller has made sure that they are free. */
-  map(first: number, count: number, frame: number, protection: number): void {
+  /** Maps `count` frames from `first` to consecutive physical frames. The caller has made sure that they are free. @returns 0 or an errno */
+  map(first: number, count: number, frame: number, protection: number): number {
     this.#extents.insert({ first, last: first + count - 1, frame, protection });
+    return 0;
   }
 
   /** Removes all extents that lie inside [first, last]. */

@@ -1,9 +1,12 @@
-/** Dirty page tracking of a type1 container: VFIO_IOMMU_DIRTY_PAGES, and the bitmap of an UNMAP_DMA. Catalogue: vfio 2.15. */
-import { PAGE_SIZE } from '../memory/page-allocator.ts';
+/**
+ * Dirty page tracking of a type1 container: VFIO_IOMMU_DIRTY_PAGES, and the bitmap of an UNMAP_DMA. Catalogue: vfio 2.15.
+ *
+ * Not modelled: the kernel's own memory. Bitmaps of more than 256 MiB in all are -ENOMEM.
+ */
 import { TASK_SIZE } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL } from '../uapi/errno.ts';
+import { EFAULT, EINVAL, ENOMEM } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
@@ -14,41 +17,37 @@ import {
   vfio_iommu_type1_dirty_bitmap_get,
 } from '../uapi/vfio.ts';
 import { DirtyBitmap, dirtyBitmapBytes, MAX_DIRTY_BITMAP, type UserBitmap } from './dirty-bitmap.ts';
-import { cuts, type FrameMap, type FrameRange } from './frame-map.ts';
+import { cuts } from './frame-map.ts';
+import { PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
-const PAGE = BigInt(PAGE_SIZE);
 
-/** What tracking needs of a mapping. */
-export interface Trackable extends FrameRange {
-  /** While tracking is on. */
-  dirty: DirtyBitmap | undefined;
-}
-
-/** What tracking needs of its container. */
-export interface Tracked<M extends Trackable> {
-  readonly mappings: FrameMap<M>;
-  /** The smallest page size, which is the granule of every bitmap. */
-  readonly pageSize: bigint;
-  /** Whether an IOMMU can write the pages: without drivers that pin, every one of them may then be dirty, each time. */
-  readonly hasDomain: boolean;
-}
-
-export class DirtyTracking<M extends Trackable> {
-  readonly #of: Tracked<M>;
+export class DirtyTracking {
+  readonly #state: Type1State;
   #on = false;
 
-  constructor(of: Tracked<M>) {
-    this.#of = of;
+  constructor(state: Type1State) {
+    this.#state = state;
   }
 
   get on(): boolean {
     return this.#on;
   }
 
-  /** A mapping was made: it is tracked like the others. */
-  mapped(mapping: M): void {
-    if (this.#on) mapping.dirty = new DirtyBitmap(mapping.last - mapping.first + 1);
+  /** A mapping was made: it is tracked like the others. @returns 0; -EINVAL, -ENOMEM for a bitmap that is too large */
+  mapped(mapping: DmaMapping): number {
+    return this.#on ? this.#track(mapping) : 0;
+  }
+
+  #track(mapping: DmaMapping): number {
+    const pages = mapping.last - mapping.first + 1;
+    const bytes = dirtyBitmapBytes(pages);
+    if (bytes > MAX_DIRTY_BITMAP) return -EINVAL;
+    if (this.#state.dirtyBytes + bytes > MAX_DIRTY_BITMAP) return -ENOMEM;
+    const dirty = new DirtyBitmap(pages);
+    markPinned(mapping, dirty);
+    this.#state.setDirty(mapping, dirty);
+    return 0;
   }
 
   /** VFIO_IOMMU_DIRTY_PAGES. */
@@ -61,8 +60,7 @@ export class DirtyTracking<M extends Trackable> {
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
         return this.#start();
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
-        this.#on = false;
-        for (const mapping of this.#of.mappings) mapping.dirty = undefined;
+        this.#stop();
         return 0;
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
         return this.#getBitmap(process, argument, get(header, layout.argsz));
@@ -82,7 +80,7 @@ export class DirtyTracking<M extends Trackable> {
     if (data + length > BigInt(TASK_SIZE)) return -EINVAL;
     const pages = pageSize === 0n ? 0n : size / (pageSize & -pageSize);
     if (pages === 0n || length === 0n || length > BigInt(MAX_DIRTY_BITMAP)) return -EINVAL;
-    if (length < ((pages + 63n) / 64n) * 8n || pageSize !== this.#of.pageSize) return -EINVAL;
+    if (length < ((pages + 63n) / 64n) * 8n || pageSize !== this.#state.pageSize) return -EINVAL;
     const { mm } = process;
     const base = Number(data);
     return {
@@ -92,22 +90,34 @@ export class DirtyTracking<M extends Trackable> {
   }
 
   /** Hands out one mapping's bits, relative to the first frame of the range, and forgets them. False is a fault. */
-  report(mapping: M, rangeFirst: number, bitmap: UserBitmap): boolean {
+  report(mapping: DmaMapping, rangeFirst: number, bitmap: UserBitmap): boolean {
     const { dirty } = mapping;
     if (dirty === undefined) return true;
-    if (this.#of.hasDomain) dirty.setAll();
+    if (this.#state.writable(mapping)) dirty.setAll();
     if (!dirty.copyTo(bitmap, mapping.first - rangeFirst)) return false;
     dirty.clear();
+    markPinned(mapping, dirty);
     return true;
+  }
+
+  /** vfio_iommu_populate_bitmap_full(): everything that an IOMMU can write is dirty, once. */
+  populateFull(): void {
+    if (!this.#on) return;
+    for (const mapping of this.#state.all()) if (mapping.extents !== undefined) mapping.dirty?.setAll();
   }
 
   #start(): number {
     if (this.#on) return 0;
-    const { mappings } = this.#of;
-    for (const { first, last } of mappings) if (dirtyBitmapBytes(last - first + 1) > MAX_DIRTY_BITMAP) return -EINVAL;
     this.#on = true;
-    for (const mapping of mappings) this.mapped(mapping);
-    return 0;
+    let error = 0;
+    for (const mapping of this.#state.all()) if (error === 0) error = this.#track(mapping);
+    if (error < 0) this.#stop();
+    return error;
+  }
+
+  #stop(): void {
+    this.#on = false;
+    for (const mapping of this.#state.all()) this.#state.setDirty(mapping, undefined);
   }
 
   #getBitmap(process: Process, argument: UserArgument, argsz: number): number {
@@ -121,7 +131,7 @@ export class DirtyTracking<M extends Trackable> {
     if (iova + size > ALL_ONES) return -EINVAL;
     const bitmap = this.readBitmap(process, argument, argsz, at + 16, size);
     if (typeof bitmap === 'number') return bitmap;
-    const { mappings, pageSize } = this.#of;
+    const { mappings, pageSize } = this.#state;
     if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n || !this.#on) return -EINVAL;
     const first = Number(iova / PAGE);
     const last = Number((iova + size - 1n) / PAGE);
@@ -134,4 +144,9 @@ export class DirtyTracking<M extends Trackable> {
     }
     return 0;
   }
+}
+
+/** A pinned page can be written by its device at any time. */
+function markPinned({ first, pins }: DmaMapping, dirty: DirtyBitmap): void {
+  for (const iova of pins.keys()) dirty.set(iova - first, 1);
 }

@@ -27,9 +27,11 @@ export interface Type1Info {
   readonly available: number;
   /** What can be mapped, in frames; none: the capability is left out. */
   readonly ranges: readonly FrameRange[];
+  /** profile.capabilityAlignment. */
+  readonly capabilityAlignment: number;
 }
 
-export function getInfo(argument: UserArgument, { pageSizes, available, ranges }: Type1Info): number {
+export function getInfo(argument: UserArgument, type1Info: Type1Info): number {
   const layout = vfio_iommu_type1_info;
   const given = argument.copyIn(16);
   if (given === undefined) return -EFAULT;
@@ -38,8 +40,8 @@ export function getInfo(argument: UserArgument, { pageSizes, available, ranges }
   const info = new Uint8Array(layout.size);
   info.set(given);
   set(info, layout.flags, VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS);
-  set(info, layout.iova_pgsizes, pageSizes);
-  const caps = infoCaps(pageSizes, available, ranges);
+  set(info, layout.iova_pgsizes, type1Info.pageSizes);
+  const caps = infoCaps(type1Info);
   if (argsz < layout.size + caps.length) {
     set(info, layout.argsz, layout.size + caps.length);
   } else {
@@ -49,8 +51,8 @@ export function getInfo(argument: UserArgument, { pageSizes, available, ranges }
   return argument.copyOut(info.subarray(0, argsz >= 20 ? 20 : 16)) ? 0 : -EFAULT;
 }
 
-function infoCaps(pageSizes: bigint, available: number, ranges: readonly FrameRange[]): InfoCaps {
-  const caps = new InfoCaps(vfio_iommu_type1_info.size);
+function infoCaps({ pageSizes, available, ranges, capabilityAlignment }: Type1Info): InfoCaps {
+  const caps = new InfoCaps(vfio_iommu_type1_info.size, capabilityAlignment);
   const migration = caps.add(VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, 1, vfio_iommu_type1_info_cap_migration.size);
   set(migration, vfio_iommu_type1_info_cap_migration.pgsize_bitmap, pageSizes & -pageSizes);
   set(migration, vfio_iommu_type1_info_cap_migration.max_dirty_bitmap_size, MAX_DIRTY_BITMAP);

@@ -42,6 +42,7 @@ export class GroupFile extends File {
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     if (request === VFIO_GROUP_GET_DEVICE_FD) return yield* this.group.getDeviceFd(process, this, argument);
+    if (request === VFIO_GROUP_SET_CONTAINER) return yield* this.group.setContainerSleeps(process, argument);
     return this.ioctl(process, request, argument);
   }
 

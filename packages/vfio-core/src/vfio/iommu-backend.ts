@@ -14,6 +14,9 @@ export interface DmaUnmapListener {
 export interface IommuBackend {
   checkExtension(extension: number): number;
   attachGroup(group: IommuGroup): number;
+  /** Whether attachGroup() has to wait for user space first (5.13: for a vaddr), and that wait: 0 or an errno. */
+  readonly attachWaits?: boolean;
+  waitToAttach?(): Sleeps<number>;
   detachGroup(group: IommuGroup): void;
   ioctl(process: Process, request: number, argument: UserArgument): number;
   /** The last group has left: unmaps everything. */

@@ -8,7 +8,8 @@
 import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
-import type { File } from '../process/file.ts';
+import { constant } from '../model/bus.ts';
+import { WOULD_SLEEP, type File } from '../process/file.ts';
 import { O_RDWR, type Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { EBADF, EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
@@ -202,7 +203,7 @@ export class VfioGroup {
     return argument.copyOut(status) ? 0 : -EFAULT;
   }
 
-  /** GROUP_SET_CONTAINER. */
+  /** GROUP_SET_CONTAINER. May answer WOULD_SLEEP. */
   setContainer(process: Process, argument: UserArgument): number {
     const bytes = argument.copyIn(4);
     if (bytes === undefined) return -EFAULT;
@@ -222,9 +223,21 @@ export class VfioGroup {
     return this.#allowed(process) ? this.#join(file.container) : -EPERM;
   }
 
+  /** The same, where the container has to wait for user space. */
+  *setContainerSleeps(process: Process, argument: UserArgument): Sleeps<number> {
+    for (;;) {
+      const result = this.setContainer(process, argument);
+      if (result !== WOULD_SLEEP) return result;
+      const file = process.file(get(argument.copyIn(4) ?? new Uint8Array(4), [0, 's32']));
+      const error = file instanceof ContainerFile ? yield* file.container.backend?.waitToAttach?.() ?? constant(0) : 0;
+      if (error < 0) return error;
+    }
+  }
+
   #join(container: VfioContainer): number {
     const mixed = container.admits(this);
     if (mixed < 0) return mixed;
+    if (container.backend?.attachWaits === true) return WOULD_SLEEP;
     const claims = this.#ownsDma;
     if (claims && this.iommuGroup.claimDmaOwner(this) < 0) return -EPERM;
     const error = container.attachGroup(this);

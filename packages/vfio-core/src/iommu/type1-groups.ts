@@ -1,0 +1,89 @@
+/**
+ * Groups that join and leave a type1 container. Kernel: vfio_iommu_type1_attach_group(), ..._detach_group(); catalogue: vfio 2.14.
+ *
+ * Not modelled: the allocation of a domain failing (EIO), the test for fine-grained super pages.
+ */
+import { EBUSY, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
+import type { IommuGroup } from './iommu-group.ts';
+import type { IommuDomain, IommuUnit } from './iommu.ts';
+import { iovaRanges } from './iova-ranges.ts';
+import type { DirtyTracking } from './type1-dirty.ts';
+import { inside, type DmaMapping, type Type1State } from './type1-state.ts';
+
+/** @returns 0; -EBUSY, -EINVAL, -ENODEV, -EPERM, -ENOMEM, -EFAULT, with everything as it was */
+export function attachGroup(state: Type1State, group: IommuGroup): number {
+  const { profile } = state.module.host;
+  if (state.invalid > 0 && profile.vaddrNeedsInstance) return -EBUSY;
+  if (state.emulated.has(group) || state.domains.some(({ groups }) => groups.includes(group))) return -EINVAL;
+  if (profile.oneBusToGroup && new Set(group.devices.map(({ busName }) => busName)).size > 1) return -EINVAL;
+  if (group.kind === 'emulated') {
+    state.emulated.add(group);
+    return 0;
+  }
+  if (state.nesting && !group.unit.nesting) return profile.noNesting === 'EINVAL' ? -EINVAL : -ENODEV;
+  const { unit } = group;
+  const same = state.domains.find(({ domain }) => domain.unit === unit);
+  const domain = same?.domain ?? unit.createDomain();
+  const error = group.attachDomain(domain);
+  if (error < 0) return error;
+  const refused = admit(state, unit) || (same === undefined ? replay(state, domain) : 0);
+  if (refused < 0) {
+    group.detachDomain();
+    return refused;
+  }
+  if (same === undefined) state.domains.push({ domain, groups: [group] });
+  else same.groups.push(group);
+  state.ranges = iovaRanges(state.units());
+  return 0;
+}
+
+/** Whether what is mapped lies where the unit can map, and its interrupts are safe. */
+function admit(state: Type1State, unit: IommuUnit): number {
+  const ranges = iovaRanges([...state.units(), unit]);
+  if (ranges.length === 0) return -EINVAL;
+  for (const { first, last } of state.all()) if (!inside(ranges, first, last)) return -EINVAL;
+  return unit.isolatesMsi || state.module.allowUnsafeInterrupts ? 0 : -EPERM;
+}
+
+/** vfio_iommu_replay(): what is mapped is put into a new domain, pinned for it where it was not. */
+function replay(state: Type1State, domain: IommuDomain): number {
+  const pinned: DmaMapping[] = [];
+  for (const mapping of state.all()) {
+    let error = 0;
+    if (mapping.extents === undefined) {
+      error = state.pin(mapping);
+      if (error === 0) pinned.push(mapping);
+    }
+    if (error === 0) error = state.fill(domain, mapping);
+    if (error === 0) continue;
+    for (const undo of pinned) state.unpin(undo);
+    return error;
+  }
+  return 0;
+}
+
+export function detachGroup(state: Type1State, dirty: DirtyTracking, group: IommuGroup): void {
+  if (state.emulated.delete(group)) {
+    if (state.emulated.size === 0 && state.domains.length === 0) releaseAll(state);
+    return;
+  }
+  const at = state.domains.findIndex(({ groups }) => groups.includes(group));
+  const attached = state.domains[at];
+  if (attached === undefined) return;
+  const promoted = state.promoted.delete(group);
+  group.detachDomain();
+  // What this group may have written is dirty, and nobody will be able to tell afterwards.
+  if (!promoted) dirty.populateFull();
+  attached.groups.splice(attached.groups.indexOf(group), 1);
+  if (attached.groups.length > 0) return;
+  state.domains.splice(at, 1);
+  if (state.domains.length === 0) {
+    if (state.emulated.size === 0) releaseAll(state);
+    else for (const mapping of state.all()) state.unpin(mapping);
+  }
+  state.ranges = iovaRanges(state.units());
+}
+
+export function releaseAll(state: Type1State): void {
+  for (const mapping of state.all()) state.drop(mapping);
+}

@@ -1,0 +1,140 @@
+/**
+ * Pages that emulated devices pin and copy: what vfio_pin_pages() and vfio_dma_rw() ask of type1. Kernel:
+ * vfio_iommu_type1_pin_pages(), ..._unpin_pages(), ..._dma_rw(); catalogue: vfio 2.16.
+ *
+ * Not modelled: pages without struct page (D61-25); the zero page, which this memory does not have: an untouched page is a page of
+ * its own, pinned and given back like any other.
+ */
+import type { Sleeps } from '../host/scheduler.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
+import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import type { Process } from '../process/process.ts';
+import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EPERM } from '../uapi/errno.ts';
+import type { IommuGroup } from './iommu-group.ts';
+import { IOMMU_READ, IOMMU_WRITE } from './iommu.ts';
+import type { DmaMapping, Pin, Type1State } from './type1-state.ts';
+
+/** The kernel's WARN_ONCE: a device that pins, in a container whose addresses are being changed. */
+export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind(
+  'type1/pin-while-invalid',
+  'warn',
+  ({ what }) => `${what} while a vaddr is invalid`,
+);
+
+/** @returns the physical frames; or an errno with nothing pinned */
+export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
+  if (!state.v2) return -EACCES;
+  const { profile, trace } = state.module.host;
+  if (profile.vaddrNeedsInstance && state.invalid > 0) {
+    trace.emit(PIN_WHILE_INVALID, { what: 'pin_pages' });
+    return -EBUSY;
+  }
+  // Nobody would tell the device when the pages are unmapped.
+  if (state.listeners.size === 0) return -EINVAL;
+  const frames: number[] = [];
+  let error = 0;
+  for (const iova of iovaFrames) {
+    const mapping = yield* validMapping(state, iova);
+    const frame = typeof mapping === 'number' ? mapping : pinOne(mapping, iova, protection);
+    if (frame < 0) {
+      error = frame;
+      break;
+    }
+    frames.push(frame);
+  }
+  if (error < 0) {
+    unpinPages(state, iovaFrames.slice(0, frames.length));
+    return error;
+  }
+  if (group.kind === 'iommu') state.promoted.add(group);
+  return frames;
+}
+
+/** The mapping at an IOVA frame; 5.13 waits until its vaddr is valid, or the container is closed. */
+function* validMapping(state: Type1State, iova: number): Sleeps<DmaMapping | number> {
+  for (;;) {
+    const mapping = state.find(iova, iova);
+    if (mapping === undefined) return -EINVAL;
+    if (mapping.vaddrValid) return mapping;
+    if (state.closed) return -EFAULT;
+    yield* state.vaddrWait.wait(state.module.host.scheduler, () => mapping.vaddrValid || state.closed);
+  }
+}
+
+function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
+  if ((mapping.protection & protection) !== protection) return -EPERM;
+  const known = mapping.pins.get(iova);
+  if (known !== undefined) {
+    known.count += 1;
+    return known.frame;
+  }
+  const write = (mapping.protection & IOMMU_WRITE) !== 0;
+  const pinned = mapping.mm.pin(mapping.vaddr + (iova - mapping.first) * PAGE_SIZE, 1, write);
+  if (typeof pinned === 'number') return pinned;
+  if (mapping.extents === undefined && pinned.run !== undefined) {
+    const limit = Math.floor(mapping.task.memlock / PAGE_SIZE);
+    if (!mapping.lockCapable && mapping.mm.lockedPages + 1 > limit) {
+      pinned.run.put();
+      return -ENOMEM;
+    }
+    mapping.mm.lockedPages += 1;
+    mapping.accounted += 1;
+  }
+  const pin: Pin = { frame: pinned.frame, run: pinned.run, count: 1 };
+  mapping.pins.set(iova, pin);
+  mapping.dirty?.set(iova - mapping.first, 1);
+  return pin.frame;
+}
+
+/** @returns how many were unpinned, up to the first that is not mapped; -EINVAL for none */
+export function unpinPages(state: Type1State, iovaFrames: readonly number[]): number {
+  if (!state.v2) return -EACCES;
+  let done = 0;
+  for (const iova of iovaFrames) {
+    const mapping = state.find(iova, iova);
+    if (mapping === undefined) break;
+    unpinOne(mapping, iova);
+    done += 1;
+  }
+  return done > 0 || iovaFrames.length === 0 ? done : -EINVAL;
+}
+
+function unpinOne(mapping: DmaMapping, iova: number): void {
+  const pin = mapping.pins.get(iova);
+  if (pin === undefined) return;
+  pin.count -= 1;
+  if (pin.count > 0) return;
+  mapping.pins.delete(iova);
+  if (mapping.extents === undefined && pin.run !== undefined) {
+    mapping.mm.lockedPages -= 1;
+    mapping.accounted -= 1;
+  }
+  pin.run?.put();
+}
+
+/** Copies between `data` and the memory behind `iova`, mapping by mapping; an error leaves what was copied before. */
+export function* dmaRw(state: Type1State, current: Process | undefined, iova: number, data: Uint8Array, write: boolean): Sleeps<number> {
+  const { profile, trace } = state.module.host;
+  if (profile.vaddrNeedsInstance && state.invalid > 0) {
+    trace.emit(PIN_WHILE_INVALID, { what: 'dma_rw' });
+    return -EBUSY;
+  }
+  for (let done = 0; done < data.length; ) {
+    const at = iova + done;
+    const mapping = yield* validMapping(state, Math.floor(at / PAGE_SIZE));
+    if (typeof mapping === 'number') return mapping;
+    const { protection, mm } = mapping;
+    // A write needs both: the kernel's test, which a mapping for writing alone fails.
+    if ((write && (protection & IOMMU_WRITE) === 0) || (protection & IOMMU_READ) === 0) return -EPERM;
+    if (current !== undefined && current.mm !== mm) return -EFAULT;
+    const offset = at - mapping.first * PAGE_SIZE;
+    const part = data.subarray(done, done + Math.min(data.length - done, (mapping.last - mapping.first + 1) * PAGE_SIZE - offset));
+    if (write ? !mm.copyToUser(mapping.vaddr + offset, part) : !mm.copyFromUser(mapping.vaddr + offset, part)) return -EFAULT;
+    if (write) {
+      const first = Math.floor(offset / PAGE_SIZE);
+      mapping.dirty?.set(first, Math.floor((offset + part.length - 1) / PAGE_SIZE) - first + 1);
+    }
+    done += part.length;
+  }
+  return 0;
+}

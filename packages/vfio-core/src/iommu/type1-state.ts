@@ -1,0 +1,241 @@
+/**
+ * The state of one type1 container, which MAP, UNMAP, pinning, dirty tracking and the attaching of groups share. Kernel: struct
+ * vfio_iommu, struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
+ */
+import { WaitQueue } from '../host/scheduler.ts';
+import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
+import type { Mm } from '../process/mm.ts';
+import type { Process } from '../process/process.ts';
+import { ENOMEM } from '../uapi/errno.ts';
+import type { DmaUnmapListener } from '../vfio/iommu-backend.ts';
+import type { DirtyBitmap } from './dirty-bitmap.ts';
+import { FrameMap, type FrameRange } from './frame-map.ts';
+import type { IommuGroup } from './iommu-group.ts';
+import { RbTree } from './rb-tree.ts';
+import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
+import type { Type1 } from './type1.ts';
+
+export const ALL_ONES = 0xffff_ffff_ffff_ffffn;
+export const PAGE: bigint = BigInt(PAGE_SIZE);
+/** The frame that ends at 2^64. */
+export const LAST_FRAME: number = 2 ** 52 - 1;
+
+/** Consecutive physical frames behind consecutive IOVA frames. */
+export interface Extent {
+  readonly frame: number;
+  readonly count: number;
+  /** Undefined for a device's pages: they are not kept, and not accounted. */
+  readonly run: PageRun | undefined;
+}
+
+/** A page that an emulated device pinned. Kernel: struct vfio_pfn. */
+export interface Pin {
+  readonly frame: number;
+  readonly run: PageRun | undefined;
+  count: number;
+}
+
+/** One mapping: IOVA frames to user memory of one mm. */
+export interface DmaMapping extends FrameRange {
+  vaddr: number;
+  vaddrValid: boolean;
+  readonly protection: number;
+  /** Whose RLIMIT_MEMLOCK holds, and whether CAP_IPC_LOCK freed it of that when the mapping was made. */
+  task: Process;
+  mm: Mm;
+  lockCapable: boolean;
+  /** Pinned for the IOMMU; undefined while no domain has the mapping. */
+  extents: readonly Extent[] | undefined;
+  /** Pages counted in the mm's locked pages. */
+  accounted: number;
+  /** By IOVA frame. */
+  readonly pins: Map<number, Pin>;
+  /** While tracking is on. */
+  dirty: DirtyBitmap | undefined;
+}
+
+/** A domain and the groups whose DMA it translates. */
+export interface Attached {
+  readonly domain: IommuDomain;
+  readonly groups: IommuGroup[];
+}
+
+export class Type1State {
+  readonly module: Type1;
+  readonly v2: boolean;
+  readonly nesting: boolean;
+  readonly mappings: FrameMap<DmaMapping> = new FrameMap<DmaMapping>();
+  /** Mappings that end at 2^64: in these kernels their end wraps to 0, so that no search finds them until release. */
+  readonly beyond: DmaMapping[] = [];
+  /** The same mappings as before 5.12 they were searched. */
+  readonly #tree: RbTree<DmaMapping> | undefined;
+  readonly domains: Attached[] = [];
+  /** Groups of emulated devices: nothing is mapped for them. */
+  readonly emulated: Set<IommuGroup> = new Set<IommuGroup>();
+  /** Groups behind an IOMMU whose devices pin what they use: only those pages can be dirty. */
+  readonly promoted: Set<IommuGroup> = new Set<IommuGroup>();
+  readonly listeners: Set<DmaUnmapListener> = new Set<DmaUnmapListener>();
+  /** What can be mapped; empty: everything. */
+  ranges: readonly FrameRange[] = [];
+  /** Mappings that can still be made. */
+  available: number;
+  /** Mappings whose vaddr is invalid. */
+  invalid = 0;
+  /** Of all dirty bitmaps. */
+  dirtyBytes = 0;
+  /** The container's fd is closed: nobody can make a vaddr valid any more. */
+  closed = false;
+  /** Where 5.13 waits for a vaddr to become valid. */
+  readonly vaddrWait: WaitQueue;
+
+  constructor(module: Type1, v2: boolean, nesting: boolean) {
+    this.module = module;
+    this.v2 = v2;
+    this.nesting = nesting;
+    this.available = module.dmaEntryLimit;
+    this.#tree = module.host.profile.unmapAscends ? undefined : new RbTree();
+    this.vaddrWait = new WaitQueue('the vaddr of a DMA mapping');
+  }
+
+  /** vfio_find_dma(): the lowest mapping in the range. One that ends at 2^64 has a wrapped end, and finds nothing. */
+  find(first: number, last: number): DmaMapping | undefined {
+    return last === LAST_FRAME ? undefined : this.mappings.firstIn(first, last);
+  }
+
+  /** The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. */
+  firstToUnmap(first: number, last: number): DmaMapping | undefined {
+    return this.#tree === undefined || last === LAST_FRAME ? this.find(first, last) : this.#tree.topmost(first, last);
+  }
+
+  /** vfio_link_dma(). */
+  insert(mapping: DmaMapping): void {
+    if (mapping.last === LAST_FRAME) {
+      this.beyond.push(mapping);
+      return;
+    }
+    this.mappings.insert(mapping);
+    this.#tree?.insert(mapping);
+  }
+
+  /** Mappings of every kind, in no promised order. */
+  all(): DmaMapping[] {
+    return [...this.mappings, ...this.beyond];
+  }
+
+  units(): IommuUnit[] {
+    return this.domains.map(({ domain }) => domain.unit);
+  }
+
+  /** What all domains can do, nothing below a page. */
+  get pageSizes(): bigint {
+    let sizes = ALL_ONES;
+    for (const { domain } of this.domains) sizes &= domain.unit.pageSizes;
+    const below = sizes & (PAGE - 1n);
+    return below === 0n ? sizes : (sizes & ~(PAGE - 1n)) | PAGE;
+  }
+
+  /** The smallest page size: the granule of every address, and of dirty bitmaps. */
+  get pageSize(): bigint {
+    const sizes = this.pageSizes;
+    return sizes & -sizes;
+  }
+
+  /** Whether an IOMMU can have written every page of the mapping: then all are dirty, each time. */
+  writable(mapping: DmaMapping): boolean {
+    return mapping.extents !== undefined && this.domains.some(({ groups }) => groups.some((group) => !this.promoted.has(group)));
+  }
+
+  setDirty(mapping: DmaMapping, dirty: DirtyBitmap | undefined): void {
+    this.dirtyBytes += (dirty?.bytes ?? 0) - (mapping.dirty?.bytes ?? 0);
+    mapping.dirty = dirty;
+  }
+
+  setValid(mapping: DmaMapping, valid: boolean): void {
+    mapping.vaddrValid = valid;
+    this.invalid += valid ? -1 : 1;
+    if (valid) this.vaddrWait.wake();
+  }
+
+  /**
+   * Pins all pages of a mapping and accounts those that no device has pinned before.
+   *
+   * @returns 0; -EFAULT, -ENOMEM, with nothing pinned
+   */
+  pin(mapping: DmaMapping): number {
+    const pages = mapping.last - mapping.first + 1;
+    const limit = Math.floor(mapping.task.memlock / PAGE_SIZE);
+    const extents: Extent[] = [];
+    let accounted = -accountedPins(mapping);
+    let error = 0;
+    for (let done = 0; done < pages && error === 0; ) {
+      const pinned = mapping.mm.pin(mapping.vaddr + done * PAGE_SIZE, pages - done, (mapping.protection & IOMMU_WRITE) !== 0);
+      if (typeof pinned === 'number') {
+        error = pinned;
+        break;
+      }
+      extents.push(pinned);
+      if (pinned.run !== undefined) accounted += pinned.count;
+      if (!mapping.lockCapable && accounted > 0 && mapping.mm.lockedPages + accounted > limit) error = -ENOMEM;
+      done += pinned.count;
+    }
+    if (error < 0) {
+      for (const { run } of extents) run?.put();
+      return error;
+    }
+    mapping.mm.lockedPages += accounted;
+    mapping.accounted += accounted;
+    mapping.extents = extents;
+    return 0;
+  }
+
+  /** Unpins what pin() pinned; pages that a device has pinned stay accounted. */
+  unpin(mapping: DmaMapping): void {
+    for (const { run } of mapping.extents ?? []) run?.put();
+    mapping.extents = undefined;
+    const left = accountedPins(mapping);
+    mapping.mm.lockedPages -= mapping.accounted - left;
+    mapping.accounted = left;
+  }
+
+  /** Maps what is pinned: one iommu_map() for each run of pages. @returns 0, or the IOMMU's errno with nothing mapped */
+  fill(domain: IommuDomain, mapping: DmaMapping): number {
+    let at = mapping.first;
+    const step = this.module.disableHugepages ? 1 : Infinity;
+    for (const { frame, count } of mapping.extents ?? []) {
+      for (let done = 0; done < count; done += step) {
+        const error = domain.map(at + done, Math.min(step, count - done), frame + done, mapping.protection);
+        if (error < 0) {
+          domain.unmap(mapping.first, mapping.last);
+          return error;
+        }
+      }
+      at += count;
+    }
+    return 0;
+  }
+
+  /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
+  drop(mapping: DmaMapping): void {
+    if (mapping.last === LAST_FRAME) this.beyond.splice(this.beyond.indexOf(mapping), 1);
+    else this.mappings.remove(mapping.first);
+    this.#tree?.remove(mapping);
+    for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);
+    for (const { run } of mapping.pins.values()) run?.put();
+    mapping.pins.clear();
+    this.unpin(mapping);
+    this.setDirty(mapping, undefined);
+    if (!mapping.vaddrValid) this.setValid(mapping, true);
+    this.available += 1;
+  }
+}
+
+/** Pages of a mapping that devices have pinned and that count as locked. */
+function accountedPins({ pins }: DmaMapping): number {
+  let count = 0;
+  for (const { run } of pins.values()) if (run !== undefined) count += 1;
+  return count;
+}
+
+export function inside(ranges: readonly FrameRange[], first: number, last: number): boolean {
+  return ranges.some((range) => first >= range.first && last <= range.last);
+}
