@@ -1,0 +1,133 @@
+/** Replaying files: which there are, how they are read, which format they have. The command is cli-replay.ts. */
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import type { ProfileName } from '@vsim/vfio-core';
+import type { Format, ReplayOptions } from './format.ts';
+import { Fields, MalformedRecording, isObject, parseLines, type Json } from './json.ts';
+import { kvmItsFormat } from './kvm-its/format.ts';
+import { qemuGicFormat } from './qemu-gic/format.ts';
+import type { CaseReport, Divergence } from './report.ts';
+import { vfioFormat } from './vfio/format.ts';
+import { vfioUserFormat } from './vfio-user/format.ts';
+
+const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, vfioUserFormat];
+const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
+const HOST_NAMES = ['host.json', 'host.json.gz'];
+
+/** A file or folder that cannot be read. `message` is one line and names it. */
+export class UnreadableFile extends Error {
+  override readonly name = 'UnreadableFile';
+}
+
+/** What one file came to. */
+export interface FileReport {
+  readonly path: string;
+  readonly format: Format['name'];
+  readonly profile: string;
+  readonly cases: number;
+  readonly steps: number;
+  readonly compared: number;
+  readonly relaxed: ReadonlyMap<string, number>;
+  readonly divergences: readonly Divergence[];
+}
+
+export interface ReplayFileOptions {
+  readonly profile?: ProfileName | undefined;
+  readonly casePrefix?: string | undefined;
+  /** The machine, where none lies beside the recording. */
+  readonly hostFile?: string | undefined;
+}
+
+/** The recordings of the project. */
+export const RECORDINGS: string = fileURLToPath(new URL('../recordings', import.meta.url));
+
+/** The recordings at `path`: itself, or a folder's files, recursively, sorted. @throws UnreadableFile */
+export function findRecordings(path: string): readonly string[] {
+  if (!stat(path).isDirectory()) return [path];
+  const entries = reading(path, () => readdirSync(path, { withFileTypes: true }));
+  return entries
+    .flatMap((entry) => {
+      const inside = join(path, entry.name);
+      if (entry.isDirectory()) return findRecordings(inside);
+      return EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
+    })
+    .sort();
+}
+
+/** The cases of one file, one after the other. @throws UnreadableFile, MalformedRecording */
+export function* replayCases(path: string, options: ReplayFileOptions = {}): Generator<CaseReport, { format: Format['name']; profile: string }> {
+  const lines = parseLines(path, readText(path));
+  const [first] = lines;
+  const format = FORMATS.find((candidate) => first !== undefined && candidate.recognises(first));
+  if (first === undefined || format === undefined) throw new MalformedRecording(path, 1, 'the first line is none of a known format');
+  const replay: ReplayOptions = {
+    profile: options.profile,
+    casePrefix: options.casePrefix,
+    host: format.name === 'vfio' ? readHost(path, options.hostFile) : undefined,
+  };
+  yield* format.run(lines, replay);
+  const profile = format.name === 'vfio' ? (options.profile ?? format.profileOf(first)) : format.profileOf(first);
+  return { format: format.name, profile };
+}
+
+/** Replays all of a file. @throws UnreadableFile, MalformedRecording */
+export function replayFile(path: string, options: ReplayFileOptions = {}): FileReport {
+  const relaxed = new Map<string, number>();
+  const divergences: Divergence[] = [];
+  let cases = 0;
+  let steps = 0;
+  let compared = 0;
+  const run = replayCases(path, options);
+  for (;;) {
+    const next = run.next();
+    if (next.done === true) return { path, ...next.value, cases, steps, compared, relaxed, divergences };
+    const report = next.value;
+    cases += 1;
+    steps += report.steps;
+    compared += report.compared;
+    for (const [rule, count] of report.relaxed) relaxed.set(rule, (relaxed.get(rule) ?? 0) + count);
+    for (const divergence of report.divergences) divergences.push(divergence);
+  }
+}
+
+/** The machine of a recording: beside the file, else the file that was named, else the project's own. */
+function readHost(path: string, hostFile: string | undefined): Fields {
+  const beside = HOST_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(candidate));
+  const file = beside ?? hostFile ?? join(RECORDINGS, 'vfio', 'host.json.gz');
+  let value: Json;
+  try {
+    value = JSON.parse(readText(file)) as Json;
+  } catch (error) {
+    if (error instanceof UnreadableFile) throw error;
+    throw new MalformedRecording(file, undefined, 'not JSON');
+  }
+  if (!isObject(value)) throw new MalformedRecording(file, undefined, 'expected a JSON object');
+  return new Fields(file, 1, value);
+}
+
+/** The text of a file, unpacked if it is packed. */
+function readText(path: string): string {
+  const bytes = reading(path, () => readFileSync(path));
+  if (!path.endsWith('.gz')) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes).toString('utf8');
+  } catch {
+    throw new MalformedRecording(path, undefined, 'not a whole gzip file');
+  }
+}
+
+function stat(path: string): ReturnType<typeof statSync> & object {
+  return reading(path, () => statSync(path));
+}
+
+/** Runs a read; its failure becomes one line. */
+function reading<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'cannot be read';
+    throw new UnreadableFile(`${path}: ${code === 'ENOENT' ? 'no such file or folder' : code}`);
+  }
+}

@@ -1,0 +1,43 @@
+/** Recordings of the VFIO user API of a real kernel, replayed call by call. See recordings/vfio/README.md for the format's source. */
+import type { ProfileName } from '@vsim/vfio-core';
+import type { Format, ReplayOptions } from '../format.ts';
+import { MalformedRecording, type Fields } from '../json.ts';
+import type { CaseReport } from '../report.ts';
+import { ScenarioReplay } from './scenario.ts';
+
+const KERNELS: readonly (readonly [prefix: string, profile: ProfileName])[] = [
+  ['5.10.', 'linux-5.10'],
+  ['5.13.', 'linux-5.13'],
+  ['6.1.', 'linux-6.1'],
+  ['6.12.', 'linux-6.12'],
+];
+
+export const vfioFormat: Format = {
+  name: 'vfio',
+  recognises: (first: Fields): boolean => first.has('scenario'),
+  profileOf: profileOfKernel,
+  *run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport> {
+    const { host } = options;
+    if (host === undefined) throw new MalformedRecording(lines[0]?.path ?? '', undefined, 'no host.json: it is looked for beside the file');
+    let replay: ScenarioReplay | undefined;
+    let skip = false;
+    for (const line of lines) {
+      if (line.has('scenario')) {
+        if (replay !== undefined) yield replay.report;
+        const name = line.string('scenario');
+        skip = options.casePrefix !== undefined && !name.startsWith(options.casePrefix);
+        replay = skip ? undefined : new ScenarioReplay(name, line, host, options.profile ?? profileOfKernel(line));
+      } else if (replay !== undefined) {
+        replay.step(line);
+      } else if (!skip) {
+        line.fail('scenario', 'a header before the first step');
+      }
+    }
+    if (replay !== undefined) yield replay.report;
+  },
+};
+
+function profileOfKernel(header: Fields): ProfileName {
+  const kernel = header.string('kernel');
+  return KERNELS.find(([prefix]) => kernel.startsWith(prefix))?.[1] ?? header.fail('kernel', 'a kernel 5.10, 5.13, 6.1 or 6.12');
+}

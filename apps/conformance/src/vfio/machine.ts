@@ -1,0 +1,126 @@
+/** The host of one scenario: the recorded machine, moved to the state that the scenario's header tells. */
+import { ApicMsi, Host, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import {
+  NativeDriver,
+  PciBus,
+  PciStub,
+  PciePort,
+  VfioPciDriver,
+  importPciMachine,
+  pciId,
+  write32,
+  type PciDevice,
+  type PciDriver,
+  type PciMachineDescription,
+  type RecordedDevice,
+} from '@vsim/vfio-pci';
+import { fromHex, toHex, type Fields } from '../json.ts';
+
+/** The guest's RAM below the devices, as its /proc/iomem has it, in whole chunks. */
+const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
+
+const ANY = 0xffff_ffff;
+
+/** The kernel's own drivers that the recordings load, as far as binding goes. */
+const NATIVE: Readonly<Record<string, () => PciDriver>> = {
+  'virtio-pci': () => new NativeDriver('virtio-pci', { ids: Array.from({ length: 0x80 }, (_, i) => pciId(0x1af4, 0x1000 + i)) }),
+  virtio_pci: () => new NativeDriver('virtio-pci', { ids: Array.from({ length: 0x80 }, (_, i) => pciId(0x1af4, 0x1000 + i)) }),
+  serial: () => new NativeDriver('serial', { ids: [pciId(ANY, ANY, 0x07_0000, 0xff_ff00)] }),
+  e1000: () => new NativeDriver('e1000', { ids: [pciId(0x8086, 0x100e)] }),
+  e1000e: () => new NativeDriver('e1000e', { ids: [pciId(0x8086, 0x10d3)], vectors: 5 }),
+  igb: () => new NativeDriver('igb', { ids: [pciId(0x8086, 0x10c9)], vectors: 3 }),
+  igbvf: () => new NativeDriver('igbvf', { ids: [pciId(0x8086, 0x10ca)], vectors: 3 }),
+  pcieport: () => new PciePort(),
+  'pci-stub': () => new PciStub(),
+};
+
+export interface Machine {
+  readonly host: Host;
+  readonly bus: PciBus;
+  readonly process: Process;
+}
+
+/** What a device is at the scenario's start. */
+interface DeviceState {
+  readonly recorded: RecordedDevice;
+  readonly driver: string | null;
+  readonly driverOverride: string | undefined;
+}
+
+/** Builds the machine of a scenario. @throws MalformedRecording */
+export function buildMachine(header: Fields, recorded: Fields, profile: ProfileName): Machine {
+  const states = deviceStates(header, recorded);
+  const host = new Host({ profile, ram: RAM });
+  const description: PciMachineDescription = {
+    devices: Object.fromEntries([...states].map(([address, { recorded: device }]) => [address, device])),
+  };
+  const vfio = new Vfio(host);
+  // The recording machine's interrupt controller is the emulator's: a line that is up already makes no edge.
+  const bus = importPciMachine(host, description, { msi: new ApicMsi(host), iommu: new VtdIommu(host), earlyLevel: 'missed' });
+  host.scheduler.call('boot', boot(bus, vfio, header, states));
+  return { host, bus, process: new Process(host, { name: 'recorder' }) };
+}
+
+/** Loads the drivers and binds what was bound; then every configuration byte is what was recorded. */
+function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<string, DeviceState>): Sleeps<void> {
+  bus.autoprobe = false;
+  const loaded = header.list('native_modules').filter((name) => typeof name === 'string');
+  const bound = [...states.values()].map(({ driver }) => driver).filter((name) => name !== null);
+  for (const name of new Set([...bound, ...loaded])) {
+    const driver = name === 'vfio-pci' ? new VfioPciDriver(vfio) : NATIVE[name]?.();
+    if (driver !== undefined && bus.driver(driver.name) === undefined) yield* bus.addDriver(driver);
+  }
+  for (const [address, { recorded, driver, driverOverride }] of states) {
+    const device = bus.device(address);
+    if (device === undefined) continue;
+    if (driver !== null) yield* bindTo(bus, device, driver);
+    device.driverOverride = driverOverride;
+    device.function.config.bytes.set(fromHex(recorded.config) ?? []);
+  }
+  bus.autoprobe = true;
+}
+
+function* bindTo(bus: PciBus, device: PciDevice, driver: string): Sleeps<void> {
+  device.driverOverride = driver;
+  yield* bus.probe(device);
+}
+
+function deviceStates(header: Fields, recorded: Fields): ReadonlyMap<string, DeviceState> {
+  const devices = recorded.object('devices');
+  const states = header.object('state');
+  const out = new Map<string, DeviceState>();
+  for (const address of new Set([...devices.keys, ...states.keys])) {
+    const state = states.has(address) ? states.object(address) : undefined;
+    if (state?.raw('absent') === true) continue;
+    const device = state?.has('new_device') === true ? state.object('new_device') : devices.object(address);
+    const config = device.bytes('config');
+    if (state?.has('config_delta') === true) applyDelta(config, state.object('config_delta'));
+    out.set(address, {
+      recorded: {
+        config: toHex(config),
+        resource: device.list('resource').map((row) => (Array.isArray(row) ? row.filter((text) => typeof text === 'string') : device.fail('resource', 'rows of text'))),
+        iommu_group: device.raw('iommu_group') === null ? null : device.string('iommu_group'),
+        irq: device.number('irq'),
+        rom_head: device.has('rom_head') ? device.string('rom_head') : undefined,
+      },
+      driver: nameOrNull(state?.has('driver') === true ? state : device, 'driver'),
+      driverOverride: state?.has('driver_override') === true ? (nameOrNull(state, 'driver_override') ?? undefined) : undefined,
+    });
+  }
+  return out;
+}
+
+function nameOrNull(fields: Fields, key: string): string | null {
+  return fields.raw(key) === null || !fields.has(key) ? null : fields.string(key);
+}
+
+/** Dwords by offset, four bytes as they lie in memory. */
+function applyDelta(config: Uint8Array, delta: Fields): void {
+  for (const key of delta.keys) {
+    const bytes = delta.bytes(key);
+    const at = Number(key);
+    if (bytes.length !== 4 || !(at + 4 <= config.length)) delta.fail(key, 'four bytes inside the configuration space');
+    write32(config, at, bytes[0]! | (bytes[1]! << 8) | (bytes[2]! << 16) | (bytes[3]! << 24));
+  }
+}
+

@@ -1,0 +1,33 @@
+/** The rules by which the recordings' README lets one compare less strictly, and where they hold. */
+import {
+  PCI_CAP_ID_MSI,
+  PCI_MSI_FLAGS,
+  PCI_MSI_FLAGS_64BIT,
+  capabilities,
+  extendedCapabilities,
+  findCapability,
+  read16,
+} from '@vsim/vfio-pci';
+
+export const REGISTERS_RULE = 'registers';
+export const VENDOR_BYTES_RULE = 'vendor-bytes';
+export const MSI_MESSAGE_RULE = 'run-dependent';
+
+/** Devices whose registers are compared: edu, pci-testdev, and the mdev samples. */
+export const MODELLED: ReadonlySet<string> = new Set(['1234:11e8', '1b36:5', '1b36:0005']);
+
+/** Offsets of message address and data in the MSI capability: they depend on the run. */
+export function messageBytes(config: Uint8Array): readonly number[] {
+  const at = findCapability(config, PCI_CAP_ID_MSI);
+  if (at === 0) return [];
+  const length = (read16(config, at + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_64BIT) !== 0 ? 10 : 6;
+  return Array.from({ length }, (_, i) => at + 4 + i);
+}
+
+/** Whether a byte is outside the header and every capability that is listed: the vendor's. */
+export function isVendorByte(config: Uint8Array, lengthOf: (id: number, at: number, extended: boolean) => number, at: number): boolean {
+  if (at < 0x40) return false;
+  const inside = (start: number, length: number): boolean => at >= start && at < start + length;
+  if (capabilities(config).some((capability) => inside(capability.at, lengthOf(capability.id, capability.at, false)))) return false;
+  return !extendedCapabilities(config).some((capability) => inside(capability.at, Math.max(lengthOf(capability.id, capability.at, true), 4)));
+}
