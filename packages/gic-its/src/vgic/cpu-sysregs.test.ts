@@ -27,6 +27,8 @@ it('carries the CPU interface of a vCPU from one VM to another', () => {
 
 it('refuses what is not a register, not a vCPU, not a value, or not the time', () => {
   const { vgic, vm } = new Machine();
+  expect(vgic.hasAttr(GRP.CPU_SYSREGS, SYSREG.ICC_PMR_EL1)).toBe(0);
+  expect(vgic.hasAttr(GRP.CPU_SYSREGS, 0xc649)).toBe(-ENXIO);
   expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, 0xc649))).toBe(-ENXIO);
   expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, 0), 0)).toBe(-ENXIO);
   expect(vgic.getAttr(GRP.CPU_SYSREGS, of(2, SYSREG.ICC_PMR_EL1))).toBe(-EINVAL);

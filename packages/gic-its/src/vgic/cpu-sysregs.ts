@@ -43,6 +43,11 @@ const VMCR: ReadonlyMap<number, VmcrField> = new Map([
 const VMCR_EOIM: VmcrField = { shift: 9n, mask: 1n };
 const VMCR_CBPR: VmcrField = { shift: 4n, mask: 1n };
 
+/** Whether an attribute, without the affinity, names one of these registers. */
+export function isSysreg(register: number): boolean {
+  return Object.values(SYSREG).some((known) => known === register);
+}
+
 /** @returns the value, or -ENXIO for a register that is none of these */
 export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
   const field = VMCR.get(register);

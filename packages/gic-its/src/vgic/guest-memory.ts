@@ -76,7 +76,7 @@ export class GuestMemory implements Memory {
     const slot = this.#slot(address);
     if (slot === undefined || slot.readOnly === true) return;
     slot.memory.write8(slot.offset + address - slot.gpa, value);
-    this.#dirty?.add(Math.floor(address / PAGE));
+    this.#markDirty(address, 1);
   }
 
   write16(address: number, value: number): void {
@@ -92,16 +92,38 @@ export class GuestMemory implements Memory {
       return;
     }
     slot.memory.write32(slot.offset + address - slot.gpa, value);
-    this.#dirty?.add(Math.floor(address / PAGE));
-    this.#dirty?.add(Math.floor((address + 3) / PAGE));
+    this.#markDirty(address, 4);
   }
 
   readBytes(address: number, into: Uint8Array): void {
-    for (let i = 0; i < into.length; i += 1) into[i] = this.read8(address + i);
+    for (let done = 0; done < into.length; ) {
+      const at = address + done;
+      const slot = this.#slot(at);
+      // Outside every slot byte by byte: the next one may begin anywhere.
+      const take = slot === undefined ? 1 : Math.min(into.length - done, slot.gpa + slot.size - at);
+      const part = into.subarray(done, done + take);
+      if (slot === undefined) part.fill(0xff);
+      else slot.memory.readBytes(slot.offset + at - slot.gpa, part);
+      done += take;
+    }
   }
 
   writeBytes(address: number, from: Uint8Array): void {
-    for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
+    for (let done = 0; done < from.length; ) {
+      const at = address + done;
+      const slot = this.#slot(at);
+      const take = slot === undefined ? 1 : Math.min(from.length - done, slot.gpa + slot.size - at);
+      if (slot !== undefined && slot.readOnly !== true) {
+        slot.memory.writeBytes(slot.offset + at - slot.gpa, from.subarray(done, done + take));
+        this.#markDirty(at, take);
+      }
+      done += take;
+    }
+  }
+
+  #markDirty(address: number, length: number): void {
+    if (this.#dirty === undefined) return;
+    for (let page = Math.floor(address / PAGE); page * PAGE < address + length; page += 1) this.#dirty.add(page);
   }
 
   #slot(address: number): MemorySlot | undefined {

@@ -8,7 +8,7 @@
 import { E2BIG, EBUSY, EEXIST, EFAULT, EINVAL, ENXIO, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
-import { readSysreg, writeSysreg } from './cpu-sysregs.ts';
+import { isSysreg, readSysreg, writeSysreg } from './cpu-sysregs.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -82,6 +82,8 @@ export class Vgic {
         return isDistributorRegister(which) ? 0 : -ENXIO;
       case GRP.REDIST_REGS:
         return isRedistributorRegister(which) ? 0 : -ENXIO;
+      case GRP.CPU_SYSREGS:
+        return isSysreg(which) ? 0 : -ENXIO;
       default:
         return -ENXIO;
     }
