@@ -1,5 +1,5 @@
 /** The host of one scenario: the recorded machine, moved to the state that the scenario's header tells. */
-import { ApicMsi, Host, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import { ApicMsi, File, Host, O_RDWR, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
 import {
   NativeDriver,
   PciBus,
@@ -40,6 +40,15 @@ export interface Machine {
   readonly process: Process;
 }
 
+/** Standard input, output and error. */
+class Console extends File {
+  override readonly label = '/dev/console';
+
+  protected override *release(): Sleeps<void> {
+    // Nothing to let go of.
+  }
+}
+
 /** What a device is at the scenario's start. */
 interface DeviceState {
   readonly recorded: RecordedDevice;
@@ -58,7 +67,10 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   // The recording machine's interrupt controller is the emulator's: a line that is up already makes no edge.
   const bus = importPciMachine(host, description, { msi: new ApicMsi(host), iommu: new VtdIommu(host), earlyLevel: 'missed' });
   host.scheduler.call('boot', boot(bus, vfio, header, states));
-  return { host, bus, process: new Process(host, { name: 'recorder' }) };
+  const process = new Process(host, { name: 'recorder' });
+  // A shell's child has its terminal: fds that are open, and no eventfds.
+  for (let fd = 0; fd < 3; fd += 1) process.install(new Console(), O_RDWR, fd);
+  return { host, bus, process };
 }
 
 /** Loads the drivers and binds what was bound; then every configuration byte is what was recorded. */

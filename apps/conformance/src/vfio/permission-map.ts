@@ -1,6 +1,6 @@
 /** The permission map: a fixed series of writes to one dword, with what the user and the hardware show after each. */
 import type { Process } from '@vsim/vfio-core';
-import { capabilityLength, extendedCapabilityLength, type PciBus } from '@vsim/vfio-pci';
+import { extendedStructureLength, structureLength, type PciBus } from '@vsim/vfio-pci';
 import { fromHex, toHex, type Fields, type Json } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
 import { VENDOR_BYTES_RULE, isVendorByte } from './relaxed.ts';
@@ -91,7 +91,7 @@ export class PermissionMap {
     const want = fromHex(expected) ?? new Uint8Array(4);
     const have = fromHex(actual) ?? new Uint8Array(4);
     const lengthOf = (id: number, start: number, extended: boolean): number =>
-      extended ? extendedCapabilityLength(config, id, start) : capabilityLength(config, id, start);
+      extended ? extendedStructureLength(config, id, start) : structureLength(config, id, start);
     for (let i = 0; i < 4; i += 1) {
       if (want[i] === have[i] || !isVendorByte(config, lengthOf, at + i)) continue;
       this.#report.relax(VENDOR_BYTES_RULE);

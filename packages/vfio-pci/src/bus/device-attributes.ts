@@ -7,7 +7,6 @@ import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { parseUnsigned } from './parse.ts';
 import { resetFunction } from './reset.ts';
-import { awake } from './runtime-pm.ts';
 import { restoreState, saveState } from './saved-state.ts';
 
 // Flags of `resource`, as linux/ioport.h has them.
@@ -44,11 +43,9 @@ function config(device: PciDevice): Attribute {
   return {
     kind: 'attribute',
     mode: 0o644,
-    show: () => constant(awake(device, () => device.function.config.bytes.slice())),
+    show: () => constant(device.function.config.bytes.slice()),
     *store(bytes, offset) {
-      awake(device, () => {
-        for (let i = 0; i < bytes.length; i += 1) device.function.configWrite(offset + i, 1, bytes[i]!);
-      });
+      for (let i = 0; i < bytes.length; i += 1) device.function.configWrite(offset + i, 1, bytes[i]!);
       return bytes.length;
     },
   };

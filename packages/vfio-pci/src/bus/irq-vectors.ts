@@ -55,8 +55,10 @@ export function freeVectors(device: PciDevice, msi: MsiController): void {
   if (fn.msi !== undefined) {
     fn.configWrite(fn.msi.at + PCI_MSI_FLAGS, 2, fn.msi.flags & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
     for (let vector = 0; vector < fn.msi.capable; vector += 1) fn.msi.setMask(vector, false);
+    if (device.vectorKind === 'msi') fn.msi.setMessage(0, 0);
   }
   if (fn.msix !== undefined) fn.configWrite(fn.msix.at + PCI_MSIX_FLAGS, 2, fn.msix.flags & ~PCI_MSIX_FLAGS_ENABLE);
+  if (device.vectorKind === 'msix') device.irqVectors.forEach((_, vector) => fn.msix?.setMessage(vector, 0, 0));
   setIntxEnabled(device, true);
   msi.release(fn.address.requester, device.irqVectors);
   device.irqVectors = [];
@@ -68,6 +70,7 @@ export function reprogramVectors(device: PciDevice): void {
   const kind = device.vectorKind;
   if (irqs.length === 0 || kind === undefined) return;
   program(device, irqs, kind);
+  setIntxEnabled(device, false);
 }
 
 /** request_irq() and free_irq() of one vector reach the device as its mask bit. */

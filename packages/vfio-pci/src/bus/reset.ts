@@ -5,7 +5,6 @@
  */
 import { EAGAIN, ENOTTY } from '@vsim/vfio-core';
 import { findCapability, read16, read32 } from '../pci/capabilities.ts';
-import type { PciFunction } from '../pci/pci-function.ts';
 import {
   PCI_AF_CAP,
   PCI_AF_CAP_TP_FLR,
@@ -19,10 +18,14 @@ import {
   PCI_EXP_DEVCAP_FLR_HIGH,
   PCI_EXP_DEVCTL,
   PCI_EXP_DEVCTL_BCR_FLR,
+  PCI_EXP_FLAGS,
+  PCI_EXP_FLAGS_TYPE,
   PCI_EXP_LNKCAP,
   PCI_EXP_LNKCAP_SLS,
   PCI_EXP_LNKSTA,
   PCI_EXP_LNKSTA_DLLLA,
+  PCI_EXP_TYPE_DOWNSTREAM,
+  PCI_EXP_TYPE_ROOT_PORT,
   PCI_PM_CTRL,
   PCI_PM_CTRL_NO_SOFT_RESET,
 } from '../pci/registers.ts';
@@ -129,17 +132,20 @@ function runMethod(device: PciDevice, method: ResetMethod): number {
 function secondaryBusReset(bridge: PciDevice, devices: readonly PciDevice[]): number {
   for (const { function: fn } of devices) fn.resetFunction();
   for (const device of devices) if (device.powerState !== 'unknown') device.powerState = 'D0';
-  return linkComesUp(bridge.function, bridge.express) ? 0 : -ENOTTY;
+  return linkComesUp(bridge, devices) ? 0 : -ENOTTY;
 }
 
-/** Whether the kernel sees the link below a port come back. A fast port whose status never says so is waited for in vain. */
-function linkComesUp(port: PciFunction, express: number): boolean {
-  if (express === 0) return true;
-  const { bytes } = port.config;
-  const type = bytes[express + 2]! >> 4;
-  if (type !== 4 && type !== 6) return true; // not a root or downstream port: no link of its own
-  if ((read32(bytes, express + PCI_EXP_LNKCAP) & PCI_EXP_LNKCAP_SLS) <= SPEED_5_0GT) return true;
-  return (read16(bytes, express + PCI_EXP_LNKSTA) & PCI_EXP_LNKSTA_DLLLA) !== 0;
+/**
+ * Whether the kernel sees the link below a port come back. A fast port whose status never says so is waited for in vain; below any
+ * port, functions without power management need no time, and are not waited for.
+ */
+function linkComesUp(bridge: PciDevice, devices: readonly PciDevice[]): boolean {
+  const { bytes } = bridge.function.config;
+  if (bridge.express === 0 || devices.every(({ pm }) => pm === 0)) return true;
+  const type = (bytes[bridge.express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
+  if (type !== PCI_EXP_TYPE_ROOT_PORT && type !== PCI_EXP_TYPE_DOWNSTREAM) return true; // no link of its own
+  if ((read32(bytes, bridge.express + PCI_EXP_LNKCAP) & PCI_EXP_LNKCAP_SLS) <= SPEED_5_0GT) return true;
+  return (read16(bytes, bridge.express + PCI_EXP_LNKSTA) & PCI_EXP_LNKSTA_DLLLA) !== 0;
 }
 
 function hasFlr(device: PciDevice): boolean {

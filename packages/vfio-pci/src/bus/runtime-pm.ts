@@ -22,12 +22,3 @@ export function resumeDevice(device: PciDevice): void {
   device.suspended = undefined;
   restoreState(device, saved);
 }
-
-/** Runs `use` with the device awake, and lets it sleep again. */
-export function awake<T>(device: PciDevice, use: () => T): T {
-  if (device.suspended === undefined) return use();
-  resumeDevice(device);
-  const out = use();
-  suspendDevice(device);
-  return out;
-}

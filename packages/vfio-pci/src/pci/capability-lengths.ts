@@ -1,6 +1,6 @@
 /**
  * Lengths of capabilities in bytes, as vfio-pci knows them: 0 is a capability that it hides from user space (catalogue, vfio 3.6).
- * Hardware uses the same lengths to know where a structure ends. Reference: the structures in the PCI and PCI Express specifications.
+ * Reference: the structures in the PCI and PCI Express specifications.
  */
 import { read16, read32 } from './capabilities.ts';
 import {
@@ -132,4 +132,14 @@ function virtualChannelLength(config: Uint8Array, at: number): number {
     if (tableAt > 0) return tableAt + phases / 2;
   }
   return 16 + 12 * channels;
+}
+
+/** What hardware holds to be a structure, where VFIO knows less: the slot and root registers of PCI Express, the log of AER. */
+export function structureLength(config: Uint8Array, id: number, at: number): number {
+  if (id === PCI_CAP_ID_EXP && (config[at + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_VERS) >= 2) return 60;
+  return capabilityLength(config, id, at);
+}
+
+export function extendedStructureLength(config: Uint8Array, id: number, at: number): number {
+  return id === PCI_EXT_CAP_ID_ERR ? 72 : extendedCapabilityLength(config, id, at);
 }

@@ -1,7 +1,7 @@
 export * from './address.ts';
 export * from './bars.ts';
 export * from './capabilities.ts';
-export { capabilityLength, extendedCapabilityLength } from './capability-lengths.ts';
+export { extendedStructureLength, structureLength } from './capability-lengths.ts';
 export * from './config-builder.ts';
 export * from './config-space.ts';
 export * from './intx-line.ts';

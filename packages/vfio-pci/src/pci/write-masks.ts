@@ -6,7 +6,7 @@
  */
 import { barMask, barMaskHigh, barRegister, type Bar } from './bars.ts';
 import { capabilities, extendedCapabilities, read16, read32, write16, write32 } from './capabilities.ts';
-import { capabilityLength, extendedCapabilityLength } from './capability-lengths.ts';
+import { structureLength, extendedStructureLength } from './capability-lengths.ts';
 import type { ConfigSpace } from './config-space.ts';
 import {
   PCI_AF_CTRL,
@@ -81,11 +81,11 @@ export function setWriteMasks(config: ConfigSpace, bars: readonly Bar[], vendorB
   if (vendorBytes === 'storage') writable.fill(0xff, PCI_STD_HEADER_SIZEOF);
   header(config, bars);
   for (const { id, at } of capabilities(bytes)) {
-    writable.fill(0, at, at + Math.max(capabilityLength(bytes, id, at), 2));
+    writable.fill(0, at, at + Math.max(structureLength(bytes, id, at), 2));
     capability(config, id, at);
   }
   for (const { id, at } of extendedCapabilities(bytes)) {
-    writable.fill(0, at, at + Math.max(extendedCapabilityLength(bytes, id, at), 4));
+    writable.fill(0, at, at + Math.max(extendedStructureLength(bytes, id, at), 4));
     if (id === PCI_EXT_CAP_ID_ERR) aer(config, at);
   }
   if (config.size > PCI_CFG_SPACE_SIZE) writable.fill(0, PCI_CFG_SPACE_SIZE, PCI_CFG_SPACE_SIZE + 4);

@@ -18,6 +18,7 @@ import {
   type Process,
 } from '@vsim/vfio-core';
 import { addVectors, allocateVectors, freeVectors, maskVector, type VectorKind } from '../bus/irq-vectors.ts';
+import { PCI_COMMAND } from '../pci/registers.ts';
 import { fdOf } from './irq-intx.ts';
 import type { IrqOwner } from './irq-owner.ts';
 
@@ -76,18 +77,30 @@ export class MessageIrqs {
     this.#vectors.forEach((_, vector) => this.#clear(vector));
     this.#vectors = [];
     this.#owner.irqKind = 'none';
-    freeVectors(this.#owner.device, this.#owner.device.bus.msi);
+    this.#keepCommand(() => freeVectors(this.#owner.device, this.#owner.device.bus.msi));
   }
 
   /** @returns 0, -ERANGE for none, or how many vectors there would have been */
   #enable(kind: VectorKind, count: number): number {
     if (count === 0) return -ERANGE;
     const { device } = this.#owner;
-    const got = allocateVectors(device, device.bus.msi, kind, count);
+    const got = this.#keepCommand(() => allocateVectors(device, device.bus.msi, kind, count));
     if (got < count) return got;
     this.#owner.irqKind = kind;
     this.#vectors = new Array<Vector | undefined>(count).fill(undefined);
     return 0;
+  }
+
+  /**
+   * Memory decoding is forced on while the table is written, and COMMAND then put back as it was: so INTx keeps the mask that it had,
+   * whatever the PCI core did to it.
+   */
+  #keepCommand<T>(change: () => T): T {
+    const fn = this.#owner.device.function;
+    const { command } = fn;
+    const out = change();
+    if (fn.command !== command) fn.configWrite(PCI_COMMAND, 2, command);
+    return out;
   }
 
   /** All or none of a block; what fails takes down the vectors of the block that were done before. */
