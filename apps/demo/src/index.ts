@@ -1,1 +1,10 @@
-export {};
+/** The composition root, for those who start from it. */
+export * from './cli.ts';
+export * from './devices/ticker.ts';
+export * from './devices/vfio-ticker.ts';
+export * from './guest/guest.ts';
+export * from './hosts/arm-host.ts';
+export * from './io.ts';
+export * from './vmm/assigned-device.ts';
+export * from './vmm/migration.ts';
+export * from './vmm/virtual-machine.ts';

@@ -1,0 +1,34 @@
+/** The `vsim` command: which subcommand runs, and how its errors reach the person. */
+import { demoCommand } from './demo/command.ts';
+import { EXIT, UsageError, type Io } from './io.ts';
+
+interface Command {
+  readonly usage: string;
+  readonly summary: string;
+  readonly run: (args: readonly string[], io: Io) => number;
+}
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map([
+  ['demo', { usage: 'demo [--seed N] [--json]', summary: 'live-migrates a VM with assigned devices between two Arm hosts', run: demoCommand }],
+]);
+
+/** Runs one call. @returns its exit code: 0, 1 where the result is bad, 2 where the call cannot be served */
+export function main(args: readonly string[], io: Io): number {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    for (const { usage, summary } of COMMANDS.values()) io.out(`vsim ${usage}\n    ${summary}`);
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = COMMANDS.get(name);
+  if (command === undefined) {
+    io.err(`vsim: unknown command ${name}; there are ${[...COMMANDS.keys()].join(', ')}`);
+    return EXIT.usage;
+  }
+  try {
+    return command.run(rest, io);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    io.err(`vsim ${name}: ${error.message}`);
+    return EXIT.usage;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The demonstration: a VM with assigned devices whose interrupts are forwarded is live-migrated between two Arm hosts. Everything
+ * in it is a function of the seed.
+ */
+import { errnoName, ENOTTY, Random } from '@vsim/vfio-core';
+import type { PciMachineDescription } from '@vsim/vfio-pci';
+import { type Guest, lpiOf } from '../guest/guest.ts';
+import { TICKERS } from '../hosts/arm-host.ts';
+import type { DeviceSummary } from '../vmm/assigned-device.ts';
+import { Link, migrate, migrationBlockers } from '../vmm/migration.ts';
+import type { VirtualMachine } from '../vmm/virtual-machine.ts';
+import { Ledger, lineName, type Sums } from './ledger.ts';
+import { bootVm, buildHost, guestDeviceOf, incomingVm, PLAIN_DEVICE, VCPUS, vectors } from './setup.ts';
+import { KEPT_LINE, MASKABLE_VECTOR, Traffic } from './traffic.ts';
+
+const STEPS = 400;
+const ROUND_STEPS = 40;
+
+export type Place = 'VPT' | 'latch' | 'PBA' | 'device' | 'nowhere';
+
+export interface DemoDevice extends DeviceSummary {
+  readonly driver: string;
+  readonly migratable: boolean;
+}
+
+export interface DemoReport {
+  readonly seed: number;
+  readonly vcpus: number;
+  readonly devices: readonly DemoDevice[];
+  /** Attempts that were refused, by the device that stood in the way. */
+  readonly blockers: readonly { readonly device: string; readonly errno: string }[];
+  /** Vectors that reach their vCPU as VLPIs, and those that go by software. */
+  readonly forwarding: { readonly vlpi: number; readonly software: number };
+  readonly outcome: string;
+  readonly before: Sums;
+  readonly after: Sums;
+  /** What was pending when everything had stopped, and where. */
+  readonly pendingAtStop: readonly { readonly interrupt: string; readonly lpi: number; readonly place: Place }[];
+  readonly lost: number;
+  readonly doubled: number;
+  /** Interrupts taken as counters in the guest's own memory have it: what it was delivered, if its memory came along. */
+  readonly guestCount: number;
+  readonly bytes: number;
+  readonly downtimeNs: number;
+  readonly totalNs: number;
+}
+
+/** Runs the demonstration; `progress` hears what is being done. */
+export function runDemo(seed: number, machine: PciMachineDescription, progress: (text: string) => void): DemoReport {
+  const random = new Random(seed);
+  const ledger = new Ledger();
+
+  progress('source: building the host');
+  const source = buildHost(seed, machine);
+  const { vm, guest } = bootVm(source, ledger);
+  const plain = vm.assign(PLAIN_DEVICE, guestDeviceOf(TICKERS.length));
+  const devices = vm.devices.map((device) => ({
+    ...device.summary,
+    driver: source.root.readlink(`/sys/bus/pci/devices/${device.name}/driver`).split('/').at(-1) ?? '',
+    migratable: device.migrationFlags !== undefined,
+  }));
+
+  const forwarding = countForwarding(vm);
+  const traffic = new Traffic(random, ledger, vm);
+  progress('source: the VM runs');
+  traffic.run(STEPS);
+  const before = ledger.sums;
+
+  const blockers = migrationBlockers(vm).map((device) => ({ device, errno: errnoName(ENOTTY) }));
+  vm.unplug(plain);
+
+  progress('destination: building the host');
+  const { vm: twin, guest: twinGuest } = incomingVm(buildHost(seed + 1, machine), ledger);
+
+  const link = new Link();
+  let pendingAtStop: DemoReport['pendingAtStop'] = [];
+  let stoppedAt = 0;
+  let resumedAt = 0;
+  const result = migrate({
+    source: vm,
+    destination: twin,
+    link,
+    place: (vcpu) => vcpu,
+    precopyRound: () => {
+      traffic.letGo();
+      traffic.run(ROUND_STEPS);
+      traffic.pileUp();
+      stoppedAt = link.time;
+    },
+    stopped: () => {
+      // The world outside does not stop: this tick is kept by the device until it runs again.
+      traffic.tick(source, KEPT_LINE.device, KEPT_LINE.vector);
+      pendingAtStop = ledger.pending.map((interrupt) => whereIs(vm, interrupt));
+    },
+    resumed: () => {
+      resumedAt = link.time;
+      traffic.follow(twin);
+    },
+    progress: (phase) => { progress(`migration: ${phase}`); },
+  });
+
+  progress('destination: the VM runs');
+  if (result.outcome === 'migrated') traffic.run(STEPS);
+  traffic.letGo();
+  const all = ledger.sums;
+  const guestCount = countAll(result.outcome === 'migrated' ? twinGuest : guest);
+  return {
+    seed,
+    vcpus: VCPUS,
+    devices,
+    blockers,
+    forwarding,
+    outcome: result.outcome === 'migrated' ? 'migrated' : `${result.outcome} in ${result.phase}: ${errnoName(result.error)}`,
+    before,
+    after: {
+      raised: all.raised - before.raised,
+      coalesced: all.coalesced - before.coalesced,
+      delivered: all.delivered - before.delivered,
+    },
+    pendingAtStop,
+    lost: all.raised - all.coalesced - all.delivered + ledger.doubled,
+    doubled: ledger.doubled,
+    guestCount,
+    bytes: link.bytes,
+    downtimeNs: resumedAt - stoppedAt,
+    totalNs: link.time,
+  };
+}
+
+function countForwarding(vm: VirtualMachine): DemoReport['forwarding'] {
+  let vlpi = 0;
+  let software = 0;
+  for (const irq of vm.kvm.lpis.all()) {
+    if (irq.hw) vlpi += 1;
+    else software += 1;
+  }
+  return { vlpi, software };
+}
+
+/** Looks for a pending interrupt in every place where one can be while everything stands still. */
+function whereIs(vm: VirtualMachine, interrupt: string): DemoReport['pendingAtStop'][number] {
+  const at = TICKERS.flatMap((name, slot) => vectors().map((vector) => ({ name, slot, vector }))).find(
+    ({ name, vector }) => lineName(name, vector) === interrupt,
+  );
+  if (at === undefined) return { interrupt, lpi: 0, place: 'nowhere' };
+  const lpi = lpiOf(at.slot, at.vector);
+  const device = vm.devices[at.slot]!;
+  const irq = vm.kvm.lpis.find(lpi);
+  let place: Place = 'nowhere';
+  if (at.vector === MASKABLE_VECTOR && device.isPending(at.vector)) place = 'PBA';
+  else if (irq?.hw === true && irq.target?.vpe?.peek(lpi) === true) place = 'VPT';
+  else if (irq?.hw === false && irq.pendingLatch) place = 'latch';
+  else if (vm.host.tickers[at.slot]?.isLatched(at.vector) === true) place = 'device';
+  return { interrupt, lpi, place };
+}
+
+/** What the guest's own memory says it has taken. */
+function countAll(guest: Guest): number {
+  let sum = 0;
+  TICKERS.forEach((_, slot) => {
+    for (const vector of vectors()) sum += guest.count(lpiOf(slot, vector));
+  });
+  return sum;
+}

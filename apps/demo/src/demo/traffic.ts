@@ -1,0 +1,125 @@
+/** What happens to a running VM: devices tick, vCPUs mask interrupts for a while, wait, move between CPUs; all by chance. */
+import type { Random } from '@vsim/vfio-core';
+import type { Vcpu } from '@vsim/gic-its';
+import { TICKERS, type ArmHost } from '../hosts/arm-host.ts';
+import { TICKER_VECTORS } from '../devices/ticker.ts';
+import type { AssignedDevice } from '../vmm/assigned-device.ts';
+import type { VirtualMachine } from '../vmm/virtual-machine.ts';
+import { lineName, type Ledger } from './ledger.ts';
+
+/** The vector that the guest masks in the MSI-X table now and then. */
+export const MASKABLE_VECTOR = 2;
+
+/** The interrupt that pileUp() leaves out, so that it can come while its device stands still. */
+export const KEPT_LINE: { readonly device: string; readonly vector: number } = { device: TICKERS[1], vector: 1 };
+
+export class Traffic {
+  readonly #random: Random;
+  readonly #ledger: Ledger;
+  #vm: VirtualMachine;
+
+  constructor(random: Random, ledger: Ledger, vm: VirtualMachine) {
+    this.#random = random;
+    this.#ledger = ledger;
+    this.#vm = vm;
+  }
+
+  /** The VM has moved. */
+  follow(vm: VirtualMachine): void {
+    this.#vm = vm;
+  }
+
+  /** `steps` things happen. */
+  run(steps: number): void {
+    for (let i = 0; i < steps; i += 1) this.#step();
+  }
+
+  /** Interrupts are masked in every place there is, and every line but one is raised: nothing of it can be delivered now. */
+  pileUp(): void {
+    this.letGo(); // nothing may be pending that a mask in the MSI-X table would discard: see #mask()
+    for (const vcpu of this.#vm.kvm.vcpus) vcpu.irqsMasked = true;
+    for (const device of this.#vm.devices) this.#mask(device);
+    for (const { name } of this.#vm.host.tickers) {
+      for (let n = 0; n < TICKER_VECTORS; n += 1) {
+        if (name !== KEPT_LINE.device || n !== KEPT_LINE.vector) this.tick(this.#vm.host, name, n);
+      }
+    }
+  }
+
+  /** Every mask is taken away: what is pending is delivered. */
+  letGo(): void {
+    for (const vcpu of this.#vm.kvm.vcpus) this.#unmask(vcpu);
+    for (const device of this.#vm.devices) this.#unmaskVector(device);
+    this.#settle();
+  }
+
+  /** The outside world ticks one vector. */
+  tick({ tickers }: ArmHost, name: string, vector: number): void {
+    this.#ledger.raised(lineName(name, vector));
+    tickers.find((ticker) => ticker.name === name)?.tick(vector);
+    this.#settle();
+  }
+
+  #step(): void {
+    const random = this.#random;
+    const { kvm, host, devices } = this.#vm;
+    const vcpu = kvm.vcpus[random.below(kvm.vcpus.length)]!;
+    switch (random.below(8)) {
+      case 0:
+        vcpu.irqsMasked = true;
+        return;
+      case 1:
+        this.#unmask(vcpu);
+        return;
+      case 2:
+        vcpu.wfi();
+        return;
+      case 3:
+        this.#move(vcpu);
+        return;
+      case 4: {
+        const device = devices[random.below(devices.length)]!;
+        if (random.below(2) === 0) this.#mask(device);
+        else this.#unmaskVector(device);
+        this.#settle();
+        return;
+      }
+      default: {
+        const ticker = host.tickers[random.below(host.tickers.length)]!;
+        this.tick(host, ticker.name, random.below(TICKER_VECTORS));
+      }
+    }
+  }
+
+  /**
+   * The guest masks a vector in the MSI-X table, as a driver does that has taken its interrupts: never with one pending, since
+   * taking forwarding back discards the VLPI (gic F-V18), on hardware as here.
+   */
+  #mask(device: AssignedDevice): void {
+    if (device.vectors <= MASKABLE_VECTOR || device.isMasked(MASKABLE_VECTOR)) return;
+    if (!this.#ledger.isPending(lineName(device.name, MASKABLE_VECTOR))) device.maskVector(MASKABLE_VECTOR, true);
+  }
+
+  #unmaskVector(device: AssignedDevice): void {
+    if (device.vectors > MASKABLE_VECTOR && device.isMasked(MASKABLE_VECTOR)) device.maskVector(MASKABLE_VECTOR, false);
+  }
+
+  #unmask(vcpu: Vcpu): void {
+    vcpu.irqsMasked = false;
+    vcpu.kick();
+  }
+
+  /** The scheduler of the host's kernel puts the vCPU on a CPU where none runs. */
+  #move(vcpu: Vcpu): void {
+    const { kvm, host } = this.#vm;
+    const cpu = this.#random.below(host.its.cpus.count);
+    if (kvm.residentVcpu(cpu) !== undefined) return;
+    vcpu.stop();
+    vcpu.run(cpu);
+  }
+
+  /** Kernel workers run: an irqfd's injection may be waiting. */
+  #settle(): void {
+    this.#vm.host.host.scheduler.settle();
+  }
+}

@@ -1,0 +1,19 @@
+/** What a command has of the world: tests give their own. */
+export interface Io {
+  /** One line of results, on stdout. */
+  out(line: string): void;
+  /** One line for the person, on stderr. */
+  err(line: string): void;
+  /** Shows how far it is, in place; nothing where nobody watches. */
+  progress(text: string): void;
+  /** What relative paths start from. */
+  readonly cwd: string;
+}
+
+/** The exit codes of every command. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** A call that cannot be served: one line, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}

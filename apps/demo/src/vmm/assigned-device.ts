@@ -1,0 +1,196 @@
+/**
+ * A VFIO device in a VM: its fd, and its MSI-X table as the guest sees it. What QEMU's hw/vfio/pci.c does.
+ *
+ * Each vector has an eventfd, given to VFIO as trigger and, while the guest has the vector unmasked, to KVM as irqfd. A masked
+ * vector's eventfd stays with the VMM: a count in it is the vector's bit in the PBA.
+ */
+import {
+  getDeviceFd,
+  getDeviceInfo,
+  getIrqInfo,
+  getMigrationFlags,
+  getRegionInfo,
+  setIrqs,
+  setIrqTriggers,
+  SyscallError,
+  VFIO_IRQ_SET_ACTION_TRIGGER,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_MSIX_IRQ_INDEX,
+  type EventFdContext,
+  type Process,
+} from '@vsim/vfio-core';
+import { KVM_MSI_VALID_DEVID, type KvmVm } from '@vsim/gic-its';
+
+const PCI_COMMAND = 4;
+const PCI_COMMAND_MEMORY_MASTER = 6;
+
+/** An entry of the guest's MSI-X table. */
+export interface MsixEntry {
+  address: number;
+  data: number;
+  masked: boolean;
+}
+
+interface Vector extends MsixEntry {
+  readonly fd: number;
+  readonly eventfd: EventFdContext;
+  readonly gsi: number;
+  /** Pending while masked, and already taken out of the eventfd. */
+  pending: boolean;
+}
+
+/** What the report says of a device. */
+export interface DeviceSummary {
+  readonly name: string;
+  readonly regions: number;
+  /** Interrupts of each index: INTx, MSI, MSI-X, ERR, REQ. */
+  readonly irqs: readonly number[];
+}
+
+/** What the device needs of the VM that it is in. */
+export interface DeviceHost {
+  readonly process: Process;
+  readonly kvm: KvmVm;
+  /** A GSI that nobody has. */
+  nextGsi(): number;
+  /** Tells KVM all routes anew. */
+  updateRouting(): void;
+}
+
+export class AssignedDevice {
+  /** PCI address on the host. */
+  readonly name: string;
+  readonly fd: number;
+  /** DeviceID in the guest: the requester id that its PCI host bridge gives it. */
+  readonly guestDevice: number;
+  readonly summary: DeviceSummary;
+  readonly #host: DeviceHost;
+  readonly #vectors: Vector[] = [];
+
+  constructor(host: DeviceHost, groupFd: number, name: string, guestDevice: number) {
+    const { process } = host;
+    this.#host = host;
+    this.name = name;
+    this.guestDevice = guestDevice;
+    this.fd = getDeviceFd(process, groupFd, name);
+    const { numRegions, numIrqs } = getDeviceInfo(process, this.fd);
+    this.summary = { name, regions: numRegions, irqs: Array.from({ length: numIrqs }, (_, index) => irqCount(process, this.fd, index)) };
+    const config = getRegionInfo(process, this.fd, VFIO_PCI_CONFIG_REGION_INDEX).offset;
+    process.pwrite(this.fd, new Uint8Array([PCI_COMMAND_MEMORY_MASTER, 0]), Number(config) + PCI_COMMAND);
+  }
+
+  /** VFIO_MIGRATION_* flags; undefined: the device cannot migrate, and blocks the VM. */
+  get migrationFlags(): bigint | undefined {
+    try {
+      return getMigrationFlags(this.#host.process, this.fd);
+    } catch (error) {
+      if (error instanceof SyscallError && error.code === 'ENOTTY') return undefined;
+      throw error;
+    }
+  }
+
+  /** The guest enables MSI-X: every vector gets its eventfd, and comes masked. */
+  enableMsix(count: number): void {
+    const { process } = this.#host;
+    for (let n = 0; n < count; n += 1) {
+      const fd = process.eventfd();
+      const eventfd = process.eventFdContext(fd);
+      if (typeof eventfd === 'number') throw new SyscallError('ioctl', eventfd, `eventfd ${fd}`);
+      this.#vectors.push({ fd, eventfd, gsi: this.#host.nextGsi(), address: 0, data: 0, masked: true, pending: false });
+    }
+    setIrqTriggers(process, this.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, this.#vectors.map(({ fd }) => fd));
+  }
+
+  /** The guest writes an entry of the table. What was pending while it was masked is delivered when it is unmasked. */
+  writeVector(n: number, entry: MsixEntry): void {
+    const { kvm } = this.#host;
+    const vector = this.#vector(n);
+    if (!vector.masked) kvm.deassignIrqfd(vector.eventfd, vector.gsi);
+    // Asked before the irqfd gets the eventfd: a count left in it would be delivered a second time.
+    const pending = this.isPending(n);
+    Object.assign(vector, entry);
+    if (entry.masked) return;
+    this.#host.updateRouting();
+    if (pending) {
+      vector.pending = false;
+      kvm.signalMsi(entry.address, entry.data, KVM_MSI_VALID_DEVID, this.guestDevice);
+    }
+    kvm.irqfd(vector.eventfd, vector.gsi);
+  }
+
+  /** The guest sets or clears the mask bit of an entry. */
+  maskVector(n: number, masked: boolean): void {
+    const { address, data } = this.#vector(n);
+    this.writeVector(n, { address, data, masked });
+  }
+
+  isMasked(n: number): boolean {
+    return this.#vector(n).masked;
+  }
+
+  /** The vector's bit in the PBA. */
+  isPending(n: number): boolean {
+    const vector = this.#vector(n);
+    if (vector.masked && this.#host.process.readEventfd(vector.fd) > 0n) vector.pending = true;
+    return vector.pending;
+  }
+
+  get vectors(): number {
+    return this.#vectors.length;
+  }
+
+  /** Routes of the vectors that the guest has unmasked. */
+  get routes(): readonly { readonly gsi: number; readonly address: number; readonly data: number; readonly device: number }[] {
+    return this.#vectors
+      .filter(({ masked }) => !masked)
+      .map(({ gsi, address, data }) => ({ gsi, address, data, device: this.guestDevice }));
+  }
+
+  /** The table and the PBA, as they migrate: 20 bytes for each vector. */
+  saveMsix(): Uint8Array {
+    const view = new DataView(new ArrayBuffer(20 * this.#vectors.length));
+    this.#vectors.forEach(({ address, data, masked }, n) => {
+      view.setBigUint64(20 * n, BigInt(address), true);
+      view.setUint32(20 * n + 8, data, true);
+      view.setUint32(20 * n + 12, masked ? 1 : 0, true);
+      view.setUint32(20 * n + 16, this.isPending(n) ? 1 : 0, true);
+    });
+    return new Uint8Array(view.buffer);
+  }
+
+  /** The destination's part: MSI-X is enabled with the saved table, and forwarding set up again. */
+  restoreMsix(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.enableMsix(bytes.length / 20);
+    for (let n = 0; n < this.#vectors.length; n += 1) {
+      this.#vector(n).pending = view.getUint32(20 * n + 16, true) !== 0;
+      const address = Number(view.getBigUint64(20 * n, true));
+      this.writeVector(n, { address, data: view.getUint32(20 * n + 8, true), masked: view.getUint32(20 * n + 12, true) !== 0 });
+    }
+  }
+
+  /** The VM gives the device back: interrupts off, eventfds and the device closed. */
+  close(): void {
+    const { process, kvm } = this.#host;
+    for (const { masked, eventfd, gsi } of this.#vectors) if (!masked) kvm.deassignIrqfd(eventfd, gsi);
+    if (this.#vectors.length > 0) setIrqs(process, this.fd, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0);
+    for (const { fd } of this.#vectors.splice(0)) process.close(fd);
+    process.close(this.fd);
+  }
+
+  #vector(n: number): Vector {
+    const vector = this.#vectors[n];
+    if (vector === undefined) throw new RangeError(`"n" expected a vector below ${this.#vectors.length}, got ${n}`);
+    return vector;
+  }
+}
+
+/** The interrupts of an index; 0 for one that the device does not have (ERR of a conventional device). */
+function irqCount(process: Process, fd: number, index: number): number {
+  try {
+    return getIrqInfo(process, fd, index).count;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'EINVAL') return 0;
+    throw error;
+  }
+}

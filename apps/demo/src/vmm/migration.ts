@@ -1,0 +1,209 @@
+/**
+ * Live migration of a VM: the phases in their order, as a list. What each phase may rely on is what the ones before it did; the
+ * destination's acknowledgement of the whole state is the commit point.
+ */
+import {
+  constant,
+  coordinate,
+  decodeStream,
+  EIO,
+  encodeStream,
+  getMigrationState,
+  MIG_STATE,
+  Scheduler,
+  SectionReader,
+  setMigrationState,
+  StreamError,
+  SyscallError,
+  type MigrationResult,
+  type Phase,
+  type Section,
+} from '@vsim/vfio-core';
+import { CTRL, GRP } from '@vsim/gic-its';
+import { GUEST_RAM } from '../guest/layout.ts';
+import type { AssignedDevice } from './assigned-device.ts';
+import { PAGE, packPages, storePages, unpackPages } from './ram.ts';
+import { restoreIts, restoreVgic, saveIts, saveVgic } from './vgic-state.ts';
+import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
+
+/** The wire between two hosts, and what has gone over it. */
+export class Link {
+  /** Virtual ns for each byte. @default 10 Gbit/s */
+  readonly nsPerByte: number = 0.8;
+  /** Virtual ns from one end to the other. */
+  readonly latency: number = 50_000;
+  bytes = 0;
+  /** Virtual ns that were spent on the wire. */
+  time = 0;
+
+  carry(bytes: number): void {
+    this.bytes += bytes;
+    this.time += Math.round(bytes * this.nsPerByte) + this.latency;
+  }
+}
+
+export interface MigrationInit {
+  readonly source: VirtualMachine;
+  /** Stopped, with the same devices open, nothing restored. */
+  readonly destination: VirtualMachine;
+  readonly link: Link;
+  /** The physical CPU of each vCPU on a host, for whichever side runs afterwards. */
+  readonly place: (vcpu: number) => number;
+  /** Everything is stopped and saved: the instant at which pending interrupts can be looked for. */
+  readonly stopped?: (() => void) | undefined;
+  /** The guest goes on at the destination. */
+  readonly resumed?: (() => void) | undefined;
+  readonly progress?: ((phase: string) => void) | undefined;
+  /** Called after each round of memory, while the VM still runs. */
+  readonly precopyRound?: ((round: number) => void) | undefined;
+}
+
+/** The phase whose success hands the VM over. */
+export const COMMIT = 'load at the destination';
+
+const MAX_ROUNDS = 8;
+/** Memory that is left for the stop: below this many pages another round is not worth its time. */
+const FEW_PAGES = 64;
+const VERSION = 1;
+const READ_BYTES = 4096;
+
+/** The devices that keep a VM from being migrated, by name. */
+export function migrationBlockers(vm: VirtualMachine): readonly string[] {
+  return vm.devices.filter((device) => device.migrationFlags === undefined).map(({ name }) => name);
+}
+
+/** Runs a migration. A failure before the commit point leaves the source running and the destination to be destroyed. */
+export function migrate(init: MigrationInit): MigrationResult {
+  const phases = migrationPhases(init);
+  // The VMM's own thread: neither host's kernel runs it.
+  return new Scheduler().call('migration', coordinate(phases, COMMIT, init.progress));
+}
+
+/** The order of a migration. */
+export function migrationPhases({ source, destination, link, place, stopped, resumed, precopyRound }: MigrationInit): Phase[] {
+  const { kvm, process } = source;
+  const messages: Uint8Array[] = [];
+  const sections: Section[] = [];
+  const firstFrame = GUEST_RAM.base / PAGE;
+  const allFrames = Array.from({ length: GUEST_RAM.size / PAGE }, (_, i) => firstFrame + i);
+  const sendPages = (frames: readonly number[]): void => {
+    const message = encodeStream([{ name: 'ram', version: VERSION, data: packPages(kvm.memory, frames) }]);
+    messages.push(message);
+    link.carry(message.length);
+  };
+  const running = (device: AssignedDevice): void => {
+    if (getMigrationState(process, device.fd) !== MIG_STATE.RUNNING) setMigrationState(process, device.fd, MIG_STATE.RUNNING);
+  };
+  return [
+    phase('copy memory while the VM runs', () => {
+      kvm.memory.logDirty(true);
+      sendPages(allFrames);
+      let dirty = kvm.memory.takeDirty();
+      for (let round = 1; round < MAX_ROUNDS; round += 1) {
+        precopyRound?.(round);
+        dirty = kvm.memory.takeDirty();
+        sendPages(dirty);
+        if (dirty.length < FEW_PAGES) return;
+      }
+    }, () => { kvm.memory.logDirty(false); }),
+    phase('stop the vCPUs', () => { source.stop(); }, () => { source.run(place); }),
+    phase('stop the devices', () => {
+      for (const device of source.devices) setMigrationState(process, device.fd, MIG_STATE.STOP);
+      // A signal that is still on its way through an irqfd is in no table yet.
+      source.host.host.scheduler.call('drain irqfds', kvm.drainIrqfds());
+    }, () => { for (const device of source.devices) running(device); }),
+    phase('save the ITS tables', () => { must(source.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0), 'SAVE_TABLES'); }),
+    phase('save the pending tables', () => {
+      must(source.vgic.setAttr(GRP.CTRL, CTRL.SAVE_PENDING_TABLES, 0), 'SAVE_PENDING_TABLES');
+      stopped?.();
+    }),
+    // A type1 container without a driver that pins says of every page that a device may have written it.
+    phase('copy the rest of memory', () => { sendPages(allFrames); }),
+    phase('save the devices', () => {
+      for (const device of source.devices) {
+        sections.push({ name: `device ${device.name}`, version: VERSION, data: readState(source, device) });
+        sections.push({ name: `msix ${device.name}`, version: VERSION, data: device.saveMsix() });
+      }
+    }),
+    phase('save the registers', () => {
+      sections.push({ name: 'vgic', version: VERSION, data: saveVgic(source) });
+      sections.push({ name: 'its', version: VERSION, data: saveIts(source.its) });
+    }),
+    phase(COMMIT, () => {
+      const message = encodeStream(sections);
+      link.carry(message.length);
+      load(destination, messages, message);
+      link.carry(0); // the acknowledgement
+    }),
+    phase('run at the destination', () => {
+      for (const device of destination.devices) setMigrationState(destination.process, device.fd, MIG_STATE.RUNNING);
+      resumed?.();
+      destination.run(place);
+    }),
+    phase('forget the source', () => { source.destroy(); }),
+  ];
+}
+
+/** A phase of plain calls: what they throw as an errno or a bad stream is the phase's failure. */
+function phase(name: string, run: () => void, undo?: () => void): Phase {
+  const attempt = (): number => {
+    try {
+      run();
+      return 0;
+    } catch (error) {
+      if (error instanceof SyscallError) return error.errno;
+      if (error instanceof StreamError || error instanceof VmmError) return -EIO;
+      throw error;
+    }
+  };
+  return {
+    name,
+    run: () => constant(attempt()),
+    undo: () => {
+      undo?.();
+      return constant(undefined);
+    },
+  };
+}
+
+/** STOP_COPY: the device's state, read from its data fd to the end. */
+function readState({ process }: VirtualMachine, device: AssignedDevice): Uint8Array {
+  const fd = setMigrationState(process, device.fd, MIG_STATE.STOP_COPY);
+  const bytes: number[] = [];
+  const block = new Uint8Array(READ_BYTES);
+  for (let got = process.read(fd, block); got > 0; got = process.read(fd, block)) bytes.push(...block.subarray(0, got));
+  process.close(fd);
+  setMigrationState(process, device.fd, MIG_STATE.STOP);
+  return new Uint8Array(bytes);
+}
+
+/** The destination's part. Everything is read and checked before the first thing is applied. */
+function load(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8Array): void {
+  const pages = memory.map((message) => {
+    const reader = new SectionReader(decodeStream(message));
+    const unpacked = unpackPages(vm.kvm.memory, reader.take('ram', VERSION));
+    reader.done();
+    return unpacked;
+  });
+  const reader = new SectionReader(decodeStream(state));
+  const devices = vm.devices.map((device) => ({
+    device,
+    state: reader.take(`device ${device.name}`, VERSION),
+    msix: reader.take(`msix ${device.name}`, VERSION),
+  }));
+  const vgic = reader.take('vgic', VERSION);
+  const its = reader.take('its', VERSION);
+  reader.done();
+
+  for (const round of pages) storePages(vm.kvm.memory, round);
+  for (const { device, state: bytes } of devices) {
+    const fd = setMigrationState(vm.process, device.fd, MIG_STATE.RESUMING);
+    vm.process.write(fd, bytes);
+    vm.process.close(fd);
+    setMigrationState(vm.process, device.fd, MIG_STATE.STOP);
+  }
+  restoreVgic(vm, vgic);
+  restoreIts(vm.its, its);
+  // Last, as forwarding needs the LPIs that the tables brought: their pending state goes to the hardware here.
+  for (const { device, msix } of devices) device.restoreMsix(msix);
+}

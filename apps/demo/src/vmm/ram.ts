@@ -1,0 +1,64 @@
+/** Guest memory on its way: pages in a message, zero pages by their number alone. */
+import type { Memory } from '@vsim/vfio-core';
+import { StreamError } from '@vsim/vfio-core';
+
+export const PAGE = 4096;
+
+const ZERO_FLAG = 0x8000_0000;
+
+/** Packs pages, given by their frame numbers: a u32 each, bit 31 for a page of zeros, else followed by its bytes. */
+export function packPages(memory: Memory, frames: readonly number[]): Uint8Array {
+  const out = new Uint8Array(frames.length * (4 + PAGE));
+  const words = new DataView(out.buffer);
+  const page = new Uint8Array(PAGE);
+  const pageWords = new Uint32Array(page.buffer);
+  let at = 0;
+  for (const frame of frames) {
+    memory.readBytes(frame * PAGE, page);
+    const zero = isZero(pageWords);
+    words.setUint32(at, zero ? (frame | ZERO_FLAG) >>> 0 : frame, true);
+    at += 4;
+    if (zero) continue;
+    out.set(page, at);
+    at += PAGE;
+  }
+  return out.slice(0, at);
+}
+
+function isZero(words: Uint32Array): boolean {
+  for (const word of words) if (word !== 0) return false;
+  return true;
+}
+
+/** Where a page goes, and what is in it; undefined is zeros. */
+export interface Page {
+  readonly frame: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** @throws StreamError if the message is cut or names a page outside of guest memory */
+export function unpackPages(memory: Memory, message: Uint8Array): Page[] {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  const pages: Page[] = [];
+  for (let at = 0; at < message.length; ) {
+    if (at + 4 > message.length) throw new StreamError('ram: cut inside a page');
+    const word = view.getUint32(at, true);
+    const frame = word % ZERO_FLAG;
+    at += 4;
+    if (!memory.accessible(frame * PAGE, PAGE, true)) throw new StreamError(`ram: page 0x${frame.toString(16)} is not the guest's`);
+    if (word >= ZERO_FLAG) {
+      pages.push({ frame, bytes: undefined });
+      continue;
+    }
+    if (at + PAGE > message.length) throw new StreamError('ram: cut inside a page');
+    pages.push({ frame, bytes: message.subarray(at, at + PAGE) });
+    at += PAGE;
+  }
+  return pages;
+}
+
+/** Writes unpacked pages. */
+export function storePages(memory: Memory, pages: readonly Page[]): void {
+  const zeros = new Uint8Array(PAGE);
+  for (const { frame, bytes } of pages) memory.writeBytes(frame * PAGE, bytes ?? zeros);
+}

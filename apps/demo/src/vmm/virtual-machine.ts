@@ -1,0 +1,123 @@
+/**
+ * A VM as its VMM holds it: a process with guest memory, KVM's side, one VFIO container, and the devices in it.
+ */
+import {
+  mapDma,
+  O_RDWR,
+  Process,
+  setContainer,
+  VFIO_DMA_MAP_FLAG_READ,
+  VFIO_DMA_MAP_FLAG_WRITE,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+  type Mapping,
+} from '@vsim/vfio-core';
+import { ADDR_TYPE, CTRL, GRP, KvmVm, type Vgic, type VgicIts } from '@vsim/gic-its';
+import { GUEST_GICD, GUEST_GICR, GUEST_ITS, GUEST_RAM } from '../guest/layout.ts';
+import type { ArmHost } from '../hosts/arm-host.ts';
+import { AssignedDevice, type DeviceHost } from './assigned-device.ts';
+
+/** KVM refused something that the VMM cannot do without. */
+export class VmmError extends Error {
+  override readonly name = 'VmmError';
+}
+
+export class VirtualMachine implements DeviceHost {
+  readonly host: ArmHost;
+  readonly process: Process;
+  readonly kvm: KvmVm;
+  readonly vgic: Vgic;
+  readonly its: VgicIts;
+  readonly memory: Mapping;
+  readonly devices: AssignedDevice[] = [];
+  readonly #container: number;
+  readonly #groups = new Map<AssignedDevice, number>();
+  #mapped = false;
+  #gsi = 64;
+
+  /** vCPUs are stopped, the guest's memory is zero. */
+  constructor(host: ArmHost, vcpus: number) {
+    this.host = host;
+    this.process = new Process(host.host, { name: 'vmm' });
+    this.#container = this.process.open('/dev/vfio/vfio', O_RDWR);
+    this.memory = this.process.mmap(-1, GUEST_RAM.size);
+    this.kvm = new KvmVm(host.host, { driver: host.its, irqBypass: host.irqBypass });
+    this.kvm.memory.addSlot({ gpa: GUEST_RAM.base, size: GUEST_RAM.size, memory: this.process.mm, offset: this.memory.address });
+    for (let n = 0; n < vcpus; n += 1) this.kvm.createVcpu();
+    this.vgic = made(this.kvm.createVgic(), 'KVM_CREATE_DEVICE(ARM_VGIC_V3)');
+    this.its = made(this.kvm.createIts(), 'KVM_CREATE_DEVICE(ARM_VGIC_ITS)');
+    must(this.vgic.setAttr(GRP.NR_IRQS, 0, 96), 'NR_IRQS');
+    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, GUEST_GICD), 'the distributor');
+    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST, GUEST_GICR), 'the redistributors');
+    must(this.vgic.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the vgic');
+    must(this.its.setAttr(GRP.ADDR, ADDR_TYPE.ITS, GUEST_ITS), 'the ITS frames');
+    must(this.its.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the ITS');
+  }
+
+  /** Puts a host device that is bound to its VFIO driver into the VM, with a DeviceID of the guest. */
+  assign(name: string, guestDevice: number): AssignedDevice {
+    const { process } = this;
+    const group = process.open(`/dev/vfio/${this.host.groupOf(name)}`, O_RDWR);
+    setContainer(process, group, this.#container);
+    if (!this.#mapped) {
+      process.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+      mapDma(process, this.#container, {
+        iova: GUEST_RAM.base,
+        vaddr: this.memory.address,
+        size: GUEST_RAM.size,
+        flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+      });
+      this.#mapped = true;
+    }
+    const device = new AssignedDevice(this, group, name, guestDevice);
+    this.devices.push(device);
+    this.#groups.set(device, group);
+    return device;
+  }
+
+  /** Takes a device out of the VM. */
+  unplug(device: AssignedDevice): void {
+    device.close();
+    this.devices.splice(this.devices.indexOf(device), 1);
+    const group = this.#groups.get(device);
+    if (group !== undefined) this.process.close(group);
+    this.#groups.delete(device);
+    this.updateRouting();
+  }
+
+  nextGsi(): number {
+    this.#gsi += 1;
+    return this.#gsi;
+  }
+
+  updateRouting(): void {
+    this.kvm.setRouting(this.devices.flatMap((device) => device.routes));
+  }
+
+  /** Every vCPU enters the guest, vCPU n on physical CPU `place(n)`. */
+  run(place: (vcpu: number) => number): void {
+    for (const vcpu of this.kvm.vcpus) must(vcpu.run(place(vcpu.id)), `vCPU ${vcpu.id}`);
+  }
+
+  /** Every vCPU leaves the guest. */
+  stop(): void {
+    for (const vcpu of this.kvm.vcpus) vcpu.stop();
+  }
+
+  /** The process ends: devices, KVM's side and memory go. */
+  destroy(): void {
+    for (const device of [...this.devices]) this.unplug(device);
+    this.kvm.destroy();
+    this.process.exit();
+  }
+}
+
+/** @throws VmmError if KVM answered with an errno */
+export function must(result: number, what: string): void {
+  if (result < 0) throw new VmmError(`${what}: errno ${-result}`);
+}
+
+function made<T extends object>(result: T | number, what: string): T {
+  if (typeof result === 'number') throw new VmmError(`${what}: errno ${-result}`);
+  return result;
+}
