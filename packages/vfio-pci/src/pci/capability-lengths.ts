@@ -141,5 +141,7 @@ export function structureLength(config: Uint8Array, id: number, at: number): num
 }
 
 export function extendedStructureLength(config: Uint8Array, id: number, at: number): number {
-  return id === PCI_EXT_CAP_ID_ERR ? 72 : extendedCapabilityLength(config, id, at);
+  // Version 2 has the log of TLP prefixes.
+  if (id === PCI_EXT_CAP_ID_ERR) return ((read32(config, at) >>> 16) & 0xf) >= 2 ? 72 : 64;
+  return extendedCapabilityLength(config, id, at);
 }

@@ -39,11 +39,13 @@ export class BarRegions {
     if (typeof bar === 'number') return bar;
     const count = Math.min(into.length, bar.size - at);
     if (index === PCI_ROM_RESOURCE) {
+      if (!this.#owner.memoryEnabled) return -EIO;
       for (let i = 0; i < count; i += 1) into[i] = this.#owner.function.readRom(at + i);
       return count;
     }
     for (let done = 0; done < count; ) {
       const width = this.#width(bar, at + done, count - done);
+      if (width > 0 && !this.#decodes(bar)) return -EIO;
       this.#readPiece(index, at + done, width, into, done);
       done += Math.max(width, 1);
     }
@@ -57,6 +59,7 @@ export class BarRegions {
     const count = Math.min(from.length, bar.size - at);
     for (let done = 0; done < count; ) {
       const width = this.#width(bar, at + done, count - done);
+      if (width > 0 && !this.#decodes(bar)) return -EIO;
       this.#writePiece(index, at + done, width, from, done);
       done += Math.max(width, 1);
     }
@@ -76,8 +79,12 @@ export class BarRegions {
     const { function: fn } = this.#owner;
     const bar = fn.bar(index);
     if (bar === undefined || bar.address === 0 || at >= bar.size) return -EINVAL;
-    if (bar.kind !== 'io' && !this.#owner.memoryEnabled) return -EIO;
     return bar;
+  }
+
+  /** Asked for each access that is made: the MSI-X table is not accessed, so it "reads" with decoding off, too. */
+  #decodes(bar: Bar): boolean {
+    return bar.kind === 'io' || this.#owner.memoryEnabled;
   }
 
   /** The width of the access that is made at `offset`; 0: a byte of the MSI-X table. */

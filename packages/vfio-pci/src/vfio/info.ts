@@ -132,7 +132,7 @@ export function irqInfo(owner: InfoOwner, argument: UserArgument): number {
   if (index === VFIO_PCI_ERR_IRQ_INDEX && count === 0) return -EINVAL;
   let flags: number = VFIO_IRQ_INFO_EVENTFD;
   if (index === VFIO_PCI_INTX_IRQ_INDEX) flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-  else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
+  else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || count === 0 || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
   set(info, vfio_irq_info.flags, flags);
   set(info, vfio_irq_info.count, count);
   return argument.copyOut(info) ? 0 : -EFAULT;

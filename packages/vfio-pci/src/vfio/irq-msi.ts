@@ -66,7 +66,9 @@ export class MessageIrqs {
       if (failed !== 0) this.disable();
       return failed;
     }
-    if (!active || set.start + set.count > this.#vectors.length) return -EINVAL;
+    // Where vectors come and go, one that is not there is passed over.
+    const anyIndex = this.#owner.device.host.profile.msixDynamic;
+    if (!active || (!anyIndex && set.start + set.count > this.#vectors.length)) return -EINVAL;
     for (let i = 0; i < set.count; i += 1) {
       if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[i] !== 0) this.#vectors[set.start + i]?.trigger.signal();
     }
