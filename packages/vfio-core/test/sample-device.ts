@@ -12,10 +12,14 @@ import {
   Host,
   Process,
   set,
+  setContainer,
+  unpinPages,
   Vfio,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
   vfio_device_info,
   vfio_region_info,
   VfioDevice,
@@ -124,6 +128,66 @@ export class SampleDriver extends Driver<SampleDevice> {
   }
 }
 
+/** A device without DMA of its own: it pins pages of user space, and lets them go when it is told to. */
+export class EmulatedVfioDevice extends SampleVfioDevice {
+  /** IOVA frames that it has pinned. */
+  readonly pinned: Set<number> = new Set<number>();
+  /** Whether it obeys an unmap. */
+  obeys = true;
+
+  override dmaUnmap(iova: number, length: number): void {
+    this.log.push(`unmap ${iova / 4096}+${length / 4096}`);
+    const frames = [...this.pinned].filter((frame) => frame * 4096 >= iova && frame * 4096 < iova + length);
+    if (!this.obeys) return;
+    for (const frame of frames) this.pinned.delete(frame);
+    if (frames.length > 0) unpinPages(this, frames);
+  }
+}
+
+/** Binds to devices without IOMMU group and gives them one for emulated devices. */
+export class EmulatedDriver extends Driver<SampleDevice> {
+  override readonly name: string = 'vfio-emulated';
+  override readonly managesDma: boolean = true;
+  readonly data: DriverData<SampleDevice, EmulatedVfioDevice> = new DriverData<SampleDevice, EmulatedVfioDevice>();
+  readonly #vfio: Vfio;
+
+  constructor(vfio: Vfio) {
+    super();
+    this.#vfio = vfio;
+  }
+
+  override match(device: SampleDevice): boolean {
+    return device.driverOverride === this.name;
+  }
+
+  override *probe(device: SampleDevice): Sleeps<number> {
+    const made = new EmulatedVfioDevice(this.#vfio, device);
+    const error = yield* made.registerEmulated();
+    if (error === 0) this.data.set(device, made);
+    return error;
+  }
+
+  override *remove(device: SampleDevice): Sleeps<void> {
+    yield* this.data.get(device)!.unregister();
+    this.data.clear(device);
+  }
+}
+
+/** Adds an emulated device to a host, bound; its group's number and the device. */
+export function addEmulated(sample: SampleHost, name: string): { readonly group: number; readonly device: EmulatedVfioDevice } {
+  let driver = sample.bus.driver('vfio-emulated');
+  if (!(driver instanceof EmulatedDriver)) {
+    driver = new EmulatedDriver(sample.vfio);
+    sample.host.scheduler.call('modprobe', sample.bus.addDriver(driver));
+  }
+  const device = new SampleDevice(sample.host, name);
+  sample.bus.announce(device);
+  sample.root.writeFile(`/sys/bus/sample/devices/${name}/driver_override`, 'vfio-emulated');
+  sample.root.writeFile('/sys/bus/sample/drivers_probe', name);
+  if (!(driver instanceof EmulatedDriver) || device.iommuGroup === undefined) throw new Error(`${name} is not bound`);
+  return { group: device.iommuGroup.id, device: driver.data.get(device)! };
+}
+
 /** A driver of the kernel's own, that uses DMA. */
 export class NativeDriver extends Driver<SampleDevice> {
   override readonly name: string = 'native';
@@ -139,6 +203,21 @@ export class NativeDriver extends Driver<SampleDevice> {
   override remove(): Sleeps<void> {
     return constant(undefined);
   }
+}
+
+/** Group and container fds, the group in the container, the container with type1 v2. */
+export interface OpenGroup {
+  readonly container: number;
+  readonly group: number;
+}
+
+/** Opens a group and puts it into a container: a new one with an IOMMU, or the one given. */
+export function openGroup({ root }: SampleHost, group: number, container?: number, type: number = VFIO_TYPE1v2_IOMMU): OpenGroup {
+  const into = container ?? root.open('/dev/vfio/vfio');
+  const fd = root.open(`/dev/vfio/${group}`);
+  setContainer(root, fd, into);
+  if (container === undefined) root.ioctl(into, VFIO_SET_IOMMU, type);
+  return { container: into, group: fd };
 }
 
 export interface SampleHost {
