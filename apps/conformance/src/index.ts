@@ -1,2 +1,6 @@
-/** Recordings of real systems, and the replayer that holds the packages to them. */
-export * from './recorded-machine.ts';
+/** @vsim/conformance: recordings of real systems, and the replayer that holds the packages to them. */
+export { REPLAY_USAGE, replayCommand, type CommandIo } from './cli-replay.ts';
+export { MalformedRecording } from './json.ts';
+export { recordedMachine } from './recorded-machine.ts';
+export { RECORDINGS, UnreadableFile, findRecordings, replayCases, replayFile, type FileReport, type ReplayFileOptions } from './replay.ts';
+export type { CaseReport, Divergence } from './report.ts';

@@ -1,6 +1,6 @@
 /** Replaying files: which there are, how they are read, which format they have. The command is cli-replay.ts. */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import type { ProfileName } from '@vsim/vfio-core';
@@ -38,19 +38,22 @@ export interface ReplayFileOptions {
   readonly casePrefix?: string | undefined;
   /** The machine, where none lies beside the recording. */
   readonly hostFile?: string | undefined;
+  /** What relative paths are relative to. @default the process' own */
+  readonly cwd?: string | undefined;
 }
 
 /** The recordings of the project. */
 export const RECORDINGS: string = fileURLToPath(new URL('../recordings', import.meta.url));
 
 /** The recordings at `path`: itself, or a folder's files, recursively, sorted. @throws UnreadableFile */
-export function findRecordings(path: string): readonly string[] {
-  if (!stat(path).isDirectory()) return [path];
-  const entries = reading(path, () => readdirSync(path, { withFileTypes: true }));
+export function findRecordings(path: string, cwd = '.'): readonly string[] {
+  const at = resolve(cwd, path);
+  if (!reading(path, () => statSync(at)).isDirectory()) return [path];
+  const entries = reading(path, () => readdirSync(at, { withFileTypes: true }));
   return entries
     .flatMap((entry) => {
       const inside = join(path, entry.name);
-      if (entry.isDirectory()) return findRecordings(inside);
+      if (entry.isDirectory()) return findRecordings(inside, cwd);
       return EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
     })
     .sort();
@@ -58,14 +61,15 @@ export function findRecordings(path: string): readonly string[] {
 
 /** The cases of one file, one after the other. @throws UnreadableFile, MalformedRecording */
 export function* replayCases(path: string, options: ReplayFileOptions = {}): Generator<CaseReport, { format: Format['name']; profile: string }> {
-  const lines = parseLines(path, readText(path));
+  const cwd = options.cwd ?? '.';
+  const lines = parseLines(path, readText(path, cwd));
   const [first] = lines;
   const format = FORMATS.find((candidate) => first !== undefined && candidate.recognises(first));
   if (first === undefined || format === undefined) throw new MalformedRecording(path, 1, 'the first line is none of a known format');
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
-    host: format.name === 'vfio' ? readHost(path, options.hostFile) : undefined,
+    host: format.name === 'vfio' ? readHost(path, options.hostFile, cwd) : undefined,
   };
   yield* format.run(lines, replay);
   const profile = format.name === 'vfio' ? (options.profile ?? format.profileOf(first)) : format.profileOf(first);
@@ -93,12 +97,12 @@ export function replayFile(path: string, options: ReplayFileOptions = {}): FileR
 }
 
 /** The machine of a recording: beside the file, else the file that was named, else the project's own. */
-function readHost(path: string, hostFile: string | undefined): Fields {
-  const beside = HOST_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(candidate));
+function readHost(path: string, hostFile: string | undefined, cwd: string): Fields {
+  const beside = HOST_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(resolve(cwd, candidate)));
   const file = beside ?? hostFile ?? join(RECORDINGS, 'vfio', 'host.json.gz');
   let value: Json;
   try {
-    value = JSON.parse(readText(file)) as Json;
+    value = JSON.parse(readText(file, cwd)) as Json;
   } catch (error) {
     if (error instanceof UnreadableFile) throw error;
     throw new MalformedRecording(file, undefined, 'not JSON');
@@ -108,18 +112,14 @@ function readHost(path: string, hostFile: string | undefined): Fields {
 }
 
 /** The text of a file, unpacked if it is packed. */
-function readText(path: string): string {
-  const bytes = reading(path, () => readFileSync(path));
+function readText(path: string, cwd: string): string {
+  const bytes = reading(path, () => readFileSync(resolve(cwd, path)));
   if (!path.endsWith('.gz')) return bytes.toString('utf8');
   try {
     return gunzipSync(bytes).toString('utf8');
   } catch {
     throw new MalformedRecording(path, undefined, 'not a whole gzip file');
   }
-}
-
-function stat(path: string): ReturnType<typeof statSync> & object {
-  return reading(path, () => statSync(path));
 }
 
 /** Runs a read; its failure becomes one line. */

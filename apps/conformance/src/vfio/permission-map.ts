@@ -68,8 +68,8 @@ export class PermissionMap {
 
   #compare(step: Fields, probe: Probe, device: string, at: number): void {
     const report = this.#report;
-    report.compare(`orig 0x${at.toString(16)}`, step.string('orig'), probe.orig);
-    this.#comparePhysical(`phys 0x${at.toString(16)}`, device, at, step.string('phys'), probe.phys);
+    report.compare(`orig 0x${at.toString(16)}`, toHex(step.bytes('orig')), probe.orig);
+    this.#comparePhysical(`phys 0x${at.toString(16)}`, device, at, toHex(step.bytes('phys')), probe.phys);
     const writes = step.has('writes') ? step.list('writes') : [];
     probe.writes.forEach(([offset, pattern, virtual, physical], i) => {
       const [, , v, p] = writesRow(writes[i], step);
@@ -135,5 +135,6 @@ function writesRow(row: Json | undefined, step: Fields): readonly [number, strin
   if (typeof at !== 'number' || typeof pattern !== 'string' || typeof v !== 'string' || typeof p !== 'string') {
     return step.fail('writes', 'rows of offset, pattern, v, p');
   }
+  if ([pattern, v, p].some((text) => fromHex(text) === undefined)) return step.fail('writes', 'an even number of hex digits');
   return [at, pattern, v, p];
 }

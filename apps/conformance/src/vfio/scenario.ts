@@ -174,7 +174,7 @@ export class ScenarioReplay {
     this.#result(step, madeFd ? 'fd' : result);
     if (before !== undefined && input instanceof Uint8Array && !step.has('str')) {
       const out = toHex(input) === toHex(before) ? undefined : toHex(withoutFiller(input, shown));
-      this.report.compare('out', step.has('out') ? step.string('out') : null, out ?? null);
+      this.report.compare('out', step.has('out') ? toHex(step.bytes('out')) : null, out ?? null);
     }
   }
 
@@ -206,7 +206,7 @@ export class ScenarioReplay {
     const into = new Uint8Array(step.number('len'));
     const result = this.#machine.process.tryPread(this.#fd(step), into, Number(step.bigint('off')));
     this.#result(step, result);
-    const expected = step.has('out') ? step.string('out') : '';
+    const expected = step.has('out') ? toHex(step.bytes('out')) : '';
     const actual = toHex(into.subarray(0, Math.max(result, 0)));
     const device = this.#devices.get(step.string('fd'));
     const registers = step.has('region') && step.raw('region') !== CONFIG && !this.#isModelled(device);
@@ -252,7 +252,7 @@ export class ScenarioReplay {
       bytes.set(mapping.readBytes(at, size));
     }
     if (device !== undefined && !this.#isModelled(device)) this.report.relax(REGISTERS_RULE);
-    else this.report.compare('out', step.string('out'), toHex(bytes));
+    else this.report.compare('out', toHex(step.bytes('out')), toHex(bytes));
   }
 
   #memWrite(step: Fields): void {

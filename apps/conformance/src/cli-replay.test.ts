@@ -1,0 +1,117 @@
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { replayCommand } from './cli-replay.ts';
+import { RECORDINGS } from './replay.ts';
+
+const VFIO = join(RECORDINGS, 'vfio');
+
+function run(...args: string[]): { code: number; out: string[]; err: string[] } {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = replayCommand(args, { out: (line) => out.push(line), err: (line) => err.push(line), cwd: VFIO });
+  return { code, out, err };
+}
+
+/** The lines of one recorded scenario, to be spoiled. */
+function scenario(name: string): string[] {
+  const lines = gunzipSync(readFileSync(join(VFIO, 'info.jsonl.gz'))).toString().split('\n');
+  const at = lines.findIndex((line) => line.includes(`"scenario":"${name}"`));
+  const end = lines.findIndex((line, i) => i > at && line.includes('"call":"end"'));
+  return lines.slice(at, end + 1);
+}
+
+function folder(files: Readonly<Record<string, string | Buffer>>): string {
+  const path = mkdtempSync(join(tmpdir(), 'vsim-replay-'));
+  for (const [name, content] of Object.entries(files)) {
+    if (name.includes('/')) mkdirSync(join(path, name.slice(0, name.lastIndexOf('/'))), { recursive: true });
+    writeFileSync(join(path, name), content);
+  }
+  return path;
+}
+
+const EDU = 'info:0000:00:02.0';
+
+describe('vsim replay', () => {
+  it('prints a line for each file and the total, and exits 0 without divergence', () => {
+    const { code, out, err } = run('info.jsonl.gz', '--case', EDU);
+    expect(out).toEqual([
+      'info.jsonl.gz cases=1 steps=217 compared=443 relaxed=0 divergences=0',
+      'TOTAL cases=1 steps=217 compared=443 relaxed=0 divergences=0',
+    ]);
+    expect(err).toEqual([]);
+    expect(code).toBe(0);
+  });
+
+  it('exits 1 with divergences, and shows the first of them', () => {
+    const { code, out } = run('sriov_native.jsonl.gz', '--first', '2');
+    expect(code).toBe(1);
+    expect(out).toHaveLength(4);
+    expect(out[1]).toBe('  case sriov:native-pf step 2 ret: expected 1, got -1');
+  });
+
+  it('gives one object with --json', () => {
+    const { code, out } = run('info.jsonl.gz', '--case', EDU, '--json');
+    expect(code).toBe(0);
+    expect(out).toHaveLength(1);
+    const counts = { cases: 1, steps: 217, compared: 443, relaxed: {}, divergences: 0 };
+    expect(JSON.parse(out[0]!)).toEqual({
+      files: [{ path: 'info.jsonl.gz', format: 'vfio', profile: 'linux-6.1', ...counts, first: [] }],
+      total: counts,
+    });
+  });
+
+  it('tells each divergence with --json --first', () => {
+    const { out } = run('sriov_native.jsonl.gz', '--json', '--first', '1');
+    const { files } = JSON.parse(out[0]!) as { files: { first: object[] }[] };
+    expect(files[0]!.first).toEqual([{ case: 'sriov:native-pf', step: 2, field: 'ret', expected: '1', actual: '-1' }]);
+  });
+
+  it('takes a folder to mean its recordings, recursively and sorted, with the machine of the project', () => {
+    const text = scenario(EDU).join('\n');
+    const path = folder({ 'b.jsonl': text, 'a/c.jsonl.gz': gzipSync(text), 'notes.txt': 'no' });
+    const { code, out } = run(path);
+    expect(out.map((line) => line.split(' ')[0])).toEqual([join(path, 'a/c.jsonl.gz'), join(path, 'b.jsonl'), 'TOTAL']);
+    expect(out[2]).toBe('TOTAL cases=2 steps=434 compared=886 relaxed=0 divergences=0');
+    expect(code).toBe(0);
+  });
+
+  it('follows --profile', () => {
+    expect(run('life.jsonl.gz', '--case', 'life:group').code).toBe(0);
+    expect(run('life.jsonl.gz', '--case', 'life:group', '--profile', 'linux-5.13').code).toBe(1);
+  });
+
+  it('counts a vfio-user recording as not executed', () => {
+    const path = folder({ 'session.jsonl': '{"n":1,"dir":"c2s","cmd":1}\n{"n":2,"dir":"s2c","cmd":1}\n' });
+    expect(run(join(path, 'session.jsonl')).out.at(-1)).toBe('TOTAL cases=1 steps=2 compared=0 relaxed=0 divergences=2');
+  });
+
+  const good = scenario(EDU);
+  it.each([
+    ['no path', [], 'expected a file or folder'],
+    ['an unknown option', ['info.jsonl.gz', '--frist', '1'], "'--frist'"],
+    ['a number that is none', ['info.jsonl.gz', '--first', 'x'], '--first: expected a number, got x'],
+    ['an unknown profile', ['info.jsonl.gz', '--profile', 'linux-2.4'], '--profile: expected one of'],
+    ['a missing file', ['nowhere.jsonl'], 'nowhere.jsonl: no such file or folder'],
+    ['a missing machine', [folderFile(good.join('\n')), '--host', 'nowhere.json'], 'nowhere.json: no such file or folder'],
+    ['no case', ['info.jsonl.gz', '--case', 'nothing'], 'no case begins with nothing'],
+    ['an empty folder', [folder({})], 'no recordings there'],
+    ['a cut line', [folderFile(good.join('\n').slice(0, -5))], `:${good.length}: not a line of JSON`],
+    ['bad hex', [folderFile(good.map((line) => line.replace('"out":"ed000001"', '"out":"ed00000x"')).join('\n'))], '"out": expected an even number of hex digits'],
+    ['an unknown format', [folderFile('{"hello":1}')], ':1: the first line is none of a known format'],
+    ['a file that is no gzip', [join(folder({ 'x.jsonl.gz': 'no' }), 'x.jsonl.gz')], 'not a whole gzip file'],
+  ])('exits 2, with one line, for %s', (_, args, message) => {
+    const { code, out, err } = run(...args);
+    expect(code).toBe(2);
+    expect(err).toHaveLength(1);
+    expect(err[0]).toContain(message);
+    expect(err[0]).not.toContain('\n');
+    expect(out.at(-1)?.startsWith('TOTAL') ?? false).toBe(false);
+  });
+});
+
+function folderFile(text: string): string {
+  return join(folder({ 'x.jsonl': text }), 'x.jsonl');
+}

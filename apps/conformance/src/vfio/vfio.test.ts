@@ -1,0 +1,44 @@
+/** The VFIO recordings against the model: how many values are compared, and what is still different. */
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { RECORDINGS, replayFile } from '../replay.ts';
+
+/** Cases, steps, compared values, values compared less strictly by rule, divergences. */
+const FILES: Readonly<Record<string, readonly [cases: number, steps: number, compared: number, relaxed: number, divergences: number]>> = {
+  'bars.jsonl.gz': [9, 474, 1746, 47, 0],
+  'cfgmap.jsonl.gz': [22, 1267, 269_436, 0, 0],
+  'hot.jsonl.gz': [8, 589, 924, 0, 0],
+  'info.jsonl.gz': [25, 5298, 10_686, 56, 0],
+  'irq.jsonl.gz': [10, 7307, 18_910, 0, 0],
+  'life.jsonl.gz': [9, 768, 1063, 0, 0],
+  // Parents and samples of mediated devices are not built.
+  'mdev.jsonl.gz': [3, 1606, 4039, 203, 2873],
+  'memlock.jsonl.gz': [1, 56, 97, 0, 0],
+  'random_1-60.jsonl.gz': [38, 3239, 4664, 0, 0],
+  'randomb_61-100.jsonl.gz': [57, 5013, 7330, 0, 0],
+  'randomb_161-100.jsonl.gz': [51, 4524, 6710, 0, 0],
+  'randomb_261-100.jsonl.gz': [51, 4860, 6989, 0, 0],
+  // One wakeup eventfd: there the kernel had not yet suspended the device when it was touched.
+  'reset.jsonl.gz': [31, 5106, 11_997, 48, 2],
+  // SR-IOV is not built.
+  'sriov.jsonl.gz': [4, 357, 591, 4, 446],
+  'sriov_native.jsonl.gz': [1, 25, 44, 0, 37],
+  'type1.jsonl.gz': [13, 962, 1719, 0, 0],
+};
+
+describe('recordings of Linux 6.1', () => {
+  it.each(Object.entries(FILES))('%s', (name, [cases, steps, compared, relaxed, divergences]) => {
+    const report = replayFile(join(RECORDINGS, 'vfio', name));
+    const less = [...report.relaxed.values()].reduce((sum, count) => sum + count, 0);
+    expect([report.cases, report.steps, report.compared, less, report.divergences.length]).toEqual([cases, steps, compared, relaxed, divergences]);
+    expect(report.format).toBe('vfio');
+    expect(report.profile).toBe('linux-6.1');
+  });
+
+  it('edu: every answer of info:0000:00:02.0 is the recorded one', () => {
+    const report = replayFile(join(RECORDINGS, 'vfio', 'info.jsonl.gz'), { casePrefix: 'info:0000:00:02.0' });
+    expect(report.cases).toBe(1);
+    expect(report.steps).toBe(217);
+    expect(report.divergences).toEqual([]);
+  });
+});
