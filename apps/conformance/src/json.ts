@@ -1,6 +1,6 @@
 /** Reading recordings: JSON lines, field by field, with an error that names file and line. */
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key in string]: Json };
 
 /** A recording that cannot be read. `message` is one line and names the file and, where it is known, the line. */
 export class MalformedRecording extends Error {
@@ -15,9 +15,9 @@ export class MalformedRecording extends Error {
 export class Fields {
   readonly path: string;
   readonly line: number;
-  readonly #object: { readonly [key: string]: Json };
+  readonly #object: Readonly<Record<string, Json>>;
 
-  constructor(path: string, line: number, object: { readonly [key: string]: Json }) {
+  constructor(path: string, line: number, object: Readonly<Record<string, Json>>) {
     this.path = path;
     this.line = line;
     this.#object = object;
@@ -95,7 +95,7 @@ export class Fields {
   }
 }
 
-export function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {
+export function isObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -11,7 +11,7 @@ export const vfioUserFormat: Format = {
     const report = new CaseRecorder('session');
     lines.forEach((line, i) => {
       report.begin(i);
-      report.notExecuted(line.has('cmd') ? String(line.raw('cmd')) : 'message');
+      report.notExecuted(line.has('name') ? line.string('name') : 'message');
     });
     yield report;
   },

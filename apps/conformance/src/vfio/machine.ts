@@ -1,8 +1,9 @@
 /** The host of one scenario: the recorded machine, moved to the state that the scenario's header tells. */
 import { ApicMsi, File, Host, O_RDWR, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import type {
+  PciBus} from '@vsim/vfio-pci';
 import {
   NativeDriver,
-  PciBus,
   PciStub,
   PciePort,
   VfioPciDriver,

@@ -94,7 +94,8 @@ export function extendedCapabilityLength(config: Uint8Array, id: number, at: num
     case PCI_EXT_CAP_ID_ACS: {
       const control = config[at + 4]!;
       if ((control & 0x20) === 0) return 8; // no egress control
-      const bits = config[at + 5]! === 0 ? 256 : config[at + 5]!;
+      const size = config[at + 5]!;
+      const bits = size === 0 ? 256 : size;
       return 8 + 4 * Math.ceil(bits / 32);
     }
     case PCI_EXT_CAP_ID_ARI:

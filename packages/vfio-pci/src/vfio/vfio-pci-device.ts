@@ -95,6 +95,8 @@ export class VfioPciDevice extends VfioDevice {
   readonly function: PciFunction;
   readonly bypass: IrqBypassManager | undefined;
   readonly irqs: Irqs;
+  /** The user sees no INTx, whatever the pin says: virtual functions. */
+  readonly hidesIntx: boolean = false;
   /** The device was closed without a reset: its bus owes it one. */
   needsReset = false;
   /** @internal */
@@ -140,10 +142,6 @@ export class VfioPciDevice extends VfioDevice {
 
   get wide(): boolean {
     return this.device.host.profile.barAccess64;
-  }
-
-  get hidesIntx(): boolean {
-    return false;
   }
 
   get hasIntx(): boolean {
