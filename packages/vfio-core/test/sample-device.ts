@@ -234,7 +234,7 @@ export interface SampleHost {
 
 /** A host with the named devices, each in a group of its own (or all in one), none bound. */
 export function sampleHost(names: readonly string[] = ['a'], init: HostInit = {}, oneGroup = false): SampleHost {
-  const host = new Host(init);
+  const host = new Host({ ram: [{ base: 0x1_0000_0000, size: 0x400_0000 }], ...init });
   const vfio = new Vfio(host);
   const iommu = new VtdIommu(host);
   const bus = new Bus<SampleDevice>(host, 'sample');
