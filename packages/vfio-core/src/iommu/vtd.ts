@@ -26,6 +26,7 @@ export class VtdIommu extends IommuUnitBase {
   override readonly pageSizes: bigint;
   override readonly aperture: FrameRange;
   override readonly reservedRegions: readonly ReservedRegion[] = [{ first: 0xfee0_0000, last: 0xfeef_ffff, type: 'msi' }];
+  override readonly coherent: boolean;
   override readonly enforcesCoherency: boolean;
   override readonly isolatesMsi: boolean;
 
@@ -34,6 +35,8 @@ export class VtdIommu extends IommuUnitBase {
     this.pageSizes = host.profile.vtdPageSizes === 'all' ? 0xffff_ffff_ffff_f000n : (init.pageSizes ?? 0x4020_1000n);
     this.aperture = { first: 0, last: 2 ** ((init.addressBits ?? 48) - 12) - 1 };
     this.enforcesCoherency = init.snoopControl ?? false;
+    // Older kernels call VT-d coherent only where it can also force no-snoop DMA to snoop.
+    this.coherent = host.profile.enforcedCoherency || this.enforcesCoherency;
     this.isolatesMsi = init.interruptRemapping ?? true;
   }
 }

@@ -9,6 +9,7 @@ import { disableDevice, enableDevice, setMaster } from './enable.ts';
 import { allocateVectors, freeVectors } from './irq-vectors.ts';
 import type { PciDevice } from './pci-device.ts';
 import { PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
+import { saveState } from './saved-state.ts';
 
 export interface NativeDriverInit {
   readonly ids?: readonly PciDeviceId[] | undefined;
@@ -16,6 +17,11 @@ export interface NativeDriverInit {
   readonly vectors?: number | undefined;
   /** It does no DMA of its own, and may bind while user space owns the group's. @default false */
   readonly managesDma?: boolean | undefined;
+  /**
+   * The configuration that it saved, with bus mastering on, outlives it: the device's next wake-up restores it (e1000e of 6.12).
+   * @default false
+   */
+  readonly leavesSavedState?: boolean | undefined;
 }
 
 export class NativeDriver extends PciDriver {
@@ -23,6 +29,7 @@ export class NativeDriver extends PciDriver {
   override readonly ids: readonly PciDeviceId[];
   override readonly managesDma: boolean;
   readonly #vectors: number;
+  readonly #leavesSavedState: boolean;
 
   constructor(name: string, init: NativeDriverInit = {}) {
     super();
@@ -30,6 +37,7 @@ export class NativeDriver extends PciDriver {
     this.ids = init.ids ?? [];
     this.managesDma = init.managesDma ?? false;
     this.#vectors = init.vectors ?? 0;
+    this.#leavesSavedState = init.leavesSavedState ?? false;
   }
 
   override *probe(device: PciDevice): Sleeps<number> {
@@ -41,6 +49,7 @@ export class NativeDriver extends PciDriver {
 
   override *remove(device: PciDevice): Sleeps<void> {
     freeVectors(device, device.bus.msi);
+    if (this.#leavesSavedState) device.suspended = saveState(device.function);
     disableDevice(device);
   }
 }

@@ -8,7 +8,10 @@ import { restoreState, saveState } from './saved-state.ts';
 
 /** Puts the device to sleep, if it can. */
 export function suspendDevice(device: PciDevice): void {
-  if (device.suspended !== undefined) return;
+  if (device.suspended !== undefined) {
+    if (device.function.powerState === 3) return;
+    resumeDevice(device); // a driver that has gone saved it
+  }
   const saved = saveState(device.function);
   if (setPowerState(device, 3) < 0 || device.function.powerState !== 3) return;
   device.suspended = saved;
