@@ -67,72 +67,101 @@ export class ScenarioReplay {
   #run(call: string, step: Fields): void {
     switch (call) {
       case 'open':
-        { this.#open(step); return; }
+        this.#open(step);
+        return;
       case 'close':
-        { this.#close(step); return; }
+        this.#close(step);
+        return;
       case 'dup':
-        { this.#dup(step); return; }
+        this.#dup(step);
+        return;
       case 'ioctl':
-        { this.#ioctl(step); return; }
+        this.#ioctl(step);
+        return;
       case 'pread':
-        { this.#pread(step); return; }
+        this.#pread(step);
+        return;
       case 'pwrite':
-        { this.#result(step, this.#machine.process.tryPwrite(this.#fd(step), step.bytes('in'), Number(step.bigint('off')))); return; }
+        this.#result(step, this.#machine.process.tryPwrite(this.#fd(step), step.bytes('in'), Number(step.bigint('off'))));
+        return;
       case 'mmap':
-        { this.#mmap(step); return; }
+        this.#mmap(step);
+        return;
       case 'munmap':
-        { this.#munmap(step); return; }
+        this.#munmap(step);
+        return;
       case 'mem_read':
-        { this.#memRead(step); return; }
+        this.#memRead(step);
+        return;
       case 'mem_write':
-        { this.#memWrite(step); return; }
+        this.#memWrite(step);
+        return;
       case 'eventfd':
         this.#fds.set(step.string('as'), this.#machine.process.eventfd(step.number('init')));
-        { this.#result(step, 'fd'); return; }
+        this.#result(step, 'fd');
+        return;
       case 'eventfd_read':
-        { this.#eventfdRead(step, this.#count(step)); return; }
+        this.#eventfdRead(step, this.#count(step));
+        return;
       case 'eventfd_wait':
-        { this.#eventfdWait(step); return; }
+        this.#eventfdWait(step);
+        return;
       case 'eventfd_write':
-        { this.#eventfdWrite(step); return; }
+        this.#eventfdWrite(step);
+        return;
       case 'sysfs_write':
-        { this.#sysfsWrite(step); return; }
+        this.#sysfsWrite(step);
+        return;
       case 'sysfs_read':
-        { this.#sysfsRead(step); return; }
+        this.#sysfsRead(step);
+        return;
       case 'sysfs_link':
-        { this.#sysfsLink(step); return; }
+        this.#sysfsLink(step);
+        return;
       case 'ls':
-        { this.#ls(step); return; }
+        this.#ls(step);
+        return;
       case 'device_present':
         this.report.compare('present', step.boolean('present'), this.#machine.bus.device(step.string('device')) !== undefined);
         return;
       case 'raw_config':
-        { this.#rawConfig(step); return; }
+        this.#rawConfig(step);
+        return;
       case 'spawn_sysfs_write':
-        { this.#spawn(step, this.#machine.process.sys.writeFile(step.string('path'), step.string('text'))); return; }
+        this.#spawn(step, this.#machine.process.sys.writeFile(step.string('path'), step.string('text')));
+        return;
       case 'spawn_sysfs_read':
-        { this.#spawn(step, this.#machine.process.sys.readFile(step.string('path'))); return; }
+        this.#spawn(step, this.#machine.process.sys.readFile(step.string('path')));
+        return;
       case 'job_state':
-        { this.#jobState(step); return; }
+        this.#jobState(step);
+        return;
       case 'job_wait':
-        { this.#jobWait(step); return; }
+        this.#jobWait(step);
+        return;
       case 'setrlimit_memlock':
         this.#machine.process.memlock = step.number('cur');
-        { this.#result(step, 0); return; }
+        this.#result(step, 0);
+        return;
       case 'setuid':
         this.#machine.process.uid = step.number('uid');
-        { this.#result(step, 0); return; }
+        this.#result(step, 0);
+        return;
       case 'sleep':
         this.#machine.host.scheduler.advance(step.number('ms') * MS);
         return;
       case 'note':
-        { this.#note(step.string('text')); return; }
+        this.#note(step.string('text'));
+        return;
       case 'cfg_probe':
-        { this.#probe(step, (fd, device) => this.#permissions.probe(step, fd, device)); return; }
+        this.#probe(step, (fd, device) => this.#permissions.probe(step, fd, device));
+        return;
       case 'cfg_probe_zero':
-        { this.#probe(step, (fd, device) => this.#permissions.probeZero(step, fd, device)); return; }
+        this.#probe(step, (fd, device) => this.#permissions.probeZero(step, fd, device));
+        return;
       case 'cfg_probe_repeat':
-        { this.#probe(step, (fd, device) => this.#permissions.probeRepeat(step, fd, device)); return; }
+        this.#probe(step, (fd, device) => this.#permissions.probeRepeat(step, fd, device));
+        return;
       default:
         this.report.notExecuted(call);
     }
@@ -232,7 +261,10 @@ export class ScenarioReplay {
 
   #munmap(step: Fields): void {
     const map = this.#map(step);
-    if (map === undefined) { this.report.notExecuted('munmap'); return; }
+    if (map === undefined) {
+      this.report.notExecuted('munmap');
+      return;
+    }
     map.mapping.unmap();
     this.#maps.delete(step.string('map'));
     this.#result(step, 0);
@@ -240,7 +272,10 @@ export class ScenarioReplay {
 
   #memRead(step: Fields): void {
     const map = this.#map(step);
-    if (map === undefined) { this.report.notExecuted('mem_read'); return; }
+    if (map === undefined) {
+      this.report.notExecuted('mem_read');
+      return;
+    }
     const { mapping, device } = map;
     const size = step.number('size');
     const at = step.number('off');
@@ -257,12 +292,18 @@ export class ScenarioReplay {
 
   #memWrite(step: Fields): void {
     const map = this.#map(step);
-    if (map === undefined) { this.report.notExecuted('mem_write'); return; }
+    if (map === undefined) {
+      this.report.notExecuted('mem_write');
+      return;
+    }
     const { mapping } = map;
     const bytes = step.bytes('in');
     const at = step.number('off');
     const size = bytes.length;
-    if (size !== 1 && size !== 2 && size !== 4) { mapping.writeBytes(at, bytes); return; }
+    if (size !== 1 && size !== 2 && size !== 4) {
+      mapping.writeBytes(at, bytes);
+      return;
+    }
     let value = 0;
     for (let i = size - 1; i >= 0; i -= 1) value = value * 0x100 + bytes[i]!;
     mapping.write(at, size, value);

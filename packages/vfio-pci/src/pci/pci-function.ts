@@ -317,10 +317,19 @@ export class PciFunction implements IntxSource {
     if (this.host.trace.on) this.host.trace.emit(INTX_UNHANDLED, { irq, source: this.name });
   }
 
+  /** A CPU's access: one that is not aligned reaches the function byte by byte. */
   #window(index: number): MmioDevice {
     return {
-      read: (offset, width) => this.readBar(index, offset, width),
-      write: (offset, width, value) => this.writeBar(index, offset, width, value),
+      read: (offset, width) => {
+        if (offset % width === 0) return this.readBar(index, offset, width);
+        let value = 0;
+        for (let i = width - 1; i >= 0; i -= 1) value = value * 0x100 + this.readBar(index, offset + i, 1);
+        return value;
+      },
+      write: (offset, width, value) => {
+        if (offset % width === 0) this.writeBar(index, offset, width, value);
+        else for (let i = 0; i < width; i += 1) this.writeBar(index, offset + i, 1, (value >>> (8 * i)) & 0xff);
+      },
       read64: (offset, into) => this.readBar64(index, offset, into),
       write64: (offset, lo, hi) => this.writeBar64(index, offset, lo, hi),
     };
