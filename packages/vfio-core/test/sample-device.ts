@@ -35,21 +35,31 @@ export class SampleVfioDevice extends VfioDevice {
   readonly memory: Uint8Array = new Uint8Array(4);
   /** What openDevice answers. */
   openResult = 0;
+  /** Operations that came outside of register and unregister (I1). */
+  readonly outside: string[] = [];
+
+  #entered(operation: string): void {
+    if (this.state !== 'live' && this.state !== 'dying') this.outside.push(`${operation} in ${this.state}`);
+  }
 
   protected override *openDevice(): Sleeps<number> {
+    this.#entered('open');
     this.log.push('open');
     return this.openResult;
   }
 
   protected override *closeDevice(): Sleeps<void> {
+    this.#entered('close');
     this.log.push('close');
   }
 
   override request(count: number): void {
+    this.#entered('request');
     this.log.push(`request ${count}`);
   }
 
   override read(into: Uint8Array, offset: number): number {
+    this.#entered('read');
     if (offset < 0 || offset + into.length > this.memory.length) return -EINVAL;
     into.set(this.memory.subarray(offset, offset + into.length));
     return into.length;
@@ -62,6 +72,7 @@ export class SampleVfioDevice extends VfioDevice {
   }
 
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
+    this.#entered('ioctl');
     switch (request) {
       case VFIO_DEVICE_GET_INFO: {
         const info = argument.copyIn(16);

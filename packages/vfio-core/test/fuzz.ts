@@ -1,0 +1,76 @@
+/** Random bytes into every request of every kind of fd: what user space can do without knowing the uAPI. */
+import { getDeviceFd, Random, REQUESTS, type Process, type ProfileName } from '@vsim/vfio-core';
+import { addEmulated, openGroup, sampleHost } from './sample-device.ts';
+
+const NUMBERS: readonly number[] = [...new Set(Object.values(REQUESTS)), 0x3b63, 0x3b76, 0x3b77, 0x3b79, 0, 0xffff_ffff];
+const ERRNO_LIMIT = 4095;
+
+/** A host with one fd of each kind, and memory to point to. */
+function world(profile: ProfileName) {
+  const sample = sampleHost(['a', 'b'], { profile });
+  const { root } = sample;
+  sample.bind('a');
+  sample.bind('b');
+  const emulated = addEmulated(sample, 'm');
+  const used = openGroup(sample, 0);
+  const soft = openGroup(sample, emulated.group);
+  const fds = [
+    root.open('/dev/vfio/vfio'),
+    used.container,
+    soft.container,
+    root.open('/dev/vfio/1'),
+    used.group,
+    soft.group,
+    getDeviceFd(root, used.group, 'a'),
+    getDeviceFd(root, soft.group, 'm'),
+    root.eventfd(),
+  ];
+  const memory = root.mmap(-1, 32 * 4096);
+  return { sample, fds, memory };
+}
+
+/** `count` calls. @throws if one throws, or answers what no kernel answers, or if anything is left over in the end. */
+export function fuzz(profile: ProfileName, seed: number, count: number): void {
+  const random = new Random(seed);
+  const { sample, fds, memory } = world(profile);
+  const { root, vfio, host } = sample;
+  const interesting = [0, 1, 8, 24, 32, 48, 0x1000, 0x2000, memory.address, memory.address + 0x1000, 0xfee0_0000, 2 ** 47, 2 ** 52];
+  const argument = (): number | bigint | Uint8Array => {
+    const kind = random.below(10);
+    if (kind === 0) return random.uint32();
+    if (kind === 1) return interesting[random.below(interesting.length)]!;
+    if (kind === 2) return (BigInt(random.uint32()) << 32n) | BigInt(random.uint32());
+    const bytes = random.below(2) === 0 ? random.bytes(random.below(96)) : new Uint8Array(random.below(96));
+    const view = new DataView(bytes.buffer);
+    if (bytes.length >= 8 && random.below(4) > 0) {
+      view.setUint32(0, random.below(2) === 0 ? bytes.length : interesting[random.below(6)]!, true);
+      view.setUint32(4, random.below(16) | (random.below(4) === 0 ? random.below(8) << 16 : 0), true);
+      for (let at = 8; at + 8 <= bytes.length; at += 8) {
+        if (random.below(3) > 0) view.setBigUint64(at, BigInt(interesting[random.below(interesting.length)]!), true);
+      }
+    }
+    if (random.below(8) > 0) return bytes;
+    memory.writeBytes(0, bytes);
+    return memory.address;
+  };
+  for (let i = 0; i < count; i += 1) {
+    const fd = fds[random.below(fds.length)]!;
+    const request = random.below(20) === 0 ? random.uint32() : NUMBERS[random.below(NUMBERS.length)]!;
+    const input = argument();
+    const told = call(root, fd, request, input);
+    if (!Number.isInteger(told) || told < -ERRNO_LIMIT) throw new Error(`call ${i}: fd ${fd} request 0x${request.toString(16)} answers ${told}`);
+    // What a lucky call has opened, or taken out of its container, is put back, so that every fd stays what it is.
+    for (const open of root.fds) if (!fds.includes(open)) root.close(open);
+  }
+  const pages = host.pages.used;
+  for (const fd of fds) root.close(fd);
+  const left = [vfio.containers.size, root.mm.lockedPages, host.scheduler.threads.length, vfio.groups.length - 3, pages - host.pages.used];
+  if (left.some((number) => number !== 0)) throw new Error(`left over: containers, locked pages, threads, groups, pages: ${left.join(', ')}`);
+  for (const group of vfio.groups) if (group.references !== 1) throw new Error(`group ${group.name}: ${group.references} references`);
+}
+
+/** One call. One that waits for user space (5.13, a vaddr given up) goes on when its container is closed. */
+function call(root: Process, fd: number, request: number, input: number | bigint | Uint8Array): number {
+  const thread = root.start('fuzz', root.sys.ioctl(fd, request, input));
+  return thread.finished ? thread.result() : 0;
+}
