@@ -1,5 +1,7 @@
 /** The `vsim` command: which subcommand runs, and how its errors reach the person. */
+import { replayCommand } from '@vsim/conformance';
 import { demoCommand } from './demo/command.ts';
+import { MIGRATE_USAGE, migrateCommand } from './migrate/command.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
 
 interface Command {
@@ -10,6 +12,15 @@ interface Command {
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', { usage: 'demo [--seed N] [--json]', summary: 'live-migrates a VM with assigned devices between two Arm hosts', run: demoCommand }],
+  ['migrate', { usage: MIGRATE_USAGE, summary: 'migrations under traffic, with whatever is to go wrong', run: migrateCommand }],
+  [
+    'replay',
+    {
+      usage: 'replay PATH... [--profile NAME] [--host FILE] [--first N] [--case PREFIX] [--json]',
+      summary: 'replays recordings of real systems against the model',
+      run: replayCommand,
+    },
+  ],
 ]);
 
 /** Runs one call. @returns its exit code: 0, 1 where the result is bad, 2 where the call cannot be served */

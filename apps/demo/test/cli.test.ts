@@ -11,10 +11,16 @@ function run(...args: string[]) {
 describe('vsim', () => {
   it('answers a bad call with one line and exit code 2', () => {
     for (const [args, line] of [
-      [['frobnicate'], /unknown command frobnicate; there are demo/],
+      [['frobnicate'], /unknown command frobnicate; there are demo, migrate, replay/],
       [['demo', '--sneed', '1'], /vsim demo: .*--sneed/],
       [['demo', '--seed', 'x'], /--seed: expected a whole number.*got x/],
       [['demo', 'surplus'], /surplus/],
+      [['migrate', '--fail-at', 'nowhere'], /--fail-at: expected one of copy-memory, .*, got nowhere/],
+      [['migrate', '--swap', 'send'], /--swap: expected two phases/],
+      [['migrate', '--swap', 'send,nothing'], /--swap: expected one of .*got nothing/],
+      [['migrate', '--without', 'P7'], /--without: expected one of P1, .*got P7/],
+      [['migrate', '--devices', '0'], /--devices: expected a whole number from 1 to 256, got 0/],
+      [['migrate', '--dest', 'gicv2'], /--dest: expected one of gicv3, gicv4, gicv4.1, got gicv2/],
     ] as const) {
       const { code, out, err } = run(...args);
       expect([code, out, err.length]).toEqual([2, [], 1]);
@@ -26,7 +32,7 @@ describe('vsim', () => {
   it('tells what there is', () => {
     expect(run('--help')).toMatchObject({ code: 0, err: [] });
     expect(run()).toMatchObject({ code: 2 });
-    expect(run('help').out.join('\n')).toMatch(/vsim demo \[--seed N\]/);
+    expect(run('help').out.join('\n')).toMatch(/vsim demo \[--seed N\].*vsim replay PATH/s);
   });
 
   it('prints the report as text or as one line of JSON', () => {
@@ -36,5 +42,24 @@ describe('vsim', () => {
     const json = run('demo', '--seed', '7', '--json');
     expect(json.out).toHaveLength(1);
     expect(JSON.parse(json.out[0]!)).toMatchObject({ seed: 7, lost: 0, doubled: 0 });
+  });
+
+  it('prints one migration, many, or what a patch is for', () => {
+    const one = run('migrate', '--seed', '2');
+    expect(one).toMatchObject({ code: 0, err: [] });
+    expect(one.out[0]).toBe('migrated; the VM runs on destination');
+    const many = run('migrate', '--repeat', '3', '--devices', '1', '--json');
+    expect(JSON.parse(many.out.join(''))).toMatchObject({ migrations: 3, outcomes: { migrated: 3 }, failed: [] });
+    const failing = run('migrate', '--repeat', '2', '--swap', 'stop-devices,save-pending-tables');
+    expect(failing.code).toBe(1);
+    expect(failing.out.slice(1)).toHaveLength(2);
+    const again = failing.out[1]!.split(': vsim ')[1]!.split(' ');
+    expect(run(...again).code).toBe(1);
+    expect(run('migrate', '--without', 'P2', '--json').out).toEqual([
+      JSON.stringify([
+        { without: 'none', destination: 'once', source: 'once' },
+        { without: 'P2', destination: 'once', source: 'lost' },
+      ]),
+    ]);
   });
 });

@@ -4,15 +4,15 @@
  */
 import { errnoName, ENOTTY, Random } from '@vsim/vfio-core';
 import type { PciMachineDescription } from '@vsim/vfio-pci';
-import { type Guest, lpiOf } from '../guest/guest.ts';
-import { TICKERS } from '../hosts/arm-host.ts';
+import { lpiOf } from '../guest/guest.ts';
 import type { DeviceSummary } from '../vmm/assigned-device.ts';
-import { Link, migrate, migrationBlockers } from '../vmm/migration.ts';
+import { Link, migrate, migrationBlockers, STOP } from '../vmm/migration.ts';
 import type { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { Ledger, lineName, type Sums } from './ledger.ts';
-import { bootVm, buildHost, guestDeviceOf, incomingVm, PLAIN_DEVICE, VCPUS, vectors } from './setup.ts';
-import { KEPT_LINE, MASKABLE_VECTOR, Traffic } from './traffic.ts';
+import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, PLAIN_DEVICE, samePlace, vectors } from './setup.ts';
+import { MASKABLE_VECTOR, Traffic } from './traffic.ts';
 
+const VCPUS = 2;
 const STEPS = 400;
 const ROUND_STEPS = 40;
 
@@ -51,9 +51,10 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
   const ledger = new Ledger();
 
   progress('source: building the host');
-  const source = buildHost(seed, machine);
-  const { vm, guest } = bootVm(source, ledger);
-  const plain = vm.assign(PLAIN_DEVICE, guestDeviceOf(TICKERS.length));
+  const source = buildHost({ seed, machine });
+  const booted = bootVm(source, ledger, VCPUS);
+  const { vm } = booted;
+  const plain = vm.assign(PLAIN_DEVICE, guestDeviceOf(source.tickers.length));
   const devices = vm.devices.map((device) => ({
     ...device.summary,
     driver: source.root.readlink(`/sys/bus/pci/devices/${device.name}/driver`).split('/').at(-1) ?? '',
@@ -70,7 +71,8 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
   vm.unplug(plain);
 
   progress('destination: building the host');
-  const { vm: twin, guest: twinGuest } = incomingVm(buildHost(seed + 1, machine), ledger);
+  const incoming = incomingVm(buildHost({ seed: seed + 1, machine }), ledger, VCPUS);
+  const { vm: twin } = incoming;
 
   const link = new Link();
   let pendingAtStop: DemoReport['pendingAtStop'] = [];
@@ -80,30 +82,35 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
     source: vm,
     destination: twin,
     link,
-    place: (vcpu) => vcpu,
+    place: samePlace,
     precopyRound: () => {
       traffic.letGo();
       traffic.run(ROUND_STEPS);
       traffic.pileUp();
-      stoppedAt = link.time;
     },
     stopped: () => {
       // The world outside does not stop: this tick is kept by the device until it runs again.
-      traffic.tick(source, KEPT_LINE.device, KEPT_LINE.vector);
+      traffic.tickKept();
       pendingAtStop = ledger.pending.map((interrupt) => whereIs(vm, interrupt));
     },
     resumed: () => {
       resumedAt = link.time;
       traffic.follow(twin);
     },
-    progress: (phase) => { progress(`migration: ${phase}`); },
+    progress: (phase) => {
+      progress(`migration: ${phase}`);
+      if (phase === STOP) stoppedAt = link.time;
+    },
   });
 
   progress('destination: the VM runs');
-  if (result.outcome === 'migrated') traffic.run(STEPS);
   traffic.letGo();
+  ledger.countLost();
+  traffic.run(STEPS);
+  traffic.letGo();
+  ledger.countLost();
   const all = ledger.sums;
-  const guestCount = countAll(result.outcome === 'migrated' ? twinGuest : guest);
+  const guestCount = countTaken(result.outcome === 'migrated' ? incoming : booted);
   return {
     seed,
     vcpus: VCPUS,
@@ -118,11 +125,11 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
       delivered: all.delivered - before.delivered,
     },
     pendingAtStop,
-    lost: all.raised - all.coalesced - all.delivered + ledger.doubled,
+    lost: ledger.lost,
     doubled: ledger.doubled,
     guestCount,
     bytes: link.bytes,
-    downtimeNs: resumedAt - stoppedAt,
+    downtimeNs: Math.max(resumedAt - stoppedAt, 0),
     totalNs: link.time,
   };
 }
@@ -139,7 +146,7 @@ function countForwarding(vm: VirtualMachine): DemoReport['forwarding'] {
 
 /** Looks for a pending interrupt in every place where one can be while everything stands still. */
 function whereIs(vm: VirtualMachine, interrupt: string): DemoReport['pendingAtStop'][number] {
-  const at = TICKERS.flatMap((name, slot) => vectors().map((vector) => ({ name, slot, vector }))).find(
+  const at = vm.host.tickers.flatMap(({ name }, slot) => vectors().map((vector) => ({ name, slot, vector }))).find(
     ({ name, vector }) => lineName(name, vector) === interrupt,
   );
   if (at === undefined) return { interrupt, lpi: 0, place: 'nowhere' };
@@ -152,13 +159,4 @@ function whereIs(vm: VirtualMachine, interrupt: string): DemoReport['pendingAtSt
   else if (irq?.hw === false && irq.pendingLatch) place = 'latch';
   else if (vm.host.tickers[at.slot]?.isLatched(at.vector) === true) place = 'device';
   return { interrupt, lpi, place };
-}
-
-/** What the guest's own memory says it has taken. */
-function countAll(guest: Guest): number {
-  let sum = 0;
-  TICKERS.forEach((_, slot) => {
-    for (const vector of vectors()) sum += guest.count(lpiOf(slot, vector));
-  });
-  return sum;
 }

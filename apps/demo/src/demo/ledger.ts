@@ -24,6 +24,7 @@ export class Ledger {
   #raised = 0;
   #coalesced = 0;
   #delivered = 0;
+  #lost = 0;
   /** Interrupts that the guest took though none was pending. */
   doubled = 0;
 
@@ -41,6 +42,21 @@ export class Ledger {
     this.#delivered += 1;
     if (!entry.pending) this.doubled += 1;
     entry.pending = false;
+  }
+
+  /**
+   * Everything is let go and the model stands still: what is pending now never comes. It is counted, and the lines are as if it
+   * had been taken, so that a later interrupt does not hide it.
+   */
+  countLost(): void {
+    for (const line of this.pending) {
+      this.#lost += 1;
+      this.#line(line).pending = false;
+    }
+  }
+
+  get lost(): number {
+    return this.#lost;
   }
 
   isPending(line: string): boolean {

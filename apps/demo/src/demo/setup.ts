@@ -1,15 +1,13 @@
-/** The hosts and VMs of the demonstration, before anything happens to them. */
+/** Hosts and VMs with tickers in them, before anything happens to them: what `vsim demo` and `vsim migrate` start from. */
 import { getRegionInfo } from '@vsim/vfio-core';
-import type { PciMachineDescription } from '@vsim/vfio-pci';
 import { REG, TICKER_VECTORS } from '../devices/ticker.ts';
 import { Guest, lpiOf } from '../guest/guest.ts';
 import { AT, GUEST_TRANSLATER } from '../guest/layout.ts';
-import { armHost, TICKERS, type ArmHost } from '../hosts/arm-host.ts';
+import { armHost, type ArmHost, type ArmHostInit } from '../hosts/arm-host.ts';
 import type { AssignedDevice } from '../vmm/assigned-device.ts';
 import { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { lineName, type Ledger } from './ledger.ts';
 
-export const VCPUS = 2;
 /** A device of the recorded machine that vfio-pci drives, and that cannot migrate: QEMU's edu. */
 export const PLAIN_DEVICE = '0000:00:02.0';
 /** The vector whose event the guest maps after it has unmasked it: forwarding is refused, it stays with software. */
@@ -20,26 +18,26 @@ export function guestDeviceOf(slot: number): number {
   return (2 + slot) * 8;
 }
 
-/** A host whose tickers and edu are bound. */
-export function buildHost(seed: number, machine: PciMachineDescription): ArmHost {
-  const host = armHost(seed, machine);
-  for (const name of TICKERS) host.bind(name, 'vfio-ticker');
-  host.bind(PLAIN_DEVICE, 'vfio-pci');
+/** A host whose tickers, and edu if it has one, are bound to their VFIO drivers. */
+export function buildHost(init: ArmHostInit): ArmHost {
+  const host = armHost(init);
+  for (const { name } of host.tickers) host.bind(name, 'vfio-ticker');
+  if (host.pci.device(PLAIN_DEVICE) !== undefined) host.bind(PLAIN_DEVICE, 'vfio-pci');
   return host;
 }
 
 /** The guest's handler tells the ledger which interrupt it took. */
-export function takenBy(ledger: Ledger): (lpi: number) => void {
-  const lines = new Map(TICKERS.flatMap((name, slot) => vectors().map((vector) => [lpiOf(slot, vector), lineName(name, vector)] as const)));
+function takenBy(ledger: Ledger, { tickers }: ArmHost): (lpi: number) => void {
+  const lines = new Map(tickers.flatMap(({ name }, slot) => vectors().map((vector) => [lpiOf(slot, vector), lineName(name, vector)] as const)));
   return (lpi) => { ledger.delivered(lines.get(lpi) ?? `LPI ${lpi}`); };
 }
 
 /** The guest's driver of a ticker: its ring, its interrupts, and off it goes. */
-export function startTicker(vm: VirtualMachine, guest: Guest, device: AssignedDevice, slot: number): void {
+function startTicker(vm: VirtualMachine, guest: Guest, device: AssignedDevice, slot: number): void {
   guest.mapDevice(slot, device.guestDevice);
   device.enableMsix(TICKER_VECTORS);
   for (const vector of vectors()) {
-    const cpu = (slot + vector) % VCPUS;
+    const cpu = (slot + vector) % vm.kvm.vcpus.length;
     if (vector !== LATE_VECTOR) guest.mapEvent(slot, device.guestDevice, vector, cpu);
     device.writeVector(vector, { address: GUEST_TRANSLATER, data: vector, masked: false });
     if (vector === LATE_VECTOR) guest.mapEvent(slot, device.guestDevice, vector, cpu);
@@ -61,20 +59,36 @@ export function vectors(): readonly number[] {
 }
 
 
-/** A VM that runs a guest on its tickers, from power-on. */
-export function bootVm(host: ArmHost, ledger: Ledger): { readonly vm: VirtualMachine; readonly guest: Guest } {
-  const vm = new VirtualMachine(host, VCPUS);
-  const guest = new Guest(vm.kvm, takenBy(ledger));
+/** A VM and the guest in it. */
+export interface GuestVm {
+  readonly vm: VirtualMachine;
+  readonly guest: Guest;
+}
+
+/** A VM that runs a guest on the host's tickers, from power-on. */
+export function bootVm(host: ArmHost, ledger: Ledger, vcpus: number): GuestVm {
+  const vm = new VirtualMachine(host, vcpus);
+  const guest = new Guest(vm.kvm, takenBy(ledger, host));
   guest.boot();
-  TICKERS.forEach((name, slot) => { startTicker(vm, guest, vm.assign(name, guestDeviceOf(slot)), slot); });
-  vm.run((vcpu) => vcpu);
+  host.tickers.forEach(({ name }, slot) => { startTicker(vm, guest, vm.assign(name, guestDeviceOf(slot)), slot); });
+  vm.run(samePlace);
   return { vm, guest };
 }
 
 /** A VM with the tickers in it that waits for its state. */
-export function incomingVm(host: ArmHost, ledger: Ledger): { readonly vm: VirtualMachine; readonly guest: Guest } {
-  const vm = new VirtualMachine(host, VCPUS);
-  const guest = new Guest(vm.kvm, takenBy(ledger));
-  TICKERS.forEach((name, slot) => vm.assign(name, guestDeviceOf(slot)));
+export function incomingVm(host: ArmHost, ledger: Ledger, vcpus: number): GuestVm {
+  const vm = new VirtualMachine(host, vcpus);
+  const guest = new Guest(vm.kvm, takenBy(ledger, host));
+  host.tickers.forEach(({ name }, slot) => vm.assign(name, guestDeviceOf(slot)));
   return { vm, guest };
+}
+
+/** vCPU n runs on CPU n. */
+export function samePlace(vcpu: number): number {
+  return vcpu;
+}
+
+/** What the guest's own memory says it has taken, over all LPIs of the tickers. */
+export function countTaken({ vm, guest }: GuestVm): number {
+  return vm.host.tickers.reduce((sum, _, slot) => vectors().reduce((part, vector) => part + guest.count(lpiOf(slot, vector)), sum), 0);
 }

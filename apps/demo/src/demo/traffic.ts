@@ -1,7 +1,7 @@
 /** What happens to a running VM: devices tick, vCPUs mask interrupts for a while, wait, move between CPUs; all by chance. */
 import type { Random } from '@vsim/vfio-core';
 import type { Vcpu } from '@vsim/gic-its';
-import { TICKERS, type ArmHost } from '../hosts/arm-host.ts';
+import type { ArmHost } from '../hosts/arm-host.ts';
 import { TICKER_VECTORS } from '../devices/ticker.ts';
 import type { AssignedDevice } from '../vmm/assigned-device.ts';
 import type { VirtualMachine } from '../vmm/virtual-machine.ts';
@@ -9,19 +9,21 @@ import { lineName, type Ledger } from './ledger.ts';
 
 /** The vector that the guest masks in the MSI-X table now and then. */
 export const MASKABLE_VECTOR = 2;
-
-/** The interrupt that pileUp() leaves out, so that it can come while its device stands still. */
-export const KEPT_LINE: { readonly device: string; readonly vector: number } = { device: TICKERS[1], vector: 1 };
+/** The vector of the last ticker that pileUp() leaves out, so that it can come while the device stands still. */
+const KEPT_VECTOR = 1;
 
 export class Traffic {
   readonly #random: Random;
   readonly #ledger: Ledger;
+  readonly #rate: number;
   #vm: VirtualMachine;
 
-  constructor(random: Random, ledger: Ledger, vm: VirtualMachine) {
+  /** `rate`: how many of a hundred steps are ticks. */
+  constructor(random: Random, ledger: Ledger, vm: VirtualMachine, rate = 50) {
     this.#random = random;
     this.#ledger = ledger;
     this.#vm = vm;
+    this.#rate = rate;
   }
 
   /** The VM has moved. */
@@ -41,7 +43,7 @@ export class Traffic {
     for (const device of this.#vm.devices) this.#mask(device);
     for (const { name } of this.#vm.host.tickers) {
       for (let n = 0; n < TICKER_VECTORS; n += 1) {
-        if (name !== KEPT_LINE.device || n !== KEPT_LINE.vector) this.tick(this.#vm.host, name, n);
+        if (name !== this.#kept || n !== KEPT_VECTOR) this.tick(this.#vm.host, name, n);
       }
     }
   }
@@ -51,6 +53,15 @@ export class Traffic {
     for (const vcpu of this.#vm.kvm.vcpus) this.#unmask(vcpu);
     for (const device of this.#vm.devices) this.#unmaskVector(device);
     this.#settle();
+  }
+
+  /** The interrupt that pileUp() has left out comes: the world outside does not stop with the VM. */
+  tickKept(): void {
+    this.tick(this.#vm.host, this.#kept, KEPT_VECTOR);
+  }
+
+  get #kept(): string {
+    return this.#vm.host.tickers.at(-1)?.name ?? '';
   }
 
   /** The outside world ticks one vector. */
@@ -63,8 +74,14 @@ export class Traffic {
   #step(): void {
     const random = this.#random;
     const { kvm, host, devices } = this.#vm;
+    if (random.below(100) < this.#rate) {
+      const ticker = host.tickers[random.below(host.tickers.length)]!;
+      this.tick(host, ticker.name, random.below(TICKER_VECTORS));
+      return;
+    }
     const vcpu = kvm.vcpus[random.below(kvm.vcpus.length)]!;
-    switch (random.below(8)) {
+    const device = devices[random.below(devices.length)];
+    switch (random.below(6)) {
       case 0:
         vcpu.irqsMasked = true;
         return;
@@ -77,17 +94,12 @@ export class Traffic {
       case 3:
         this.#move(vcpu);
         return;
-      case 4: {
-        const device = devices[random.below(devices.length)]!;
-        if (random.below(2) === 0) this.#mask(device);
-        else this.#unmaskVector(device);
-        this.#settle();
+      case 4:
+        this.#mask(device);
         return;
-      }
-      default: {
-        const ticker = host.tickers[random.below(host.tickers.length)]!;
-        this.tick(host, ticker.name, random.below(TICKER_VECTORS));
-      }
+      default:
+        this.#unmaskVector(device);
+        this.#settle();
     }
   }
 
@@ -95,13 +107,13 @@ export class Traffic {
    * The guest masks a vector in the MSI-X table, as a driver does that has taken its interrupts: never with one pending, since
    * taking forwarding back discards the VLPI (gic F-V18), on hardware as here.
    */
-  #mask(device: AssignedDevice): void {
-    if (device.vectors <= MASKABLE_VECTOR || device.isMasked(MASKABLE_VECTOR)) return;
+  #mask(device: AssignedDevice | undefined): void {
+    if (device === undefined || device.vectors <= MASKABLE_VECTOR || device.isMasked(MASKABLE_VECTOR)) return;
     if (!this.#ledger.isPending(lineName(device.name, MASKABLE_VECTOR))) device.maskVector(MASKABLE_VECTOR, true);
   }
 
-  #unmaskVector(device: AssignedDevice): void {
-    if (device.vectors > MASKABLE_VECTOR && device.isMasked(MASKABLE_VECTOR)) device.maskVector(MASKABLE_VECTOR, false);
+  #unmaskVector(device: AssignedDevice | undefined): void {
+    if (device !== undefined && device.vectors > MASKABLE_VECTOR && device.isMasked(MASKABLE_VECTOR)) device.maskVector(MASKABLE_VECTOR, false);
   }
 
   #unmask(vcpu: Vcpu): void {

@@ -19,8 +19,8 @@ export const AT = {
   deviceTable: 0x4010_0000,
   /** An interrupt translation table for each device, 4 KiB apart. */
   itts: 0x4020_0000,
-  /** A ring for each device, 4 KiB apart. */
-  rings: 0x4030_0000,
   /** How often each LPI was taken: a word for each LPI from 8192 on. */
-  counters: 0x4031_0000,
+  counters: 0x4030_0000,
+  /** A ring for each device, 4 KiB apart. */
+  rings: 0x4040_0000,
 } as const;

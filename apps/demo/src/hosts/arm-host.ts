@@ -1,16 +1,33 @@
 /**
- * An Arm host, wired in one place: four CPUs, a GICv4.1 with an ITS, an SMMUv3, a PCI bus with a recorded machine's functions and
- * two tickers, the vfio-pci driver and the tickers' own. Copy this to make a host of your own.
+ * An Arm host, wired in one place: four CPUs, a GIC with an ITS, an SMMUv3, a PCI bus with tickers and, if given, a recorded
+ * machine's functions, the vfio-pci driver and the tickers' own. Copy this to make a host of your own.
  */
 import { Host, IrqBypassManager, Process, SmmuV3Iommu, Vfio } from '@vsim/vfio-core';
-import { Gic, ItsDriver } from '@vsim/gic-its';
+import { Gic, ItsDriver, type GicVersion, type ImplementationChoices, type MigrationSwitches } from '@vsim/gic-its';
 import { importPciMachine, VfioPciDriver, type PciBus, type PciMachineDescription } from '@vsim/vfio-pci';
 import { TickerFunction } from '../devices/ticker.ts';
 import { VfioTickerDriver } from '../devices/vfio-ticker.ts';
 
-/** Where the tickers are: on a slot that recorded machines leave free. */
-export const TICKERS = ['0000:00:1c.0', '0000:00:1d.0'] as const;
+/** The PCI bus of the tickers, which recorded machines leave free. */
+const TICKER_BUS = '0000:40';
+const DEVICES_PER_BUS = 32;
+/** Tickers on one host at most: every function of their bus. */
+export const MAX_TICKERS = 256;
 const CPUS = 4;
+
+export interface ArmHostInit {
+  /** @default 1 */
+  readonly seed?: number | undefined;
+  /** Functions besides the tickers. @default none */
+  readonly machine?: PciMachineDescription | undefined;
+  /** How many tickers there are, at most MAX_TICKERS. @default 2 */
+  readonly tickers?: number | undefined;
+  /** @default 'gicv4.1' */
+  readonly gic?: GicVersion | undefined;
+  readonly choices?: Partial<ImplementationChoices> | undefined;
+  /** What the host kernel's patches do. @default all of them */
+  readonly switches?: Partial<MigrationSwitches> | undefined;
+}
 
 export interface ArmHost {
   readonly host: Host;
@@ -27,13 +44,13 @@ export interface ArmHost {
   bind(device: string, driver: string): void;
 }
 
-export function armHost(seed: number, machine: PciMachineDescription): ArmHost {
-  const host = new Host({ seed });
-  const gic = new Gic(host, { version: 'gicv4.1', cpus: CPUS });
-  const its = new ItsDriver(host, gic);
+export function armHost(init: ArmHostInit = {}): ArmHost {
+  const host = new Host({ seed: init.seed });
+  const gic = new Gic(host, { version: init.gic ?? 'gicv4.1', cpus: CPUS, choices: init.choices });
+  const its = new ItsDriver(host, gic, { switches: init.switches });
   const iommu = new SmmuV3Iommu(host);
-  const pci = importPciMachine(host, machine, { msi: its, iommu });
-  const tickers = TICKERS.map((address) => new TickerFunction(host, address));
+  const pci = importPciMachine(host, init.machine ?? { devices: {} }, { msi: its, iommu });
+  const tickers = Array.from({ length: init.tickers ?? 2 }, (_, n) => new TickerFunction(host, tickerAddress(n)));
   for (const ticker of tickers) pci.plug(ticker);
 
   const vfio = new Vfio(host);
@@ -56,4 +73,9 @@ export function armHost(seed: number, machine: PciMachineDescription): ArmHost {
       root.writeFile('/sys/bus/pci/drivers_probe', device);
     },
   };
+}
+
+function tickerAddress(n: number): string {
+  const device = (n % DEVICES_PER_BUS).toString(16).padStart(2, '0');
+  return `${TICKER_BUS}:${device}.${Math.floor(n / DEVICES_PER_BUS)}`;
 }

@@ -22,7 +22,7 @@ import {
 import { CTRL, GRP } from '@vsim/gic-its';
 import { GUEST_RAM } from '../guest/layout.ts';
 import type { AssignedDevice } from './assigned-device.ts';
-import { PAGE, packPages, storePages, unpackPages } from './ram.ts';
+import { PAGE, packPages, storePages, unpackPages, type Page } from './ram.ts';
 import { restoreIts, restoreVgic, saveIts, saveVgic } from './vgic-state.ts';
 import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
 
@@ -56,10 +56,40 @@ export interface MigrationInit {
   readonly progress?: ((phase: string) => void) | undefined;
   /** Called after each round of memory, while the VM still runs. */
   readonly precopyRound?: ((round: number) => void) | undefined;
+  /** What the wire makes of the state message. @default it comes as it was sent */
+  readonly transport?: Transport | undefined;
+  /** Changes the order of the phases, or a phase. @default as migrationPhases() has it */
+  readonly order?: ((phases: readonly Phase[]) => readonly Phase[]) | undefined;
 }
 
+/** What becomes of a message on its way. */
+export type Transport = (message: Uint8Array) => Uint8Array;
+
+/** The phase with which the VM's downtime begins. */
+export const STOP: PhaseName = 'stop-vcpus';
 /** The phase whose success hands the VM over. */
-export const COMMIT = 'load at the destination';
+export const COMMIT: PhaseName = 'acknowledge';
+/** The phases in their order. */
+export const PHASES = [
+  'copy-memory',
+  'stop-vcpus',
+  'stop-devices',
+  'save-its-tables',
+  'save-pending-tables',
+  'copy-rest-of-memory',
+  'save-devices',
+  'save-registers',
+  'send',
+  'restore-memory',
+  'restore-devices',
+  'restore-vgic',
+  'restore-its',
+  'restore-msix',
+  'acknowledge',
+  'run',
+  'forget-source',
+] as const;
+export type PhaseName = (typeof PHASES)[number];
 
 const MAX_ROUNDS = 8;
 /** Memory that is left for the stop: below this many pages another round is not worth its time. */
@@ -74,13 +104,13 @@ export function migrationBlockers(vm: VirtualMachine): readonly string[] {
 
 /** Runs a migration. A failure before the commit point leaves the source running and the destination to be destroyed. */
 export function migrate(init: MigrationInit): MigrationResult {
-  const phases = migrationPhases(init);
+  const phases = init.order?.(migrationPhases(init)) ?? migrationPhases(init);
   // The VMM's own thread: neither host's kernel runs it.
   return new Scheduler().call('migration', coordinate(phases, COMMIT, init.progress));
 }
 
 /** The order of a migration. */
-export function migrationPhases({ source, destination, link, place, stopped, resumed, precopyRound }: MigrationInit): Phase[] {
+export function migrationPhases({ source, destination, link, place, stopped, resumed, precopyRound, transport }: MigrationInit): Phase[] {
   const { kvm, process } = source;
   const messages: Uint8Array[] = [];
   const sections: Section[] = [];
@@ -91,11 +121,16 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     messages.push(message);
     link.carry(message.length);
   };
+  let incoming: Incoming | undefined;
+  const come = (): Incoming => {
+    if (incoming === undefined) throw new StreamError('nothing has come yet');
+    return incoming;
+  };
   const running = (device: AssignedDevice): void => {
     if (getMigrationState(process, device.fd) !== MIG_STATE.RUNNING) setMigrationState(process, device.fd, MIG_STATE.RUNNING);
   };
   return [
-    phase('copy memory while the VM runs', () => {
+    phase('copy-memory', () => {
       kvm.memory.logDirty(true);
       sendPages(allFrames);
       let dirty = kvm.memory.takeDirty();
@@ -106,53 +141,59 @@ export function migrationPhases({ source, destination, link, place, stopped, res
         if (dirty.length < FEW_PAGES) return;
       }
     }, () => { kvm.memory.logDirty(false); }),
-    phase('stop the vCPUs', () => { source.stop(); }, () => { source.run(place); }),
-    phase('stop the devices', () => {
+    phase(STOP, () => { source.stop(); }, () => { source.run(place); }),
+    phase('stop-devices', () => {
       for (const device of source.devices) setMigrationState(process, device.fd, MIG_STATE.STOP);
       // A signal that is still on its way through an irqfd is in no table yet.
       source.host.host.scheduler.call('drain irqfds', kvm.drainIrqfds());
     }, () => { for (const device of source.devices) running(device); }),
-    phase('save the ITS tables', () => { must(source.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0), 'SAVE_TABLES'); }),
-    phase('save the pending tables', () => {
+    phase('save-its-tables', () => { must(source.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0), 'SAVE_TABLES'); }),
+    phase('save-pending-tables', () => {
       must(source.vgic.setAttr(GRP.CTRL, CTRL.SAVE_PENDING_TABLES, 0), 'SAVE_PENDING_TABLES');
       stopped?.();
     }),
     // A type1 container without a driver that pins says of every page that a device may have written it.
-    phase('copy the rest of memory', () => { sendPages(allFrames); }),
-    phase('save the devices', () => {
+    phase('copy-rest-of-memory', () => { sendPages(allFrames); }),
+    phase('save-devices', () => {
       for (const device of source.devices) {
         sections.push({ name: `device ${device.name}`, version: VERSION, data: readState(source, device) });
         sections.push({ name: `msix ${device.name}`, version: VERSION, data: device.saveMsix() });
       }
     }),
-    phase('save the registers', () => {
+    phase('save-registers', () => {
       sections.push({ name: 'vgic', version: VERSION, data: saveVgic(source) });
       sections.push({ name: 'its', version: VERSION, data: saveIts(source.its) });
     }),
-    phase(COMMIT, () => {
+    phase('send', () => {
       const message = encodeStream(sections);
       link.carry(message.length);
-      load(destination, messages, message);
-      link.carry(0); // the acknowledgement
+      incoming = receive(destination, messages, transport?.(message) ?? message);
     }),
-    phase('run at the destination', () => {
+    phase('restore-memory', () => { for (const round of come().pages) storePages(destination.kvm.memory, round); }),
+    phase('restore-devices', () => { for (const { device, state } of come().devices) writeState(destination, device, state); }),
+    phase('restore-vgic', () => { restoreVgic(destination, come().vgic); }),
+    phase('restore-its', () => { restoreIts(destination.its, come().its); }),
+    // Last, as forwarding needs the LPIs that the tables brought: their pending state goes to the hardware here.
+    phase('restore-msix', () => { for (const { device, msix } of come().devices) device.restoreMsix(msix); }),
+    phase(COMMIT, () => { link.carry(0); }),
+    phase('run', () => {
       for (const device of destination.devices) setMigrationState(destination.process, device.fd, MIG_STATE.RUNNING);
       resumed?.();
       destination.run(place);
     }),
-    phase('forget the source', () => { source.destroy(); }),
+    phase('forget-source', () => { source.destroy(); }),
   ];
 }
 
 /** A phase of plain calls: what they throw as an errno or a bad stream is the phase's failure. */
-function phase(name: string, run: () => void, undo?: () => void): Phase {
+function phase(name: PhaseName, run: () => void, undo?: () => void): Phase {
   const attempt = (): number => {
     try {
       run();
       return 0;
     } catch (error) {
-      if (error instanceof SyscallError) return error.errno;
-      if (error instanceof StreamError || error instanceof VmmError) return -EIO;
+      if (error instanceof SyscallError || error instanceof VmmError) return error.errno;
+      if (error instanceof StreamError) return -EIO;
       throw error;
     }
   };
@@ -177,8 +218,25 @@ function readState({ process }: VirtualMachine, device: AssignedDevice): Uint8Ar
   return new Uint8Array(bytes);
 }
 
-/** The destination's part. Everything is read and checked before the first thing is applied. */
-function load(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8Array): void {
+/** RESUMING: the state, written to the device's data fd; the device takes it when it leaves the state. */
+function writeState({ process }: VirtualMachine, device: AssignedDevice, state: Uint8Array): void {
+  const fd = setMigrationState(process, device.fd, MIG_STATE.RESUMING);
+  process.write(fd, state);
+  process.close(fd);
+  setMigrationState(process, device.fd, MIG_STATE.STOP);
+}
+
+/** What has come, checked and taken apart; nothing of it applied. */
+interface Incoming {
+  /** Rounds of memory, in order. */
+  readonly pages: readonly (readonly Page[])[];
+  readonly devices: readonly { readonly device: AssignedDevice; readonly state: Uint8Array; readonly msix: Uint8Array }[];
+  readonly vgic: Uint8Array;
+  readonly its: Uint8Array;
+}
+
+/** Reads and checks everything before the first thing is applied. @throws StreamError */
+function receive(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8Array): Incoming {
   const pages = memory.map((message) => {
     const reader = new SectionReader(decodeStream(message));
     const unpacked = unpackPages(vm.kvm.memory, reader.take('ram', VERSION));
@@ -194,16 +252,5 @@ function load(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8Arr
   const vgic = reader.take('vgic', VERSION);
   const its = reader.take('its', VERSION);
   reader.done();
-
-  for (const round of pages) storePages(vm.kvm.memory, round);
-  for (const { device, state: bytes } of devices) {
-    const fd = setMigrationState(vm.process, device.fd, MIG_STATE.RESUMING);
-    vm.process.write(fd, bytes);
-    vm.process.close(fd);
-    setMigrationState(vm.process, device.fd, MIG_STATE.STOP);
-  }
-  restoreVgic(vm, vgic);
-  restoreIts(vm.its, its);
-  // Last, as forwarding needs the LPIs that the tables brought: their pending state goes to the hardware here.
-  for (const { device, msix } of devices) device.restoreMsix(msix);
+  return { pages, devices, vgic, its };
 }

@@ -8,14 +8,21 @@ const ZERO_FLAG = 0x8000_0000;
 
 /** Packs pages, given by their frame numbers: a u32 each, bit 31 for a page of zeros, else followed by its bytes. */
 export function packPages(memory: Memory, frames: readonly number[]): Uint8Array {
-  const out = new Uint8Array(frames.length * (4 + PAGE));
-  const words = new DataView(out.buffer);
+  // Most pages are zeros: room for a few, doubled when it is used up.
+  let out = new Uint8Array(frames.length * 4 + 16 * PAGE);
+  let words = new DataView(out.buffer);
   const page = new Uint8Array(PAGE);
   const pageWords = new Uint32Array(page.buffer);
   let at = 0;
   for (const frame of frames) {
     memory.readBytes(frame * PAGE, page);
     const zero = isZero(pageWords);
+    if (at + 4 + PAGE > out.length) {
+      const grown = new Uint8Array(2 * out.length);
+      grown.set(out);
+      out = grown;
+      words = new DataView(out.buffer);
+    }
     words.setUint32(at, zero ? (frame | ZERO_FLAG) >>> 0 : frame, true);
     at += 4;
     if (zero) continue;
@@ -25,8 +32,11 @@ export function packPages(memory: Memory, frames: readonly number[]): Uint8Array
   return out.slice(0, at);
 }
 
+/** Whether a page's words are all zero: four at a time, as this runs over all of a guest's memory. */
 function isZero(words: Uint32Array): boolean {
-  for (const word of words) if (word !== 0) return false;
+  for (let i = 0; i < words.length; i += 4) {
+    if ((words[i]! | words[i + 1]! | words[i + 2]! | words[i + 3]!) !== 0) return false;
+  }
   return true;
 }
 

@@ -68,6 +68,6 @@ function ofVcpu(cpu: number, number: number): bigint {
 }
 
 function register(value: bigint | number): bigint {
-  if (typeof value === 'number') throw new VmmError(`a GIC register: errno ${-value}`);
+  if (typeof value === 'number') throw new VmmError('a GIC register', value);
   return value;
 }

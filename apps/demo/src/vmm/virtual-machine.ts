@@ -2,6 +2,7 @@
  * A VM as its VMM holds it: a process with guest memory, KVM's side, one VFIO container, and the devices in it.
  */
 import {
+  errnoName,
   mapDma,
   O_RDWR,
   Process,
@@ -20,6 +21,13 @@ import { AssignedDevice, type DeviceHost } from './assigned-device.ts';
 /** KVM refused something that the VMM cannot do without. */
 export class VmmError extends Error {
   override readonly name = 'VmmError';
+  /** Negative. */
+  readonly errno: number;
+
+  constructor(what: string, errno: number) {
+    super(`${what}: ${errnoName(errno)}`);
+    this.errno = errno;
+  }
 }
 
 export class VirtualMachine implements DeviceHost {
@@ -94,9 +102,9 @@ export class VirtualMachine implements DeviceHost {
     this.kvm.setRouting(this.devices.flatMap((device) => device.routes));
   }
 
-  /** Every vCPU enters the guest, vCPU n on physical CPU `place(n)`. */
+  /** Every vCPU that is stopped enters the guest, vCPU n on physical CPU `place(n)`. */
   run(place: (vcpu: number) => number): void {
-    for (const vcpu of this.kvm.vcpus) must(vcpu.run(place(vcpu.id)), `vCPU ${vcpu.id}`);
+    for (const vcpu of this.kvm.vcpus) if (vcpu.state === 'stopped') must(vcpu.run(place(vcpu.id)), `vCPU ${vcpu.id}`);
   }
 
   /** Every vCPU leaves the guest. */
@@ -114,10 +122,10 @@ export class VirtualMachine implements DeviceHost {
 
 /** @throws VmmError if KVM answered with an errno */
 export function must(result: number, what: string): void {
-  if (result < 0) throw new VmmError(`${what}: errno ${-result}`);
+  if (result < 0) throw new VmmError(what, result);
 }
 
 function made<T extends object>(result: T | number, what: string): T {
-  if (typeof result === 'number') throw new VmmError(`${what}: errno ${-result}`);
+  if (typeof result === 'number') throw new VmmError(what, result);
   return result;
 }

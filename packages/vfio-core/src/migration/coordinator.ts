@@ -20,22 +20,23 @@ export type MigrationResult =
 
 /**
  * Runs the phases in order. The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the
- * source runs on; after it the destination owns the machine, and a failure is only told.
+ * source runs on; after it the destination owns the machine, so that a failure is told and the phases that are left still run.
  */
 export function* coordinate(phases: readonly Phase[], commit: string, progress: (phase: string) => void = () => undefined): Sleeps<MigrationResult> {
   let committed = false;
+  let late: MigrationResult | undefined;
   for (let i = 0; i < phases.length; i += 1) {
     const phase = phases[i]!;
     progress(phase.name);
     const error = yield* phase.run();
-    if (error < 0) {
-      if (committed) return { outcome: 'committed-with-error', phase: phase.name, error };
+    if (error < 0 && !committed) {
       for (let done = i - 1; done >= 0; done -= 1) yield* phases[done]!.undo?.() ?? nothing();
       return { outcome: 'cancelled', phase: phase.name, error };
     }
+    if (error < 0) late ??= { outcome: 'committed-with-error', phase: phase.name, error };
     if (phase.name === commit) committed = true;
   }
-  return { outcome: 'migrated' };
+  return late ?? { outcome: 'migrated' };
 }
 
 function* nothing(): Sleeps<void> {
