@@ -1,4 +1,4 @@
-/** Recordings of the VFIO user API of a real kernel, replayed call by call. See recordings/vfio/README.md for the format's source. */
+/** Recordings of the VFIO user API of a real kernel, replayed call by call. recordings/vfio/README.md tells their format. */
 import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, type Fields } from '../json.ts';
