@@ -13,6 +13,7 @@ import {
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_UNMASK,
   VFIO_MIGRATION_STOP_COPY,
+  VFIO_PCI_ERR_IRQ_INDEX,
   VFIO_PCI_INTX_IRQ_INDEX,
   VFIO_PCI_MSIX_IRQ_INDEX,
   VFIO_PCI_MSI_IRQ_INDEX,
@@ -387,6 +388,32 @@ describe('a driver of our own', () => {
     bind(process, EDU_NAME);
     const edu = open(process, EDU_NAME, 0);
     expect(() => getMigrationFlags(process, edu.device)).toThrow('ENOTTY');
+  });
+});
+
+describe('an uncorrectable error', () => {
+  it('is told to user space, and without a device answered by disconnect [vfio 3.10/7]', () => {
+    const { process, driver, device, bus } = openNic();
+    const eventfd = process.eventfd();
+    setIrqTriggers(process, device, VFIO_PCI_ERR_IRQ_INDEX, 0, [eventfd]);
+    const nic = bus.device(NIC_NAME);
+    const edu = bus.device(EDU_NAME);
+    if (nic === undefined || edu === undefined) throw new Error('no devices');
+    expect(driver.errorDetected(nic)).toBe('can-recover');
+    expect(process.readEventfd(eventfd)).toBe(1n);
+    expect(driver.errorDetected(edu)).toBe('disconnect');
+  });
+});
+
+describe('module parameters', () => {
+  it('are read when they are needed', () => {
+    const { process, nic } = nicHost();
+    const folder = '/sys/module/vfio_pci/parameters';
+    expect(process.readFile(`${folder}/disable_idle_d3`)).toBe('N\n');
+    expect(() => process.writeFile(`${folder}/disable_idle_d3`, 'maybe')).toThrow('EINVAL');
+    process.writeFile(`${folder}/disable_idle_d3`, 'Y');
+    bind(process, NIC_NAME);
+    expect(nic.powerState).toBe(0);
   });
 });
 

@@ -5,3 +5,10 @@ export function parseUnsigned(bytes: Uint8Array): number | undefined {
   const text = new TextDecoder().decode(bytes).trim();
   return /^(0x[0-9a-f]+|[0-9]+)$/i.test(text) ? Number(text) : undefined;
 }
+
+/** kstrtobool(): by the first letters; undefined if they are none. */
+export function parseBoolean(bytes: Uint8Array): boolean | undefined {
+  const text = new TextDecoder().decode(bytes).trim().toLowerCase();
+  if (/^(y|1|on|t)/.test(text)) return true;
+  return /^(n|0|of|f)/.test(text) ? false : undefined;
+}

@@ -7,7 +7,6 @@ import {
   EACCES,
   EFAULT,
   EINVAL,
-  ENOTTY,
   VFIO_DEVICE_FEATURE_SET,
   checkFeature,
   type FeatureArgument,
@@ -72,16 +71,6 @@ export class VfToken {
     this.#token = digits(bytes);
     return 0;
   }
-}
-
-/** A device without a token: a token given is a mistake. */
-export function checkNoToken(given: string | undefined): number {
-  return given === undefined ? 0 : -EINVAL;
-}
-
-/** The feature on a device without a token. */
-export function noTokenFeature(): number {
-  return -ENOTTY;
 }
 
 function digits(bytes: Uint8Array): string {

@@ -62,7 +62,7 @@ import { Irqs } from './irqs.ts';
 import { LowPower } from './low-power.ts';
 import { canMmap } from './mmap.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
-import { VfToken, checkNoToken, matchName, noTokenFeature } from './vf-token.ts';
+import { VfToken, matchName } from './vf-token.ts';
 import { VirtualConfig } from './virtual-config.ts';
 
 /** Somebody wants the device back, and user space has given no eventfd to hear it. */
@@ -72,14 +72,14 @@ export const NO_REQUEST_EVENTFD: EventKind<{ readonly device: string }> = eventK
   ({ device }) => `${device}: no eventfd to ask user space for the device`,
 );
 
-/** Module parameters of vfio-pci that a device looks at. */
+/** Module parameters of vfio-pci that a device looks at, when it is used. */
 export interface VfioPciParameters {
   /** Do not use DisINTx. */
-  readonly nointxmask: boolean;
+  nointxmask: boolean;
   /** No VGA region. */
   readonly disableVga: boolean;
   /** Leave unused devices in D0. */
-  readonly disableIdleD3: boolean;
+  disableIdleD3: boolean;
 }
 
 export interface VfioPciDeviceInit {
@@ -204,6 +204,11 @@ export class VfioPciDevice extends VfioDevice {
     if (!this.#parameters.disableIdleD3) suspendDevice(this.device);
   }
 
+  /** The hardware reported an uncorrectable error: user space is told, if it asked. Kernel: vfio_pci_aer_err_detected(). */
+  errorDetected(): void {
+    this.irqs.err.signal();
+  }
+
   // Operations of the file.
 
   override get deviceSet(): object {
@@ -214,7 +219,9 @@ export class VfioPciDevice extends VfioDevice {
     const match = matchName(this.name, name);
     if (match === undefined) return 0;
     if (typeof match === 'number') return match;
-    const error = this.#token === undefined ? checkNoToken(match.token) : this.#token.check(match.token);
+    // Neither a PF nor a VF: a token given is a mistake.
+    if (this.#token === undefined) return match.token === undefined ? 1 : -EINVAL;
+    const error = this.#token.check(match.token);
     return error < 0 ? error : 1;
   }
 
@@ -329,7 +336,7 @@ export class VfioPciDevice extends VfioDevice {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {
       case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
-        return this.#token === undefined ? noTokenFeature() : this.#token.feature(flags, argument);
+        return this.#token?.feature(flags, argument) ?? -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
         return lowPower ? this.#lowPower.enter(flags, argument) : -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:

@@ -7,12 +7,15 @@ import {
   DriverData,
   EBUSY,
   EINVAL,
+  constant,
   type IrqBypassManager,
   type Sleeps,
   type Vfio,
 } from '@vsim/vfio-core';
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import { setPowerState } from '../bus/enable.ts';
+import { parseBoolean } from '../bus/parse.ts';
+import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PciDriver } from '../bus/pci-driver.ts';
 import { VfioPciDevice, type VfioPciDeviceInit, type VfioPciParameters } from './vfio-pci-device.ts';
@@ -48,6 +51,39 @@ export class VfioPciDriver extends PciDriver {
   /** The VFIO device of a bound PCI device. */
   vfioDevice(device: PciDevice): VfioPciDevice | undefined {
     return this.#bound.get(device);
+  }
+
+  /** What the driver answers to an uncorrectable error: without a VFIO device nobody could recover it. Kernel: error_detected(). */
+  errorDetected(device: PciDevice): 'can-recover' | 'disconnect' {
+    const vfioDevice = this.#bound.get(device);
+    if (vfioDevice === undefined) return 'disconnect';
+    vfioDevice.errorDetected();
+    return 'can-recover';
+  }
+
+  /** The parameters of the module, besides the ids: those that can be changed are read when they are needed. */
+  override createAttributes(bus: PciBus): void {
+    super.createAttributes(bus);
+    const { parameters } = this;
+    const folder = '/sys/module/vfio_pci/parameters';
+    const { files } = bus.host;
+    if (this.name !== 'vfio-pci' || files.lookup(folder) !== undefined) return;
+    const add = (name: string, get: () => boolean, change: ((on: boolean) => void) | undefined): void => {
+      files.add(`${folder}/${name}`, {
+        kind: 'attribute',
+        mode: change === undefined ? 0o444 : 0o644,
+        show: () => constant(get() ? 'Y\n' : 'N\n'),
+        *store(bytes) {
+          const on = parseBoolean(bytes);
+          if (on === undefined || change === undefined) return -EINVAL;
+          change(on);
+          return bytes.length;
+        },
+      });
+    };
+    add('disable_vga', () => parameters.disableVga, undefined);
+    add('nointxmask', () => parameters.nointxmask, (on) => (parameters.nointxmask = on));
+    add('disable_idle_d3', () => parameters.disableIdleD3, (on) => (parameters.disableIdleD3 = on));
   }
 
   /** Makes the VFIO device; a driver with devices of its own overrides this. */
