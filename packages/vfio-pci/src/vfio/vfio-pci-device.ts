@@ -272,7 +272,7 @@ export class VfioPciDevice extends VfioDevice {
 
   override read(into: Uint8Array, offset: number): number {
     const index = Math.floor(offset / REGION_SPAN);
-    const at = offset % REGION_SPAN;
+    const at = offset - index * REGION_SPAN;
     if (into.length === 0) return 0;
     const config = this.#config;
     if (config === undefined || offset < 0 || index > VFIO_PCI_VGA_REGION_INDEX) return -EINVAL;
@@ -284,7 +284,7 @@ export class VfioPciDevice extends VfioDevice {
 
   override write(from: Uint8Array, offset: number): number {
     const index = Math.floor(offset / REGION_SPAN);
-    const at = offset % REGION_SPAN;
+    const at = offset - index * REGION_SPAN;
     if (from.length === 0) return 0;
     const config = this.#config;
     if (config === undefined || offset < 0 || index > VFIO_PCI_VGA_REGION_INDEX) return -EINVAL;
@@ -322,7 +322,7 @@ export class VfioPciDevice extends VfioDevice {
 
   override mmap(process: Process, request: MmapRequest): Mapping | number {
     const index = Math.floor(request.offset / REGION_SPAN);
-    const at = request.offset % REGION_SPAN;
+    const at = request.offset - index * REGION_SPAN;
     const bar = this.function.bar(index);
     if (!request.shared || index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) return -EINVAL;
     const pages = (bytes: number): number => Math.ceil(bytes / 4096) * 4096;
