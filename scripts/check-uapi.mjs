@@ -10,9 +10,12 @@ import * as core from '../packages/vfio-core/dist/index.js';
 
 const isStruct = (value) => typeof value === 'object' && value !== null && typeof value.size === 'number';
 /** A field whose C name is `size` has a longer one here, where `size` is the struct's. */
-const fieldName = (name) => (/^(region|map|unmap|bitmap|range)_size$/.test(name) ? 'size' : name);
+const fieldName = (name) => (/^(region|map|unmap|bitmap|range)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
 /** Structs of the header that have no tag of their own there, or are the data of another. */
 const NAMES = { vfio_iommu_type1_dirty_bitmap_get: 'struct vfio_iommu_type1_dirty_bitmap_get' };
+
+/** Structs of 6.2 and later, which an older header does not have. */
+const NEWER = ['vfio_precopy_info', 'vfio_device_feature_mig_data_size'];
 
 const expected = new Map();
 const lines = [];
@@ -23,7 +26,7 @@ for (const [name, value] of Object.entries(core)) {
     const isEnum = /_(REGION|IRQ)_INDEX$|_NUM_(REGIONS|IRQS)$/.test(name);
     lines.push(isEnum ? print(name, name) : `#ifdef ${name}\n${print(name, name)}\n#endif`);
   }
-  if (name.startsWith('vfio_') && isStruct(value)) {
+  if (name.startsWith('vfio_') && isStruct(value) && !NEWER.includes(name)) {
     const type = NAMES[name] ?? `struct ${name}`;
     expected.set(`sizeof ${name}`, value.size);
     lines.push(print(`sizeof ${name}`, `sizeof(${type})`));

@@ -10,6 +10,7 @@ import {
   REGISTERED,
   REQUEST_INTERVAL,
   setContainer,
+  VFIO_DEVICE_FEATURE,
   VFIO_GROUP_GET_DEVICE_FD,
   VFIO_GROUP_GET_STATUS,
   VFIO_GROUP_UNSET_CONTAINER,
@@ -17,7 +18,10 @@ import {
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
   Vfio,
+  VfioDevice,
+  VfioDeviceFile,
   type Host,
+  type Sleeps,
   type TraceEvent,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
@@ -48,7 +52,7 @@ function bound(names: readonly string[] = ['a']): SampleHost & { readonly events
 const register = (host: Host, device: SampleVfioDevice) => host.scheduler.call('register', device.register());
 
 describe('life cycle of a VfioDevice', () => {
-  it('[vfio 1/2] [vfio P3/4] shows nothing to anybody after init alone', () => {
+  it('[vfio 1/1] [vfio 1/2] [vfio P3/1] [vfio P3/4] shows nothing to anybody after init alone', () => {
     const { host, vfio, bus } = sampleHost();
     const device = new SampleVfioDevice(vfio, bus.device('a')!);
     expect([device.state, device.references, vfio.groups.length]).toEqual(['init', 0, 0]);
@@ -56,7 +60,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(device.tryGet()).toBe(false);
   });
 
-  it('[vfio 1/3] [vfio P3/4] may be opened before register has returned', () => {
+  it('[vfio 1/3] [vfio P3/4] [vfio Cross-patch-acceptance-t/4] may be opened before register has returned', () => {
     const sample = sampleHost();
     const events = sample.host.trace.record();
     sample.host.scheduler.stopAt(REGISTERED);
@@ -103,7 +107,7 @@ describe('life cycle of a VfioDevice', () => {
     }
   });
 
-  it('[vfio 1/4] [vfio P2/3] [vfio P2/7] is asked for at once and every 10 s, whatever other devices do', () => {
+  it('[vfio 1/4] [vfio P2/3] [vfio P2/7] [vfio Cross-patch-acceptance-t/2] is asked for at once and every 10 s, whatever other devices do', () => {
     const sample = bound(['a', 'b']);
     const { host, root } = sample;
     const a = sample.device('a');
@@ -148,7 +152,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(events.filter(({ id }) => id === RELEASE_BLOCKED.id)).toHaveLength(1);
   });
 
-  it('[vfio 1/5] [vfio P2/4] cannot be had between its last put and the end of unregister', () => {
+  it('[vfio 1/5] [vfio 1/6] [vfio P2/4] [vfio P2/5] [vfio Cross-patch-acceptance-t/3] cannot be had between its last put and the end of unregister', () => {
     const sample = bound(['a', 'b']);
     const { host, root } = sample;
     const fds = attach(sample, 0);
@@ -164,7 +168,7 @@ describe('life cycle of a VfioDevice', () => {
     expect([device.state, unbind.result()]).toEqual(['gone', 1]);
   });
 
-  it('[vfio P14/3] leaves what the driver keeps for a device alone', () => {
+  it('[vfio P14/1] [vfio P14/3] [vfio Cross-patch-acceptance-t/15] leaves what the driver keeps for a device alone', () => {
     const sample = bound();
     const fds = attach(sample, 0);
     const kept = sample.device('a');
@@ -179,7 +183,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(sample.driver.data.all).toEqual([]);
   });
 
-  it('enters the driver for the first open and the last close only, and not again after a failed open', () => {
+  it('[vfio 2.10/4] [vfio D61-14] enters the driver for the first open and the last close only, and not again after a failed open', () => {
     const sample = bound();
     const { root } = sample;
     const device = sample.device('a');
@@ -198,6 +202,131 @@ describe('life cycle of a VfioDevice', () => {
     root.close(copy);
     expect(device.log).toEqual(['open', 'open', 'close']);
     expect(device.references).toBe(1);
+  });
+});
+
+describe('a blocked unregister on the clock', () => {
+  const rows = 'Step-and-unwind-matrices';
+  it.each(['linux-5.13', 'linux-6.1'] as const)(
+    `[vfio ${rows}/37] [vfio ${rows}/38] [vfio ${rows}/39] [vfio ${rows}/40] [vfio ${rows}/41] [vfio ${rows}/42] [vfio ${rows}/43] [vfio ${rows}/44] %s`,
+    (profile) => {
+      const sample = sampleHost(['a'], { profile });
+      sample.bind('a');
+      const events = sample.host.trace.record();
+      const { root, host } = sample;
+      const device = sample.device('a');
+      const fds = attach(sample, 0);
+      const fd = getDeviceFd(root, fds.group, 'a');
+      device.log.length = 0;
+      const unbind = sample.unbind('a');
+      const timeline: [number, string, string][] = [];
+      const look = (seconds: number) => {
+        host.scheduler.advance(seconds * SECOND - host.scheduler.now);
+        timeline.push([seconds, device.log.at(-1) ?? 'none', device.state]);
+      };
+      look(0);
+      look(10);
+      look(14);
+      unbind.signal();
+      look(14);
+      look(24);
+      look(30);
+      unbind.signal();
+      look(30);
+      look(31);
+      root.close(fd);
+      look(31);
+      expect(timeline).toEqual([
+        [0, 'request 0', 'dying'],
+        [10, 'request 1', 'dying'],
+        [14, 'request 1', 'dying'],
+        [14, 'request 2', 'dying'],
+        [24, 'request 3', 'dying'],
+        [30, 'request 3', 'dying'],
+        [30, 'request 3', 'dying'],
+        [31, 'request 3', 'dying'],
+        [31, 'close', profile === 'linux-6.1' ? 'gone' : 'zero'],
+      ]);
+      expect(ids(events)).toEqual([RELEASE_BLOCKED.id]);
+      expect(unbind.outcome.state).toBe(profile === 'linux-6.1' ? 'done' : 'asleep');
+      expect(sample.driver.data.all).toHaveLength(profile === 'linux-6.1' ? 0 : 1);
+      look(40);
+      root.close(fds.group);
+      expect([unbind.result(), device.state, sample.driver.data.all.length]).toEqual([1, 'gone', 0]);
+    },
+  );
+});
+
+describe('operations of a device', () => {
+  it('[vfio P12/1] [vfio P12/2] [vfio Cross-patch-acceptance-t/13] are methods of the very object that was registered', () => {
+    const sample = bound();
+    const fds = attach(sample, 0);
+    const fd = getDeviceFd(sample.root, fds.group, 'a');
+    const file = sample.root.file(fd);
+    expect(file instanceof VfioDeviceFile && file.device).toBe(sample.device('a'));
+    sample.root.pwrite(fd, new Uint8Array([7]), 1);
+    expect(sample.device('a').memory[1]).toBe(7);
+    sample.root.close(fd);
+  });
+
+  it('[vfio 2.10/1] [vfio 2.1/4] are -EINVAL or -ENOTTY where the driver has none, and the fd has no position', () => {
+    class Bare extends VfioDevice {
+      protected override *openDevice(): Sleeps<number> {
+        return 0;
+      }
+      protected override *closeDevice(): Sleeps<void> {
+        // Nothing was opened.
+      }
+    }
+    const sample = sampleHost(['a', 'b']);
+    const bare = new Bare(sample.vfio, sample.bus.device('b')!);
+    expect(sample.host.scheduler.call('register', bare.register())).toBe(0);
+    const { root } = sample;
+    const fds = attach(sample, 1);
+    const fd = getDeviceFd(root, fds.group, 'b');
+    const bytes = new Uint8Array(4);
+    expect(outcomeOf(() => root.pread(fd, bytes, 0))).toBe('EINVAL');
+    expect(outcomeOf(() => root.pwrite(fd, bytes, 0))).toBe('EINVAL');
+    expect(outcomeOf(() => root.mmap(fd, 4096))).toBe('EINVAL');
+    expect(outcomeOf(() => root.ioctl(fd, 0x3b6b, bytes))).toBe('ENOTTY');
+    expect(root.file(fd)!.label).toBe('anon_inode:[vfio-device]');
+    root.exit();
+    expect(sample.host.scheduler.call('unregister', bare.unregister())).toBeUndefined();
+    expect(bare.state).toBe('gone');
+  });
+
+  it('[vfio 2.10/2] closing drops the container before the device: an unregister that was waiting finds it detached', () => {
+    const sample = sampleHost(['a'], { profile: 'linux-5.13' });
+    sample.bind('a');
+    const fds = attach(sample, 0);
+    const fd = getDeviceFd(sample.root, fds.group, 'a');
+    sample.root.close(fds.group);
+    const unbind = sample.unbind('a');
+    const told: (string | undefined)[] = [];
+    sample.host.scheduler.stopAt(LAST_PUT);
+    sample.root.close(fd);
+    told.push(sample.vfio.groups[0]!.container === undefined ? 'detached' : 'attached');
+    sample.host.scheduler.release(LAST_PUT);
+    expect([...told, unbind.outcome.state]).toEqual(['detached', 'done']);
+  });
+
+  it('[vfio D61-16] VFIO_DEVICE_FEATURE is taken apart by the core on 6.1, and handed to the driver on 5.13', () => {
+    for (const profile of ['linux-5.13', 'linux-6.1'] as const) {
+      const sample = sampleHost(['a'], { profile });
+      sample.bind('a');
+      const fds = attach(sample, 0);
+      const fd = getDeviceFd(sample.root, fds.group, 'a');
+      const ask = (argsz: number, flags: number) => {
+        const bytes = new Uint8Array(16);
+        new DataView(bytes.buffer).setUint32(0, argsz, true);
+        new DataView(bytes.buffer).setUint32(4, flags, true);
+        return outcomeOf(() => sample.root.ioctl(fd, VFIO_DEVICE_FEATURE, bytes));
+      };
+      const told = [ask(7, 1), ask(8, 1 << 19), ask(8, 0x3_0001), ask(16, 0x1_0001), ask(16, 0x1_0006), ask(16, 0x1_0063)];
+      const core = ['EINVAL', 'EINVAL', 'EINVAL', 'ENOTTY', 'ENOTTY', 'ENOTTY'];
+      expect(told).toEqual(profile === 'linux-6.1' ? core : Array(6).fill('ENOTTY'));
+      expect(outcomeOf(() => sample.root.ioctl(fd, VFIO_DEVICE_FEATURE, 0))).toBe(profile === 'linux-6.1' ? 'EFAULT' : 'ENOTTY');
+    }
   });
 });
 

@@ -28,6 +28,8 @@ export const VFIO_IOMMU_UNMAP_DMA = 0x3b72;
 export const VFIO_IOMMU_ENABLE = 0x3b73;
 export const VFIO_IOMMU_DISABLE = 0x3b74;
 export const VFIO_IOMMU_DIRTY_PAGES = 0x3b75;
+/** On the data fd of a migration. */
+export const VFIO_MIG_GET_PRECOPY_INFO = 0x3b79;
 
 /** Requests by name, as recordings and messages have them. */
 export const REQUESTS: Readonly<Record<string, number>> = {
@@ -55,6 +57,7 @@ export const REQUESTS: Readonly<Record<string, number>> = {
   VFIO_IOMMU_ENABLE,
   VFIO_IOMMU_DISABLE,
   VFIO_IOMMU_DIRTY_PAGES,
+  VFIO_MIG_GET_PRECOPY_INFO,
 };
 
 export const VFIO_API_VERSION = 0;
@@ -127,6 +130,15 @@ export const VFIO_DEVICE_FEATURE_LOW_POWER_EXIT = 5;
 export const VFIO_DEVICE_FEATURE_DMA_LOGGING_START = 6;
 export const VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP = 7;
 export const VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
+export const VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
+
+/** The type and subtype of a migration region, version 1. */
+export const VFIO_REGION_TYPE_MIGRATION = 3;
+export const VFIO_REGION_SUBTYPE_MIGRATION = 1;
+/** Bits of device_state, version 1, as later headers name them. */
+export const VFIO_DEVICE_STATE_V1_RUNNING = 1;
+export const VFIO_DEVICE_STATE_V1_SAVING = 2;
+export const VFIO_DEVICE_STATE_V1_RESUMING = 4;
 
 export const VFIO_MIGRATION_STOP_COPY = 1;
 export const VFIO_MIGRATION_P2P = 2;
@@ -195,6 +207,38 @@ export const vfio_device_ioeventfd = {
 export const vfio_device_feature = { size: 8, argsz: [0, 'u32'], flags: [4, 'u32'] } as const;
 export const vfio_device_feature_migration = { size: 8, flags: [0, 'u64'] } as const;
 export const vfio_device_feature_mig_state = { size: 8, device_state: [0, 'u32'], data_fd: [4, 's32'] } as const;
+/** Migration, version 1: the registers at the start of a device's migration region. */
+export const vfio_device_migration_info = {
+  size: 32,
+  device_state: [0, 'u32'],
+  reserved: [4, 'u32'],
+  pending_bytes: [8, 'u64'],
+  data_offset: [16, 'u64'],
+  data_size: [24, 'u64'],
+} as const;
+export const vfio_precopy_info = {
+  size: 24,
+  argsz: [0, 'u32'],
+  flags: [4, 'u32'],
+  initial_bytes: [8, 'u64'],
+  dirty_bytes: [16, 'u64'],
+} as const;
+export const vfio_device_feature_dma_logging_control = {
+  size: 24,
+  page_size: [0, 'u64'],
+  num_ranges: [8, 'u32'],
+  __reserved: [12, 'u32'],
+  ranges: [16, 'u64'],
+} as const;
+export const vfio_device_feature_dma_logging_range = { size: 16, iova: [0, 'u64'], range_length: [8, 'u64'] } as const;
+export const vfio_device_feature_dma_logging_report = {
+  size: 32,
+  iova: [0, 'u64'],
+  range_length: [8, 'u64'],
+  page_size: [16, 'u64'],
+  bitmap: [24, 'u64'],
+} as const;
+export const vfio_device_feature_mig_data_size = { size: 8, stop_copy_length: [0, 'u64'] } as const;
 export const vfio_iommu_type1_info = {
   size: 24,
   argsz: [0, 'u32'],

@@ -21,7 +21,7 @@ export const MAX_PINNED_AT_ONCE = 512;
 /** VFIO_IOMMU_NOTIFY and VFIO_GROUP_NOTIFY of vfio_register_notifier(). */
 export type NotifierType = 'iommu' | 'group';
 /** The one event of either type: VFIO_IOMMU_NOTIFY_DMA_UNMAP, VFIO_GROUP_NOTIFY_SET_KVM. */
-export const VFIO_NOTIFY_EVENT = 1;
+export const NOTIFIER_EVENT = 1;
 
 /**
  * vfio_pin_pages(): `protection` is IOMMU_READ, IOMMU_WRITE.
@@ -88,7 +88,7 @@ function begin(device: VfioDevice, count: number, pins: boolean): User | number 
 
 /**
  * vfio_register_notifier() of 5.13. The IOMMU notifier is told of unmaps, the group notifier of the group's VM, at once if it
- * has one. `events` is a mask of VFIO_NOTIFY_EVENT.
+ * has one. `events` is a mask of NOTIFIER_EVENT.
  *
  * @returns what ends it, or -EINVAL, -ENODEV.
  */
@@ -102,7 +102,7 @@ export function registerNotifier(
   if (events === 0) return -EINVAL;
   const group = groupOf(vfio, device);
   if (group === undefined) return -ENODEV;
-  if (events !== VFIO_NOTIFY_EVENT) return -EINVAL;
+  if (events !== NOTIFIER_EVENT) return -EINVAL;
   if (type === 'group') return typeof listener === 'function' ? group.listenKvm(listener) : -EINVAL;
   if (typeof listener === 'function') return -EINVAL;
   const held = getExternalUserFromDevice(vfio, device);
