@@ -126,6 +126,14 @@ export class Bus<D extends Device> {
     device.lock.unlock();
   }
 
+  /** device_driver_attach(): binds this driver to a driverless device, whatever matches. @returns 0, -EBUSY, or the probe's errno */
+  *attach(driver: Driver<D>, device: D): Sleeps<number> {
+    yield* device.lock.lock();
+    const error = device.driverName === undefined ? (yield* this.#attach(driver, device)).error : -EBUSY;
+    device.lock.unlock();
+    return error;
+  }
+
   /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken */
   announce(device: D): void {
     if (this.#devices.has(device.name)) throw new RangeError(`"device" expected a new name on bus ${this.name}, got ${device.name}`);

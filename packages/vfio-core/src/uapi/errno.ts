@@ -26,9 +26,11 @@ export const EPIPE = 32;
 export const ERANGE = 34;
 export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
+export const ENOMSG = 42;
 export const ENODATA = 61;
 export const EOVERFLOW = 75;
 export const EBADFD = 77;
+export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
 export const ETIMEDOUT = 110;
 
@@ -59,9 +61,11 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [ERANGE, 'ERANGE'],
   [ENAMETOOLONG, 'ENAMETOOLONG'],
   [ENOSYS, 'ENOSYS'],
+  [ENOMSG, 'ENOMSG'],
   [ENODATA, 'ENODATA'],
   [EOVERFLOW, 'EOVERFLOW'],
   [EBADFD, 'EBADFD'],
+  [EUSERS, 'EUSERS'],
   [EOPNOTSUPP, 'EOPNOTSUPP'],
   [ETIMEDOUT, 'ETIMEDOUT'],
 ]);

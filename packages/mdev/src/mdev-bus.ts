@@ -1,0 +1,89 @@
+/**
+ * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
+ */
+import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, EUSERS, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { MdevDevice } from './mdev-device.ts';
+import { VfioMdevDriver } from './mdev-driver.ts';
+import type { MdevParent } from './mdev-parent.ts';
+import type { MdevType } from './mdev-type.ts';
+
+/** The device is there and bound; it cannot be removed by user space yet. */
+export const MDEV_CREATED: Point = { point: 'mdev/created' };
+/** The `remove` file is gone, and the device is about to be unbound. */
+export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
+
+export class MdevBus extends Bus<MdevDevice> {
+  /** vfio_mdev, where one driver serves all parents (5.13). */
+  readonly #common: VfioMdevDriver | undefined;
+
+  constructor(host: Host) {
+    super(host, 'mdev');
+    host.files.folder('/sys/class/mdev_bus');
+    this.#common = host.profile.dmaOwnership ? undefined : new VfioMdevDriver();
+    if (this.#common !== undefined) host.scheduler.call('modprobe vfio_mdev', this.addDriver(this.#common));
+  }
+
+  /** mdev_device_create(). @returns `written`, or the negative errno of what refused */
+  *create(type: MdevType, uuid: string, written: number): Sleeps<number> {
+    const { parent } = type;
+    if (this.device(uuid) !== undefined) return -EEXIST;
+    if (parent.leaving) return -ENODEV;
+    if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return -EUSERS;
+    const mdev = new MdevDevice(this, type, uuid);
+    const error = this.#common === undefined ? yield* this.#createBound(mdev) : yield* this.#createAndProbe(mdev);
+    if (error < 0) return error;
+    yield MDEV_CREATED;
+    mdev.active = true;
+    return written;
+  }
+
+  /** A write to `remove`. */
+  *storeRemove(mdev: MdevDevice, bytes: Uint8Array): Sleeps<number> {
+    const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
+    if (!/^\+?(0x[0-9a-f]+|[0-9]+)$/i.test(text)) return -EINVAL;
+    if (BigInt(text.replace('+', '')) === 0n) return bytes.length;
+    if (this.device(mdev.name) !== mdev) return -ENODEV;
+    if (!mdev.active) return -EAGAIN;
+    if (mdev.parent.leaving) return -ENODEV;
+    yield* this.destroy(mdev);
+    return bytes.length;
+  }
+
+  /** mdev_device_remove(): the user has to be gone before the parent takes its part back. */
+  *destroy(mdev: MdevDevice): Sleeps<void> {
+    mdev.active = false;
+    mdev.unlink();
+    yield MDEV_REMOVING;
+    yield* this.remove(mdev);
+    mdev.dispose();
+  }
+
+  /** @internal */
+  *addParentDriver(parent: MdevParent): Sleeps<void> {
+    if (this.#common === undefined) yield* this.addDriver(parent.driver);
+  }
+
+  /** @internal */
+  *removeParentDriver(parent: MdevParent): Sleeps<void> {
+    if (this.#common === undefined) yield* this.removeDriver(parent.driver);
+  }
+
+  /** The parent's driver is attached, and a probe that fails takes the device away again. */
+  *#createBound(mdev: MdevDevice): Sleeps<number> {
+    this.announce(mdev);
+    const error = yield* this.attach(mdev.parent.driver, mdev);
+    if (error < 0) {
+      yield* this.remove(mdev);
+      return error;
+    }
+    return mdev.link();
+  }
+
+  /** The parent makes the device, and the bus probes it as any other: creation succeeds also when that fails. */
+  *#createAndProbe(mdev: MdevDevice): Sleeps<number> {
+    const refused = mdev.instantiate();
+    if (refused < 0) return refused;
+    yield* this.add(mdev);
+    return mdev.link();
+  }
+}

@@ -1,0 +1,63 @@
+/** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
+import { constant, Device, ENODEV, type VfioDevice } from '@vsim/vfio-core';
+import type { MdevBus } from './mdev-bus.ts';
+import type { MdevParent } from './mdev-parent.ts';
+import type { MdevType } from './mdev-type.ts';
+
+export class MdevDevice extends Device {
+  readonly parent: MdevParent;
+  readonly type: MdevType;
+  /** Made by the parent: at creation where vfio_mdev binds (5.13), when its driver binds otherwise. */
+  vfioDevice: VfioDevice | undefined = undefined;
+  /** Creation is complete and removal has not begun. */
+  active = false;
+  readonly #bus: MdevBus;
+
+  constructor(bus: MdevBus, type: MdevType, uuid: string) {
+    super(bus.host, uuid, `${type.parent.sysfs}/${uuid}`);
+    this.#bus = bus;
+    this.parent = type.parent;
+    this.type = type;
+  }
+
+  override createAttributes(): void {
+    super.createAttributes();
+    const { files } = this.host;
+    files.folder(`${this.sysfs}/power`);
+    files.constant(`${this.sysfs}/uevent`, () => (this.driverName === undefined ? '' : `DRIVER=${this.driverName}\n`), 0o644);
+    files.add(`${this.sysfs}/remove`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#bus.storeRemove(this, bytes) });
+    for (const [name, show] of this.parent.deviceAttributes(this)) {
+      files.add(`${this.sysfs}/vendor/${name}`, { kind: 'attribute', mode: 0o444, show: () => constant(show()) });
+    }
+  }
+
+  /** The links between the device and its type. @returns 0 */
+  link(): number {
+    this.host.files.link(`${this.sysfs}/mdev_type`, this.type.sysfs);
+    this.host.files.link(`${this.type.sysfs}/devices/${this.name}`, this.sysfs);
+    return 0;
+  }
+
+  unlink(): void {
+    this.host.files.remove(`${this.sysfs}/mdev_type`);
+    this.host.files.remove(`${this.type.sysfs}/devices/${this.name}`);
+    this.host.files.remove(`${this.sysfs}/remove`);
+  }
+
+  /** Makes the VFIO device, if there is none yet. @returns 0 or the parent's errno */
+  instantiate(): number {
+    if (this.vfioDevice !== undefined) return -ENODEV;
+    const made = this.parent.createDevice(this);
+    if (typeof made === 'number') return made;
+    this.vfioDevice = made;
+    return 0;
+  }
+
+  /** The parent takes the VFIO device's resources back. */
+  dispose(): void {
+    const { vfioDevice } = this;
+    if (vfioDevice === undefined) return;
+    this.vfioDevice = undefined;
+    this.parent.releaseDevice(this, vfioDevice);
+  }
+}

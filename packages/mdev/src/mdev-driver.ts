@@ -1,0 +1,53 @@
+/**
+ * The driver of mediated devices. 5.13 has one for all parents, vfio_mdev, which matches every mdev; since 5.14 each parent has its own,
+ * which is attached at creation and matches nothing in sysfs. Kernel: vfio_mdev.c; struct mdev_driver.
+ */
+import { Driver, EINVAL, type Sleeps } from '@vsim/vfio-core';
+import type { MdevDevice } from './mdev-device.ts';
+import type { MdevParent } from './mdev-parent.ts';
+
+/** A parent's own driver: the VFIO device lives from probe to remove. */
+export class MdevDriver extends Driver<MdevDevice> {
+  override readonly name: string;
+  override readonly managesDma: boolean = true;
+
+  constructor(parent: MdevParent) {
+    super();
+    this.name = parent.driverName;
+  }
+
+  override match(): boolean {
+    return false;
+  }
+
+  override *probe(mdev: MdevDevice): Sleeps<number> {
+    const refused = mdev.instantiate();
+    if (refused < 0) return refused;
+    const error = (yield* mdev.vfioDevice?.registerEmulated() ?? []) ?? -EINVAL;
+    if (error < 0) mdev.dispose();
+    return error;
+  }
+
+  override *remove(mdev: MdevDevice): Sleeps<void> {
+    yield* mdev.vfioDevice?.unregister() ?? [];
+    mdev.dispose();
+  }
+}
+
+/** vfio_mdev of 5.13: what the parent made at creation is registered while the driver is bound. */
+export class VfioMdevDriver extends Driver<MdevDevice> {
+  override readonly name: string = 'vfio_mdev';
+  override readonly managesDma: boolean = true;
+
+  override match(): boolean {
+    return true;
+  }
+
+  override *probe(mdev: MdevDevice): Sleeps<number> {
+    return (yield* mdev.vfioDevice?.registerEmulated() ?? []) ?? -EINVAL;
+  }
+
+  override *remove(mdev: MdevDevice): Sleeps<void> {
+    yield* mdev.vfioDevice?.unregister() ?? [];
+  }
+}

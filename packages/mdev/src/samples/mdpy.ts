@@ -1,0 +1,258 @@
+/**
+ * mdpy: a parent whose devices are simple framebuffers. Kernel: samples/vfio-mdev/mdpy.c.
+ *
+ * Catalogue: vfio 6.6, 6.8. As in the sample, pread and pwrite of the framebuffer ignore the offset, and the display region has an index
+ * that num_regions does not count.
+ */
+import {
+  constant,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  ENOTTY,
+  get,
+  PAGE_SIZE,
+  set,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_QUERY_GFX_PLANE,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_PCI_BAR0_REGION_INDEX,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_NUM_REGIONS,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  VfioDevice,
+  type Mapping,
+  type MmapRequest,
+  type PageRun,
+  type Process,
+  type Sleeps,
+  type UserArgument,
+  type Vfio,
+} from '@vsim/vfio-core';
+import type { MdevBus } from '../mdev-bus.ts';
+import type { MdevDevice } from '../mdev-device.ts';
+import { MdevParent } from '../mdev-parent.ts';
+import { deviceInfo, inPieces, irqInfo, regionInfo, type RegionAnswer } from './pci-info.ts';
+
+const DISPLAY_REGION = 16;
+const CONFIG_BYTES = 0xff;
+const READ_WRITE = 3;
+const XRGB8888 = 0x3432_5258;
+const BYTES_PER_PIXEL = 4;
+const CFG_BAR0 = 0x10;
+const INSTANCES = 4;
+
+const PLANE_PROBE = 1;
+const PLANE_REGION = 4;
+/** struct vfio_device_gfx_plane_info up to the region index. */
+const PLANE = {
+  size: 60,
+  argsz: [0, 'u32'],
+  flags: [4, 'u32'],
+  drm_format: [12, 'u32'],
+  width: [24, 'u32'],
+  height: [28, 'u32'],
+  stride: [32, 'u32'],
+  plane_size: [36, 'u32'],
+  region_index: [56, 'u32'],
+} as const;
+
+interface Mode {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+const MODES: readonly Mode[] = [
+  { name: 'vga', width: 640, height: 480 },
+  { name: 'xga', width: 1024, height: 768 },
+  { name: 'hd', width: 1920, height: 1080 },
+];
+
+export class MdpyDevice extends VfioDevice {
+  readonly #mode: Mode;
+  readonly #config = new Uint8Array(CONFIG_BYTES);
+  readonly #framebuffer: PageRun;
+  readonly #bytes: number;
+
+  constructor(vfio: Vfio, mdev: MdevDevice, mode: Mode, framebuffer: PageRun) {
+    super(vfio, mdev);
+    this.#mode = mode;
+    this.#framebuffer = framebuffer;
+    this.#bytes = framebuffer.count * PAGE_SIZE;
+    this.#makeConfig();
+    this.#paint();
+  }
+
+  /** The memory goes with the device. */
+  dispose(): void {
+    this.#framebuffer.put();
+  }
+
+  protected override openDevice(): Sleeps<number> {
+    return constant(0);
+  }
+
+  protected override closeDevice(): Sleeps<void> {
+    return constant(undefined);
+  }
+
+  override ioctl(_process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO:
+        return deviceInfo(argument);
+      case VFIO_DEVICE_GET_REGION_INFO:
+        return regionInfo(argument, (index) => this.#region(index));
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return irqInfo(argument, (index) => (index < 5 ? { flags: 0, count: 0 } : -EINVAL));
+      case VFIO_DEVICE_SET_IRQS:
+        return -EINVAL;
+      case VFIO_DEVICE_RESET:
+        this.#paint();
+        return 0;
+      case VFIO_DEVICE_QUERY_GFX_PLANE:
+        return this.#queryPlane(argument);
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
+  }
+
+  override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
+    if (offset !== PAGE_SIZE || length > this.#bytes || !shared) return -EINVAL;
+    return process.mm.mapDevice(length, { physical: this.#framebuffer.first * PAGE_SIZE, live: () => true }, read, write);
+  }
+
+  #region(index: number): RegionAnswer | number {
+    if (index >= VFIO_PCI_NUM_REGIONS && index !== DISPLAY_REGION) return -EINVAL;
+    switch (index) {
+      case VFIO_PCI_CONFIG_REGION_INDEX:
+        return { flags: READ_WRITE, size: CONFIG_BYTES, offset: 0 };
+      case VFIO_PCI_BAR0_REGION_INDEX:
+      case DISPLAY_REGION:
+        return { flags: READ_WRITE | VFIO_REGION_INFO_FLAG_MMAP, size: this.#bytes, offset: PAGE_SIZE };
+      default:
+        return { flags: 0, size: 0, offset: 0 };
+    }
+  }
+
+  #access(bytes: Uint8Array, at: number, write: boolean): number {
+    const { memory } = this.device.host;
+    if (at + bytes.length <= CONFIG_BYTES) {
+      if (write) this.#writeConfig(at, bytes);
+      else bytes.set(this.#config.subarray(at, at + bytes.length));
+      return 0;
+    }
+    if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return -EFAULT;
+    const base = this.#framebuffer.first * PAGE_SIZE;
+    if (write) memory.writeBytes(base, bytes);
+    else memory.readBytes(base, bytes);
+    return 0;
+  }
+
+  #writeConfig(at: number, bytes: Uint8Array): void {
+    if (at !== CFG_BAR0 || bytes.length !== 4) return;
+    const asked = get(bytes, [0, 'u32']);
+    const masked = asked === 0xffff_ffff ? asked & ~(this.#bytes - 1) : asked;
+    set(this.#config, [CFG_BAR0, 'u32'], (masked & ~0xf) | (this.#config[CFG_BAR0]! & 0xf));
+  }
+
+  #makeConfig(): void {
+    const config = this.#config;
+    set(config, [0x00, 'u32'], 0x000f_1b36);
+    set(config, [0x04, 'u32'], 0x0010_0003);
+    set(config, [0x08, 'u32'], 0x0380_0001);
+    set(config, [CFG_BAR0, 'u32'], 8);
+    set(config, [0x2c, 'u32'], 0x1100_1af4);
+    config[0x34] = 0x40;
+    set(config, [0x40, 'u32'], 0x0010_0009);
+    set(config, [0x44, 'u32'], XRGB8888);
+    set(config, [0x48, 'u32'], this.#mode.width);
+    set(config, [0x4c, 'u32'], this.#mode.height);
+  }
+
+  /** A grey gradient from top to bottom. */
+  #paint(): void {
+    const { width, height } = this.#mode;
+    const { memory } = this.device.host;
+    const row = new Uint8Array(width * BYTES_PER_PIXEL);
+    for (let y = 0; y < height; y += 1) {
+      row.fill(Math.floor((y * 255) / height));
+      memory.writeBytes(this.#framebuffer.first * PAGE_SIZE + y * row.length, row);
+    }
+  }
+
+  #queryPlane(argument: UserArgument): number {
+    const info = argument.copyIn(PLANE.size);
+    if (info === undefined) return -EFAULT;
+    if (get(info, PLANE.argsz) < PLANE.size) return -EINVAL;
+    const flags = get(info, PLANE.flags);
+    if ((flags & PLANE_PROBE) !== 0) return flags === (PLANE_PROBE | PLANE_REGION) ? 0 : -EINVAL;
+    if (flags !== PLANE_REGION) return -EINVAL;
+    const { width, height } = this.#mode;
+    set(info, PLANE.drm_format, XRGB8888);
+    set(info, PLANE.width, width);
+    set(info, PLANE.height, height);
+    set(info, PLANE.stride, width * BYTES_PER_PIXEL);
+    set(info, PLANE.plane_size, width * height * BYTES_PER_PIXEL);
+    set(info, PLANE.region_index, DISPLAY_REGION);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+}
+
+/** The parent: a count of instances of all types together. */
+export class Mdpy extends MdevParent {
+  override readonly maxInstances: number | undefined;
+  readonly #vfio: Vfio;
+  readonly #count: number;
+
+  /** `count`: the module parameter. */
+  constructor(bus: MdevBus, vfio: Vfio, count: number = INSTANCES) {
+    super(
+      bus,
+      'mdpy',
+      MODES.map(({ name, width, height }) => ({ name, pretty: name, description: `virtual display, ${width}x${height} framebuffer` })),
+    );
+    this.#vfio = vfio;
+    this.#count = count;
+    // Before 6.1 the parent refuses by itself, with another errno.
+    this.maxInstances = bus.host.profile.dmaOwnership ? count : undefined;
+  }
+
+  override available(): number {
+    return this.#count - this.devices.length;
+  }
+
+  override createDevice(mdev: MdevDevice): MdpyDevice | number {
+    const mode = modeOf(mdev);
+    if (this.maxInstances === undefined && this.devices.length >= this.#count) return -ENOMEM;
+    const bytes = 2 ** Math.ceil(Math.log2(mode.width * mode.height * BYTES_PER_PIXEL));
+    const framebuffer = this.bus.host.pages.allocate(bytes / PAGE_SIZE);
+    return framebuffer === undefined ? -ENOMEM : new MdpyDevice(this.#vfio, mdev, mode, framebuffer);
+  }
+
+  override releaseDevice(_mdev: MdevDevice, device: VfioDevice): void {
+    if (device instanceof MdpyDevice) device.dispose();
+  }
+
+  override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
+    const { width, height } = modeOf(mdev);
+    return [['resolution', () => `${width}x${height}\n`]];
+  }
+}
+
+function modeOf(mdev: MdevDevice): Mode {
+  const mode = MODES.find(({ name }) => name === mdev.type.init.name);
+  if (mode === undefined) throw new TypeError(`"mdev" expected a type of mdpy, got ${mdev.type.id}`);
+  return mode;
+}

@@ -1,0 +1,318 @@
+/**
+ * mtty: a parent whose devices are PCI serial cards with one or two 16550 ports. Kernel: samples/vfio-mdev/mtty.c, as 6.1 has it; with
+ * the migration that it got in 6.7.
+ *
+ * Catalogue: vfio 6.5, 7.2. Not modelled: reads beyond the configuration space give zeros, where the sample shows kernel memory.
+ */
+import {
+  constant,
+  EFAULT,
+  EINVAL,
+  ENOSPC,
+  ENOTTY,
+  get,
+  MIG_STATE,
+  MigrationDriver,
+  readIrqSet,
+  ResumeFile,
+  SaveFile,
+  set,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_IRQ_INFO_AUTOMASKED,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_INFO_MASKABLE,
+  VFIO_IRQ_INFO_NORESIZE,
+  VFIO_IRQ_SET_ACTION_TRIGGER,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  VFIO_MIGRATION_STOP_COPY,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_INTX_IRQ_INDEX,
+  VFIO_PCI_MSI_IRQ_INDEX,
+  VFIO_PCI_NUM_IRQS,
+  VFIO_PCI_NUM_REGIONS,
+  VFIO_PCI_REQ_IRQ_INDEX,
+  VfioDevice,
+  type EventFdContext,
+  type File,
+  type MigState,
+  type Process,
+  type Sleeps,
+  type UserArgument,
+  type Vfio,
+} from '@vsim/vfio-core';
+import type { MdevBus } from '../mdev-bus.ts';
+import type { MdevDevice } from '../mdev-device.ts';
+import { MdevParent } from '../mdev-parent.ts';
+import type { MdevType } from '../mdev-type.ts';
+import { deviceInfo, inPieces, irqInfo, regionInfo, type RegionAnswer } from './pci-info.ts';
+import { Uart } from './uart.ts';
+
+const PORTS = 24;
+const CONFIG_BYTES = 0xff;
+const BAR_BYTES = 8;
+const BAR_MASK = 0xffff_fff8;
+const SPAN = 2 ** 40;
+const READ_WRITE = 3;
+const MAGIC = 0x7974_746d; // "mtty"
+const VERSION = 1;
+const HEADER_BYTES = 16;
+
+const { RUNNING, STOP, STOP_COPY, RESUMING } = MIG_STATE;
+
+/** Regions that are ports: their index is the port's. */
+const BAR = { first: 0, last: 5 } as const;
+const CFG = { BAR0: 0x10, BAR1: 0x14, BAR4: 0x20, INTERRUPT_LINE: 0x3c } as const;
+
+export class MttyDevice extends VfioDevice {
+  readonly #config: Uint8Array;
+  readonly #ports: Uart[];
+  readonly #machine = new MigrationDriver(VFIO_MIGRATION_STOP_COPY, { arc: (from, to) => this.#arc(from, to) });
+  readonly #canMigrate: boolean;
+  #intx: EventFdContext | undefined;
+  #msi: EventFdContext | undefined;
+  /** The index that was set up last decides which eventfd is signalled. */
+  #index: number | undefined;
+  /** GET_INFO has been called: until then the driver knows of no interrupt. */
+  #informed = false;
+  #saving: SaveFile | undefined;
+  #resuming: ResumeFile | undefined;
+
+  constructor(vfio: Vfio, mdev: MdevDevice, ports: number, canMigrate: boolean) {
+    super(vfio, mdev);
+    this.#config = makeConfig(ports);
+    this.#ports = Array.from({ length: ports }, () => new Uart(() => { this.#interrupt(); }));
+    this.#canMigrate = canMigrate;
+  }
+
+  get ports(): number {
+    return this.#ports.length;
+  }
+
+  protected override openDevice(): Sleeps<number> {
+    return constant(0);
+  }
+
+  protected override *closeDevice(): Sleeps<void> {
+    this.#saving?.disable();
+    this.#resuming?.disable();
+    this.#machine.reset();
+  }
+
+  override get migration(): MigrationDriver | undefined {
+    return this.#canMigrate ? this.#machine : undefined;
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO: {
+        const answer = deviceInfo(argument);
+        if (answer === 0) this.#informed = true;
+        return answer;
+      }
+      case VFIO_DEVICE_GET_REGION_INFO:
+        return regionInfo(argument, (index) => this.#region(index));
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return irqInfo(argument, (index) => this.#irq(index));
+      case VFIO_DEVICE_SET_IRQS:
+        return this.#setIrqs(process, argument);
+      case VFIO_DEVICE_RESET:
+        return 0;
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
+  }
+
+  #region(index: number): RegionAnswer | number {
+    if (index >= VFIO_PCI_NUM_REGIONS) return -EINVAL;
+    const isPort = index < this.#ports.length;
+    const size = index === VFIO_PCI_CONFIG_REGION_INDEX ? CONFIG_BYTES : isPort ? BAR_BYTES : 0;
+    return { flags: READ_WRITE, size, offset: index * SPAN };
+  }
+
+  #irq(index: number): { readonly flags: number; readonly count: number } | number {
+    if (!this.#informed) return -EINVAL;
+    switch (index) {
+      case VFIO_PCI_INTX_IRQ_INDEX:
+        return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, count: 1 };
+      case VFIO_PCI_MSI_IRQ_INDEX:
+      case VFIO_PCI_REQ_IRQ_INDEX:
+        return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, count: 1 };
+      default:
+        return -EINVAL;
+    }
+  }
+
+  #setIrqs(process: Process, argument: UserArgument): number {
+    const request = readIrqSet(argument, VFIO_PCI_NUM_IRQS, () => (this.#informed ? VFIO_PCI_NUM_IRQS : 0));
+    if (typeof request === 'number') return request;
+    const { index, action, dataType, data } = request;
+    if (action !== VFIO_IRQ_SET_ACTION_TRIGGER || index > VFIO_PCI_MSI_IRQ_INDEX) return 0;
+    const isMsi = index === VFIO_PCI_MSI_IRQ_INDEX;
+    if (dataType === VFIO_IRQ_SET_DATA_NONE) {
+      if (isMsi) {
+        this.#msi = undefined;
+        this.#index = VFIO_PCI_INTX_IRQ_INDEX;
+      } else {
+        this.#intx = undefined;
+      }
+      return 0;
+    }
+    if (dataType !== VFIO_IRQ_SET_DATA_EVENTFD || data.length < 4) return 0;
+    const fd = get(data, [0, 's32']);
+    if (fd <= 0 || (isMsi && this.#msi !== undefined)) return 0;
+    const eventfd = process.eventFdContext(fd);
+    if (typeof eventfd === 'number') return eventfd;
+    if (isMsi) this.#msi = eventfd;
+    else this.#intx = eventfd;
+    this.#index = index;
+    return 0;
+  }
+
+  #interrupt(): void {
+    if (this.#index === VFIO_PCI_MSI_IRQ_INDEX) this.#msi?.signal();
+    else if (this.#index === VFIO_PCI_INTX_IRQ_INDEX) this.#intx?.signal();
+  }
+
+  #access(bytes: Uint8Array, at: number, write: boolean): number {
+    const index = Math.floor(at / SPAN);
+    const offset = at - index * SPAN;
+    if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
+      if (write) this.#writeConfig(offset, bytes);
+      else for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[offset + i] ?? 0;
+      return 0;
+    }
+    if (index < BAR.first || index > BAR.last) return -EFAULT;
+    // Only the first byte of an access means something; the others stay as the driver's buffer was, zero.
+    const port = this.#ports[index];
+    if (write) port?.write(offset, bytes[0]!);
+    else {
+      bytes.fill(0);
+      bytes[0] = port?.read(offset) ?? 0;
+    }
+    return 0;
+  }
+
+  #writeConfig(offset: number, bytes: Uint8Array): void {
+    const config = this.#config;
+    if (offset === CFG.INTERRUPT_LINE) config[offset] = bytes[0]!;
+    else if (offset === CFG.BAR0 || offset === CFG.BAR1) {
+      const port = (offset - CFG.BAR0) / 4;
+      const asked = bytes.length === 4 ? get(bytes, [0, 'u32']) : 0;
+      const masked = asked === 0xffff_ffff ? (asked & BAR_MASK) | (config[offset]! & 3) : asked;
+      set(config.subarray(offset), [0, 'u32'], port < this.#ports.length ? masked : 0);
+    } else if (offset > CFG.BAR1 && offset <= CFG.BAR4 && offset % 4 === 0) {
+      set(config.subarray(offset), [0, 'u32'], 0);
+    }
+  }
+
+  // Migration: a header (magic, version, flags, ports; 16 bytes), then each port's state.
+
+  *#arc(from: MigState, to: MigState): Sleeps<File | number> {
+    if (from === STOP && to === STOP_COPY) {
+      this.#saving = new SaveFile(this.#save());
+      return this.#saving;
+    }
+    if (from === STOP && to === RESUMING) {
+      this.#resuming = new ResumeFile(HEADER_BYTES + this.#ports.length * Uart.stateBytes);
+      return this.#resuming;
+    }
+    if (from === STOP_COPY) this.#saving?.disable();
+    if (from === RESUMING && to === STOP) {
+      this.#resuming?.disable();
+      return this.#load(this.#resuming?.bytes ?? new Uint8Array(0));
+    }
+    return (from === RUNNING && to === STOP) || (from === STOP && to === RUNNING) || from === STOP_COPY ? 0 : -EINVAL;
+  }
+
+  #save(): Uint8Array {
+    const out = new Uint8Array(HEADER_BYTES + this.#ports.length * Uart.stateBytes);
+    [MAGIC, VERSION, 0, this.#ports.length].forEach((word, i) => { set(out, [4 * i, 'u32'], word); });
+    this.#ports.forEach((port, i) => { out.set(port.save(), HEADER_BYTES + i * Uart.stateBytes); });
+    return out;
+  }
+
+  #load(bytes: Uint8Array): number {
+    if (bytes.length !== HEADER_BYTES + this.#ports.length * Uart.stateBytes) return -EINVAL;
+    const header = [MAGIC, VERSION, 0, this.#ports.length];
+    if (header.some((word, i) => get(bytes, [4 * i, 'u32']) !== word)) return -EINVAL;
+    const parts = this.#ports.map((_, i) => bytes.subarray(HEADER_BYTES + i * Uart.stateBytes, HEADER_BYTES + (i + 1) * Uart.stateBytes));
+    // Tried on ports of their own first: nothing is half loaded.
+    if (parts.some((part) => !new Uart(() => undefined).load(part))) return -EINVAL;
+    this.#ports.forEach((port, i) => port.load(parts[i]!));
+    return 0;
+  }
+}
+
+function makeConfig(ports: number): Uint8Array {
+  const config = new Uint8Array(CONFIG_BYTES);
+  const id = 0x3253_4348;
+  set(config, [0x00, 'u32'], id);
+  set(config, [0x04, 'u32'], 0x0200_0001);
+  set(config, [0x08, 'u32'], 0x0700_0210);
+  set(config, [CFG.BAR0, 'u32'], 1);
+  if (ports === 2) set(config, [CFG.BAR1, 'u32'], 1);
+  set(config, [0x2c, 'u32'], id);
+  config[0x3d] = 1;
+  set(config, [0x40, 'u32'], 0x8000_0023);
+  for (const at of [0x44, 0x48, 0x4c]) config[at] = 0x23;
+  config.set(new TextEncoder().encode('PCI Serial/UART'), 0x60);
+  return config;
+}
+
+export interface MttyInit {
+  /** The migration of 6.7, which the recorded kernels do not have. @default false */
+  readonly migration?: boolean | undefined;
+}
+
+/** The parent: 24 ports, shared by its two types. */
+export class Mtty extends MdevParent {
+  readonly #vfio: Vfio;
+  readonly #canMigrate: boolean;
+  #free = PORTS;
+
+  constructor(bus: MdevBus, vfio: Vfio, init: MttyInit = {}) {
+    super(bus, 'mtty', [
+      { name: '1', pretty: 'Single port serial' },
+      { name: '2', pretty: 'Dual port serial' },
+    ]);
+    this.#vfio = vfio;
+    this.#canMigrate = init.migration ?? false;
+  }
+
+  override available(type: MdevType): number {
+    return Math.floor(this.#free / portsOf(type));
+  }
+
+  /** 5.13 does not look at what is left. */
+  override createDevice(mdev: MdevDevice): MttyDevice | number {
+    const ports = portsOf(mdev.type);
+    if (this.bus.host.profile.dmaOwnership && ports > this.#free) return -ENOSPC;
+    this.#free -= ports;
+    return new MttyDevice(this.#vfio, mdev, ports, this.#canMigrate);
+  }
+
+  override releaseDevice(mdev: MdevDevice): void {
+    this.#free += portsOf(mdev.type);
+  }
+
+  override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
+    return [['sample_mdev_dev', () => `This is MDEV ${mdev.name}\n`]];
+  }
+}
+
+function portsOf(type: MdevType): number {
+  return Number(type.init.name);
+}
