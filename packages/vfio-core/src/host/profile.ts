@@ -32,6 +32,8 @@ export interface KernelProfile {
   readonly emulatedDevicesPin: boolean;
   /** The core parses VFIO_DEVICE_FEATURE (D61-16). */
   readonly featureInCore: boolean;
+  /** Migration states PRE_COPY and PRE_COPY_P2P, and the feature MIG_DATA_SIZE (6.2). */
+  readonly preCopy: boolean;
   /** `/sys/class/vfio-dev` and its links (D61-11, D61-48). */
   readonly vfioDevClass: boolean;
   /** Alignment in bytes of each capability of an info chain. */
@@ -115,6 +117,7 @@ const LINUX_5_13: KernelProfile = {
   needsCoherentDma: false,
   emulatedDevicesPin: false,
   featureInCore: false,
+  preCopy: false,
   vfioDevClass: false,
   capabilityAlignment: 1,
   deviceInfoSize: 20,
@@ -195,6 +198,7 @@ const LINUX_6_12: KernelProfile = {
   name: 'linux-6.12',
   foreignContainerFd: 'EBADFD',
   dyingCanBeOpened: false,
+  preCopy: true,
   capabilityAlignment: 8,
   deviceInfoSize: 24,
   overrideReadLocks: false,

@@ -101,6 +101,8 @@ export class DmaPort {
   readonly #host: Host;
   readonly #name: string;
   readonly #requester: number;
+  /** Told of each write that went through: for a device that logs its DMA. */
+  written: ((iova: number, length: number) => void) | undefined = undefined;
   readonly #group: () => IommuGroup | undefined;
 
   constructor(host: Host, name: string, requester: number, group: () => IommuGroup | undefined) {
@@ -129,6 +131,7 @@ export class DmaPort {
       this.#host.memory.writeBytes(this.#translate(iova + done, IOMMU_WRITE), from.subarray(done, done + take));
       done += take;
     }
+    this.written?.(iova, from.length);
     return true;
   }
 

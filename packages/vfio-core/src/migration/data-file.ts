@@ -1,7 +1,12 @@
-/** The data fds of a migrating device: a stream out of STOP_COPY, a stream into RESUMING. */
+/** The data fds of a migrating device: streams out of PRE_COPY and STOP_COPY, a stream into RESUMING. Catalogue: vfio 7.2. */
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, STREAM } from '../process/file.ts';
-import { ENODEV, ENOMEM, ESPIPE } from '../uapi/errno.ts';
+import type { Process } from '../process/process.ts';
+import type { UserArgument } from '../process/user-argument.ts';
+import { EFAULT, EINVAL, ENODEV, ENOMEM, ENOMSG, ENOTTY, ESPIPE } from '../uapi/errno.ts';
+import { get, set } from '../uapi/struct.ts';
+import { VFIO_MIG_GET_PRECOPY_INFO, vfio_precopy_info } from '../uapi/vfio.ts';
+import { MIG_STATE, type MigState, type PrecopyInfo } from './migration-driver.ts';
 
 /** Gives the bytes of a saved state, then 0: the end. After disable() it answers -ENODEV. */
 export class SaveFile extends File {
@@ -25,6 +30,80 @@ export class SaveFile extends File {
   }
 
   /** The device left the state that the stream belongs to. */
+  disable(): void {
+    this.#enabled = false;
+  }
+
+  protected override *release(): Sleeps<void> {
+    this.#enabled = false;
+  }
+}
+
+/**
+ * A stream that begins while the device runs: first what the destination needs at once, then what changes, then, from STOP_COPY on,
+ * the rest and the end. Where nothing is left for now a read is -ENOMSG.
+ */
+export class PreCopyFile extends File {
+  override readonly label: string = 'anon_inode:[vfio-mig-precopy]';
+  readonly #state: () => MigState;
+  #bytes: Uint8Array;
+  /** Of #bytes: what is left of the first part. */
+  #initial: number;
+  #finished = false;
+  #enabled = true;
+
+  /** `state`: where the device's state machine stands. */
+  constructor(state: () => MigState, initial: Uint8Array) {
+    super();
+    this.#state = state;
+    this.#bytes = initial;
+    this.#initial = initial.length;
+  }
+
+  get info(): PrecopyInfo {
+    return { initialBytes: this.#initial, dirtyBytes: this.#bytes.length - this.#initial };
+  }
+
+  /** More to send. */
+  append(bytes: Uint8Array): void {
+    const grown = new Uint8Array(this.#bytes.length + bytes.length);
+    grown.set(this.#bytes);
+    grown.set(bytes, this.#bytes.length);
+    this.#bytes = grown;
+  }
+
+  /** The device has stopped: with `rest` the stream ends. */
+  finish(rest: Uint8Array): void {
+    this.append(rest);
+    this.#finished = true;
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    if (offset !== STREAM) return -ESPIPE;
+    if (!this.#enabled) return -ENODEV;
+    if (this.#bytes.length === 0) return this.#finished ? 0 : -ENOMSG;
+    const part = this.#bytes.subarray(0, into.length);
+    into.set(part);
+    this.#bytes = this.#bytes.subarray(part.length);
+    this.#initial = Math.max(0, this.#initial - part.length);
+    return part.length;
+  }
+
+  /** VFIO_MIG_GET_PRECOPY_INFO. */
+  override ioctl(_process: Process, request: number, argument: UserArgument): number {
+    if (request !== VFIO_MIG_GET_PRECOPY_INFO) return -ENOTTY;
+    if (!this.#enabled) return -ENODEV;
+    const state = this.#state();
+    if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return -EINVAL;
+    const bytes = argument.copyIn(vfio_precopy_info.size);
+    if (bytes === undefined) return -EFAULT;
+    if (get(bytes, vfio_precopy_info.argsz) < vfio_precopy_info.size) return -EINVAL;
+    set(bytes, vfio_precopy_info.flags, 0);
+    set(bytes, vfio_precopy_info.initial_bytes, this.info.initialBytes);
+    set(bytes, vfio_precopy_info.dirty_bytes, this.info.dirtyBytes);
+    return argument.copyOut(bytes) ? 0 : -EFAULT;
+  }
+
   disable(): void {
     this.#enabled = false;
   }

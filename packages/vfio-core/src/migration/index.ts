@@ -1,4 +1,5 @@
 export * from './coordinator.ts';
 export * from './data-file.ts';
 export * from './migration-driver.ts';
+export * from './region-v1.ts';
 export * from './stream.ts';

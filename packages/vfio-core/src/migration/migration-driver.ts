@@ -4,6 +4,7 @@
  *
  * A driver implements single arcs; the machine walks from arc to arc, leaving out the states that the driver lacks.
  */
+import { InvariantError } from '../host/errors.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import type { File } from '../process/file.ts';
 import { EINVAL } from '../uapi/errno.ts';
@@ -56,13 +57,30 @@ export function migStateOf(value: number): MigState | undefined {
   return Object.values(MIG_STATE).find((state) => state === value);
 }
 
+/** What is left to read while the device runs on. */
+export interface PrecopyInfo {
+  /** Bytes that the destination needs at once. */
+  readonly initialBytes: number;
+  /** Bytes that have changed since. */
+  readonly dirtyBytes: number;
+}
+
 /** Does what a driver must do on each arc. */
 export interface MigrationArcs {
   /**
-   * One arc. @returns 0; a data stream, from the arcs that begin one; or a negative errno, the state staying as it was.
+   * One arc. Only those that begin a data stream give one: into PRE_COPY (from RUNNING and RUNNING_P2P), STOP_COPY (from STOP) and
+   * RESUMING. PRE_COPY_P2P to STOP_COPY goes on with the stream that there is.
+   *
+   * @returns 0, the stream, or a negative errno, the state staying as it was, or ERROR after fail().
    */
   arc(from: MigState, to: MigState): Sleeps<File | number>;
+  /** VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: about how much STOP_COPY would give now. @default 0 */
+  stopCopyLength?(): number;
 }
+
+/** Every state that this model knows. */
+const ALL_FLAGS = 7;
+const STATES = Object.keys(MIG_STATE).length;
 
 export class MigrationDriver {
   /** VFIO_MIGRATION_STOP_COPY, P2P, PRE_COPY. */
@@ -79,33 +97,46 @@ export class MigrationDriver {
     return this.#state;
   }
 
-  /** Whether the driver has this state. */
-  supports(state: MigState): boolean {
+  get stopCopyLength(): number {
+    return this.#arcs.stopCopyLength?.() ?? 0;
+  }
+
+  /** Whether the driver has this state. ERROR is nobody's: it cannot be asked for, nor passed through. `known`: flags the kernel knows. */
+  supports(state: MigState, known: number = ALL_FLAGS): boolean {
+    const flags = this.flags & known;
     const p2p = state === RUNNING_P2P || state === PRE_COPY_P2P;
     const preCopy = state === PRE_COPY || state === PRE_COPY_P2P;
-    return (!p2p || (this.flags & VFIO_MIGRATION_P2P) !== 0) && (!preCopy || (this.flags & VFIO_MIGRATION_PRE_COPY) !== 0);
+    return state !== ERROR && (!p2p || (flags & VFIO_MIGRATION_P2P) !== 0) && (!preCopy || (flags & VFIO_MIGRATION_PRE_COPY) !== 0);
   }
 
   /** The next state on the way from the present one to `target`; undefined where there is no way. */
-  next(target: MigState): MigState | undefined {
+  next(target: MigState, known: number = ALL_FLAGS): MigState | undefined {
+    if (!this.supports(target, known)) return undefined;
     let state = this.#state;
-    if (!this.supports(target)) return undefined;
-    do state = NEXT[state][target];
-    while (state !== ERROR && !this.supports(state));
-    return state === ERROR ? undefined : state;
+    for (let skipped = 0; skipped < STATES; skipped += 1) {
+      state = NEXT[state][target];
+      if (state === ERROR) return undefined;
+      if (this.supports(state, known)) return state;
+    }
+    throw new InvariantError(`no end on the way to migration state ${target}`);
   }
 
   /** Walks to `target`. @returns a data stream if the last arc began one, 0, or a negative errno where it stopped. */
-  *setState(target: MigState): Sleeps<File | number> {
+  *setState(target: MigState, known: number = ALL_FLAGS): Sleeps<File | number> {
     let stream: File | number = 0;
     while (this.#state !== target) {
-      const to = this.next(target);
+      const to = this.next(target, known);
       if (to === undefined) return -EINVAL;
       stream = yield* this.#arcs.arc(this.#state, to);
       if (typeof stream === 'number' && stream < 0) return stream;
       this.#state = to;
     }
     return stream;
+  }
+
+  /** The device is in a state that nobody knows: ERROR, until a reset. For a driver whose arc failed half way. */
+  fail(): void {
+    this.#state = ERROR;
   }
 
   /** A reset of the device: RUNNING from any state. The driver ends its open streams itself. */

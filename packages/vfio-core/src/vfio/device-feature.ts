@@ -13,11 +13,13 @@ import {
   VFIO_DEVICE_FEATURE_GET,
   VFIO_DEVICE_FEATURE_MASK,
   VFIO_DEVICE_FEATURE_MIGRATION,
+  VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
   VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   vfio_device_feature,
 } from '../uapi/vfio.ts';
+import { dmaLoggingFeature } from './dma-logging.ts';
 import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
 
 const OPERATIONS = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
@@ -62,16 +64,20 @@ export function deviceFeature(device: VfioDevice, process: Process, argument: Us
   const request = parse(argument);
   if (typeof request === 'number') return request;
   const { feature, flags, data } = request;
+  const { profile } = device.device.host;
   switch (feature) {
     case VFIO_DEVICE_FEATURE_MIGRATION:
-    case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE: {
+    case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+    case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: {
       const driver = device.migration;
-      return driver === undefined ? -ENOTTY : migrationFeature(driver, feature, flags, data);
+      return driver === undefined ? -ENOTTY : migrationFeature(driver, profile, feature, flags, data);
     }
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
-    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
-      return -ENOTTY; // no device of this house logs its DMA
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: {
+      const logger = device.dmaLogger;
+      return logger === undefined ? -ENOTTY : dmaLoggingFeature(logger, process, feature, flags, data);
+    }
     default:
       return device.deviceFeature(process, feature, flags, data);
   }
@@ -83,6 +89,7 @@ export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argum
   const driver = device.migration;
   if (typeof request === 'number' || driver === undefined) return deviceFeature(device, process, argument);
   if (request.feature !== VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE) return deviceFeature(device, process, argument);
-  const plain = migrationFeature(driver, request.feature, request.flags, request.data);
-  return plain === WOULD_SLEEP ? yield* setMigrationState(driver, process, request.data) : plain;
+  const { profile } = device.device.host;
+  const plain = migrationFeature(driver, profile, request.feature, request.flags, request.data);
+  return plain === WOULD_SLEEP ? yield* setMigrationState(driver, profile, process, request.data) : plain;
 }

@@ -1,5 +1,6 @@
 export * from './device-feature.ts';
 export * from './device-file.ts';
+export * from './dma-logging.ts';
 export * from './external-user.ts';
 export * from './file-api.ts';
 export * from './group-file.ts';
@@ -14,4 +15,3 @@ export * from './vfio.ts';
 export * from './vfio-container.ts';
 export * from './vfio-device.ts';
 export * from './vfio-group.ts';
-export * from './virqfd.ts';

@@ -18,6 +18,7 @@ import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { EBUSY, EINVAL, ENOTTY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
+import type { DmaLogger } from './dma-logging.ts';
 import type { DmaUnmapListener } from './iommu-backend.ts';
 import type { Vfio } from './vfio.ts';
 import type { VfioGroup } from './vfio-group.ts';
@@ -304,6 +305,11 @@ export abstract class VfioDevice {
 
   /** Migration (v2), where the device can. */
   get migration(): MigrationDriver | undefined {
+    return undefined;
+  }
+
+  /** A log of the pages that the device writes, where it keeps one. */
+  get dmaLogger(): DmaLogger | undefined {
     return undefined;
   }
 

@@ -1,0 +1,118 @@
+/**
+ * DMA logging by a device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START, STOP and REPORT (6.1). Kernel: vfio_ioctl_device_feature_logging_*(),
+ * iova_bitmap; catalogue: vfio 7.3.
+ */
+import type { Process } from '../process/process.ts';
+import { E2BIG, EFAULT, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
+import { get, set } from '../uapi/struct.ts';
+import {
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+  VFIO_DEVICE_FEATURE_GET,
+  VFIO_DEVICE_FEATURE_SET,
+  vfio_device_feature_dma_logging_control,
+  vfio_device_feature_dma_logging_range,
+  vfio_device_feature_dma_logging_report,
+} from '../uapi/vfio.ts';
+import { checkFeature } from './device-feature.ts';
+import type { FeatureArgument } from './vfio-device.ts';
+
+const END = 1n << 64n;
+const PAGE = 4096n;
+/** As many as fit in one page. */
+const MAX_RANGES = 256;
+
+/** Bytes [iova, iova + length). */
+export interface IovaRange {
+  readonly iova: bigint;
+  readonly length: bigint;
+}
+
+/** What a device that logs its DMA writes answers to. Kernel: struct vfio_log_ops. */
+export interface DmaLogger {
+  /** Logs writes to these disjoint ranges. @returns the page size in bytes that it keeps, near the one asked for; or a negative errno */
+  start(ranges: readonly IovaRange[], pageSize: bigint): bigint | number;
+  stop(): number;
+  /** Tells of each stretch of a range that was written since the last report, and forgets it. */
+  readAndClear(range: IovaRange, wrote: (iova: bigint, length: bigint) => void): number;
+}
+
+export function dmaLoggingFeature(logger: DmaLogger, process: Process, feature: number, flags: number, data: FeatureArgument): number {
+  switch (feature) {
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+      return start(logger, process, flags, data);
+    case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+      return report(logger, process, flags, data);
+    default: {
+      const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+      return go <= 0 ? go : logger.stop();
+    }
+  }
+}
+
+function start(logger: DmaLogger, process: Process, flags: number, data: FeatureArgument): number {
+  const layout = vfio_device_feature_dma_logging_control;
+  const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, layout.size);
+  if (go <= 0) return go;
+  const control = data.copyIn(layout.size);
+  if (control === undefined) return -EFAULT;
+  const pageSize = get(control, layout.page_size);
+  const count = get(control, layout.num_ranges);
+  if (count === 0) return -EINVAL;
+  if (count > MAX_RANGES) return -E2BIG;
+  const ranges = readRanges(process, get(control, layout.ranges), count, pageSize);
+  if (typeof ranges === 'number') return ranges;
+  const kept = logger.start(ranges, pageSize);
+  if (typeof kept === 'number') return kept;
+  set(control, layout.page_size, kept);
+  if (data.copyOut(control)) return 0;
+  logger.stop();
+  return -EFAULT;
+}
+
+/** The ranges in user memory: aligned to the page size, inside the space, disjoint. */
+function readRanges(process: Process, address: bigint, count: number, pageSize: bigint): readonly IovaRange[] | number {
+  const layout = vfio_device_feature_dma_logging_range;
+  const ranges: IovaRange[] = [];
+  const mask = BigInt.asUintN(64, pageSize - 1n);
+  for (let i = 0; i < count; i += 1) {
+    const bytes = new Uint8Array(layout.size);
+    if (!process.mm.copyFromUser(Number(address) + i * layout.size, bytes)) return -EFAULT;
+    const iova = get(bytes, layout.iova);
+    const length = get(bytes, layout.range_length);
+    if (((iova | length) & mask) !== 0n) return -EINVAL;
+    if (iova + length >= END) return -EOVERFLOW;
+    if (ranges.some((other) => iova < other.iova + other.length && other.iova < iova + length)) return -EINVAL;
+    ranges.push({ iova, length });
+  }
+  return ranges;
+}
+
+function report(logger: DmaLogger, process: Process, flags: number, data: FeatureArgument): number {
+  const layout = vfio_device_feature_dma_logging_report;
+  const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET, layout.size);
+  if (go <= 0) return go;
+  const bytes = data.copyIn(layout.size);
+  if (bytes === undefined) return -EFAULT;
+  const pageSize = get(bytes, layout.page_size);
+  const iova = get(bytes, layout.iova);
+  const length = get(bytes, layout.range_length);
+  const bitmap = Number(get(bytes, layout.bitmap));
+  if (pageSize < PAGE || (pageSize & (pageSize - 1n)) !== 0n) return -EINVAL;
+  if (iova + length >= END) return -EOVERFLOW;
+  let fault = false;
+  const error = logger.readAndClear({ iova, length }, (at, size) => {
+    const last = (at + size - 1n - iova) / pageSize;
+    for (let page = (at - iova) / pageSize; page <= last && !fault; page += 1n) fault = !setBit(process, bitmap, Number(page));
+  });
+  return error < 0 ? error : fault ? -EFAULT : 0;
+}
+
+/** Bits are only set: what the caller had stays. */
+function setBit(process: Process, bitmap: number, page: number): boolean {
+  const byte = new Uint8Array(1);
+  const at = bitmap + Math.floor(page / 8);
+  if (!process.mm.copyFromUser(at, byte)) return false;
+  byte[0]! |= 1 << (page % 8);
+  return process.mm.copyToUser(at, byte);
+}
