@@ -121,13 +121,12 @@ export class Traffic {
     vcpu.kick();
   }
 
-  /** The scheduler of the host's kernel puts the vCPU on a CPU where none runs. */
+  /** The scheduler of the host's kernel puts the vCPU on another CPU: the drawn one, or the next where none runs. */
   #move(vcpu: Vcpu): void {
-    const { kvm, host } = this.#vm;
-    const cpu = this.#random.below(host.its.cpus.count);
-    if (kvm.residentVcpu(cpu) !== undefined) return;
+    const { count } = this.#vm.host.its.cpus;
+    const first = this.#random.below(count);
     vcpu.stop();
-    vcpu.run(cpu);
+    for (let n = 0; n < count && vcpu.state !== 'running'; n += 1) vcpu.run((first + n) % count);
   }
 
   /** Kernel workers run: an irqfd's injection may be waiting. */
