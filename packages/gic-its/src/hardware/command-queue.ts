@@ -29,12 +29,19 @@ export class CommandQueue {
   readonly #memory: Memory;
   readonly #choices: ImplementationChoices;
   readonly #execute: (command: Uint32Array) => CommandOutcome;
+  readonly #unpredictable: (what: string) => void;
   readonly #regs = new Uint32Array(6);
   readonly #command = new Uint32Array(8);
   #running = false;
   enabled = false;
 
-  constructor(memory: Memory, choices: ImplementationChoices, execute: (command: Uint32Array) => CommandOutcome) {
+  constructor(
+    memory: Memory,
+    choices: ImplementationChoices,
+    execute: (command: Uint32Array) => CommandOutcome,
+    unpredictable: (what: string) => void,
+  ) {
+    this.#unpredictable = unpredictable;
     this.#memory = memory;
     this.#choices = choices;
     this.#execute = execute;
@@ -43,6 +50,11 @@ export class CommandQueue {
   /** Whether all commands were taken. */
   get idle(): boolean {
     return ((this.#regs[CWRITER]! ^ this.#regs[CREADR]!) & OFFSET_MASK) === 0;
+  }
+
+  /** CBASER.Valid. */
+  get based(): boolean {
+    return (this.#regs[CBASER + 1]! & VALID) !== 0;
   }
 
   /** @param half 0 to 5: CBASER, CWRITER, CREADR, low half first */
@@ -56,7 +68,10 @@ export class CommandQueue {
     switch (half) {
       case CBASER:
       case CBASER + 1:
-        if (this.enabled) return;
+        if (this.enabled) {
+          this.#unpredictable('CBASER written while the its is enabled');
+          return;
+        }
         if (keep) regs[half] = value;
         else regs[half] = half === CBASER ? value & 0xffff_fcff & (this.#choices.coherent ? 0xffff_ffff : ~0xc00) : value & 0xb8ef_ffff;
         regs[CREADR] = 0;
@@ -93,7 +108,10 @@ export class CommandQueue {
     const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0x000f_ffff);
     const bytes = ((regs[CBASER]! & 0xff) + 1) * 4096;
     let at = regs[CREADR]! & OFFSET_MASK;
-    if (at >= bytes) return;
+    if (at >= bytes || (regs[CWRITER]! & OFFSET_MASK) >= bytes) {
+      this.#unpredictable('CWRITER or CREADR is beyond the end of the queue');
+      return;
+    }
     this.#running = true;
     // CWRITER is looked at again each time: an interrupt that a command raised may have posted more.
     for (let end = regs[CWRITER]! & OFFSET_MASK; at !== end && end < bytes; end = regs[CWRITER]! & OFFSET_MASK) {

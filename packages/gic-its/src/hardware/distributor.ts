@@ -8,7 +8,6 @@
 import type { MmioDevice, Trace } from '@vsim/vfio-core';
 import { ACCESS_IGNORED } from './events.ts';
 import type { Candidate } from './pending-bits.ts';
-import type { VpeContext } from './vpe.ts';
 import { WiredInterrupts } from './wired.ts';
 
 /** SPIs run from INTID 32 up. */
@@ -23,6 +22,8 @@ const CTLR_FIXED = 0x50; // ARE, DS
 /** (ITLines + 1) * 32 INTIDs, LPIS, 16 ID bits, A3V, No1N. */
 const TYPER = 0x037a_0000;
 const TYPER_DVIS = 0x0004_0000;
+/** SGIs of guests can be without active state: vSGIs. */
+const TYPER2_NASSGICAP = 0x100;
 
 /** What the distributor needs of its GIC. */
 export interface DistributorHost {
@@ -30,7 +31,7 @@ export interface DistributorHost {
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   /** Every redistributor looks again for its best interrupt. */
   refreshAll(): void;
-  ringDefaultDoorbell(vpe: VpeContext): void;
+  readonly redistributors: readonly { setSgi(sgi: number): void }[];
 }
 
 export class Distributor implements MmioDevice {
@@ -69,8 +70,15 @@ export class Distributor implements MmioDevice {
     this.#host.refreshAll();
   }
 
-  ringDefaultDoorbell(vpe: VpeContext): void {
-    this.#host.ringDefaultDoorbell(vpe);
+  /**
+   * An SGI that a PE sends: ICC_SGI1R_EL1.
+   *
+   * @param targets one bit for each Aff0 below 16 of the cluster @param others IRM: all PEs but `from`
+   */
+  sendSgi(from: number, sgi: number, targets: number, cluster: number, others: boolean): void {
+    const { redistributors } = this.#host;
+    if (others) redistributors.forEach((redistributor, n) => n !== from && redistributor.setSgi(sgi));
+    else for (let n = 0; n < 16; n += 1) if ((targets & (1 << n)) !== 0) redistributors[cluster * 16 + n]?.setSgi(sgi);
   }
 
   /** PIDR and CIDR registers, which all frames have. @param part PIDR0 of the frame */
@@ -90,7 +98,7 @@ export class Distributor implements MmioDevice {
       case GICD.IIDR:
         return 0x43b;
       case GICD.TYPER2:
-        return 0;
+        return this.#host.version === 'gicv4.1' ? TYPER2_NASSGICAP : 0;
       default:
         if (offset >= GICD.IROUTER && offset < GICD.IROUTER + 8 * (32 + SPI_COUNT)) {
           return this.#router[(offset - GICD.IROUTER) / 4 - 64] ?? 0;

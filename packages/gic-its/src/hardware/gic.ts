@@ -10,7 +10,10 @@ import type { CpuInterface } from './cpu-interface.ts';
 import { Distributor } from './distributor.ts';
 import { Its, ITS_BYTES } from './its.ts';
 import { FRAME_BYTES, Redistributor } from './redistributor.ts';
+import type { Refusal, VpeMove } from './its-lookup.ts';
+import { SPURIOUS } from './pending-bits.ts';
 import type { VpeContext } from './vpe.ts';
+import { VpeMoves } from './vpe-moves.ts';
 
 export type GicVersion = 'gicv3' | 'gicv4' | 'gicv4.1';
 
@@ -20,11 +23,11 @@ export interface GicInit {
   readonly cpus: number;
   /** Physical address of the distributor. @default 0x0800_0000 */
   readonly distributor?: number | undefined;
-  /** Physical address of the first redistributor. @default 0x080a_0000 */
+  /** Physical address of the first redistributor. @default 0x080a_0000, 0x080c_0000 with GICv4.1 */
   readonly redistributors?: number | undefined;
   /** Bytes from one redistributor to the next. @default 2 frames of 64 KiB, 4 with GICv4 */
   readonly stride?: number | undefined;
-  /** Physical addresses of the ITSs. @default one at 0x0808_0000 */
+  /** Physical addresses of the ITSs, 128 KiB each, 256 KiB with GICv4.1; at most 16 with GICv4. @default one at 0x0808_0000 */
   readonly its?: readonly number[] | undefined;
   /** @default 'arm' */
   readonly preset?: GicPreset | undefined;
@@ -45,6 +48,7 @@ export class Gic {
   readonly redistributorBase: readonly number[];
   readonly distributorBase: number;
   readonly #vpes = new Map<number, VpeContext>();
+  readonly #moves: VpeMoves;
 
   /** @throws RangeError if frames overlap or the count of PEs is none. */
   constructor(host: Host, init: GicInit) {
@@ -52,6 +56,8 @@ export class Gic {
     if (!(Number.isInteger(init.cpus) && init.cpus >= 1 && init.cpus <= 4096)) {
       throw new RangeError(`"cpus" expected a count in [1, 4096], got ${init.cpus}`);
     }
+    const itss = init.its ?? [0x0808_0000];
+    if (init.version !== 'gicv3' && itss.length > 16) throw new RangeError(`"its" expected at most 16 addresses, got ${itss.length}`);
     this.version = init.version;
     this.choices = implementationChoices(init.preset ?? 'arm', init.choices);
     this.memory = host.memory.ram;
@@ -60,7 +66,7 @@ export class Gic {
     this.distributorBase = init.distributor ?? 0x0800_0000;
     host.memory.map(this.distributorBase, FRAME_BYTES, this.distributor);
     const stride = init.stride ?? (init.version === 'gicv3' ? 2 : 4) * FRAME_BYTES;
-    const first = init.redistributors ?? 0x080a_0000;
+    const first = init.redistributors ?? (init.version === 'gicv4.1' ? 0x080c_0000 : 0x080a_0000);
     const redistributors: Redistributor[] = [];
     const bases: number[] = [];
     for (let n = 0; n < init.cpus; n += 1) {
@@ -71,11 +77,12 @@ export class Gic {
     }
     this.redistributors = redistributors;
     this.redistributorBase = bases;
-    this.its = (init.its ?? [0x0808_0000]).map((base, n) => {
+    this.its = itss.map((base, n) => {
       const its = new Its(this, n, base);
-      host.memory.map(base, ITS_BYTES, its);
+      host.memory.map(base, init.version === 'gicv4.1' ? 2 * ITS_BYTES : ITS_BYTES, its);
       return its;
     });
+    this.#moves = new VpeMoves(this.its, this.choices, this.trace);
   }
 
   /** The CPU interface of PE `n`. @throws RangeError if there is no such PE. */
@@ -95,8 +102,31 @@ export class Gic {
     else this.#vpes.set(vpeid, vpe);
   }
 
+  /** Rings the doorbell of a vPE that asked for it, at the redistributor where it is mapped. */
   ringDefaultDoorbell(vpe: VpeContext): void {
-    this.its[0]?.translation.ringDefaultDoorbell(vpe);
+    vpe.doorbellArmed = false;
+    for (const its of this.its) {
+      const doorbell = its.translation.virtual.doorbellOf(vpe.vpeid);
+      if (doorbell === undefined) continue;
+      if (doorbell.lpi !== SPURIOUS) this.redistributors[doorbell.rdbase]?.lpis.deliver(doorbell.lpi);
+      return;
+    }
+  }
+
+  /** Configuration of a vPE's VLPI, or of all with vintid 0, is read again; a doorbell asked for rings if one is now enabled. */
+  invalidateVpe(vpe: VpeContext, vintid: number): void {
+    if (vintid === 0) vpe.lpis.invalidateAll();
+    else vpe.lpis.invalidate(vintid);
+    if (vpe.residentOn >= 0) this.redistributors[vpe.residentOn]?.v41.refresh();
+    else if (vpe.doorbellArmed && vpe.somethingPending) this.ringDefaultDoorbell(vpe);
+  }
+
+  forgetVpe(vpeid: number): void {
+    for (const its of this.its) its.translation.forgetRoute(vpeid);
+  }
+
+  moveVpe(move: VpeMove): Refusal {
+    return this.#moves.take(move);
   }
 
   refreshAll(): void {

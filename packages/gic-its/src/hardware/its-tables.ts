@@ -4,10 +4,10 @@
  * Reference: Arm IHI 0069, GITS_BASER<n>, "The ITS tables". The entries are IMPLEMENTATION DEFINED; this model's are
  *   device      8 bytes  Valid 0, Size [5:1], ITT address >> 8 [49:6]
  *   collection  8 bytes  Valid 0, RDbase [16:1]
- *   interrupt  12 bytes  Valid 0, physical 1, INTID [25:2], ICID [47:32], vPEID [63:48]; doorbell in bytes 8 to 11
+ *   interrupt  12 bytes (or 16, the last 4 unused)  Valid 0, physical 1, INTID [25:2], ICID [47:32], vPEID [63:48]; doorbell in bytes 8 to 11
  *   vPE (v4.0)  8 bytes  Valid 0, VPT size [5:1], VPT address >> 16 [41:6], RDbase [57:42]
- *   vPE (v4.1) 32 bytes  as v4.0, then vconf address, then default doorbell [31:0]
- * the first four as QEMU has them. Level 1 entries are architected: Valid 63, address [51:12].
+ *   vPE (v4.1) 32 bytes  as v4.0, then vconf address, default doorbell [31:0], and one bit for each ITS that maps it
+ * the first four as QEMU has them. ITSs and redistributors may share a vPE table of GICv4.1. Level 1 entries are architected: Valid 63, address [51:12].
  * Modelled: page sizes of 4, 16 and 64 KiB (the reserved one is 64), indirection, addresses of 52 bits with 64 KiB pages.
  * Not modelled: caching; cacheability and shareability have no effect.
  */
@@ -16,7 +16,6 @@ import { SPURIOUS } from './pending-bits.ts';
 
 export const DEVICE_ENTRY_BYTES = 8;
 export const COLLECTION_ENTRY_BYTES = 8;
-export const INTERRUPT_ENTRY_BYTES = 12;
 export const VPE_ENTRY_BYTES = 8;
 export const VPE_ENTRY_BYTES_V41 = 32;
 
@@ -139,11 +138,17 @@ export class InterruptEntry {
   vpeid = 0;
   /** Individual doorbell (GICv4.0); 1023 for none. */
   doorbell: number = SPURIOUS;
+  readonly #bytes: number;
+
+  /** @param bytes GITS_TYPER.ITT_entry_size */
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
 
   read(memory: Memory, itt: number, event: number): Access {
     this.valid = false;
-    const at = itt + event * INTERRUPT_ENTRY_BYTES;
-    if (!memory.accessible(at, INTERRUPT_ENTRY_BYTES)) return 'bus-error';
+    const at = itt + event * this.#bytes;
+    if (!memory.accessible(at, this.#bytes)) return 'bus-error';
     const lo = memory.read32(at);
     const ids = memory.read32(at + 4);
     this.valid = (lo & 1) !== 0;
@@ -156,8 +161,8 @@ export class InterruptEntry {
   }
 
   write(memory: Memory, itt: number, event: number): Access {
-    const at = itt + event * INTERRUPT_ENTRY_BYTES;
-    if (!memory.accessible(at, INTERRUPT_ENTRY_BYTES)) return 'bus-error';
+    const at = itt + event * this.#bytes;
+    if (!memory.accessible(at, this.#bytes)) return 'bus-error';
     memory.write32(at, this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0);
     memory.write32(at + 4, this.valid ? (this.vpeid * 0x1_0000 + this.icid) >>> 0 : 0);
     memory.write32(at + 8, this.valid ? this.doorbell : 0);
@@ -165,7 +170,7 @@ export class InterruptEntry {
   }
 }
 
-/** A vPE table entry, decoded. The last two fields are those of GICv4.1. */
+/** A vPE table entry, decoded. The last three fields are those of GICv4.1. */
 export class VpeEntry {
   valid = false;
   /** INTID bits less one. */
@@ -175,6 +180,12 @@ export class VpeEntry {
   /** Virtual configuration table. */
   vconfAddress = 0;
   defaultDoorbell: number = SPURIOUS;
+  /** One bit for each ITS that maps the vPE. */
+  itsMask = 0;
+
+  mappedBy(its: number): boolean {
+    return (this.itsMask & (1 << its)) !== 0;
+  }
 
   read(memory: Memory, table: ItsTable, id: number, v41: boolean): Access {
     this.valid = false;
@@ -189,6 +200,7 @@ export class VpeEntry {
     if (v41) {
       this.vconfAddress = memory.read32(at + 12) * 0x1_0000_0000 + memory.read32(at + 8);
       this.defaultDoorbell = memory.read32(at + 16);
+      this.itsMask = memory.read32(at + 20) & 0xffff;
     }
     return 'ok';
   }
@@ -203,6 +215,7 @@ export class VpeEntry {
       memory.write32(at + 8, this.valid ? this.vconfAddress % 0x1_0000_0000 : 0);
       memory.write32(at + 12, this.valid ? Math.floor(this.vconfAddress / 0x1_0000_0000) : 0);
       memory.write32(at + 16, this.valid ? this.defaultDoorbell : 0);
+      memory.write32(at + 20, this.valid ? this.itsMask : 0);
     }
     return 'ok';
   }

@@ -3,36 +3,38 @@
  *
  * Reference: Arm IHI 0069, GITS_* registers. An MSI is a store to GITS_TRANSLATER: its data is the EventID, the requester id
  * that comes with the bus transaction is the DeviceID.
- * Modelled: CTLR, IIDR, TYPER, the command queue, BASER0 to BASER2 (devices, collections, vPEs), identification.
- * Not modelled: GITS_SGIR, UMSIR, MPAM; narrow accesses to the control frame read as zero and write nothing.
+ * Modelled: CTLR, IIDR, TYPER, the command queue, BASER0 to BASER2 (devices, collections, vPEs), SGIR, identification.
+ * Not modelled: UMSIR, MPAM, affinity groups (MPIDR is 0); narrow accesses to the control frame read as zero and write nothing.
  */
 import { toNumber, type MmioDevice } from '@vsim/vfio-core';
 import { CommandQueue } from './command-queue.ts';
-import { ACCESS_IGNORED } from './events.ts';
+import { ACCESS_IGNORED, UNPREDICTABLE } from './events.ts';
 import {
   COLLECTION_ENTRY_BYTES,
   DEVICE_ENTRY_BYTES,
-  INTERRUPT_ENTRY_BYTES,
   VPE_ENTRY_BYTES,
   VPE_ENTRY_BYTES_V41,
   type ItsTable,
 } from './its-tables.ts';
+import { ID_BITS, type TranslationHost } from './its-lookup.ts';
 import { IIDR } from './redistributor.ts';
-import { ID_BITS, Translation, type TranslationHost } from './translation.ts';
+import { Translation } from './translation.ts';
 
-/** Control and translation frame. */
+/** Control and translation frame; a GICv4.1 has as much again, with GITS_SGIR. */
 export const ITS_BYTES = 0x2_0000;
 
 export const GITS = {
   CTLR: 0x0000,
   IIDR: 0x0004,
   TYPER: 0x0008,
+  MPIDR: 0x0018,
   CBASER: 0x0080,
   CWRITER: 0x0088,
   CREADR: 0x0090,
   BASER: 0x0100,
   IDREGS: 0xffd0,
   TRANSLATER: 0x1_0040,
+  SGIR: 0x2_0020,
 } as const;
 
 const CTLR_ENABLED = 1;
@@ -67,12 +69,17 @@ export class Its implements MmioDevice {
     this.base = base;
     const translation = new Translation(host, index);
     this.#translation = translation;
-    this.#queue = new CommandQueue(host.memory, host.choices, (command) => translation.command(command));
+    this.#queue = new CommandQueue(
+      host.memory,
+      host.choices,
+      (command) => translation.command(command),
+      (what) => this.#unpredictable(what),
+    );
     const vpeEntry = host.version === 'gicv4.1' ? VPE_ENTRY_BYTES_V41 : VPE_ENTRY_BYTES;
     this.#tables = [
-      { type: BASER_TYPE.DEVICE, entryBytes: DEVICE_ENTRY_BYTES, table: translation.devices },
-      { type: BASER_TYPE.COLLECTION, entryBytes: COLLECTION_ENTRY_BYTES, table: translation.collections },
-      ...(host.version === 'gicv3' ? [] : [{ type: BASER_TYPE.VPE, entryBytes: vpeEntry, table: translation.vpes }]),
+      { type: BASER_TYPE.DEVICE, entryBytes: DEVICE_ENTRY_BYTES, table: translation.lookup.devices },
+      { type: BASER_TYPE.COLLECTION, entryBytes: COLLECTION_ENTRY_BYTES, table: translation.lookup.collections },
+      ...(host.version === 'gicv3' ? [] : [{ type: BASER_TYPE.VPE, entryBytes: vpeEntry, table: translation.lookup.vpes }]),
     ];
     this.#tables.forEach(({ type, entryBytes }, n) => {
       this.#baser[2 * n] = 0x200; // 64 KiB pages
@@ -107,15 +114,18 @@ export class Its implements MmioDevice {
     switch (offset) {
       case GITS.CTLR: {
         const quiescent = choices.alwaysQuiescent || !this.#queue.enabled;
-        return ((this.#queue.enabled ? CTLR_ENABLED : 0) | (quiescent ? CTLR_QUIESCENT : 0)) >>> 0;
+        const number = version === 'gicv3' ? 0 : this.index << 4;
+        return ((this.#queue.enabled ? CTLR_ENABLED : 0) | number | (quiescent ? CTLR_QUIESCENT : 0)) >>> 0;
       }
       case GITS.IIDR:
         return IIDR;
       case GITS.TYPER:
-        return (1 | (version === 'gicv3' ? 0 : 2) | ((INTERRUPT_ENTRY_BYTES - 1) << 4) | (ID_BITS << 8) | (ID_BITS << 13)) >>> 0;
+        return (1 | (version === 'gicv3' ? 0 : 2) | ((choices.ittEntryBytes - 1) << 4) | (ID_BITS << 8) | (ID_BITS << 13)) >>> 0;
       case GITS.TYPER + 4:
-        // CIDbits and CIL; VMOVP; VMAPP, SVPET (one vPE table for PEs with the same Aff3) and nID.
-        return 0x1f | (version === 'gicv3' ? 0 : 0x20) | (version === 'gicv4.1' ? 0x0b00 : 0);
+        // CIDbits and CIL; VMOVP; VSGI, VMAPP, SVPET (one vPE table for PEs with the same Aff3) and nID.
+        return 0x1f | (version === 'gicv3' || !choices.vmovpOnce ? 0 : 0x20) | (version === 'gicv4.1' ? 0x0b80 : 0);
+      case GITS.MPIDR:
+        return 0;
       default:
         return offset >= GITS.IDREGS && offset < 0x1_0000 ? this.#host.idRegister(offset, 0x94) : this.#ignored(offset);
     }
@@ -145,6 +155,7 @@ export class Its implements MmioDevice {
 
   write64(offset: number, lo: number, hi: number, requester: number): void {
     if (offset === GITS.TRANSLATER) this.msi(requester, lo);
+    else if (offset === GITS.SGIR && this.#host.version === 'gicv4.1') this.#sgi(hi & 0xffff, lo & 0xf);
     else if (offset >= GITS.CBASER && offset <= GITS.CREADR) this.#queue.write64((offset - GITS.CBASER) / 4, lo, hi);
     else {
       this.write(offset, 4, lo, requester);
@@ -152,10 +163,25 @@ export class Its implements MmioDevice {
     }
   }
 
+  /** GITS_SGIR: a vSGI becomes pending. */
+  #sgi(vpeid: number, sgi: number): void {
+    const why = this.#queue.enabled ? this.#translation.raiseSgi(vpeid, sgi) : 'its disabled';
+    if (why !== '') this.#ignored(GITS.SGIR);
+  }
+
   #setEnabled(enable: boolean): void {
+    if (enable !== this.#queue.enabled) this.#translation.reset();
     if (enable) for (let n = 0; n < this.#tables.length; n += 1) this.#configure(n);
+    if (enable && this.#host.choices.reportUnpredictable) this.#checkEnable();
     this.#queue.enabled = enable;
     this.#queue.run();
+  }
+
+  #checkEnable(): void {
+    if (!this.#queue.based) this.#unpredictable(`its ${this.index} enabled without CBASER`);
+    this.#tables.forEach((_table, n) => {
+      if ((this.#baser[2 * n + 1]! & BASER_VALID) === 0) this.#unpredictable(`its ${this.index} enabled without BASER${n}`);
+    });
   }
 
   #configure(n: number): void {
@@ -172,10 +198,16 @@ export class Its implements MmioDevice {
   #writeBaser(half: number, value: number): void {
     if (this.#queue.enabled || half >= 2 * this.#tables.length) {
       this.#ignored(GITS.BASER + 4 * half);
+      if (this.#queue.enabled) this.#unpredictable(`BASER${half >>> 1} of its ${this.index} written while it is enabled`);
       return;
     }
     if (half % 2 === 0) this.#baser[half] = value & (this.#host.choices.coherent ? 0xffff_ffff : ~0xc00);
     else this.#baser[half] = ((value & ~BASER_READ_ONLY) | (this.#baser[half]! & BASER_READ_ONLY)) >>> 0;
+  }
+
+  #unpredictable(what: string): void {
+    const { trace } = this.#host;
+    if (trace.on) trace.emit(UNPREDICTABLE, { what });
   }
 
   #ignored(offset: number): number {

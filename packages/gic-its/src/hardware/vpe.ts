@@ -1,53 +1,67 @@
 /**
- * What the GIC keeps of a GICv4.1 vPE between its first mapping and its last unmapping: its pending VLPIs and its doorbell.
+ * What the GIC keeps of a GICv4.1 vPE between its first mapping and its last unmapping: what is pending, and its doorbell.
  *
  * Reference: Arm IHI 0069, VMAPP, "Default doorbells". Everything else about a vPE is in the vPE table, in memory.
  */
 import type { Memory } from '@vsim/vfio-core';
-import { configByte, FIRST_LPI, HeldPendingBits, MemoryPendingBits, type PendingBits } from './pending-bits.ts';
+import { HeldLpis } from './held-lpis.ts';
 import type { VpeEntry } from './its-tables.ts';
+import { LpiTables, type LpiBank } from './lpi-bank.ts';
+import { FIRST_LPI, NO_PRIORITY, type Candidate } from './pending-bits.ts';
+import { VirtualSgis } from './vsgi.ts';
 
 export class VpeContext {
   readonly vpeid: number;
-  readonly pending: PendingBits;
-  /** The default doorbell is requested: set by a descheduling, taken by the first enabled VLPI that then becomes pending. */
+  readonly lpis: LpiBank;
+  readonly sgis: VirtualSgis = new VirtualSgis();
+  readonly vptAddress: number;
+  readonly vconfAddress: number;
+  /** VLPIs are below this: 2 ** INTID bits of the VPT, at most 65536. */
+  readonly end: number;
+  /** The default doorbell is requested: set by a descheduling, taken by the first enabled interrupt that then becomes pending. */
   doorbellArmed = false;
   /** The redistributor on which the vPE is resident, -1 for none. */
   residentOn = -1;
   readonly #memory: Memory;
-  readonly #vptAddress: number;
-  readonly #vptBytes: number;
-  readonly #held: HeldPendingBits | undefined;
-  vconfAddress: number;
-  /** INTID bits of the VPT, at most 16. */
-  readonly bits: number;
 
   /** @param zero PTZ was 1: the table is taken to be empty, whatever it holds. */
   constructor(memory: Memory, vpeid: number, entry: VpeEntry, hold: boolean, zero: boolean) {
     this.#memory = memory;
     this.vpeid = vpeid;
-    this.bits = Math.min(entry.vptSize + 1, 16);
-    this.#vptAddress = entry.vptAddress;
-    this.#vptBytes = 2 ** this.bits / 8;
+    const bits = Math.min(entry.vptSize + 1, 16);
+    this.end = 2 ** bits;
+    this.vptAddress = entry.vptAddress;
     this.vconfAddress = entry.vconfAddress;
-    this.#held = hold ? new HeldPendingBits() : undefined;
-    if (!zero) this.#held?.load(memory, entry.vptAddress, this.#vptBytes);
-    this.pending = this.#held ?? new MemoryPendingBits(memory).at(entry.vptAddress);
-    if (zero && this.#held === undefined) new HeldPendingBits().store(memory, entry.vptAddress, this.#vptBytes);
+    this.lpis = hold ? new HeldLpis(memory) : new LpiTables(memory);
+    this.lpis.place(entry.vptAddress, entry.vconfAddress, bits);
+    this.lpis.open(zero);
+    if (!zero) this.sgis.load(memory, entry.vptAddress);
   }
 
   /** Whether the VPT in memory has a bit set: what PTZ = 1 must not be said of. */
-  get tableHasBits(): boolean {
-    for (let i = FIRST_LPI / 8; i < this.#vptBytes; i += 1) if (this.#memory.read8(this.#vptAddress + i) !== 0) return true;
+  tableHasBits(): boolean {
+    const { vptAddress } = this;
+    if (!this.#memory.accessible(vptAddress, this.end / 8)) return false;
+    for (let i = FIRST_LPI / 8; i < this.end / 8; i += 4) if (this.#memory.read32(vptAddress + i) !== 0) return true;
+    return false;
+  }
+
+  /** The best enabled, pending VLPI or SGI. */
+  best(into: Candidate): void {
+    into.set(this.lpis.best);
+    if (this.sgis.pending !== 0) this.sgis.offer(into);
+  }
+
+  /** Whether something that is enabled is pending. */
+  get somethingPending(): boolean {
+    if (this.lpis.best.priority !== NO_PRIORITY) return true;
+    for (let sgi = 0; sgi < 16; sgi += 1) if ((this.sgis.pending & (1 << sgi)) !== 0 && this.sgis.enabled(sgi)) return true;
     return false;
   }
 
   /** Writes back what is held: from now on the VPT in memory is the truth. */
   writeBack(): void {
-    this.#held?.store(this.#memory, this.#vptAddress, this.#vptBytes);
-  }
-
-  enabled(vintid: number): boolean {
-    return (configByte(this.#memory, this.vconfAddress, vintid) & 1) !== 0;
+    this.lpis.close();
+    this.sgis.store(this.#memory, this.vptAddress);
   }
 }

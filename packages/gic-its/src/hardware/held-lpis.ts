@@ -1,0 +1,147 @@
+/**
+ * LPIs as a redistributor with caches holds them: pending bits until it is closed, configuration until an invalidation.
+ *
+ * Reference: Arm IHI 0069, "caching of LPI configuration data", GICR_PENDBASER, VMAPP.
+ * A pending LPI's configuration is always held, and indexed by it: whatever memory says meanwhile, it is found again by what it was
+ * put in with. Memory is read when bits are taken over and when a configuration byte is needed that is not held.
+ */
+import type { Memory } from '@vsim/vfio-core';
+import type { LpiBank } from './lpi-bank.ts';
+import { Candidate, configByte, FIRST_LPI, LPI_COUNT, MemoryPendingBits } from './pending-bits.ts';
+import { PriorityIndex } from './priority-index.ts';
+
+/** Set in each configuration byte that is held; architected RES1. */
+const HELD = 2;
+const ENABLED = 1;
+const FIRST_WORD = FIRST_LPI / 32;
+
+export class HeldLpis implements LpiBank {
+  readonly best: Candidate = new Candidate();
+  readonly #memory: Memory;
+  readonly #table: MemoryPendingBits;
+  readonly #pending = new Uint32Array(LPI_COUNT / 32);
+  /** Configuration bytes; 0 is one that is not held. */
+  readonly #config = new Uint8Array(LPI_COUNT);
+  readonly #index = new PriorityIndex();
+  #propertyTable = 0;
+  #bits = 0;
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+    this.#table = new MemoryPendingBits(memory);
+  }
+
+  place(pendingTable: number, propertyTable: number, bits: number): void {
+    this.#table.base = pendingTable;
+    this.#propertyTable = propertyTable;
+    this.#bits = bits;
+  }
+
+  open(zero: boolean): void {
+    this.#pending.fill(0);
+    this.#config.fill(0);
+    this.#index.clear();
+    this.best.clear();
+    if (zero) return;
+    for (let n = 0; n < this.#words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
+  }
+
+  close(): void {
+    for (let n = 0; n < this.#words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]!);
+    this.#pending.fill(0);
+    this.#index.clear();
+    this.best.clear();
+  }
+
+  test(intid: number): boolean {
+    const n = intid - FIRST_LPI;
+    return (this.#pending[n >>> 5]! & (1 << (n & 31))) !== 0;
+  }
+
+  set(intid: number): boolean {
+    const n = intid - FIRST_LPI;
+    const old = this.#pending[n >>> 5]!;
+    const now = (old | (1 << (n & 31))) >>> 0;
+    if (old === now) return false;
+    this.#pending[n >>> 5] = now;
+    this.#enter(intid);
+    return true;
+  }
+
+  clear(intid: number): boolean {
+    const n = intid - FIRST_LPI;
+    const old = this.#pending[n >>> 5]!;
+    const now = (old & ~(1 << (n & 31))) >>> 0;
+    if (old === now) return false;
+    this.#pending[n >>> 5] = now;
+    this.#leave(intid);
+    return true;
+  }
+
+  take(intid: number): void {
+    this.clear(intid);
+  }
+
+  enabled(intid: number): boolean {
+    return (this.#configOf(intid) & ENABLED) !== 0;
+  }
+
+  invalidate(intid: number): void {
+    const pending = this.test(intid);
+    if (pending) this.#leave(intid);
+    this.#config[intid - FIRST_LPI] = 0;
+    if (pending) this.#enter(intid);
+  }
+
+  forget(intid: number): void {
+    if (!this.test(intid)) this.#config[intid - FIRST_LPI] = 0;
+  }
+
+  invalidateAll(): void {
+    this.#config.fill(0);
+    this.#index.clear();
+    this.best.clear();
+    for (let n = 0; n < this.#words; n += 1) {
+      for (let word = this.#pending[n]!; word !== 0; word = (word & (word - 1)) >>> 0) {
+        this.#enter(FIRST_LPI + n * 32 + 31 - Math.clz32(word & -word));
+      }
+    }
+  }
+
+  takeWord(index: number): number {
+    const all = this.#pending[index - FIRST_WORD]!;
+    for (let word = all; word !== 0; word = (word & (word - 1)) >>> 0) this.clear(index * 32 + 31 - Math.clz32(word & -word));
+    return all;
+  }
+
+  putWord(index: number, bits: number): void {
+    for (let word = bits; word !== 0; word = (word & (word - 1)) >>> 0) this.set(index * 32 + 31 - Math.clz32(word & -word));
+  }
+
+  settle(): void {
+    // The index is always up to date.
+  }
+
+  get #words(): number {
+    return Math.max(0, 2 ** this.#bits - FIRST_LPI) / 32;
+  }
+
+  #configOf(intid: number): number {
+    const held = this.#config[intid - FIRST_LPI]!;
+    return held !== 0 ? held : (this.#config[intid - FIRST_LPI] = configByte(this.#memory, this.#propertyTable, intid) | HELD);
+  }
+
+  #enter(intid: number): void {
+    const config = this.#configOf(intid);
+    if ((config & ENABLED) === 0) return;
+    this.#index.add(intid, config & 0xfc);
+    this.best.offer(intid, config);
+  }
+
+  #leave(intid: number): void {
+    const config = this.#config[intid - FIRST_LPI]!;
+    if ((config & ENABLED) === 0) return;
+    this.#index.remove(intid, config & 0xfc);
+    if (intid === this.best.intid) this.#index.first(this.best);
+  }
+}

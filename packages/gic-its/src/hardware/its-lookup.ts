@@ -1,0 +1,145 @@
+/**
+ * Look-ups in an ITS's tables: device, event, collection, vPE, each with the reason why there is nothing.
+ *
+ * Reference: Arm IHI 0069, "The ITS tables". Entries are decoded into one object of each kind, which the next look-up overwrites.
+ */
+import type { Memory, Trace } from '@vsim/vfio-core';
+import type { ImplementationChoices } from './choices.ts';
+import { UNPREDICTABLE } from './events.ts';
+import type {
+  CollectionEntry,
+  VpeEntry} from './its-tables.ts';
+import {
+  COLLECTION_ENTRY_BYTES,
+  DEVICE_ENTRY_BYTES,
+  DeviceEntry,
+  InterruptEntry,
+  ItsTable,
+  VPE_ENTRY_BYTES,
+  VPE_ENTRY_BYTES_V41,
+  type Access,
+} from './its-tables.ts';
+import type { Redistributor } from './redistributor.ts';
+import type { VpeContext } from './vpe.ts';
+
+/** DeviceID, EventID, INTID, ICID and vPEID bits, less one. */
+export const ID_BITS = 15;
+export const IDS = 0x1_0000;
+
+/** Why a command or message does nothing; '' when it was executed. A bus error stalls the queue. */
+export type Refusal = string;
+export const BUS_ERROR: Refusal = 'a table is not in memory';
+
+/** What an ITS needs of the GIC. */
+export interface TranslationHost {
+  readonly memory: Memory;
+  readonly trace: Trace;
+  readonly choices: ImplementationChoices;
+  readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
+  readonly redistributors: readonly Redistributor[];
+  /** GICv4.1: what the GIC keeps of a mapped vPE. */
+  vpe(vpeid: number): VpeContext | undefined;
+  setVpe(vpeid: number, vpe: VpeContext | undefined): void;
+  /** GICv4.1: a doorbell that was asked for, and is due. */
+  ringDefaultDoorbell(vpe: VpeContext): void;
+  /** GICv4.1: configuration of one VLPI, or of all with vintid 0, is read again. */
+  invalidateVpe(vpe: VpeContext, vintid: number): void;
+  /** No ITS keeps what it knew of a vPE's place. */
+  forgetVpe(vpeid: number): void;
+  /** VMOVP as one ITS takes it. */
+  moveVpe(move: VpeMove): Refusal;
+}
+
+/** The fields of a VMOVP. */
+export interface VpeMove {
+  /** The ITS that took it. */
+  readonly its: number;
+  readonly vpeid: number;
+  readonly rdbase: number;
+  readonly sequence: number;
+  /** One bit an ITS. */
+  readonly list: number;
+  /** GICv4.1: the new default doorbell, undefined to keep the old. */
+  readonly doorbell: number | undefined;
+}
+
+export class ItsLookup {
+  readonly devices: ItsTable;
+  readonly collections: ItsTable;
+  readonly vpes: ItsTable;
+  readonly device: DeviceEntry = new DeviceEntry();
+  readonly interrupt: InterruptEntry;
+  readonly v41: boolean;
+  /** The ITS's number. */
+  readonly index: number;
+  readonly host: TranslationHost;
+
+  constructor(host: TranslationHost, index: number) {
+    this.host = host;
+    this.index = index;
+    this.v41 = host.version === 'gicv4.1';
+    this.interrupt = new InterruptEntry(host.choices.ittEntryBytes);
+    this.devices = new ItsTable(host.memory, DEVICE_ENTRY_BYTES, IDS);
+    this.collections = new ItsTable(host.memory, COLLECTION_ENTRY_BYTES, IDS);
+    this.vpes = new ItsTable(host.memory, this.v41 ? VPE_ENTRY_BYTES_V41 : VPE_ENTRY_BYTES, IDS);
+  }
+
+  findDevice(device: number): Refusal {
+    const access = this.device.read(this.host.memory, this.devices, device);
+    if (access !== 'ok') return refused(access, 'device id out of range');
+    return this.device.valid ? '' : 'device not mapped';
+  }
+
+  findEvent(device: number, event: number): Refusal {
+    const refusal = this.mappable(device, event);
+    if (refusal !== '') return refusal;
+    const access = this.interrupt.read(this.host.memory, this.device.ittAddress, event);
+    if (access !== 'ok') return refused(access, '');
+    return this.interrupt.valid ? '' : 'event not mapped';
+  }
+
+  /** The device is mapped and has this event. */
+  mappable(device: number, event: number): Refusal {
+    const refusal = this.findDevice(device);
+    if (refusal !== '') return refusal;
+    return event < 2 ** (this.device.size + 1) ? '' : 'event id out of range';
+  }
+
+  findCollection(icid: number, into: CollectionEntry): Refusal {
+    const access = into.read(this.host.memory, this.collections, icid);
+    if (access !== 'ok') return refused(access, 'collection id out of range');
+    if (!into.valid) return 'collection not mapped';
+    return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
+  }
+
+  findVpe(vpeid: number, into: VpeEntry): Refusal {
+    const access = into.read(this.host.memory, this.vpes, vpeid, this.v41);
+    if (access !== 'ok') return refused(access, 'vpe id out of range');
+    if (!into.valid || (this.v41 && !into.mappedBy(this.index))) return 'vpe not mapped';
+    return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
+  }
+
+  redistributor(index: number): Redistributor {
+    return this.host.redistributors[index]!;
+  }
+
+  /** Stores the interrupt entry back to the device that was looked up last. */
+  writeEvent(event: number): Refusal {
+    return refused(this.interrupt.write(this.host.memory, this.device.ittAddress, event), '');
+  }
+
+  unpredictable(what: string): void {
+    const { trace } = this.host;
+    if (trace.on) trace.emit(UNPREDICTABLE, { what });
+  }
+}
+
+export function refused(access: Access, none: string): Refusal {
+  if (access === 'ok') return '';
+  return access === 'bus-error' ? BUS_ERROR : none;
+}
+
+/** RDbase, bits [51:16] of a doubleword: a processor number. */
+export function rdbase(lo: number, hi: number): number {
+  return (hi & 0x000f_ffff) * 0x1_0000 + (lo >>> 16);
+}

@@ -1,0 +1,168 @@
+/**
+ * ITS commands for devices, collections and physical LPIs.
+ *
+ * Reference: Arm IHI 0069, "ITS commands". A command with an id out of range, or for something that is not mapped, is refused.
+ * What a MAPD takes from a device that still has events stays pending.
+ */
+import { toNumber } from '@vsim/vfio-core';
+import type { Forgetting } from './translation.ts';
+import { CollectionEntry } from './its-tables.ts';
+import { ID_BITS, IDS, rdbase, refused, type ItsLookup, type Refusal } from './its-lookup.ts';
+import { NONE, type OutstandingEffects } from './outstanding.ts';
+import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
+
+export class PhysicalCommands {
+  readonly #lookup: ItsLookup;
+  readonly #outstanding: OutstandingEffects;
+  readonly #forgetting: Forgetting;
+  readonly #collection = new CollectionEntry();
+  readonly #target = new CollectionEntry();
+
+  constructor(lookup: ItsLookup, outstanding: OutstandingEffects, forgetting: Forgetting) {
+    this.#lookup = lookup;
+    this.#outstanding = outstanding;
+    this.#forgetting = forgetting;
+  }
+
+  mapd(words: Uint32Array): Refusal {
+    const size = words[2]! & 0x1f;
+    if (size > ID_BITS) return 'too many event id bits';
+    const { device, devices, host } = this.#lookup;
+    device.valid = (words[5]! & 0x8000_0000) !== 0;
+    device.size = size;
+    device.ittAddress = toNumber(words[4]! & 0xffff_ff00, words[5]! & 0x000f_ffff);
+    const refusal = refused(device.write(host.memory, devices, words[1]!), 'device id out of range');
+    if (refusal === '') this.#forgetting.forgetDevice(words[1]!);
+    return refusal;
+  }
+
+  mapc(words: Uint32Array): Refusal {
+    const { host, collections } = this.#lookup;
+    const entry = this.#collection;
+    const icid = words[4]! & 0xffff;
+    entry.valid = (words[5]! & 0x8000_0000) !== 0;
+    entry.rdbase = rdbase(words[4]!, words[5]!);
+    if (entry.valid && entry.rdbase >= host.redistributors.length) return 'no such redistributor';
+    const refusal = refused(entry.write(host.memory, collections, icid), 'collection id out of range');
+    if (refusal === '') this.#outstanding.add(entry.rdbase, NONE, () => this.#forgetting.forgetCollection(icid));
+    return refusal;
+  }
+
+  mapti(device: number, event: number, intid: number, icid: number): Refusal {
+    if (icid >= this.#lookup.collections.entries) return 'collection id out of range';
+    const refusal = this.#lookup.mappable(device, event);
+    if (refusal !== '') return refusal;
+    if (intid < FIRST_LPI || intid >= IDS) return 'intid is no lpi';
+    this.checkUnmapped(device, event);
+    const entry = this.#lookup.interrupt;
+    entry.valid = true;
+    entry.physical = true;
+    entry.intid = intid;
+    entry.icid = icid;
+    entry.vpeid = 0;
+    entry.doorbell = SPURIOUS;
+    this.#forgetEvent(device, event, this.#rdbaseOf(icid));
+    return this.#lookup.writeEvent(event);
+  }
+
+  /** MAPTI and VMAPTI of an event that is mapped are unpredictable. */
+  checkUnmapped(device: number, event: number): void {
+    const { host, interrupt } = this.#lookup;
+    if (!host.choices.reportUnpredictable) return;
+    interrupt.read(host.memory, this.#lookup.device.ittAddress, event);
+    if (interrupt.valid) this.#lookup.unpredictable(`device ${device} event ${event} mapped, which is mapped`);
+  }
+
+  movi(device: number, event: number, icid: number): Refusal {
+    const lookup = this.#lookup;
+    const refusal = lookup.findEvent(device, event);
+    if (refusal !== '') return refusal;
+    const { interrupt } = lookup;
+    if (!interrupt.physical) return 'event is virtual';
+    const lost = lookup.findCollection(interrupt.icid, this.#collection);
+    if (lost !== '') return lost;
+    const nowhere = lookup.findCollection(icid, this.#target);
+    if (nowhere !== '') return nowhere;
+    const source = lookup.redistributor(this.#collection.rdbase);
+    const target = lookup.redistributor(this.#target.rdbase);
+    const { intid } = interrupt;
+    interrupt.icid = icid;
+    const failed = lookup.writeEvent(event);
+    if (failed !== '') return failed;
+    this.#forgetEvent(device, event, target.index);
+    // Last: the target's CPU may take the interrupt at once, and its handler raise others.
+    if (source !== target) source.lpis.moveTo(target.lpis, intid);
+    return '';
+  }
+
+  movall(from: number, to: number): Refusal {
+    const { redistributors } = this.#lookup.host;
+    const source = redistributors[from];
+    const target = redistributors[to];
+    if (source === undefined || target === undefined) return 'no such redistributor';
+    if (from !== to) source.lpis.moveAllTo(target.lpis);
+    return '';
+  }
+
+  /** INT and CLEAR of an event that is physical: `interrupt` of the look-up has it. */
+  raise(pending: boolean): Refusal {
+    const { interrupt } = this.#lookup;
+    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
+    if (lost !== '') return lost;
+    const { lpis } = this.#lookup.redistributor(this.#collection.rdbase);
+    if (pending) lpis.deliver(interrupt.intid);
+    else lpis.clear(interrupt.intid);
+    return '';
+  }
+
+  /** DISCARD of an event that is physical: `interrupt` of the look-up has it. */
+  discard(device: number, event: number): Refusal {
+    const { interrupt } = this.#lookup;
+    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
+    if (lost !== '') return lost;
+    const { lpis, index } = this.#lookup.redistributor(this.#collection.rdbase);
+    const { intid } = interrupt;
+    interrupt.valid = false;
+    const failed = this.#lookup.writeEvent(event);
+    if (failed !== '') return failed;
+    this.#forgetEvent(device, event, index);
+    lpis.clear(intid);
+    lpis.forget(intid);
+    return '';
+  }
+
+  /** INV of a physical event. */
+  inv(): Refusal {
+    const { interrupt } = this.#lookup;
+    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
+    if (lost !== '') return lost;
+    const { rdbase: target } = this.#collection;
+    const { intid } = interrupt;
+    this.#outstanding.add(target, NONE, () => this.#lookup.redistributor(target).lpis.invalidate(intid));
+    return '';
+  }
+
+  /** Without caches every redistributor looks again: more than the collection's is allowed, and needs no look-up that could fail. */
+  invall(icid: number): Refusal {
+    const { host } = this.#lookup;
+    if (!host.choices.cacheLpis) {
+      for (const { lpis } of host.redistributors) lpis.invalidateAll();
+      return '';
+    }
+    const lost = this.#lookup.findCollection(icid, this.#collection);
+    if (lost !== '') return lost;
+    const { rdbase: target } = this.#collection;
+    this.#outstanding.add(target, NONE, () => this.#lookup.redistributor(target).lpis.invalidateAll());
+    return '';
+  }
+
+  #rdbaseOf(icid: number): number {
+    return this.#lookup.findCollection(icid, this.#collection) === '' ? this.#collection.rdbase : NONE;
+  }
+
+  #forgetEvent(device: number, event: number, target: number): void {
+    // Without a redistributor to wait for, there is nothing to wait for.
+    if (target === NONE) this.#forgetting.forgetEvent(device, event);
+    else this.#outstanding.add(target, NONE, () => this.#forgetting.forgetEvent(device, event));
+  }
+}

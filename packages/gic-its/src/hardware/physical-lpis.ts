@@ -1,0 +1,145 @@
+/**
+ * The physical LPIs of a redistributor: GICR_CTLR.EnableLPIs, GICR_PROPBASER and GICR_PENDBASER, and what arrives and goes.
+ *
+ * Reference: Arm IHI 0069, "LPIs", GICR_CTLR, GICR_PROPBASER, GICR_PENDBASER.
+ * Modelled: tables of up to 16 INTID bits, PTZ, EnableLPIs that can be cleared (CES is 1), moves between redistributors.
+ */
+import { toNumber, type Memory, type Trace } from '@vsim/vfio-core';
+import type { ImplementationChoices } from './choices.ts';
+import { ACCESS_IGNORED, LPI_DROPPED, UNPREDICTABLE } from './events.ts';
+import { HeldLpis } from './held-lpis.ts';
+import { LpiTables, moveAll, type LpiBank } from './lpi-bank.ts';
+import { FIRST_LPI } from './pending-bits.ts';
+
+// High half of GICR_PENDBASER.
+const PTZ = 0x4000_0000;
+
+/** Architected bits of PROPBASER and PENDBASER in halves. PTZ reads as 0. */
+const MASKS: readonly number[] = [0xffff_ff9f, 0x070f_ffff, 0xffff_0f80, 0x070f_ffff];
+const SHAREABILITY = 0xc00;
+
+/** What these LPIs need of their redistributor. */
+export interface PhysicalLpisHost {
+  readonly memory: Memory;
+  readonly trace: Trace;
+  readonly choices: ImplementationChoices;
+}
+
+export class PhysicalLpis {
+  readonly bank: LpiBank;
+  readonly #index: number;
+  readonly #host: PhysicalLpisHost;
+  readonly #changed: () => void;
+  /** GICR_PROPBASER and GICR_PENDBASER in halves. */
+  readonly #base = new Uint32Array(4);
+  #enabled = false;
+  #ptz = false;
+  /** LPIs below this are taken; 0 while EnableLPIs is 0. */
+  #end = 0;
+
+  /** @param changed called when the best LPI may be another one. */
+  constructor(host: PhysicalLpisHost, index: number, changed: () => void) {
+    this.#host = host;
+    this.#index = index;
+    this.#changed = changed;
+    this.bank = host.choices.cacheLpis ? new HeldLpis(host.memory) : new LpiTables(host.memory);
+  }
+
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** INTID bits, at most 16. */
+  get bits(): number {
+    return Math.min((this.#base[0]! & 0x1f) + 1, 16);
+  }
+
+  /** An LPI arrives: a translated MSI, INT, or a doorbell. */
+  deliver(intid: number): void {
+    if (intid >= FIRST_LPI && intid < this.#end) {
+      if (this.bank.set(intid)) this.#changed();
+    } else this.#drop(intid);
+  }
+
+  /** CLEAR and DISCARD. */
+  clear(intid: number): void {
+    if (intid < FIRST_LPI || intid >= this.#end) this.#drop(intid);
+    else if (this.bank.clear(intid)) this.#changed();
+  }
+
+  /** MOVI: takes one LPI away, with its pending state. */
+  moveTo(target: PhysicalLpis, intid: number): void {
+    if (intid < FIRST_LPI || intid >= Math.min(this.#end, target.#end)) return;
+    const pending = this.bank.clear(intid);
+    this.bank.forget(intid);
+    if (!pending) return;
+    this.#changed();
+    target.deliver(intid);
+  }
+
+  /** MOVALL. */
+  moveAllTo(target: PhysicalLpis): void {
+    if (!this.#enabled || !target.#enabled) return;
+    moveAll(this.bank, target.bank, Math.min(this.bits, target.bits));
+    this.#changed();
+    target.#changed();
+  }
+
+  /** Configuration of one LPI is read again. */
+  invalidate(intid: number): void {
+    if (intid < FIRST_LPI || intid >= this.#end) return;
+    this.bank.invalidate(intid);
+    this.#changed();
+  }
+
+  /** An LPI that is mapped here no longer. */
+  forget(intid: number): void {
+    if (intid >= FIRST_LPI && intid < this.#end) this.bank.forget(intid);
+  }
+
+  invalidateAll(): void {
+    if (this.#enabled) this.bank.invalidateAll();
+    this.#changed();
+  }
+
+  /** GICR_CTLR.EnableLPIs. */
+  setEnabled(enable: boolean): void {
+    if (enable === this.#enabled) return;
+    this.#enabled = enable;
+    this.#place();
+    if (enable) this.bank.open(this.#ptz && this.#host.choices.honourPtz);
+    else this.bank.close();
+    this.#changed();
+  }
+
+  /** @param half 0 to 3: PROPBASER, PENDBASER, low half first */
+  read(half: number): number {
+    return this.#base[half]!;
+  }
+
+  write(half: number, value: number): void {
+    const { choices, trace } = this.#host;
+    if (this.#enabled && !choices.lpiTablesAlwaysWritable) {
+      if (!trace.on) return;
+      trace.emit(ACCESS_IGNORED, { frame: `redistributor ${this.#index}`, offset: 0x70 + 4 * half });
+      trace.emit(UNPREDICTABLE, { what: `${half < 2 ? 'PROPBASER' : 'PENDBASER'} written while EnableLPIs is 1` });
+      return;
+    }
+    if (half === 3) this.#ptz = (value & PTZ) !== 0;
+    if (choices.keepReservedBits) this.#base[half] = value;
+    else this.#base[half] = value & MASKS[half]! & (choices.coherent || half % 2 === 1 ? 0xffff_ffff : ~SHAREABILITY);
+    this.#place();
+  }
+
+  #place(): void {
+    const [propLow = 0, propHigh = 0, pendLow = 0, pendHigh = 0] = this.#base;
+    const properties = toNumber(propLow & 0xffff_f000, propHigh & 0x000f_ffff);
+    this.bank.place(toNumber(pendLow & 0xffff_0000, pendHigh & 0x000f_ffff), properties, this.bits);
+    this.#end = this.#enabled ? 2 ** this.bits : 0;
+  }
+
+  #drop(intid: number): void {
+    const { trace } = this.#host;
+    if (trace.on) trace.emit(LPI_DROPPED, { cpu: this.#index, intid, why: this.#enabled ? 'beyond PROPBASER.IDbits' : 'EnableLPIs is 0' });
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * A set of LPIs by priority, whose first member is found in a constant number of steps.
+ *
+ * For each of the 64 priorities that a configuration byte can hold there is a bitmap of three levels over the INTIDs [8192, 65536),
+ * made when it is first needed; one mask says which priorities have members. Not architected: an implementation's own index.
+ */
+import { FIRST_LPI, SPURIOUS, NO_PRIORITY, type Candidate } from './pending-bits.ts';
+
+const LEAVES = 1792; //  57,344 INTIDs, 32 to a word
+const MIDDLE = LEAVES; // 56 words: which leaves are not empty
+const TOP = 1848; //      2 words: which middle words are not empty
+const WORDS = 1850;
+
+export class PriorityIndex {
+  readonly #levels: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(64).fill(undefined);
+  /** Priorities 0x00 to 0x7c and 0x80 to 0xfc that have members. */
+  #urgent = 0;
+  #others = 0;
+
+  /** @param priority a multiple of 4 in [0, 0xfc] */
+  add(intid: number, priority: number): void {
+    const level = priority >>> 2;
+    const bits = (this.#levels[level] ??= new Uint32Array(WORDS));
+    const n = intid - FIRST_LPI;
+    const leaf = n >>> 5;
+    bits[leaf]! |= 1 << (n & 31);
+    bits[MIDDLE + (leaf >>> 5)]! |= 1 << (leaf & 31);
+    bits[TOP + (leaf >>> 10)]! |= 1 << ((leaf >>> 5) & 31);
+    if (level < 32) this.#urgent |= 1 << level;
+    else this.#others |= 1 << (level - 32);
+  }
+
+  /** Takes out what add() put in with the same priority. */
+  remove(intid: number, priority: number): void {
+    const level = priority >>> 2;
+    const bits = this.#levels[level];
+    if (bits === undefined) return;
+    const n = intid - FIRST_LPI;
+    const leaf = n >>> 5;
+    if ((bits[leaf]! &= ~(1 << (n & 31))) !== 0) return;
+    if ((bits[MIDDLE + (leaf >>> 5)]! &= ~(1 << (leaf & 31))) !== 0) return;
+    bits[TOP + (leaf >>> 10)]! &= ~(1 << ((leaf >>> 5) & 31));
+    if ((bits[TOP]! | bits[TOP + 1]!) !== 0) return;
+    if (level < 32) this.#urgent &= ~(1 << level);
+    else this.#others &= ~(1 << (level - 32));
+  }
+
+  clear(): void {
+    for (const bits of this.#levels) bits?.fill(0);
+    this.#urgent = 0;
+    this.#others = 0;
+  }
+
+  /** The lowest INTID of the best priority. */
+  first(into: Candidate): void {
+    const level = this.#urgent !== 0 ? lowest(this.#urgent) : this.#others !== 0 ? 32 + lowest(this.#others) : -1;
+    const bits = this.#levels[level];
+    if (bits === undefined) {
+      into.intid = SPURIOUS;
+      into.priority = NO_PRIORITY;
+      return;
+    }
+    const middle = bits[TOP] === 0 ? 32 + lowest(bits[TOP + 1]!) : lowest(bits[TOP]!);
+    const leaf = middle * 32 + lowest(bits[MIDDLE + middle]!);
+    into.intid = FIRST_LPI + leaf * 32 + lowest(bits[leaf]!);
+    into.priority = level * 4;
+  }
+}
+
+function lowest(word: number): number {
+  return 31 - Math.clz32(word & -word);
+}
