@@ -86,8 +86,9 @@ export class Vcpu {
     if (this.#state !== 'running') return;
     this.#put(true);
     this.#state = 'blocked';
-    if (this.hasPendingInterrupt) this.#load(this.#cpu);
-    else this.vm.cpuFreed(this);
+    // Its CPU may be taken already: by a vCPU that the same doorbell woke.
+    this.kick();
+    if (this.state === 'blocked') this.vm.cpuFreed(this);
   }
 
   /** Whether a blocked vCPU has a reason to run. Kernel: kvm_vgic_vcpu_pending_irq(). */
