@@ -5,5 +5,5 @@ export { MdevDriver, VfioMdevDriver } from './mdev-driver.ts';
 export { MdevParent } from './mdev-parent.ts';
 export { MdevType, type MdevTypeInit } from './mdev-type.ts';
 export { Mdpy, MdpyDevice } from './samples/mdpy.ts';
-export { Mtty, MttyDevice, type MttyInit } from './samples/mtty.ts';
+export { KERNEL_MEMORY_SHOWN, Mtty, MttyDevice, type MttyInit } from './samples/mtty.ts';
 export { Uart, UART } from './samples/uart.ts';

@@ -1,7 +1,5 @@
 /** The host of one scenario: the recorded machine, moved to the state that the scenario's header tells. */
 import { ApicMsi, File, Host, O_RDWR, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
-import type {
-  PciBus} from '@vsim/vfio-pci';
 import {
   NativeDriver,
   PciStub,
@@ -10,12 +8,15 @@ import {
   importPciMachine,
   pciId,
   write32,
+  type PciBus,
   type PciDevice,
   type PciDriver,
   type PciMachineDescription,
   type RecordedDevice,
 } from '@vsim/vfio-pci';
+import { Mdpy, MdevBus, Mtty } from '@vsim/mdev';
 import { fromHex, toHex, type Fields } from '../json.ts';
+import { deviceOf, textOrNull } from '../recorded-machine.ts';
 
 /** The guest's RAM below the devices, as its /proc/iomem has it, in whole chunks. */
 const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
@@ -29,7 +30,7 @@ const NATIVE: Readonly<Record<string, (profile: ProfileName) => PciDriver>> = {
   serial: () => new NativeDriver('serial', { ids: [pciId(ANY, ANY, 0x07_0000, 0xff_ff00)] }),
   e1000: () => new NativeDriver('e1000', { ids: [pciId(0x8086, 0x100e)] }),
   e1000e: (profile) => new NativeDriver('e1000e', { ids: [pciId(0x8086, 0x10d3)], vectors: 5, leavesSavedState: profile === 'linux-6.12' }),
-  igb: () => new NativeDriver('igb', { ids: [pciId(0x8086, 0x10c9)], vectors: 3 }),
+  igb: () => new NativeDriver('igb', { ids: [pciId(0x8086, 0x10c9)], vectors: 3, sriov: 'taken-away' }),
   igbvf: () => new NativeDriver('igbvf', { ids: [pciId(0x8086, 0x10ca)], vectors: 3 }),
   pcieport: () => new PciePort(),
   'pci-stub': () => new PciStub(),
@@ -83,6 +84,7 @@ function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<stri
     const driver = name === 'vfio-pci' ? new VfioPciDriver(vfio) : NATIVE[name]?.(bus.host.profile.name);
     if (driver !== undefined && bus.driver(driver.name) === undefined) yield* bus.addDriver(driver);
   }
+  if (loaded.includes('mdev')) yield* loadMdev(bus.host, vfio, loaded);
   for (const [address, { recorded, driver, driverOverride }] of states) {
     const device = bus.device(address);
     if (device === undefined) continue;
@@ -91,6 +93,13 @@ function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<stri
     device.function.config.bytes.set(fromHex(recorded.config) ?? []);
   }
   bus.autoprobe = true;
+}
+
+/** The mdev module and the sample parents that were loaded. */
+function* loadMdev(host: Host, vfio: Vfio, loaded: readonly string[]): Sleeps<void> {
+  const mdev = new MdevBus(host);
+  if (loaded.includes('mtty')) yield* new Mtty(mdev, vfio).register();
+  if (loaded.includes('mdpy')) yield* new Mdpy(mdev, vfio).register();
 }
 
 function* bindTo(bus: PciBus, device: PciDevice, driver: string): Sleeps<void> {
@@ -109,22 +118,12 @@ function deviceStates(header: Fields, recorded: Fields): ReadonlyMap<string, Dev
     const config = device.bytes('config');
     if (state?.has('config_delta') === true) applyDelta(config, state.object('config_delta'));
     out.set(address, {
-      recorded: {
-        config: toHex(config),
-        resource: device.list('resource').map((row) => (Array.isArray(row) ? row.filter((text) => typeof text === 'string') : device.fail('resource', 'rows of text'))),
-        iommu_group: device.raw('iommu_group') === null ? null : device.string('iommu_group'),
-        irq: device.number('irq'),
-        rom_head: device.has('rom_head') ? device.string('rom_head') : undefined,
-      },
-      driver: nameOrNull(state?.has('driver') === true ? state : device, 'driver'),
-      driverOverride: state?.has('driver_override') === true ? (nameOrNull(state, 'driver_override') ?? undefined) : undefined,
+      recorded: { ...deviceOf(device), config: toHex(config) },
+      driver: textOrNull(state?.has('driver') === true ? state : device, 'driver'),
+      driverOverride: state?.has('driver_override') === true ? (textOrNull(state, 'driver_override') ?? undefined) : undefined,
     });
   }
   return out;
-}
-
-function nameOrNull(fields: Fields, key: string): string | null {
-  return fields.raw(key) === null || !fields.has(key) ? null : fields.string(key);
 }
 
 /** Dwords by offset, four bytes as they lie in memory. */

@@ -2,7 +2,8 @@
  * mtty: a parent whose devices are PCI serial cards with one or two 16550 ports. Kernel: samples/vfio-mdev/mtty.c, as 6.1 has it; with
  * the migration that it got in 6.7.
  *
- * Catalogue: vfio 6.5, 7.2. Not modelled: reads beyond the configuration space give zeros, where the sample shows kernel memory.
+ * Catalogue: vfio 6.5, 7.2. Where the sample shows kernel memory by a bug (behind its configuration space; in a BAR that was written in
+ * part) the model gives zeros, and an event.
  */
 import {
   constant,
@@ -10,6 +11,7 @@ import {
   EINVAL,
   ENOSPC,
   ENOTTY,
+  eventKind,
   get,
   MIG_STATE,
   MigrationDriver,
@@ -38,6 +40,7 @@ import {
   VFIO_PCI_REQ_IRQ_INDEX,
   VfioDevice,
   type EventFdContext,
+  type EventKind,
   type File,
   type MigState,
   type Process,
@@ -53,6 +56,8 @@ import { deviceInfo, inPieces, irqInfo, regionInfo, type RegionAnswer } from './
 import { Uart } from './uart.ts';
 
 const PORTS = 24;
+/** A device has memory for two ports, also when it shows one. */
+const PORTS_BEHIND = 2;
 const CONFIG_BYTES = 0xff;
 const BAR_BYTES = 8;
 const BAR_MASK = 0xffff_fff8;
@@ -64,13 +69,24 @@ const HEADER_BYTES = 16;
 
 const { RUNNING, STOP, STOP_COPY, RESUMING } = MIG_STATE;
 
+/** A read that the sample answers with bytes of the kernel's own memory. They are zeros here. */
+export const KERNEL_MEMORY_SHOWN: EventKind<{ readonly device: string; readonly offset: number; readonly length: number }> = eventKind(
+  'mdev/kernel-memory-shown',
+  'bug',
+  ({ device, offset, length }) => `${device}: ${length} bytes at 0x${offset.toString(16)} of its fd are not its own`,
+);
+
 /** Regions that are ports: their index is the port's. */
 const BAR = { first: 0, last: 5 } as const;
 const CFG = { BAR0: 0x10, BAR1: 0x14, BAR4: 0x20, INTERRUPT_LINE: 0x3c } as const;
 
 export class MttyDevice extends VfioDevice {
   readonly #config: Uint8Array;
-  readonly #ports: Uart[];
+  /** Which BARs were last written in part: their other bytes are what the driver's stack held. */
+  readonly #partial = new Set<number>();
+  readonly #uarts: readonly Uart[];
+  /** Ports that the device shows: one or two. */
+  readonly ports: number;
   readonly #machine = new MigrationDriver(VFIO_MIGRATION_STOP_COPY, { arc: (from, to) => this.#arc(from, to) });
   readonly #canMigrate: boolean;
   #intx: EventFdContext | undefined;
@@ -85,12 +101,9 @@ export class MttyDevice extends VfioDevice {
   constructor(vfio: Vfio, mdev: MdevDevice, ports: number, canMigrate: boolean) {
     super(vfio, mdev);
     this.#config = makeConfig(ports);
-    this.#ports = Array.from({ length: ports }, () => new Uart(() => { this.#interrupt(); }));
+    this.ports = ports;
+    this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#interrupt(); }));
     this.#canMigrate = canMigrate;
-  }
-
-  get ports(): number {
-    return this.#ports.length;
   }
 
   protected override openDevice(): Sleeps<number> {
@@ -137,7 +150,7 @@ export class MttyDevice extends VfioDevice {
 
   #region(index: number): RegionAnswer | number {
     if (index >= VFIO_PCI_NUM_REGIONS) return -EINVAL;
-    const isPort = index < this.#ports.length;
+    const isPort = index < this.ports;
     const size = index === VFIO_PCI_CONFIG_REGION_INDEX ? CONFIG_BYTES : isPort ? BAR_BYTES : 0;
     return { flags: READ_WRITE, size, offset: index * SPAN };
   }
@@ -191,31 +204,57 @@ export class MttyDevice extends VfioDevice {
     const offset = at - index * SPAN;
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
       if (write) this.#writeConfig(offset, bytes);
-      else for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[offset + i] ?? 0;
+      else this.#readConfig(offset, bytes);
       return 0;
     }
     if (index < BAR.first || index > BAR.last) return -EFAULT;
+    const uart = this.#uarts[index];
+    if (uart === undefined) {
+      if (!write) this.#kernelMemory(at, bytes);
+      return 0;
+    }
     // Only the first byte of an access means something; the others stay as the driver's buffer was, zero.
-    const port = this.#ports[index];
-    if (write) port?.write(offset, bytes[0]!);
+    if (write) uart.write(offset, bytes[0]!);
     else {
       bytes.fill(0);
-      bytes[0] = port?.read(offset) ?? 0;
+      bytes[0] = uart.read(offset);
     }
     return 0;
+  }
+
+  /** Zeros, where the sample reads past something of its own. */
+  #kernelMemory(offset: number, bytes: Uint8Array): void {
+    bytes.fill(0);
+    this.device.host.trace.emit(KERNEL_MEMORY_SHOWN, { device: this.name, offset, length: bytes.length });
+  }
+
+  #readConfig(offset: number, bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[offset + i] ?? 0;
+    // The byte behind the configuration space is padding of the allocation: zero.
+    if (offset + bytes.length > CONFIG_BYTES + 1 || this.#partial.has(offset - (offset % 4))) {
+      this.device.host.trace.emit(KERNEL_MEMORY_SHOWN, { device: this.name, offset, length: bytes.length });
+    }
   }
 
   #writeConfig(offset: number, bytes: Uint8Array): void {
     const config = this.#config;
     if (offset === CFG.INTERRUPT_LINE) config[offset] = bytes[0]!;
     else if (offset === CFG.BAR0 || offset === CFG.BAR1) {
-      const port = (offset - CFG.BAR0) / 4;
-      const asked = bytes.length === 4 ? get(bytes, [0, 'u32']) : 0;
-      const masked = asked === 0xffff_ffff ? (asked & BAR_MASK) | (config[offset]! & 3) : asked;
-      set(config.subarray(offset), [0, 'u32'], port < this.#ports.length ? masked : 0);
+      if ((offset - CFG.BAR0) / 4 >= this.ports) return; // hardwired to zero
+      if (bytes.length < 4) this.#partial.add(offset);
+      else this.#partial.delete(offset);
+      const word = new Uint8Array(4);
+      word.set(bytes);
+      const asked = get(word, [0, 'u32']);
+      const masked = asked === 0xffff_ffff ? asked & BAR_MASK : asked;
+      set(config.subarray(offset), [0, 'u32'], masked | (config[offset]! & 3));
     } else if (offset > CFG.BAR1 && offset <= CFG.BAR4 && offset % 4 === 0) {
       set(config.subarray(offset), [0, 'u32'], 0);
     }
+  }
+
+  get #shown(): readonly Uart[] {
+    return this.#uarts.slice(0, this.ports);
   }
 
   // Migration: a header (magic, version, flags, ports; 16 bytes), then each port's state.
@@ -226,7 +265,7 @@ export class MttyDevice extends VfioDevice {
       return this.#saving;
     }
     if (from === STOP && to === RESUMING) {
-      this.#resuming = new ResumeFile(HEADER_BYTES + this.#ports.length * Uart.stateBytes);
+      this.#resuming = new ResumeFile(HEADER_BYTES + this.ports * Uart.stateBytes);
       return this.#resuming;
     }
     if (from === STOP_COPY) this.#saving?.disable();
@@ -238,20 +277,20 @@ export class MttyDevice extends VfioDevice {
   }
 
   #save(): Uint8Array {
-    const out = new Uint8Array(HEADER_BYTES + this.#ports.length * Uart.stateBytes);
-    [MAGIC, VERSION, 0, this.#ports.length].forEach((word, i) => { set(out, [4 * i, 'u32'], word); });
-    this.#ports.forEach((port, i) => { out.set(port.save(), HEADER_BYTES + i * Uart.stateBytes); });
+    const out = new Uint8Array(HEADER_BYTES + this.ports * Uart.stateBytes);
+    [MAGIC, VERSION, 0, this.ports].forEach((word, i) => { set(out, [4 * i, 'u32'], word); });
+    this.#shown.forEach((port, i) => { out.set(port.save(), HEADER_BYTES + i * Uart.stateBytes); });
     return out;
   }
 
   #load(bytes: Uint8Array): number {
-    if (bytes.length !== HEADER_BYTES + this.#ports.length * Uart.stateBytes) return -EINVAL;
-    const header = [MAGIC, VERSION, 0, this.#ports.length];
+    if (bytes.length !== HEADER_BYTES + this.ports * Uart.stateBytes) return -EINVAL;
+    const header = [MAGIC, VERSION, 0, this.ports];
     if (header.some((word, i) => get(bytes, [4 * i, 'u32']) !== word)) return -EINVAL;
-    const parts = this.#ports.map((_, i) => bytes.subarray(HEADER_BYTES + i * Uart.stateBytes, HEADER_BYTES + (i + 1) * Uart.stateBytes));
+    const parts = this.#shown.map((_, i) => bytes.subarray(HEADER_BYTES + i * Uart.stateBytes, HEADER_BYTES + (i + 1) * Uart.stateBytes));
     // Tried on ports of their own first: nothing is half loaded.
     if (parts.some((part) => !new Uart(() => undefined).load(part))) return -EINVAL;
-    this.#ports.forEach((port, i) => port.load(parts[i]!));
+    this.#shown.forEach((port, i) => port.load(parts[i]!));
     return 0;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * One port of the mtty sample: the registers of a 16550 whose transmitter is wired to its own receiver.
  *
- * Facts of the sample, not of the chip: the divisor is OR-ed together and cleared only when DLAB is set anew; the trigger level is always 1;
+ * Facts of the sample, not of the chip: a FIFO of 16 bytes looks empty when it is full, as its two ends meet, and stays so; the divisor is OR-ed together and cleared only when DLAB is set anew; the trigger level is always 1;
  * IIR has all causes OR-ed. Catalogue: vfio 6.5.
  */
 
@@ -64,7 +64,7 @@ export class Uart {
           return;
         }
         registers[UART.IER] = value;
-        if ((value & IER_THRI) !== 0 && this.#count === 0) this.#interrupt();
+        if ((value & IER_THRI) !== 0 && this.#looksEmpty) this.#interrupt();
         return;
       case UART.FCR:
         this.#fcr = value;
@@ -104,7 +104,7 @@ export class Uart {
       case UART.IIR:
         return this.#identify();
       case UART.LSR:
-        return (this.#count > 0 ? LSR_DR : LSR_EMPTY) | (this.#overrun ? LSR_OE : 0);
+        return (this.#looksEmpty ? LSR_EMPTY : LSR_DR) | (this.#overrun ? LSR_OE : 0);
       case UART.MSR: {
         const room = (registers[UART.MCR]! & MCR_AFE) === 0 || this.#count < this.#limit;
         return MSR_DSR_DCD | (room ? MSR_CTS : 0);
@@ -144,6 +144,10 @@ export class Uart {
   /** Bytes of a saved state. */
   static readonly stateBytes: number = STATE_BYTES + FIFO;
 
+  get #looksEmpty(): boolean {
+    return this.#head === this.#tail;
+  }
+
   #transmit(value: number): void {
     const ier = this.#registers[UART.IER]!;
     if (this.#count >= this.#limit) {
@@ -160,12 +164,12 @@ export class Uart {
 
   #receive(): number {
     let value = 0;
-    if (this.#count > 0) {
+    if (!this.#looksEmpty) {
       value = this.#fifo[this.#tail]!;
       this.#tail = (this.#tail + 1) % FIFO;
       this.#count -= 1;
     }
-    if (this.#count === 0 && (this.#registers[UART.IER]! & IER_THRI) !== 0) this.#interrupt();
+    if (this.#looksEmpty && (this.#registers[UART.IER]! & IER_THRI) !== 0) this.#interrupt();
     return value;
   }
 
@@ -174,7 +178,7 @@ export class Uart {
     let value = 0;
     if ((ier & IER_RLSI) !== 0 && this.#overrun) value |= IIR_RLSI;
     if ((ier & IER_RDI) !== 0 && this.#count >= 1) value |= IIR_RDI;
-    if ((ier & IER_THRI) !== 0 && this.#count === 0) value |= IIR_THRI;
+    if ((ier & IER_THRI) !== 0 && this.#looksEmpty) value |= IIR_THRI;
     return (value === 0 ? IIR_NO_INT : value) | IIR_FIFO;
   }
 }
