@@ -25,19 +25,25 @@ export function parseHost(path: string, text: string): Fields {
 
 /** The machine in a host.json. @throws MalformedRecording that names the field */
 export function machineOf(host: Fields): PciMachineDescription {
-  const devices: Record<string, RecordedDevice> = {};
   const all = host.object('devices');
-  for (const address of all.keys) {
-    const device = all.object(address);
-    devices[address] = {
-      config: device.string('config'),
-      resource: device.list('resource').map((row) => rowOf(device, row)),
-      iommu_group: device.raw('iommu_group') === null ? null : device.string('iommu_group'),
-      irq: device.number('irq'),
-      ...(device.has('rom_head') ? { rom_head: device.string('rom_head') } : {}),
-    };
-  }
-  return { devices };
+  return { devices: Object.fromEntries(all.keys.map((address) => [address, deviceOf(all.object(address))])) };
+}
+
+/** One device of a host.json. @throws MalformedRecording that names the field */
+export function deviceOf(device: Fields): RecordedDevice {
+  return {
+    config: device.string('config'),
+    resource: device.list('resource').map((row) => rowOf(device, row)),
+    iommu_group: textOrNull(device, 'iommu_group'),
+    irq: device.number('irq'),
+    rom_head: device.has('rom_head') ? device.string('rom_head') : undefined,
+    physfn: textOrNull(device, 'physfn') ?? undefined,
+  };
+}
+
+/** A text that may be missing or null. */
+export function textOrNull(fields: Fields, key: string): string | null {
+  return fields.has(key) && fields.raw(key) !== null ? fields.string(key) : null;
 }
 
 function rowOf(device: Fields, row: Json): readonly string[] {

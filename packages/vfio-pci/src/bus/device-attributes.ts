@@ -2,7 +2,7 @@
 import { EINVAL, constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
-import { PCI_REVISION_ID, PCI_STD_NUM_BARS, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { parseUnsigned } from './parse.ts';
@@ -57,6 +57,7 @@ function* remove(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   if (value !== 0 && device.bus.device(device.name) === device) {
     for (const below of device.isBridge ? [...device.bus.below(device)].reverse() : []) yield* device.bus.remove(below);
     yield* device.bus.remove(device);
+    if (device.sriov !== undefined) yield* device.sriov.disable();
     device.function.iommuGroup = undefined;
   }
   return bytes.length;
@@ -80,10 +81,13 @@ function* reset(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   return error < 0 ? error : bytes.length;
 }
 
+/** Rows of a device that is no bridge: BARs, ROM, and the VF BARs of a PF. */
+const RESOURCES = 13;
+
 /** Start, end and flags of each BAR, and of the ROM. */
 function resourceRows(device: PciDevice): string {
   let out = '';
-  for (let index = 0; index <= PCI_STD_NUM_BARS; index += 1) {
+  for (let index = 0; index < RESOURCES; index += 1) {
     const bar = device.function.bar(index);
     if (bar === undefined) out += row(0, 0, 0);
     else {

@@ -8,3 +8,4 @@ export * from './pci-driver.ts';
 export * from './reset.ts';
 export * from './runtime-pm.ts';
 export * from './saved-state.ts';
+export * from './sriov.ts';

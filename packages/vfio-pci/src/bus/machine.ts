@@ -5,16 +5,26 @@ import { assertSameCore, type Host } from '@vsim/vfio-core';
 import { Edu } from '../devices/edu.ts';
 import { RecordedFunction } from '../devices/recorded-function.ts';
 import { RECORDED_WRITE_MASKS } from '../devices/recorded-quirks.ts';
-import { read16 } from '../pci/capabilities.ts';
-import type { BarInit, PciFunction, PciFunctionInit } from '../pci/pci-function.ts';
-import { PCI_DEVICE_ID, PCI_ROM_RESOURCE, PCI_VENDOR_ID } from '../pci/registers.ts';
-import { PciBus, type PciBusInit } from './pci-bus.ts';
+import { virtualFunctionConfig } from '../devices/virtual-function-config.ts';
+import { findExtendedCapability, read16 } from '../pci/capabilities.ts';
+import type { BarInit } from '../pci/bars.ts';
+import type { PciFunction, PciFunctionInit } from '../pci/pci-function.ts';
+import {
+  PCI_DEVICE_ID,
+  PCI_EXT_CAP_ID_SRIOV,
+  PCI_ROM_RESOURCE,
+  PCI_SRIOV_TOTAL_VF,
+  PCI_STD_NUM_BARS,
+  PCI_VENDOR_ID,
+} from '../pci/registers.ts';
+import type { VirtualFunctionsInit } from '../pci/sriov.ts';
+import { PciBus, type PciBusInit, type PlugInit } from './pci-bus.ts';
 
 /** A device as a recording has it. Numbers are hex text, as sysfs prints them. */
 export interface RecordedDevice {
   /** The configuration space as hex: 256 or 4096 bytes. */
   readonly config: string;
-  /** Rows of sysfs `resource`: start, end, flags. Rows 0 to 5 are BARs, 6 is the ROM. */
+  /** Rows of sysfs `resource`: start, end, flags. Rows 0 to 5 are BARs, 6 is the ROM, 7 to 12 the VF BARs of all VFs together. */
   readonly resource: readonly (readonly string[])[];
   /** Number of the IOMMU group; null: none. */
   readonly iommu_group: string | null;
@@ -22,6 +32,8 @@ export interface RecordedDevice {
   readonly irq: number;
   /** The first bytes of the ROM's image as hex. */
   readonly rom_head?: string | undefined;
+  /** A virtual function's PF, as the sysfs link tells. */
+  readonly physfn?: string | undefined;
 }
 
 export interface PciMachineDescription {
@@ -41,6 +53,9 @@ const MODELS: Readonly<Record<string, FunctionModel>> = {
   '1234:11e8': (host, init) => new Edu(host, init),
 };
 
+/** The first of the VF BARs. */
+const FIRST_VF_ROW = 7;
+
 const IORESOURCE_IO = 0x100;
 const IORESOURCE_PREFETCH = 0x2000;
 const IORESOURCE_MEM_64 = 0x10_0000;
@@ -50,15 +65,25 @@ const IORESOURCE_ROM_SHADOW = 0x2;
 export function importPciMachine(host: Host, description: PciMachineDescription, init: PciMachineInit): PciBus {
   assertSameCore(host);
   const bus = new PciBus(host, init);
-  for (const address of Object.keys(description.devices).sort()) {
+  // Bridges before what is below them; VFs after their PFs.
+  const addresses = Object.keys(description.devices).sort();
+  for (const address of addresses) {
     const device = description.devices[address]!;
-    bus.plug(makeFunction(host, address, device, init.models ?? {}), {
-      group: device.iommu_group === null ? undefined : Number(device.iommu_group),
-      irq: device.irq,
-      resource: device.resource.map((row) => `${row.join(' ')}\n`).join(''),
-    });
+    if (device.physfn === undefined) bus.plug(makeFunction(host, address, device, init.models ?? {}), plugInit(device));
+  }
+  for (const address of addresses) {
+    const device = description.devices[address]!;
+    if (device.physfn !== undefined) adoptVirtual(host, bus, address, device, device.physfn);
   }
   return bus;
+}
+
+function plugInit(device: RecordedDevice): PlugInit {
+  return {
+    group: device.iommu_group === null ? undefined : Number(device.iommu_group),
+    irq: device.irq,
+    resource: device.resource.map((row) => `${row.join(' ')}\n`).join(''),
+  };
 }
 
 function makeFunction(host: Host, address: string, device: RecordedDevice, models: Readonly<Record<string, FunctionModel>>): PciFunction {
@@ -66,8 +91,36 @@ function makeFunction(host: Host, address: string, device: RecordedDevice, model
   const bars = device.resource.slice(0, PCI_ROM_RESOURCE + 1).flatMap((row, index) => barOf(row, index));
   const id = `${hex4(read16(config, PCI_VENDOR_ID))}:${hex4(read16(config, PCI_DEVICE_ID))}`;
   const model = models[id] ?? MODELS[id] ?? ((h, init, rom) => new RecordedFunction(h, init, rom));
-  const functionInit: PciFunctionInit = { address, config, bars, vendorBytes: 'storage', writeMasks: RECORDED_WRITE_MASKS.get(id) };
+  const functionInit: PciFunctionInit = {
+    address,
+    config,
+    bars,
+    vendorBytes: 'storage',
+    writeMasks: RECORDED_WRITE_MASKS.get(id),
+    virtualFunctions: virtualFunctionsOf(config, device),
+  };
   return model(host, functionInit, hexBytes(device.rom_head ?? '', `rom_head of ${address}`));
+}
+
+/** What VFs the PF would make: rows 7 to 12 have the slices of all of them. */
+function virtualFunctionsOf(config: Uint8Array, device: RecordedDevice): VirtualFunctionsInit | undefined {
+  const at = findExtendedCapability(config, PCI_EXT_CAP_ID_SRIOV);
+  const total = at === 0 ? 0 : read16(config, at + PCI_SRIOV_TOTAL_VF);
+  if (total === 0) return undefined;
+  const rows = device.resource.slice(FIRST_VF_ROW, FIRST_VF_ROW + PCI_STD_NUM_BARS);
+  const bars = rows.flatMap((row, index) => barOf(row, index)).map((bar) => ({ ...bar, size: bar.size / total }));
+  const { config: vf, writeMasks } = virtualFunctionConfig(config);
+  return { config: vf, bars, writeMasks, vendorBytes: 'storage', create: (host, init) => new RecordedFunction(host, init) };
+}
+
+/** A VF that the description has already: its PF's driver enabled it. */
+function adoptVirtual(host: Host, bus: PciBus, address: string, device: RecordedDevice, physfn: string): void {
+  const pf = bus.device(physfn);
+  if (pf?.sriov === undefined) throw new RangeError(`"physfn" expected a function with SR-IOV, got ${physfn} for ${address}`);
+  const bars = device.resource.slice(0, PCI_STD_NUM_BARS).flatMap((row, index) => barOf(row, index));
+  const config = hexBytes(device.config, `config of ${address}`);
+  const fn = new RecordedFunction(host, { address, config, bars, vendorBytes: 'storage', physicalFunction: pf.function });
+  pf.sriov.adopt(bus.plugVirtual(pf, fn, plugInit(device)));
 }
 
 function barOf(row: readonly string[], index: number): BarInit[] {

@@ -22,6 +22,8 @@ export interface NativeDriverInit {
    * @default false
    */
   readonly leavesSavedState?: boolean | undefined;
+  /** It enables VFs; its remove takes them away (igb), or leaves them there (nvme). @default it enables none */
+  readonly sriov?: 'taken-away' | 'left' | undefined;
 }
 
 export class NativeDriver extends PciDriver {
@@ -30,6 +32,7 @@ export class NativeDriver extends PciDriver {
   override readonly managesDma: boolean;
   readonly #vectors: number;
   readonly #leavesSavedState: boolean;
+  readonly #sriov: NativeDriverInit['sriov'];
 
   constructor(name: string, init: NativeDriverInit = {}) {
     super();
@@ -38,6 +41,7 @@ export class NativeDriver extends PciDriver {
     this.managesDma = init.managesDma ?? false;
     this.#vectors = init.vectors ?? 0;
     this.#leavesSavedState = init.leavesSavedState ?? false;
+    this.#sriov = init.sriov;
   }
 
   override *probe(device: PciDevice): Sleeps<number> {
@@ -48,9 +52,14 @@ export class NativeDriver extends PciDriver {
   }
 
   override *remove(device: PciDevice): Sleeps<void> {
+    if (this.#sriov === 'taken-away' && device.sriov !== undefined) yield* device.sriov.disable();
     freeVectors(device, device.bus.msi);
     if (this.#leavesSavedState) device.suspended = saveState(device.function);
     disableDevice(device);
+  }
+
+  override sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
+    return this.#sriov === undefined || device.sriov === undefined ? super.sriovConfigure(device, count) : device.sriov.configure(count);
   }
 }
 

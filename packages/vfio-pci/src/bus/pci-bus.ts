@@ -108,6 +108,28 @@ export class PciBus extends Bus<PciDevice> {
     return device;
   }
 
+  /** A virtual function appears: it has its slices, a group, and no driver yet. @throws RangeError if its place is taken */
+  plugVirtual(pf: PciDevice, fn: PciFunction, init: PlugInit = {}): PciDevice {
+    if (this.#plugged.has(fn.name)) throw new RangeError(`"fn" expected a free place on the bus, got ${fn.name}`);
+    fn.mapBars();
+    this.#plugged.set(fn.name, { fn, init });
+    return this.#announce(fn, init, pf);
+  }
+
+  /** A virtual function goes: unbound, which may sleep, and out of the machine. */
+  *unplugVirtual(vf: PciDevice): Sleeps<void> {
+    if (this.device(vf.name) === vf) yield* this.remove(vf);
+    vf.function.unmapBars();
+    vf.function.iommuGroup = undefined;
+    this.#plugged.delete(vf.name);
+  }
+
+  /** Drivers are not asked for VFs of a PF that does not want it. Kernel: pci_device_can_probe(). */
+  override matches(driver: Driver<PciDevice>, device: PciDevice): boolean {
+    const asked = device.driverOverride !== undefined || (device.physicalFunction?.sriov?.driversAutoprobe ?? true);
+    return asked && super.matches(driver, device);
+  }
+
   /** The function with this address, whether or not the kernel knows it. */
   function(name: string): PciFunction | undefined {
     return this.#plugged.get(name)?.fn;
@@ -168,7 +190,7 @@ export class PciBus extends Bus<PciDevice> {
   /** Finds the functions that the kernel has forgotten. */
   *rescan(): Sleeps<void> {
     for (const { fn, init } of this.#plugged.values()) {
-      if (this.device(fn.name) !== undefined) continue;
+      if (this.device(fn.name) !== undefined || fn.physicalFunction !== undefined) continue;
       yield* this.probe(this.#announce(fn, init));
     }
   }
@@ -180,8 +202,9 @@ export class PciBus extends Bus<PciDevice> {
     return bytes.length;
   }
 
-  #announce(fn: PciFunction, init: PlugInit): PciDevice {
-    const device = new PciDevice(this, fn, this.#sysfsOf(fn));
+  #announce(fn: PciFunction, init: PlugInit, pf?: PciDevice): PciDevice {
+    const sysfs = pf === undefined ? this.#sysfsOf(fn) : `${pf.sysfs.slice(0, pf.sysfs.lastIndexOf('/'))}/${fn.name}`;
+    const device = new PciDevice(this, fn, sysfs, pf);
     this.announce(device);
     this.#join(device, init.group);
     fn.iommuGroup = device.iommuGroup;

@@ -9,6 +9,7 @@ import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
+import { Sriov } from './sriov.ts';
 
 /** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
 export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot';
@@ -33,24 +34,41 @@ export class PciDevice extends Device {
   /** Vectors of pci_alloc_irq_vectors(), and of which kind they are. */
   vectorKind: VectorKind | undefined = undefined;
   irqVectors: readonly HostIrq[] = [];
-  /** PF whose VFs exist: vfio-pci refuses such a device. */
-  virtualFunctions = 0;
+  /** The virtual functions of a PF. */
+  readonly sriov: Sriov | undefined;
+  /** The PF of a virtual function. */
+  readonly physicalFunction: PciDevice | undefined;
 
-  constructor(bus: PciBus, fn: PciFunction, sysfs: string) {
+  constructor(bus: PciBus, fn: PciFunction, sysfs: string, physicalFunction?: PciDevice) {
     super(bus.host, fn.name, sysfs);
     this.bus = bus;
     this.function = fn;
     this.isBridge = fn.isBridge;
     this.express = findCapability(fn.config.bytes, PCI_CAP_ID_EXP);
     this.pm = findCapability(fn.config.bytes, PCI_CAP_ID_PM);
+    this.physicalFunction = physicalFunction;
+    this.sriov = fn.sriov === undefined || fn.sriov.totalVfs === 0 ? undefined : new Sriov(this, fn.sriov);
     this.resetMethods = probeResetMethods(this);
   }
 
+  /** How many VFs are enabled: vfio-pci refuses a PF that has some. */
+  get virtualFunctions(): number {
+    return this.sriov?.count ?? 0;
+  }
+
+  get isVirtual(): boolean {
+    return this.physicalFunction !== undefined;
+  }
+
+  /** A VF has no ids in its configuration space: they are the PF's to tell. */
   get vendor(): number {
+    if (this.physicalFunction !== undefined) return this.physicalFunction.vendor;
     return read16(this.function.config.bytes, PCI_VENDOR_ID);
   }
 
   get deviceId(): number {
+    const virtual = this.physicalFunction?.function.sriov?.vfDevice;
+    if (virtual !== undefined) return virtual;
     return read16(this.function.config.bytes, PCI_DEVICE_ID);
   }
 
@@ -66,5 +84,6 @@ export class PciDevice extends Device {
     super.createAttributes();
     this.createDriverOverride();
     this.bus.createDeviceAttributes(this);
+    this.sriov?.createAttributes();
   }
 }

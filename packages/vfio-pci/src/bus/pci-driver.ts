@@ -4,7 +4,7 @@
  * The id language of sysfs `new_id` and `remove_id`: hexadecimal fields, separated by blanks: vendor, device, subvendor, subdevice,
  * class, class mask, driver data; surplus text is ignored.
  */
-import { Driver, EEXIST, EINVAL, ENODEV, type Sleeps } from '@vsim/vfio-core';
+import { Driver, EEXIST, EINVAL, ENODEV, ENOENT, constant, type Sleeps } from '@vsim/vfio-core';
 import { read16, read32 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -44,6 +44,15 @@ export abstract class PciDriver extends Driver<PciDevice> {
   /** Ids that the driver was built with. */
   readonly ids: readonly PciDeviceId[] = [];
   readonly #dynamic: PciDeviceId[] = [];
+
+  /**
+   * sysfs `sriov_numvfs`, with the device lock held; 0 takes the VFs away. A driver that can have VFs overrides this.
+   *
+   * @returns the count, or a negative errno
+   */
+  sriovConfigure(_device: PciDevice, _count: number): Sleeps<number> {
+    return constant(-ENOENT);
+  }
 
   /** driver_override has been looked at; a device that names this driver is taken whatever its ids. */
   override match(device: PciDevice): boolean {

@@ -53,6 +53,7 @@ export function restoreState(device: PciDevice, state: SavedState | undefined): 
   for (let at = PCI_STD_HEADER_SIZEOF - 4; at >= PCI_BASE_ADDRESS_0; at -= 4) restoreDword(fn, state.header, at);
   restoreDword(fn, state.header, 0x0c);
   fn.configWrite(PCI_COMMAND, 4, read32(state.header, PCI_COMMAND));
+  device.sriov?.restore();
   reprogramVectors(device);
 }
 

@@ -8,7 +8,8 @@
  */
 import { eventKind, type EventKind, type Host } from '@vsim/vfio-core';
 import { buildConfig } from '../pci/config-builder.ts';
-import { PciFunction, ones, type BarInit } from '../pci/pci-function.ts';
+import type { BarInit } from '../pci/bars.ts';
+import { PciFunction, ones } from '../pci/pci-function.ts';
 
 /** Offsets in BAR 0. */
 export const EDU = {

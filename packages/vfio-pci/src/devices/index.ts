@@ -1,2 +1,3 @@
 export * from './edu.ts';
 export * from './recorded-function.ts';
+export * from './virtual-function-config.ts';

@@ -30,3 +30,9 @@ export class PciAddress {
     return (this.bus << 8) | this.devfn;
   }
 }
+
+/** The text of an address: `0000:00:02.0`. */
+export function formatAddress(domain: number, requester: number): string {
+  const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
+  return `${hex(domain, 4)}:${hex(requester >> 8, 2)}:${hex((requester >> 3) & 0x1f, 2)}.${requester & 7}`;
+}

@@ -23,6 +23,41 @@ export interface Bar {
   address: number;
   /** The image lies in RAM, where firmware copied it, and the register decodes nothing. */
   readonly shadow: boolean;
+  /** A slice of the PF's VF BAR: the virtual function's own register reads zero. */
+  readonly slice: boolean;
+}
+
+/** A BAR as a model declares it. */
+export interface BarInit {
+  /** 0 to 5, 6 for the expansion ROM. */
+  readonly index: number;
+  /** @default 'mem32' */
+  readonly kind?: BarKind | undefined;
+  /** @default false */
+  readonly prefetchable?: boolean | undefined;
+  /** In bytes: a power of two of at least 16, or 4 for I/O. */
+  readonly size: number;
+  /** Where it is; left out, the bus finds a place. */
+  readonly address?: number | undefined;
+  /** A ROM whose image firmware copied to RAM. @default false */
+  readonly shadow?: boolean | undefined;
+}
+
+/** @param slice whether it is a VF's. @throws RangeError for an index or a size that no BAR has */
+export function makeBar(init: BarInit, slice: boolean): Bar {
+  const { index, size } = init;
+  const powerOfTwo = Number.isInteger(Math.log2(size));
+  if (!(Number.isInteger(index) && index >= 0 && index <= PCI_ROM_RESOURCE)) throw new RangeError(`"index" expected a BAR in [0, 6], got ${index}`);
+  if (!powerOfTwo || size < 4) throw new RangeError(`"size" expected a power of two for BAR ${index}, got ${size}`);
+  return {
+    index,
+    size,
+    kind: init.kind ?? 'mem32',
+    prefetchable: init.prefetchable ?? false,
+    address: init.address ?? 0,
+    shadow: init.shadow ?? false,
+    slice,
+  };
 }
 
 /** Offset of the register. */

@@ -1,7 +1,6 @@
 /** Makes the configuration space of a model from a short description: header, PM, MSI, MSI-X, PCI Express. */
-import { barFlags, barRegister, type Bar } from './bars.ts';
+import { barFlags, barRegister, makeBar, type BarInit } from './bars.ts';
 import { write16, write32 } from './capabilities.ts';
-import type { BarInit } from './pci-function.ts';
 import {
   PCI_CAPABILITY_LIST,
   PCI_CAP_ID_EXP,
@@ -105,7 +104,7 @@ export function buildConfig(init: ConfigInit): Uint8Array {
 }
 
 function setBarType(bytes: Uint8Array, init: BarInit): void {
-  const bar: Bar = { index: init.index, size: init.size, kind: init.kind ?? 'mem32', prefetchable: init.prefetchable ?? false, address: 0, shadow: false };
+  const bar = makeBar(init, false);
   write32(bytes, barRegister(bar.index), barFlags(bar));
 }
 

@@ -8,3 +8,4 @@ export * from './intx-line.ts';
 export * from './msi.ts';
 export * from './pci-function.ts';
 export * from './registers.ts';
+export * from './sriov.ts';

@@ -6,9 +6,9 @@
  * numbers and windows of bridges that software moves (a range stays where the machine put it), error signalling, transactions.
  */
 import { DmaPort, assertSameCore, eventKind, type EventKind, type Host, type IommuGroup, type MmioDevice } from '@vsim/vfio-core';
-import { PciAddress } from './address.ts';
-import { barAddress, setBarAddress, type Bar, type BarKind } from './bars.ts';
-import { findCapability, read16, write16 } from './capabilities.ts';
+import { PciAddress, formatAddress } from './address.ts';
+import { barAddress, makeBar, setBarAddress, type Bar, type BarInit } from './bars.ts';
+import { findCapability, findExtendedCapability, read16, write16 } from './capabilities.ts';
 import { ConfigSpace } from './config-space.ts';
 import { INTX_UNHANDLED, type IntxLine, type IntxSource } from './intx-line.ts';
 import { Msi, Msix } from './msi.ts';
@@ -28,6 +28,7 @@ import {
   PCI_EXP_DEVCTL_BCR_FLR,
   PCI_AF_CTRL,
   PCI_AF_CTRL_FLR,
+  PCI_EXT_CAP_ID_SRIOV,
   PCI_HEADER_TYPE,
   PCI_HEADER_TYPE_BRIDGE,
   PCI_HEADER_TYPE_MASK,
@@ -41,23 +42,8 @@ import {
   PCI_STATUS,
   PCI_STATUS_INTERRUPT,
 } from './registers.ts';
+import { SriovCapability, type VirtualFunctionsInit } from './sriov.ts';
 import { overrideWriteMasks, setWriteMasks } from './write-masks.ts';
-
-/** A BAR as a model declares it. */
-export interface BarInit {
-  /** 0 to 5, 6 for the expansion ROM. */
-  readonly index: number;
-  /** @default 'mem32' */
-  readonly kind?: BarKind | undefined;
-  /** @default false */
-  readonly prefetchable?: boolean | undefined;
-  /** In bytes: a power of two of at least 16, or 4 for I/O. */
-  readonly size: number;
-  /** Where it is; left out, the bus finds a place. */
-  readonly address?: number | undefined;
-  /** A ROM whose image firmware copied to RAM. @default false */
-  readonly shadow?: boolean | undefined;
-}
 
 export interface PciFunctionInit {
   /** `domain:bus:device.function`, as `0000:00:02.0`. */
@@ -69,6 +55,10 @@ export interface PciFunctionInit {
   readonly vendorBytes?: 'storage' | 'read-only' | undefined;
   /** The device's own write masks, dwords by offset, over those of the specifications. */
   readonly writeMasks?: Readonly<Record<number, number>> | undefined;
+  /** What the VFs are, for a function with an SR-IOV capability. @default it cannot have any */
+  readonly virtualFunctions?: VirtualFunctionsInit | undefined;
+  /** The PF of a virtual function, whose BARs are slices of the PF's. */
+  readonly physicalFunction?: PciFunction | undefined;
 }
 
 /** A function raised an interrupt that no software has enabled, or may not send it. */
@@ -86,6 +76,10 @@ export class PciFunction implements IntxSource {
   readonly bars: readonly Bar[];
   readonly msi: Msi | undefined;
   readonly msix: Msix | undefined;
+  /** The SR-IOV capability of a physical function. */
+  readonly sriov: SriovCapability | undefined;
+  /** The physical function that a virtual function belongs to. */
+  readonly physicalFunction: PciFunction | undefined;
   /** The line that the INTx pin is wired to; set by the bus. */
   line: IntxLine | undefined = undefined;
   /** Set by the bus: the IOMMU group that translates the DMA. */
@@ -96,6 +90,8 @@ export class PciFunction implements IntxSource {
   readonly #pm: number;
   readonly #express: number;
   readonly #af: number;
+  readonly #vendorBytes: 'storage' | 'read-only';
+  readonly #virtualFunctions: VirtualFunctionsInit | undefined;
   #pin = false;
 
   constructor(host: Host, init: PciFunctionInit) {
@@ -104,9 +100,11 @@ export class PciFunction implements IntxSource {
     this.address = new PciAddress(init.address);
     this.name = init.address;
     this.config = new ConfigSpace(init.config);
-    this.bars = (init.bars ?? []).map(makeBar);
+    this.physicalFunction = init.physicalFunction;
+    this.bars = (init.bars ?? []).map((bar) => makeBar(bar, init.physicalFunction !== undefined));
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
-    setWriteMasks(this.config, this.bars, init.vendorBytes ?? 'read-only');
+    this.#vendorBytes = init.vendorBytes ?? 'read-only';
+    setWriteMasks(this.config, this.bars, this.#vendorBytes);
     if (init.writeMasks !== undefined) overrideWriteMasks(this.config, init.writeMasks);
     this.#dma = new DmaPort(host, init.address, this.address.requester, () => this.iommuGroup);
     const send = (address: number, data: number): void => this.#send(address, data);
@@ -115,6 +113,9 @@ export class PciFunction implements IntxSource {
     const msix = findCapability(bytes, PCI_CAP_ID_MSIX);
     this.msi = msi === 0 ? undefined : new Msi(this.config, msi, send);
     this.msix = msix === 0 ? undefined : new Msix(this.config, msix, send);
+    const sriov = findExtendedCapability(bytes, PCI_EXT_CAP_ID_SRIOV);
+    this.sriov = sriov === 0 ? undefined : new SriovCapability(this.config, sriov);
+    this.#virtualFunctions = init.virtualFunctions;
     this.#pm = findCapability(bytes, PCI_CAP_ID_PM);
     this.#express = findCapability(bytes, PCI_CAP_ID_EXP);
     this.#af = findCapability(bytes, PCI_CAP_ID_AF);
@@ -202,6 +203,21 @@ export class PciFunction implements IntxSource {
     return (this.config.bytes[PCI_HEADER_TYPE]! & PCI_HEADER_TYPE_MASK) === PCI_HEADER_TYPE_BRIDGE;
   }
 
+  /** The hardware of VF `index`; undefined if the function can have none. The bus makes it appear. */
+  makeVirtualFunction(index: number): PciFunction | undefined {
+    const what = this.#virtualFunctions;
+    if (what === undefined || this.sriov === undefined) return undefined;
+    const init: PciFunctionInit = {
+      address: formatAddress(this.address.domain, this.sriov.requester(this.address.requester, index)),
+      config: what.config,
+      bars: what.bars.map((bar) => ({ ...bar, address: (bar.address ?? 0) === 0 ? 0 : bar.address! + index * bar.size })),
+      vendorBytes: what.vendorBytes ?? this.#vendorBytes,
+      writeMasks: what.writeMasks,
+      physicalFunction: this,
+    };
+    return what.create?.(this.host, init, index) ?? new PciFunction(this.host, init);
+  }
+
   bar(index: number): Bar | undefined {
     return this.#barByIndex[index];
   }
@@ -287,7 +303,8 @@ export class PciFunction implements IntxSource {
     config.set(PCI_COMMAND, 2, this.command & ~command);
     config.set(PCI_CACHE_LINE_SIZE, 1, 0);
     config.set(PCI_INTERRUPT_LINE, 1, 0);
-    for (const bar of this.bars) if (bar.index !== PCI_ROM_RESOURCE || !bar.shadow) setBarAddress(config.bytes, bar, 0);
+    for (const bar of this.bars) if (!bar.shadow && !bar.slice) setBarAddress(config.bytes, bar, 0);
+    this.sriov?.reset();
     if (this.msi !== undefined) config.set(this.msi.at + PCI_MSI_FLAGS, 1, this.msi.flags & 0x8e);
     if (this.msix !== undefined) {
       config.set(this.msix.at + PCI_MSIX_FLAGS, 2, this.msix.flags & 0x07ff);
@@ -336,6 +353,8 @@ export class PciFunction implements IntxSource {
   }
 
   #decodes(bar: Bar): boolean {
+    // A VF has no memory enable of its own.
+    if (bar.slice) return this.physicalFunction?.sriov?.decodes === true && this.physicalFunction.powerState === 0 && this.powerState === 0;
     const enable = bar.kind === 'io' ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
     return (this.command & enable) !== 0 && this.powerState === 0 && (bar.shadow || barAddress(this.config.bytes, bar) === bar.address);
   }
@@ -392,19 +411,4 @@ export function ones(width: number): number {
 
 function inside(offset: number, start: number, length: number): boolean {
   return offset >= start && offset < start + length;
-}
-
-function makeBar(init: BarInit): Bar {
-  const { index, size } = init;
-  const powerOfTwo = Number.isInteger(Math.log2(size));
-  if (!(Number.isInteger(index) && index >= 0 && index <= PCI_ROM_RESOURCE)) throw new RangeError(`"index" expected a BAR in [0, 6], got ${index}`);
-  if (!powerOfTwo || size < 4) throw new RangeError(`"size" expected a power of two for BAR ${index}, got ${size}`);
-  return {
-    index,
-    size,
-    kind: init.kind ?? 'mem32',
-    prefetchable: init.prefetchable ?? false,
-    address: init.address ?? 0,
-    shadow: init.shadow ?? false,
-  };
 }

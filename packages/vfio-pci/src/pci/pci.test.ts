@@ -2,13 +2,13 @@
 import { Host } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { PciAddress } from './address.ts';
-import { barMask, type Bar } from './bars.ts';
+import { barMask, type Bar, type BarInit } from './bars.ts';
 import { capabilities, extendedCapabilities, read32 } from './capabilities.ts';
 import { buildConfig } from './config-builder.ts';
 import { ConfigSpace } from './config-space.ts';
 import { IntxLine } from './intx-line.ts';
 import { Msi, Msix } from './msi.ts';
-import { PciFunction, type BarInit } from './pci-function.ts';
+import { PciFunction } from './pci-function.ts';
 import { setWriteMasks } from './write-masks.ts';
 
 const BARS: readonly BarInit[] = [
@@ -79,7 +79,7 @@ describe('base address registers', () => {
   });
 
   it('have no bits above their size', () => {
-    const bar: Bar = { index: 0, kind: 'mem32', prefetchable: false, size: 0x8000_0000, address: 0, shadow: false };
+    const bar: Bar = { index: 0, kind: 'mem32', prefetchable: false, size: 0x8000_0000, address: 0, shadow: false, slice: false };
     expect(barMask(bar)).toBe(0x8000_0000);
   });
 

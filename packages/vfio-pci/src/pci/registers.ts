@@ -155,6 +155,28 @@ export const PCI_ERR_COR_STATUS = 16;
 export const PCI_ERR_COR_MASK = 20;
 export const PCI_ERR_CAP = 24;
 
+export const PCI_ACS_CAP = 4;
+export const PCI_ACS_CTRL = 6;
+/** Source Validation, P2P Request and Completion Redirect, Upstream Forwarding, Egress Control. */
+export const PCI_ACS_SV = 0x01;
+export const PCI_ACS_RR = 0x04;
+export const PCI_ACS_CR = 0x08;
+export const PCI_ACS_UF = 0x10;
+export const PCI_ACS_EC = 0x20;
+
+export const PCI_SRIOV_CTRL = 0x08;
+export const PCI_SRIOV_CTRL_VFE = 0x01;
+export const PCI_SRIOV_CTRL_MSE = 0x08;
+export const PCI_SRIOV_CTRL_ARI = 0x10;
+export const PCI_SRIOV_INITIAL_VF = 0x0c;
+export const PCI_SRIOV_TOTAL_VF = 0x0e;
+export const PCI_SRIOV_NUM_VF = 0x10;
+export const PCI_SRIOV_VF_OFFSET = 0x14;
+export const PCI_SRIOV_VF_STRIDE = 0x16;
+export const PCI_SRIOV_VF_DID = 0x1a;
+export const PCI_SRIOV_SYS_PGSIZE = 0x20;
+export const PCI_SRIOV_BAR = 0x24;
+
 export const PCI_CLASS_DISPLAY_VGA = 0x0300;
 
 /** Base address registers of a function without a bridge's header. */

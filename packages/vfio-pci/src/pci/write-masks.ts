@@ -42,6 +42,7 @@ import {
   PCI_EXP_FLAGS,
   PCI_EXP_FLAGS_VERS,
   PCI_EXT_CAP_ID_ERR,
+  PCI_EXT_CAP_ID_SRIOV,
   PCI_HEADER_TYPE,
   PCI_HEADER_TYPE_BRIDGE,
   PCI_HEADER_TYPE_MASK,
@@ -64,6 +65,11 @@ import {
   PCI_PM_CTRL_PME_STATUS,
   PCI_PM_CTRL_STATE_MASK,
   PCI_PM_PMC,
+  PCI_SRIOV_CTRL,
+  PCI_SRIOV_CTRL_ARI,
+  PCI_SRIOV_CTRL_MSE,
+  PCI_SRIOV_CTRL_VFE,
+  PCI_SRIOV_NUM_VF,
   PCI_STATUS,
   PCI_STATUS_RW1C,
   PCI_STD_HEADER_SIZEOF,
@@ -87,6 +93,7 @@ export function setWriteMasks(config: ConfigSpace, bars: readonly Bar[], vendorB
   for (const { id, at } of extendedCapabilities(bytes)) {
     writable.fill(0, at, at + Math.max(extendedStructureLength(bytes, id, at), 4));
     if (id === PCI_EXT_CAP_ID_ERR) aer(config, at);
+    if (id === PCI_EXT_CAP_ID_SRIOV) sriov(config, at);
   }
   if (config.size > PCI_CFG_SPACE_SIZE) writable.fill(0, PCI_CFG_SPACE_SIZE, PCI_CFG_SPACE_SIZE + 4);
 }
@@ -98,7 +105,7 @@ function header({ bytes, writable, clearable }: ConfigSpace, bars: readonly Bar[
   writable[PCI_CACHE_LINE_SIZE] = 0xff;
   writable[PCI_INTERRUPT_LINE] = 0xff;
   for (const bar of bars) {
-    if (bar.shadow) continue;
+    if (bar.shadow || bar.slice) continue;
     write32(writable, barRegister(bar.index), barMask(bar));
     if (bar.kind === 'mem64') write32(writable, barRegister(bar.index) + 4, barMaskHigh(bar));
   }
@@ -158,6 +165,11 @@ function aer({ writable, clearable }: ConfigSpace, at: number): void {
   write32(clearable, at + PCI_ERR_COR_STATUS, AER_CORRECTABLE);
   write32(writable, at + PCI_ERR_COR_MASK, AER_CORRECTABLE);
   write32(writable, at + PCI_ERR_CAP, AER_CONTROL);
+}
+
+function sriov({ writable }: ConfigSpace, at: number): void {
+  write16(writable, at + PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE | PCI_SRIOV_CTRL_ARI);
+  write16(writable, at + PCI_SRIOV_NUM_VF, 0xffff);
 }
 
 /** Lays a device's own masks over those of the specification: dwords by offset. */

@@ -1,7 +1,7 @@
 /**
  * The VF token: what a physical function and its virtual functions ask of those who open them. Catalogue: vfio 3.12.
  *
- * Modelled: the token of a PF, the option in the device's name, the feature. Not modelled yet: virtual functions.
+ * Modelled: the token of a PF, its users, the option in the device's name, the feature.
  */
 import {
   EACCES,
@@ -54,11 +54,15 @@ export class VfToken {
     this.#token = digits(random);
   }
 
-  /** @returns 0, or -EACCES. A token that nobody depends on is replaced. */
+  /** Somebody opens a VF: the token has to be shown. @returns 0, or -EACCES */
+  checkVirtual(given: string | undefined): number {
+    return given?.replaceAll('-', '') === this.#token ? 0 : -EACCES;
+  }
+
+  /** Somebody opens the PF. @returns 0, or -EACCES. A token that nobody depends on is replaced. */
   check(given: string | undefined): number {
-    const token = given?.replaceAll('-', '');
-    if (this.users > 0) return token === this.#token ? 0 : -EACCES;
-    if (token !== undefined) this.#token = token;
+    if (this.users > 0) return this.checkVirtual(given);
+    if (given !== undefined) this.#token = given.replaceAll('-', '');
     return 0;
   }
 

@@ -44,14 +44,12 @@ import { classOf } from '../bus/pci-driver.ts';
 import { tryResetFunction } from '../bus/reset.ts';
 import { resumeDevice, suspendDevice } from '../bus/runtime-pm.ts';
 import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts';
-import { findExtendedCapability } from '../pci/capabilities.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import {
   PCI_CLASS_DISPLAY_VGA,
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_MEMORY,
-  PCI_EXT_CAP_ID_SRIOV,
   PCI_STD_NUM_BARS,
 } from '../pci/registers.ts';
 import { BarRegions } from './bar-region.ts';
@@ -80,7 +78,19 @@ export interface VfioPciParameters {
   readonly disableVga: boolean;
   /** Leave unused devices in D0. */
   disableIdleD3: boolean;
+  /** Physical functions may have VFs. */
+  enableSriov: boolean;
 }
+
+/** A device was asked for with a VF token that does not fit: the kernel's notice. */
+export const VF_TOKEN_REFUSED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
+  'vfio-pci/vf-token-refused',
+  'warn',
+  ({ device, error }) =>
+    error === -EINVAL
+      ? `${device}: a vf_token is given, and its PF is not vfio-pci's: leave it out`
+      : `${device}: the vf_token of its PF has to be given as "${device} vf_token=UUID"; the PF's user sets it`,
+);
 
 export interface VfioPciDeviceInit {
   readonly parameters: VfioPciParameters;
@@ -96,7 +106,7 @@ export class VfioPciDevice extends VfioDevice {
   readonly bypass: IrqBypassManager | undefined;
   readonly irqs: Irqs;
   /** The user sees no INTx, whatever the pin says: virtual functions. */
-  readonly hidesIntx: boolean = false;
+  readonly hidesIntx: boolean;
   /** The device was closed without a reset: its bus owes it one. */
   needsReset = false;
   /** @internal */
@@ -108,7 +118,10 @@ export class VfioPciDevice extends VfioDevice {
   readonly #bars: BarRegions;
   readonly #ioeventfds: Ioeventfds;
   readonly #lowPower = new LowPower();
-  readonly #token: VfToken | undefined;
+  /** The token of a PF. */
+  readonly token: VfToken | undefined;
+  /** The PF's token, which an open VF keeps from being replaced. */
+  #tokenUsed: VfToken | undefined;
   #config: VirtualConfig | undefined;
   /** The configuration at open, which the close puts back. */
   #saved: SavedState | undefined;
@@ -127,8 +140,8 @@ export class VfioPciDevice extends VfioDevice {
     this.irqs = new Irqs(this);
     this.#bars = new BarRegions(this);
     this.#ioeventfds = new Ioeventfds(this);
-    const isPhysical = findExtendedCapability(device.function.config.bytes, PCI_EXT_CAP_ID_SRIOV) !== 0;
-    this.#token = isPhysical ? new VfToken(device.host.random.bytes(16)) : undefined;
+    this.hidesIntx = device.isVirtual;
+    this.token = device.sriov === undefined ? undefined : new VfToken(device.host.random.bytes(16));
   }
 
   // What the parts ask.
@@ -136,7 +149,8 @@ export class VfioPciDevice extends VfioDevice {
   /** The user has memory decoding on, and the device is awake. */
   get memoryEnabled(): boolean {
     const config = this.#config;
-    if (config === undefined || (config.command & PCI_COMMAND_MEMORY) === 0) return false;
+    if (config === undefined) return false;
+    if (!this.device.isVirtual && (config.command & PCI_COMMAND_MEMORY) === 0) return false;
     return !this.device.host.profile.runtimePm || this.function.powerState < 3;
   }
 
@@ -182,6 +196,8 @@ export class VfioPciDevice extends VfioDevice {
 
   /** A function that loses its registers in D3hot gets them back in D0. */
   setPowerState(state: number): void {
+    // VFs would go with their PF (D61-27).
+    if (state > 0 && this.device.virtualFunctions > 0 && this.device.host.profile.runtimePm) return;
     if (state === 3 && this.function.powerState !== 3) this.#asleep = saveState(this.function);
     setPowerState(this.device, state);
     if (this.function.powerState !== 0 || this.#asleep === undefined) return;
@@ -196,12 +212,18 @@ export class VfioPciDevice extends VfioDevice {
   /** The bus was reset, or not: whoever is closed goes back to sleep. */
   busWasReset(error: number): void {
     if (error === 0) this.needsReset = false;
-    if (!this.inUse) this.sleep();
+    this.idle();
   }
 
-  /** Closed and bound: D3hot, unless the parameter says no. */
+  /** Closed and bound: D3hot, unless the parameter says no, or there are VFs (D61-37). */
   sleep(): void {
+    if (this.device.virtualFunctions > 0 && this.device.host.profile.runtimePm) return;
     if (!this.#parameters.disableIdleD3) suspendDevice(this.device);
+  }
+
+  /** A PF whose VFs are gone may sleep again, unless somebody has it open. */
+  idle(): void {
+    if (!this.inUse) this.sleep();
   }
 
   /** The hardware reported an uncorrectable error: user space is told, if it asked. Kernel: vfio_pci_aer_err_detected(). */
@@ -219,10 +241,23 @@ export class VfioPciDevice extends VfioDevice {
     const match = matchName(this.name, name);
     if (match === undefined) return 0;
     if (typeof match === 'number') return match;
-    // Neither a PF nor a VF: a token given is a mistake.
-    if (this.#token === undefined) return match.token === undefined ? 1 : -EINVAL;
-    const error = this.#token.check(match.token);
+    const error = this.#checkToken(match.token);
+    if (error < 0) this.device.host.trace.emit(VF_TOKEN_REFUSED, { device: this.name, error });
     return error < 0 ? error : 1;
+  }
+
+  /** Who is neither a PF nor the VF of a PF of vfio-pci has no token: to give one is a mistake. */
+  #checkToken(token: string | undefined): number {
+    const holder = this.#physicalToken;
+    if (holder !== undefined) return holder.checkVirtual(token);
+    if (this.token !== undefined) return this.token.check(token);
+    return token === undefined ? 0 : -EINVAL;
+  }
+
+  /** The token of a VF's PF, if vfio-pci has that, too. */
+  get #physicalToken(): VfToken | undefined {
+    const pf = this.device.physicalFunction;
+    return pf === undefined ? undefined : this.#bound(pf)?.token;
   }
 
   override request(count: number): void {
@@ -245,11 +280,15 @@ export class VfioPciDevice extends VfioDevice {
     if (this.canMaskIntx) setIntxEnabled(device, true);
     this.#config = new VirtualConfig(this);
     this.#mappable = Array.from({ length: PCI_STD_NUM_BARS }, (_, index) => canMmap(device, index));
+    this.#tokenUsed = this.#physicalToken;
+    if (this.#tokenUsed !== undefined) this.#tokenUsed.users += 1;
     return 0;
   }
 
   protected override *closeDevice(): Sleeps<void> {
     const { device } = this;
+    if (this.#tokenUsed !== undefined) this.#tokenUsed.users -= 1;
+    this.#tokenUsed = undefined;
     setMaster(device, false);
     this.irqs.disable();
     this.#ioeventfds.clear();
@@ -336,7 +375,7 @@ export class VfioPciDevice extends VfioDevice {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {
       case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
-        return this.#token?.feature(flags, argument) ?? -ENOTTY;
+        return this.token?.feature(flags, argument) ?? -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
         return lowPower ? this.#lowPower.enter(flags, argument) : -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:

@@ -1,12 +1,14 @@
 /**
  * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
  *
- * Probe in the order of 5.13, registered last (P8); remove in the order of P9. Not modelled: the deny list's log, SR-IOV.
+ * Probe in the order of 5.13, registered last (P8); remove in the order of P9. Not modelled: the deny list's log.
  */
 import {
   DriverData,
   EBUSY,
   EINVAL,
+  ENODEV,
+  ENOENT,
   constant,
   type IrqBypassManager,
   type Sleeps,
@@ -18,6 +20,7 @@ import { parseBoolean } from '../bus/parse.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PciDriver } from '../bus/pci-driver.ts';
+import { VfCapture } from './vf-capture.ts';
 import { VfioPciDevice, type VfioPciDeviceInit, type VfioPciParameters } from './vfio-pci-device.ts';
 
 export interface VfioPciDriverInit {
@@ -37,11 +40,13 @@ export class VfioPciDriver extends PciDriver {
   readonly parameters: VfioPciParameters;
   readonly #bypass: IrqBypassManager | undefined;
   readonly #bound: DriverData<PciDevice, VfioPciDevice>;
+  /** The notifier of each bound PF, to be taken away. */
+  readonly #notifiers = new DriverData<PciDevice, () => void>();
 
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
     this.vfio = vfio;
-    this.parameters = { nointxmask: false, disableVga: false, disableIdleD3: false, ...init.parameters };
+    this.parameters = { nointxmask: false, disableVga: false, disableIdleD3: false, enableSriov: false, ...init.parameters };
     this.#bypass = init.bypass;
     const bound = boundDevices.get(vfio) ?? new DriverData<PciDevice, VfioPciDevice>();
     boundDevices.set(vfio, bound);
@@ -84,6 +89,7 @@ export class VfioPciDriver extends PciDriver {
     add('disable_vga', () => parameters.disableVga, undefined);
     add('nointxmask', () => parameters.nointxmask, (on) => (parameters.nointxmask = on));
     add('disable_idle_d3', () => parameters.disableIdleD3, (on) => (parameters.disableIdleD3 = on));
+    add('enable_sriov', () => parameters.enableSriov, (on) => (parameters.enableSriov = on));
   }
 
   /** Makes the VFIO device; a driver with devices of its own overrides this. */
@@ -100,21 +106,36 @@ export class VfioPciDriver extends PciDriver {
       bypass: this.#bypass,
       bound: (other) => this.#bound.get(other),
     });
+    if (device.sriov !== undefined) this.#notifiers.set(device, device.bus.listen(new VfCapture(this.name, device)));
     setPowerState(device, 0);
     vfioDevice.sleep();
     this.#bound.set(device, vfioDevice);
     const error = yield* vfioDevice.register();
-    if (error < 0) {
-      this.#bound.clear(device);
-      resumeDevice(device);
-    }
+    if (error < 0) this.#release(device);
     return error;
   }
 
   override *remove(device: PciDevice): Sleeps<void> {
     const vfioDevice = this.#bound.get(device);
     if (vfioDevice === undefined) return;
+    // The VFs go first: whoever has one open holds up the PF (P9).
+    if (device.sriov !== undefined) yield* device.sriov.disable();
     yield* vfioDevice.unregister();
+    this.#release(device);
+  }
+
+  override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
+    if (!this.parameters.enableSriov) return -ENOENT;
+    if (this.#bound.get(device) === undefined || device.sriov === undefined) return -ENODEV;
+    if (device.host.profile.runtimePm && count > 0) resumeDevice(device);
+    const result = yield* device.sriov.configure(count);
+    if (device.virtualFunctions === 0) this.#bound.get(device)?.idle();
+    return result;
+  }
+
+  #release(device: PciDevice): void {
+    this.#notifiers.get(device)?.();
+    this.#notifiers.clear(device);
     this.#bound.clear(device);
     resumeDevice(device);
   }

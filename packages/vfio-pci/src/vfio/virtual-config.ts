@@ -26,6 +26,7 @@ import {
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_IO,
   PCI_COMMAND_MEMORY,
+  PCI_DEVICE_ID,
   PCI_EXT_CAP_ID_ERR,
   PCI_EXT_CAP_ID_PWR,
   PCI_EXT_CAP_ID_VNDR,
@@ -41,6 +42,7 @@ import {
   PCI_STATUS,
   PCI_STATUS_CAP_LIST,
   PCI_STD_HEADER_SIZEOF,
+  PCI_VENDOR_ID,
 } from '../pci/registers.ts';
 import {
   advancedFeaturesPermissions,
@@ -104,6 +106,7 @@ export class VirtualConfig {
     this.#savedBars = this.#hardwareBars();
     this.#addSection(0, PCI_STD_HEADER_SIZEOF, 'header', headerPermissions());
     if (owner.hidesIntx) this.bytes[PCI_INTERRUPT_PIN] = 0;
+    if (owner.device.isVirtual) this.#fillVirtual(owner.device);
     this.#addCapabilities(owner.device.host.profile);
     this.#addExtendedCapabilities();
   }
@@ -264,6 +267,14 @@ export class VirtualConfig {
     for (let i = 0; i < 6; i += 1) out[i] = read32(bytes, PCI_BASE_ADDRESS_0 + 4 * i);
     out[6] = read32(bytes, PCI_ROM_ADDRESS);
     return out;
+  }
+
+  /** What a VF's configuration space does not have: its ids, and memory decoding, which is the PF's to enable. */
+  #fillVirtual(device: PciDevice): void {
+    write16(this.bytes, PCI_VENDOR_ID, device.vendor);
+    write16(this.bytes, PCI_DEVICE_ID, device.deviceId);
+    write16(this.bytes, PCI_COMMAND, this.command | PCI_COMMAND_MEMORY);
+    this.#barsDirty = true;
   }
 
   /** The list of the first 256 bytes, with the links past what VFIO does not know. */

@@ -1,0 +1,96 @@
+/**
+ * The SR-IOV capability of a physical function, and what a virtual function is to the hardware. Reference: Single Root I/O
+ * Virtualization and Sharing 1.1, chapter 3.
+ *
+ * Modelled: VF Enable, VF MSE, NumVFs, First VF Offset and Stride, the VF BARs and their slices. Not modelled: VF migration, system
+ * page sizes above 4 KiB, VFs on more than the PF's own bus number and those right above it.
+ */
+import type { Host } from '@vsim/vfio-core';
+import type { BarInit } from './bars.ts';
+import { read16, read32 } from './capabilities.ts';
+import type { ConfigSpace } from './config-space.ts';
+import type { PciFunction, PciFunctionInit } from './pci-function.ts';
+import {
+  PCI_SRIOV_BAR,
+  PCI_SRIOV_CTRL,
+  PCI_SRIOV_CTRL_ARI,
+  PCI_SRIOV_CTRL_MSE,
+  PCI_SRIOV_CTRL_VFE,
+  PCI_SRIOV_NUM_VF,
+  PCI_SRIOV_TOTAL_VF,
+  PCI_SRIOV_VF_DID,
+  PCI_SRIOV_VF_OFFSET,
+  PCI_SRIOV_VF_STRIDE,
+} from './registers.ts';
+
+/** How a physical function makes its virtual ones. */
+export interface VirtualFunctionsInit {
+  /** The configuration space of a VF after reset: ids ffff:ffff, BARs zero. */
+  readonly config: Uint8Array;
+  /** The VF BARs: the size is that of one VF, the address where VF 0's slice is. */
+  readonly bars: readonly BarInit[];
+  /** The VF's own write masks, dwords by offset. */
+  readonly writeMasks?: Readonly<Record<number, number>> | undefined;
+  /** @default as the PF has it */
+  readonly vendorBytes?: PciFunctionInit['vendorBytes'];
+  /** The model of one VF. @default a function whose BARs read ones */
+  readonly create?: ((host: Host, init: PciFunctionInit, index: number) => PciFunction) | undefined;
+}
+
+/** The registers of the capability, read from where they are. */
+export class SriovCapability {
+  /** Offset of the capability. */
+  readonly at: number;
+  readonly #config: ConfigSpace;
+
+  constructor(config: ConfigSpace, at: number) {
+    this.#config = config;
+    this.at = at;
+  }
+
+  get totalVfs(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_TOTAL_VF);
+  }
+
+  get numVfs(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_NUM_VF);
+  }
+
+  get offset(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_OFFSET);
+  }
+
+  get stride(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_STRIDE);
+  }
+
+  get vfDevice(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_DID);
+  }
+
+  get control(): number {
+    return read16(this.#config.bytes, this.at + PCI_SRIOV_CTRL);
+  }
+
+  /** VFs exist, and their memory is decoded. */
+  get decodes(): boolean {
+    const both = PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE;
+    return (this.control & both) === both;
+  }
+
+  /** The register of VF BAR `index`. */
+  bar(index: number): number {
+    return read32(this.#config.bytes, this.at + PCI_SRIOV_BAR + 4 * index);
+  }
+
+  /** The requester id of VF `index` of the PF with requester id `pf`. */
+  requester(pf: number, index: number): number {
+    return (pf + this.offset + this.stride * index) & 0xffff;
+  }
+
+  /** A conventional reset: no VFs. ARI Capable Hierarchy stays, as the kernel set it on the PF. */
+  reset(): void {
+    this.#config.set(this.at + PCI_SRIOV_CTRL, 2, this.control & PCI_SRIOV_CTRL_ARI);
+    this.#config.set(this.at + PCI_SRIOV_NUM_VF, 2, 0);
+  }
+}
