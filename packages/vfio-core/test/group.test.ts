@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
   BOUND_IN_LIVE_GROUP,
   ADDED_TO_LIVE_GROUP,
-  DEVICE_FOUND,
   EINVAL,
   getDeviceFd,
   getGroupStatus,
@@ -21,7 +20,9 @@ import {
   VFIO_IOMMU_GET_INFO,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
+  type Mutex,
   type ProfileName,
+  type Sleeps,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { openGroup, sampleHost, SampleDevice } from './sample-device.ts';
@@ -309,6 +310,19 @@ describe('the last device leaves', () => {
   });
 });
 
+it('[vfio 2.6/10] a container that refuses the group leaves the group its DMA', () => {
+  const sample = sampleHost(['a', 'b']);
+  sample.bind('a');
+  sample.bind('b');
+  const { root } = sample;
+  const { container } = openGroup(sample, 0);
+  const iommuGroup = sample.bus.device('b')!.iommuGroup!;
+  iommuGroup.attachDomain(sample.iommu.createDomain()); // somebody else's
+  const fd = root.open('/dev/vfio/1');
+  expect(outcomeOf(() => { setContainer(root, fd, container); })).toBe('EBUSY');
+  expect([iommuGroup.dmaOwnerClaimed, getGroupStatus(root, fd)]).toEqual([false, VIABLE]);
+});
+
 describe('registration', () => {
   it('[vfio P1/4] a refused duplicate leaves the group’s count as it was', () => {
     const sample = setUp();
@@ -379,11 +393,17 @@ it('an fd promised to an open in progress is not given to another', () => {
   const sample = setUp();
   const { root, host } = sample;
   const { group } = openGroup(sample, 0);
-  host.scheduler.stopAt(DEVICE_FOUND);
+  const lock = sample.vfio.deviceSetLock(sample.device('a'));
+  expect(lock.tryLock()).toBe(true);
   const first = root.start('first', root.sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, text('a')));
-  const second = root.start('second', root.sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, text('a')));
-  host.scheduler.release(DEVICE_FOUND);
-  expect(new Set([first.result(), second.result()]).size).toBe(2);
-  for (const fd of [first.result(), second.result(), group]) root.close(fd);
+  expect(first.outcome).toMatchObject({ state: 'asleep', what: 'the device set of a' });
+  const other = root.eventfd();
+  host.scheduler.spawn('unlock', unlock(lock));
+  expect([first.result(), root.file(other)!.label]).toEqual([other - 1, 'anon_inode:[eventfd]']);
+  for (const fd of [first.result(), other, group]) root.close(fd);
   expect(sample.ids()).toEqual([]);
 });
+
+function* unlock(lock: Mutex): Sleeps<void> {
+  lock.unlock();
+}

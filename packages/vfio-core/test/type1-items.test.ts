@@ -11,6 +11,7 @@ import {
   PROT_READ,
   setContainer,
   SmmuV3Iommu,
+  Type1Instance,
   unmapDma,
   VFIO_DMA_MAP_FLAG_VADDR,
   VFIO_DMA_UNMAP_FLAG_ALL,
@@ -104,9 +105,15 @@ describe('MAP_DMA', () => {
   });
 
   it('[vfio 2.13/11] [vfio 2.13/12] memory that is missing, or read-only for a mapping that writes', () => {
-    const { map, root, memory } = setUp();
+    const { map, root, memory, host } = setUp();
     const readonly = root.mmap(-1, PAGE, 0, PROT_READ, MAP_SHARED);
     expect([map(0, PAGE, RW, 0), map(0, 4 * M), map(0, PAGE, RW, readonly.address), map(0, PAGE, 2, readonly.address)]).toEqual(Array(4).fill('EFAULT'));
+    // What was pinned before the fault is free again.
+    const part = root.mmap(-1, PAGE);
+    expect(map(0, 2 * PAGE, RW, part.address)).toBe('EFAULT');
+    const used = host.pages.used;
+    part.unmap();
+    expect(host.pages.used).toBe(used - 1);
     expect([map(0, PAGE, 1, readonly.address), map(PAGE, PAGE, 2, memory.address), root.mm.lockedPages]).toEqual(['success', 'success', 2]);
   });
 
@@ -223,7 +230,9 @@ describe('UNMAP_DMA', () => {
     const unmap = (iova: bigint, size: bigint, flags = 0) => unmapDma(root, fds.container, iova, size, flags);
     expect([map(TOP - 4096n, 4096n), map(TOP - 4096n, 4096n), map(TOP - 8192n, 4096n)]).toEqual(['success', 'success', 'success']);
     expect([unmap(TOP - 4096n, 4096n), unmap(TOP - 8192n, 8192n), unmap(0n, 0n, VFIO_DMA_UNMAP_FLAG_ALL)]).toEqual([0n, 0n, 4096n]);
+    const { backend } = [...sample.vfio.containers][0]!;
     root.ioctl(fds.group, VFIO_GROUP_UNSET_CONTAINER);
+    expect(backend instanceof Type1Instance && backend.mappings).toBe(0);
     expect(sample.vfio.containers.size).toBe(1);
     root.close(fds.container);
     expect(sample.vfio.containers.size).toBe(0);

@@ -1,8 +1,9 @@
 /**
  * An ordered map of disjoint ranges of page frames: type1's mappings and a domain's extents.
  *
- * Two levels: leaves of at most LEAF ranges, and a typed array of the leaves' first frames to search. A look-up is a
- * binary search in each; an insertion moves at most one leaf and, when it splits, the index. Frames are below 2^52.
+ * Two levels: leaves of at most LEAF ranges, and an index of the leaves' first frames. What is searched lies in typed arrays, so
+ * that a look-up touches few cache lines and one object; an insertion moves at most one leaf and, when it splits, the index.
+ * Frames are below 2^52.
  */
 
 /** A range of page frames, both ends inclusive. */
@@ -11,10 +12,54 @@ export interface FrameRange {
   readonly last: number;
 }
 
-const LEAF = 512;
+const LEAF = 256;
+
+/** Up to LEAF ranges, ascending, and their ends beside them. */
+class Leaf<R extends FrameRange> {
+  readonly firsts: Float64Array = new Float64Array(LEAF + 1);
+  readonly lasts: Float64Array = new Float64Array(LEAF + 1);
+  readonly ranges: R[] = [];
+
+  /** How many ranges begin at or before `frame`. */
+  upper(frame: number): number {
+    const { firsts } = this;
+    let lo = 0;
+    let hi = this.ranges.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >>> 1;
+      if (firsts[mid]! <= frame) lo = mid + 1;
+      else hi = mid;
+    }
+    return lo;
+  }
+
+  insert(at: number, range: R): void {
+    this.firsts.copyWithin(at + 1, at, this.ranges.length);
+    this.lasts.copyWithin(at + 1, at, this.ranges.length);
+    this.firsts[at] = range.first;
+    this.lasts[at] = range.last;
+    this.ranges.splice(at, 0, range);
+  }
+
+  removeAt(at: number): void {
+    this.firsts.copyWithin(at, at + 1, this.ranges.length);
+    this.lasts.copyWithin(at, at + 1, this.ranges.length);
+    this.ranges.splice(at, 1);
+  }
+
+  /** Gives up its upper half. */
+  split(): Leaf<R> {
+    const other = new Leaf<R>();
+    const half = LEAF / 2;
+    other.firsts.set(this.firsts.subarray(half, this.ranges.length));
+    other.lasts.set(this.lasts.subarray(half, this.ranges.length));
+    other.ranges.push(...this.ranges.splice(half));
+    return other;
+  }
+}
 
 export class FrameMap<R extends FrameRange> {
-  #leaves: R[][] = [];
+  #leaves: Leaf<R>[] = [];
   /** First frame of each leaf; longer than the leaves are. */
   #firsts: Float64Array = new Float64Array(16);
   #size = 0;
@@ -25,15 +70,15 @@ export class FrameMap<R extends FrameRange> {
 
   /** Ascending. */
   *[Symbol.iterator](): Iterator<R> {
-    for (const leaf of this.#leaves) yield* leaf;
+    for (const { ranges } of this.#leaves) yield* ranges;
   }
 
   /** The range that holds `frame`. */
   find(frame: number): R | undefined {
     const leaf = this.#leaves[this.#leafOf(frame)];
     if (leaf === undefined) return undefined;
-    const range = leaf[upper(leaf, frame) - 1];
-    return range !== undefined && range.last >= frame ? range : undefined;
+    const i = leaf.upper(frame) - 1;
+    return i >= 0 && leaf.lasts[i]! >= frame ? leaf.ranges[i] : undefined;
   }
 
   /** The lowest range that has a frame in [first, last]. */
@@ -41,10 +86,9 @@ export class FrameMap<R extends FrameRange> {
     const at = this.#leafOf(first);
     const leaf = this.#leaves[at];
     if (leaf === undefined) return undefined;
-    const i = upper(leaf, first);
-    const before = leaf[i - 1];
-    if (before !== undefined && before.last >= first) return before;
-    const next = leaf[i] ?? this.#leaves[at + 1]?.[0];
+    const i = leaf.upper(first);
+    if (i > 0 && leaf.lasts[i - 1]! >= first) return leaf.ranges[i - 1];
+    const next = leaf.ranges[i] ?? this.#leaves[at + 1]?.ranges[0];
     return next !== undefined && next.first <= last ? next : undefined;
   }
 
@@ -52,18 +96,20 @@ export class FrameMap<R extends FrameRange> {
   insert(range: R): void {
     this.#size += 1;
     if (this.#leaves.length === 0) {
-      this.#leaves.push([range]);
+      const leaf = new Leaf<R>();
+      leaf.insert(0, range);
+      this.#leaves.push(leaf);
       this.#index(0);
       return;
     }
-    const at = Math.max(this.#leafOf(range.first), 0);
+    const at = this.#leafOf(range.first);
     const leaf = this.#leaves[at]!;
-    leaf.splice(upper(leaf, range.first), 0, range);
-    if (leaf.length > LEAF) {
-      this.#leaves.splice(at + 1, 0, leaf.splice(LEAF / 2));
+    leaf.insert(leaf.upper(range.first), range);
+    if (leaf.ranges.length > LEAF) {
+      this.#leaves.splice(at + 1, 0, leaf.split());
       this.#index(at);
     } else {
-      this.#firsts[at] = leaf[0]!.first;
+      this.#firsts[at] = leaf.firsts[0]!;
     }
   }
 
@@ -72,15 +118,16 @@ export class FrameMap<R extends FrameRange> {
     const at = this.#leafOf(first);
     const leaf = this.#leaves[at];
     if (leaf === undefined) return undefined;
-    const i = upper(leaf, first) - 1;
-    if (leaf[i]?.first !== first) return undefined;
-    const [removed] = leaf.splice(i, 1);
+    const i = leaf.upper(first) - 1;
+    const removed = leaf.ranges[i];
+    if (removed?.first !== first) return undefined;
+    leaf.removeAt(i);
     this.#size -= 1;
-    if (leaf.length === 0) {
+    if (leaf.ranges.length === 0) {
       this.#leaves.splice(at, 1);
       this.#index(at);
     } else {
-      this.#firsts[at] = leaf[0]!.first;
+      this.#firsts[at] = leaf.firsts[0]!;
     }
     return removed;
   }
@@ -118,7 +165,7 @@ export class FrameMap<R extends FrameRange> {
       grown.set(this.#firsts);
       this.#firsts = grown;
     }
-    for (let i = from; i < this.#leaves.length; i += 1) this.#firsts[i] = this.#leaves[i]![0]!.first;
+    for (let i = from; i < this.#leaves.length; i += 1) this.#firsts[i] = this.#leaves[i]!.firsts[0]!;
   }
 }
 
@@ -127,16 +174,4 @@ export function cuts<R extends FrameRange>(map: FrameMap<R>, first: number, last
   const head = map.find(first);
   const tail = map.find(last);
   return (head !== undefined && head.first !== first) || (tail !== undefined && tail.last !== last);
-}
-
-/** How many ranges of a leaf begin at or before `frame`. */
-function upper(leaf: readonly FrameRange[], frame: number): number {
-  let lo = 0;
-  let hi = leaf.length;
-  while (lo < hi) {
-    const mid = (lo + hi) >>> 1;
-    if (leaf[mid]!.first <= frame) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo;
 }

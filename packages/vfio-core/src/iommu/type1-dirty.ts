@@ -148,5 +148,5 @@ export class DirtyTracking {
 
 /** A pinned page can be written by its device at any time. */
 function markPinned({ first, pins }: DmaMapping, dirty: DirtyBitmap): void {
-  for (const iova of pins.keys()) dirty.set(iova - first, 1);
+  for (const iova of pins?.keys() ?? []) dirty.set(iova - first, 1);
 }

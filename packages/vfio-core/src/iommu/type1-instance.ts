@@ -180,7 +180,7 @@ export class Type1Instance implements IommuBackend {
       lockCapable: process.capable('CAP_IPC_LOCK'),
       extents: undefined,
       accounted: 0,
-      pins: new Map(),
+      pins: undefined,
       dirty: undefined,
     };
     // Without an IOMMU nothing is pinned before a device asks for it.

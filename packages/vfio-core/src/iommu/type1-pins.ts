@@ -63,7 +63,7 @@ function* validMapping(state: Type1State, iova: number): Sleeps<DmaMapping | num
 
 function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
   if ((mapping.protection & protection) !== protection) return -EPERM;
-  const known = mapping.pins.get(iova);
+  const known = mapping.pins?.get(iova);
   if (known !== undefined) {
     known.count += 1;
     return known.frame;
@@ -81,6 +81,7 @@ function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
     mapping.accounted += 1;
   }
   const pin: Pin = { frame: pinned.frame, run: pinned.run, count: 1 };
+  mapping.pins ??= new Map();
   mapping.pins.set(iova, pin);
   mapping.dirty?.set(iova - mapping.first, 1);
   return pin.frame;
@@ -100,11 +101,11 @@ export function unpinPages(state: Type1State, iovaFrames: readonly number[]): nu
 }
 
 function unpinOne(mapping: DmaMapping, iova: number): void {
-  const pin = mapping.pins.get(iova);
+  const pin = mapping.pins?.get(iova);
   if (pin === undefined) return;
   pin.count -= 1;
   if (pin.count > 0) return;
-  mapping.pins.delete(iova);
+  mapping.pins?.delete(iova);
   if (mapping.extents === undefined && pin.run !== undefined) {
     mapping.mm.lockedPages -= 1;
     mapping.accounted -= 1;

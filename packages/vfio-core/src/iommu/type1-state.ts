@@ -48,8 +48,8 @@ export interface DmaMapping extends FrameRange {
   extents: readonly Extent[] | undefined;
   /** Pages counted in the mm's locked pages. */
   accounted: number;
-  /** By IOVA frame. */
-  readonly pins: Map<number, Pin>;
+  /** By IOVA frame; most mappings never have any. */
+  pins: Map<number, Pin> | undefined;
   /** While tracking is on. */
   dirty: DirtyBitmap | undefined;
 }
@@ -220,8 +220,8 @@ export class Type1State {
     else this.mappings.remove(mapping.first);
     this.#tree?.remove(mapping);
     for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);
-    for (const { run } of mapping.pins.values()) run?.put();
-    mapping.pins.clear();
+    for (const { run } of mapping.pins?.values() ?? []) run?.put();
+    mapping.pins = undefined;
     this.unpin(mapping);
     this.setDirty(mapping, undefined);
     if (!mapping.vaddrValid) this.setValid(mapping, true);
@@ -232,7 +232,7 @@ export class Type1State {
 /** Pages of a mapping that devices have pinned and that count as locked. */
 function accountedPins({ pins }: DmaMapping): number {
   let count = 0;
-  for (const { run } of pins.values()) if (run !== undefined) count += 1;
+  for (const { run } of pins?.values() ?? []) if (run !== undefined) count += 1;
   return count;
 }
 

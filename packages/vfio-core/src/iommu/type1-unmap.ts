@@ -120,7 +120,7 @@ function unmapRange(state: Type1State, tracking: DirtyTracking, process: Process
 function takePinsBack(state: Type1State, mapping: DmaMapping): void {
   const iova = mapping.first * PAGE_SIZE;
   const length = (mapping.last - mapping.first + 1) * PAGE_SIZE;
-  for (let told = 0; mapping.pins.size > 0; told += 1) {
+  for (let told = 0; (mapping.pins?.size ?? 0) > 0; told += 1) {
     if (told > UNMAP_RETRIES) {
       state.module.host.trace.emit(UNMAP_IGNORED, { iova });
       return;
