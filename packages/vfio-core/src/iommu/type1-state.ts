@@ -16,7 +16,8 @@ import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
 import type { Type1 } from './type1.ts';
 
 export const ALL_ONES = 0xffff_ffff_ffff_ffffn;
-export const PAGE: bigint = BigInt(PAGE_SIZE);
+/** PAGE_SIZE, for arithmetic on whole addresses. */
+export const PAGE = 4096n;
 /** The frame that ends at 2^64. */
 export const LAST_FRAME: number = 2 ** 52 - 1;
 

@@ -100,12 +100,13 @@ function report(logger: DmaLogger, process: Process, flags: number, data: Featur
   const bitmap = Number(get(bytes, layout.bitmap));
   if (pageSize < PAGE || (pageSize & (pageSize - 1n)) !== 0n) return -EINVAL;
   if (iova + length >= END) return -EOVERFLOW;
-  let fault = false;
+  const pages: number[] = [];
   const error = logger.readAndClear({ iova, length }, (at, size) => {
     const last = (at + size - 1n - iova) / pageSize;
-    for (let page = (at - iova) / pageSize; page <= last && !fault; page += 1n) fault = !setBit(process, bitmap, Number(page));
+    for (let page = (at - iova) / pageSize; page <= last; page += 1n) pages.push(Number(page));
   });
-  return error < 0 ? error : fault ? -EFAULT : 0;
+  if (error < 0) return error;
+  return pages.every((page) => setBit(process, bitmap, page)) ? 0 : -EFAULT;
 }
 
 /** Bits are only set: what the caller had stays. */

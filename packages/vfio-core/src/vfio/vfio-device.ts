@@ -240,8 +240,7 @@ export abstract class VfioDevice {
 
   /** A device that pins hears of unmaps while it is open. */
   #listens(on: boolean): void {
-    const { dmaUnmap } = this;
-    if (dmaUnmap === undefined || !this.device.host.profile.emulatedDevicesPin) return;
+    if (this.dmaUnmap === undefined || !this.device.host.profile.emulatedDevicesPin) return;
     const backend = this.#group?.container?.backend;
     if (on) backend?.addListener?.(this.#listener);
     else backend?.removeListener?.(this.#listener);
