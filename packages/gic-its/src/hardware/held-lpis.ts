@@ -19,7 +19,8 @@ export class HeldLpis implements LpiBank {
   readonly best: Candidate = new Candidate();
   readonly #memory: Memory;
   readonly #table: MemoryPendingBits;
-  readonly #pending = new Uint32Array(LPI_COUNT / 32);
+  /** Signed, because masks are: unsigned words would be converted on each access. */
+  readonly #pending = new Int32Array(LPI_COUNT / 32);
   /** Configuration bytes; 0 is one that is not held. */
   readonly #config = new Uint8Array(LPI_COUNT);
   readonly #index = new PriorityIndex();
@@ -47,7 +48,7 @@ export class HeldLpis implements LpiBank {
   }
 
   close(): void {
-    for (let n = 0; n < this.#words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]!);
+    for (let n = 0; n < this.#words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]! >>> 0);
     this.#pending.fill(0);
     this.#index.clear();
     this.best.clear();
@@ -61,9 +62,9 @@ export class HeldLpis implements LpiBank {
   set(intid: number): boolean {
     const n = intid - FIRST_LPI;
     const old = this.#pending[n >>> 5]!;
-    const now = (old | (1 << (n & 31))) >>> 0;
-    if (old === now) return false;
-    this.#pending[n >>> 5] = now;
+    const bit = 1 << (n & 31);
+    if ((old & bit) !== 0) return false;
+    this.#pending[n >>> 5] = old | bit;
     this.#enter(intid);
     return true;
   }
@@ -71,9 +72,9 @@ export class HeldLpis implements LpiBank {
   clear(intid: number): boolean {
     const n = intid - FIRST_LPI;
     const old = this.#pending[n >>> 5]!;
-    const now = (old & ~(1 << (n & 31))) >>> 0;
-    if (old === now) return false;
-    this.#pending[n >>> 5] = now;
+    const bit = 1 << (n & 31);
+    if ((old & bit) === 0) return false;
+    this.#pending[n >>> 5] = old & ~bit;
     this.#leave(intid);
     return true;
   }
@@ -109,7 +110,7 @@ export class HeldLpis implements LpiBank {
   }
 
   takeWord(index: number): number {
-    const all = this.#pending[index - FIRST_WORD]!;
+    const all = this.#pending[index - FIRST_WORD]! >>> 0;
     for (let word = all; word !== 0; word = (word & (word - 1)) >>> 0) this.clear(index * 32 + 31 - Math.clz32(word & -word));
     return all;
   }

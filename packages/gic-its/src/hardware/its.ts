@@ -139,10 +139,11 @@ export class Its implements MmioDevice {
   }
 
   write(offset: number, width: number, value: number, requester: number): void {
-    if (offset === GITS.TRANSLATER && width >= 2) {
-      this.msi(requester, value);
-      return;
-    }
+    if (offset === GITS.TRANSLATER && width >= 2) this.msi(requester, value);
+    else this.#writeRegister(offset, width, value);
+  }
+
+  #writeRegister(offset: number, width: number, value: number): void {
     if (width !== 4) {
       this.#ignored(offset);
       return;

@@ -1,9 +1,9 @@
 /**
  * Translations of MSIs that an ITS keeps: an event to its LPI and collection, or to its VLPI and vPE.
  *
- * Not architected beyond what may be stale: an entry goes when a command changes the event or its device. Events are kept in pages of
- * 32 consecutive EventIDs of one device, found by hashing; a page that a device no longer needs stays, empty. When all pages are
- * taken the whole cache is dropped, as an ITS may at any time.
+ * Not architected beyond what may be stale: an entry goes when a command changes the event or its device. A device's events lie in one
+ * region, as many as the highest EventID seen needs, so that two dependent loads find one. EventIDs past those that a PCI
+ * function can have are not kept. When the space is used up everything is dropped, as an ITS may at any time.
  */
 
 /** Kind of entry, beside the INTID in its first word. */
@@ -11,38 +11,36 @@ const VALID = 0x8000_0000;
 export const PHYSICAL = 0x4000_0000;
 export const INTID_MASK = 0x00ff_ffff;
 
-const EVENTS_PER_PAGE = 32;
-const WORDS_PER_PAGE = 2 * EVENTS_PER_PAGE;
-/** DeviceIDs and EventIDs have 16 bits. */
-const IDS = 0x1_0000;
-const PAGES_PER_DEVICE = IDS / EVENTS_PER_PAGE;
+/** DeviceIDs have 16 bits. */
+const DEVICES = 0x1_0000;
+/** MSI-X has at most 2048 vectors. */
+const MOST_EVENTS = 2048;
+const FEWEST_EVENTS = 32;
 /** 1,048,576 events. */
-const MOST_PAGES = 0x8000;
+const MOST_WORDS = 0x20_0000;
 
 export class TranslationCache {
   /** Two words an event: the INTID and its kind; then ICID or vPEID, and the individual doorbell in bits [31:16]. */
-  words: Uint32Array = new Uint32Array(64 * WORDS_PER_PAGE);
-  /** Open addressing: key + 1, then the page's number. At most half full. */
-  #slots = new Uint32Array(2 * 128);
-  #mask = 127;
-  #pages = 0;
+  words: Int32Array = new Int32Array(0);
+  /** For each device where its region begins in `words`, and how many events it has room for. */
+  #regions = new Int32Array(0);
+  #used = 0;
 
   /** The index in `words` of an event's entry, -1 if it is not held. */
   find(device: number, event: number): number {
-    if (device >= IDS || event >= IDS) return -1;
-    const page = this.#page(device * PAGES_PER_DEVICE + (event >>> 5));
-    if (page < 0) return -1;
-    const at = page * WORDS_PER_PAGE + (event & 31) * 2;
+    const regions = this.#regions;
+    const slot = 2 * (device | 0);
+    if (slot < 0 || slot >= regions.length || event >= regions[slot + 1]!) return -1;
+    const at = regions[slot]! + 2 * event;
     return this.words[at] === 0 ? -1 : at;
   }
 
   /** @param flags PHYSICAL or 0 @param target ICID or vPEID @param doorbell 16 bits */
   add(device: number, event: number, intid: number, flags: number, target: number, doorbell: number): void {
-    if (device >= IDS || event >= IDS || doorbell >= IDS) return;
-    const key = device * PAGES_PER_DEVICE + (event >>> 5);
-    let page = this.#page(key);
-    if (page < 0) page = this.#newPage(key);
-    const at = page * WORDS_PER_PAGE + (event & 31) * 2;
+    if (device >= DEVICES || event >= MOST_EVENTS || doorbell > 0xffff) return;
+    if (this.#regions.length === 0) this.#regions = new Int32Array(2 * DEVICES);
+    if (event >= this.#regions[2 * device + 1]!) this.#enlarge(device, event);
+    const at = this.#regions[2 * device]! + 2 * event;
     this.words[at] = VALID | flags | intid;
     this.words[at + 1] = target | (doorbell << 16);
   }
@@ -53,60 +51,30 @@ export class TranslationCache {
   }
 
   forgetDevice(device: number): void {
-    if (device >= IDS || this.#pages === 0) return;
-    for (let n = 0; n < PAGES_PER_DEVICE; n += 1) {
-      const page = this.#page(device * PAGES_PER_DEVICE + n);
-      if (page >= 0) this.words.fill(0, page * WORDS_PER_PAGE, (page + 1) * WORDS_PER_PAGE);
-    }
+    if (2 * device >= this.#regions.length) return;
+    const base = this.#regions[2 * device]!;
+    this.words.fill(0, base, base + 2 * this.#regions[2 * device + 1]!);
   }
 
   clear(): void {
-    if (this.#pages === 0) return;
-    this.words.fill(0, 0, this.#pages * WORDS_PER_PAGE);
-    this.#slots.fill(0);
-    this.#pages = 0;
+    this.words.fill(0, 0, this.#used);
+    this.#regions.fill(0);
+    this.#used = 0;
   }
 
-  #page(key: number): number {
-    const slots = this.#slots;
-    const mask = this.#mask;
-    for (let at = hash(key) & mask; ; at = (at + 1) & mask) {
-      const found = slots[2 * at]!;
-      if (found === key + 1) return slots[2 * at + 1]!;
-      if (found === 0) return -1;
-    }
-  }
-
-  #newPage(key: number): number {
-    if (this.#pages === MOST_PAGES) this.clear();
-    if (2 * (this.#pages + 1) > this.#mask) this.#grow();
-    if ((this.#pages + 1) * WORDS_PER_PAGE > this.words.length) {
-      const larger = new Uint32Array(2 * this.words.length);
+  /** Gives a device a region with room for `event`; the old one is lost until the next clear(). */
+  #enlarge(device: number, event: number): void {
+    const events = Math.max(FEWEST_EVENTS, 2 ** (32 - Math.clz32(event)));
+    if (this.#used + 2 * events > MOST_WORDS) this.clear();
+    while (this.#used + 2 * events > this.words.length) {
+      const larger = new Int32Array(Math.max(4096, 2 * this.words.length));
       larger.set(this.words);
       this.words = larger;
     }
-    const page = this.#pages;
-    this.#pages += 1;
-    this.#insert(key + 1, page);
-    return page;
+    const old = this.#regions[2 * device]!;
+    this.words.copyWithin(this.#used, old, old + 2 * this.#regions[2 * device + 1]!);
+    this.#regions[2 * device] = this.#used;
+    this.#regions[2 * device + 1] = events;
+    this.#used += 2 * events;
   }
-
-  #grow(): void {
-    const old = this.#slots;
-    this.#mask = this.#mask * 2 + 1;
-    this.#slots = new Uint32Array(2 * (this.#mask + 1));
-    for (let i = 0; i < old.length; i += 2) if (old[i] !== 0) this.#insert(old[i]!, old[i + 1]!);
-  }
-
-  #insert(stored: number, page: number): void {
-    let at = hash(stored - 1) & this.#mask;
-    while (this.#slots[2 * at] !== 0) at = (at + 1) & this.#mask;
-    this.#slots[2 * at] = stored;
-    this.#slots[2 * at + 1] = page;
-  }
-}
-
-function hash(key: number): number {
-  const mixed = Math.imul(key, 0x9e37_79b1);
-  return mixed ^ (mixed >>> 15);
 }

@@ -13,6 +13,7 @@ import { CollectionEntry } from './its-tables.ts';
 import { BUS_ERROR, ItsLookup, rdbase, type Refusal, type TranslationHost } from './its-lookup.ts';
 import { OutstandingEffects } from './outstanding.ts';
 import { PhysicalCommands } from './physical-commands.ts';
+import type { PhysicalLpis } from './physical-lpis.ts';
 import { INTID_MASK, PHYSICAL, TranslationCache } from './translation-cache.ts';
 import { VirtualCommands } from './virtual-commands.ts';
 import { VlpiDelivery, type VpeRoute } from './vlpi-delivery.ts';
@@ -34,8 +35,8 @@ export class Translation implements Forgetting {
   readonly #outstanding: OutstandingEffects;
   readonly #collection = new CollectionEntry();
   readonly #cache: TranslationCache | undefined;
-  /** Redistributor of each ICID that was looked up; -1 for others. */
-  #rdbases: Int32Array = new Int32Array(0);
+  /** The LPIs to which each ICID that was looked up leads. */
+  #targets: (PhysicalLpis | undefined)[] = [];
   /** Places of vPEs that were looked up. */
   #routes: (VpeRoute | undefined)[] = [];
 
@@ -57,16 +58,12 @@ export class Translation implements Forgetting {
       if (at >= 0) {
         const kind = cache.words[at]!;
         const target = cache.words[at + 1]!;
-        if ((kind & PHYSICAL) !== 0) {
-          const rd = this.#rdbases[target & 0xffff];
-          if (rd !== undefined && rd >= 0) {
-            this.#host.redistributors[rd]!.lpis.deliver(kind & INTID_MASK);
-            return;
-          }
+        if ((kind & PHYSICAL) === 0) {
+          if (this.#deliverVlpi(device, event, kind, target)) return;
         } else {
-          const route = this.#routes[target & 0xffff];
-          if (route !== undefined) {
-            this.#refuse(device, event, this.#delivery.deliver(route, kind & INTID_MASK, target >>> 16, true));
+          const lpis = this.#targets[target & 0xffff];
+          if (lpis !== undefined) {
+            lpis.deliver(kind & INTID_MASK);
             return;
           }
         }
@@ -90,7 +87,7 @@ export class Translation implements Forgetting {
   reset(): void {
     this.#outstanding.all();
     this.#cache?.clear();
-    this.#rdbases = new Int32Array(0);
+    this.#targets = [];
     this.#routes = [];
   }
 
@@ -105,7 +102,7 @@ export class Translation implements Forgetting {
   }
 
   forgetCollection(icid: number): void {
-    if (icid < this.#rdbases.length) this.#rdbases[icid] = -1;
+    if (icid < this.#targets.length) this.#targets[icid] = undefined;
   }
 
   forgetRoute(vpeid: number): void {
@@ -129,25 +126,30 @@ export class Translation implements Forgetting {
       const route = this.#route(vpeid);
       return typeof route === 'string' ? route : this.#delivery.deliver(route, intid, doorbell, true);
     }
-    const rd = this.#rdbaseOf(icid);
-    if (typeof rd === 'string') return rd;
-    this.#host.redistributors[rd]!.lpis.deliver(intid);
+    const target = this.#targetOf(icid);
+    if (typeof target === 'string') return target;
+    target.deliver(intid);
     return '';
   }
 
-  #rdbaseOf(icid: number): number | Refusal {
-    const known = this.#rdbases[icid];
-    if (known !== undefined && known >= 0) return known;
+  /** @returns false if the vPE's place is not kept */
+  #deliverVlpi(device: number, event: number, kind: number, target: number): boolean {
+    const route = this.#routes[target & 0xffff];
+    if (route === undefined) return false;
+    this.#refuse(device, event, this.#delivery.deliver(route, kind & INTID_MASK, target >>> 16, true));
+    return true;
+  }
+
+  #targetOf(icid: number): PhysicalLpis | Refusal {
+    const known = this.#targets[icid];
+    if (known !== undefined) return known;
     const lost = this.lookup.findCollection(icid, this.#collection);
     if (lost !== '') return lost;
-    if (this.#cache === undefined) return this.#collection.rdbase;
-    if (icid >= this.#rdbases.length) {
-      const larger = new Int32Array(2 ** (32 - Math.clz32(icid | 15))).fill(-1);
-      larger.set(this.#rdbases);
-      this.#rdbases = larger;
-    }
-    this.#rdbases[icid] = this.#collection.rdbase;
-    return this.#collection.rdbase;
+    const { lpis } = this.lookup.redistributor(this.#collection.rdbase);
+    if (this.#cache === undefined) return lpis;
+    while (this.#targets.length <= icid) this.#targets.push(undefined);
+    this.#targets[icid] = lpis;
+    return lpis;
   }
 
   #route(vpeid: number): VpeRoute | Refusal {
