@@ -1,9 +1,9 @@
 /**
  * An ordered map of disjoint ranges of page frames: type1's mappings and a domain's extents.
  *
- * Two levels: leaves of at most LEAF ranges, and an index of the leaves' first frames. What is searched lies in typed arrays, so
- * that a look-up touches few cache lines and one object; an insertion moves at most one leaf and, when it splits, the index.
- * Frames are below 2^52.
+ * Two levels: leaves of at most LEAF ranges, and an index of the leaves in the order of their first frames. All leaves lie in the
+ * same few arrays, LEAF slots each, so that a look-up touches a handful of cache lines and one object; an insertion moves at
+ * most one leaf and, when that splits, the index. Frames are below 2^52.
  */
 
 /** A range of page frames, both ends inclusive. */
@@ -12,56 +12,22 @@ export interface FrameRange {
   readonly last: number;
 }
 
-const LEAF = 256;
-
-/** Up to LEAF ranges, ascending, and their ends beside them. */
-class Leaf<R extends FrameRange> {
-  readonly firsts: Float64Array = new Float64Array(LEAF + 1);
-  readonly lasts: Float64Array = new Float64Array(LEAF + 1);
-  readonly ranges: R[] = [];
-
-  /** How many ranges begin at or before `frame`. */
-  upper(frame: number): number {
-    const { firsts } = this;
-    let lo = 0;
-    let hi = this.ranges.length;
-    while (lo < hi) {
-      const mid = (lo + hi) >>> 1;
-      if (firsts[mid]! <= frame) lo = mid + 1;
-      else hi = mid;
-    }
-    return lo;
-  }
-
-  insert(at: number, range: R): void {
-    this.firsts.copyWithin(at + 1, at, this.ranges.length);
-    this.lasts.copyWithin(at + 1, at, this.ranges.length);
-    this.firsts[at] = range.first;
-    this.lasts[at] = range.last;
-    this.ranges.splice(at, 0, range);
-  }
-
-  removeAt(at: number): void {
-    this.firsts.copyWithin(at, at + 1, this.ranges.length);
-    this.lasts.copyWithin(at, at + 1, this.ranges.length);
-    this.ranges.splice(at, 1);
-  }
-
-  /** Gives up its upper half. */
-  split(): Leaf<R> {
-    const other = new Leaf<R>();
-    const half = LEAF / 2;
-    other.firsts.set(this.firsts.subarray(half, this.ranges.length));
-    other.lasts.set(this.lasts.subarray(half, this.ranges.length));
-    other.ranges.push(...this.ranges.splice(half));
-    return other;
-  }
-}
+const LEAF = 32;
+const HALF = LEAF / 2;
 
 export class FrameMap<R extends FrameRange> {
-  #leaves: Leaf<R>[] = [];
-  /** First frame of each leaf; longer than the leaves are. */
+  /** The index: each leaf's first frame, its number, ascending; longer than there are leaves. */
   #firsts: Float64Array = new Float64Array(16);
+  #order: Uint32Array = new Uint32Array(16);
+  #leaves = 0;
+  // The leaves, by their numbers: ends and ranges at number * LEAF, and how many there are.
+  #starts: Float64Array = new Float64Array(16 * LEAF);
+  #ends: Float64Array = new Float64Array(16 * LEAF);
+  #counts: Uint8Array = new Uint8Array(16);
+  #ranges: (R | undefined)[] = [];
+  /** Numbers that have been given back; the next new one is `#numbers`. */
+  #free: number[] = [];
+  #numbers = 0;
   #size = 0;
 
   get size(): number {
@@ -70,65 +36,72 @@ export class FrameMap<R extends FrameRange> {
 
   /** Ascending. */
   *[Symbol.iterator](): Iterator<R> {
-    for (const { ranges } of this.#leaves) yield* ranges;
+    for (let at = 0; at < this.#leaves; at += 1) {
+      const leaf = this.#order[at]!;
+      for (let i = 0; i < this.#counts[leaf]!; i += 1) yield this.#ranges[leaf * LEAF + i]!;
+    }
   }
 
   /** The range that holds `frame`. */
   find(frame: number): R | undefined {
-    const leaf = this.#leaves[this.#leafOf(frame)];
-    if (leaf === undefined) return undefined;
-    const i = leaf.upper(frame) - 1;
-    return i >= 0 && leaf.lasts[i]! >= frame ? leaf.ranges[i] : undefined;
+    if (this.#leaves === 0) return undefined;
+    const leaf = this.#order[this.#leafOf(frame)]!;
+    const slot = this.#upper(leaf, frame) - 1;
+    return slot >= leaf * LEAF && this.#ends[slot]! >= frame ? this.#ranges[slot] : undefined;
   }
 
   /** The lowest range that has a frame in [first, last]. */
   firstIn(first: number, last: number): R | undefined {
+    if (this.#leaves === 0) return undefined;
     const at = this.#leafOf(first);
-    const leaf = this.#leaves[at];
-    if (leaf === undefined) return undefined;
-    const i = leaf.upper(first);
-    if (i > 0 && leaf.lasts[i - 1]! >= first) return leaf.ranges[i - 1];
-    const next = leaf.ranges[i] ?? this.#leaves[at + 1]?.ranges[0];
-    return next !== undefined && next.first <= last ? next : undefined;
+    const leaf = this.#order[at]!;
+    const slot = this.#upper(leaf, first);
+    if (slot > leaf * LEAF && this.#ends[slot - 1]! >= first) return this.#ranges[slot - 1];
+    const inside = slot < leaf * LEAF + this.#counts[leaf]!;
+    if (!inside && at + 1 === this.#leaves) return undefined;
+    const next = this.#ranges[inside ? slot : this.#order[at + 1]! * LEAF]!;
+    return next.first <= last ? next : undefined;
   }
 
   /** Adds a range that overlaps none that is there. */
   insert(range: R): void {
     this.#size += 1;
-    if (this.#leaves.length === 0) {
-      const leaf = new Leaf<R>();
-      leaf.insert(0, range);
-      this.#leaves.push(leaf);
-      this.#index(0);
-      return;
+    if (this.#leaves === 0) this.#addLeaf(0);
+    let at = this.#leafOf(range.first);
+    if (this.#counts[this.#order[at]!] === LEAF) {
+      this.#split(at);
+      at = this.#leafOf(range.first);
     }
-    const at = this.#leafOf(range.first);
-    const leaf = this.#leaves[at]!;
-    leaf.insert(leaf.upper(range.first), range);
-    if (leaf.ranges.length > LEAF) {
-      this.#leaves.splice(at + 1, 0, leaf.split());
-      this.#index(at);
-    } else {
-      this.#firsts[at] = leaf.firsts[0]!;
-    }
+    const leaf = this.#order[at]!;
+    const slot = this.#upper(leaf, range.first);
+    const end = leaf * LEAF + this.#counts[leaf]!;
+    this.#starts.copyWithin(slot + 1, slot, end);
+    this.#ends.copyWithin(slot + 1, slot, end);
+    for (let i = end; i > slot; i -= 1) this.#ranges[i] = this.#ranges[i - 1];
+    this.#starts[slot] = range.first;
+    this.#ends[slot] = range.last;
+    this.#ranges[slot] = range;
+    this.#counts[leaf]! += 1;
+    this.#firsts[at] = this.#starts[leaf * LEAF]!;
   }
 
   /** Takes out a range by its first frame. */
   remove(first: number): R | undefined {
+    if (this.#leaves === 0) return undefined;
     const at = this.#leafOf(first);
-    const leaf = this.#leaves[at];
-    if (leaf === undefined) return undefined;
-    const i = leaf.upper(first) - 1;
-    const removed = leaf.ranges[i];
-    if (removed?.first !== first) return undefined;
-    leaf.removeAt(i);
+    const leaf = this.#order[at]!;
+    const slot = this.#upper(leaf, first) - 1;
+    if (slot < leaf * LEAF || this.#starts[slot] !== first) return undefined;
+    const removed = this.#ranges[slot];
+    const end = leaf * LEAF + this.#counts[leaf]!;
+    this.#starts.copyWithin(slot, slot + 1, end);
+    this.#ends.copyWithin(slot, slot + 1, end);
+    for (let i = slot; i + 1 < end; i += 1) this.#ranges[i] = this.#ranges[i + 1];
+    this.#ranges[end - 1] = undefined;
+    this.#counts[leaf]! -= 1;
     this.#size -= 1;
-    if (leaf.ranges.length === 0) {
-      this.#leaves.splice(at, 1);
-      this.#index(at);
-    } else {
-      this.#firsts[at] = leaf.firsts[0]!;
-    }
+    if (this.#counts[leaf] === 0) this.#dropLeaf(at);
+    else this.#firsts[at] = this.#starts[leaf * LEAF]!;
     return removed;
   }
 
@@ -142,14 +115,17 @@ export class FrameMap<R extends FrameRange> {
   }
 
   clear(): void {
-    this.#leaves = [];
+    this.#leaves = 0;
+    this.#numbers = 0;
+    this.#free = [];
+    this.#ranges = [];
     this.#size = 0;
   }
 
-  /** The last leaf that begins at or before `frame`, or 0. */
+  /** The place in the index of the last leaf that begins at or before `frame`, or 0. */
   #leafOf(frame: number): number {
     let lo = 0;
-    let hi = this.#leaves.length;
+    let hi = this.#leaves;
     while (lo < hi) {
       const mid = (lo + hi) >>> 1;
       if (this.#firsts[mid]! <= frame) lo = mid + 1;
@@ -158,14 +134,79 @@ export class FrameMap<R extends FrameRange> {
     return lo === 0 ? 0 : lo - 1;
   }
 
-  /** Writes the index anew from leaf `from` on. */
-  #index(from: number): void {
-    if (this.#leaves.length > this.#firsts.length) {
-      const grown = new Float64Array(this.#firsts.length * 2);
-      grown.set(this.#firsts);
-      this.#firsts = grown;
+  /** The first slot of a leaf whose range begins behind `frame`. */
+  #upper(leaf: number, frame: number): number {
+    let lo = leaf * LEAF;
+    let hi = lo + this.#counts[leaf]!;
+    while (lo < hi) {
+      const mid = (lo + hi) >>> 1;
+      if (this.#starts[mid]! <= frame) lo = mid + 1;
+      else hi = mid;
     }
-    for (let i = from; i < this.#leaves.length; i += 1) this.#firsts[i] = this.#leaves[i]!.firsts[0]!;
+    return lo;
+  }
+
+  /** Half of a full leaf goes to a new one behind it. */
+  #split(at: number): void {
+    const leaf = this.#order[at]!;
+    const other = this.#addLeaf(at + 1);
+    const from = leaf * LEAF + HALF;
+    const to = other * LEAF;
+    this.#starts.copyWithin(to, from, from + HALF);
+    this.#ends.copyWithin(to, from, from + HALF);
+    for (let i = 0; i < HALF; i += 1) {
+      this.#ranges[to + i] = this.#ranges[from + i];
+      this.#ranges[from + i] = undefined;
+    }
+    this.#counts[leaf] = HALF;
+    this.#counts[other] = HALF;
+    this.#firsts[at + 1] = this.#starts[to]!;
+  }
+
+  /** An empty leaf at a place in the index. @returns its number */
+  #addLeaf(at: number): number {
+    let leaf = this.#free.pop();
+    if (leaf === undefined) {
+      leaf = this.#numbers;
+      this.#numbers += 1;
+      if (leaf === this.#counts.length) this.#growLeaves();
+      for (let i = 0; i < LEAF; i += 1) this.#ranges.push(undefined);
+    }
+    if (this.#leaves === this.#order.length) this.#growIndex();
+    this.#firsts.copyWithin(at + 1, at, this.#leaves);
+    this.#order.copyWithin(at + 1, at, this.#leaves);
+    this.#order[at] = leaf;
+    this.#counts[leaf] = 0;
+    this.#leaves += 1;
+    return leaf;
+  }
+
+  #dropLeaf(at: number): void {
+    this.#free.push(this.#order[at]!);
+    this.#firsts.copyWithin(at, at + 1, this.#leaves);
+    this.#order.copyWithin(at, at + 1, this.#leaves);
+    this.#leaves -= 1;
+  }
+
+  #growIndex(): void {
+    const firsts = new Float64Array(this.#firsts.length * 2);
+    const order = new Uint32Array(this.#order.length * 2);
+    firsts.set(this.#firsts);
+    order.set(this.#order);
+    this.#firsts = firsts;
+    this.#order = order;
+  }
+
+  #growLeaves(): void {
+    const starts = new Float64Array(this.#starts.length * 2);
+    const ends = new Float64Array(this.#ends.length * 2);
+    const counts = new Uint8Array(this.#counts.length * 2);
+    starts.set(this.#starts);
+    ends.set(this.#ends);
+    counts.set(this.#counts);
+    this.#starts = starts;
+    this.#ends = ends;
+    this.#counts = counts;
   }
 }
 
