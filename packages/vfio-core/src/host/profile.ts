@@ -93,6 +93,8 @@ export interface KernelProfile {
   readonly intxKeepsLine: boolean;
   /** Length of the PCIe capability, version 2, in bytes (D61-35). */
   readonly pcieCapabilityV2: 50 | 52;
+  /** vfio-platform refuses a device without reset function also where none is required (D61-40). */
+  readonly platformNeedsReset: boolean;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
   readonly ioeventfd64: boolean;
   /** BAR accesses of 8 bytes go out as one, not as two of 4. */
@@ -143,6 +145,7 @@ const LINUX_5_13: KernelProfile = {
   virtualPme: false,
   intxKeepsLine: false,
   pcieCapabilityV2: 52,
+  platformNeedsReset: false,
   ioeventfd64: false,
   barAccess64: false,
   msixDynamic: false,
@@ -190,6 +193,7 @@ const LINUX_6_1: KernelProfile = {
   virtualPme: true,
   intxKeepsLine: true,
   pcieCapabilityV2: 50,
+  platformNeedsReset: true,
   ioeventfd64: true,
 };
 

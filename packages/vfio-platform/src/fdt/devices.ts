@@ -1,0 +1,147 @@
+/**
+ * The platform devices that a device tree describes: compatible strings, registers in CPU addresses, interrupts.
+ *
+ * Reference: Devicetree Specification 2.3, 2.4; Arm GICv3 binding (three cells: type, number, flags). As Linux has it: nodes of the root and
+ * of simple buses below it become devices, where they have `compatible` and are not disabled.
+ */
+import { FdtError, type FdtNode } from './fdt.ts';
+
+/** A range of CPU physical addresses. */
+export interface DeviceRange {
+  readonly start: number;
+  readonly size: number;
+}
+
+export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';
+
+export interface DeviceInterrupt {
+  /** INTID on a GIC: SPIs from 32, PPIs from 16. */
+  readonly intid: number;
+  readonly trigger: Trigger;
+}
+
+export interface DeviceDescription {
+  /** `9010000.pl031`: the first address and the node's name, as Linux names platform devices. */
+  readonly name: string;
+  readonly path: string;
+  readonly compatible: readonly string[];
+  readonly ranges: readonly DeviceRange[];
+  readonly interrupts: readonly DeviceInterrupt[];
+}
+
+const BUSES: readonly string[] = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus'];
+const GIC_CELLS = 3;
+const SPI = 0;
+const PPI = 1;
+const FIRST_SPI = 32;
+const FIRST_PPI = 16;
+const TRIGGERS: Readonly<Record<number, Trigger>> = { 0: 'none', 1: 'edge-rising', 2: 'edge-falling', 4: 'level-high', 8: 'level-low' };
+/** An interrupt parent that leads through more nodes than this leads in a circle. */
+const MAX_HOPS = 64;
+
+/** The devices of a tree, in its order. @throws FdtError for a property that does not fit its neighbours */
+export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
+  const phandles = new Map<number, FdtNode>();
+  for (const node of root) if (node.properties.has('phandle')) phandles.set(node.cell('phandle', 0), node);
+  const found: DeviceDescription[] = [];
+  const visit = (bus: FdtNode): void => {
+    for (const node of bus.children) {
+      const compatible = node.strings('compatible');
+      if (compatible.length === 0 || !isAvailable(node)) continue;
+      found.push(describe(node, compatible, phandles));
+      if (compatible.some((name) => BUSES.includes(name))) visit(node);
+    }
+  };
+  visit(root);
+  return found;
+}
+
+function isAvailable(node: FdtNode): boolean {
+  const [status] = node.strings('status');
+  return status === undefined || status === 'okay' || status === 'ok';
+}
+
+function describe(node: FdtNode, compatible: readonly string[], phandles: ReadonlyMap<number, FdtNode>): DeviceDescription {
+  const ranges = registers(node);
+  const base = node.name.split('@')[0] ?? node.name;
+  const first = ranges[0];
+  return {
+    name: first === undefined ? base : `${first.start.toString(16)}.${base}`,
+    path: node.path,
+    compatible,
+    ranges,
+    interrupts: interrupts(node, phandles),
+  };
+}
+
+/** `reg`, translated by the `ranges` of every bus above. */
+function registers(node: FdtNode): DeviceRange[] {
+  const { parent } = node;
+  if (parent === undefined) return [];
+  const addressCells = parent.cell('#address-cells', 2);
+  const sizeCells = parent.cell('#size-cells', 1);
+  const cells = node.cells('reg');
+  const entry = addressCells + sizeCells;
+  if (entry === 0 || entry > 4 || sizeCells === 0) return [];
+  if (cells.length % entry !== 0) throw new FdtError(`${node.path}: reg: ${cells.length} cells are not entries of ${entry}`);
+  const out: DeviceRange[] = [];
+  for (let at = 0; at < cells.length; at += entry) {
+    const start = translate(parent, wide(cells, at, addressCells, node));
+    if (start !== undefined) out.push({ start, size: wide(cells, at + addressCells, sizeCells, node) });
+  }
+  return out;
+}
+
+/** An address on a bus, as the root sees it; undefined where a bus does not map it. */
+function translate(bus: FdtNode, address: number): number | undefined {
+  if (bus.parent === undefined) return address;
+  if (!bus.properties.has('ranges')) return undefined;
+  const cells = bus.cells('ranges');
+  if (cells.length === 0) return translate(bus.parent, address);
+  const child = bus.cell('#address-cells', 2);
+  const parent = bus.parent.cell('#address-cells', 2);
+  const size = bus.cell('#size-cells', 1);
+  const entry = child + parent + size;
+  if (entry === 0 || cells.length % entry !== 0) throw new FdtError(`${bus.path}: ranges: ${cells.length} cells are not entries of ${entry}`);
+  for (let at = 0; at < cells.length; at += entry) {
+    const from = wide(cells, at, child, bus);
+    const length = wide(cells, at + child + parent, size, bus);
+    if (address >= from && address < from + length) return translate(bus.parent, wide(cells, at + child, parent, bus) + address - from);
+  }
+  return undefined;
+}
+
+function interrupts(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): DeviceInterrupt[] {
+  const cells = node.cells('interrupts');
+  if (cells.length === 0) return [];
+  const controller = interruptParent(node, phandles);
+  const width = controller?.cell('#interrupt-cells', GIC_CELLS) ?? GIC_CELLS;
+  if (width !== GIC_CELLS) return []; // not a GIC: what its cells mean is not known here
+  if (cells.length % width !== 0) throw new FdtError(`${node.path}: interrupts: ${cells.length} cells are not entries of ${width}`);
+  const out: DeviceInterrupt[] = [];
+  for (let at = 0; at < cells.length; at += width) {
+    const type = cells[at]!;
+    if (type !== SPI && type !== PPI) throw new FdtError(`${node.path}: interrupts: ${type} is neither SPI nor PPI`);
+    out.push({ intid: cells[at + 1]! + (type === SPI ? FIRST_SPI : FIRST_PPI), trigger: TRIGGERS[cells[at + 2]! & 0xf] ?? 'none' });
+  }
+  return out;
+}
+
+/** The nearest `interrupt-parent`, upwards. */
+function interruptParent(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): FdtNode | undefined {
+  let at: FdtNode | undefined = node;
+  for (let hops = 0; at !== undefined; hops += 1) {
+    if (hops > MAX_HOPS) throw new FdtError(`${node.path}: interrupt-parent leads in a circle`);
+    if (at.properties.has('interrupt-parent')) return phandles.get(at.cell('interrupt-parent', 0));
+    at = at.parent;
+  }
+  return undefined;
+}
+
+/** A number of up to two cells; it has to be exact. */
+function wide(cells: readonly number[], at: number, count: number, node: FdtNode): number {
+  let value = 0;
+  for (let i = 0; i < count; i += 1) value = value * 0x1_0000_0000 + cells[at + i]!;
+  if (!Number.isSafeInteger(value)) throw new FdtError(`${node.path}: a number of ${count} cells beyond 2^53`);
+  return value;
+}

@@ -1,0 +1,164 @@
+/**
+ * A reader of flattened device trees. Reference: Devicetree Specification 0.4, chapter 5.
+ *
+ * A malformed blob is refused with one FdtError that names the offset. Not modelled: writing, overlays, /plugin/ fixups.
+ */
+
+/** A blob that is no device tree. */
+export class FdtError extends Error {
+  override readonly name = 'FdtError';
+}
+
+const MAGIC = 0xd00d_feed;
+const HEADER_BYTES = 40;
+const OLDEST_COMPATIBLE = 17;
+const BEGIN_NODE = 1;
+const END_NODE = 2;
+const PROP = 3;
+const NOP = 4;
+const END = 9;
+/** Deeper trees are refused: no real one comes near. */
+const MAX_DEPTH = 64;
+
+export class FdtNode {
+  /** With its unit address, as `pl031@9010000`; empty for the root. */
+  readonly name: string;
+  readonly parent: FdtNode | undefined;
+  readonly children: FdtNode[] = [];
+  readonly properties: Map<string, Uint8Array> = new Map<string, Uint8Array>();
+
+  constructor(name: string, parent: FdtNode | undefined) {
+    this.name = name;
+    this.parent = parent;
+  }
+
+  get path(): string {
+    return this.parent === undefined ? '/' : `${this.parent.parent === undefined ? '' : this.parent.path}/${this.name}`;
+  }
+
+  /** All nodes of the subtree, this one first, in the blob's order. */
+  *[Symbol.iterator](): Iterator<FdtNode> {
+    yield this;
+    for (const child of this.children) yield* child;
+  }
+
+  /** A list of strings; empty without the property. */
+  strings(name: string): readonly string[] {
+    const bytes = this.properties.get(name);
+    if (bytes === undefined || bytes.length === 0) return [];
+    return new TextDecoder().decode(bytes).replace(/\0$/, '').split('\0');
+  }
+
+  /** A property as 32-bit big-endian cells. @throws FdtError if its length is no multiple of 4 */
+  cells(name: string): readonly number[] {
+    const bytes = this.properties.get(name);
+    if (bytes === undefined) return [];
+    if (bytes.length % 4 !== 0) throw new FdtError(`${this.path}: ${name}: ${bytes.length} bytes are not a list of cells`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i));
+  }
+
+  /** One cell, or what it is without the property. */
+  cell(name: string, otherwise: number): number {
+    return this.cells(name)[0] ?? otherwise;
+  }
+}
+
+/** Reads a blob. @throws FdtError */
+export function parseFdt(blob: Uint8Array): FdtNode {
+  const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+  if (blob.length < HEADER_BYTES || view.getUint32(0) !== MAGIC) throw new FdtError('not a flattened device tree');
+  const total = view.getUint32(4);
+  const structure = view.getUint32(8);
+  const strings = view.getUint32(12);
+  const compatible = view.getUint32(24);
+  const stringsLength = view.getUint32(32);
+  const structureLength = view.getUint32(36);
+  if (total > blob.length) throw new FdtError(`the tree is ${total} bytes, the blob ${blob.length}`);
+  if (compatible > OLDEST_COMPATIBLE) throw new FdtError(`version ${compatible} is not one that this reader knows`);
+  if (structure % 4 !== 0 || structure + structureLength > total || strings + stringsLength > total) throw new FdtError('a block lies outside of the tree');
+  return new Reader(blob, structure, structure + structureLength, blob.subarray(strings, strings + stringsLength)).read();
+}
+
+class Reader {
+  readonly #blob: Uint8Array;
+  readonly #view: DataView;
+  readonly #end: number;
+  readonly #strings: Uint8Array;
+  #at: number;
+
+  constructor(blob: Uint8Array, start: number, end: number, strings: Uint8Array) {
+    this.#blob = blob;
+    this.#view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
+    this.#at = start;
+    this.#end = end;
+    this.#strings = strings;
+  }
+
+  read(): FdtNode {
+    let root: FdtNode | undefined;
+    let node: FdtNode | undefined;
+    let depth = 0;
+    for (;;) {
+      const start = this.#at;
+      switch (this.#word()) {
+        case BEGIN_NODE: {
+          if (node === undefined && root !== undefined) throw new FdtError(`offset ${start}: a second root`);
+          const made: FdtNode = new FdtNode(this.#name(), node);
+          depth += 1;
+          if (depth > MAX_DEPTH) throw new FdtError(`offset ${start}: nodes deeper than ${MAX_DEPTH}`);
+          node?.children.push(made);
+          root ??= made;
+          node = made;
+          break;
+        }
+        case END_NODE:
+          if (node === undefined) throw new FdtError(`offset ${start}: an end of no node`);
+          node = node.parent;
+          depth -= 1;
+          break;
+        case PROP: {
+          if (node === undefined) throw new FdtError(`offset ${start}: a property outside of every node`);
+          const length = this.#word();
+          const name = this.#string(this.#word(), start);
+          this.#need(length);
+          node.properties.set(name, this.#blob.subarray(this.#at, this.#at + length));
+          this.#at += Math.ceil(length / 4) * 4;
+          break;
+        }
+        case NOP:
+          break;
+        case END:
+          if (root === undefined || node !== undefined) throw new FdtError(`offset ${start}: the tree ends inside a node`);
+          return root;
+        default:
+          throw new FdtError(`offset ${start}: no token`);
+      }
+    }
+  }
+
+  #word(): number {
+    this.#need(4);
+    const word = this.#view.getUint32(this.#at);
+    this.#at += 4;
+    return word;
+  }
+
+  #name(): string {
+    const end = this.#blob.indexOf(0, this.#at);
+    if (end < 0 || end >= this.#end) throw new FdtError(`offset ${this.#at}: a name without end`);
+    const name = new TextDecoder().decode(this.#blob.subarray(this.#at, end));
+    this.#at += Math.ceil((end + 1 - this.#at) / 4) * 4;
+    return name;
+  }
+
+  #string(offset: number, at: number): string {
+    const end = this.#strings.indexOf(0, offset);
+    if (offset >= this.#strings.length || end < 0) throw new FdtError(`offset ${at}: a name outside of the strings`);
+    return new TextDecoder().decode(this.#strings.subarray(offset, end));
+  }
+
+  #need(length: number): void {
+    if (this.#at + length > this.#end) throw new FdtError(`offset ${this.#at}: cut inside the tree`);
+  }
+}

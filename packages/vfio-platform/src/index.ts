@@ -1,0 +1,11 @@
+/** @vsim/vfio-platform: platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba. */
+export { IrqLine } from './bus/irq-line.ts';
+export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformResource } from './bus/platform-device.ts';
+export { describeDevices, type DeviceDescription, type DeviceInterrupt, type DeviceRange, type Trigger } from './fdt/devices.ts';
+export { FdtError, FdtNode, parseFdt } from './fdt/fdt.ts';
+export { Pl011, PL011 } from './models/pl011.ts';
+export { Pl031, PL031 } from './models/pl031.ts';
+export { NO_RESET, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
+export { PlatformIrq } from './vfio/platform-irq.ts';
+export { ResetModules, type ResetFunction } from './vfio/reset-modules.ts';
+export { REGION_OVERRUN, RESET_FAILED, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';

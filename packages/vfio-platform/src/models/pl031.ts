@@ -1,0 +1,103 @@
+/**
+ * Arm PL031, a real time clock: counts seconds, and interrupts when the count meets a match. Reference: Arm DDI 0224.
+ *
+ * Modelled: every register; time is the host's virtual clock. Not modelled: test registers.
+ */
+import type { Host, MmioDevice, Sleeps, Thread } from '@vsim/vfio-core';
+import type { IrqLine } from '../bus/irq-line.ts';
+
+/** Register offsets. */
+export const PL031 = { DR: 0x00, MR: 0x04, LR: 0x08, CR: 0x0c, IMSC: 0x10, RIS: 0x14, MIS: 0x18, ICR: 0x1c, ID: 0xfe0 } as const;
+const IDENTIFICATION = [0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+const SECOND = 1_000_000_000;
+
+export class Pl031 implements MmioDevice {
+  readonly #host: Host;
+  readonly #irq: IrqLine;
+  /** Seconds at virtual time 0, as the load register set them. */
+  #offset = 0;
+  #match = 0;
+  #load = 0;
+  #mask = 0;
+  #raw = 0;
+  #alarm: Thread<void> | undefined;
+
+  constructor(host: Host, irq: IrqLine) {
+    this.#host = host;
+    this.#irq = irq;
+  }
+
+  read(offset: number): number {
+    switch (offset) {
+      case PL031.DR:
+        return this.#now;
+      case PL031.MR:
+        return this.#match;
+      case PL031.LR:
+        return this.#load;
+      case PL031.CR:
+        return 1; // it cannot be stopped once it runs
+      case PL031.IMSC:
+        return this.#mask;
+      case PL031.RIS:
+        return this.#raw;
+      case PL031.MIS:
+        return this.#raw & this.#mask;
+      default:
+        return IDENTIFICATION[(offset - PL031.ID) / 4] ?? 0;
+    }
+  }
+
+  write(offset: number, _width: number, value: number): void {
+    switch (offset) {
+      case PL031.MR:
+        this.#match = value;
+        this.#setAlarm();
+        return;
+      case PL031.LR:
+        this.#load = value;
+        this.#offset = (this.#offset + value - this.#now) | 0;
+        this.#setAlarm();
+        return;
+      case PL031.IMSC:
+        this.#mask = value & 1;
+        break;
+      case PL031.ICR:
+        this.#raw &= ~value & 1;
+        break;
+      default:
+        return;
+    }
+    this.#drive();
+  }
+
+  get #now(): number {
+    return (Math.floor(this.#host.scheduler.now / SECOND) + this.#offset) >>> 0;
+  }
+
+  /** A thread sleeps until the match; a newer one makes it look again and find that it is not it. */
+  #setAlarm(): void {
+    const seconds = (this.#match - this.#now) >>> 0;
+    const { scheduler } = this.#host;
+    const due = (Math.floor(scheduler.now / SECOND) + seconds) * SECOND;
+    this.#alarm = undefined;
+    if (seconds === 0) this.#matched();
+    else this.#alarm = scheduler.spawn('pl031 alarm', this.#ring(due - scheduler.now));
+  }
+
+  *#ring(ns: number): Sleeps<void> {
+    const self = this.#host.scheduler.current;
+    yield* this.#host.scheduler.sleep(ns);
+    if (this.#alarm === undefined || this.#alarm !== self) return;
+    this.#matched();
+  }
+
+  #matched(): void {
+    this.#raw = 1;
+    this.#drive();
+  }
+
+  #drive(): void {
+    this.#irq.set((this.#raw & this.#mask) !== 0);
+  }
+}

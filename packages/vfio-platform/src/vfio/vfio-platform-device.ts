@@ -1,0 +1,310 @@
+/**
+ * A platform or AMBA device given to user space: regions and interrupts as they are at the first open. Kernel: vfio_platform_common.c;
+ * catalogue: vfio 4.2 to 4.6.
+ */
+import {
+  EACCES,
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  PAGE_SIZE,
+  eventKind,
+  get,
+  readIrqSet,
+  set,
+  vfio_device_info,
+  vfio_irq_info,
+  vfio_region_info,
+  VFIO_DEVICE_FLAGS_AMBA,
+  VFIO_DEVICE_FLAGS_PLATFORM,
+  VFIO_DEVICE_FLAGS_RESET,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_IRQ_INFO_AUTOMASKED,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_INFO_MASKABLE,
+  VFIO_IRQ_SET_ACTION_MASK,
+  VFIO_IRQ_SET_ACTION_TRIGGER,
+  VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_IRQ_SET_DATA_BOOL,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  VFIO_REGION_INFO_FLAG_READ,
+  VFIO_REGION_INFO_FLAG_WRITE,
+  VfioDevice,
+  type EventFdContext,
+  type EventKind,
+  type IrqSet,
+  type Mapping,
+  type MmapRequest,
+  type Process,
+  type Sleeps,
+  type UserArgument,
+  type Vfio,
+} from '@vsim/vfio-core';
+import type { PlatformDevice } from '../bus/platform-device.ts';
+import { PlatformIrq } from './platform-irq.ts';
+
+const SPAN = 2 ** 40;
+/** The file offset 2^63 and beyond is no offset. */
+const MAX_OFFSET = 2 ** 53;
+
+/** An access went past its region: the kernel of this profile does not look. Nothing outside is touched here. */
+export const REGION_OVERRUN: EventKind<{ readonly device: string; readonly region: number; readonly offset: number }> = eventKind(
+  'vfio-platform/region-overrun',
+  'bug',
+  ({ device, region, offset }) => `${device}: access to region ${region} at 0x${offset.toString(16)}, past its end`,
+);
+/** A reset failed that was required: the kernel's WARN at the last close. */
+export const RESET_FAILED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
+  'vfio-platform/reset-failed',
+  'warn',
+  ({ device, error }) => `${device}: reset failed: ${error}`,
+);
+
+interface Region {
+  readonly start: number;
+  readonly size: number;
+  readonly flags: number;
+}
+
+/** How a device is reset, as its probe found out: undefined is not at all. */
+export type Reset = (() => number) | undefined;
+
+export class VfioPlatformDevice extends VfioDevice {
+  override readonly device: PlatformDevice;
+  readonly #reset: Reset;
+  readonly #resetRequired: boolean;
+  #regions: readonly Region[] = [];
+  #irqs: readonly PlatformIrq[] = [];
+  #flags: number;
+
+  constructor(vfio: Vfio, device: PlatformDevice, reset: Reset, resetRequired: boolean) {
+    super(vfio, device);
+    this.device = device;
+    this.#reset = reset;
+    this.#resetRequired = resetRequired;
+    this.#flags = device.peripheralId === undefined ? VFIO_DEVICE_FLAGS_PLATFORM : VFIO_DEVICE_FLAGS_AMBA;
+  }
+
+  override get name(): string {
+    const { peripheralId, name } = this.device;
+    return peripheralId === undefined ? name : `vfio-amba-${peripheralId.toString(16).padStart(8, '0')}`;
+  }
+
+  protected override *openDevice(): Sleeps<number> {
+    // The probe enables runtime PM only after it has registered the device: who is faster is refused.
+    if (!this.device.runtimePmEnabled) return -EACCES;
+    this.#regions = this.device.resources.map(regionOf);
+    this.#irqs = this.device.irqs.map((line) => new PlatformIrq(line));
+    const resumed = this.device.resume();
+    if (resumed < 0) return this.#closed(resumed);
+    const error = this.#callReset();
+    return error < 0 && this.#resetRequired ? this.#closed(error) : 0;
+  }
+
+  protected override *closeDevice(): Sleeps<void> {
+    const error = this.#callReset();
+    if (error < 0 && this.#resetRequired) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
+    this.#closed(0);
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO:
+        return this.#info(argument);
+      case VFIO_DEVICE_GET_REGION_INFO:
+        return this.#regionInfo(argument);
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return this.#irqInfo(argument);
+      case VFIO_DEVICE_SET_IRQS: {
+        const count = this.#irqs.length;
+        const irqs = readIrqSet(argument, count, () => count);
+        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
+      }
+      case VFIO_DEVICE_RESET:
+        return this.#reset === undefined ? -EINVAL : this.#callReset();
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return this.#access(into, offset, VFIO_REGION_INFO_FLAG_READ);
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return this.#access(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
+  }
+
+  override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
+    const index = Math.floor(offset / SPAN);
+    const region = this.#regions[index];
+    if (region === undefined || !shared || offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL;
+    if ((region.flags & VFIO_REGION_INFO_FLAG_MMAP) === 0) return -EINVAL;
+    if ((read && (region.flags & VFIO_REGION_INFO_FLAG_READ) === 0) || (write && (region.flags & VFIO_REGION_INFO_FLAG_WRITE) === 0)) return -EINVAL;
+    const at = offset - index * SPAN;
+    if (region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
+    return process.mm.mapDevice(length, { physical: region.start + at, live: () => true }, read, write);
+  }
+
+  /** Everything that the open made is gone. @returns `result` */
+  #closed(result: number): number {
+    for (const irq of this.#irqs) irq.release();
+    this.#irqs = [];
+    this.#regions = [];
+    return result;
+  }
+
+  #callReset(): number {
+    return this.#reset?.() ?? 0;
+  }
+
+  #info(argument: UserArgument): number {
+    const info = argument.copyIn(16);
+    if (info === undefined) return -EFAULT;
+    if (get(info, vfio_device_info.argsz) < info.length) return -EINVAL;
+    if (this.#reset !== undefined) this.#flags |= VFIO_DEVICE_FLAGS_RESET;
+    set(info, vfio_device_info.flags, this.#flags);
+    set(info, vfio_device_info.num_regions, this.#regions.length);
+    set(info, vfio_device_info.num_irqs, this.#irqs.length);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #regionInfo(argument: UserArgument): number {
+    const info = argument.copyIn(vfio_region_info.size);
+    if (info === undefined) return -EFAULT;
+    const index = get(info, vfio_region_info.index);
+    const region = this.#regions[index];
+    if (get(info, vfio_region_info.argsz) < info.length || region === undefined) return -EINVAL;
+    set(info, vfio_region_info.offset, index * SPAN);
+    set(info, vfio_region_info.region_size, region.size);
+    set(info, vfio_region_info.flags, region.flags);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #irqInfo(argument: UserArgument): number {
+    const info = argument.copyIn(vfio_irq_info.size);
+    if (info === undefined) return -EFAULT;
+    const irq = this.#irqs[get(info, vfio_irq_info.index)];
+    if (get(info, vfio_irq_info.argsz) < info.length || irq === undefined) return -EINVAL;
+    set(info, vfio_irq_info.flags, VFIO_IRQ_INFO_EVENTFD | (irq.maskable ? VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED : 0));
+    set(info, vfio_irq_info.count, 1);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #setIrqs(process: Process, request: IrqSet): number {
+    const irq = this.#irqs[request.index];
+    if (irq === undefined) return -EINVAL;
+    switch (request.action) {
+      case VFIO_IRQ_SET_ACTION_TRIGGER:
+        return this.#trigger(process, irq, request);
+      case VFIO_IRQ_SET_ACTION_MASK:
+        return this.#maskAction(process, irq, request, 'mask');
+      case VFIO_IRQ_SET_ACTION_UNMASK:
+        return this.#maskAction(process, irq, request, 'unmask');
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  #trigger(process: Process, irq: PlatformIrq, { dataType, start, count, data }: IrqSet): number {
+    if (count === 0 && dataType === VFIO_IRQ_SET_DATA_NONE) return irq.setTrigger(undefined);
+    if (start !== 0 || count !== 1) return -EINVAL;
+    switch (dataType) {
+      case VFIO_IRQ_SET_DATA_EVENTFD: {
+        const eventfd = eventfdOf(process, data);
+        if (typeof eventfd !== 'number') return irq.setTrigger(eventfd);
+        irq.setTrigger(undefined);
+        return eventfd;
+      }
+      case VFIO_IRQ_SET_DATA_NONE:
+        irq.fire();
+        return 0;
+      case VFIO_IRQ_SET_DATA_BOOL:
+        if (data[0] !== 0) irq.fire();
+        return 0;
+      default:
+        return 0;
+    }
+  }
+
+  #maskAction(process: Process, irq: PlatformIrq, { dataType, start, count, data }: IrqSet, which: 'mask' | 'unmask'): number {
+    if (!irq.maskable || start !== 0 || count !== 1) return -EINVAL;
+    if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
+      const eventfd = eventfdOf(process, data);
+      return typeof eventfd === 'number' ? eventfd : irq.setVirqfd(which, eventfd, this.device.host.profile.virqfdDrains);
+    }
+    if (dataType === VFIO_IRQ_SET_DATA_NONE || data[0] !== 0) {
+      if (which === 'mask') irq.mask();
+      else irq.unmask();
+    }
+    return 0;
+  }
+
+  /** Accesses of 4, 2 and 1 bytes, as they align. */
+  #access(bytes: Uint8Array, offset: number, direction: number): number {
+    if (offset < 0 || offset >= MAX_OFFSET) return -EINVAL;
+    const index = Math.floor(offset / SPAN);
+    const region = this.#regions[index];
+    if (region === undefined || (region.flags & direction) === 0) return -EINVAL;
+    const { memory } = this.device.host;
+    for (let done = 0; done < bytes.length; ) {
+      const at = offset - index * SPAN + done;
+      const left = bytes.length - done;
+      const width = left >= 4 && at % 4 === 0 ? 4 : left >= 2 && at % 2 === 0 ? 2 : 1;
+      const piece = bytes.subarray(done, done + width);
+      if (at + width > region.size) this.#overrun(index, at, piece, direction);
+      else if (direction === VFIO_REGION_INFO_FLAG_READ) load(memory, region.start + at, piece);
+      else store(memory, region.start + at, piece);
+      done += width;
+    }
+    return bytes.length;
+  }
+
+  #overrun(region: number, offset: number, piece: Uint8Array, direction: number): void {
+    if (direction === VFIO_REGION_INFO_FLAG_READ) piece.fill(0xff);
+    this.device.host.trace.emit(REGION_OVERRUN, { device: this.name, region, offset });
+  }
+}
+
+/** The eventfd behind the fd in `data`; undefined for a negative one, which takes away. */
+function eventfdOf(process: Process, data: Uint8Array): EventFdContext | undefined | number {
+  const fd = get(data, [0, 's32']);
+  if (fd < 0) return undefined;
+  const eventfd = process.eventFdContext(fd);
+  return typeof eventfd === 'number' && eventfd !== -EBADF ? -EINVAL : eventfd;
+}
+
+interface Registers {
+  read8(address: number): number;
+  read16(address: number): number;
+  read32(address: number): number;
+  write8(address: number, value: number): void;
+  write16(address: number, value: number): void;
+  write32(address: number, value: number): void;
+}
+
+function load(memory: Registers, address: number, piece: Uint8Array): void {
+  if (piece.length === 4) set(piece, [0, 'u32'], memory.read32(address));
+  else if (piece.length === 2) set(piece, [0, 'u16'], memory.read16(address));
+  else piece[0] = memory.read8(address);
+}
+
+function store(memory: Registers, address: number, piece: Uint8Array): void {
+  if (piece.length === 4) memory.write32(address, get(piece, [0, 'u32']));
+  else if (piece.length === 2) memory.write16(address, get(piece, [0, 'u16']));
+  else memory.write8(address, piece[0]!);
+}
+
+function regionOf({ kind, start, size, readOnly }: PlatformDevice['resources'][number]): Region {
+  if (kind === 'io') return { start, size, flags: 0 };
+  const mappable = start % PAGE_SIZE === 0 && size % PAGE_SIZE === 0;
+  const flags = VFIO_REGION_INFO_FLAG_READ | (readOnly === true ? 0 : VFIO_REGION_INFO_FLAG_WRITE) | (mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0);
+  return { start, size, flags };
+}
