@@ -11,7 +11,7 @@ export class PlatformIrq {
   readonly maskable: boolean;
   #trigger: EventFdContext | undefined;
   #masked = false;
-  readonly #virqfds: Partial<Record<'mask' | 'unmask', Virqfd>> = {};
+  readonly #virqfds = new Map<'mask' | 'unmask', Virqfd>();
 
   constructor(line: IrqLine) {
     this.line = line;
@@ -60,13 +60,13 @@ export class PlatformIrq {
   setVirqfd(which: 'mask' | 'unmask', eventfd: EventFdContext | undefined, drains: boolean): number {
     if (!this.maskable) return -EINVAL;
     if (eventfd === undefined) {
-      this.#virqfds[which]?.disable();
-      delete this.#virqfds[which];
+      this.#virqfds.get(which)?.disable();
+      this.#virqfds.delete(which);
       return 0;
     }
-    if (this.#virqfds[which] !== undefined) return -EBUSY;
+    if (this.#virqfds.has(which)) return -EBUSY;
     const act = which === 'mask' ? () => { this.mask(); } : () => { this.unmask(); };
-    this.#virqfds[which] = new Virqfd(eventfd, drains, act, () => { delete this.#virqfds[which]; });
+    this.#virqfds.set(which, new Virqfd(eventfd, drains, act, () => this.#virqfds.delete(which)));
     return 0;
   }
 
