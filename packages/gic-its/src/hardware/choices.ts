@@ -45,6 +45,9 @@ export interface ImplementationChoices {
 
   // Tables and caches
 
+  /** GICD_TYPER.num_LPIs: 0 for as many as INTID bits allow, else 2 ** (n + 1). */
+  readonly numLpis: number;
+
   /** GITS_TYPER.ITT_entry_size, in bytes. */
   readonly ittEntryBytes: 12 | 16;
   /** GICR_PENDBASER.PTZ and VMAPP's PTZ: the table is taken to be zero, or the bit has no effect. */
@@ -86,6 +89,7 @@ const ARM: ImplementationChoices = {
   commandErrors: 'skip',
   completion: 'command',
   vmovpOnce: true,
+  numLpis: 0,
   ittEntryBytes: 12,
   honourPtz: true,
   cacheLpis: true,

@@ -54,6 +54,14 @@ export interface VmappFields {
   readonly defaultDoorbell: number;
 }
 
+/** A vSGI's configuration. */
+export interface VsgiFields {
+  readonly enabled: boolean;
+  readonly group1: boolean;
+  /** Bits [7:4] count. */
+  readonly priority: number;
+}
+
 /** Encodes commands into eight words that the caller owns. */
 export const encode = {
   mapd(to: Uint32Array, device: number, size: number, ittAddress: number, valid: boolean): void {
@@ -112,6 +120,13 @@ export const encode = {
     to[5] = fields.valid ? VALID : 0;
     to[6] = ((fields.vptAddress % 0x1_0000_0000) | fields.vptSize) >>> 0;
     to[7] = Math.floor(fields.vptAddress / 0x1_0000_0000);
+  },
+  /** @param clear pending state is cleared and the configuration ignored */
+  vsgi(to: Uint32Array, vpeid: number, sgi: number, fields: VsgiFields, clear: boolean): void {
+    start(to, OPCODE.VSGI, sgi);
+    const bits = (fields.enabled ? 0x100 : 0) | (clear ? 0x200 : 0) | (fields.group1 ? 0x400 : 0);
+    to[0] = OPCODE.VSGI | bits | ((fields.priority & 0xf0) << 16);
+    to[3] = vpeid;
   },
   vmapti(to: Uint32Array, device: number, event: number, vpeid: number, vintid: number, doorbell: number): void {
     start(to, OPCODE.VMAPTI, device);

@@ -6,6 +6,7 @@
  * Not modelled: message-based SPIs, extended ranges, 1 of N distribution (an SPI with Interrupt_Routing_Mode goes to PE 0).
  */
 import type { MmioDevice, Trace } from '@vsim/vfio-core';
+import type { ImplementationChoices } from './choices.ts';
 import { ACCESS_IGNORED } from './events.ts';
 import type { Candidate } from './pending-bits.ts';
 import { WiredInterrupts } from './wired.ts';
@@ -28,6 +29,7 @@ const TYPER2_NASSGICAP = 0x100;
 /** What the distributor needs of its GIC. */
 export interface DistributorHost {
   readonly trace: Trace;
+  readonly choices: ImplementationChoices;
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   /** Every redistributor looks again for its best interrupt. */
   refreshAll(): void;
@@ -94,7 +96,7 @@ export class Distributor implements MmioDevice {
       case GICD.CTLR:
         return CTLR_FIXED | this.#ctlr;
       case GICD.TYPER:
-        return (TYPER | SPI_COUNT / 32 | (this.#host.version === 'gicv3' ? 0 : TYPER_DVIS)) >>> 0;
+        return (TYPER | SPI_COUNT / 32 | (this.#host.choices.numLpis << 11) | (this.#host.version === 'gicv3' ? 0 : TYPER_DVIS)) >>> 0;
       case GICD.IIDR:
         return 0x43b;
       case GICD.TYPER2:

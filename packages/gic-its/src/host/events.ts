@@ -36,3 +36,11 @@ export const VPT_FLUSHED: EventKind<VptFlushEvent> = eventKind(
 );
 
 export const DOORBELL: EventKind<DoorbellEvent> = eventKind('gic-host/doorbell', 'info', ({ vpe }) => `vpe ${vpe}: doorbell`);
+
+export interface StuckEvent {
+  readonly cpu: number;
+  readonly what: string;
+}
+
+/** A status bit does not clear: the kernel gives up after its timeout. */
+export const REGISTER_STUCK: EventKind<StuckEvent> = eventKind('gic-host/register-stuck', 'warn', ({ cpu, what }) => `cpu ${cpu}: ${what} does not clear`);

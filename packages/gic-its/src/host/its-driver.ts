@@ -2,11 +2,13 @@
  * The host's GIC driver: property and pending tables, LPIs, MSIs of devices, and vPEs of VMs.
  *
  * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
- * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI.
- * Not modelled: CPU hotplug, suspend, kexec, quirks.
+ * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI,
+ * ITSLists, the proxy device for doorbells. Not modelled: CPU hotplug, suspend, kexec, quirks.
  */
 import { ENOMEM, type Host, type HostIrq, type MsiController, type Trace } from '@vsim/vfio-core';
 import { encode, FIRST_LPI, GICD, GICR, type Gic } from '../hardware/index.ts';
+import { DoorbellProxy } from './doorbell-proxy.ts';
+import { REGISTER_STUCK } from './events.ts';
 import { HostCpus } from './host-cpus.ts';
 import { HostMemoryView } from './host-memory-view.ts';
 import { ItsIrq, LPI_DEFAULT_PRIORITY, LPI_GROUP1 } from './its-irq.ts';
@@ -23,6 +25,9 @@ const DEFAULT_PROPERTY: number = LPI_DEFAULT_PRIORITY | LPI_GROUP1;
 const SHAREABLE = 0x400;
 const CACHEABLE = 7 << 7;
 const VALID = 0x8000_0000;
+
+/** How often a status bit is looked at before the kernel gives up. */
+const POLLS = 1000;
 
 export interface ItsDriverInit {
   /** What a newer kernel's patches do; each can be taken out. @default all of them */
@@ -81,7 +86,10 @@ export class ItsDriver implements MsiController {
   readonly #devices = new Map<string, ItsDevice>();
   readonly #load: number[];
   readonly #vpeids: LpiAllocator = new LpiAllocator(0, 0x1_0000);
+  /** GICv4.0 without direct access to LPIs. */
+  readonly proxy: DoorbellProxy | undefined;
   #nextIrq = 64;
+  #vmovpSequence = 0;
 
   /** @throws RangeError when the host's memory does not hold the tables. */
   constructor(host: Host, gic: Gic, init: ItsDriverInit = {}) {
@@ -91,13 +99,19 @@ export class ItsDriver implements MsiController {
     this.switches = { ...ALL_PATCHES, ...init.switches };
     this.cpus = new HostCpus(host, gic);
     this.view = new HostMemoryView(host, this.#probeCoherence());
-    const bits = Math.min(((host.memory.read32(gic.distributorBase + GICD.TYPER) >>> 19) & 0x1f) + 1, 16);
-    this.#lpis = new LpiAllocator(FIRST_LPI, 2 ** bits - FIRST_LPI);
+    const typer = host.memory.read32(gic.distributorBase + GICD.TYPER);
+    const bits = Math.min(((typer >>> 19) & 0x1f) + 1, 16);
+    const counted = (typer >>> 11) & 0x1f;
+    const most = 2 ** bits - FIRST_LPI;
+    this.#lpis = new LpiAllocator(FIRST_LPI, counted === 0 ? most : Math.min(2 ** (counted + 1), most));
     this.#properties = this.#table(PROPERTY_TABLE_BYTES, DEFAULT_PROPERTY);
     this.#load = gic.redistributors.map(() => 0);
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#enableLpis(cpu, bits);
-    this.nodes = gic.its.map((its) => new ItsNode(host, this.cpus, this.view, its));
+    const nodes: ItsNode[] = [];
+    for (const its of gic.its) nodes.push(new ItsNode(host, this.cpus, this.view, its, nodes.find(({ vpeTable }) => vpeTable !== undefined)));
+    this.nodes = nodes;
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#bringUp(cpu);
+    this.proxy = this.gicv4 && !this.directInvalidation ? this.#makeProxy() : undefined;
   }
 
   /** Redistributors and ITSs have GICv4.1's vPE tables. */
@@ -114,9 +128,26 @@ export class ItsDriver implements MsiController {
     return this.nodes.filter((node) => node.isV4);
   }
 
-  /** GICR_INVLPIR can be used in place of INV. */
+  /** GICR_INVLPIR can be used in place of INV: GICR_TYPER.DirectLPI, GICR_CTLR.IR, or GICv4.1. */
   get directInvalidation(): boolean {
-    return this.gicv41 || (this.#host.memory.read32(this.gic.redistributorBase[0]! + GICR.CTLR) & 4) !== 0;
+    return this.gicv41 || (this.readRedistributor(0, GICR.CTLR) & 4) !== 0 || (this.readRedistributor(0, GICR.TYPER) & 8) !== 0;
+  }
+
+  /** GICv4.0 with several ITSs, each of which has to be told of a move. */
+  get usesItsList(): boolean {
+    return this.v4Nodes.some(({ movesForAll }) => !movesForAll);
+  }
+
+  /** Whether a VM's vPEs are mapped on an ITS only while a device behind it has VLPIs of that VM. */
+  get mapsLazily(): boolean {
+    return this.usesItsList && !this.gicv41;
+  }
+
+  /** The number of the next VMOVP with a list. */
+  nextVmovp(): number {
+    const sequence = this.#vmovpSequence;
+    this.#vmovpSequence = (sequence + 1) & 0xffff;
+    return sequence;
   }
 
   /** Free LPIs. */
@@ -198,6 +229,7 @@ export class ItsDriver implements MsiController {
 
   /** @internal */
   releaseVpe(vpe: ItsVpe): void {
+    this.proxy?.forget(vpe);
     this.view.freeTable(vpe.vptAddress);
     this.#vpeids.release(vpe.vpeid, 1);
     this.#lpis.release(vpe.doorbell, 1);
@@ -219,10 +251,36 @@ export class ItsDriver implements MsiController {
   /** GICR_INVLPIR for a physical LPI. */
   invalidateLpi(cpu: number, lpi: number): void {
     this.writeRedistributor(cpu, GICR.INVLPIR, lpi, 0);
+    this.waitForSyncr(cpu);
+  }
+
+  /** GICR_CLRLPIR. A redistributor without DirectLPI ignores it. */
+  clearLpi(cpu: number, lpi: number): void {
+    this.writeRedistributor(cpu, GICR.CLRLPIR, lpi, 0);
+    this.waitForSyncr(cpu);
+  }
+
+  /** Until an invalidation through the registers of a redistributor is complete. */
+  waitForSyncr(cpu: number): void {
+    this.poll(cpu, GICR.SYNCR, 1, 'SYNCR.Busy');
+  }
+
+  /** Reads until the bit is 0. @returns what was read then; undefined when it takes too long */
+  poll(cpu: number, offset: number, bit: number, what: string): number | undefined {
+    for (let tries = 0; tries < POLLS; tries += 1) {
+      const value = this.readRedistributor(cpu, offset);
+      if ((value & bit) === 0) return value;
+    }
+    if (this.trace.on) this.trace.emit(REGISTER_STUCK, { cpu, what });
+    return undefined;
   }
 
   writeRedistributor(cpu: number, offset: number, lo: number, hi: number): void {
     this.cpus.withoutInterrupts(() => this.#host.memory.write64(this.gic.redistributorBase[cpu]! + offset, lo, hi));
+  }
+
+  writeRedistributor32(cpu: number, offset: number, value: number): void {
+    this.cpus.withoutInterrupts(() => this.#host.memory.write32(this.gic.redistributorBase[cpu]! + offset, value));
   }
 
   readRedistributor(cpu: number, offset: number): number {
@@ -246,6 +304,15 @@ export class ItsDriver implements MsiController {
     this.writeRedistributor(cpu, GICR.PENDBASER, (pending % 0x1_0000_0000) + attributes, Math.floor(pending / 0x1_0000_0000));
     this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.WAKER, 0);
     this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.CTLR, 1);
+  }
+
+  /** A device with the largest DeviceID, with an event for each CPU. */
+  #makeProxy(): DoorbellProxy {
+    const node = this.v4Nodes[0]!;
+    const id = 0xffff;
+    const device = this.#device(node, id, this.cpus.count);
+    if (device === undefined) throw new RangeError('"host" expected RAM for the doorbells\' device, got none');
+    return new DoorbellProxy(node, id, 2 ** Math.ceil(Math.log2(this.cpus.count)));
   }
 
   /** What a CPU needs on each ITS, and its redistributor's vPE table. */

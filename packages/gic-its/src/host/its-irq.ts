@@ -111,6 +111,7 @@ export class ItsIrq implements HostIrq {
     }
     this.#map = map;
     this.device.vlpiMapped(vm);
+    vm.vlpiMapped(this.#node);
     vm.writeProperty(map.vintid, map.properties);
     this.#discard();
     this.#node.post(
@@ -134,6 +135,7 @@ export class ItsIrq implements HostIrq {
     this.mapPhysical();
     this.#driver.writeProperty(this.lpi, LPI_DEFAULT_PRIORITY | LPI_GROUP1 | LPI_ENABLED);
     this.#invalidate();
+    map.vpe.vm.vlpiUnmapped(this.#node);
     this.device.vlpiUnmapped();
     return 0;
   }

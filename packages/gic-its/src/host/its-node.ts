@@ -2,8 +2,8 @@
  * One ITS as the host drives it: its tables in RAM, and its command queue.
  *
  * Kernel: struct its_node, its_alloc_tables(), its_send_single_command() and friends of irq-gic-v3-its.c.
- * Modelled: page size probing, two-level device and vPE tables, posting with wrap, waiting for CREADR.
- * Not modelled: MMIO quirks, NUMA, ITSList (more than one GICv4.0 ITS without GITS_TYPER.VMOVP).
+ * Modelled: two-level device and vPE tables, a vPE table that ITSs of GICv4.1 share, posting with wrap, waiting for CREADR.
+ * Not modelled: MMIO quirks, NUMA, pages of less than 64 KiB.
  */
 import { ENOMEM, type Host } from '@vsim/vfio-core';
 import { BASER_TYPE, GITS, type Its } from '../hardware/index.ts';
@@ -34,9 +34,13 @@ export class ItsNode {
   readonly isV4: boolean;
   /** GITS_TYPER.VMAPP. */
   readonly isV41: boolean;
+  /** GITS_TYPER.VMOVP: one VMOVP moves a vPE for all ITSs. */
+  readonly movesForAll: boolean;
   readonly #host: Host;
   readonly #cpus: HostCpus;
   readonly #view: HostMemoryView;
+  /** GICv4.1: an ITS of the same group, whose vPE table this one uses. Kernel: find_sibling_its(). */
+  readonly #sibling: ItsNode | undefined;
   readonly #queue: number;
   #write = 0;
   readonly #command = new Uint32Array(8);
@@ -46,7 +50,7 @@ export class ItsNode {
   vpeTable: { readonly lo: number; readonly hi: number } | undefined;
 
   /** @throws RangeError when the host's memory does not hold the tables. */
-  constructor(host: Host, cpus: HostCpus, view: HostMemoryView, its: Its) {
+  constructor(host: Host, cpus: HostCpus, view: HostMemoryView, its: Its, sibling: ItsNode | undefined) {
     this.#host = host;
     this.#cpus = cpus;
     this.#view = view;
@@ -55,6 +59,8 @@ export class ItsNode {
     const { memory } = host;
     this.isV4 = (memory.read32(its.base + GITS.TYPER) & 2) !== 0;
     this.isV41 = (memory.read32(its.base + GITS.TYPER + 4) & 0x100) !== 0;
+    this.movesForAll = (memory.read32(its.base + GITS.TYPER + 4) & 0x20) !== 0;
+    this.#sibling = this.isV41 ? sibling : undefined;
     for (let n = 0; n < 8; n += 1) this.#provide(n);
     this.#queue = this.#table(QUEUE_BYTES);
     this.#store(GITS.CBASER, (this.#queue % 0x1_0000_0000) + SHAREABLE + QUEUE_BYTES / 4096 - 1, high(this.#queue) + VALID + CACHEABLE);
@@ -80,6 +86,11 @@ export class ItsNode {
       this.#store(GITS.CWRITER, this.#write, 0);
       if (this.#read() !== this.#write) this.#stuck();
     });
+  }
+
+  /** GITS_SGIR: makes a vSGI pending, without a command. */
+  raiseSgi(vpeid: number, sgi: number): void {
+    this.#cpus.withoutInterrupts(() => this.#store(GITS.SGIR, sgi, vpeid));
   }
 
   /** Makes room in the device table for a DeviceID. @returns 0 or -ENOMEM */
@@ -119,6 +130,13 @@ export class ItsNode {
     if (type === 0) return;
     const entryBytes = ((hi >>> 16) & 0x1f) + 1;
     const indirect = type === BASER_TYPE.DEVICE || type === BASER_TYPE.VPE;
+    const shared = type === BASER_TYPE.VPE ? this.#sibling : undefined;
+    if (shared?.vpeTable !== undefined) {
+      this.#store(register, shared.vpeTable.lo, shared.vpeTable.hi);
+      this.#vpes = shared.#vpes;
+      this.vpeTable = shared.vpeTable;
+      return;
+    }
     const address = this.#table(PAGE_64K);
     // 64 KiB pages: address bits [51:48] go to bits [15:12].
     const lo = (address % 0x1_0000_0000) + Math.floor(address / 2 ** 48) * 0x1000 + SHAREABLE + 0x200;

@@ -2,15 +2,16 @@
  * Virtual PEs of a VM as the host's GIC driver holds them: tables, mapping, residency and doorbells.
  *
  * Kernel: struct its_vm and struct its_vpe, its_vpe_irq_domain_*(), its_vpe_4_1_*() of irq-gic-v3-its.c, and irq-gic-v4.c.
- * Modelled: eager mapping on every ITS with VLPIs; GICv4.0 residency with individual doorbells (where GICR_CTLR.IR gives
- * GICR_INVLPIR), GICv4.1 residency with default doorbells.
- * Not modelled: lazy mapping (ITSList), the proxy device for doorbells, vSGIs; Dirty is never seen set.
+ * Modelled: eager mapping on every ITS with VLPIs, lazy mapping with ITSLists; GICv4.0 residency with individual doorbells, through a
+ * proxy device where redistributors give no direct access; GICv4.1 residency with default doorbells; Dirty is waited for.
  */
 import { EINVAL } from '@vsim/vfio-core';
 import { encode, GICR, OPCODE } from '../hardware/index.ts';
 import { DOORBELL, VPT_FLUSHED } from './events.ts';
 import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1 } from './its-irq.ts';
 import type { ItsDriver } from './its-driver.ts';
+import type { ItsNode } from './its-node.ts';
+import { ItsVsgis } from './its-vsgi.ts';
 
 /** VPTs and property tables are for 16 INTID bits. */
 export const VPT_BYTES = 0x1_0000;
@@ -22,6 +23,7 @@ const VALID = 0x8000_0000;
 const DOORBELL_REQUEST = 0x4000_0000; // GICv4.1
 const IDAI = 0x4000_0000; //             GICv4.0
 const PENDING_LAST = 0x2000_0000;
+const DIRTY = 0x1000_0000;
 const VGRP1EN = 0x0400_0000;
 const VGRP0EN = 0x0800_0000;
 
@@ -31,6 +33,8 @@ export class ItsVm {
   readonly #driver: ItsDriver;
   /** Physical address of the VM's virtual configuration table. */
   readonly propertyTable: number;
+  /** VLPIs of this VM behind each ITS. Kernel: vlpi_count[]. */
+  readonly #vlpis = new Map<ItsNode, number>();
 
   /** @internal Made by ItsDriver.createVm(). */
   constructor(driver: ItsDriver, propertyTable: number, make: (vm: ItsVm) => readonly ItsVpe[]) {
@@ -44,6 +48,25 @@ export class ItsVm {
     const address = this.propertyTable + vintid - FIRST_LPI;
     this.#driver.view.memory.write8(address, value);
     this.#driver.view.clean(address, 1);
+  }
+
+  /** ITSs that have VLPIs of this VM. */
+  hasVlpis(node: ItsNode): boolean {
+    return (this.#vlpis.get(node) ?? 0) > 0;
+  }
+
+  /** The first VLPI behind an ITS maps all vPEs there, if they are mapped lazily. Kernel: its_map_vm(). */
+  vlpiMapped(node: ItsNode): void {
+    const count = this.#vlpis.get(node) ?? 0;
+    this.#vlpis.set(node, count + 1);
+    if (count === 0 && this.#driver.mapsLazily) for (const vpe of this.vpes) vpe.mapOn(node);
+  }
+
+  /** The last one gone unmaps them. Kernel: its_unmap_vm(). */
+  vlpiUnmapped(node: ItsNode): void {
+    const count = (this.#vlpis.get(node) ?? 0) - 1;
+    this.#vlpis.set(node, count);
+    if (count === 0 && this.#driver.mapsLazily) for (const vpe of this.vpes) vpe.unmapOn(node);
   }
 
   /** Frees every doorbell, id and table. Kernel: its_free_vcpu_irqs(). */
@@ -65,11 +88,13 @@ export class ItsVpe {
   pendingLast = false;
   /** Told when the doorbell rings. */
   onDoorbell: (() => void) | undefined;
+  /** GICv4.1: its SGIs, delivered by the GIC. */
+  readonly sgis: ItsVsgis;
   readonly #driver: ItsDriver;
   #cpu = 0;
   #resident = false;
-  /** ITSs that map the vPE. Kernel: vmapp_count. */
-  #mapped = 0;
+  /** ITSs that map the vPE. */
+  readonly #mappedOn = new Set<ItsNode>();
   #requested = false;
   #idai = false;
 
@@ -80,6 +105,7 @@ export class ItsVpe {
     this.vpeid = vpeid;
     this.doorbell = doorbell;
     this.vptAddress = vptAddress;
+    this.sgis = new ItsVsgis(driver, this);
   }
 
   /** The redistributor to which the vPE is mapped. Kernel: col_idx. */
@@ -92,7 +118,12 @@ export class ItsVpe {
   }
 
   get mapped(): boolean {
-    return this.#mapped > 0;
+    return this.#mappedOn.size > 0;
+  }
+
+  /** How many ITSs map it. Kernel: vmapp_count. */
+  get mappings(): number {
+    return this.#mappedOn.size;
   }
 
   /** request_irq() of the doorbell: the vPE is mapped everywhere, then the doorbell enabled. */
@@ -100,7 +131,7 @@ export class ItsVpe {
     if (this.#requested) return;
     this.#requested = true;
     this.#driver.cpus.setHandler(this.doorbell, () => this.#rang());
-    this.#map();
+    if (!this.#driver.mapsLazily) this.#map();
     if (this.#driver.gicv41) this.#setDoorbellEnabled(true);
   }
 
@@ -110,21 +141,41 @@ export class ItsVpe {
     this.#requested = false;
     this.#setDoorbellEnabled(false);
     this.#driver.cpus.setHandler(this.doorbell, undefined);
-    this.#unmap();
+    // Lazily mapped vPEs go with the last VLPI.
+    if (!this.#driver.mapsLazily) this.#unmap();
   }
 
   /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0, or -EINVAL while the vPE is not mapped. */
   setAffinity(cpu: number): number {
-    if (this.#mapped === 0) return -EINVAL;
-    if (cpu === this.#cpu) return 0;
+    if (this.#mappedOn.size === 0) return -EINVAL;
+    const from = this.#cpu;
+    if (cpu === from) return 0;
     this.#cpu = cpu;
-    const node = this.#driver.v4Nodes[0]!;
-    const doorbell = this.#driver.gicv41 ? this.doorbell : undefined;
-    node.post(
-      (to) => encode.vmovp(to, this.vpeid, cpu, 0, 0, doorbell),
-      (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid),
-    );
+    this.#vmovp(cpu);
+    if (!this.#driver.gicv41) this.#moveDoorbell(from);
     return 0;
+  }
+
+  /** To the first ITS; or with a list, to each ITS that has VLPIs of the VM, under one sequence number. */
+  #vmovp(cpu: number): void {
+    const { v4Nodes, gicv41, usesItsList } = this.#driver;
+    const doorbell = gicv41 ? this.doorbell : undefined;
+    const nodes = usesItsList ? v4Nodes.filter((node) => gicv41 || this.vm.hasVlpis(node)) : v4Nodes.slice(0, 1);
+    const list = usesItsList ? nodes.reduce((bits, { index }) => bits | (1 << index), 0) : 0;
+    const sequence = usesItsList ? this.#driver.nextVmovp() : 0;
+    for (const node of nodes) {
+      node.post(
+        (to) => encode.vmovp(to, this.vpeid, cpu, sequence, list, doorbell),
+        (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid),
+      );
+    }
+  }
+
+  /** GICv4.0: a doorbell that waits at the old redistributor is cleared, or moved with the proxy's event. */
+  #moveDoorbell(from: number): void {
+    const { proxy } = this.#driver;
+    if (proxy !== undefined) proxy.move(this, from);
+    else this.#driver.clearLpi(from, this.doorbell);
   }
 
   /** its_make_vpe_resident(): on the CPU where the vPE is mapped. */
@@ -134,13 +185,16 @@ export class ItsVpe {
     if (this.#driver.gicv41) {
       const groups = (group0 ? VGRP0EN : 0) | (group1 ? VGRP1EN : 0);
       this.#vpendbaser(this.vpeid, (VALID | groups) >>> 0);
+      this.#waitForDirty();
       return;
     }
     this.#setDoorbellEnabled(false);
+    this.#clearDoorbell();
     const prop = this.vm.propertyTable;
     this.#driver.writeRedistributor(this.#cpu, GICR.VPROPBASER, (prop % 0x1_0000_0000) + ID_BITS, Math.floor(prop / 0x1_0000_0000));
     const high = Math.floor(this.vptAddress / 0x1_0000_0000) + VALID + PENDING_LAST + (this.#idai ? IDAI : 0);
     this.#vpendbaser(this.vptAddress % 0x1_0000_0000, high);
+    this.#waitForDirty();
   }
 
   /** its_make_vpe_non_resident(). @param doorbell whether a doorbell is wanted from now on */
@@ -151,15 +205,16 @@ export class ItsVpe {
       // A doorbell that races with this must not be overwritten: with one requested, PendingLast is read back first.
       if (doorbell) {
         this.#vpendbaser(this.vpeid, DOORBELL_REQUEST);
-        this.pendingLast = (this.#vpendbaserHigh() & PENDING_LAST) !== 0;
+        this.pendingLast = (this.#waitForDirty() & PENDING_LAST) !== 0;
       } else {
         this.#vpendbaser(this.vpeid, PENDING_LAST);
+        this.#waitForDirty();
         this.pendingLast = true;
       }
       return;
     }
     this.#vpendbaser(this.vptAddress % 0x1_0000_0000, Math.floor(this.vptAddress / 0x1_0000_0000));
-    const high = this.#vpendbaserHigh();
+    const high = this.#waitForDirty();
     this.pendingLast = (high & PENDING_LAST) !== 0;
     this.#idai = (high & IDAI) !== 0;
     if (doorbell) this.#setDoorbellEnabled(true);
@@ -168,15 +223,21 @@ export class ItsVpe {
   /** Configuration of one VLPI is read again. */
   invalidate(vintid: number): void {
     this.#driver.writeRedistributor(this.#cpu, GICR.INVLPIR, vintid, (VALID | this.vpeid) >>> 0);
+    this.#driver.waitForSyncr(this.#cpu);
   }
 
   /** Configuration of all VLPIs is read again. */
   invalidateAll(): void {
     if (this.#driver.gicv41) {
       this.#driver.writeRedistributor(this.#cpu, GICR.INVALLR, 0, (VALID | this.vpeid) >>> 0);
+      this.#driver.waitForSyncr(this.#cpu);
       return;
     }
-    this.#post(this.#driver.v4Nodes.slice(0, 1), OPCODE.VINVALL);
+    // Any ITS that maps the vPE will do.
+    for (const node of this.#mappedOn) {
+      this.#post([node], OPCODE.VINVALL);
+      return;
+    }
   }
 
   /**
@@ -204,24 +265,39 @@ export class ItsVpe {
 
   #map(): void {
     this.#cpu = 0;
-    for (const node of this.#driver.v4Nodes) {
-      const alloc = this.#mapped === 0;
-      this.#mapped += 1;
-      node.post((to) => this.#vmapp(to, true, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
-      this.#post([node], OPCODE.VINVALL);
-    }
+    for (const node of this.#driver.v4Nodes) this.#mapOn(node);
+  }
+
+  /** @internal Lazy mapping. */
+  mapOn(node: ItsNode): void {
+    this.#cpu = this.#mappedOn.size === 0 ? 0 : this.#cpu;
+    this.#mapOn(node);
+  }
+
+  /** @internal Lazy mapping. */
+  unmapOn(node: ItsNode): void {
+    this.#unmapOn(node);
+  }
+
+  #mapOn(node: ItsNode): void {
+    const alloc = this.#mappedOn.size === 0;
+    this.#mappedOn.add(node);
+    node.post((to) => this.#vmapp(to, true, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+    this.#post([node], OPCODE.VINVALL);
+  }
+
+  #unmapOn(node: ItsNode): void {
+    this.#mappedOn.delete(node);
+    const alloc = this.#mappedOn.size === 0;
+    // The last VMAPP of GICv4.1 synchronises itself; a VSYNC would name a vPE that is not mapped.
+    if (this.#driver.gicv41) node.post((to) => this.#vmapp(to, false, alloc));
+    else node.post((to) => this.#vmapp(to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
   }
 
   #unmap(): void {
     const { gicv41, view, trace, switches, v4Nodes } = this.#driver;
-    for (const node of v4Nodes) {
-      this.#mapped -= 1;
-      const alloc = this.#mapped === 0;
-      // The last VMAPP of GICv4.1 synchronises itself; a VSYNC would name a vPE that is not mapped.
-      if (gicv41) node.post((to) => this.#vmapp(to, false, alloc));
-      else node.post((to) => this.#vmapp(to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
-    }
-    if (!gicv41 || this.#mapped !== 0 || !switches.flushVptOnUnmap) return;
+    for (const node of v4Nodes) this.#unmapOn(node);
+    if (!gicv41 || !switches.flushVptOnUnmap) return;
     // The GIC has written the VPT back; lines that this CPU read before are stale.
     view.cleanInvalidate(this.vptAddress, VPT_BYTES);
     if (trace.on) trace.emit(VPT_FLUSHED, { vpe: this.vpeid, address: this.vptAddress });
@@ -250,15 +326,25 @@ export class ItsVpe {
 
   #setDoorbellEnabled(enabled: boolean): void {
     this.#driver.writeProperty(this.doorbell, LPI_DEFAULT_PRIORITY | LPI_GROUP1 | (enabled ? LPI_ENABLED : 0));
+    const { proxy } = this.#driver;
     if (this.#driver.gicv41) this.#post(this.#driver.v4Nodes.slice(0, 1), OPCODE.INVDB);
+    else if (proxy !== undefined) proxy.invalidate(this);
     else this.#driver.invalidateLpi(this.#cpu, this.doorbell);
+  }
+
+  /** GICv4.0: a doorbell that is pending has nothing to say once the vPE runs. */
+  #clearDoorbell(): void {
+    const { proxy } = this.#driver;
+    if (proxy !== undefined) proxy.setPending(this, false);
+    else this.#driver.clearLpi(this.#cpu, this.doorbell);
   }
 
   #vpendbaser(lo: number, hi: number): void {
     this.#driver.writeRedistributor(this.#cpu, GICR.VPENDBASER, lo, hi);
   }
 
-  #vpendbaserHigh(): number {
-    return this.#driver.readRedistributor(this.#cpu, GICR.VPENDBASER + 4);
+  /** @returns the high half of VPENDBASER; with PendingLast when Dirty does not clear, as the kernel assumes it */
+  #waitForDirty(): number {
+    return this.#driver.poll(this.#cpu, GICR.VPENDBASER + 4, DIRTY, 'VPENDBASER.Dirty') ?? PENDING_LAST;
   }
 }
