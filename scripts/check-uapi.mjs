@@ -10,7 +10,7 @@ import * as core from '../packages/vfio-core/dist/index.js';
 
 const isStruct = (value) => typeof value === 'object' && value !== null && typeof value.size === 'number';
 /** A field whose C name is `size` has a longer one here, where `size` is the struct's. */
-const fieldName = (name) => (/^(region|map|unmap|bitmap|range)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
+const fieldName = (name) => (/^(region|map|unmap|bitmap|range|area|plane)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
 /** Structs of the header that have no tag of their own there, or are the data of another. */
 const NAMES = { vfio_iommu_type1_dirty_bitmap_get: 'struct vfio_iommu_type1_dirty_bitmap_get' };
 

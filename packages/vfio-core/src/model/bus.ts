@@ -147,10 +147,10 @@ export class Bus<D extends Device> {
 
   /** device_del(): unbinds, which may sleep, and takes the device away. */
   *remove(device: D): Sleeps<void> {
+    this.#notify('del', device);
     yield* device.lock.lock();
     yield* this.#detach(device);
     device.lock.unlock();
-    this.#notify('del', device);
     this.#devices.delete(device.name);
     device.iommuGroup?.removeDevice(device);
     this.host.files.remove(`${this.sysfs}/devices/${device.name}`);

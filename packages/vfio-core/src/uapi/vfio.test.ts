@@ -38,6 +38,7 @@ const LAYOUTS: readonly (readonly [row: number, name: string, layout: Layout, si
   [2, 'vfio_group_status', uapi.vfio_group_status, 8, [0, 4]],
   [3, 'vfio_device_info', uapi.vfio_device_info, 20, [0, 4, 8, 12, 16]],
   [4, 'vfio_region_info', uapi.vfio_region_info, 32, [0, 4, 8, 12, 16, 24]],
+  [5, 'vfio_region_sparse_mmap_area', uapi.vfio_region_sparse_mmap_area, 16, [0, 8]],
   [6, 'vfio_region_info_cap_sparse_mmap', uapi.vfio_region_info_cap_sparse_mmap, 16, [8, 12]],
   [7, 'vfio_region_info_cap_type', uapi.vfio_region_info_cap_type, 16, [8, 12]],
   [9, 'vfio_device_migration_info', uapi.vfio_device_migration_info, 32, [0, 4, 8, 16, 24]],
@@ -46,6 +47,7 @@ const LAYOUTS: readonly (readonly [row: number, name: string, layout: Layout, si
   [13, 'vfio_pci_dependent_device', uapi.vfio_pci_dependent_device, 8, [0, 4, 6, 7]],
   [14, 'vfio_pci_hot_reset_info', uapi.vfio_pci_hot_reset_info, 12, [0, 4, 8]],
   [15, 'vfio_pci_hot_reset', uapi.vfio_pci_hot_reset, 12, [0, 4, 8]],
+  [16, 'vfio_device_gfx_plane_info', uapi.vfio_device_gfx_plane_info, 64, [0, 4, 8, 12, 16, 24, 28, 32, 36, 40, 44, 48, 52, 56]],
   [17, 'vfio_device_ioeventfd', uapi.vfio_device_ioeventfd, 32, [0, 4, 8, 16, 24]],
   [18, 'vfio_device_feature', uapi.vfio_device_feature, 8, [0, 4]],
   [19, 'vfio_iommu_type1_info', uapi.vfio_iommu_type1_info, 24, [0, 4, 8, 16]],
@@ -64,6 +66,7 @@ const LAYOUTS: readonly (readonly [row: number, name: string, layout: Layout, si
   [34, 'vfio_device_feature_dma_logging_range', uapi.vfio_device_feature_dma_logging_range, 16, [0, 8]],
   [35, 'vfio_device_feature_dma_logging_report', uapi.vfio_device_feature_dma_logging_report, 32, [0, 8, 16, 24]],
   [36, 'vfio_device_feature_mig_data_size', uapi.vfio_device_feature_mig_data_size, 8, [0]],
+  [37, 'vfio_device_low_power_entry_with_wakeup', uapi.vfio_device_low_power_entry_with_wakeup, 8, [0, 4]],
 ];
 
 it.each(LAYOUTS)('[vfio 2.3/%i] struct %s', (_row, _name, layout, size, offsets) => {

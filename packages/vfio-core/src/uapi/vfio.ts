@@ -181,6 +181,7 @@ export const vfio_region_info = {
   region_size: [16, 'u64'],
   offset: [24, 'u64'],
 } as const;
+export const vfio_region_sparse_mmap_area = { size: 16, offset: [0, 'u64'], area_size: [8, 'u64'] } as const;
 export const vfio_region_info_cap_sparse_mmap = { size: 16, nr_areas: [8, 'u32'], reserved: [12, 'u32'] } as const;
 export const vfio_region_info_cap_type = { size: 16, type: [8, 'u32'], subtype: [12, 'u32'] } as const;
 export const vfio_irq_info = { size: 16, argsz: [0, 'u32'], flags: [4, 'u32'], index: [8, 'u32'], count: [12, 'u32'] } as const;
@@ -195,7 +196,24 @@ export const vfio_irq_set = {
 export const vfio_pci_dependent_device = { size: 8, group_id: [0, 'u32'], segment: [4, 'u16'], bus: [6, 'u8'], devfn: [7, 'u8'] } as const;
 export const vfio_pci_hot_reset_info = { size: 12, argsz: [0, 'u32'], flags: [4, 'u32'], count: [8, 'u32'] } as const;
 export const vfio_pci_hot_reset = { size: 12, argsz: [0, 'u32'], flags: [4, 'u32'], count: [8, 'u32'] } as const;
-export const vfio_device_gfx_plane_info = { size: 64, argsz: [0, 'u32'], flags: [4, 'u32'], drm_plane_type: [8, 'u32'] } as const;
+export const vfio_device_gfx_plane_info = {
+  size: 64,
+  argsz: [0, 'u32'],
+  flags: [4, 'u32'],
+  drm_plane_type: [8, 'u32'],
+  drm_format: [12, 'u32'],
+  drm_format_mod: [16, 'u64'],
+  width: [24, 'u32'],
+  height: [28, 'u32'],
+  stride: [32, 'u32'],
+  plane_size: [36, 'u32'],
+  x_pos: [40, 'u32'],
+  y_pos: [44, 'u32'],
+  x_hot: [48, 'u32'],
+  y_hot: [52, 'u32'],
+  // A union with dmabuf_id.
+  region_index: [56, 'u32'],
+} as const;
 export const vfio_device_ioeventfd = {
   size: 32,
   argsz: [0, 'u32'],
@@ -238,6 +256,7 @@ export const vfio_device_feature_dma_logging_report = {
   page_size: [16, 'u64'],
   bitmap: [24, 'u64'],
 } as const;
+export const vfio_device_low_power_entry_with_wakeup = { size: 8, wakeup_eventfd: [0, 's32'], reserved: [4, 'u32'] } as const;
 export const vfio_device_feature_mig_data_size = { size: 8, stop_copy_length: [0, 'u64'] } as const;
 export const vfio_iommu_type1_info = {
   size: 24,
