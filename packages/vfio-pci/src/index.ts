@@ -1,5 +1,7 @@
 /** @vsim/vfio-pci: PCI machines, models of PCI devices, and the vfio-pci driver. */
 export * from './bus/index.ts';
 export * from './devices/index.ts';
+export * from './lspci/index.ts';
 export * from './pci/index.ts';
+export * from './topology/index.ts';
 export * from './vfio/index.ts';

@@ -8,8 +8,10 @@
 import {
   Bus,
   EINVAL,
+  eventKind,
   type Device,
   type Driver,
+  type EventKind,
   type Host,
   type IommuGroup,
   type MsiController,
@@ -19,6 +21,8 @@ import { setBarAddress, type Bar } from '../pci/bars.ts';
 import { IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN, PCI_ROM_RESOURCE, PCI_SECONDARY_BUS } from '../pci/registers.ts';
+import { pciFacts } from '../topology/facts.ts';
+import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
 import { parseUnsigned } from './parse.ts';
 import { PciDevice } from './pci-device.ts';
@@ -38,10 +42,19 @@ export interface PciBusInit {
   readonly window?: { readonly base: number; readonly size: number } | undefined;
   /** What the interrupt controller does with a line that is up before its handler comes. @default 'fires' */
   readonly earlyLevel?: EarlyLevel | undefined;
+  /** How groups are found where no numbers are given. */
+  readonly grouping?: GroupingOptions | undefined;
 }
 
+/** A function is in the IOMMU group of another, and why. */
+export const GROUP_JOINED: EventKind<Join & { readonly group: number }> = eventKind(
+  'pci/group-joined',
+  'info',
+  ({ device, group, why }) => `${device}: in IOMMU group ${group}: ${why}`,
+);
+
 export interface PlugInit {
-  /** Number of the IOMMU group; functions with the same number share it. @default a group of its own, the lowest free number */
+  /** Number of the IOMMU group; functions with the same number share it. @default as Linux groups the topology, numbered by the lowest free number */
   readonly group?: number | undefined;
   /** Linux irq number of the INTx pin. @default 16 to 19, by device number and pin */
   readonly irq?: number | undefined;
@@ -63,6 +76,7 @@ export class PciBus extends Bus<PciDevice> {
   readonly msi: MsiController;
   readonly #iommu: PciIommu | undefined;
   readonly #earlyLevel: EarlyLevel;
+  readonly #grouping: GroupingOptions | undefined;
   readonly #plugged = new Map<string, Plugged>();
   readonly #groups = new Map<number, IommuGroup>();
   readonly #lines = new Map<number, IntxLine>();
@@ -76,6 +90,7 @@ export class PciBus extends Bus<PciDevice> {
     this.msi = init.msi;
     this.#iommu = init.iommu;
     this.#earlyLevel = init.earlyLevel ?? 'fires';
+    this.#grouping = init.grouping;
     const window = init.window ?? { base: 0x8000_0000, size: 0x6000_0000 };
     this.#nextAddress = window.base;
     this.#windowEnd = window.base + window.size;
@@ -211,14 +226,22 @@ export class PciBus extends Bus<PciDevice> {
     return device;
   }
 
+  /** The group by its number, or by the topology of what is there already: pci_device_group(). */
   #join(device: PciDevice, id: number | undefined): void {
     if (this.#iommu === undefined) return;
-    const known = id === undefined ? undefined : this.#groups.get(id);
+    const known = id === undefined ? this.#groupByTopology(device) : this.#groups.get(id);
     if (known !== undefined && known.devices.length > 0) known.addDevice(device);
     else {
       const group = this.#iommu.addGroup([device], id);
       this.#groups.set(group.id, group);
     }
+  }
+
+  #groupByTopology(device: PciDevice): IommuGroup | undefined {
+    const facts = this.devices.map((each) => ({ ...pciFacts(each.name, each.function.config.bytes), vendor: each.vendor, device: each.deviceId }));
+    const found = new IommuGrouping(facts, this.#grouping).find(device.name, (name) => this.device(name)?.iommuGroup);
+    if (found !== undefined && this.host.trace.on) this.host.trace.emit(GROUP_JOINED, { group: found.group.id, ...found.join });
+    return found?.group;
   }
 
   #sysfsOf(fn: PciFunction): string {

@@ -1,6 +1,6 @@
 /** Where a function is: domain, bus, device and function numbers. */
 
-const PATTERN = /^([0-9a-f]{4}):([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/;
+const PATTERN = /^([0-9a-f]{4,8}):([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/;
 
 export class PciAddress {
   readonly domain: number;

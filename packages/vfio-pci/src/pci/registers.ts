@@ -103,7 +103,10 @@ export const PCI_EXP_FLAGS_TYPE = 0x00f0;
 export const PCI_EXP_TYPE_ROOT_PORT = 0x4;
 export const PCI_EXP_TYPE_UPSTREAM = 0x5;
 export const PCI_EXP_TYPE_DOWNSTREAM = 0x6;
+export const PCI_EXP_TYPE_PCI_BRIDGE = 0x7;
+export const PCI_EXP_TYPE_PCIE_BRIDGE = 0x8;
 export const PCI_EXP_TYPE_RC_END = 0x9;
+export const PCI_EXP_TYPE_RC_EC = 0xa;
 export const PCI_EXP_DEVCAP = 4;
 /** Function Level Reset, in the high half. */
 export const PCI_EXP_DEVCAP_FLR_HIGH = 0x1000;

@@ -1,0 +1,5 @@
+export type { LspciRegion } from './decoded.ts';
+export * from './dump.ts';
+export * from './machine.ts';
+export * from './parse.ts';
+export * from './text-error.ts';

@@ -1,0 +1,155 @@
+/** A topology for each rule of IOMMU grouping. Recorded machines: apps/conformance/src/topology.test.ts. */
+import { describe, expect, it } from 'vitest';
+import { fc, parameters } from '../../../../testing/random.ts';
+import type { PciFacts } from './facts.ts';
+import { computeIommuGroups, type GroupingOptions } from './iommu-groups.ts';
+
+const ROOT_PORT = 4;
+const UPSTREAM = 5;
+const DOWNSTREAM = 6;
+const PCI_BRIDGE = 7;
+const ENDPOINT = 0;
+const INTEGRATED = 9;
+/** SrcValid, ReqRedir, CmpltRedir, UpstreamFwd. */
+const FULL = 0x1d;
+
+function fn(address: string, more: Partial<PciFacts> = {}): PciFacts {
+  return {
+    address: `0000:${address}`,
+    vendor: 0x1b36,
+    device: 1,
+    subsystemVendor: 0,
+    subsystem: 0,
+    class: 0x02_0000,
+    multifunctionBit: false,
+    secondaryBus: undefined,
+    isBridge: more.secondaryBus !== undefined,
+    expressType: ENDPOINT,
+    acs: undefined,
+    sriov: undefined,
+    ...more,
+  };
+}
+
+function port(address: string, secondaryBus: number, acs: boolean, more: Partial<PciFacts> = {}): PciFacts {
+  return fn(address, { secondaryBus, expressType: ROOT_PORT, acs: acs ? { capability: FULL, control: FULL } : undefined, ...more });
+}
+
+/** Groups as lines of short addresses. */
+function groups(functions: readonly PciFacts[], options?: GroupingOptions): readonly string[] {
+  return computeIommuGroups(functions, options).map(({ devices }) => devices.map((address) => address.slice(5)).join(' ')).sort();
+}
+
+function whyOf(functions: readonly PciFacts[], device: string): string | undefined {
+  return computeIommuGroups(functions).flatMap(({ joins }) => joins).find((join) => join.device === `0000:${device}`)?.why;
+}
+
+describe('computeIommuGroups', () => {
+  it('parts what is below a port with ACS from it, and not what is below one without', () => {
+    expect(groups([port('00:01.0', 1, true), fn('01:00.0')])).toEqual(['00:01.0', '01:00.0']);
+    const without = [port('00:01.0', 1, false), fn('01:00.0')];
+    expect(groups(without)).toEqual(['00:01.0 01:00.0']);
+    expect(whyOf(without, '01:00.0')).toBe('below 0000:00:01.0; the port 0000:00:01.0 does not isolate (no ACS capability)');
+  });
+
+  it('asks ACSCtl for what ACSCap has, and takes what it has not for granted', () => {
+    const acs = (capability: number, control: number) => [port('00:01.0', 1, true, { acs: { capability, control } }), fn('01:00.0')];
+    expect(groups(acs(0, 0))).toEqual(['00:01.0', '01:00.0']);
+    expect(groups(acs(0x01, 0x01))).toEqual(['00:01.0', '01:00.0']);
+    expect(groups(acs(FULL, 0x01))).toEqual(['00:01.0 01:00.0']);
+    expect(whyOf(acs(FULL, 0x01), '01:00.0')).toContain('ACSCtl: ReqRedir- CmpltRedir- UpstreamFwd-');
+    expect(groups(acs(FULL, FULL & ~0x04))).toEqual(['00:01.0 01:00.0']);
+  });
+
+  it('wants ACS on the whole path: below a port without it, ACS is worth nothing', () => {
+    const nested = [port('00:01.0', 1, true), port('01:00.0', 2, false, { expressType: UPSTREAM }), port('02:00.0', 3, false, { expressType: DOWNSTREAM }), port('03:00.0', 4, false, { expressType: UPSTREAM }), port('04:00.0', 5, true, { expressType: DOWNSTREAM }), fn('05:00.0')];
+    expect(groups(nested)).toEqual(['00:01.0', '01:00.0', '02:00.0 03:00.0 04:00.0 05:00.0']);
+  });
+
+  it('keeps the branches of a switch without ACS apart, unless its ports are functions of one device', () => {
+    const below = (second: string) => [port('00:01.0', 1, true), port('01:00.0', 2, false, { expressType: UPSTREAM }), port('02:00.0', 3, false, { expressType: DOWNSTREAM, multifunctionBit: second !== '02:01.0' }), port(second, 4, false, { expressType: DOWNSTREAM }), fn('03:00.0'), fn('04:00.0')];
+    expect(groups(below('02:01.0'))).toEqual(['00:01.0', '01:00.0', '02:00.0 03:00.0', '02:01.0 04:00.0']);
+    expect(groups(below('02:00.1'))).toEqual(['00:01.0', '01:00.0', '02:00.0 02:00.1 03:00.0 04:00.0']);
+  });
+
+  it('merges functions of one device only if both lack ACS', () => {
+    const acs = { capability: FULL, control: FULL };
+    expect(groups([fn('00:03.0', { multifunctionBit: true }), fn('00:03.1')])).toEqual(['00:03.0 00:03.1']);
+    expect(groups([fn('00:03.0', { multifunctionBit: true, acs }), fn('00:03.1')])).toEqual(['00:03.0', '00:03.1']);
+    // Function 0 without the header bit has no siblings for Linux, which takes it for isolated.
+    expect(groups([fn('00:03.0'), fn('00:03.1')])).toEqual(['00:03.0', '00:03.1']);
+    expect(groups([fn('00:03.0'), fn('00:04.0', { expressType: undefined })])).toEqual(['00:03.0', '00:04.0']);
+  });
+
+  it('puts all that is behind a bridge to conventional PCI into one group with it', () => {
+    const machine = [port('00:01.0', 1, true), fn('01:00.0', { secondaryBus: 2, expressType: PCI_BRIDGE }), fn('02:01.0', { expressType: undefined }), fn('02:02.0', { expressType: undefined, secondaryBus: 3 }), fn('03:01.0', { expressType: undefined })];
+    expect(groups(machine)).toEqual(['00:01.0', '01:00.0 02:01.0 02:02.0 03:01.0']);
+    expect(whyOf(machine, '02:01.0')).toBe('behind 0000:01:00.0, a PCI Express to PCI bridge: it sends what comes from below under an id of its own');
+  });
+
+  it('takes the word of makers: endpoints, Intel integrated endpoints, chipset ports', () => {
+    const pair = (more: Partial<PciFacts>) => [fn('00:03.0', { ...more, multifunctionBit: true }), fn('00:03.1', more)];
+    expect(groups(pair({ vendor: 0x8086, device: 0x10c9 }))).toHaveLength(2);
+    expect(groups(pair({ vendor: 0x8086, device: 0x10d3 }))).toHaveLength(1);
+    expect(groups(pair({ vendor: 0x8086, device: 0x10d3, expressType: INTEGRATED }))).toHaveLength(2);
+    expect(groups(pair({ vendor: 0x8086, expressType: undefined }))).toHaveLength(1);
+    const below = (device: number, more: Partial<PciFacts> = {}) => groups([port('00:1c.0', 1, false, { vendor: 0x8086, device, ...more }), fn('01:00.0')]).length;
+    expect([0x8c10, 0x1901, 0x1d11, 0x1d12].map((device) => below(device))).toEqual([2, 1, 1, 2]);
+    const wide = { capability: FULL, control: FULL };
+    expect(below(0xa110)).toBe(1);
+    expect(below(0xa110, { acs: { capability: FULL, control: 0, wide } })).toBe(2);
+    expect(below(0xa110, { acs: { capability: FULL, control: FULL, wide: { ...wide, control: 0 } } })).toBe(1);
+  });
+
+  it('AMD southbridge functions isolate on a root bus of a machine with AMD IOMMU', () => {
+    const bridge = [fn('00:14.0', { vendor: 0x1002, device: 0x4385, multifunctionBit: true, expressType: undefined }), fn('00:14.2', { vendor: 0x1002, device: 0x4383, expressType: undefined })];
+    expect(groups(bridge, { amdIommu: true })).toHaveLength(2);
+    expect(groups(bridge)).toHaveLength(1);
+    expect(groups([...bridge, fn('00:00.2', { vendor: 0x1022, class: 0x08_0600 })])).toHaveLength(3);
+  });
+
+  it('merges functions that use one requester id', () => {
+    const acs = { capability: FULL, control: FULL };
+    const card = (number: number, more: Partial<PciFacts>) => fn(`01:00.${number}`, { acs, multifunctionBit: true, ...more });
+    const above = port('00:01.0', 1, true);
+    expect(groups([above, card(0, {}), card(1, { vendor: 0x1180, device: 0xe832 }), card(2, {})])).toEqual(['00:01.0', '01:00.0 01:00.1', '01:00.2']);
+    expect(groups([above, card(0, { vendor: 0x1b4b, device: 0x9172 }), card(1, {})])).toEqual(['00:01.0', '01:00.0 01:00.1']);
+    expect(groups([above, card(0, { vendor: 0x1b4b, device: 0x9172 })])).toEqual(['00:01.0', '01:00.0']);
+    const raid = { vendor: 0x9005, device: 0x0285, subsystemVendor: 0x9005, subsystem: 0x02bb };
+    expect(groups([fn('00:01.0'), fn('00:12.0', raid), fn('00:13.0')])).toEqual(['00:01.0 00:12.0', '00:13.0']);
+  });
+
+  it('does not take VFs for functions of one device; they follow what is above their PF', () => {
+    const pf = fn('01:00.0', { sriov: { count: 2, offset: 0x80, stride: 1, device: 2 } });
+    const vfs = [fn('01:10.0'), fn('01:10.1')];
+    expect(groups([port('00:01.0', 1, true), pf, ...vfs])).toEqual(['00:01.0', '01:00.0', '01:10.0', '01:10.1']);
+    expect(groups([port('00:01.0', 1, false), pf, ...vfs])).toEqual(['00:01.0 01:00.0 01:10.0 01:10.1']);
+    // On a bus number that no bridge leads to.
+    const far = fn('01:00.0', { sriov: { count: 1, offset: 0x180, stride: 1, device: 2 } });
+    expect(groups([port('00:01.0', 1, false), far, fn('02:10.0')])).toEqual(['00:01.0 01:00.0 02:10.0']);
+  });
+
+  it('keeps domains apart', () => {
+    const second = { ...fn('01:00.0'), address: '0001:01:00.0' };
+    expect(computeIommuGroups([port('00:01.0', 1, false), fn('01:00.0'), second])).toHaveLength(2);
+  });
+
+  it('any machine: a partition, the same whatever the order of its description, each joiner with a reason', () => {
+    const device = fc.record({ bus: fc.integer({ min: 0, max: 3 }), slot: fc.integer({ min: 0, max: 3 }), number: fc.integer({ min: 0, max: 2 }), type: fc.constantFrom(undefined, 0, 4, 5, 6, 7, 9), secondary: fc.constantFrom(undefined, 1, 2, 3), control: fc.constantFrom(undefined, 0, FULL), multi: fc.boolean() });
+    const machine = fc.uniqueArray(device, { maxLength: 14, selector: ({ bus, slot, number }) => bus * 100 + slot * 10 + number });
+    fc.assert(
+      fc.property(machine, (parts) => {
+        const functions = parts.map(({ bus, slot, number, type, secondary, control, multi }) =>
+          fn(`0${bus}:0${slot}.${number}`, { expressType: type, secondaryBus: secondary, multifunctionBit: multi, acs: control === undefined ? undefined : { capability: FULL, control } }),
+        );
+        const made = computeIommuGroups(functions);
+        expect(made.flatMap(({ devices }) => devices).sort()).toEqual(functions.map(({ address }) => address).sort());
+        for (const { devices, joins } of made) {
+          expect(joins).toHaveLength(devices.length - 1);
+          for (const join of joins) expect(devices).toContain(join.with);
+        }
+      }),
+      parameters(),
+    );
+  });
+});
