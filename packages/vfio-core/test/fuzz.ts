@@ -1,5 +1,6 @@
 /** Random bytes into every request of every kind of fd: what user space can do without knowing the uAPI. */
-import { getDeviceFd, Random, REQUESTS, type Process, type ProfileName } from '@vsim/vfio-core';
+import { DmaLog, getDeviceFd, MIG_STATE, Random, REQUESTS, setMigrationState, type Process, type ProfileName } from '@vsim/vfio-core';
+import { MigratingDevice } from './migrating-device.ts';
 import { addEmulated, openGroup, sampleHost } from './sample-device.ts';
 
 const NUMBERS: readonly number[] = [...new Set(Object.values(REQUESTS)), 0x3b63, 0x3b76, 0x3b77, 0x3b79, 0, 0xffff_ffff];
@@ -7,13 +8,20 @@ const ERRNO_LIMIT = 4095;
 
 /** A host with one fd of each kind, and memory to point to. */
 function world(profile: ProfileName) {
-  const sample = sampleHost(['a', 'b'], { profile });
-  const { root } = sample;
+  const sample = sampleHost(['a', 'b', 'c'], { profile });
+  const { root, host } = sample;
   sample.bind('a');
   sample.bind('b');
+  const migrating = new MigratingDevice(sample.vfio, sample.bus.device('c')!);
+  migrating.logger = new DmaLog();
+  host.scheduler.call('register', migrating.register());
   const emulated = addEmulated(sample, 'm');
   const used = openGroup(sample, 0);
   const soft = openGroup(sample, emulated.group);
+  const moving = openGroup(sample, 2);
+  const device = getDeviceFd(root, moving.group, 'c');
+  const { featureInCore, preCopy } = host.profile;
+  const stream = featureInCore ? setMigrationState(root, device, preCopy ? MIG_STATE.PRE_COPY : MIG_STATE.STOP_COPY) : root.eventfd();
   const fds = [
     root.open('/dev/vfio/vfio'),
     used.container,
@@ -24,6 +32,10 @@ function world(profile: ProfileName) {
     getDeviceFd(root, used.group, 'a'),
     getDeviceFd(root, soft.group, 'm'),
     root.eventfd(),
+    moving.container,
+    moving.group,
+    device,
+    stream,
   ];
   const memory = root.mmap(-1, 32 * 4096);
   return { sample, fds, memory };
@@ -64,7 +76,7 @@ export function fuzz(profile: ProfileName, seed: number, count: number): void {
   }
   const pages = host.pages.used;
   for (const fd of fds) root.close(fd);
-  const left = [vfio.containers.size, root.mm.lockedPages, host.scheduler.threads.length, vfio.groups.length - 3, pages - host.pages.used];
+  const left = [vfio.containers.size, root.mm.lockedPages, host.scheduler.threads.length, vfio.groups.length - 4, pages - host.pages.used];
   if (left.some((number) => number !== 0)) throw new Error(`left over: containers, locked pages, threads, groups, pages: ${left.join(', ')}`);
   for (const group of vfio.groups) if (group.references !== 1) throw new Error(`group ${group.name}: ${group.references} references`);
 }

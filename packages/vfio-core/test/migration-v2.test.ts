@@ -3,30 +3,26 @@ import { describe, expect, it } from 'vitest';
 import {
   DmaLog,
   EINVAL,
-  EIO,
   getDeviceFd,
   getMigrationFlags,
   getMigrationState,
   MIG_STATE,
   MigrationDriver,
-  PreCopyFile,
   Process,
-  ResumeFile,
-  SaveFile,
   setMigrationState,
   VFIO_DEVICE_FEATURE,
   VFIO_DEVICE_FEATURE_GET,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   VFIO_MIG_GET_PRECOPY_INFO,
-  type DmaLogger,
   type File,
   type MigState,
   type ProfileName,
   type Sleeps,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
-import { openGroup, sampleHost, SampleVfioDevice } from './sample-device.ts';
+import { MigratingDevice } from './migrating-device.ts';
+import { openGroup, sampleHost } from './sample-device.ts';
 
 const { STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P, ERROR } = MIG_STATE;
 const ALL: readonly MigState[] = [STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P];
@@ -83,43 +79,6 @@ describe('the state machine', () => {
     }
   });
 });
-
-class MigratingDevice extends SampleVfioDevice {
-  readonly machine: MigrationDriver = new MigrationDriver(7, { arc: (from, to) => this.#arc(from, to), stopCopyLength: () => this.memory.length });
-  readonly arcs: string[] = [];
-  refuse: MigState | undefined = undefined;
-  readonly files: { pre?: PreCopyFile; save?: SaveFile; resume?: ResumeFile } = {};
-  logger: DmaLogger | undefined = undefined;
-
-  override get migration(): MigrationDriver {
-    return this.machine;
-  }
-
-  override get dmaLogger(): DmaLogger | undefined {
-    return this.logger;
-  }
-
-  *#arc(from: MigState, to: MigState): Sleeps<File | number> {
-    if (to === this.refuse) return -EIO;
-    this.arcs.push(`${from}>${to}`);
-    const { files } = this;
-    if (to === PRE_COPY && from === RUNNING) return (files.pre = new PreCopyFile(() => this.machine.state, new Uint8Array([1, 2])));
-    if (to === PRE_COPY_P2P && from === RUNNING_P2P) return (files.pre = new PreCopyFile(() => this.machine.state, new Uint8Array([1, 2])));
-    if (to === STOP_COPY && from === STOP) return (files.save = new SaveFile(this.memory));
-    if (to === STOP_COPY) files.pre?.finish(this.memory);
-    if (to === RESUMING) return (files.resume = new ResumeFile(8));
-    if (to === STOP || to === RUNNING || to === RUNNING_P2P) {
-      files.pre?.disable();
-      files.save?.disable();
-      if (from === RESUMING && files.resume !== undefined) {
-        if (files.resume.bytes.length !== 4) return -EINVAL;
-        this.memory.set(files.resume.bytes);
-        files.resume.disable();
-      }
-    }
-    return 0;
-  }
-}
 
 function setUp(profile: ProfileName = 'linux-6.12') {
   const sample = sampleHost(['a', 'b'], { profile });
