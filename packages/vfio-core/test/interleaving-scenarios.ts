@@ -156,7 +156,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 
 /** Every order of every scenario on one kernel, as tests. */
 export function everyOrderOn(profile: ProfileName): void {
-  it.each(Object.entries(SCENARIOS))('[vfio 1/4] [vfio P8/5] %s', (_name, scenario) => {
+  it.each(Object.entries(SCENARIOS))('[vfio 1/4] %s', (_name, scenario) => {
     const count = everyOrder(() => world(profile, scenario), scenario.points);
     const parts = scenario.points.length + 1;
     expect(count).toBe(binomial(parts + scenario.user.length, parts));

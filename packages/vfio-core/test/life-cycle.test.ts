@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
+  DRIVER_UNBINDING,
+  EAGAIN,
   EBUSY,
   EINVAL,
   getDeviceFd,
@@ -183,7 +185,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(sample.driver.data.all).toEqual([]);
   });
 
-  it('[vfio 2.10/4] [vfio D61-14] enters the driver for the first open and the last close only, and not again after a failed open', () => {
+  it('[vfio D61-14] enters the driver for the first open and the last close only, and not again after a failed open', () => {
     const sample = bound();
     const { root } = sample;
     const device = sample.device('a');
@@ -328,6 +330,25 @@ describe('operations of a device', () => {
       expect(outcomeOf(() => sample.root.ioctl(fd, VFIO_DEVICE_FEATURE, 0))).toBe(profile === 'linux-6.1' ? 'EFAULT' : 'ENOTTY');
     }
   });
+});
+
+it('[vfio 2.10/4] [vfio D61-14] an open device keeps its driver’s module, and a module that goes opens no device', () => {
+  const sample = bound(['a', 'b']);
+  const { root, host, bus, driver } = sample;
+  const fds = attach(sample, 1);
+  const fd = getDeviceFd(root, fds.group, 'b');
+  const rmmod = () => host.scheduler.spawn('rmmod', bus.unloadDriver(driver));
+  expect([driver.users, rmmod().result()]).toEqual([1, -EAGAIN]);
+  root.close(fd);
+  // The module goes, and is held before it leaves the first of its devices.
+  host.scheduler.stopAt(DRIVER_UNBINDING);
+  const going = rmmod();
+  expect(going.outcome.state).toBe('held');
+  expect(outcomeOf(() => getDeviceFd(root, fds.group, 'b'))).toBe('ENODEV');
+  expect([sample.device('b').log, sample.device('b').references]).toEqual([['open', 'close'], 1]);
+  root.exit();
+  host.scheduler.release(DRIVER_UNBINDING);
+  expect([going.result(), bus.device('b')!.driverName, sample.vfio.groups.length]).toEqual([0, undefined, 0]);
 });
 
 describe('a group whose last device leaves', () => {

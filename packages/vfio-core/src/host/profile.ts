@@ -95,6 +95,10 @@ export interface KernelProfile {
   readonly pcieCapabilityV2: 50 | 52;
   /** vfio-platform refuses a device without reset function also where none is required (D61-40). */
   readonly platformNeedsReset: boolean;
+  /** A child of a DPRC binds to vfio-fsl-mc without the DPRC being registered: they share a device set, not a counted lock (5.15). */
+  readonly fslmcDeviceSet: boolean;
+  /** Every fsl-mc object can be reset, and the last close resets the object, not its container. */
+  readonly fslmcResetsObjects: boolean;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
   readonly ioeventfd64: boolean;
   /** BAR accesses of 8 bytes go out as one, not as two of 4. */
@@ -146,6 +150,8 @@ const LINUX_5_13: KernelProfile = {
   intxKeepsLine: false,
   pcieCapabilityV2: 52,
   platformNeedsReset: false,
+  fslmcDeviceSet: false,
+  fslmcResetsObjects: false,
   ioeventfd64: false,
   barAccess64: false,
   msixDynamic: false,
@@ -194,6 +200,8 @@ const LINUX_6_1: KernelProfile = {
   intxKeepsLine: true,
   pcieCapabilityV2: 50,
   platformNeedsReset: true,
+  fslmcDeviceSet: true,
+  fslmcResetsObjects: true,
   ioeventfd64: true,
 };
 

@@ -7,7 +7,7 @@
  */
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Point, Sleeps } from '../host/scheduler.ts';
-import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
+import { EAGAIN, EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
 
@@ -90,6 +90,15 @@ export class Bus<D extends Device> {
     yield* this.attachAll(driver);
   }
 
+  /** rmmod: from here on nobody new may use the driver; then as removeDriver(). @returns 0, or -EAGAIN while somebody uses it */
+  *unloadDriver(driver: Driver<D>): Sleeps<number> {
+    if (driver.users > 0) return -EAGAIN;
+    driver.going = true;
+    yield* this.removeDriver(driver);
+    driver.going = false;
+    return 0;
+  }
+
   /** driver_unregister(): unbinds all its devices, which may sleep, and takes the driver away. */
   *removeDriver(driver: Driver<D>): Sleeps<void> {
     for (const device of this.devices) {
@@ -132,6 +141,13 @@ export class Bus<D extends Device> {
     const error = device.driverName === undefined ? (yield* this.#attach(driver, device)).error : -EBUSY;
     device.lock.unlock();
     return error;
+  }
+
+  /** device_release_driver(): unbinds, which may sleep; without a driver nothing happens. */
+  *release(device: D): Sleeps<void> {
+    yield* device.lock.lock();
+    yield* this.#detach(device);
+    device.lock.unlock();
   }
 
   /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken */
@@ -212,12 +228,14 @@ export class Bus<D extends Device> {
     const ownsDma = this.host.profile.dmaOwnership && !driver.managesDma;
     if (ownsDma && group !== undefined && !group.useDefaultDomain()) return { error: -EBUSY, tried: false };
     device.driverName = driver.name;
+    device.module = driver;
     this.host.files.link(`${device.sysfs}/driver`, `${this.sysfs}/drivers/${driver.name}`);
     this.host.files.link(`${this.sysfs}/drivers/${driver.name}/${device.name}`, device.sysfs);
     const error = yield* driver.probe(device);
     if (error < 0) {
       this.#dropLinks(driver.name, device);
       device.driverName = undefined;
+      device.module = undefined;
       if (ownsDma) group?.unuseDefaultDomain();
       return { error, tried: true };
     }
@@ -236,6 +254,7 @@ export class Bus<D extends Device> {
     yield* driver.remove(device);
     if (this.host.profile.dmaOwnership && !driver.managesDma) device.iommuGroup?.unuseDefaultDomain();
     device.driverName = undefined;
+    device.module = undefined;
     this.#notify('unbound', device);
   }
 

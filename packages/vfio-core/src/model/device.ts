@@ -4,6 +4,7 @@ import { Mutex } from '../host/mutex.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { EINVAL } from '../uapi/errno.ts';
+import type { ModuleUse } from './driver.ts';
 
 const PAGE = 4096;
 
@@ -17,6 +18,8 @@ export abstract class Device {
   readonly lock: Mutex;
   /** The name of the driver that is bound: set when its probe begins, cleared when its remove has returned. */
   driverName: string | undefined = undefined;
+  /** The module of that driver. */
+  module: ModuleUse | undefined = undefined;
   /** The only driver that may bind, if set. */
   driverOverride: string | undefined = undefined;
   /** Set by the IOMMU when the device is added to its bus. */

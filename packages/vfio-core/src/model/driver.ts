@@ -2,8 +2,18 @@
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Device } from './device.ts';
 
-export abstract class Driver<D extends Device> {
+/** A module as its users see it. Kernel: try_module_get(), module_put(). */
+export interface ModuleUse {
+  /** It is being unloaded: nobody new may use it. */
+  going: boolean;
+  /** Who keeps it from being unloaded. */
+  users: number;
+}
+
+export abstract class Driver<D extends Device> implements ModuleUse {
   abstract readonly name: string;
+  going = false;
+  users = 0;
 
   /**
    * The driver does DMA only on behalf of user space, or none: it may bind while user space owns the group's DMA.

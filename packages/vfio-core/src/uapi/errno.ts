@@ -33,6 +33,9 @@ export const EBADFD = 77;
 export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
 export const ETIMEDOUT = 110;
+export const ENAVAIL = 119;
+/** Not for user space; the kernel lets it out all the same. */
+export const ENOTSUPP = 524;
 
 const NAMES: ReadonlyMap<number, string> = new Map([
   [EPERM, 'EPERM'],
@@ -68,6 +71,8 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [EUSERS, 'EUSERS'],
   [EOPNOTSUPP, 'EOPNOTSUPP'],
   [ETIMEDOUT, 'ETIMEDOUT'],
+  [ENAVAIL, 'ENAVAIL'],
+  [ENOTSUPP, 'ENOTSUPP'],
 ]);
 
 /** The name of an errno, `E<number>` if it has none here. Takes the number with either sign. */

@@ -16,7 +16,7 @@ import type { MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBUSY, EINVAL, ENOTTY } from '../uapi/errno.ts';
+import { EBUSY, EINVAL, ENODEV, ENOTTY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
 import type { DmaLogger } from './dma-logging.ts';
 import type { DmaUnmapListener } from './iommu-backend.ts';
@@ -203,6 +203,9 @@ export abstract class VfioDevice {
   /** @internal The first open enters the driver, the last close leaves it; both under the device set's lock. */
   *open(opener: string): Sleeps<number> {
     if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
+    const { module } = this.device;
+    if (module?.going === true) return -ENODEV;
+    if (module !== undefined) module.users += 1;
     yield* this.vfio.deviceSetLock(this).lock();
     this.#openCount += 1;
     let error = 0;
@@ -217,6 +220,7 @@ export abstract class VfioDevice {
       }
     }
     if (error === 0) this.#openers.push(opener);
+    else if (module !== undefined) module.users -= 1;
     this.vfio.deviceSetLock(this).unlock();
     return error;
   }
@@ -233,6 +237,8 @@ export abstract class VfioDevice {
     // The kernel asserts that the device is open: a close too many must not make the next open look like the second.
     if (this.#openCount === 0) this.#broken('closed without being open');
     else this.#openCount -= 1;
+    const { module } = this.device;
+    if (module !== undefined && module.users > 0) module.users -= 1;
     const at = this.#openers.indexOf(opener);
     if (at >= 0) this.#openers.splice(at, 1);
     this.vfio.deviceSetLock(this).unlock();
