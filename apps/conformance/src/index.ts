@@ -4,3 +4,6 @@ export { MalformedRecording } from './json.ts';
 export { recordedMachine } from './recorded-machine.ts';
 export { RECORDINGS, UnreadableFile, findRecordings, replayCases, replayFile, type FileReport, type ReplayFileOptions } from './replay.ts';
 export type { CaseReport, Divergence } from './report.ts';
+export { fromHex, type Fields } from './json.ts';
+export { deviceOf, parseHost, textOrNull } from './recorded-machine.ts';
+export { readRecording, topologyMachine, topologyNames, topologyText } from './recorded-topology.ts';

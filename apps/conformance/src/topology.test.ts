@@ -39,14 +39,14 @@ function factsOf(host: Fields): readonly PciFacts[] {
 function recordedGroups(host: Fields): readonly string[] {
   const groups = new Map<string, string[]>();
   for (const [address, { iommu_group: group }] of Object.entries(machineOf(host).devices)) {
-    if (group !== null) groups.set(group, [...(groups.get(group) ?? []), address]);
+    if (typeof group === 'string') groups.set(group, [...(groups.get(group) ?? []), address]);
   }
   return [...groups.values()].map((devices) => devices.sort().join(' ')).sort();
 }
 
 function computedGroups(facts: readonly PciFacts[], host: Fields): readonly string[] {
   const { devices } = machineOf(host);
-  const grouped = (address: string): boolean => devices[address]?.iommu_group !== null;
+  const grouped = (address: string): boolean => typeof devices[address]?.iommu_group === 'string';
   return computeIommuGroups(facts).map((group) => group.devices.filter(grouped).join(' ')).filter((line) => line !== '').sort();
 }
 

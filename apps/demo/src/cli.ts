@@ -1,6 +1,7 @@
 /** The `vsim` command: which subcommand runs, and how its errors reach the person. */
 import { replayCommand } from '@vsim/conformance';
 import { demoCommand } from './demo/command.ts';
+import { GROUPS_SUMMARY, GROUPS_USAGE, LSPCI_SUMMARY, LSPCI_USAGE, groupsCommand, lspciCommand } from './groups/command.ts';
 import { MIGRATE_USAGE, migrateCommand } from './migrate/command.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
 
@@ -13,6 +14,8 @@ interface Command {
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', { usage: 'demo [--seed N] [--json]', summary: 'live-migrates a VM with assigned devices between two Arm hosts', run: demoCommand }],
   ['migrate', { usage: MIGRATE_USAGE, summary: 'migrations under traffic, with whatever is to go wrong', run: migrateCommand }],
+  ['groups', { usage: GROUPS_USAGE, summary: GROUPS_SUMMARY, run: groupsCommand }],
+  ['lspci', { usage: LSPCI_USAGE, summary: LSPCI_SUMMARY, run: lspciCommand }],
   [
     'replay',
     {

@@ -26,8 +26,8 @@ export interface RecordedDevice {
   readonly config: string;
   /** Rows of sysfs `resource`: start, end, flags. Rows 0 to 5 are BARs, 6 is the ROM, 7 to 12 the VF BARs of all VFs together. */
   readonly resource: readonly (readonly string[])[];
-  /** Number of the IOMMU group; null: none. */
-  readonly iommu_group: string | null;
+  /** Number of the IOMMU group; null: none, it is not behind an IOMMU. @default as Linux groups the topology */
+  readonly iommu_group?: string | null | undefined;
   /** Linux irq number of the INTx pin; 0: none. */
   readonly irq: number;
   /** The first bytes of the ROM's image as hex. */
@@ -80,7 +80,7 @@ export function importPciMachine(host: Host, description: PciMachineDescription,
 
 function plugInit(device: RecordedDevice): PlugInit {
   return {
-    group: device.iommu_group === null ? undefined : Number(device.iommu_group),
+    group: typeof device.iommu_group === 'string' ? Number(device.iommu_group) : device.iommu_group,
     irq: device.irq,
     resource: device.resource.map((row) => `${row.join(' ')}\n`).join(''),
   };

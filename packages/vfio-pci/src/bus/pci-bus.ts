@@ -54,8 +54,8 @@ export const GROUP_JOINED: EventKind<Join & { readonly group: number }> = eventK
 );
 
 export interface PlugInit {
-  /** Number of the IOMMU group; functions with the same number share it. @default as Linux groups the topology, numbered by the lowest free number */
-  readonly group?: number | undefined;
+  /** Number of the IOMMU group; functions with the same number share it; null: not behind the IOMMU. @default as Linux groups the topology, numbered by the lowest free number */
+  readonly group?: number | null | undefined;
   /** Linux irq number of the INTx pin. @default 16 to 19, by device number and pin */
   readonly irq?: number | undefined;
   /** What sysfs `resource` shows besides the BARs. @default nothing */
@@ -227,8 +227,8 @@ export class PciBus extends Bus<PciDevice> {
   }
 
   /** The group by its number, or by the topology of what is there already: pci_device_group(). */
-  #join(device: PciDevice, id: number | undefined): void {
-    if (this.#iommu === undefined) return;
+  #join(device: PciDevice, id: number | null | undefined): void {
+    if (this.#iommu === undefined || id === null) return;
     const known = id === undefined ? this.#groupByTopology(device) : this.#groups.get(id);
     if (known !== undefined && known.devices.length > 0) known.addDevice(device);
     else {

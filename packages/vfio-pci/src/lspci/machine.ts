@@ -12,6 +12,7 @@ import {
   PCI_STD_NUM_BARS,
 } from '../pci/registers.ts';
 import { PciTopology } from '../topology/topology.ts';
+import { configOfFacts } from './config-of-facts.ts';
 import type { LspciRegion } from './decoded.ts';
 import type { LspciDevice } from './parse.ts';
 
@@ -23,27 +24,30 @@ const UNKNOWN_PORTS = 4;
 const FLAGS = { io: 0x4_0101, mem32: 0x4_0200, mem64: 0x14_0204, prefetch: 0x2008 } as const;
 
 /**
- * The description of the machine that a text shows: devices without bytes are left out, sizes of BARs that it does not tell are the least
- * possible. Groups are the text's where it has some.
+ * The description of the machine that a text shows. Sizes of BARs that it does not tell are the least possible; a device without bytes
+ * gets those that its decoded text asks for. Groups are the text's where it has some.
  */
 export function machineOfLspci(devices: readonly LspciDevice[]): PciMachineDescription {
   const topology = new PciTopology(devices.map(({ facts }) => facts));
   const out: Record<string, RecordedDevice> = {};
   for (const device of devices) {
-    if (device.config === undefined) continue;
-    const size = device.config.length === PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE;
-    const config = new Uint8Array(size);
-    config.set(device.config);
+    const config = device.config === undefined ? configOfFacts(device.facts) : padded(device.config);
     const pf = topology.node(device.address)?.physicalFunction;
     out[device.address] = {
       config: Array.from(config, (byte) => byte.toString(16).padStart(2, '0')).join(''),
       resource: rowsOf(device, config),
-      iommu_group: device.iommuGroup === undefined ? null : `${device.iommuGroup}`,
+      iommu_group: device.iommuGroup === undefined ? undefined : `${device.iommuGroup}`,
       irq: device.irq ?? 0,
       physfn: pf?.facts.address,
     };
   }
   return { devices: out };
+}
+
+function padded(config: Uint8Array): Uint8Array {
+  const out = new Uint8Array(config.length === PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
+  out.set(config);
+  return out;
 }
 
 function rowsOf(device: LspciDevice, config: Uint8Array): readonly (readonly string[])[] {

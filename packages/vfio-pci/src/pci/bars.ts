@@ -35,7 +35,7 @@ export interface BarInit {
   readonly kind?: BarKind | undefined;
   /** @default false */
   readonly prefetchable?: boolean | undefined;
-  /** In bytes: a power of two of at least 16, or 4 for I/O. */
+  /** In bytes: a power of two of at least 16, for I/O ports any. */
   readonly size: number;
   /** Where it is; left out, the bus finds a place. */
   readonly address?: number | undefined;
@@ -48,7 +48,8 @@ export function makeBar(init: BarInit, slice: boolean): Bar {
   const { index, size } = init;
   const powerOfTwo = Number.isInteger(Math.log2(size));
   if (!(Number.isInteger(index) && index >= 0 && index <= PCI_ROM_RESOURCE)) throw new RangeError(`"index" expected a BAR in [0, 6], got ${index}`);
-  if (!powerOfTwo || size < 4) throw new RangeError(`"size" expected a power of two for BAR ${index}, got ${size}`);
+  // Legacy IDE has one port in a register of its own.
+  if (!powerOfTwo || size < (init.kind === 'io' ? 1 : 4)) throw new RangeError(`"size" expected a power of two for BAR ${index}, got ${size}`);
   return {
     index,
     size,

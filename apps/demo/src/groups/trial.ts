@@ -1,0 +1,162 @@
+/**
+ * What VFIO would say: the machine is built in the model, with its drivers bound, and a device, or its whole group, is taken through
+ * the calls that a VMM makes. Every call is made, also after one that failed, as a program that does not look would do.
+ */
+import {
+  ApicMsi,
+  Host,
+  Process,
+  REQUESTS,
+  SmmuV3Iommu,
+  VFIO_TYPE1v2_IOMMU,
+  Vfio,
+  VtdIommu,
+  type IoctlInput,
+  type IommuUnitBase,
+  type ProfileName,
+  type Sleeps,
+} from '@vsim/vfio-core';
+import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
+import type { MachineDevice } from './machine-file.ts';
+
+export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
+
+export interface TrialOptions {
+  readonly iommu: IommuKind;
+  /** Whether the IOMMU tells apart who sends an interrupt. @default true */
+  readonly interruptRemapping?: boolean | undefined;
+  /** Groups by number; a device in none has no group. */
+  readonly groups: readonly (readonly string[])[];
+  /** @default 'linux-6.1' */
+  readonly profile?: ProfileName | undefined;
+}
+
+/** One call, and what it answered: 0 or more, or a negative errno. */
+export interface TrialStep {
+  readonly call: string;
+  readonly device: string;
+  readonly result: number;
+  /** What GET_STATUS and GET_INFO gave in `flags`. */
+  readonly flags?: number | undefined;
+}
+
+export interface Trial {
+  readonly device: string;
+  readonly kind: 'alone' | 'whole-group';
+  readonly steps: readonly TrialStep[];
+  /** The first call that failed; undefined: the device is open. */
+  readonly failed: TrialStep | undefined;
+}
+
+const ANY = 0xffff_ffff;
+/** A file descriptor that nobody has. */
+const NO_FD = 1000;
+/** Drivers of the kernel that enable VFs, and what becomes of these when they leave. */
+const SRIOV_DRIVERS: Readonly<Record<string, 'taken-away' | 'left'>> = { igb: 'taken-away', nvme: 'left' };
+
+export interface TrialHost {
+  readonly host: Host;
+  readonly bus: PciBus;
+  readonly process: Process;
+}
+
+/** Gives `device` to VFIO, alone or with all of `members`. */
+export function runTrial(machine: readonly MachineDevice[], device: string, members: readonly string[], options: TrialOptions): Trial {
+  const kind = members.length > 1 ? 'whole-group' : 'alone';
+  const made = buildHost(machine, options);
+  const steps: TrialStep[] = [];
+  for (const member of members) bindToVfio(made, member, steps);
+  openDevice(made, device, steps);
+  return { device, kind, steps, failed: steps.find(({ result }) => result < 0) };
+}
+
+/** The machine in the model, its drivers bound. */
+export function buildHost(machine: readonly MachineDevice[], options: TrialOptions): TrialHost {
+  const host = new Host({ profile: options.profile ?? 'linux-6.1' });
+  const numbers = new Map(options.groups.flatMap((group, number) => group.map((address) => [address, `${number}`] as const)));
+  const iommu = makeIommu(host, options);
+  // No question here depends on what BARs decode; their sizes are often unknown.
+  const recordedOf = ({ facts, recorded }: MachineDevice): RecordedDevice => ({ ...recorded, resource: [], iommu_group: numbers.get(facts.address) ?? null });
+  const description = Object.fromEntries(machine.map((device) => [device.facts.address, recordedOf(device)]));
+  const bus = importPciMachine(host, { devices: description }, { msi: new ApicMsi(host), iommu });
+  const process = new Process(host, { name: 'vmm' });
+  host.scheduler.call('boot', bindDrivers(bus, new Vfio(host), machine));
+  return { host, bus, process };
+}
+
+function makeIommu(host: Host, { iommu, interruptRemapping = true }: TrialOptions): IommuUnitBase | undefined {
+  if (iommu === 'none') return undefined;
+  if (iommu === 'smmuv3') return new SmmuV3Iommu(host, { isolatesMsi: interruptRemapping });
+  return new VtdIommu(host, { name: iommu === 'amd' ? 'ivhd0' : 'dmar0', interruptRemapping });
+}
+
+function* bindDrivers(bus: PciBus, vfio: Vfio, machine: readonly MachineDevice[]): Sleeps<void> {
+  bus.autoprobe = false;
+  yield* bus.addDriver(new VfioPciDriver(vfio));
+  for (const { facts, driver: name } of machine) {
+    const device = bus.device(facts.address);
+    if (name === undefined || device === undefined) continue;
+    if (bus.driver(name) === undefined) yield* bus.addDriver(driverOf(name));
+    const driver = bus.driver(name);
+    if (driver !== undefined) yield* bus.attach(driver, device);
+  }
+  bus.autoprobe = true;
+}
+
+function driverOf(name: string): PciDriver {
+  if (name === 'pcieport') return new PciePort();
+  if (name === 'pci-stub') return new PciStub();
+  return new NativeDriver(name, { ids: [pciId(ANY, ANY)], sriov: SRIOV_DRIVERS[name] });
+}
+
+/** driver_override, unbind, bind: as `driverctl` and its like do it. */
+function bindToVfio(made: TrialHost, address: string, steps: TrialStep[]): void {
+  const { bus } = made;
+  const write = (call: string, path: string, text: string): void => {
+    steps.push({ call, device: address, result: made.host.scheduler.call(call, made.process.sys.writeFile(path, text)) });
+  };
+  write('driver_override', `${bus.sysfs}/devices/${address}/driver_override`, 'vfio-pci');
+  const driver = bus.device(address)?.driverName;
+  if (driver === 'vfio-pci') return;
+  if (driver !== undefined) write('unbind', `${bus.sysfs}/drivers/${driver}/unbind`, address);
+  write('bind', `${bus.sysfs}/drivers/vfio-pci/bind`, address);
+}
+
+function openDevice({ host, bus, process }: TrialHost, address: string, steps: TrialStep[]): void {
+  const device: PciDevice | undefined = bus.device(address);
+  const note = (call: string, result: number, flags?: number): number => {
+    steps.push({ call, device: address, result, flags });
+    return result;
+  };
+  const ioctl = (fd: number, name: string, input: IoctlInput): number => host.scheduler.call(name, process.sys.ioctl(fd, REQUESTS[name]!, input));
+  const container = note('open /dev/vfio/vfio', host.scheduler.call('open', process.sys.open('/dev/vfio/vfio', 2)));
+  const path = `/dev/vfio/${device?.iommuGroup?.id ?? 'none'}`;
+  const opened = note(`open ${path}`, host.scheduler.call('open', process.sys.open(path, 2)));
+  const group = opened < 0 ? NO_FD : opened;
+  const status = (): void => {
+    const bytes = struct(8);
+    const result = ioctl(group, 'VFIO_GROUP_GET_STATUS', bytes);
+    note('VFIO_GROUP_GET_STATUS', result, view(bytes).getUint32(4, true));
+  };
+  status();
+  const fd = new Uint8Array(4);
+  view(fd).setInt32(0, container, true);
+  note('VFIO_GROUP_SET_CONTAINER', ioctl(group, 'VFIO_GROUP_SET_CONTAINER', fd));
+  status();
+  note('VFIO_SET_IOMMU', ioctl(container, 'VFIO_SET_IOMMU', VFIO_TYPE1v2_IOMMU));
+  const deviceFd = note('VFIO_GROUP_GET_DEVICE_FD', ioctl(group, 'VFIO_GROUP_GET_DEVICE_FD', new TextEncoder().encode(`${address}\0`)));
+  if (deviceFd < 0) return;
+  const info = struct(24);
+  note('VFIO_DEVICE_GET_INFO', ioctl(deviceFd, 'VFIO_DEVICE_GET_INFO', info), view(info).getUint32(4, true));
+}
+
+/** A struct that begins with its own size. */
+function struct(size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  view(bytes).setUint32(0, size, true);
+  return bytes;
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset);
+}
