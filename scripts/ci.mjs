@@ -39,6 +39,12 @@ const PARTS = [
     minutes: 2,
     apt: { packages: ['gcc', 'linux-libc-dev', 'libc6-dev'], file: '/usr/include/linux/vfio.h' },
   },
+  {
+    name: 'lspci',
+    run: ['node', 'scripts/check-lspci.mjs'],
+    minutes: 1,
+    apt: { packages: ['pciutils'], file: '/usr/bin/lspci' },
+  },
 ];
 
 const only = process.argv.slice(2);

@@ -1,0 +1,42 @@
+/**
+ * Debian's lspci decodes what `vsim lspci --dump` prints as it decoded the recorded machine: `lspci -F DUMP -vvvnn` is compared with
+ * recordings/lspci. Exit code 3: there is no lspci, or one of another release, which words things otherwise.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { ROOT } from './lib.mjs';
+
+const RELEASE = '3.9.0';
+const CANNOT = 3;
+
+const version = spawnSync('lspci', ['--version'], { encoding: 'utf8' });
+if (version.error !== undefined || !version.stdout.includes(RELEASE)) {
+  console.log(`lspci: needs pciutils ${RELEASE}, there is ${version.error === undefined ? version.stdout.trim() : 'none'}`);
+  process.exit(CANNOT);
+}
+
+const node = join(ROOT, 'node_modules', '.bin', 'node');
+const dump = spawnSync(node, ['--conditions=@vsim/source', 'apps/demo/src/bin.ts', 'lspci', '--dump'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 24 });
+if (dump.status !== 0) {
+  console.error(dump.stderr);
+  process.exit(1);
+}
+const folder = mkdtempSync(join(tmpdir(), 'vsim-lspci-'));
+writeFileSync(join(folder, 'dump'), dump.stdout);
+let different = 0;
+for (const [name, option] of [['host.vvvnn.txt', '-vvvnn'], ['host.tree.txt', '-tv']]) {
+  const expected = gunzipSync(readFileSync(join(ROOT, 'apps/conformance/recordings/lspci', `${name}.gz`))).toString('utf8').split('\n');
+  const actual = spawnSync('lspci', ['-F', join(folder, 'dump'), option], { encoding: 'utf8', maxBuffer: 1 << 24 }).stdout.split('\n');
+  const at = expected.findIndex((line, i) => line !== actual[i]);
+  if (at < 0 && actual.length === expected.length) {
+    console.log(`${name}: ${expected.length - 1} lines, all equal`);
+    continue;
+  }
+  different += 1;
+  console.error(`${name}:${at + 1}: expected ${JSON.stringify(expected[at])}, got ${JSON.stringify(actual[at])}`);
+}
+rmSync(folder, { recursive: true });
+process.exit(different === 0 ? 0 : 1);
