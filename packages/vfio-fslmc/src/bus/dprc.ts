@@ -1,0 +1,150 @@
+/**
+ * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
+ * dprc_cleanup(), dprc_scan_container(); catalogue: vfio 5.4, 5.5.
+ */
+import { EBUSY, EINVAL, ENOTSUPP, eventKind, Mutex, type EventKind, type Sleeps } from '@vsim/vfio-core';
+import type { FslMcBus } from './fslmc-bus.ts';
+import type { FslMcDevice } from './fslmc-device.ts';
+import { IrqPool } from './irq-pool.ts';
+import { McIo, type ObjectDescriptor } from './mc-io.ts';
+
+/** An object that could not be read, or made: the scan goes on without it. */
+export const OBJECT_SKIPPED: EventKind<{ readonly dprc: string; readonly what: string; readonly error: number }> = eventKind(
+  'fsl-mc/object-skipped',
+  'warn',
+  ({ dprc, what, error }) => `${dprc}: ${what}: error ${error}`,
+);
+/** A container without MSI domain: its objects have no interrupts. */
+export const NO_MSI: EventKind<{ readonly dprc: string }> = eventKind('fsl-mc/no-msi', 'warn', ({ dprc }) => `${dprc}: no MSI domain: interrupts are unavailable`);
+
+/** What a driver's probe puts together and takes apart. */
+export class Dprc {
+  readonly device: FslMcDevice;
+  readonly io: McIo;
+  readonly handle: number;
+  readonly apiVersion: readonly [number, number];
+  /** undefined: there is no MSI domain. */
+  readonly irqs: IrqPool | undefined;
+  readonly #bus: FslMcBus;
+  readonly #scanLock: Mutex;
+
+  /** @internal by setUpDprc() */
+  constructor(bus: FslMcBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
+    this.#bus = bus;
+    this.device = device;
+    this.io = io;
+    this.handle = handle;
+    this.apiVersion = apiVersion;
+    this.#scanLock = new Mutex(device.host.scheduler, `the scan lock of ${device.name}`);
+    this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device.icid);
+  }
+
+  /** The version of DPRC_GET_OBJ_REG to use. */
+  get regionVersion(): number {
+    return this.#atLeast(6) ? 3 : this.#atLeast(3) ? 2 : 1;
+  }
+
+  /** dprc_reset_container() of itself. */
+  reset(): number {
+    return this.io.resetContainer(this.handle, this.device.descriptor.id, this.#atLeast(5) ? 2 : 1);
+  }
+
+  /** dprc_scan_container(): one scan at a time. @returns 0 or a negative errno */
+  *scan(): Sleeps<number> {
+    yield* this.#scanLock.lock();
+    const error = yield* this.#scanObjects();
+    this.#scanLock.unlock();
+    return error;
+  }
+
+  /** dprc_scan_objects(): takes away what is gone, then adds what is new, allocatable types first. */
+  *#scanObjects(): Sleeps<number> {
+    const count = this.io.objectCount(this.handle);
+    if (count < 0) return count;
+    const found: ObjectDescriptor[] = [];
+    for (let i = 0; i < count; i += 1) {
+      const descriptor = this.io.object(this.handle, i);
+      if (typeof descriptor === 'number') this.#skip(`object ${i}`, descriptor);
+      else found.push(descriptor);
+    }
+    yield* this.#removeMissing(found);
+    const first = found.filter(({ type }) => isAllocatable(type));
+    for (const descriptor of [...first, ...found.filter(({ type }) => !isAllocatable(type))]) yield* this.#addOrUpdate(descriptor);
+    return 0;
+  }
+
+  /** dprc_remove_devices() of all. */
+  *removeChildren(): Sleeps<void> {
+    for (const child of [...this.device.children].reverse()) yield* this.#bus.removeObject(child);
+  }
+
+  /** dprc_cleanup(). */
+  cleanUp(): void {
+    this.irqs?.cleanup();
+    this.io.close(this.handle);
+    this.#bus.putPortal(this.io.portal);
+    this.device.dprc = undefined;
+  }
+
+  *#removeMissing(found: readonly ObjectDescriptor[]): Sleeps<void> {
+    for (const child of [...this.device.children]) {
+      const { type, id } = child.descriptor;
+      if (!found.some((object) => object.type === type && object.id === id)) yield* this.#bus.removeObject(child);
+    }
+  }
+
+  *#addOrUpdate(descriptor: ObjectDescriptor): Sleeps<void> {
+    const child = this.device.children.find(({ descriptor: { type, id } }) => type === descriptor.type && id === descriptor.id);
+    if (child === undefined) {
+      const error = yield* this.#bus.addObject(this, descriptor);
+      if (error < 0) this.#skip(`${descriptor.type}.${descriptor.id}`, error);
+      return;
+    }
+    const plugged = (descriptor.state & 2) !== 0;
+    if (plugged === child.plugged) return;
+    child.plugged = plugged;
+    if (plugged) yield* this.#bus.probe(child);
+    else yield* this.#bus.release(child);
+  }
+
+  #skip(what: string, error: number): void {
+    this.device.host.trace.emit(OBJECT_SKIPPED, { dprc: this.device.name, what, error });
+  }
+
+  #atLeast(minor: number): boolean {
+    const [major, is] = this.apiVersion;
+    return major > 6 || (major === 6 && is >= minor);
+  }
+}
+
+function isAllocatable(type: string): boolean {
+  return type === 'dpmcp' || type === 'dpbp' || type === 'dpcon';
+}
+
+/** dprc_setup(). @returns 0, or a negative errno with everything undone */
+export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
+  if (!device.isDprc || device.dprc !== undefined) return -EINVAL;
+  const [region] = device.regions;
+  if (region === undefined) return -EINVAL;
+  if (!bus.takePortal(region.start)) return -EBUSY;
+  const io = new McIo(device.host.memory, region.start);
+  const opened = open(io, device);
+  if (typeof opened === 'number') {
+    bus.putPortal(region.start);
+    return opened;
+  }
+  if (bus.msi === undefined) device.host.trace.emit(NO_MSI, { dprc: device.name });
+  device.dprc = new Dprc(bus, device, io, opened.handle, opened.apiVersion);
+  return 0;
+}
+
+function open(io: McIo, device: FslMcDevice): { readonly handle: number; readonly apiVersion: readonly [number, number] } | number {
+  const handle = io.open('dprc', device.descriptor.id);
+  if (handle < 0) return handle;
+  const icid = io.icid(handle);
+  const version = icid < 0 ? icid : io.apiVersion();
+  const refused = typeof version === 'number' ? version : version[0] < 6 ? -ENOTSUPP : 0;
+  if (typeof version !== 'number' && refused === 0) return { handle, apiVersion: version };
+  io.close(handle);
+  return refused;
+}

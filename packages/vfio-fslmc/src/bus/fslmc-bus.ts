@@ -1,0 +1,199 @@
+/**
+ * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c; catalogue: vfio 5.1, 5.4.
+ *
+ * Not modelled: the device of restool (`/dev/dprc.1`), and the driver fsl_mc_allocator of allocatable objects.
+ */
+import {
+  Bus,
+  constant,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  type Host,
+  type IommuGroup,
+  type IommuUnitBase,
+  type MsiController,
+  type Sleeps,
+} from '@vsim/vfio-core';
+import { OPEN_COMMANDS } from '../mc/command.ts';
+import type { ManagementComplex } from '../mc/management-complex.ts';
+import type { McRegionKind } from '../mc/mc-object.ts';
+import type { Dprc } from './dprc.ts';
+import { DprcDriver } from './dprc-driver.ts';
+import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
+import { McIo, type ObjectDescriptor } from './mc-io.ts';
+
+/** A line of the firmware's `ranges`: where offsets of a kind of region lie, for an MC that does not say. */
+export interface McRange {
+  readonly kind: McRegionKind;
+  readonly offset: number;
+  readonly size: number;
+  readonly start: number;
+}
+
+export interface FslMcBusInit {
+  readonly mc: ManagementComplex;
+  /** Makes a group for each isolation context. Left out, there is no IOMMU. */
+  readonly iommu?: IommuUnitBase | undefined;
+  /** The MSI domain; its requesters are isolation contexts. Left out, objects have no interrupts. */
+  readonly msi?: MsiController | undefined;
+  /** @default none: an offset is an address */
+  readonly ranges?: readonly McRange[] | undefined;
+}
+
+export class FslMcBus extends Bus<FslMcDevice> {
+  readonly mc: ManagementComplex;
+  readonly msi: MsiController | undefined;
+  readonly dprcDriver: DprcDriver;
+  readonly #iommu: IommuUnitBase | undefined;
+  readonly #ranges: readonly McRange[];
+  readonly #groups = new Map<number, IommuGroup>();
+  readonly #portals = new Set<number>();
+
+  constructor(host: Host, init: FslMcBusInit) {
+    super(host, 'fsl-mc');
+    this.mc = init.mc;
+    this.msi = init.msi;
+    this.#iommu = init.iommu;
+    this.#ranges = init.ranges ?? [];
+    this.dprcDriver = new DprcDriver(this);
+    host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#rescan(bytes) });
+    host.files.add(`${this.sysfs}/autorescan`, {
+      kind: 'attribute',
+      mode: 0o644,
+      show: () => constant(this.dprcDriver.listening(this.root) ? '1\n' : '0\n'),
+      store: (bytes) => constant(this.#autorescan(bytes)),
+    });
+  }
+
+  /** The root container, once probed. */
+  get root(): FslMcDevice | undefined {
+    return this.devices.find(({ parent }) => parent === undefined);
+  }
+
+  /** fsl_mc_bus_probe(): the driver of containers, and the root, with all that is in it. @returns 0 or a negative errno */
+  *start(): Sleeps<number> {
+    yield* this.addDriver(this.dprcDriver);
+    const portal = this.mc.baseOf('mc-portal');
+    const io = new McIo(this.host.memory, portal);
+    const version = io.version();
+    const id = version < 0 ? version : io.containerId();
+    if (id < 0) return id;
+    const token = io.open('dprc', id);
+    if (token < 0) return token;
+    const icid = io.icid(token);
+    io.close(token);
+    if (icid < 0) return icid;
+    const { root } = this.mc;
+    const regions = root.regions.map(({ offset, size, flags }) => ({ start: portal + offset, size, flags }));
+    const descriptor: ObjectDescriptor = {
+      type: 'dprc',
+      id,
+      vendor: root.vendor,
+      version: root.version,
+      irqCount: 1,
+      regionCount: regions.length,
+      state: 2,
+      label: '',
+      flags: 0,
+    };
+    yield* this.add(new FslMcDevice(this.host, undefined, descriptor, regions, icid));
+    return 0;
+  }
+
+  /** fsl_mc_device_add() of an object of a container. @returns 0 or a negative errno */
+  *addObject(dprc: Dprc, descriptor: ObjectDescriptor): Sleeps<number> {
+    if (!OPEN_COMMANDS.has(descriptor.type)) return -ENODEV;
+    const icid = descriptor.type === 'dprc' ? childIcid(dprc, descriptor) : dprc.device.icid;
+    if (icid < 0) return icid;
+    const regions = this.#regions(dprc, descriptor);
+    if (typeof regions === 'number') return regions;
+    const device = new FslMcDevice(this.host, dprc.device, descriptor, regions, icid);
+    dprc.device.children.push(device);
+    yield* this.add(device);
+    return 0;
+  }
+
+  /** fsl_mc_device_remove(): the children of a container go with its driver. */
+  *removeObject(device: FslMcDevice): Sleeps<void> {
+    yield* this.remove(device);
+    const siblings = device.parent?.children;
+    const at = siblings?.indexOf(device) ?? -1;
+    if (at >= 0) siblings?.splice(at, 1);
+  }
+
+  /** A device is in the group of its isolation context, before its driver is looked for. */
+  override announce(device: FslMcDevice): void {
+    super.announce(device);
+    if (this.#iommu === undefined) return;
+    const group = this.#groups.get(device.icid);
+    if (group === undefined || group.devices.length === 0) this.#groups.set(device.icid, this.#iommu.addGroup([device]));
+    else group.addDevice(device);
+  }
+
+  /** request_mem_region() of a portal: false if it is taken. */
+  takePortal(address: number): boolean {
+    if (this.#portals.has(address)) return false;
+    this.#portals.add(address);
+    return true;
+  }
+
+  putPortal(address: number): void {
+    this.#portals.delete(address);
+  }
+
+  /** Portals that drivers hold. */
+  get portals(): number {
+    return this.#portals.size;
+  }
+
+  #regions(dprc: Dprc, descriptor: ObjectDescriptor): readonly FslMcRegion[] | number {
+    const { type, regionCount } = descriptor;
+    if (regionCount > 0 && type !== 'dprc' && type !== 'dpmcp' && type !== 'dpio') return -EINVAL;
+    const out: FslMcRegion[] = [];
+    for (let i = 0; i < regionCount; i += 1) {
+      const region = dprc.io.region(dprc.handle, dprc.regionVersion, descriptor, i);
+      if (typeof region === 'number') return region;
+      const start = region.base === 0 ? this.#translate(region.kind, region.offset) : region.base + region.offset;
+      if (start < 0) return start;
+      out.push({ start, size: region.size, flags: region.flags });
+    }
+    return out;
+  }
+
+  /** translate_mc_addr(). */
+  #translate(kind: McRegionKind, offset: number): number {
+    if (this.#ranges.length === 0) return offset;
+    const range = this.#ranges.find((line) => line.kind === kind && offset >= line.offset && offset < line.offset + line.size);
+    return range === undefined ? -EFAULT : range.start + (offset - range.offset);
+  }
+
+  *#rescan(bytes: Uint8Array): Sleeps<number> {
+    const value = number(bytes);
+    if (value === undefined) return -EINVAL;
+    if (value !== 0) yield* this.root?.dprc?.scan() ?? [];
+    return bytes.length;
+  }
+
+  #autorescan(bytes: Uint8Array): number {
+    const value = number(bytes);
+    if (value === undefined) return -EINVAL;
+    const { root } = this;
+    if (root !== undefined) this.dprcDriver.listen(root, value !== 0);
+    return bytes.length;
+  }
+}
+
+function childIcid({ io }: Dprc, { id }: ObjectDescriptor): number {
+  const token = io.open('dprc', id);
+  if (token < 0) return token;
+  const icid = io.icid(token);
+  io.close(token);
+  return icid;
+}
+
+/** kstrtoul(), base 0. */
+function number(bytes: Uint8Array): number | undefined {
+  const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
+  return /^\+?(0x[0-9a-f]{1,13}|[0-9]{1,15})$/i.test(text) ? Number(text.replace('+', '')) : undefined;
+}

@@ -1,0 +1,52 @@
+/** A device of the fsl-mc bus: an object of the Management Complex as the kernel sees it. Kernel: struct fsl_mc_device; catalogue: vfio 5.1. */
+import { Device, type Host } from '@vsim/vfio-core';
+import type { Dprc } from './dprc.ts';
+import type { ObjectDescriptor } from './mc-io.ts';
+
+/** A region in physical memory. CACHEABLE 1 and SHAREABLE 2 are flags. */
+export interface FslMcRegion {
+  readonly start: number;
+  readonly size: number;
+  readonly flags: number;
+}
+
+export const REGION_CACHEABLE = 1;
+export const REGION_SHAREABLE = 2;
+
+export class FslMcDevice extends Device {
+  /** The container that it is in; undefined for the root. */
+  readonly parent: FslMcDevice | undefined;
+  readonly descriptor: ObjectDescriptor;
+  readonly regions: readonly FslMcRegion[];
+  readonly icid: number;
+  readonly children: FslMcDevice[] = [];
+  plugged: boolean;
+  /** A container that a driver has set up: its portal is open. */
+  dprc: Dprc | undefined = undefined;
+
+  constructor(host: Host, parent: FslMcDevice | undefined, descriptor: ObjectDescriptor, regions: readonly FslMcRegion[], icid: number) {
+    const name = `${descriptor.type}.${descriptor.id}`;
+    super(host, name, `${parent?.sysfs ?? '/sys/devices/platform/soc/80c000000.fsl-mc'}/${name}`);
+    this.parent = parent;
+    this.descriptor = descriptor;
+    this.regions = regions;
+    this.icid = icid;
+    this.plugged = (descriptor.state & 2) !== 0;
+  }
+
+  get isDprc(): boolean {
+    return this.descriptor.type === 'dprc';
+  }
+
+  /** The container whose portal it uses: itself, or its parent. */
+  get container(): FslMcDevice {
+    return this.isDprc ? this : (this.parent ?? this);
+  }
+
+  override createAttributes(): void {
+    super.createAttributes();
+    const { vendor, type } = this.descriptor;
+    this.host.files.constant(`${this.sysfs}/modalias`, `fsl-mc:v${vendor.toString(16).toUpperCase().padStart(8, '0')}d${type}\n`);
+    this.createDriverOverride();
+  }
+}

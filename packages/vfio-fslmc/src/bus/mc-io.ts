@@ -1,0 +1,220 @@
+/**
+ * The kernel's end of a command portal. Kernel: mc_send_command(), struct fsl_mc_io; catalogue: vfio 5.2.
+ *
+ * The model's firmware answers at once or never, so a command that is not answered fails without the clock moving.
+ */
+import { get, set, type AddressSpace } from '@vsim/vfio-core';
+import {
+  COMMAND_SIZE,
+  DPMNG_GET_VERSION,
+  DPRC_GET_API_VERSION,
+  DPRC_GET_CONT_ID,
+  DPRC_GET_OBJ,
+  DPRC_GET_OBJ_COUNT,
+  DPRC_GET_OBJ_REG,
+  DPRC_RESET_CONT,
+  DPRC_SET_OBJ_IRQ,
+  getAddress,
+  getText,
+  MC_CLEAR_IRQ_STATUS,
+  MC_CLOSE,
+  MC_GET_ATTR,
+  MC_GET_IRQ_STATUS,
+  MC_RESET,
+  MC_SET_IRQ,
+  MC_SET_IRQ_ENABLE,
+  MC_SET_IRQ_MASK,
+  mc_header,
+  mcCommand,
+  OPEN_COMMANDS,
+  PARAMS,
+  setAddress,
+  setText,
+  statusError,
+} from '../mc/command.ts';
+import { REGION_KINDS, type McRegionKind } from '../mc/mc-object.ts';
+
+/** What a container says of one of its objects. Kernel: struct fsl_mc_obj_desc. */
+export interface ObjectDescriptor {
+  readonly type: string;
+  readonly id: number;
+  readonly vendor: number;
+  readonly version: readonly [number, number];
+  readonly irqCount: number;
+  readonly regionCount: number;
+  /** OPEN 1, PLUGGED 2. */
+  readonly state: number;
+  readonly label: string;
+  readonly flags: number;
+}
+
+export interface RegionDescriptor {
+  readonly kind: McRegionKind;
+  readonly offset: number;
+  readonly size: number;
+  readonly flags: number;
+  /** 0 where the API is too old to say. */
+  readonly base: number;
+}
+
+const NO_MEM_SHAREABILITY = 1;
+const NON_RECURSIVE = 1;
+
+/** Stores a command as a driver does: the parameters, then the header. */
+export function submitCommand(memory: AddressSpace, portal: number, command: Uint8Array): void {
+  for (let at = COMMAND_SIZE - 8; at >= 0; at -= 8) memory.write64(portal + at, get(command, [at, 'u32']), get(command, [at + 4, 'u32']));
+}
+
+/** Loads what a portal holds, the last word first. */
+export function loadCommand(memory: AddressSpace, portal: number, into: Uint8Array): void {
+  for (let at = COMMAND_SIZE - 4; at >= 0; at -= 4) set(into, [at, 'u32'], memory.read32(portal + at));
+}
+
+export class McIo {
+  readonly portal: number;
+  readonly #memory: AddressSpace;
+
+  /** @param portal - its physical address */
+  constructor(memory: AddressSpace, portal: number) {
+    this.#memory = memory;
+    this.portal = portal;
+  }
+
+  /** mc_send_command(): `command` becomes the answer. @returns 0 or a negative errno */
+  send(command: Uint8Array): number {
+    submitCommand(this.#memory, this.portal, command);
+    loadCommand(this.#memory, this.portal, command);
+    return statusError(get(command, mc_header.status));
+  }
+
+  version(): number {
+    return this.send(mcCommand(DPMNG_GET_VERSION, 1, 0));
+  }
+
+  containerId(): number {
+    return this.#ask(mcCommand(DPRC_GET_CONT_ID, 1, 0), (answer) => get(answer, [PARAMS, 'u32']));
+  }
+
+  /** @returns the token, or a negative errno */
+  open(type: string, id: number): number {
+    const command = mcCommand(OPEN_COMMANDS.get(type) ?? 0, 1, 0);
+    set(command, [PARAMS, 'u32'], id);
+    return this.#ask(command, (answer) => get(answer, mc_header.token));
+  }
+
+  close(token: number): number {
+    return this.send(mcCommand(MC_CLOSE, 1, token));
+  }
+
+  reset(token: number): number {
+    return this.send(mcCommand(MC_RESET, 1, token));
+  }
+
+  /** The isolation context of the open container, or a negative errno. */
+  icid(token: number): number {
+    return this.#ask(mcCommand(MC_GET_ATTR, 1, token), (answer) => get(answer, [PARAMS + 4, 'u32']));
+  }
+
+  /** Major and minor, or a negative errno. */
+  apiVersion(): readonly [number, number] | number {
+    const command = mcCommand(DPRC_GET_API_VERSION, 1, 0);
+    const error = this.send(command);
+    return error < 0 ? error : [get(command, [PARAMS, 'u16']), get(command, [PARAMS + 2, 'u16'])];
+  }
+
+  objectCount(token: number): number {
+    return this.#ask(mcCommand(DPRC_GET_OBJ_COUNT, 1, token), (answer) => get(answer, [PARAMS + 4, 'u32']));
+  }
+
+  object(token: number, index: number): ObjectDescriptor | number {
+    const command = mcCommand(DPRC_GET_OBJ, 1, token);
+    set(command, [PARAMS, 'u32'], index);
+    const error = this.send(command);
+    if (error < 0) return error;
+    const answer = command.subarray(PARAMS);
+    const type = getText(answer, 24, 16);
+    const major = get(answer, [16, 'u16']);
+    const flags = get(answer, [20, 'u16']);
+    return {
+      type,
+      id: get(answer, [4, 'u32']),
+      vendor: get(answer, [8, 'u16']),
+      version: [major, get(answer, [18, 'u16'])],
+      irqCount: get(answer, [10, 'u8']),
+      regionCount: get(answer, [11, 'u8']),
+      state: get(answer, [12, 'u32']),
+      label: getText(answer, 40, 16),
+      // The first dpseci did not say that its memory is not shareable.
+      flags: type === 'dpseci' && major < 4 ? flags | NO_MEM_SHAREABILITY : flags,
+    };
+  }
+
+  region(token: number, version: number, { type, id }: ObjectDescriptor, index: number): RegionDescriptor | number {
+    const command = mcCommand(DPRC_GET_OBJ_REG, version, token);
+    const params = command.subarray(PARAMS);
+    set(params, [0, 'u32'], id);
+    set(params, [6, 'u8'], index);
+    setText(params, 24, 16, type);
+    const error = this.send(command);
+    if (error < 0) return error;
+    return {
+      kind: REGION_KINDS[get(params, [20, 'u8'])] ?? 'mc-portal',
+      offset: getAddress(params, 8),
+      size: get(params, [16, 'u32']),
+      flags: get(params, [24, 'u32']),
+      base: version >= 2 ? getAddress(params, 32) : 0,
+    };
+  }
+
+  /** dprc_reset_container(), of this container alone where the API knows the option. */
+  resetContainer(token: number, id: number, version: 1 | 2): number {
+    const command = mcCommand(DPRC_RESET_CONT, version, token);
+    set(command, [PARAMS, 'u32'], id);
+    if (version === 2) set(command, [PARAMS + 4, 'u32'], NON_RECURSIVE);
+    return this.send(command);
+  }
+
+  /** Tells an interrupt its message. `object` undefined: the container's own. */
+  setIrq(token: number, object: ObjectDescriptor | undefined, index: number, address: number, data: number): number {
+    const command = mcCommand(object === undefined ? MC_SET_IRQ : DPRC_SET_OBJ_IRQ, 1, token);
+    const params = command.subarray(PARAMS);
+    set(params, [0, 'u32'], data);
+    set(params, [4, 'u8'], index);
+    setAddress(params, 8, address);
+    if (object !== undefined) {
+      set(params, [20, 'u32'], object.id);
+      setText(params, 24, 16, object.type);
+    }
+    return this.send(command);
+  }
+
+  setIrqMask(token: number, index: number, mask: number): number {
+    return this.#irq(MC_SET_IRQ_MASK, token, index, mask);
+  }
+
+  setIrqEnable(token: number, index: number, enable: boolean): number {
+    return this.#irq(MC_SET_IRQ_ENABLE, token, index, enable ? 1 : 0);
+  }
+
+  irqStatus(token: number, index: number): number {
+    const command = mcCommand(MC_GET_IRQ_STATUS, 1, token);
+    set(command, [PARAMS + 4, 'u8'], index);
+    return this.#ask(command, (answer) => get(answer, [PARAMS, 'u32']));
+  }
+
+  clearIrqStatus(token: number, index: number, status: number): number {
+    return this.#irq(MC_CLEAR_IRQ_STATUS, token, index, status);
+  }
+
+  #irq(id: number, token: number, index: number, value: number): number {
+    const command = mcCommand(id, 1, token);
+    set(command, [PARAMS, 'u32'], value);
+    set(command, [PARAMS + 4, 'u8'], index);
+    return this.send(command);
+  }
+
+  #ask(command: Uint8Array, read: (answer: Uint8Array) => number): number {
+    const error = this.send(command);
+    return error < 0 ? error : read(command);
+  }
+}

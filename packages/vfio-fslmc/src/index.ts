@@ -1,0 +1,23 @@
+/** @vsim/vfio-fslmc: a Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc. */
+export { Dprc, NO_MSI, OBJECT_SKIPPED } from './bus/dprc.ts';
+export { DprcDriver } from './bus/dprc-driver.ts';
+export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
+export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
+export { IRQ_POOL_MAX, IrqPool, type FslMcIrq } from './bus/irq-pool.ts';
+export { McIo, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
+export * from './mc/command.ts';
+export { ManagementComplex, type ManagementComplexInit } from './mc/management-complex.ts';
+export {
+  DPRC_IRQ_EVENT_CONTAINER_DESTROYED,
+  DPRC_IRQ_EVENT_OBJ_ADDED,
+  DPRC_IRQ_EVENT_OBJ_CREATED,
+  DPRC_IRQ_EVENT_OBJ_DESTROYED,
+  DPRC_IRQ_EVENT_OBJ_REMOVED,
+  McContainer,
+  type McContainerInit,
+  type ObjectPlacer,
+} from './mc/mc-container.ts';
+export { McObject, type McObjectInit, type McRegion, type McRegionKind } from './mc/mc-object.ts';
+export { McPortal, PORTAL_SIZE } from './mc/mc-portal.ts';
+export { FOREIGN_DRIVER, VfioFslMcDriver } from './vfio/driver.ts';
+export { NULL_IRQ, RESET_FAILED, VfioFslMcDevice } from './vfio/vfio-fslmc-device.ts';

@@ -1,0 +1,97 @@
+/** An object of the Management Complex, as hardware: its state, its interrupts, its regions. Catalogue: vfio 5.1. */
+import type { Host, MmioDevice } from '@vsim/vfio-core';
+
+/** A region is a slice of the MC's portals or of the queue manager's. */
+export type McRegionKind = 'mc-portal' | 'qbman' | 'qbman-memory';
+
+/** In the wire's order: the type of DPRC_GET_OBJ_REG. */
+export const REGION_KINDS: readonly McRegionKind[] = ['mc-portal', 'qbman', 'qbman-memory'];
+
+export interface McRegion {
+  readonly kind: McRegionKind;
+  /** From the base of its kind, in bytes. */
+  readonly offset: number;
+  readonly size: number;
+  /** CACHEABLE 1, SHAREABLE 2. */
+  readonly flags: number;
+}
+
+export interface McObjectInit {
+  /** e.g. `dpni` */
+  readonly type: string;
+  readonly id: number;
+  /** @default 1 */
+  readonly irqs?: number | undefined;
+  /** What answers in the regions of a dpio, in their order; left out, they read as zero and keep nothing. */
+  readonly portals?: readonly MmioDevice[] | undefined;
+  readonly label?: string | undefined;
+  /** @default 0x1957 */
+  readonly vendor?: number | undefined;
+  /** Major and minor. @default [7, 0] */
+  readonly version?: readonly [number, number] | undefined;
+  /** @default true */
+  readonly plugged?: boolean | undefined;
+  readonly flags?: number | undefined;
+}
+
+interface McIrq {
+  address: number;
+  data: number;
+  enabled: boolean;
+  mask: number;
+  status: number;
+}
+
+export class McObject {
+  readonly type: string;
+  readonly id: number;
+  readonly label: string;
+  readonly vendor: number;
+  readonly version: readonly [number, number];
+  readonly flags: number;
+  readonly regions: McRegion[] = [];
+  readonly irqs: readonly McIrq[];
+  plugged: boolean;
+  enabled = false;
+  /** How often it was reset. */
+  resets = 0;
+  readonly #host: Host;
+  /** The isolation context that its DMA and its messages carry. */
+  readonly icid: number;
+
+  constructor(host: Host, icid: number, init: McObjectInit) {
+    this.#host = host;
+    this.icid = icid;
+    this.type = init.type;
+    this.id = init.id;
+    this.label = init.label ?? '';
+    this.vendor = init.vendor ?? 0x1957;
+    this.version = init.version ?? [7, 0];
+    this.plugged = init.plugged ?? true;
+    this.flags = init.flags ?? 0;
+    this.irqs = Array.from({ length: init.irqs ?? 1 }, () => ({ address: 0, data: 0, enabled: false, mask: 0, status: 0 }));
+  }
+
+  get name(): string {
+    return `${this.type}.${this.id}`;
+  }
+
+  /** Something happened: the causes are latched, and told by a message if interrupt and cause are on. */
+  raise(index: number, causes: number): void {
+    const irq = this.irqs[index];
+    if (irq === undefined) throw new RangeError(`"index" expected an interrupt of ${this.name} in [0, ${this.irqs.length}), got ${index}`);
+    irq.status = (irq.status | causes) >>> 0;
+    if (irq.enabled && (irq.status & irq.mask) !== 0 && irq.address !== 0) this.#host.memory.write32(irq.address, irq.data, this.icid);
+  }
+
+  /** Everything that software set, but the messages of its interrupts. */
+  reset(): void {
+    this.resets += 1;
+    this.enabled = false;
+    for (const irq of this.irqs) {
+      irq.enabled = false;
+      irq.mask = 0;
+      irq.status = 0;
+    }
+  }
+}

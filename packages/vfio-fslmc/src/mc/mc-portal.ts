@@ -1,0 +1,42 @@
+/**
+ * A command portal of the MC: parameters are written first, and the store that reaches the last byte of the header submits. A store of 8
+ * bytes comes as two halves, the low one first.
+ */
+import type { MmioDevice } from '@vsim/vfio-core';
+import { COMMAND_SIZE, PARAMS } from './command.ts';
+import type { McContainer } from './mc-container.ts';
+import type { McObject } from './mc-object.ts';
+
+/** What a portal occupies, in bytes. */
+export const PORTAL_SIZE = 0x1_0000;
+
+export class McPortal implements MmioDevice {
+  readonly id: number;
+  /** Whose commands come through it. */
+  readonly container: McContainer;
+  /** What is open, by token. */
+  readonly open: Map<number, McObject> = new Map<number, McObject>();
+  readonly command: Uint8Array = new Uint8Array(COMMAND_SIZE);
+  readonly #view = new DataView(this.command.buffer);
+  readonly #submit: (portal: McPortal) => void;
+
+  constructor(id: number, container: McContainer, submit: (portal: McPortal) => void) {
+    this.id = id;
+    this.container = container;
+    this.#submit = submit;
+  }
+
+  read(offset: number, width: number): number {
+    if (offset + width > COMMAND_SIZE) return 0;
+    if (width === 4) return this.#view.getUint32(offset, true);
+    return width === 2 ? this.#view.getUint16(offset, true) : this.command[offset]!;
+  }
+
+  write(offset: number, width: number, value: number): void {
+    if (offset + width > COMMAND_SIZE) return;
+    if (width === 4) this.#view.setUint32(offset, value, true);
+    else if (width === 2) this.#view.setUint16(offset, value, true);
+    else this.command[offset] = value;
+    if (offset < PARAMS && offset + width >= PARAMS) this.#submit(this);
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c; catalogue: vfio 5.6.
+ */
+import {
+  EFAULT,
+  EINVAL,
+  ENOTTY,
+  ETIMEDOUT,
+  PAGE_SIZE,
+  eventKind,
+  get,
+  readIrqSet,
+  set,
+  vfio_device_info,
+  vfio_irq_info,
+  vfio_region_info,
+  VFIO_DEVICE_FLAGS_FSL_MC,
+  VFIO_DEVICE_FLAGS_RESET,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_SET_ACTION_TRIGGER,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  VFIO_REGION_INFO_FLAG_READ,
+  VFIO_REGION_INFO_FLAG_WRITE,
+  VfioDevice,
+  type EventFdContext,
+  type EventKind,
+  type IrqSet,
+  type Mapping,
+  type MmapRequest,
+  type Process,
+  type Sleeps,
+  type UserArgument,
+  type Vfio,
+} from '@vsim/vfio-core';
+import type { FslMcDevice, FslMcRegion } from '../bus/fslmc-device.ts';
+import { IRQ_POOL_MAX, type FslMcIrq } from '../bus/irq-pool.ts';
+import { loadCommand, submitCommand } from '../bus/mc-io.ts';
+import { COMMAND_SIZE, MC_STATUS_READY } from '../mc/command.ts';
+
+const SPAN = 2 ** 40;
+
+/** A reset by the MC failed at the last close: the kernel's WARN. */
+export const RESET_FAILED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
+  'vfio-fsl-mc/reset-failed',
+  'warn',
+  ({ device, error }) => `${device}: reset failed: ${error}`,
+);
+/** The kernel follows a pointer that is not set: interrupts that were never allocated, or a trigger that is not there. */
+export const NULL_IRQ: EventKind<{ readonly device: string; readonly index: number; readonly what: 'table' | 'trigger' }> = eventKind(
+  'vfio-fsl-mc/null-irq',
+  'bug',
+  ({ device, index, what }) => `${device}: interrupt ${index}: NULL pointer dereference of its ${what}`,
+);
+
+interface Region extends FslMcRegion {
+  readonly access: number;
+}
+
+interface Vector extends FslMcIrq {
+  trigger: EventFdContext | undefined;
+  /** As interrupt listings show it. */
+  name: string | undefined;
+}
+
+export class VfioFslMcDevice extends VfioDevice {
+  override readonly device: FslMcDevice;
+  #regions: readonly Region[] = [];
+  #vectors: readonly Vector[] = [];
+
+  constructor(vfio: Vfio, device: FslMcDevice) {
+    super(vfio, device);
+    this.device = device;
+  }
+
+  /** Container and objects are opened and closed under one lock. Kernel: reflck, later the device set. */
+  override get deviceSet(): object {
+    return this.device.container;
+  }
+
+  /** The interrupts of the object that are allocated: hwirq, and the name while one is requested. */
+  get interrupts(): readonly { readonly hwirq: number; readonly name: string | undefined }[] {
+    return this.#vectors.map(({ hwirq, name }) => ({ hwirq, name }));
+  }
+
+  protected override *openDevice(): Sleeps<number> {
+    this.#regions = this.device.regions.map((region) => ({ ...region, access: accessOf(this.device, region) }));
+    return 0;
+  }
+
+  protected override *closeDevice(): Sleeps<void> {
+    this.#regions = [];
+    const error = this.device.host.profile.fslmcResetsObjects ? this.#reset() : (this.device.container.dprc?.reset() ?? -EINVAL);
+    if (error < 0) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
+    this.#freeVectors();
+    this.device.container.dprc?.irqs?.cleanup();
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO:
+        return this.#info(argument);
+      case VFIO_DEVICE_GET_REGION_INFO:
+        return this.#regionInfo(argument);
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return this.#irqInfo(argument);
+      case VFIO_DEVICE_SET_IRQS: {
+        const count = this.device.descriptor.irqCount;
+        const irqs = readIrqSet(argument, count, () => count);
+        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
+      }
+      case VFIO_DEVICE_RESET:
+        return this.#canReset ? this.#reset() : -ENOTTY;
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  /** Only whole commands, and only at the start of a region. */
+  override read(into: Uint8Array, offset: number): number {
+    const region = this.#commandRegion(into, offset, VFIO_REGION_INFO_FLAG_READ);
+    if (typeof region === 'number') return region;
+    loadCommand(this.device.host.memory, region.start, into);
+    return COMMAND_SIZE;
+  }
+
+  /** Sends a command and waits for its answer; how it went is in the status that a read shows. */
+  override write(from: Uint8Array, offset: number): number {
+    const region = this.#commandRegion(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
+    if (typeof region === 'number') return region;
+    const { memory } = this.device.host;
+    submitCommand(memory, region.start, from);
+    // 5 s pass in the kernel before it gives up: an answer that is not there now does not come.
+    return (memory.read32(region.start) >>> 16 & 0xff) === MC_STATUS_READY ? -ETIMEDOUT : COMMAND_SIZE;
+  }
+
+  override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
+    const index = Math.floor(offset / SPAN);
+    const region = this.#regions[index];
+    if (region === undefined || !shared || offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL;
+    const wanted = VFIO_REGION_INFO_FLAG_MMAP | (read ? VFIO_REGION_INFO_FLAG_READ : 0) | (write ? VFIO_REGION_INFO_FLAG_WRITE : 0);
+    const at = offset - index * SPAN;
+    if ((region.access & wanted) !== wanted || region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
+    return process.mm.mapDevice(length, { physical: region.start + at, live: () => true }, read, write);
+  }
+
+  get #canReset(): boolean {
+    return this.device.isDprc || this.device.host.profile.fslmcResetsObjects;
+  }
+
+  /** A container alone, not those below it; any other object through a handle of its own (6.1). */
+  #reset(): number {
+    const dprc = this.device.container.dprc;
+    if (dprc === undefined) return -EINVAL;
+    if (this.device.isDprc) return dprc.reset();
+    const { type, id } = this.device.descriptor;
+    const token = dprc.io.open(type, id);
+    if (token < 0) return token;
+    const error = dprc.io.reset(token);
+    const closed = dprc.io.close(token);
+    return error < 0 ? error : closed;
+  }
+
+  #info(argument: UserArgument): number {
+    const info = argument.copyIn(16);
+    if (info === undefined) return -EFAULT;
+    if (get(info, vfio_device_info.argsz) < info.length) return -EINVAL;
+    set(info, vfio_device_info.flags, VFIO_DEVICE_FLAGS_FSL_MC | (this.#canReset ? VFIO_DEVICE_FLAGS_RESET : 0));
+    set(info, vfio_device_info.num_regions, this.device.descriptor.regionCount);
+    set(info, vfio_device_info.num_irqs, this.device.descriptor.irqCount);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #regionInfo(argument: UserArgument): number {
+    const info = argument.copyIn(vfio_region_info.size);
+    if (info === undefined) return -EFAULT;
+    const index = get(info, vfio_region_info.index);
+    const region = this.#regions[index];
+    if (get(info, vfio_region_info.argsz) < info.length || region === undefined) return -EINVAL;
+    set(info, vfio_region_info.offset, index * SPAN);
+    set(info, vfio_region_info.region_size, region.size);
+    set(info, vfio_region_info.flags, region.access);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #irqInfo(argument: UserArgument): number {
+    const info = argument.copyIn(vfio_irq_info.size);
+    if (info === undefined) return -EFAULT;
+    const count = this.device.descriptor.irqCount;
+    if (get(info, vfio_irq_info.argsz) < info.length || get(info, vfio_irq_info.index) >= count) return -EINVAL;
+    set(info, vfio_irq_info.flags, VFIO_IRQ_INFO_EVENTFD);
+    set(info, vfio_irq_info.count, 1);
+    return argument.copyOut(info) ? 0 : -EFAULT;
+  }
+
+  #setIrqs(process: Process, { index, action, dataType, start, count, data }: IrqSet): number {
+    if ((action & VFIO_IRQ_SET_ACTION_TRIGGER) === 0) return -EINVAL;
+    if (count === 0 && dataType === VFIO_IRQ_SET_DATA_NONE) {
+      const vector = this.#vectors[index];
+      if (vector === undefined) this.#nullIrq(index, 'table');
+      else this.#setTrigger(index, vector, undefined);
+      return 0;
+    }
+    if (start !== 0 || count !== 1) return -EINVAL;
+    const error = this.#allocateVectors();
+    const vector = this.#vectors[index];
+    if (error < 0 || vector === undefined) return error < 0 ? error : -EINVAL;
+    if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
+      const fd = get(data, [0, 's32']);
+      this.#setTrigger(index, vector, undefined);
+      if (fd < 0) return 0;
+      const eventfd = process.eventFdContext(fd);
+      if (typeof eventfd === 'number') return eventfd;
+      this.#setTrigger(index, vector, eventfd);
+      return 0;
+    }
+    if (dataType !== VFIO_IRQ_SET_DATA_NONE && data[0] === 0) return 0;
+    if (vector.trigger === undefined) this.#nullIrq(index, 'trigger');
+    vector.trigger?.signal();
+    return 0;
+  }
+
+  /** All interrupts of the object at once, out of its container's pool. @returns 0, -EINVAL without MSI domain, -ENOSPC */
+  #allocateVectors(): number {
+    if (this.#vectors.length > 0) return 0;
+    const pool = this.device.container.dprc?.irqs;
+    if (pool === undefined) return -EINVAL;
+    const error = pool.populate(IRQ_POOL_MAX);
+    if (error < 0) return error;
+    const taken = pool.take(this.device.descriptor.irqCount);
+    if (typeof taken === 'number') return taken;
+    this.#vectors = taken.map((irq) => ({ ...irq, trigger: undefined, name: undefined }));
+    return 0;
+  }
+
+  #freeVectors(): void {
+    for (const [index, vector] of this.#vectors.entries()) this.#setTrigger(index, vector, undefined);
+    this.device.container.dprc?.irqs?.give(this.#vectors);
+    this.#vectors = [];
+  }
+
+  /** request_irq() tells the object its message, free_irq() takes it back. */
+  #setTrigger(index: number, vector: Vector, trigger: EventFdContext | undefined): void {
+    if (vector.trigger === undefined && trigger === undefined) return;
+    vector.trigger = trigger;
+    vector.name = trigger === undefined ? undefined : `vfio-irq[${vector.hwirq}](${this.name})`;
+    vector.irq.setHandler(trigger === undefined ? undefined : () => { trigger.signal(); });
+    const { address, data } = trigger === undefined ? { address: 0, data: 0 } : vector.irq.message;
+    const dprc = this.device.container.dprc;
+    dprc?.io.setIrq(dprc.handle, this.device.isDprc ? undefined : this.device.descriptor, index, address, data);
+  }
+
+  #nullIrq(index: number, what: 'table' | 'trigger'): void {
+    this.device.host.trace.emit(NULL_IRQ, { device: this.name, index, what });
+  }
+
+  #commandRegion(bytes: Uint8Array, offset: number, direction: number): Region | number {
+    const index = Math.floor(offset / SPAN);
+    const region = offset < 0 ? undefined : this.#regions[index];
+    if (region === undefined || (region.access & direction) === 0) return -EINVAL;
+    return bytes.length === COMMAND_SIZE && offset === index * SPAN ? region : -EINVAL;
+  }
+}
+
+/** A container's portal is never mapped: its commands pass through the kernel. */
+function accessOf(device: FslMcDevice, { start, size }: FslMcRegion): number {
+  const pages = start % PAGE_SIZE === 0 && size % PAGE_SIZE === 0;
+  return VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | (!device.isDprc && pages ? VFIO_REGION_INFO_FLAG_MMAP : 0);
+}
