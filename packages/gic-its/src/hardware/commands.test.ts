@@ -19,6 +19,7 @@ const VPE: VmappFields = {
   vconfAddress: 0x8_8200_0000,
   defaultDoorbell: 8193,
 };
+const SGI = { enabled: true, group1: true, priority: 0xa0 };
 const V40 = { alloc: false, vconfAddress: 0, defaultDoorbell: 0 };
 
 describe('golden command words', () => {
@@ -40,6 +41,9 @@ describe('golden command words', () => {
     ['VMOVP v4.1', (to) => encode.vmovp(to, 5, 4, 0, 0, 8193), '22 500000000 8000000000040000 2001'],
     ['VMOVP v4.0', (to) => encode.vmovp(to, 5, 4, 7, 3, undefined), '700000022 500000003 40000 0'],
     ['VSYNC', (to) => encode.vpe(to, OPCODE.VSYNC, 5), '25 500000000 0 0'],
+    ['VINVALL', (to) => encode.vpe(to, OPCODE.VINVALL, 5), '2d 500000000 0 0'],
+    ['VSGI', (to) => encode.vsgi(to, 5, 7, SGI, false), '700a00523 500000000 0 0'],
+    ['VSGI with Clear', (to) => encode.vsgi(to, 5, 7, SGI, true), '700a00723 500000000 0 0'],
     ['INVDB', (to) => encode.vpe(to, OPCODE.INVDB, 5), '2e 500000000 0 0'],
   ])('%s', (_name, build, expected) => {
     expect(words(build)).toBe(expected);
