@@ -26,6 +26,11 @@ describe('runDemo', () => {
     expect(report.guestCount).toBe(report.before.delivered + report.after.delivered);
     expect(report.before.delivered).toBeGreaterThan(50);
     expect(report.after.delivered).toBeGreaterThan(50);
+    expect(report.neighbours.map(({ driver, seen }) => [driver, seen])).toEqual([
+      ['vfio-amba', 'alarm after 2 s: 1 interrupt'],
+      ['vfio-fsl-mc', 'opened by command; link change: 1 interrupt through the ITS'],
+      ['mtty', 'wrote "hello", read "hello"'],
+    ]);
     expect(report.blockers).toEqual([{ device: PLAIN_DEVICE, errno: 'ENOTTY' }]);
     expect(new Set(report.pendingAtStop.map(({ place: where }) => where))).toEqual(new Set(['VPT', 'latch', 'PBA', 'device']));
     expect(report.devices.map(({ name, migratable }) => [name, migratable])).toEqual([

@@ -9,6 +9,7 @@ import type { DeviceSummary } from '../vmm/assigned-device.ts';
 import { Link, migrate, migrationBlockers, STOP } from '../vmm/migration.ts';
 import type { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { Ledger, lineName, type Sums } from './ledger.ts';
+import { visitNeighbours, type Neighbour } from './neighbours.ts';
 import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, PLAIN_DEVICE, samePlace, vectors } from './setup.ts';
 import { MASKABLE_VECTOR, Traffic } from './traffic.ts';
 
@@ -27,6 +28,8 @@ export interface DemoReport {
   readonly seed: number;
   readonly vcpus: number;
   readonly devices: readonly DemoDevice[];
+  /** Devices of other buses on the source, which stay there. */
+  readonly neighbours: readonly Neighbour[];
   /** Attempts that were refused, by the device that stood in the way. */
   readonly blockers: readonly { readonly device: string; readonly errno: string }[];
   /** Vectors that reach their vCPU as VLPIs, and those that go by software. */
@@ -52,6 +55,7 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
 
   progress('source: building the host');
   const source = buildHost({ seed, machine });
+  const neighbours = visitNeighbours(source);
   const booted = bootVm(source, ledger, VCPUS);
   const { vm } = booted;
   const plain = vm.assign(PLAIN_DEVICE, guestDeviceOf(source.tickers.length));
@@ -115,6 +119,7 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
     seed,
     vcpus: VCPUS,
     devices,
+    neighbours,
     blockers,
     forwarding,
     outcome: result.outcome === 'migrated' ? 'migrated' : `${result.outcome} in ${result.phase}: ${errnoName(result.error)}`,

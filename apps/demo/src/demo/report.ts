@@ -12,6 +12,9 @@ export function printReport(report: DemoReport, out: (line: string) => void): vo
     const interrupts = irqs.map((count, index) => `${IRQ_NAMES[index] ?? String(index)} ${count}`).join(', ');
     out(`  ${name}  ${driver.padEnd(11)}  ${regions} regions; ${interrupts}${migratable ? '; can migrate' : ''}`);
   }
+  for (const { device, driver, regions, irqs, seen } of report.neighbours) {
+    out(`  ${device}  ${driver}  ${regions} ${regions === 1 ? 'region' : 'regions'}, ${irqs} ${irqs === 1 ? 'interrupt' : 'interrupts'}; on the host: ${seen}`);
+  }
   const { vlpi, software } = report.forwarding;
   out(`  ${vlpi} interrupts forwarded as VLPIs, ${software} by software`);
   for (const { device, errno } of report.blockers) out(`  migration refused: ${device} cannot migrate (${errno}); it is unplugged`);

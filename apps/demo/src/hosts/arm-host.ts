@@ -33,7 +33,9 @@ export interface ArmHost {
   readonly host: Host;
   readonly gic: Gic;
   readonly its: ItsDriver;
+  readonly iommu: SmmuV3Iommu;
   readonly pci: PciBus;
+  readonly vfio: Vfio;
   readonly irqBypass: IrqBypassManager;
   readonly tickers: readonly TickerFunction[];
   /** The administrator, who binds drivers. */
@@ -63,7 +65,9 @@ export function armHost(init: ArmHostInit = {}): ArmHost {
     host,
     gic,
     its,
+    iommu,
     pci,
+    vfio,
     irqBypass,
     tickers,
     root,
