@@ -313,7 +313,7 @@ describe('probe and remove', () => {
     expect(names().length).toBe(9);
   });
 
-  it('[vfio P5/6] [vfio P5/4] leave nothing when a child is alone, or a scan fails', () => {
+  it('[vfio P5/6] [vfio P5/4] [vfio Step-and-unwind-matrices/24] [vfio Step-and-unwind-matrices/29] [vfio Step-and-unwind-matrices/30] leave nothing when a child is alone, or a scan fails', () => {
     const { store, leftOvers, bus } = setUp({ profile: 'linux-5.13' });
     const before = leftOvers();
     store('devices/dpni.0/driver_override', 'vfio-fsl-mc');
@@ -335,7 +335,22 @@ describe('probe and remove', () => {
     expect({ ...failing.leftOvers(), handles: 0 }).toEqual({ ...clean, handles: 0 });
   });
 
-  it('[vfio P5/4] undo set-up when portal, group or firmware refuse', () => {
+  it('[vfio Step-and-unwind-matrices/28] [vfio P5/4] undo all when the device cannot be registered', () => {
+    class NotCoherent extends SmmuV3Iommu {
+      override readonly coherent: boolean = false;
+    }
+    const { bus, host, prepare, bind, leftOvers } = setUp({ iommu: false });
+    prepare();
+    const before = leftOvers();
+    const device = bus.device('dprc.2')!;
+    const group = new NotCoherent(host).addGroup([device]);
+    expect([outcomeOf(bind), leftOvers(), device.dprc, device.driverName]).toEqual(['EINVAL', before, undefined, undefined]);
+    group.removeDevice(device);
+    new SmmuV3Iommu(host).addGroup([device]);
+    expect(outcomeOf(bind)).toBe('success');
+  });
+
+  it('[vfio P5/4] [vfio Step-and-unwind-matrices/22] [vfio Step-and-unwind-matrices/25] [vfio Step-and-unwind-matrices/26] undo set-up when portal, group or firmware refuse', () => {
     const noGroup = setUp({ iommu: false });
     noGroup.prepare();
     const clean = noGroup.leftOvers();

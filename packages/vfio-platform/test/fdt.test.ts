@@ -112,7 +112,7 @@ describe('broken trees', () => {
           expect(error).toBeInstanceOf(FdtError);
         }
       }),
-      parameters(25),
+      parameters(100),
     );
   });
 

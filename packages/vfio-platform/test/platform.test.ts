@@ -132,7 +132,38 @@ describe('probe and remove', () => {
     expect([vfio.groups.length, driver.vfioDevice(device), host.scheduler.threads, root.fds]).toEqual([0, undefined, [], []]);
   });
 
-  it('[vfio P4/5] refuse who opens before runtime PM is on', () => {
+  it('[vfio Step-and-unwind-matrices/32] [vfio Step-and-unwind-matrices/33] [vfio Step-and-unwind-matrices/34] [vfio Step-and-unwind-matrices/35] undo each step of the probe that fails, and bind when nothing does', () => {
+    class NotCoherent extends SmmuV3Iommu {
+      override readonly coherent: boolean = false;
+    }
+    const failing: readonly (readonly [string, SetUp, ((made: ReturnType<typeof setUp>) => () => void) | undefined])[] = [
+      ['ENOENT', { withReset: false }, ({ resets }) => () => { resets.register(COMPATIBLE, () => 0); }],
+      ['EINVAL', { group: false }, ({ host, device }) => () => { new SmmuV3Iommu(host).addGroup([device]); }],
+      // 6.1 registers a device only where its DMA is coherent.
+      ['EINVAL', { group: false }, ({ host, device }) => {
+        const group = new NotCoherent(host).addGroup([device]);
+        return () => {
+          group.removeDevice(device);
+          new SmmuV3Iommu(host).addGroup([device]);
+        };
+      }],
+    ];
+    for (const [errno, init, breakIt] of failing) {
+      const made = setUp(init);
+      const mend = breakIt?.(made);
+      const left = () => [made.resets.users(COMPATIBLE), made.vfio.groups.length, made.driver.vfioDevice(made.device), made.device.driverName, made.device.runtimePmEnabled];
+      expect([outcomeOf(made.bind), left()]).toEqual([errno, [0, 0, undefined, undefined, false]]);
+      mend?.();
+      expect([outcomeOf(made.bind), made.resets.users(COMPATIBLE), made.device.runtimePmEnabled]).toEqual(['success', 1, true]);
+    }
+    const nameless = setUp();
+    const stranger = new PlatformDevice(nameless.host, { name: 'x', resources: [] });
+    nameless.bus.announce(stranger);
+    stranger.driverOverride = 'vfio-platform';
+    expect(outcomeOf(() => nameless.root.writeFile('/sys/bus/platform/drivers/vfio-platform/bind', 'x'))).toBe('ENODEV');
+  });
+
+  it('[vfio P4/5] [vfio Step-and-unwind-matrices/36] refuse who opens before runtime PM is on', () => {
     const { host, root, bus, open, device } = setUp();
     device.driverOverride = 'vfio-platform';
     host.scheduler.stopAt(REGISTERED);
