@@ -14,6 +14,14 @@ export const VENDOR_BYTES_RULE = 'vendor-bytes';
 export const MSI_MESSAGE_RULE = 'run-dependent';
 /** Bytes that the recorded kernel took from its own memory, by a bug: the model says where, and does not imitate it. */
 export const KERNEL_MEMORY_RULE = 'kernel-memory';
+/**
+ * LOW_POWER_ENTRY_WITH_WAKEUP lets go of the device, and a worker of the kernel suspends it: an access that comes before the worker
+ * wakes nobody. The same step of one device has both outcomes in the recordings of two kernels. The model suspends at once.
+ */
+export const SUSPEND_RACE_RULE = 'suspend-race';
+
+/** Registers of edu that nothing resets: until a scenario writes them, they hold what was written before it. */
+export const EDU_DMA_REGISTERS = { first: 0x80, last: 0x9f } as const;
 
 /** Devices whose registers are compared: edu, pci-testdev, and the mdev samples. */
 export const MODELLED: ReadonlySet<string> = new Set(['1234:11e8', '1b36:5', '1b36:0005']);

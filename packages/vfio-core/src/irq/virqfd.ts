@@ -30,7 +30,9 @@ export class Virqfd implements EventFdListener {
     this.#gone();
   }
 
+  /** Takes what is in the counter, too: eventfd_ctx_remove_wait_queue(). */
   disable(): void {
+    this.#context.drain();
     this.#context.unlisten(this);
   }
 }

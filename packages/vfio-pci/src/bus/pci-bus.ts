@@ -105,6 +105,7 @@ export class PciBus extends Bus<PciDevice> {
   plug(fn: PciFunction, init: PlugInit = {}): PciDevice {
     if (this.#plugged.has(fn.name)) throw new RangeError(`"fn" expected a free place on the bus, got ${fn.name}`);
     for (const bar of fn.bars) this.#place(fn, bar);
+    for (const bar of fn.virtualBars) this.#placeVirtual(fn, bar);
     const pin = fn.config.bytes[PCI_INTERRUPT_PIN]!;
     if (pin !== 0) {
       const irq = init.irq ?? FIRST_LINE + ((fn.address.device + pin - 1) % LINES);
@@ -253,16 +254,26 @@ export class PciBus extends Bus<PciDevice> {
 
   #place(fn: PciFunction, bar: Bar): void {
     if (bar.address !== 0 || bar.shadow) return;
-    const io = bar.kind === 'io';
-    const next = io ? this.#nextPort : this.#nextAddress;
     // A page of its own for each BAR, so that every one can be mapped.
-    const align = io || bar.size >= 4096 ? bar.size : 4096;
-    const address = Math.ceil(next / align) * align;
-    const end = address + align;
-    if (end > (io ? 0x1_0000 : this.#windowEnd)) throw new RangeError(`"window" expected room for BAR ${bar.index} of ${fn.name}, size 0x${bar.size.toString(16)}`);
-    bar.address = address;
+    const align = bar.kind === 'io' || bar.size >= 4096 ? bar.size : 4096;
+    bar.address = this.#allocate(fn, bar, align, align);
+    if (bar.index <= PCI_ROM_RESOURCE) setBarAddress(fn.config.bytes, bar, bar.address);
+  }
+
+  /** The slices of all VFs that there can be, one behind the other. */
+  #placeVirtual(fn: PciFunction, bar: Bar): void {
+    if (bar.address !== 0 || fn.sriov === undefined) return;
+    bar.address = this.#allocate(fn, bar, bar.size * fn.sriov.totalVfs, bar.size);
+    fn.sriov.setBar(bar);
+  }
+
+  #allocate(fn: PciFunction, bar: Bar, size: number, align: number): number {
+    const io = bar.kind === 'io';
+    const address = Math.ceil((io ? this.#nextPort : this.#nextAddress) / align) * align;
+    const end = address + size;
+    if (end > (io ? 0x1_0000 : this.#windowEnd)) throw new RangeError(`"window" expected room for BAR ${bar.index} of ${fn.name}, size 0x${size.toString(16)}`);
     if (io) this.#nextPort = end;
     else this.#nextAddress = end;
-    if (bar.index <= PCI_ROM_RESOURCE) setBarAddress(fn.config.bytes, bar, address);
+    return address;
   }
 }

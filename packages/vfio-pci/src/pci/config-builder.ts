@@ -2,6 +2,8 @@
 import { barFlags, barRegister, makeBar, type BarInit } from './bars.ts';
 import { write16, write32 } from './capabilities.ts';
 import {
+  PCI_ACS_CAP,
+  PCI_ACS_CTRL,
   PCI_CAPABILITY_LIST,
   PCI_CAP_ID_EXP,
   PCI_CAP_ID_MSI,
@@ -15,6 +17,8 @@ import {
   PCI_EXP_DEVCAP,
   PCI_EXP_DEVCAP_FLR_HIGH,
   PCI_EXP_FLAGS,
+  PCI_EXT_CAP_ID_ACS,
+  PCI_EXT_CAP_ID_SRIOV,
   PCI_INTERRUPT_PIN,
   PCI_MSIX_FLAGS,
   PCI_MSIX_PBA,
@@ -23,6 +27,12 @@ import {
   PCI_MSI_FLAGS_64BIT,
   PCI_PM_PMC,
   PCI_REVISION_ID,
+  PCI_SRIOV_INITIAL_VF,
+  PCI_SRIOV_SYS_PGSIZE,
+  PCI_SRIOV_TOTAL_VF,
+  PCI_SRIOV_VF_DID,
+  PCI_SRIOV_VF_OFFSET,
+  PCI_SRIOV_VF_STRIDE,
   PCI_STATUS,
   PCI_STATUS_CAP_LIST,
   PCI_SUBSYSTEM_ID,
@@ -49,6 +59,10 @@ export interface ConfigInit {
   readonly express?: boolean | undefined;
   /** Function level reset; needs `express`. @default false */
   readonly flr?: boolean | undefined;
+  /** Access Control Services; needs `express`. @default none */
+  readonly acs?: { readonly capability: number; readonly control: number } | undefined;
+  /** Single root I/O virtualization; needs `express`. @default none */
+  readonly sriov?: SriovInit | undefined;
   /** Power management, D0 and D3hot. @default true when `express` */
   readonly powerManagement?: boolean | undefined;
 }
@@ -64,7 +78,20 @@ export interface MsixInit {
   readonly pbaOffset?: number | undefined;
 }
 
+export interface SriovInit {
+  /** 1 to 255. */
+  readonly totalVfs: number;
+  /** Device id of the VFs. */
+  readonly vfDevice: number;
+  /** First VF Offset. @default 8: VFs are functions of the devices behind the PF's */
+  readonly offset?: number | undefined;
+  /** @default 1 */
+  readonly stride?: number | undefined;
+}
+
 const FIRST_CAPABILITY = 0x40;
+const ACS = 0x100;
+const SRIOV = 0x140;
 
 /** @throws RangeError where a number is out of its range. */
 export function buildConfig(init: ConfigInit): Uint8Array {
@@ -98,9 +125,32 @@ export function buildConfig(init: ConfigInit): Uint8Array {
     const here = add(PCI_CAP_ID_EXP, 60);
     write16(bytes, here + PCI_EXP_FLAGS, 2); // version 2, endpoint
     if (init.flr === true) write16(bytes, here + PCI_EXP_DEVCAP + 2, PCI_EXP_DEVCAP_FLR_HIGH);
+    addExtended(bytes, init);
   }
   if (at > FIRST_CAPABILITY) write16(bytes, PCI_STATUS, PCI_STATUS_CAP_LIST);
   return bytes;
+}
+
+/** ACS, then SR-IOV. An empty space is one of id 0. */
+function addExtended(bytes: Uint8Array, { acs, sriov }: ConfigInit): void {
+  const first = acs === undefined ? PCI_EXT_CAP_ID_SRIOV : PCI_EXT_CAP_ID_ACS;
+  if (acs === undefined && sriov === undefined) return;
+  const at = acs === undefined ? ACS : SRIOV;
+  write32(bytes, ACS, ((acs !== undefined && sriov !== undefined ? SRIOV : 0) << 20) | 0x1_0000 | first);
+  if (acs !== undefined) {
+    write16(bytes, ACS + PCI_ACS_CAP, acs.capability);
+    write16(bytes, ACS + PCI_ACS_CTRL, acs.control);
+  }
+  if (sriov === undefined) return;
+  const { totalVfs, vfDevice, offset = 8, stride = 1 } = sriov;
+  if (!(Number.isInteger(totalVfs) && totalVfs >= 1 && totalVfs <= 255)) throw new RangeError(`"totalVfs" expected an integer in [1, 255], got ${totalVfs}`);
+  write32(bytes, at, 0x1_0000 | PCI_EXT_CAP_ID_SRIOV);
+  write16(bytes, at + PCI_SRIOV_INITIAL_VF, totalVfs);
+  write16(bytes, at + PCI_SRIOV_TOTAL_VF, totalVfs);
+  write16(bytes, at + PCI_SRIOV_VF_OFFSET, offset);
+  write16(bytes, at + PCI_SRIOV_VF_STRIDE, stride);
+  write16(bytes, at + PCI_SRIOV_VF_DID, vfDevice);
+  write32(bytes, at + PCI_SRIOV_SYS_PGSIZE, 1); // 4 KiB
 }
 
 function setBarType(bytes: Uint8Array, init: BarInit): void {

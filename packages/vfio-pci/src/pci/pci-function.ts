@@ -74,6 +74,8 @@ export class PciFunction implements IntxSource {
   readonly name: string;
   readonly config: ConfigSpace;
   readonly bars: readonly Bar[];
+  /** The VF BARs of a physical function: the size is one VF's, the address that of VF 0's slice. */
+  readonly virtualBars: readonly Bar[];
   readonly msi: Msi | undefined;
   readonly msix: Msix | undefined;
   /** The SR-IOV capability of a physical function. */
@@ -102,6 +104,7 @@ export class PciFunction implements IntxSource {
     this.config = new ConfigSpace(init.config);
     this.physicalFunction = init.physicalFunction;
     this.bars = (init.bars ?? []).map((bar) => makeBar(bar, init.physicalFunction !== undefined));
+    this.virtualBars = (init.virtualFunctions?.bars ?? []).map((bar) => makeBar(bar, true));
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
     this.#vendorBytes = init.vendorBytes ?? 'read-only';
     setWriteMasks(this.config, this.bars, this.#vendorBytes);
@@ -210,7 +213,7 @@ export class PciFunction implements IntxSource {
     const init: PciFunctionInit = {
       address: formatAddress(this.address.domain, this.sriov.requester(this.address.requester, index)),
       config: what.config,
-      bars: what.bars.map((bar) => ({ ...bar, address: (bar.address ?? 0) === 0 ? 0 : bar.address! + index * bar.size })),
+      bars: this.virtualBars.map((bar) => ({ ...bar, address: bar.address === 0 ? 0 : bar.address + index * bar.size })),
       vendorBytes: what.vendorBytes ?? this.#vendorBytes,
       writeMasks: what.writeMasks,
       physicalFunction: this,

@@ -6,8 +6,8 @@
  * page sizes above 4 KiB, VFs on more than the PF's own bus number and those right above it.
  */
 import type { Host } from '@vsim/vfio-core';
-import type { BarInit } from './bars.ts';
-import { read16, read32 } from './capabilities.ts';
+import { barFlags, type Bar, type BarInit } from './bars.ts';
+import { read16 } from './capabilities.ts';
 import type { ConfigSpace } from './config-space.ts';
 import type { PciFunction, PciFunctionInit } from './pci-function.ts';
 import {
@@ -78,9 +78,11 @@ export class SriovCapability {
     return (this.control & both) === both;
   }
 
-  /** The register of VF BAR `index`. */
-  bar(index: number): number {
-    return read32(this.#config.bytes, this.at + PCI_SRIOV_BAR + 4 * index);
+  /** Stores where a VF BAR is. */
+  setBar(bar: Bar): void {
+    const at = this.at + PCI_SRIOV_BAR + 4 * bar.index;
+    this.#config.set(at, 4, (bar.address % 0x1_0000_0000) + barFlags(bar));
+    if (bar.kind === 'mem64') this.#config.set(at + 4, 4, Math.floor(bar.address / 0x1_0000_0000));
   }
 
   /** The requester id of VF `index` of the PF with requester id `pf`. */
