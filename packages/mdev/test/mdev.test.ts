@@ -77,10 +77,11 @@ describe('create and remove', () => {
   });
 
   it('stop when nothing is left: mtty counts its ports, the core counts for mdpy', () => {
-    const { create } = setUp();
+    const { create, bus, root } = setUp();
     const uuid = (n: number) => `00000000-0000-0000-0000-${n.toString(16).padStart(12, '0')}`;
     for (let n = 0; n < 12; n += 1) create('mtty-2', uuid(n));
     expect(outcomeOf(() => create('mtty-1', uuid(99)))).toBe('ENOSPC');
+    expect([bus.device(uuid(99)), outcomeOf(() => root.readdir(`/sys/bus/mdev/devices/${uuid(99)}`))]).toEqual([undefined, 'ENOENT']);
     for (let n = 0; n < 4; n += 1) create('mdpy-vga', uuid(100 + n));
     expect(outcomeOf(() => create('mdpy-hd', uuid(200)))).toBe('EUSERS');
     const old = setUp('linux-5.13');
@@ -101,6 +102,16 @@ describe('create and remove', () => {
     expect([remove.result(), left('mtty-1')]).toEqual([1, 24]);
     root.close(fds.group);
     create('mtty-1');
+  });
+
+  it.each<ProfileName>(['linux-5.13', 'linux-6.1'])('give back all that the parent gave, %s', (profile) => {
+    const { root, create, left, mtty, host, bus } = setUp(profile);
+    create('mtty-2');
+    root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1');
+    expect([left('mtty-1'), bus.devices]).toEqual([24, []]);
+    create('mtty-2');
+    host.scheduler.call('rmmod mtty', mtty.unregister());
+    expect([bus.devices, mtty.available(mtty.types[0]!)]).toEqual([[], 24]);
   });
 
   it('refuse a remove while the device is not complete', () => {

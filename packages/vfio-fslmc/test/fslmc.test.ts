@@ -511,6 +511,9 @@ describe('the device interface', () => {
     const set1 = (action: number, start: number, count: number) => outcomeOf(() => setIrqs(root, fd, 0, action, start, count));
     expect([set1(VFIO_IRQ_SET_ACTION_MASK, 0, 1), set1(VFIO_IRQ_SET_ACTION_TRIGGER, 1, 1), set1(VFIO_IRQ_SET_ACTION_TRIGGER, 0, 2)]).toEqual(['EINVAL', 'EINVAL', 'EINVAL']);
     expect([set1(VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0), events.at(-1)?.id]).toEqual(['success', NULL_IRQ.id]);
+    // Allocated by now, and still without trigger: a loopback would follow a NULL pointer.
+    setIrqTriggers(root, fd, 0, 0, [-1]);
+    expect([set1(VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1), events.at(-1)?.text]).toEqual(['success', 'dpni.0: interrupt 0: NULL pointer dereference of its trigger']);
     const short = setUp({ msi: 200 });
     short.assign();
     expect(outcomeOf(() => { setIrqTriggers(short.root, short.openGroup().device('dpni.0'), 0, 0, [short.root.eventfd()]); })).toBe('ENOSPC');

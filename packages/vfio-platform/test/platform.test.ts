@@ -14,9 +14,11 @@ import {
   SmmuV3Iommu,
   Vfio,
   VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
   VFIO_IRQ_SET_ACTION_MASK,
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
   type ProfileName,
@@ -262,6 +264,29 @@ describe('a level interrupt', () => {
     expect([root.readEventfd(eventfd), root.readEventfd(other)]).toEqual([0n, 0n]);
     setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
     expect(root.readEventfd(other)).toBe(1n);
+  });
+
+  it('is unmasked by an eventfd, which the kernel lets go at the last close', () => {
+    const { root, bind, open, uart } = setUp();
+    bind();
+    const { device } = open();
+    const [trigger, unmask] = [root.eventfd(), root.eventfd()];
+    setIrqTriggers(root, device, 0, 0, [trigger]);
+    const request = new Uint8Array(24);
+    new DataView(request.buffer).setUint32(0, 24, true);
+    new DataView(request.buffer).setUint32(4, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, true);
+    new DataView(request.buffer).setUint32(16, 1, true);
+    new DataView(request.buffer).setInt32(20, unmask, true);
+    root.ioctl(device, VFIO_DEVICE_SET_IRQS, request);
+    root.pwrite(device, Uint8Array.of(0x10, 0, 0, 0), PL011.IMSC);
+    uart.receive(1);
+    const ring = () => { root.write(unmask, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)); };
+    ring();
+    // The line is still up; and the kernel has taken the count.
+    expect([root.readEventfd(trigger), root.readEventfd(unmask)]).toEqual([2n, 0n]);
+    root.close(device);
+    ring();
+    expect(root.readEventfd(unmask)).toBe(1n);
   });
 
   it('[vfio 4.5/2] is freed by fd -1 and by count 0, and refuses what is no eventfd', () => {
