@@ -119,6 +119,22 @@ describe('doorbells', () => {
     expect([gic.take(0), gic.take(0)]).toEqual([DOORBELL_LPI, 1023]);
   });
 
+  it('GICv4.1: one that rang does not ring again, nor one asked for with something pending [gic H-13] [gic H-14]', () => {
+    const gic = virtual();
+    gic.resident(0, 0);
+    gic.deschedule(0, 0, DOORBELL);
+    gic.msi(DEV, 0);
+    expect(gic.take(0)).toBe(DOORBELL_LPI);
+    gic.msi(DEV, 2);
+    expect(gic.take(0)).toBe(1023);
+    gic.resident(0, 0);
+    expect(gic.deschedule(0, 0, DOORBELL) & PENDING_LAST).toBe(PENDING_LAST);
+    gic.vproperty(8196, 0xa1);
+    gic.post((to) => encode.vmapti(to, DEV, 4, 0, 8196, 1023));
+    gic.msi(DEV, 4);
+    expect(gic.take(0)).toBe(1023);
+  });
+
   it('a vSGI rings it too [gic H-13]', () => {
     const gic = virtual();
     gic.post((to) => encode.vsgi(to, 0, 7, SGI7, false));
@@ -326,6 +342,15 @@ describe('vSGIs', () => {
     expect(gic.vtake(0)).toBe(1023);
     gic.post((to) => encode.vsgi(to, 0, 3, SGI7, false));
     expect(gic.vtake(0)).toBe(3);
+  });
+
+  it('one that is disabled, or of Group 0, is no candidate [gic H-23]', () => {
+    const gic = virtual();
+    gic.resident(0, 0);
+    gic.post((to) => encode.vsgi(to, 0, 4, { ...SGI7, enabled: false }, false), (to) => encode.vsgi(to, 0, 5, { ...SGI7, group1: false }, false));
+    sgir(gic, 0, 4);
+    sgir(gic, 0, 5);
+    expect(gic.vtake(0)).toBe(1023);
   });
 
   it('a query on a redistributor where the vPE is not mapped is unpredictable [gic H-23]', () => {

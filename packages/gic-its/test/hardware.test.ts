@@ -302,6 +302,17 @@ describe('priorities at the CPU interface', () => {
     expect(gic.gic.cpu(0).acknowledge()).toBe(1023);
   });
 
+  it('an SGI goes before an LPI of the same priority [gic H-28]', () => {
+    const gic = physical();
+    const sgi = gic.gic.redistributorBase[0]! + 0x1_0000;
+    gic.host.memory.write32(sgi + 0x80, 0xffff_ffff);
+    gic.host.memory.write32(sgi + 0x100, 0xffff);
+    gic.host.memory.write8(sgi + 0x405, 0xa0);
+    gic.msi(DEV, 0);
+    gic.gic.cpu(0).write('ICC_SGI1R_EL1', (5n << 24n) | 1n);
+    expect([gic.take(0), gic.take(0)]).toEqual([5, 8192]);
+  });
+
   it('a list register with HW deactivates the physical interrupt', () => {
     const gic = physical();
     const port = gic.gic.cpu(0);

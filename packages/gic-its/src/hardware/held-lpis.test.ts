@@ -5,7 +5,7 @@ import { HeldLpis } from './held-lpis.ts';
 const RAM = 0x8000_0000;
 const PROPERTIES = RAM + 0x1_0000;
 
-function held(): { readonly lpis: HeldLpis; property(lpi: number, byte: number): void } {
+function held(): { readonly lpis: HeldLpis; readonly property: (lpi: number, byte: number) => void } {
   const { memory } = new Host({ ram: [{ base: RAM, size: 0x4_0000 }] });
   memory.writeBytes(PROPERTIES, new Uint8Array(0xe000).fill(0xa1));
   const lpis = new HeldLpis(memory.ram);
