@@ -77,13 +77,14 @@ describe('addresses', () => {
     const root = node('', undefined, { '#address-cells': cells(2), '#size-cells': cells(2) });
     const bus = node('soc', root, { compatible: text('simple-bus'), '#address-cells': cells(1), '#size-cells': cells(1), ranges: cells(0x1000, 1, 0x8000_0000, 0x100) });
     node('a@1010', bus, { compatible: text('a'), reg: cells(0x1010, 0x10, 0x2000, 0x10) });
-    // i2c or spi: no `ranges`, its addresses are not the CPU's.
-    const i2c = node('i2c', root, { '#address-cells': cells(1), '#size-cells': cells(1) });
+    // A bus without `ranges`: its addresses are not the CPU's.
+    const i2c = node('i2c', root, { compatible: text('simple-bus'), '#address-cells': cells(1), '#size-cells': cells(1) });
     node('eeprom@50', i2c, { compatible: text('e'), reg: cells(0x50, 1) });
     node('off@0', bus, { compatible: text('b'), status: text('disabled') });
     expect(describeDevices(root).map(({ name, ranges }) => [name, ranges])).toEqual([
       ['soc', []],
       ['180000010.a', [{ start: 0x1_8000_0010, size: 0x10 }]],
+      ['i2c', []],
       ['eeprom', []],
     ]);
   });
