@@ -11,7 +11,7 @@ function run(...args: string[]) {
 describe('vsim', () => {
   it('answers a bad call with one line and exit code 2', () => {
     for (const [args, line] of [
-      [['frobnicate'], /unknown command frobnicate; there are demo, migrate, replay/],
+      [['frobnicate'], /unknown command frobnicate; there are demo, migrate, groups, lspci, replay/],
       [['demo', '--sneed', '1'], /vsim demo: .*--sneed/],
       [['demo', '--seed', 'x'], /--seed: expected a whole number.*got x/],
       [['demo', 'surplus'], /surplus/],
