@@ -16,7 +16,7 @@ import {
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { NativeDriver, PciFunction, buildConfig, pciId, virtualFunctionConfig, type BarInit, type PciFunctionInit } from '../src/index.ts';
-import { bind, eduHost, read32, type EduHostInit } from './edu-host.ts';
+import { CONFIG, bind, eduHost, read32, type EduHostInit } from './edu-host.ts';
 
 const PF = '0000:00:05.0';
 const VFS = ['0000:00:06.0', '0000:00:06.1', '0000:00:06.2', '0000:00:06.3'] as const;
@@ -117,6 +117,17 @@ describe('sysfs', () => {
     expect(events.find(({ id }) => id === 'vfio-pci/vf-native-driver')).toMatchObject({ fields: { device: VFS[0], pf: PF, driver: 'vfdriver' } });
   });
 
+  it('asks no driver for the VFs of a PF whose sriov_drivers_autoprobe is 0', () => {
+    const { process, bus, numVfs, host } = sriovHost();
+    host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('pfdriver', { ids: [pciId(0x1d55, 2)], sriov: 'taken-away' })));
+    host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('vfdriver', { ids: [pciId(0x1d55, 3)] })));
+    process.writeFile(`/sys/bus/pci/devices/${PF}/sriov_drivers_autoprobe`, '0');
+    expect([numVfs(1), bus.device(VFS[0])?.driverName]).toEqual([1, undefined]);
+    expect(numVfs(0)).toBe(1);
+    process.writeFile(`/sys/bus/pci/devices/${PF}/sriov_drivers_autoprobe`, '1');
+    expect([numVfs(1), bus.device(VFS[0])?.driverName]).toEqual([1, 'vfdriver']);
+  });
+
   it('refuses a PF that has VFs, whose driver left them [vfio 3.2/3]', () => {
     const { process, bus, numVfs, host } = sriovHost();
     host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('pfdriver', { ids: [pciId(0x1d55, 2)], sriov: 'left' })));
@@ -181,6 +192,17 @@ describe('VF tokens', () => {
     process.close(vf1);
     expect(get(pfGroup, `${PF} vf_token=${OTHER}`)).toBeGreaterThanOrEqual(0);
     expect(get(vf0Group, `${VFS[0]} vf_token=${TOKEN}`)).toBe(-EACCES);
+  });
+
+  it('an open VF reads its memory with COMMAND.MEM cleared: a VF has no such bit', () => {
+    const { get, pfGroup, vf0Group, process } = openHost();
+    process.close(get(pfGroup, `${PF} vf_token=${TOKEN}`));
+    const vf = get(vf0Group, `${VFS[0]} vf_token=${TOKEN}`);
+    const command = new Uint8Array(2);
+    process.pread(vf, command, CONFIG + 4);
+    expect(command[0]! & 2).toBe(2);
+    process.pwrite(vf, Uint8Array.of(0, 0), CONFIG + 4);
+    expect(read32(process, vf, 0)).toBe(0x100);
   });
 
   it('leaves the PF no busier than before, whatever the answer [vfio P13/3]', () => {

@@ -2,6 +2,7 @@
 import {
   DRIVER_UNBINDING,
   EBUSY,
+  EINVAL,
   IrqBypassManager,
   MIG_STATE,
   MigrationDriver,
@@ -388,6 +389,23 @@ describe('a driver of our own', () => {
     bind(process, EDU_NAME);
     const edu = open(process, EDU_NAME, 0);
     expect(() => getMigrationFlags(process, edu.device)).toThrow('ENOTTY');
+  });
+});
+
+describe('what is past the end', () => {
+  it('mmap of more than a BAR is EINVAL; the BAR itself is mapped', () => {
+    const { process, device } = openNic();
+    expect(process.tryMmap(device, 0x5000, 0, 3, 1)).toBe(-EINVAL);
+    expect(process.tryMmap(device, 0x4000, 0x1000, 3, 1)).toBe(-EINVAL);
+    expect(typeof process.tryMmap(device, 0x4000, 0, 3, 1)).toBe('object');
+  });
+
+  it('enabling no vectors by eventfds is ERANGE: MSI goes off by DATA_NONE with count 0 alone', () => {
+    const { process, device, nic } = openNic();
+    expect(() => setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [])).toThrow('ERANGE');
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [process.eventfd()]);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, []);
+    expect(nic.msix?.enabled).toBe(true);
   });
 });
 

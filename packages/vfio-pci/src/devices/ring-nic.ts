@@ -161,7 +161,7 @@ export class RingNic extends PciFunction {
   #send(queue: number): void {
     if (queue % 2 !== 0 || !this.#isReady(queue)) return;
     let sent = false;
-    while (this.#word(queue, HEAD) !== this.#word(queue, TAIL)) {
+    for (let left = this.#word(queue, SIZE); left > 0 && this.#word(queue, HEAD) !== this.#word(queue, TAIL); left -= 1) {
       const descriptor = this.#fetch(queue);
       if (descriptor === undefined) break;
       const frame = new Uint8Array(Math.min(read32(descriptor, 8), MAX_FRAME));

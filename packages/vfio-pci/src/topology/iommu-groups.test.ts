@@ -79,12 +79,17 @@ describe('computeIommuGroups', () => {
     // Function 0 without the header bit has no siblings for Linux, which takes it for isolated.
     expect(groups([fn('00:03.0'), fn('00:03.1')])).toEqual(['00:03.0', '00:03.1']);
     expect(groups([fn('00:03.0'), fn('00:04.0', { expressType: undefined })])).toEqual(['00:03.0', '00:04.0']);
+    const pairs = ['00:03', '00:04'].flatMap((slot) => [fn(`${slot}.0`, { multifunctionBit: true }), fn(`${slot}.1`)]);
+    expect(groups(pairs)).toEqual(['00:03.0 00:03.1', '00:04.0 00:04.1']);
   });
 
   it('puts all that is behind a bridge to conventional PCI into one group with it', () => {
     const machine = [port('00:01.0', 1, true), fn('01:00.0', { secondaryBus: 2, expressType: PCI_BRIDGE }), fn('02:01.0', { expressType: undefined }), fn('02:02.0', { expressType: undefined, secondaryBus: 3 }), fn('03:01.0', { expressType: undefined })];
     expect(groups(machine)).toEqual(['00:01.0', '01:00.0 02:01.0 02:02.0 03:01.0']);
     expect(whyOf(machine, '02:01.0')).toBe('behind 0000:01:00.0, a PCI Express to PCI bridge: it sends what comes from below under an id of its own');
+    const old = [fn('00:1e.0', { secondaryBus: 1, expressType: undefined }), fn('01:01.0', { expressType: undefined })];
+    expect(groups(old)).toEqual(['00:1e.0 01:01.0']);
+    expect(whyOf(old, '01:01.0')).toContain('behind 0000:00:1e.0, a conventional PCI bridge');
   });
 
   it('takes the word of makers: endpoints, Intel integrated endpoints, chipset ports', () => {
@@ -120,10 +125,10 @@ describe('computeIommuGroups', () => {
   });
 
   it('does not take VFs for functions of one device; they follow what is above their PF', () => {
-    const pf = fn('01:00.0', { sriov: { count: 2, offset: 0x80, stride: 1, device: 2 } });
-    const vfs = [fn('01:10.0'), fn('01:10.1')];
-    expect(groups([port('00:01.0', 1, true), pf, ...vfs])).toEqual(['00:01.0', '01:00.0', '01:10.0', '01:10.1']);
-    expect(groups([port('00:01.0', 1, false), pf, ...vfs])).toEqual(['00:01.0 01:00.0 01:10.0 01:10.1']);
+    const pf = fn('01:00.0', { sriov: { count: 2, offset: 0x81, stride: 1, device: 2 } });
+    const vfs = [fn('01:10.1'), fn('01:10.2')];
+    expect(groups([port('00:01.0', 1, true), pf, ...vfs])).toEqual(['00:01.0', '01:00.0', '01:10.1', '01:10.2']);
+    expect(groups([port('00:01.0', 1, false), pf, ...vfs])).toEqual(['00:01.0 01:00.0 01:10.1 01:10.2']);
     // On a bus number that no bridge leads to.
     const far = fn('01:00.0', { sriov: { count: 1, offset: 0x180, stride: 1, device: 2 } });
     expect(groups([port('00:01.0', 1, false), far, fn('02:10.0')])).toEqual(['00:01.0 01:00.0 02:10.0']);
