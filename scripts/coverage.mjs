@@ -32,7 +32,8 @@ const tests = new Map([...items.keys()].map((id) => [id, new Map()]));
 for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
   const file = relative(ROOT, path);
   for (const { fullName, status } of assertionResults) {
-    for (const [, id] of fullName.matchAll(/\[((?:vfio|gic) [^\]]+)\]/g)) {
+    // [gic G09] and the like name a scenario, a bug of a real kernel: no item.
+    for (const [, id] of fullName.matchAll(/\[((?:vfio|gic) (?![GUV]\d)[^\]]+)\]/g)) {
       const found = tests.get(id);
       if (found === undefined) problems.push(`${file}: there is no item ${id}`);
       else if (status === 'passed') found.set(file, (found.get(file) ?? 0) + 1);
