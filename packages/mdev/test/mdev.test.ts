@@ -17,7 +17,7 @@ import {
   VFIO_TYPE1v2_IOMMU,
   type ProfileName,
 } from '@vsim/vfio-core';
-import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
+import { migrationSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import { MDEV_CREATED, MdevBus, Mdpy, Mtty, UART } from '../src/index.ts';
 
 const UUID = '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001';
@@ -56,6 +56,16 @@ describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('an mtty on %s', (profil
       group: groupOf(UUID),
       unbind: () => root.start('unbind', root.sys.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID)),
     };
+  })) {
+    it(name, run);
+  }
+});
+
+describe('an mtty that migrates', () => {
+  for (const { name, run } of migrationSuite(() => {
+    const { root, create, open } = setUp('linux-6.1', true);
+    create('mtty-2');
+    return { process: root, device: open().device };
   })) {
     it(name, run);
   }

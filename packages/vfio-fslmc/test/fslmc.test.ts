@@ -26,7 +26,7 @@ import {
   VFIO_TYPE1v2_IOMMU,
   type ProfileName,
 } from '@vsim/vfio-core';
-import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
+import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import {
   FOREIGN_DRIVER,
   FslMcBus,
@@ -131,6 +131,16 @@ describe.each(['linux-5.13', 'linux-6.1'] as const)('a child given to user space
     assign();
     // Its group goes when the container goes.
     return { process: root, device: 'dpio.1', group: Number(group()), unbind: () => start('drivers/vfio-fsl-mc/unbind', 'dprc.2') };
+  })) {
+    it(name, run);
+  }
+});
+
+describe('the fsl-mc bus in sysfs', () => {
+  for (const { name, run } of busSuite(() => {
+    const { root, prepare } = setUp();
+    prepare();
+    return { process: root, bus: '/sys/bus/fsl-mc', device: 'dprc.2', driver: 'vfio-fsl-mc' };
   })) {
     it(name, run);
   }

@@ -23,7 +23,7 @@ import {
   VFIO_TYPE1v2_IOMMU,
   type ProfileName,
 } from '@vsim/vfio-core';
-import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
+import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import {
   IrqLine,
   NO_RESET,
@@ -96,6 +96,16 @@ describe.each([['platform', false], ['amba', true]] as const)('a %s device', (_,
     const { root, bind, unbind, deviceName } = setUp({ amba });
     bind();
     return { process: root, device: deviceName, group: 0, unbind };
+  })) {
+    it(name, run);
+  }
+});
+
+describe.each([['platform', 'vfio-platform', false], ['amba', 'vfio-amba', true]] as const)('the %s bus in sysfs', (bus, driver, amba) => {
+  for (const { name, run } of busSuite(() => {
+    const { root, device } = setUp({ amba });
+    device.driverOverride = driver;
+    return { process: root, bus: `/sys/bus/${bus}`, device: NAME, driver };
   })) {
     it(name, run);
   }
