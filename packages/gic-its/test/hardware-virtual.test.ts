@@ -88,6 +88,25 @@ describe('VLPIs', () => {
   });
 });
 
+describe('configuration of a VLPI that went', () => {
+  it.each(['gicv4', 'gicv4.1'] as const)('%s: is read again when it comes back, by VMOVI or VMAPTI [gic H-3]', (version) => {
+    for (const by of ['VMOVI', 'VMAPTI']) {
+      const gic = virtual({ version });
+      if (version === 'gicv4') residentV40(gic, 0, 0);
+      else gic.resident(0, 0);
+      gic.msi(DEV, 0);
+      expect(gic.vtake(0)).toBe(8192);
+      if (by === 'VMOVI') gic.post((to) => encode.vmovi(to, DEV, 0, 1, 1023));
+      else gic.post((to) => encode.event(to, OPCODE.DISCARD, DEV, 0));
+      gic.vproperty(8192, 0xa0);
+      if (by === 'VMOVI') gic.post((to) => encode.event(to, OPCODE.INV, DEV, 0), (to) => encode.vmovi(to, DEV, 0, 0, 1023));
+      else gic.post((to) => encode.vmapti(to, DEV, 0, 0, 8192, 1023));
+      gic.msi(DEV, 0);
+      expect(gic.vtake(0)).toBe(1023);
+    }
+  });
+});
+
 describe('doorbells', () => {
   it('GICv4.0: one per VLPI, at each that becomes pending off its CPU, enabled or not [gic H-12]', () => {
     const gic = virtual({ version: 'gicv4' });

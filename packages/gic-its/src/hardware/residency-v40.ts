@@ -91,6 +91,11 @@ export class ResidencyV40 {
     return this.#vpt.at(vptAddress).change(vintid, false);
   }
 
+  /** A VLPI that is mapped to this vPE no longer: its configuration is not held. */
+  forget(vptAddress: number, vintid: number): void {
+    if (this.holds(vptAddress) && vintid < 2 ** this.#bits) this.#bank.forget(vintid);
+  }
+
   /** A guest took the best one. */
   take(vintid: number): void {
     this.#bank.take(vintid);

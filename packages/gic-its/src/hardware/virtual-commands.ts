@@ -184,7 +184,9 @@ export class VirtualCommands {
     const target = this.#lookup.redistributor(this.#target.rdbase);
     const { vptAddress } = this.#target;
     if (source === target && this.#vpe.vptAddress === vptAddress) return;
-    if (!source.v40.takeAway(this.#vpe.vptAddress, vintid)) return;
+    const pending = source.v40.takeAway(this.#vpe.vptAddress, vintid);
+    source.v40.forget(this.#vpe.vptAddress, vintid);
+    if (!pending) return;
     if (target.v40.deliver(vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.deliver(doorbell);
   }
 
@@ -243,7 +245,8 @@ export class VirtualCommands {
     if (refusal !== '') return refusal;
     interrupt.valid = false;
     this.#outstanding.add(NONE, vpeid, () => this.#forgetting.forgetEvent(device, event));
-    route.vpe?.lpis.forget(intid);
+    if (route.vpe === undefined) this.#lookup.redistributor(route.rdbase).v40.forget(route.vptAddress, intid);
+    else route.vpe.lpis.forget(intid);
     return this.#lookup.writeEvent(event);
   }
 
