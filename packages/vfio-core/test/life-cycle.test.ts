@@ -4,6 +4,8 @@ import {
   EAGAIN,
   EBUSY,
   EINVAL,
+  ENOMEM,
+  GROUP_ALLOCATION,
   getDeviceFd,
   LAST_PUT,
   LIFE_CYCLE_BROKEN,
@@ -88,6 +90,19 @@ describe('life cycle of a VfioDevice', () => {
     expect(ids(events)).toEqual([ALREADY_REGISTERED.id]);
     expect([device('a').state, vfio.groups.length, vfio.groups[0]!.devices.length]).toEqual(['live', 1, 1]);
     expect(bind).toBeTypeOf('function');
+  });
+
+  it('[vfio P3/3] fails with the errno of its group, once, and leaves no trace of it, also without an IOMMU', () => {
+    const { host, vfio, bus, root } = sampleHost();
+    const device = new SampleVfioDevice(vfio, bus.device('a')!);
+    host.faults.failNext(GROUP_ALLOCATION);
+    expect([register(host, device), device.state, vfio.groups.length]).toEqual([-ENOMEM, 'init', 0]);
+    expect([root.readdir('/dev/vfio'), bus.device('a')!.iommuGroup!.references]).toEqual([['vfio'], 0]);
+    expect([host.faults.isArmed(GROUP_ALLOCATION), register(host, device)]).toEqual([false, 0]);
+    vfio.noiommu = true;
+    const lone = new SampleVfioDevice(vfio, new SampleDevice(host, 'lone'));
+    host.faults.failNext(GROUP_ALLOCATION, EBUSY);
+    expect([register(host, lone), lone.device.iommuGroup]).toEqual([-EBUSY, undefined]);
   });
 
   it('[vfio P3/4] can be registered again after unregister, and unregister waits again', () => {

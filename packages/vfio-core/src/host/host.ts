@@ -5,6 +5,7 @@
 import { AddressSpace } from '../memory/address-space.ts';
 import { PageAllocator } from '../memory/page-allocator.ts';
 import type { RamRange } from '../memory/physical-memory.ts';
+import { FaultInjection } from './fault-injection.ts';
 import { FileTree } from './file-tree.ts';
 import { kernelProfile, type KernelProfile, type ProfileName } from './profile.ts';
 import { Random } from './random.ts';
@@ -36,6 +37,8 @@ export class Host {
   readonly pages: PageAllocator;
   /** /dev and /sys. */
   readonly files: FileTree;
+  /** What a test makes fail. */
+  readonly faults: FaultInjection = new FaultInjection();
 
   constructor(init: HostInit = {}) {
     this.profile = kernelProfile(init.profile ?? 'linux-6.1');

@@ -1,4 +1,5 @@
 export * from './errors.ts';
+export * from './fault-injection.ts';
 export * from './file-tree.ts';
 export * from './host.ts';
 export * from './mutex.ts';

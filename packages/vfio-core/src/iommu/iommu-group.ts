@@ -90,6 +90,11 @@ export class IommuGroup {
     this.#release();
   }
 
+  /** Who keeps it, besides its devices. */
+  get references(): number {
+    return this.#references;
+  }
+
   listen(listener: IommuGroupListener): () => void {
     this.#listeners.push(listener);
     return () => {

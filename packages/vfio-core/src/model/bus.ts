@@ -73,6 +73,11 @@ export class Bus<D extends Device> {
     return this.#drivers.get(name);
   }
 
+  /** How many watch the bus. */
+  get listeners(): number {
+    return this.#listeners.length;
+  }
+
   listen(listener: BusListener<D>): () => void {
     this.#listeners.push(listener);
     return () => {

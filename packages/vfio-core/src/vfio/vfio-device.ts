@@ -112,13 +112,18 @@ export abstract class VfioDevice {
    * vfio_register_group_dev(): publishes the device. The last fallible step of a probe, as operations may be entered before
    * it has returned.
    *
-   * @returns 0; -EINVAL without IOMMU group, or (6.1) without coherent DMA; -EBUSY if its device is registered already.
+   * @returns 0; -EINVAL without IOMMU group, or (6.1) without coherent DMA; -ENOMEM; -EBUSY if its device is registered already.
    */
   *register(): Sleeps<number> {
     yield REGISTERING;
+    const grouped = this.device.iommuGroup !== undefined;
     const iommuGroup = this.vfio.iommuGroupGet(this.device);
     if (iommuGroup === undefined || !this.#coherent(iommuGroup)) return -EINVAL;
     const group = this.vfio.findOrCreateGroup(iommuGroup);
+    if (typeof group === 'number') {
+      if (!grouped) this.vfio.iommuGroupPut(this.device);
+      return group;
+    }
     group.get();
     if (group.devices.some((other) => other.device === this.device && other.references > 0)) {
       this.device.host.trace.emit(ALREADY_REGISTERED, { device: this.name });

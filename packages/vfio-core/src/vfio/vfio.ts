@@ -1,6 +1,7 @@
 /**
  * The vfio module of one host: /dev/vfio/vfio, the groups, the device numbers, and the IOMMU backends to choose from.
  */
+import type { FaultPoint } from '../host/fault-injection.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
@@ -9,6 +10,7 @@ import { addNoIommuGroup } from '../iommu/software-groups.ts';
 import { Type1 } from '../iommu/type1.ts';
 import type { Device } from '../model/device.ts';
 import { addBoolParameter } from '../model/module-parameter.ts';
+import { ENOMEM } from '../uapi/errno.ts';
 import type { IommuBackendKind } from './iommu-backend.ts';
 import { NoIommuBackend } from './noiommu.ts';
 import { GroupNodes } from './group-nodes.ts';
@@ -22,6 +24,9 @@ export const NOIOMMU_ADDED: EventKind<{ readonly device: string }> = eventKind(
   'warn',
   ({ device }) => `${device}: added to a group without IOMMU: the kernel is tainted`,
 );
+
+/** vfio_create_group(): there is no memory for the group, or its node. */
+export const GROUP_ALLOCATION: FaultPoint = { fault: 'vfio/group-allocation', error: ENOMEM };
 
 export class Vfio {
   readonly host: Host;
@@ -68,10 +73,12 @@ export class Vfio {
     if (device.iommuGroup?.kind === 'noiommu') device.iommuGroup.removeDevice(device);
   }
 
-  /** vfio_group_find_or_alloc(). */
-  findOrCreateGroup(iommuGroup: IommuGroup): VfioGroup {
+  /** vfio_group_find_or_alloc(). @returns the group, or -ENOMEM */
+  findOrCreateGroup(iommuGroup: IommuGroup): VfioGroup | number {
     const found = this.#groups.get(iommuGroup);
     if (found !== undefined) return found;
+    const error = this.host.faults.at(GROUP_ALLOCATION);
+    if (error < 0) return error;
     const group = new VfioGroup(this, iommuGroup);
     this.#groups.set(iommuGroup, group);
     return group;

@@ -1,0 +1,35 @@
+/**
+ * Fault injection: a test makes a step of the kernel fail that fails on no machine by itself, as memory that runs out. Kernel: failslab
+ * and fail_function, lib/fault-inject.c.
+ *
+ * The kernel's code asks before it takes the step. Nothing is armed outside of tests, and the question is then one look at an empty map.
+ */
+
+/** A step that can be made to fail; made once, at module load; its name is public API. */
+export interface FaultPoint {
+  readonly fault: string;
+  /** The errno that it usually fails with, positive. */
+  readonly error: number;
+}
+
+export class FaultInjection {
+  readonly #armed = new Map<FaultPoint, number>();
+
+  /** The next time that the kernel comes to `point` the step fails, once. @param error a positive errno. @default the point's own */
+  failNext(point: FaultPoint, error: number = point.error): void {
+    this.#armed.set(point, error);
+  }
+
+  /** Whether `point` was armed and nobody has come to it yet. */
+  isArmed(point: FaultPoint): boolean {
+    return this.#armed.has(point);
+  }
+
+  /** Asked at the step. @returns 0, or the negative errno that it has to fail with */
+  at(point: FaultPoint): number {
+    const error = this.#armed.get(point);
+    if (error === undefined) return 0;
+    this.#armed.delete(point);
+    return -error;
+  }
+}
