@@ -5,6 +5,7 @@ import { Device, type HostIrq } from '@vsim/vfio-core';
 import { findCapability, read16 } from '../pci/capabilities.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_DEVICE_ID, PCI_INTERRUPT_PIN, PCI_VENDOR_ID } from '../pci/registers.ts';
+import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
 import { probeResetMethods } from './reset.ts';
@@ -29,6 +30,10 @@ export class PciDevice extends Device {
   powerState: PowerState = 'unknown';
   /** What of the function resets works, in the order in which it is tried. */
   readonly resetMethods: readonly ResetMethod[];
+  /** DisINTx masks INTx, as PCI 2.3 says. */
+  readonly masksIntx: boolean;
+  /** Where the vital product data end; undefined until somebody has read them. */
+  vpdLength: number | undefined = undefined;
   /** The configuration of a device that sleeps by runtime power management. */
   suspended: SavedState | undefined = undefined;
   /** Vectors of pci_alloc_irq_vectors(), and of which kind they are. */
@@ -49,6 +54,7 @@ export class PciDevice extends Device {
     this.physicalFunction = physicalFunction;
     this.sriov = fn.sriov === undefined || fn.sriov.totalVfs === 0 ? undefined : new Sriov(this, fn.sriov);
     this.resetMethods = probeResetMethods(this);
+    this.masksIntx = intxMaskable(this);
   }
 
   /** How many VFs are enabled: vfio-pci refuses a PF that has some. */

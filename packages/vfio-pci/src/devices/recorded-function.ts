@@ -41,6 +41,11 @@ export class RecordedFunction extends PciFunction {
     return this.#rom[offset] ?? 0xff;
   }
 
+  /** Of an image that is known by its first bytes, nobody knows the end: it fills its BAR. */
+  protected override romImageBytes(size: number): number {
+    return this.#rom.length === 0 || (this.#rom[0] === 0x55 && this.#rom[1] === 0xaa) ? size : 0;
+  }
+
   protected override reset(): void {
     this.#pages.clear();
   }

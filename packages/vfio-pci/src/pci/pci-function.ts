@@ -19,6 +19,7 @@ import {
   PCI_CAP_ID_MSI,
   PCI_CAP_ID_MSIX,
   PCI_CAP_ID_PM,
+  PCI_CAP_ID_VPD,
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_IO,
@@ -41,8 +42,11 @@ import {
   PCI_ROM_RESOURCE,
   PCI_STATUS,
   PCI_STATUS_INTERRUPT,
+  PCI_VPD_ADDR,
 } from './registers.ts';
+import { romImageSize } from './rom.ts';
 import { SriovCapability, type VirtualFunctionsInit } from './sriov.ts';
+import { Vpd } from './vpd.ts';
 import { overrideWriteMasks, setWriteMasks } from './write-masks.ts';
 
 export interface PciFunctionInit {
@@ -55,6 +59,8 @@ export interface PciFunctionInit {
   readonly vendorBytes?: 'storage' | 'read-only' | undefined;
   /** The device's own write masks, dwords by offset, over those of the specifications. */
   readonly writeMasks?: Readonly<Record<number, number>> | undefined;
+  /** Vital product data, for a function with the capability: whole dwords, at most 32 KiB. @default accesses never end */
+  readonly vpd?: Uint8Array | undefined;
   /** What the VFs are, for a function with an SR-IOV capability. @default it cannot have any */
   readonly virtualFunctions?: VirtualFunctionsInit | undefined;
   /** The PF of a virtual function, whose BARs are slices of the PF's. */
@@ -92,6 +98,7 @@ export class PciFunction implements IntxSource {
   readonly #pm: number;
   readonly #express: number;
   readonly #af: number;
+  readonly #vpd: Vpd | undefined;
   readonly #vendorBytes: 'storage' | 'read-only';
   readonly #virtualFunctions: VirtualFunctionsInit | undefined;
   #pin = false;
@@ -122,6 +129,8 @@ export class PciFunction implements IntxSource {
     this.#pm = findCapability(bytes, PCI_CAP_ID_PM);
     this.#express = findCapability(bytes, PCI_CAP_ID_EXP);
     this.#af = findCapability(bytes, PCI_CAP_ID_AF);
+    const vpd = findCapability(bytes, PCI_CAP_ID_VPD);
+    this.#vpd = vpd === 0 || init.vpd === undefined ? undefined : new Vpd(this.config, vpd, init.vpd);
   }
 
   // What a model implements.
@@ -149,6 +158,11 @@ export class PciFunction implements IntxSource {
   /** One byte of the ROM's image. @default ones */
   protected romRead(_offset: number): number {
     return 0xff;
+  }
+
+  /** Bytes of the images in the ROM, whose BAR may decode more; 0 is a ROM without an image. @default what their headers say */
+  protected romImageBytes(size: number): number {
+    return romImageSize((at) => this.romRead(at), size);
   }
 
   /** The function is reset: by FLR, by its bus, or by D3hot to D0. */
@@ -242,6 +256,7 @@ export class PciFunction implements IntxSource {
     if (this.msix !== undefined && touches(this.msix.at + PCI_MSIX_FLAGS, 2)) this.msix.update();
     if (this.#pm !== 0 && touches(this.#pm + PCI_PM_CTRL, 1)) this.#powerChanged(before);
     if (this.#express !== 0 && touches(this.#express + PCI_EXP_DEVCTL, 2)) this.#expressControl();
+    if (this.#vpd !== undefined && touches(this.#vpd.at + PCI_VPD_ADDR + 1, 1)) this.#vpd.access();
     if (this.#af !== 0 && touches(this.#af + PCI_AF_CTRL, 1)) this.#advancedFeatures();
   }
 
@@ -292,6 +307,12 @@ export class PciFunction implements IntxSource {
     }
     this.writeBar(index, offset, 4, lo);
     this.writeBar(index, offset + 4, 4, hi);
+  }
+
+  /** Bytes of the images in the expansion ROM; 0: there is no ROM, it is nowhere, or it has no image. */
+  get romSize(): number {
+    const bar = this.#barByIndex[PCI_ROM_RESOURCE];
+    return bar === undefined || bar.address === 0 ? 0 : this.romImageBytes(bar.size);
   }
 
   /** A byte of the expansion ROM, for software that has switched its decoding on. */

@@ -72,6 +72,8 @@ export const PCI_PM_CTRL_DATA_SEL_MASK = 0x1e00;
 export const PCI_PM_CTRL_PME_STATUS = 0x8000;
 
 export const PCI_VPD_ADDR = 2;
+/** Turns when the access is done. */
+export const PCI_VPD_ADDR_F = 0x8000;
 export const PCI_VPD_DATA = 4;
 
 export const PCI_MSI_FLAGS = 2;

@@ -18,6 +18,7 @@ import {
   PCI_CAP_ID_MSI,
   PCI_CAP_ID_MSIX,
   PCI_CAP_ID_PM,
+  PCI_CAP_ID_VPD,
   PCI_CFG_SPACE_SIZE,
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
@@ -73,6 +74,8 @@ import {
   PCI_STATUS,
   PCI_STATUS_RW1C,
   PCI_STD_HEADER_SIZEOF,
+  PCI_VPD_ADDR,
+  PCI_VPD_DATA,
 } from './registers.ts';
 
 /** Advisory errors of AER that software can mask and classify: the bits that the specification defines and devices implement. */
@@ -150,6 +153,10 @@ function capability({ bytes, writable, clearable }: ConfigSpace, id: number, at:
       if ((bytes[at + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_VERS) >= 2) write16(writable, at + PCI_EXP_DEVCTL2, PCI_EXP_DEVCTL2_EETLPPB);
       return;
     }
+    case PCI_CAP_ID_VPD:
+      write16(writable, at + PCI_VPD_ADDR, 0xffff);
+      write32(writable, at + PCI_VPD_DATA, 0xffff_ffff);
+      return;
     case PCI_CAP_ID_AF:
       writable[at + PCI_AF_CTRL] = PCI_AF_CTRL_FLR;
       return;

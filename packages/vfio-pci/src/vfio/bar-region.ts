@@ -4,7 +4,7 @@
  * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
  * ones and ignores writes.
  */
-import { EINVAL, EIO } from '@vsim/vfio-core';
+import { EINVAL, EIO, ENOMEM } from '@vsim/vfio-core';
 import type { Bar } from '../pci/bars.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
@@ -33,14 +33,16 @@ export class BarRegions {
     this.#owner = owner;
   }
 
-  /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO */
+  /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO, -ENOMEM for a ROM without image */
   read(index: number, at: number, into: Uint8Array): number {
     const bar = this.#bar(index, at);
     if (typeof bar === 'number') return bar;
     const count = Math.min(into.length, bar.size - at);
     if (index === PCI_ROM_RESOURCE) {
       if (!this.#owner.memoryEnabled) return -EIO;
-      for (let i = 0; i < count; i += 1) into[i] = this.#owner.function.readRom(at + i);
+      const image = this.#owner.function.romSize;
+      if (image === 0) return -ENOMEM;
+      for (let i = 0; i < count; i += 1) into[i] = at + i < image ? this.#owner.function.readRom(at + i) : 0xff;
       return count;
     }
     for (let done = 0; done < count; ) {

@@ -1,5 +1,6 @@
 /** What user writes to capabilities set off besides changing bits. Kernel: vfio_pm_config_write() and its siblings. */
-import { read16, write16 } from '../pci/capabilities.ts';
+import { readVpd, writeVpd } from '../bus/vpd.ts';
+import { read16, read32, write16, write32 } from '../pci/capabilities.ts';
 import {
   PCI_AF_CAP,
   PCI_AF_CAP_TP_FLR,
@@ -14,12 +15,28 @@ import {
   PCI_MSI_FLAGS,
   PCI_MSI_FLAGS_ENABLE,
   PCI_MSI_FLAGS_QSIZE,
+  PCI_VPD_ADDR,
+  PCI_VPD_ADDR_F,
+  PCI_VPD_DATA,
 } from '../pci/registers.ts';
 import type { ConfigOwner } from './virtual-config.ts';
 
 /** PMCSR: the power state is the kernel's to change. */
 export function powerWritten(owner: ConfigOwner, state: number): void {
   owner.setPowerState(state);
+}
+
+/** VPD: the kernel makes the access for the user, and turns the flag when it has worked; else the user waits for it in vain. */
+export function vpdWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
+  const address = read16(bytes, at + PCI_VPD_ADDR);
+  if ((address & PCI_VPD_ADDR_F) !== 0) {
+    if (!writeVpd(owner.device, address & ~PCI_VPD_ADDR_F, read32(bytes, at + PCI_VPD_DATA))) return;
+  } else {
+    const value = readVpd(owner.device, address);
+    if (value === undefined) return;
+    write32(bytes, at + PCI_VPD_DATA, value);
+  }
+  write16(bytes, at + PCI_VPD_ADDR, address ^ PCI_VPD_ADDR_F);
 }
 
 /**

@@ -108,7 +108,7 @@ function describe(owner: InfoOwner, index: number): Region | undefined {
     case VFIO_PCI_VGA_REGION_INDEX:
       return owner.hasVga ? { size: VGA_REGION_SIZE, flags: READ_WRITE, msixMappable: false } : undefined;
     case VFIO_PCI_ROM_REGION_INDEX:
-      return bar === undefined ? absent() : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ, msixMappable: false };
+      return fn.romSize === 0 || bar === undefined ? absent() : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ, msixMappable: false };
     default: {
       if (index >= VFIO_PCI_NUM_REGIONS) return undefined;
       if (bar === undefined) return absent();

@@ -38,6 +38,7 @@ import {
   type Vfio,
 } from '@vsim/vfio-core';
 import { disableDevice, enableDevice, setMaster, setPowerState } from '../bus/enable.ts';
+import { intxIsBroken } from '../bus/intx-masking.ts';
 import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { classOf } from '../bus/pci-driver.ts';
@@ -105,8 +106,6 @@ export class VfioPciDevice extends VfioDevice {
   readonly function: PciFunction;
   readonly bypass: IrqBypassManager | undefined;
   readonly irqs: Irqs;
-  /** The user sees no INTx, whatever the pin says: virtual functions. */
-  readonly hidesIntx: boolean;
   /** The device was closed without a reset: its bus owes it one. */
   needsReset = false;
   /** @internal */
@@ -128,6 +127,8 @@ export class VfioPciDevice extends VfioDevice {
   /** The configuration before the user put the device into D3hot. */
   #asleep: SavedState | undefined;
   #resetWorks = false;
+  #canMaskIntx = false;
+  #intxBroken = false;
   #mappable: readonly boolean[] = [];
 
   constructor(vfio: Vfio, device: PciDevice, init: VfioPciDeviceInit) {
@@ -140,7 +141,6 @@ export class VfioPciDevice extends VfioDevice {
     this.irqs = new Irqs(this);
     this.#bars = new BarRegions(this);
     this.#ioeventfds = new Ioeventfds(this);
-    this.hidesIntx = device.isVirtual;
     this.token = device.sriov === undefined ? undefined : new VfToken(device.host.random.bytes(16));
   }
 
@@ -162,8 +162,13 @@ export class VfioPciDevice extends VfioDevice {
     return (this.#config?.interruptPin ?? 0) !== 0;
   }
 
+  /** The user sees no INTx, whatever the pin says: virtual functions, and devices whose INTx cannot be masked. */
+  get hidesIntx(): boolean {
+    return this.device.isVirtual || this.#intxBroken;
+  }
+
   get canMaskIntx(): boolean {
-    return !this.#parameters.nointxmask;
+    return this.#canMaskIntx;
   }
 
   get hasVga(): boolean {
@@ -277,7 +282,7 @@ export class VfioPciDevice extends VfioDevice {
     }
     this.#resetWorks = error === 0;
     this.#saved = saveState(this.function);
-    if (this.canMaskIntx) setIntxEnabled(device, true);
+    this.#findIntx();
     this.#config = new VirtualConfig(this);
     this.#mappable = Array.from({ length: PCI_STD_NUM_BARS }, (_, index) => canMmap(device, index));
     this.#tokenUsed = this.#physicalToken;
@@ -385,6 +390,16 @@ export class VfioPciDevice extends VfioDevice {
       default:
         return -ENOTTY;
     }
+  }
+
+  /** Whether there is an INTx for the user, and how it is masked. */
+  #findIntx(): void {
+    const { device } = this;
+    const looks = !this.#parameters.nointxmask;
+    this.#intxBroken = looks && intxIsBroken(device);
+    this.#canMaskIntx = looks && !this.#intxBroken && device.masksIntx;
+    if (this.#intxBroken) setIntxEnabled(device, false);
+    else if (this.#canMaskIntx) setIntxEnabled(device, true);
   }
 
   #reset(): number {

@@ -43,6 +43,7 @@ import {
   PCI_STATUS_CAP_LIST,
   PCI_STD_HEADER_SIZEOF,
   PCI_VENDOR_ID,
+  PCI_VPD_ADDR,
 } from '../pci/registers.ts';
 import {
   advancedFeaturesPermissions,
@@ -56,7 +57,7 @@ import {
   vpdPermissions,
   type Permissions,
 } from './config-permissions.ts';
-import { advancedFeaturesWritten, expressWritten, msiFlagsWritten, powerWritten } from './config-side-effects.ts';
+import { advancedFeaturesWritten, expressWritten, msiFlagsWritten, powerWritten, vpdWritten } from './config-side-effects.ts';
 
 /** What the configuration space needs of the device that it belongs to. */
 export interface ConfigOwner {
@@ -74,7 +75,7 @@ export interface ConfigOwner {
 }
 
 /** How a section's writes go on after the tables. */
-type Kind = 'plain' | 'header' | 'pm' | 'msi' | 'exp' | 'af' | 'raw';
+type Kind = 'plain' | 'header' | 'pm' | 'vpd' | 'msi' | 'exp' | 'af' | 'raw';
 
 interface Section {
   readonly start: number;
@@ -208,6 +209,9 @@ export class VirtualConfig {
         return;
       case 'pm':
         if (touches(PCI_PM_CTRL, 1)) powerWritten(this.#owner, (value >>> (8 * (section.start + PCI_PM_CTRL - at))) & 3);
+        return;
+      case 'vpd':
+        if (touches(PCI_VPD_ADDR + 1, 1)) vpdWritten(this.#owner, this.bytes, section.start);
         return;
       case 'msi':
         if (touches(PCI_MSI_FLAGS, 2)) msiFlagsWritten(this.#owner, this.bytes, section.start);
@@ -343,7 +347,7 @@ function capabilitySection(
     case PCI_CAP_ID_PM:
       return { kind: 'pm', permissions: powerPermissions(length, profile.virtualPme) };
     case PCI_CAP_ID_VPD:
-      return { kind: 'plain', permissions: vpdPermissions(length) };
+      return { kind: 'vpd', permissions: vpdPermissions(length) };
     case PCI_CAP_ID_MSI:
       return { kind: 'msi', permissions: msiPermissions(length, read16(config, at + PCI_MSI_FLAGS)) };
     case PCI_CAP_ID_PCIX:
