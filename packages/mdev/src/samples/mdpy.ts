@@ -6,13 +6,18 @@
  */
 import {
   constant,
+  deviceInfo,
   EFAULT,
   EINVAL,
   ENOMEM,
   ENOTTY,
   get,
+  inPieces,
+  irqInfo,
   PAGE_SIZE,
+  regionInfo,
   set,
+  VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
@@ -21,6 +26,7 @@ import {
   VFIO_DEVICE_SET_IRQS,
   VFIO_PCI_BAR0_REGION_INDEX,
   VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_NUM_IRQS,
   VFIO_PCI_NUM_REGIONS,
   VFIO_REGION_INFO_FLAG_MMAP,
   VfioDevice,
@@ -28,6 +34,7 @@ import {
   type MmapRequest,
   type PageRun,
   type Process,
+  type RegionAnswer,
   type Sleeps,
   type UserArgument,
   type Vfio,
@@ -35,7 +42,6 @@ import {
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
-import { deviceInfo, inPieces, irqInfo, regionInfo, type RegionAnswer } from './pci-info.ts';
 
 const DISPLAY_REGION = 16;
 const CONFIG_BYTES = 0xff;
@@ -103,11 +109,11 @@ export class MdpyDevice extends VfioDevice {
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
-        return deviceInfo(argument);
+        return deviceInfo(argument, VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_NUM_REGIONS, VFIO_PCI_NUM_IRQS);
       case VFIO_DEVICE_GET_REGION_INFO:
         return regionInfo(argument, (index) => this.#region(index));
       case VFIO_DEVICE_GET_IRQ_INFO:
-        return irqInfo(argument, (index) => (index < 5 ? { flags: 0, count: 0 } : -EINVAL));
+        return irqInfo(argument, (index) => (index < VFIO_PCI_NUM_IRQS ? { flags: 0, count: 0 } : undefined));
       case VFIO_DEVICE_SET_IRQS:
         return -EINVAL;
       case VFIO_DEVICE_RESET:
@@ -133,8 +139,8 @@ export class MdpyDevice extends VfioDevice {
     return process.mm.mapDevice(length, { physical: this.#framebuffer.first * PAGE_SIZE, live: () => true }, read, write);
   }
 
-  #region(index: number): RegionAnswer | number {
-    if (index >= VFIO_PCI_NUM_REGIONS && index !== DISPLAY_REGION) return -EINVAL;
+  #region(index: number): RegionAnswer | undefined {
+    if (index >= VFIO_PCI_NUM_REGIONS && index !== DISPLAY_REGION) return undefined;
     switch (index) {
       case VFIO_PCI_CONFIG_REGION_INDEX:
         return { flags: READ_WRITE, size: CONFIG_BYTES, offset: 0 };

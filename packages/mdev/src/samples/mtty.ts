@@ -7,18 +7,23 @@
  */
 import {
   constant,
+  deviceInfo,
   EFAULT,
   EINVAL,
   ENOSPC,
   ENOTTY,
   eventKind,
   get,
+  inPieces,
+  irqInfo,
   MIG_STATE,
   MigrationDriver,
   readIrqSet,
+  regionInfo,
   ResumeFile,
   SaveFile,
   set,
+  VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
@@ -42,8 +47,10 @@ import {
   type EventFdContext,
   type EventKind,
   type File,
+  type IrqAnswer,
   type MigState,
   type Process,
+  type RegionAnswer,
   type Sleeps,
   type UserArgument,
   type Vfio,
@@ -52,7 +59,6 @@ import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
 import type { MdevType } from '../mdev-type.ts';
-import { deviceInfo, inPieces, irqInfo, regionInfo, type RegionAnswer } from './pci-info.ts';
 import { Uart } from './uart.ts';
 
 const PORTS = 24;
@@ -123,7 +129,7 @@ export class MttyDevice extends VfioDevice {
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO: {
-        const answer = deviceInfo(argument);
+        const answer = deviceInfo(argument, VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_NUM_REGIONS, VFIO_PCI_NUM_IRQS);
         if (answer === 0) this.#informed = true;
         return answer;
       }
@@ -148,15 +154,15 @@ export class MttyDevice extends VfioDevice {
     return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
   }
 
-  #region(index: number): RegionAnswer | number {
-    if (index >= VFIO_PCI_NUM_REGIONS) return -EINVAL;
+  #region(index: number): RegionAnswer | undefined {
+    if (index >= VFIO_PCI_NUM_REGIONS) return undefined;
     const isPort = index < this.ports;
     const size = index === VFIO_PCI_CONFIG_REGION_INDEX ? CONFIG_BYTES : isPort ? BAR_BYTES : 0;
     return { flags: READ_WRITE, size, offset: index * SPAN };
   }
 
-  #irq(index: number): { readonly flags: number; readonly count: number } | number {
-    if (!this.#informed) return -EINVAL;
+  #irq(index: number): IrqAnswer | undefined {
+    if (!this.#informed) return undefined;
     switch (index) {
       case VFIO_PCI_INTX_IRQ_INDEX:
         return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, count: 1 };
@@ -164,7 +170,7 @@ export class MttyDevice extends VfioDevice {
       case VFIO_PCI_REQ_IRQ_INDEX:
         return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, count: 1 };
       default:
-        return -EINVAL;
+        return undefined;
     }
   }
 

@@ -95,6 +95,10 @@ export interface KernelProfile {
   readonly pcieCapabilityV2: 50 | 52;
   /** vfio-platform refuses a device without reset function also where none is required (D61-40). */
   readonly platformNeedsReset: boolean;
+  /** vfio-platform initialises the mutex of its interrupts after it has registered the device (D61-40). */
+  readonly platformLateIgate: boolean;
+  /** vfio-platform and vfio-fsl-mc look whether there is a trigger before they loop an interrupt back (6.9; in the stable kernels of 2024). */
+  readonly loopbackNeedsTrigger: boolean;
   /** A child of a DPRC binds to vfio-fsl-mc without the DPRC being registered: they share a device set, not a counted lock (5.15). */
   readonly fslmcDeviceSet: boolean;
   /** Every fsl-mc object can be reset, and the last close resets the object, not its container. */
@@ -150,6 +154,8 @@ const LINUX_5_13: KernelProfile = {
   intxKeepsLine: false,
   pcieCapabilityV2: 52,
   platformNeedsReset: false,
+  platformLateIgate: true,
+  loopbackNeedsTrigger: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
   ioeventfd64: false,
@@ -170,6 +176,7 @@ const LINUX_5_10: KernelProfile = {
   powerStateAttribute: false,
   vfTotalMsixAttribute: false,
   intxKeepsLine: true,
+  loopbackNeedsTrigger: true,
 };
 
 const LINUX_6_1: KernelProfile = {
@@ -200,6 +207,8 @@ const LINUX_6_1: KernelProfile = {
   intxKeepsLine: true,
   pcieCapabilityV2: 50,
   platformNeedsReset: true,
+  platformLateIgate: false,
+  loopbackNeedsTrigger: true,
   fslmcDeviceSet: true,
   fslmcResetsObjects: true,
   ioeventfd64: true,

@@ -35,6 +35,8 @@ export interface DeviceRegion {
   readonly physical: number;
   /** Whether accesses go through now; if not they are SIGBUS. */
   readonly live: () => boolean;
+  /** Through the CPU's caches, as memory; registers never are. @default false */
+  readonly cacheable?: boolean | undefined;
 }
 
 /** A contiguous range of a process' addresses with one kind of content. */
@@ -61,14 +63,17 @@ export interface PinnedPages {
 export class Mapping {
   readonly address: number;
   readonly length: number;
+  /** The page protection: false for device registers, which are mapped non-cached. */
+  readonly cacheable: boolean;
   readonly #mm: Mm;
   #mapped = true;
 
   /** @internal Mappings are made by Mm. */
-  constructor(mm: Mm, address: number, length: number) {
+  constructor(mm: Mm, address: number, length: number, cacheable: boolean) {
     this.#mm = mm;
     this.address = address;
     this.length = length;
+    this.cacheable = cacheable;
   }
 
   get mapped(): boolean {
@@ -315,6 +320,6 @@ export class Mm implements Memory {
     // A hole after each mapping, so that running off one end is a fault.
     this.#next = Math.ceil((start + bytes + PAGE_SIZE) / HUGE) * HUGE;
     this.#vmas.push({ start, end: start + bytes, ...content });
-    return new Mapping(this, start, bytes);
+    return new Mapping(this, start, bytes, content.device === undefined || content.device.cacheable === true);
   }
 }

@@ -25,7 +25,7 @@ export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 
 /** The capabilities that the model looks at. Root has all of them. */
-export type Capability = 'CAP_IPC_LOCK' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
+export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
 
 /** A system call that failed. `code` and `errno` are API, the message is not. */
 export class SyscallError extends Error {

@@ -1,5 +1,6 @@
 export * from './device-feature.ts';
 export * from './device-file.ts';
+export * from './device-info.ts';
 export * from './dma-logging.ts';
 export * from './external-user.ts';
 export * from './file-api.ts';
@@ -9,6 +10,7 @@ export * from './group-notifier.ts';
 export * from './info-caps.ts';
 export * from './iommu-backend.ts';
 export * from './noiommu.ts';
+export * from './pieces.ts';
 export * from './pin-pages.ts';
 export * from './set-irqs.ts';
 export * from './vfio.ts';

@@ -2,18 +2,16 @@
  * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c; catalogue: vfio 5.6.
  */
 import {
-  EFAULT,
   EINVAL,
   ENOTTY,
   ETIMEDOUT,
   PAGE_SIZE,
+  deviceInfo,
   eventKind,
   get,
+  irqInfo,
   readIrqSet,
-  set,
-  vfio_device_info,
-  vfio_irq_info,
-  vfio_region_info,
+  regionInfo,
   VFIO_DEVICE_FLAGS_FSL_MC,
   VFIO_DEVICE_FLAGS_RESET,
   VFIO_DEVICE_GET_INFO,
@@ -35,6 +33,7 @@ import {
   type Mapping,
   type MmapRequest,
   type Process,
+  type RegionAnswer,
   type Sleeps,
   type UserArgument,
   type Vfio,
@@ -104,12 +103,14 @@ export class VfioFslMcDevice extends VfioDevice {
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
-      case VFIO_DEVICE_GET_INFO:
-        return this.#info(argument);
+      case VFIO_DEVICE_GET_INFO: {
+        const flags = VFIO_DEVICE_FLAGS_FSL_MC | (this.#canReset ? VFIO_DEVICE_FLAGS_RESET : 0);
+        return deviceInfo(argument, flags, this.device.descriptor.regionCount, this.device.descriptor.irqCount);
+      }
       case VFIO_DEVICE_GET_REGION_INFO:
-        return this.#regionInfo(argument);
+        return regionInfo(argument, (index) => this.#region(index));
       case VFIO_DEVICE_GET_IRQ_INFO:
-        return this.#irqInfo(argument);
+        return irqInfo(argument, (index) => (index < this.device.descriptor.irqCount ? { flags: VFIO_IRQ_INFO_EVENTFD, count: 1 } : undefined));
       case VFIO_DEVICE_SET_IRQS: {
         const count = this.device.descriptor.irqCount;
         const irqs = readIrqSet(argument, count, () => count);
@@ -167,36 +168,9 @@ export class VfioFslMcDevice extends VfioDevice {
     return error < 0 ? error : closed;
   }
 
-  #info(argument: UserArgument): number {
-    const info = argument.copyIn(16);
-    if (info === undefined) return -EFAULT;
-    if (get(info, vfio_device_info.argsz) < info.length) return -EINVAL;
-    set(info, vfio_device_info.flags, VFIO_DEVICE_FLAGS_FSL_MC | (this.#canReset ? VFIO_DEVICE_FLAGS_RESET : 0));
-    set(info, vfio_device_info.num_regions, this.device.descriptor.regionCount);
-    set(info, vfio_device_info.num_irqs, this.device.descriptor.irqCount);
-    return argument.copyOut(info) ? 0 : -EFAULT;
-  }
-
-  #regionInfo(argument: UserArgument): number {
-    const info = argument.copyIn(vfio_region_info.size);
-    if (info === undefined) return -EFAULT;
-    const index = get(info, vfio_region_info.index);
+  #region(index: number): RegionAnswer | undefined {
     const region = this.#regions[index];
-    if (get(info, vfio_region_info.argsz) < info.length || region === undefined) return -EINVAL;
-    set(info, vfio_region_info.offset, index * SPAN);
-    set(info, vfio_region_info.region_size, region.size);
-    set(info, vfio_region_info.flags, region.access);
-    return argument.copyOut(info) ? 0 : -EFAULT;
-  }
-
-  #irqInfo(argument: UserArgument): number {
-    const info = argument.copyIn(vfio_irq_info.size);
-    if (info === undefined) return -EFAULT;
-    const count = this.device.descriptor.irqCount;
-    if (get(info, vfio_irq_info.argsz) < info.length || get(info, vfio_irq_info.index) >= count) return -EINVAL;
-    set(info, vfio_irq_info.flags, VFIO_IRQ_INFO_EVENTFD);
-    set(info, vfio_irq_info.count, 1);
-    return argument.copyOut(info) ? 0 : -EFAULT;
+    return region === undefined ? undefined : { flags: region.access, size: region.size, offset: index * SPAN };
   }
 
   #setIrqs(process: Process, { index, action, dataType, start, count, data }: IrqSet): number {

@@ -5,17 +5,17 @@
 import {
   EACCES,
   EBADF,
-  EFAULT,
   EINVAL,
   ENOTTY,
   PAGE_SIZE,
+  deviceInfo,
   eventKind,
   get,
+  inPieces,
+  irqInfo,
   readIrqSet,
+  regionInfo,
   set,
-  vfio_device_info,
-  vfio_irq_info,
-  vfio_region_info,
   VFIO_DEVICE_FLAGS_AMBA,
   VFIO_DEVICE_FLAGS_PLATFORM,
   VFIO_DEVICE_FLAGS_RESET,
@@ -39,10 +39,12 @@ import {
   VfioDevice,
   type EventFdContext,
   type EventKind,
+  type IrqAnswer,
   type IrqSet,
   type Mapping,
   type MmapRequest,
   type Process,
+  type RegionAnswer,
   type Sleeps,
   type UserArgument,
   type Vfio,
@@ -117,11 +119,12 @@ export class VfioPlatformDevice extends VfioDevice {
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
-        return this.#info(argument);
+        if (this.#reset !== undefined) this.#flags |= VFIO_DEVICE_FLAGS_RESET;
+        return deviceInfo(argument, this.#flags, this.#regions.length, this.#irqs.length);
       case VFIO_DEVICE_GET_REGION_INFO:
-        return this.#regionInfo(argument);
+        return regionInfo(argument, (index) => this.#region(index));
       case VFIO_DEVICE_GET_IRQ_INFO:
-        return this.#irqInfo(argument);
+        return irqInfo(argument, (index) => this.#irq(index));
       case VFIO_DEVICE_SET_IRQS: {
         const count = this.#irqs.length;
         const irqs = readIrqSet(argument, count, () => count);
@@ -165,37 +168,15 @@ export class VfioPlatformDevice extends VfioDevice {
     return this.#reset?.() ?? 0;
   }
 
-  #info(argument: UserArgument): number {
-    const info = argument.copyIn(16);
-    if (info === undefined) return -EFAULT;
-    if (get(info, vfio_device_info.argsz) < info.length) return -EINVAL;
-    if (this.#reset !== undefined) this.#flags |= VFIO_DEVICE_FLAGS_RESET;
-    set(info, vfio_device_info.flags, this.#flags);
-    set(info, vfio_device_info.num_regions, this.#regions.length);
-    set(info, vfio_device_info.num_irqs, this.#irqs.length);
-    return argument.copyOut(info) ? 0 : -EFAULT;
-  }
-
-  #regionInfo(argument: UserArgument): number {
-    const info = argument.copyIn(vfio_region_info.size);
-    if (info === undefined) return -EFAULT;
-    const index = get(info, vfio_region_info.index);
+  #region(index: number): RegionAnswer | undefined {
     const region = this.#regions[index];
-    if (get(info, vfio_region_info.argsz) < info.length || region === undefined) return -EINVAL;
-    set(info, vfio_region_info.offset, index * SPAN);
-    set(info, vfio_region_info.region_size, region.size);
-    set(info, vfio_region_info.flags, region.flags);
-    return argument.copyOut(info) ? 0 : -EFAULT;
+    return region === undefined ? undefined : { flags: region.flags, size: region.size, offset: index * SPAN };
   }
 
-  #irqInfo(argument: UserArgument): number {
-    const info = argument.copyIn(vfio_irq_info.size);
-    if (info === undefined) return -EFAULT;
-    const irq = this.#irqs[get(info, vfio_irq_info.index)];
-    if (get(info, vfio_irq_info.argsz) < info.length || irq === undefined) return -EINVAL;
-    set(info, vfio_irq_info.flags, VFIO_IRQ_INFO_EVENTFD | (irq.maskable ? VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED : 0));
-    set(info, vfio_irq_info.count, 1);
-    return argument.copyOut(info) ? 0 : -EFAULT;
+  #irq(index: number): IrqAnswer | undefined {
+    const irq = this.#irqs[index];
+    if (irq === undefined) return undefined;
+    return { flags: VFIO_IRQ_INFO_EVENTFD | (irq.maskable ? VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED : 0), count: 1 };
   }
 
   #setIrqs(process: Process, request: IrqSet): number {
@@ -254,17 +235,12 @@ export class VfioPlatformDevice extends VfioDevice {
     const region = this.#regions[index];
     if (region === undefined || (region.flags & direction) === 0) return -EINVAL;
     const { memory } = this.device.host;
-    for (let done = 0; done < bytes.length; ) {
-      const at = offset - index * SPAN + done;
-      const left = bytes.length - done;
-      const width = left >= 4 && at % 4 === 0 ? 4 : left >= 2 && at % 2 === 0 ? 2 : 1;
-      const piece = bytes.subarray(done, done + width);
-      if (at + width > region.size) this.#overrun(index, at, piece, direction);
+    return inPieces(bytes, offset - index * SPAN, (piece, at) => {
+      if (at + piece.length > region.size) this.#overrun(index, at, piece, direction);
       else if (direction === VFIO_REGION_INFO_FLAG_READ) load(memory, region.start + at, piece);
       else store(memory, region.start + at, piece);
-      done += width;
-    }
-    return bytes.length;
+      return 0;
+    });
   }
 
   #overrun(region: number, offset: number, piece: Uint8Array, direction: number): void {
