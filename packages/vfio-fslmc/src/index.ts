@@ -1,5 +1,5 @@
 /** @vsim/vfio-fslmc: a Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc. */
-export { Dprc, NO_MSI, OBJECT_SKIPPED } from './bus/dprc.ts';
+export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc } from './bus/dprc.ts';
 export { DprcDriver } from './bus/dprc-driver.ts';
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
@@ -19,5 +19,5 @@ export {
 } from './mc/mc-container.ts';
 export { McObject, type McObjectInit, type McRegion, type McRegionKind } from './mc/mc-object.ts';
 export { McPortal, PORTAL_SIZE } from './mc/mc-portal.ts';
-export { FOREIGN_DRIVER, VfioFslMcDriver } from './vfio/driver.ts';
+export { CONTAINER_LOCK_ALLOCATION, DEVICE_ALLOCATION, FOREIGN_DRIVER, NOTIFIER_REGISTRATION, VfioFslMcDriver } from './vfio/driver.ts';
 export { NULL_IRQ, RESET_FAILED, VfioFslMcDevice } from './vfio/vfio-fslmc-device.ts';

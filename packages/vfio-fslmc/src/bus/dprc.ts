@@ -2,7 +2,7 @@
  * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
  * dprc_cleanup(), dprc_scan_container(); catalogue: vfio 5.4, 5.5.
  */
-import { EBUSY, EINVAL, ENOTSUPP, eventKind, Mutex, type EventKind, type Sleeps } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
 import { IrqPool } from './irq-pool.ts';
@@ -16,6 +16,9 @@ export const OBJECT_SKIPPED: EventKind<{ readonly dprc: string; readonly what: s
 );
 /** A container without MSI domain: its objects have no interrupts. */
 export const NO_MSI: EventKind<{ readonly dprc: string }> = eventKind('fsl-mc/no-msi', 'warn', ({ dprc }) => `${dprc}: no MSI domain: interrupts are unavailable`);
+
+/** A scan that fails when it has added what it found. */
+export const SCAN: FaultPoint = { fault: 'fsl-mc/scan', error: ENOMEM };
 
 /** What a driver's probe puts together and takes apart. */
 export class Dprc {
@@ -54,7 +57,7 @@ export class Dprc {
     yield* this.#scanLock.lock();
     const error = yield* this.#scanObjects();
     this.#scanLock.unlock();
-    return error;
+    return error < 0 ? error : this.device.host.faults.at(SCAN);
   }
 
   /** dprc_scan_objects(): takes away what is gone, then adds what is new, allocatable types first. */

@@ -4,7 +4,18 @@
  * Probe: IOMMU group, device, container, portal and notifier, register, and only then the scan: children find their container
  * registered. It has no id table: driver_override is the only way.
  */
-import { Driver, DriverData, EINVAL, ENODEV, eventKind, type EventKind, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import {
+  Driver,
+  DriverData,
+  EINVAL,
+  ENODEV,
+  ENOMEM,
+  eventKind,
+  type EventKind,
+  type FaultPoint,
+  type Sleeps,
+  type Vfio,
+} from '@vsim/vfio-core';
 import { setUpDprc } from '../bus/dprc.ts';
 import type { FslMcBus } from '../bus/fslmc-bus.ts';
 import type { FslMcDevice } from '../bus/fslmc-device.ts';
@@ -17,11 +28,20 @@ export const FOREIGN_DRIVER: EventKind<{ readonly device: string; readonly drive
   ({ device, driver }) => `${device}: object was bound to ${driver} while its container is bound to vfio-fsl-mc`,
 );
 
+/** The probe has no memory for its structure. */
+export const DEVICE_ALLOCATION: FaultPoint = { fault: 'vfio-fsl-mc/device-allocation', error: ENOMEM };
+/** Nor for the lock, later the device set, that a container shares with its objects. */
+export const CONTAINER_LOCK_ALLOCATION: FaultPoint = { fault: 'vfio-fsl-mc/container-lock-allocation', error: ENOMEM };
+/** bus_register_notifier() of a container. */
+export const NOTIFIER_REGISTRATION: FaultPoint = { fault: 'vfio-fsl-mc/notifier-registration', error: ENOMEM };
+
 interface Bound {
   readonly vfioDevice: VfioFslMcDevice;
   /** Takes the notifier of a container away. */
-  readonly unlisten: (() => void) | undefined;
+  readonly unlisten: () => void;
 }
+
+const NOTHING = (): void => undefined;
 
 export class VfioFslMcDriver extends Driver<FslMcDevice> {
   override readonly name: string = 'vfio-fsl-mc';
@@ -29,6 +49,7 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   readonly #vfio: Vfio;
   readonly #bus: FslMcBus;
   readonly #bound = new DriverData<FslMcDevice, Bound>();
+  readonly #lockUsers = new Map<FslMcDevice, number>();
   #notifiers = 0;
 
   constructor(bus: FslMcBus, vfio: Vfio) {
@@ -50,6 +71,11 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     return this.#notifiers;
   }
 
+  /** Devices that hold the lock of a container: itself, and those below it that are bound. */
+  lockUsers(container: FslMcDevice): number {
+    return this.#lockUsers.get(container) ?? 0;
+  }
+
   override *probe(device: FslMcDevice): Sleeps<number> {
     if (this.#vfio.iommuGroupGet(device) === undefined) return -EINVAL;
     const error = yield* this.#probeInGroup(device);
@@ -63,21 +89,30 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     yield* bound.vfioDevice.unregister();
     yield* device.dprc?.removeChildren() ?? [];
     this.#uninit(device, bound.unlisten);
+    this.#putLock(device.container);
     this.#bound.clear(device);
+    this.#vfio.iommuGroupPut(device);
   }
 
   *#probeInGroup(device: FslMcDevice): Sleeps<number> {
-    const shared = device.isDprc || device.host.profile.fslmcDeviceSet;
-    if (!shared && !this.#registered(device.parent)) return -ENODEV;
-    const vfioDevice = new VfioFslMcDevice(this.#vfio, device);
-    const unlisten = device.isDprc ? this.#listen(device) : undefined;
-    const ready = device.isDprc ? setUpDprc(this.#bus, device) : 0;
-    if (ready < 0) {
-      unlisten?.();
-      return ready;
-    }
+    const refused = device.host.faults.at(DEVICE_ALLOCATION);
+    if (refused < 0) return refused;
+    const attached = this.#getLock(device);
+    if (attached < 0) return attached;
+    const error = yield* this.#probeLocked(device, new VfioFslMcDevice(this.#vfio, device));
+    if (error < 0) this.#putLock(device.container);
+    return error;
+  }
+
+  /** vfio_fsl_mc_init_device(), register, scan. */
+  *#probeLocked(device: FslMcDevice, vfioDevice: VfioFslMcDevice): Sleeps<number> {
+    const unlisten = this.#init(device);
+    if (typeof unlisten === 'number') return unlisten;
     const error = yield* vfioDevice.register();
-    if (error < 0) return this.#unwind(device, unlisten, error);
+    if (error < 0) {
+      this.#uninit(device, unlisten);
+      return error;
+    }
     const scanned = device.dprc === undefined ? 0 : yield* device.dprc.scan();
     if (scanned === 0) {
       this.#bound.set(device, { vfioDevice, unlisten });
@@ -85,7 +120,41 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     }
     yield* device.dprc?.removeChildren() ?? [];
     yield* vfioDevice.unregister();
-    return this.#unwind(device, unlisten, scanned);
+    this.#uninit(device, unlisten);
+    return scanned;
+  }
+
+  /** A container's notifier and portal; another object uses its container's. @returns what takes the notifier away, or a negative errno */
+  #init(device: FslMcDevice): (() => void) | number {
+    if (!device.isDprc) return NOTHING;
+    const refused = device.host.faults.at(NOTIFIER_REGISTRATION);
+    if (refused < 0) return refused;
+    const unlisten = this.#listen(device);
+    const ready = setUpDprc(this.#bus, device);
+    if (ready === 0) return unlisten;
+    unlisten();
+    return ready;
+  }
+
+  #uninit(device: FslMcDevice, unlisten: () => void): void {
+    if (device.isDprc) device.dprc?.cleanUp();
+    unlisten();
+  }
+
+  /** vfio_fsl_mc_reflck_attach(): 5.13 counts, and finds a child's through its registered container; 6.1 has a device set. */
+  #getLock(device: FslMcDevice): number {
+    if (!device.isDprc && !device.host.profile.fslmcDeviceSet && !this.#registered(device.parent)) return -ENODEV;
+    const { container } = device;
+    const users = this.lockUsers(container);
+    const refused = users === 0 ? device.host.faults.at(CONTAINER_LOCK_ALLOCATION) : 0;
+    if (refused === 0) this.#lockUsers.set(container, users + 1);
+    return refused;
+  }
+
+  #putLock(container: FslMcDevice): void {
+    const users = this.lockUsers(container) - 1;
+    if (users > 0) this.#lockUsers.set(container, users);
+    else this.#lockUsers.delete(container);
   }
 
   /** vfio_device_get_from_dev(): also while the probe that registered it has not returned. */
@@ -109,16 +178,5 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
       this.#notifiers -= 1;
       stop();
     };
-  }
-
-  #uninit(device: FslMcDevice, unlisten: (() => void) | undefined): void {
-    if (!device.isDprc) return;
-    device.dprc?.cleanUp();
-    unlisten?.();
-  }
-
-  #unwind(device: FslMcDevice, unlisten: (() => void) | undefined, error: number): number {
-    this.#uninit(device, unlisten);
-    return error;
   }
 }
