@@ -18,6 +18,7 @@ export const GICD = { CTLR: 0x0000, TYPER: 0x0004, IIDR: 0x0008, TYPER2: 0x000c,
 
 const CTLR_GRP0 = 1;
 const CTLR_GRP1 = 2;
+const CTLR_NASSGIREQ = 0x100;
 const CTLR_FIXED = 0x50; // ARE, DS
 
 /** (ITLines + 1) * 32 INTIDs, LPIS, 16 ID bits, A3V, No1N. */
@@ -49,6 +50,11 @@ export class Distributor implements MmioDevice {
 
   get group1Enabled(): boolean {
     return (this.#ctlr & CTLR_GRP1) !== 0;
+  }
+
+  /** GICD_CTLR.nASSGIreq: SGIs have no active state. */
+  get sgisWithoutActive(): boolean {
+    return (this.#ctlr & CTLR_NASSGIREQ) !== 0;
   }
 
   /** Offers the SPIs that are routed to PE `cpu`. */
@@ -111,7 +117,7 @@ export class Distributor implements MmioDevice {
 
   write(offset: number, width: number, value: number): void {
     if (offset >= 0x80 && offset < 0x1000) this.spis.write(offset, width, value);
-    else if (width === 4 && offset === GICD.CTLR) this.#ctlr = value & (CTLR_GRP0 | CTLR_GRP1);
+    else if (width === 4 && offset === GICD.CTLR) this.#setCtlr(value);
     else if (width === 4 && offset >= GICD.IROUTER + 256 && offset < GICD.IROUTER + 8 * (32 + SPI_COUNT)) {
       this.#router[(offset - GICD.IROUTER) / 4 - 64] = value;
     } else {
@@ -119,6 +125,13 @@ export class Distributor implements MmioDevice {
       return;
     }
     this.#host.refreshAll();
+  }
+
+  /** nASSGIreq is read-only while a group is enabled. */
+  #setCtlr(value: number): void {
+    const groups = CTLR_GRP0 | CTLR_GRP1;
+    const writable = this.#host.version === 'gicv4.1' && (this.#ctlr & groups) === 0;
+    this.#ctlr = (value & groups) | ((writable ? value : this.#ctlr) & CTLR_NASSGIREQ);
   }
 
   /** The PE to which SPI `index` goes, -1 for one that does not exist. */

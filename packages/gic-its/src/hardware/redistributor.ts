@@ -109,6 +109,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
       this.#select();
     } else if (intid < 32) {
       this.wired.acknowledge(intid);
+      if (intid < 16 && this.#host.distributor.sgisWithoutActive) this.wired.active[intid] = 0;
       this.refreshWired();
     } else {
       this.#host.distributor.acknowledge(intid);
