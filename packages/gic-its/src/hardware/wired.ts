@@ -70,6 +70,16 @@ export class WiredInterrupts {
     if (this.edge[index] !== 0) this.latch[index] = 0;
   }
 
+  /** Inputs of 32 interrupts, one bit each. @param first INTID of the first */
+  readLevels(first: number): number {
+    return this.#word(this.level, first - this.first);
+  }
+
+  /** Sets inputs alone: no edge is seen. */
+  writeLevels(first: number, levels: number): void {
+    for (let i = 0; i < 32; i += 1) if (first + i - this.first < this.count) this.level[first + i - this.first] = (levels >>> i) & 1;
+  }
+
   read(offset: number, width: number): number {
     if (offset >= IPRIORITYR && offset < 0x0800) {
       let value = 0;

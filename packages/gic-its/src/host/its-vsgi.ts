@@ -23,8 +23,9 @@ export class ItsVsgis {
     this.#vpe = vpe;
   }
 
-  /** Activation: the GIC gets the configuration as it is. */
-  activate(sgi: number): void {
+  /** Activation: the GIC gets the configuration. @param fields another one than it has */
+  activate(sgi: number, fields: VsgiFields = this.#config[sgi]!): void {
+    this.#config[sgi] = { ...fields, priority: fields.priority & 0xf0 };
     this.#send(sgi, false);
   }
 

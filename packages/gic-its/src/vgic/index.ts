@@ -1,9 +1,11 @@
 export * from './cpu-sysregs.ts';
+export * from './events.ts';
 export { GuestMemory, type MemorySlot } from './guest-memory.ts';
 export { Irqfd, IRQFD_INJECT } from './irqfd.ts';
-export { KvmVm, type GuestDevice, type KvmVmInit, type MsiRoute } from './kvm-vm.ts';
-export { ADDR_TYPE, CTRL, GRP, KVM_MSI_VALID_DEVID } from './uapi.ts';
+export { CREATE_VCPU, KvmVm, type GuestDevice, type KvmVmInit, type MsiRoute } from './kvm-vm.ts';
+export { ADDR_TYPE, CTRL, GRP, KVM_MSI_VALID_DEVID, LEVEL_INFO } from './uapi.ts';
 export { Vcpu, type VcpuState } from './vcpu.ts';
 export { VgicIrq } from './vgic-irq.ts';
-export { E_ITS, VgicIts } from './vgic-its.ts';
+export { E_ITS } from './vgic-its-commands.ts';
+export { VgicIts } from './vgic-its.ts';
 export { Vgic } from './vgic.ts';

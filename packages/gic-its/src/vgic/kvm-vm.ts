@@ -15,6 +15,7 @@ import {
   type EventFdContext,
   type Host,
   type IrqBypassManager,
+  type Point,
   type Sleeps,
   type Trace,
 } from '@vsim/vfio-core';
@@ -28,6 +29,9 @@ import { Vgic } from './vgic.ts';
 import { LpiList } from './vgic-irq.ts';
 import { vgicProfile, type VgicProfile } from './vgic-profile.ts';
 import { VgicIts } from './vgic-its.ts';
+
+/** Between a vCPU's number and the vCPU. */
+export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
 
 export interface KvmVmInit {
   /** The host's GIC driver: where physical interrupts and vPEs come from. */
@@ -82,6 +86,7 @@ export class KvmVm {
   #routes = new Map<number, MsiRoute>();
   readonly #irqfds: Irqfd[] = [];
   #injecting = 0;
+  #creating = 0;
   readonly #drained = new WaitQueue('irqfd work');
 
   constructor(host: Host, init: KvmVmInit) {
@@ -110,6 +115,19 @@ export class KvmVm {
     const vcpu = new Vcpu(this, this.vcpus.length);
     this.vcpus.push(vcpu);
     return vcpu;
+  }
+
+  /** KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run. */
+  *createVcpuSlowly(): Sleeps<Vcpu> {
+    this.#creating += 1;
+    yield CREATE_VCPU;
+    this.#creating -= 1;
+    return this.createVcpu();
+  }
+
+  /** A vCPU is being created. */
+  get creatingVcpu(): boolean {
+    return this.#creating > 0;
   }
 
   /** KVM_CREATE_DEVICE(ARM_VGIC_V3). @returns the device, or -EEXIST */

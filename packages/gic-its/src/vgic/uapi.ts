@@ -9,5 +9,8 @@ export const ADDR_TYPE = { DIST: 2, REDIST: 3, ITS: 4 } as const;
 /** Attributes of GRP.CTRL. */
 export const CTRL = { INIT: 0, ITS_SAVE_TABLES: 1, ITS_RESTORE_TABLES: 2, SAVE_PENDING_TABLES: 3, ITS_RESET: 4 } as const;
 
+/** Attributes of GRP.LEVEL_INFO: what, and the first of 32 INTIDs. */
+export const LEVEL_INFO = { INFO_SHIFT: 10, INTID_MASK: 0x3ff, LINE_LEVEL: 0 } as const;
+
 /** Flag of struct kvm_msi: the DeviceID is there. */
 export const KVM_MSI_VALID_DEVID = 1;

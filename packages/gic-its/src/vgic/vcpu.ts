@@ -4,15 +4,18 @@
  * Kernel: kvm_vgic_load(), kvm_vgic_put(), kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate(), kvm_vgic_vcpu_pending_irq().
  * A running vCPU sits on a physical CPU, whose virtual CPU interface has its list registers and its vPE. Guest
  * code is the caller's: onInterrupt runs when the virtual IRQ is asserted, as the vector at VBAR_EL1 would.
- * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers for software LPIs.
- * Not modelled: SGIs, PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
+ * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers for SGIs and software LPIs.
+ * Not modelled: PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
  */
 import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
 import { LIST_REGISTERS, SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
+import { VPE_NOT_MAPPED } from './events.ts';
+import { PrivateInterrupts, type VgicSgi } from './private-interrupts.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
+const LR_ACTIVE = 0x8000_0000;
 const LR_PENDING = 0x4000_0000;
 const LR_GROUP1 = 0x1000_0000;
 
@@ -24,6 +27,8 @@ export class Vcpu {
   readonly id: number;
   /** Pending LPIs of this vCPU, in the order in which they came. Kernel: ap_list. */
   readonly queue: VgicIrq[] = [];
+  /** SGIs and PPIs. */
+  readonly privates: PrivateInterrupts = new PrivateInterrupts();
   /** The hardware's handle of this vCPU, once the vgic is initialised on a host with GICv4. */
   vpe: ItsVpe | undefined;
   /** VLPIs that target this vCPU. */
@@ -44,7 +49,7 @@ export class Vcpu {
   /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
   vmcr = 0n;
   ap1r = 0n;
-  readonly #loaded: (VgicIrq | undefined)[] = new Array<VgicIrq | undefined>(LIST_REGISTERS).fill(undefined);
+  readonly #loaded: (VgicIrq | VgicSgi | undefined)[] = new Array<VgicIrq | VgicSgi | undefined>(LIST_REGISTERS).fill(undefined);
 
   /** @internal Made by KvmVm.createVcpu(). */
   constructor(vm: KvmVm, id: number) {
@@ -70,6 +75,7 @@ export class Vcpu {
     const { cpus } = this.vm.driver;
     if (this.#state === 'running' || cpu < 0 || cpu >= cpus.count) return -EINVAL;
     if (cpus.guests[cpu] !== undefined) return -EBUSY;
+    this.vm.vgic?.firstRun();
     this.#load(cpu);
     return 0;
   }
@@ -95,7 +101,8 @@ export class Vcpu {
   get hasPendingInterrupt(): boolean {
     if (!this.vm.distributorEnabled) return false;
     if (this.vpe?.pendingLast === true) return true;
-    return this.queue.some((irq) => irq.enabled && irq.pendingLatch && !irq.hw);
+    const pmr = Number((this.vmcr >> 24n) & 0xffn);
+    return this.privates.somethingPending(pmr) || this.queue.some((irq) => irq.enabled && irq.pendingLatch && !irq.hw && irq.priority < pmr);
   }
 
   /** Something changed for this vCPU: a blocked one wakes, a running one looks at its list again. */
@@ -159,6 +166,19 @@ export class Vcpu {
     this.#signal();
   }
 
+  /** ICC_SGI1R_EL1 written by the guest: an SGI to vCPUs of one cluster, or to all but this one. */
+  sendSgi(value: bigint): void {
+    const sgi = Number((value >> 24n) & 0xfn);
+    const cluster = Number((value >> 16n) & 0xffn);
+    const others = ((value >> 40n) & 1n) !== 0n;
+    for (const vcpu of this.vm.vcpus) {
+      const listed = vcpu.id >>> 4 === cluster && ((value >> BigInt(vcpu.id & 0xf)) & 1n) !== 0n;
+      if (others ? vcpu === this : !listed) continue;
+      vcpu.privates.send(sgi, true);
+      vcpu.kick();
+    }
+  }
+
   // Loading
 
   #load(cpu: number): void {
@@ -174,6 +194,8 @@ export class Vcpu {
     if (this.vpe?.mapped === true) {
       this.vpe.setAffinity(this.#cpu);
       this.vpe.makeResident(false, this.vm.distributorEnabled);
+    } else if (this.vpe !== undefined && !this.vm.driver.mapsLazily && this.vm.trace.on) {
+      this.vm.trace.emit(VPE_NOT_MAPPED, { vcpu: this.id });
     }
     port.virtualInterrupt = () => this.#signal();
     this.#flush();
@@ -198,7 +220,10 @@ export class Vcpu {
     for (let n = 0; n < LIST_REGISTERS; n += 1) {
       const irq = this.#loaded[n];
       if (irq === undefined) continue;
-      if ((port.listHigh(n) & LR_PENDING) !== 0) irq.pendingLatch = true;
+      const high = port.listHigh(n);
+      if ((high & LR_PENDING) !== 0) irq.pendingLatch = true;
+      // LPIs have no active state.
+      if ('active' in irq) irq.active = (high & LR_ACTIVE) !== 0;
       port.setList(n, 0, 0);
       this.#loaded[n] = undefined;
     }
@@ -206,14 +231,16 @@ export class Vcpu {
     this.#syncing = false;
   }
 
-  /** The queue to list registers, best priority first. An edge is consumed when it is written. */
+  /** SGIs and the queue to list registers: if they are too many, active ones and best priorities first. An edge is consumed when it is written. */
   #flush(): void {
     if (this.#syncing) return;
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
-    const ready = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
-    if (ready.length > LIST_REGISTERS) ready.sort((a, b) => a.priority - b.priority);
+    const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
+    const ready = [...this.privates.ready(this.vm.distributorEnabled), ...lpis];
+    if (ready.length > LIST_REGISTERS) ready.sort((a, b) => rank(a) - rank(b));
     ready.slice(0, LIST_REGISTERS).forEach((irq, n) => {
-      port.setList(n, irq.intid, (LR_PENDING | LR_GROUP1 | (irq.priority << 16)) >>> 0);
+      const state = (isActive(irq) ? LR_ACTIVE : 0) | (irq.pendingLatch ? LR_PENDING : 0);
+      port.setList(n, irq.intid, (state | LR_GROUP1 | (irq.priority << 16)) >>> 0);
       irq.pendingLatch = false;
       this.#loaded[n] = irq;
     });
@@ -236,4 +263,12 @@ export class Vcpu {
   get #irqAsserted(): boolean {
     return this.#state === 'running' && this.vm.driver.gic.cpu(this.#cpu).virtual.irq;
   }
+}
+
+function isActive(irq: VgicIrq | VgicSgi): boolean {
+  return 'active' in irq && irq.active;
+}
+
+function rank(irq: VgicIrq | VgicSgi): number {
+  return irq.priority - (isActive(irq) ? 0x100 : 0);
 }

@@ -7,7 +7,9 @@
  */
 import { EACCES, EEXIST, EFAULT, EINVAL, toNumber } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
-import { BASER_COLLECTION, BASER_DEVICE, NOT_MAPPED, type Event, type ItsGuestDevice, type VgicIts } from './vgic-its.ts';
+import { NOT_MAPPED, type Event, type ItsGuestDevice } from './vgic-its-mappings.ts';
+import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
+import type { VgicIts } from './vgic-its.ts';
 
 const ENTRY = 8;
 const PAGE_64K = 0x1_0000;
@@ -25,13 +27,13 @@ export function restoreTables(its: VgicIts): number {
   const frees = its.vm.profile.failedRestoreFrees;
   const collections = restoreCollections(its);
   if (collections < 0) {
-    if (frees) its.freeCollections();
+    if (frees) its.mappings.freeCollections();
     return collections;
   }
   const devices = restoreDevices(its);
   if (devices < 0 && frees) {
-    its.freeDevices();
-    its.freeCollections();
+    its.mappings.freeDevices();
+    its.mappings.freeCollections();
   }
   return devices;
 }
@@ -39,11 +41,11 @@ export function restoreTables(its: VgicIts): number {
 // Save
 
 function saveDevices(its: VgicIts): number {
-  if (!its.baserValid(BASER_DEVICE)) return 0;
-  const devices = its.devices.sort((a, b) => a.id - b.id);
+  if (!its.registers.tableValid(BASER_DEVICE)) return 0;
+  const devices = its.mappings.devices.sort((a, b) => a.id - b.id);
   for (let i = 0; i < devices.length; i += 1) {
     const device = devices[i]!;
-    const entry = its.entryAddress(BASER_DEVICE, device.id);
+    const entry = its.registers.entryAddress(BASER_DEVICE, device.id);
     if (entry === undefined) return -EINVAL;
     const next = devices[i + 1];
     const distance = next === undefined ? 0 : Math.min(next.id - device.id, MAX_NEXT_DEVICE);
@@ -79,11 +81,11 @@ function saveEvent(its: VgicIts, device: ItsGuestDevice, event: Event, next: Eve
 }
 
 function saveCollections(its: VgicIts): number {
-  if (!its.baserValid(BASER_COLLECTION)) return 0;
-  const end = its.baserBytes(BASER_COLLECTION);
-  let at = its.baserAddress(BASER_COLLECTION);
+  if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
+  const end = its.registers.tableBytes(BASER_COLLECTION);
+  let at = its.registers.tableAddress(BASER_COLLECTION);
   const last = at + end;
-  for (const { icid, target } of its.collections) {
+  for (const { icid, target } of its.mappings.collections) {
     const error = store(its, at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0);
     if (error < 0) return error;
     at += ENTRY;
@@ -103,10 +105,10 @@ function store(its: VgicIts, address: number, lo: number, hi: number): number {
 // Restore
 
 function restoreCollections(its: VgicIts): number {
-  if (!its.baserValid(BASER_COLLECTION)) return 0;
+  if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
   const { memory, vcpus } = its.vm;
-  const base = its.baserAddress(BASER_COLLECTION);
-  for (let at = base; at < base + its.baserBytes(BASER_COLLECTION); at += ENTRY) {
+  const base = its.registers.tableAddress(BASER_COLLECTION);
+  for (let at = base; at < base + its.registers.tableBytes(BASER_COLLECTION); at += ENTRY) {
     if (!memory.accessible(at, ENTRY)) return -EFAULT;
     const lo = memory.read32(at);
     const hi = memory.read32(at + 4);
@@ -114,12 +116,12 @@ function restoreCollections(its: VgicIts): number {
     const target = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
     const icid = lo & 0xffff;
     if (target !== NOT_MAPPED && target >= vcpus.length) return -EINVAL;
-    if (its.findCollection(icid) !== undefined) return -EEXIST;
-    if (its.entryAddress(BASER_COLLECTION, icid) === undefined) {
+    if (its.mappings.findCollection(icid) !== undefined) return -EEXIST;
+    if (its.registers.entryAddress(BASER_COLLECTION, icid) === undefined) {
       if (its.vm.profile.checksCteIcid) return -EINVAL;
       continue;
     }
-    its.collections.push({ icid, target });
+    its.mappings.collections.push({ icid, target });
   }
   return 0;
 }
@@ -141,11 +143,11 @@ function scan(its: VgicIts, base: number, bytes: number, first: number, step: St
 }
 
 function restoreDevices(its: VgicIts): number {
-  if (!its.baserValid(BASER_DEVICE)) return 0;
-  const base = its.baserAddress(BASER_DEVICE);
-  const bytes = its.baserBytes(BASER_DEVICE);
+  if (!its.registers.tableValid(BASER_DEVICE)) return 0;
+  const base = its.registers.tableAddress(BASER_DEVICE);
+  const bytes = its.registers.tableBytes(BASER_DEVICE);
   const restore: Step = (id, lo, hi) => restoreDevice(its, id, lo, hi);
-  const result = its.baserIndirect(BASER_DEVICE)
+  const result = its.registers.tableIndirect(BASER_DEVICE)
     ? scan(its, base, bytes, 0, (index, lo, hi) => {
         if ((hi & VALID) === 0) return 1;
         const page = toNumber(lo & 0xffff_0000, hi & 0xf_ffff);
@@ -159,15 +161,14 @@ function restoreDevice(its: VgicIts, id: number, lo: number, hi: number): number
   if ((hi & VALID) === 0) return 1;
   const bits = (lo & 0x1f) + 1;
   if (bits > 16 && its.vm.profile.checksDteSize) return -EINVAL;
-  if (its.entryAddress(BASER_DEVICE, id) === undefined) return -EINVAL;
+  if (its.registers.entryAddress(BASER_DEVICE, id) === undefined) return -EINVAL;
   // ITT_addr is bits [48:5] of the entry, address bits [51:8].
   const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
-  const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
-  its.devices.push(device);
+  const device = its.mappings.addDevice(id, bits, itt);
   // The kernel counts bytes in an int: an ITT of 28 EventID bits or more (V-5) is none.
   const result = scan(its, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
   if (result < 0) {
-    its.freeDevice(device);
+    its.mappings.freeDevice(device);
     return result;
   }
   return (hi >>> 17) & MAX_NEXT_DEVICE;
@@ -179,9 +180,9 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
   if (intid === 0) return 1;
   if (intid < FIRST_LPI) return -EINVAL;
   if (id + distance >= 2 ** device.bits) return -EINVAL;
-  const collection = its.findCollection(lo & 0xffff);
-  if (collection === undefined || !its.eventInRange(device, id)) return -EINVAL;
-  const irq = its.addLpi(intid, its.vcpuOf(collection));
+  const collection = its.mappings.findCollection(lo & 0xffff);
+  if (collection === undefined || !its.mappings.eventInRange(device, id)) return -EINVAL;
+  const irq = its.mappings.addLpi(intid, its.mappings.vcpuOf(collection));
   if (typeof irq === 'number') return irq;
   device.events.set(id, { id, irq, collection });
   return distance;

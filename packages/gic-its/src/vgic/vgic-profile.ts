@@ -27,6 +27,8 @@ export interface VgicProfile {
   readonly unmapChecksTarget: boolean;
   /** GICD_IIDR.Revision; from 3 on, GICR_CTLR.IR and CES and the registers behind them (V-12, V-13). */
   readonly revision: 2 | 3;
+  /** Revisions that user space may choose by GICD_IIDR (V-17). */
+  readonly revisions: readonly number[];
   /** User space sees GICR_TYPER.Last (V-14). */
   readonly userSeesLast: boolean;
   /** The end of a frame counts, not only its start (V-15, V-16). */
@@ -44,6 +46,7 @@ const LINUX_6_1: VgicProfile = {
   movallMovesAll: false,
   unmapChecksTarget: true,
   revision: 3,
+  revisions: [2, 3],
   userSeesLast: true,
   checksFrameEnd: true,
 };
@@ -59,6 +62,7 @@ const LINUX_5_13: VgicProfile = {
   movallMovesAll: false,
   unmapChecksTarget: true,
   revision: 2,
+  revisions: [2],
   userSeesLast: true,
   checksFrameEnd: false,
 };

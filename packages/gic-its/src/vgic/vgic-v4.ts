@@ -52,7 +52,7 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
 /** Takes forwarding back. @returns 0, or -ENOENT when the guest has unmapped the event meanwhile */
 export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
   if (!supportsDirectMsis(vm) || route.device === undefined) return 0;
-  const irq = vm.itsAt(route.address)?.findEvent(route.device, route.data)?.irq;
+  const irq = vm.itsAt(route.address)?.mappings.findEvent(route.device, route.data)?.irq;
   if (irq?.hostIrq !== hostIrq || !irq.hw) return -ENOENT;
   unmapVlpi(irq);
   return 0;

@@ -1,0 +1,150 @@
+/**
+ * The distributor that a guest sees.
+ *
+ * Kernel: vgic_mmio_read_v3_misc(), vgic_mmio_write_v3_misc(), vgic_mmio_uaccess_write_v3_misc() and the SPI registers of vgic-mmio-v3.c.
+ * Modelled: GICD_CTLR with nASSGIreq, identification, SPI registers, which are kept and read back. Not modelled: delivery of SPIs.
+ */
+import { EINVAL } from '@vsim/vfio-core';
+import { WiredInterrupts } from '../hardware/wired.ts';
+import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import { isClearPending, writeBank } from './private-interrupts.ts';
+import { loadHalves, storeHalves } from './vgic-frames.ts';
+
+/** Arm; product 0x4b, as KVM has it. */
+export const IIDR = 0x4b00_043b;
+const IIDR_REVISION = 0xf000;
+const CTLR_FIXED = 0x50; // DS, ARE_NS
+const CTLR_GRP1 = 2;
+const CTLR_NASSGIREQ = 0x100;
+const TYPER2_NASSGICAP = 0x100;
+
+/** Who writes: GICD_CTLR written by user space has no effect yet, and some registers can be checked. */
+export type Writer = 'guest' | 'user';
+
+export class GuestDistributor {
+  readonly #vm: KvmVm;
+  #enabled = false;
+  #nassgireq = false;
+  #revision: number;
+  #nrIrqs = 0;
+  #spis = new WiredInterrupts(32, 0);
+
+  constructor(vm: KvmVm) {
+    this.#vm = vm;
+    this.#revision = vm.profile.revision;
+  }
+
+  /** GICD_CTLR.EnableGrp1. */
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** GICD_IIDR.Revision: what user space made of the kernel's. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** INTIDs below this are SGIs, PPIs and SPIs. */
+  setNrIrqs(count: number): void {
+    this.#nrIrqs = count;
+    this.#spis = new WiredInterrupts(32, count - 32);
+    this.#spis.group.fill(1);
+  }
+
+  frame(): GuestDevice {
+    return {
+      load: (_vcpu, offset, width) => loadHalves(offset, width, (at, w) => this.read(at, w, 'guest')),
+      store: (_vcpu, offset, width, value) => {
+        storeHalves(offset, width, value, (at, w, word) => this.write(at, w, word, 'guest'));
+      },
+    };
+  }
+
+  read(offset: number, width: number, by: Writer): number {
+    if (offset >= 0x80 && offset < 0x1000) return by === 'user' && isClearPending(offset) ? 0 : this.#spis.read(offset, width);
+    switch (offset) {
+      case 0x0:
+        return CTLR_FIXED | (this.#enabled ? CTLR_GRP1 : 0) | (this.#nassgireq ? CTLR_NASSGIREQ : 0);
+      case 0x4: {
+        const lines = this.#nrIrqs / 32 - 1;
+        return this.#vm.itss.length > 0 ? lines | (15 << 19) | (1 << 17) : lines | (9 << 19);
+      }
+      case 0x8:
+        return (IIDR | (this.#revision << 12)) >>> 0;
+      case 0xc:
+        return this.#hasVsgis ? TYPER2_NASSGICAP : 0;
+      case 0x10:
+        return by === 'user' ? 0xffff_ffff : 0;
+      default:
+        return offset >= 0xffd0 ? idRegister(offset) : 0;
+    }
+  }
+
+  /** @returns 0; -EINVAL to user space for an IIDR or TYPER2 that this GIC cannot have */
+  write(offset: number, width: number, value: number, by: Writer): number {
+    if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by === 'user');
+    else if (offset === 0) this.#setCtlr(value, by);
+    else if (by === 'user' && offset === 0x8) return this.#setIidr(value);
+    else if (by === 'user' && offset === 0xc) return value === this.read(0xc, 4, by) ? 0 : -EINVAL;
+    return 0;
+  }
+
+  readLevels(first: number): number {
+    return this.#spis.readLevels(first);
+  }
+
+  writeLevels(first: number, levels: number): void {
+    this.#spis.writeLevels(first, levels);
+  }
+
+  /** Every vCPU's SGIs go to the hardware or come back, as nASSGIreq says. Kernel: vgic_v4_configure_vsgis(). */
+  configureVsgis(): void {
+    const { vcpus } = this.#vm;
+    for (const vcpu of vcpus) vcpu.exitGuest();
+    for (const { vpe, privates } of vcpus) {
+      if (!this.#nassgireq) privates.takeBack();
+      else if (vpe !== undefined) privates.forward(vpe.sgis);
+    }
+    for (const vcpu of vcpus) vcpu.enterGuest();
+  }
+
+  /** A GICv4.1, whose CPUs know SGIs without active state. */
+  get #hasVsgis(): boolean {
+    return this.#vm.driver.gicv41;
+  }
+
+  #setCtlr(value: number, by: Writer): void {
+    const was = this.#enabled;
+    const wasHardware = this.#nassgireq;
+    this.#enabled = (value & CTLR_GRP1) !== 0;
+    // Read-only while the distributor stays enabled.
+    const changeable = this.#hasVsgis && (by === 'user' || !was || !this.#enabled);
+    if (changeable) this.#nassgireq = (value & CTLR_NASSGIREQ) !== 0;
+    if (by === 'user') return;
+    if (wasHardware !== this.#nassgireq) this.configureVsgis();
+    if (was === this.#enabled) return;
+    for (const vcpu of this.#vm.vcpus) {
+      if (this.#vm.driver.gicv41) vcpu.reload();
+      else if (this.#enabled) vcpu.kick();
+    }
+  }
+
+  #setIidr(value: number): number {
+    if (((value ^ IIDR) & ~IIDR_REVISION) !== 0) return -EINVAL;
+    const revision = (value & IIDR_REVISION) >>> 12;
+    if (!this.#vm.profile.revisions.includes(revision)) return -EINVAL;
+    this.#revision = revision;
+    return 0;
+  }
+}
+
+/** Of the identification registers only PIDR2 says something. */
+export function idRegister(offset: number): number {
+  return offset === 0xffe8 ? 0x3b : 0;
+}
+
+/** Whether there is a register at an offset. */
+export function isDistributorRegister(offset: number): boolean {
+  if (offset <= 0x10) return true;
+  return (offset >= 0x80 && offset < 0x0e00) || (offset >= 0x6000 && offset < 0x8000) || (offset >= 0xffd0 && offset < 0x1_0000);
+}

@@ -1,0 +1,191 @@
+/**
+ * The commands of an emulated ITS.
+ *
+ * Kernel: vgic_its_cmd_handle_*() of vgic-its.c. Errors are internal codes: the guest sees CREADR advance. Commands for VLPIs are
+ * ignored, as KVM ignores them.
+ */
+import { ENODEV, toNumber } from '@vsim/vfio-core';
+import { FIRST_LPI, OPCODE } from '../hardware/index.ts';
+import type { KvmVm } from './kvm-vm.ts';
+import { NOT_MAPPED, type ItsMappings } from './vgic-its-mappings.ts';
+import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
+
+/** Internal codes of failed commands: Arm IHI 0069's numbers. */
+export const E_ITS = {
+  MOVI_UNMAPPED_INTERRUPT: 0x01_0107,
+  MOVI_UNMAPPED_COLLECTION: 0x01_0109,
+  INT_UNMAPPED_INTERRUPT: 0x01_0307,
+  CLEAR_UNMAPPED_INTERRUPT: 0x01_0507,
+  MAPD_DEVICE_OOR: 0x01_0801,
+  MAPD_ITTSIZE_OOR: 0x01_0802,
+  MAPC_PROCNUM_OOR: 0x01_0902,
+  MAPC_COLLECTION_OOR: 0x01_0903,
+  MAPTI_UNMAPPED_DEVICE: 0x01_0a04,
+  MAPTI_ID_OOR: 0x01_0a05,
+  MAPTI_PHYSICALID_OOR: 0x01_0a06,
+  INV_UNMAPPED_INTERRUPT: 0x01_0c07,
+  INVALL_UNMAPPED_COLLECTION: 0x01_0d09,
+  MOVALL_PROCNUM_OOR: 0x01_0e01,
+  DISCARD_UNMAPPED_INTERRUPT: 0x01_0f07,
+} as const;
+
+const VALID = 0x8000_0000;
+
+export class ItsCommands {
+  readonly #vm: KvmVm;
+  readonly #registers: ItsRegisters;
+  readonly #mappings: ItsMappings;
+  readonly #triggerMsi: (device: number, event: number) => number;
+
+  constructor(vm: KvmVm, registers: ItsRegisters, mappings: ItsMappings, triggerMsi: (device: number, event: number) => number) {
+    this.#vm = vm;
+    this.#registers = registers;
+    this.#mappings = mappings;
+    this.#triggerMsi = triggerMsi;
+  }
+
+  /** Executes the command at a guest physical address. @returns 0, an ITS code, or a negative errno: all the same to the guest */
+  execute(at: number): number {
+    const { memory } = this.#vm;
+    const word = (n: number): number => memory.read32(at + 4 * n);
+    const device = word(1);
+    const event = word(2);
+    const icid = word(4) & 0xffff;
+    /** A vCPU's number: 32 bits from bit 16 on. */
+    const target = (n: number): number => (((word(n + 1) & 0xffff) << 16) | (word(n) >>> 16)) >>> 0;
+    const valid = (word(5) & VALID) !== 0;
+    switch (word(0) & 0xff) {
+      case OPCODE.MAPD:
+        return this.#mapd(device, (word(2) & 0x1f) + 1, toNumber(word(4) & 0xffff_ff00, word(5) & 0xf_ffff), valid);
+      case OPCODE.MAPC:
+        return this.#mapc(icid, target(4), valid);
+      case OPCODE.MAPTI:
+        return this.#mapti(device, event, word(3), icid);
+      case OPCODE.MAPI:
+        return this.#mapti(device, event, event, icid);
+      case OPCODE.MOVI:
+        return this.#movi(device, event, icid);
+      case OPCODE.DISCARD:
+        return this.#discard(device, event);
+      case OPCODE.CLEAR:
+        return this.#clear(device, event);
+      case OPCODE.INT:
+        return this.#triggerMsi(device, event);
+      case OPCODE.INV: {
+        const found = this.#mappings.findEvent(device, event);
+        return found === undefined ? E_ITS.INV_UNMAPPED_INTERRUPT : this.#mappings.readConfiguration(found.irq, undefined, true);
+      }
+      case OPCODE.INVALL: {
+        const vcpu = this.#mappings.vcpuOf(this.#mappings.findCollection(icid));
+        if (vcpu === undefined) return E_ITS.INVALL_UNMAPPED_COLLECTION;
+        this.#mappings.invalidateAll(vcpu);
+        return 0;
+      }
+      case OPCODE.MOVALL:
+        return this.#movall(target(4), target(6));
+      default:
+        return word(0) === OPCODE.SYNC ? 0 : -ENODEV;
+    }
+  }
+
+  #mapd(id: number, bits: number, itt: number, valid: boolean): number {
+    const entry = this.#registers.entryAddress(BASER_DEVICE, id);
+    if (entry === undefined) return E_ITS.MAPD_DEVICE_OOR;
+    if (valid && bits > 16) return E_ITS.MAPD_ITTSIZE_OOR;
+    const old = this.#mappings.findDevice(id);
+    if (old !== undefined) this.#mappings.freeDevice(old);
+    if (valid) this.#mappings.addDevice(id, bits, itt);
+    else this.#zero(entry);
+    return 0;
+  }
+
+  /** So that a later save and restore cannot bring an unmapped entry back (since 6.13, and in 6.1.192). */
+  #zero(entry: number): void {
+    const { memory, profile } = this.#vm;
+    if (!profile.zeroesUnmapped || !memory.accessible(entry, 8, true)) return;
+    memory.write32(entry, 0);
+    memory.write32(entry + 4, 0);
+  }
+
+  #mapc(icid: number, target: number, valid: boolean): number {
+    if ((valid || this.#vm.profile.unmapChecksTarget) && target >= this.#vm.vcpus.length) return E_ITS.MAPC_PROCNUM_OOR;
+    const old = this.#mappings.findCollection(icid);
+    if (!valid) {
+      if (old !== undefined) this.#mappings.freeCollection(old);
+      this.#vm.cache.invalidate();
+      return 0;
+    }
+    if (old === undefined) {
+      if (this.#registers.entryAddress(BASER_COLLECTION, icid) === undefined) return E_ITS.MAPC_COLLECTION_OOR;
+      this.#mappings.collections.push({ icid, target });
+      return 0;
+    }
+    old.target = target;
+    for (const device of this.#mappings.devices) {
+      for (const event of device.events.values()) if (event.collection === old) this.#mappings.retarget(event.irq, this.#mappings.vcpuOf(old));
+    }
+    return 0;
+  }
+
+  #mapti(deviceId: number, eventId: number, intid: number, icid: number): number {
+    const device = this.#mappings.findDevice(deviceId);
+    if (device === undefined) return E_ITS.MAPTI_UNMAPPED_DEVICE;
+    if (!this.#mappings.eventInRange(device, eventId)) return E_ITS.MAPTI_ID_OOR;
+    if (intid < FIRST_LPI || intid >= (this.#vm.vgic?.lpiLimit ?? 0)) return E_ITS.MAPTI_PHYSICALID_OOR;
+    if (device.events.has(eventId)) return 0;
+    let collection = this.#mappings.findCollection(icid);
+    const fresh = collection === undefined;
+    if (collection === undefined) {
+      if (this.#registers.entryAddress(BASER_COLLECTION, icid) === undefined) return E_ITS.MAPC_COLLECTION_OOR;
+      collection = { icid, target: NOT_MAPPED };
+      this.#mappings.collections.push(collection);
+    }
+    const irq = this.#mappings.addLpi(intid, this.#mappings.vcpuOf(collection));
+    if (typeof irq === 'number') {
+      if (fresh) this.#mappings.freeCollection(collection);
+      return irq;
+    }
+    device.events.set(eventId, { id: eventId, irq, collection });
+    return 0;
+  }
+
+  #movi(device: number, event: number, icid: number): number {
+    const found = this.#mappings.findEvent(device, event);
+    if (found === undefined) return E_ITS.MOVI_UNMAPPED_INTERRUPT;
+    const collection = this.#mappings.findCollection(icid);
+    const vcpu = this.#mappings.vcpuOf(collection);
+    if (this.#mappings.vcpuOf(found.collection) === undefined || vcpu === undefined) return E_ITS.MOVI_UNMAPPED_COLLECTION;
+    found.collection = collection;
+    this.#vm.cache.invalidate();
+    this.#mappings.retarget(found.irq, vcpu);
+    return 0;
+  }
+
+  #discard(deviceId: number, eventId: number): number {
+    const device = this.#mappings.findDevice(deviceId);
+    const found = device?.events.get(eventId);
+    if (device === undefined || found === undefined || this.#mappings.vcpuOf(found.collection) === undefined) return E_ITS.DISCARD_UNMAPPED_INTERRUPT;
+    this.#vm.cache.invalidate();
+    this.#mappings.freeEvent(device, found);
+    this.#zero(device.itt + eventId * 8);
+    return 0;
+  }
+
+  #clear(device: number, event: number): number {
+    const found = this.#mappings.findEvent(device, event);
+    if (found === undefined) return E_ITS.CLEAR_UNMAPPED_INTERRUPT;
+    found.irq.pendingLatch = false;
+    if (found.irq.hw) found.irq.hostIrq?.setPending(false);
+    return 0;
+  }
+
+  #movall(from: number, to: number): number {
+    const { vcpus } = this.#vm;
+    if (from >= vcpus.length || to >= vcpus.length) return E_ITS.MOVALL_PROCNUM_OOR;
+    if (from === to) return 0;
+    const all = this.#vm.profile.movallMovesAll;
+    for (const irq of this.#vm.lpis.all()) if (all || irq.target === vcpus[from]) this.#mappings.retarget(irq, vcpus[to]);
+    this.#vm.cache.invalidate();
+    return 0;
+  }
+}

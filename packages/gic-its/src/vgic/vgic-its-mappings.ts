@@ -1,0 +1,195 @@
+/**
+ * What an emulated ITS has mapped: devices with their events, collections, and the LPIs to which events lead.
+ *
+ * Kernel: struct its_device, its_ite, its_collection and the lists of struct vgic_its; vgic_add_lpi(), update_lpi_config(). Guest memory has
+ * them only once they are saved (vgic-its-tables.ts).
+ */
+import { EFAULT } from '@vsim/vfio-core';
+import { FIRST_LPI } from '../hardware/index.ts';
+import { LPI_GROUP1 } from '../host/index.ts';
+import type { KvmVm } from './kvm-vm.ts';
+import type { Vcpu } from './vcpu.ts';
+import { VgicIrq } from './vgic-irq.ts';
+import { moveVlpi, unmapVlpi } from './vgic-v4.ts';
+
+/** A collection: which vCPU an ICID means. */
+export interface Collection {
+  readonly icid: number;
+  /** A vCPU's number, or NOT_MAPPED. */
+  target: number;
+}
+
+/** RDbase of a collection that has no target. */
+export const NOT_MAPPED = 0xffff_ffff;
+
+/** An event of a device and the LPI that it raises. Kernel: struct its_ite. */
+export interface Event {
+  readonly id: number;
+  readonly irq: VgicIrq;
+  /** undefined once the collection was unmapped: the event is an orphan. */
+  collection: Collection | undefined;
+}
+
+/** Kernel: struct its_device. */
+export interface ItsGuestDevice {
+  readonly id: number;
+  /** EventID bits, in [1, 16]. */
+  readonly bits: number;
+  /** Guest physical address of the ITT. */
+  readonly itt: number;
+  readonly events: Map<number, Event>;
+}
+
+export class ItsMappings {
+  /** In order of creation, or of DeviceID since the last save. A restore over live devices can give an id twice: the first is found. */
+  readonly devices: ItsGuestDevice[] = [];
+  /** In order of creation: the order in which they are saved. */
+  readonly collections: Collection[] = [];
+  readonly #byId = new Map<number, ItsGuestDevice>();
+  readonly #vm: KvmVm;
+
+  constructor(vm: KvmVm) {
+    this.#vm = vm;
+  }
+
+  /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
+  eventInRange(device: ItsGuestDevice, event: number): boolean {
+    if (event >= 2 ** device.bits) return false;
+    return !this.#vm.profile.checksItePage || this.#vm.memory.accessible(device.itt + event * 8, 1);
+  }
+
+  // Look-ups
+
+  findDevice(id: number): ItsGuestDevice | undefined {
+    return this.#byId.get(id);
+  }
+
+  findCollection(icid: number): Collection | undefined {
+    return this.collections.find((collection) => collection.icid === icid);
+  }
+
+  findEvent(device: number, event: number): Event | undefined {
+    return this.findDevice(device)?.events.get(event);
+  }
+
+  vcpuOf(collection: Collection | undefined): Vcpu | undefined {
+    return collection === undefined || collection.target === NOT_MAPPED ? undefined : this.#vm.vcpus[collection.target];
+  }
+
+  // LPIs
+
+  /** vgic_add_lpi(). @returns the LPI with a reference, or -EFAULT when its configuration cannot be read */
+  addLpi(intid: number, vcpu: Vcpu | undefined): VgicIrq | number {
+    const { lpis } = this.#vm;
+    const known = lpis.find(intid);
+    if (known !== undefined) {
+      known.references += 1;
+      return known;
+    }
+    const irq = new VgicIrq(intid);
+    irq.target = vcpu;
+    lpis.add(irq);
+    const error = this.readConfiguration(irq, undefined, false) || this.#takePendingBit(irq);
+    if (error < 0) {
+      lpis.unqueue(irq);
+      lpis.put(irq);
+      return error;
+    }
+    return irq;
+  }
+
+  /** update_lpi_config(). @param only leaves LPIs of other vCPUs alone */
+  readConfiguration(irq: VgicIrq, only: Vcpu | undefined, invalidate: boolean): number {
+    const { memory, vgic } = this.#vm;
+    const address = (vgic?.propertyTable ?? 0) + irq.intid - FIRST_LPI;
+    if (!memory.accessible(address, 1)) return -EFAULT;
+    const property = memory.read8(address);
+    if (only === undefined || only === irq.target) {
+      irq.priority = property & 0xfc;
+      irq.enabled = (property & 1) !== 0;
+      if (!irq.hw) {
+        this.#vm.lpis.queue(irq);
+        return 0;
+      }
+    }
+    // A VLPI gets the byte as it is, also one of another vCPU.
+    if (irq.hw) irq.hostIrq?.updateVlpi(property | LPI_GROUP1, invalidate);
+    return 0;
+  }
+
+  /** vgic_v3_lpi_sync_pending_status(): the bit in guest memory moves to the latch. */
+  #takePendingBit(irq: VgicIrq): number {
+    const { memory, vgic } = this.#vm;
+    if (irq.target === undefined || vgic === undefined) return 0;
+    const address = vgic.pendingTable(irq.target) + (irq.intid >>> 3);
+    if (!memory.accessible(address, 1)) return -EFAULT;
+    const byte = memory.read8(address);
+    const bit = 1 << (irq.intid & 7);
+    irq.pendingLatch = (byte & bit) !== 0;
+    this.#vm.lpis.queue(irq);
+    if ((byte & bit) === 0) return 0;
+    if (!memory.accessible(address, 1, true)) return -EFAULT;
+    memory.write8(address, byte & ~bit);
+    return 0;
+  }
+
+  /** update_affinity(). */
+  retarget(irq: VgicIrq, vcpu: Vcpu | undefined): void {
+    const from = irq.target;
+    irq.target = vcpu;
+    if (irq.hw) moveVlpi(irq, from);
+  }
+
+  addDevice(id: number, bits: number, itt: number): ItsGuestDevice {
+    const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
+    this.devices.push(device);
+    if (!this.#byId.has(id)) this.#byId.set(id, device);
+    return device;
+  }
+
+  freeEvent(device: ItsGuestDevice, event: Event): void {
+    device.events.delete(event.id);
+    if (event.irq.hw) unmapVlpi(event.irq);
+    this.#vm.lpis.put(event.irq);
+  }
+
+  freeDevice(device: ItsGuestDevice): void {
+    for (const event of [...device.events.values()]) this.freeEvent(device, event);
+    this.devices.splice(this.devices.indexOf(device), 1);
+    if (this.#byId.get(device.id) === device) {
+      const other = this.devices.find(({ id }) => id === device.id);
+      if (other === undefined) this.#byId.delete(device.id);
+      else this.#byId.set(device.id, other);
+    }
+    this.#vm.cache.invalidate();
+  }
+
+  /** All of them. */
+  freeDevices(): void {
+    for (const device of [...this.devices]) this.freeDevice(device);
+  }
+
+  freeCollections(): void {
+    for (const collection of [...this.collections]) this.freeCollection(collection);
+  }
+
+  /** The collection's events become orphans, for good. */
+  freeCollection(collection: Collection): void {
+    for (const device of this.devices) {
+      for (const event of device.events.values()) if (event.collection === collection) event.collection = undefined;
+    }
+    this.collections.splice(this.collections.indexOf(collection), 1);
+  }
+
+  /** GICR_INVLPIR of the guest. */
+  invalidateLpi(intid: number): void {
+    const irq = this.#vm.lpis.find(intid);
+    if (irq !== undefined) this.readConfiguration(irq, undefined, true);
+  }
+
+  /** INVALL, and GICR_INVALLR of the guest. */
+  invalidateAll(vcpu: Vcpu): void {
+    for (const irq of [...this.#vm.lpis.all()]) this.readConfiguration(irq, vcpu, false);
+    if (vcpu.vpe?.mapped === true) vcpu.vpe.invalidateAll();
+  }
+}

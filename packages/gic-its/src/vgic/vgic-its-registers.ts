@@ -1,0 +1,252 @@
+/**
+ * The registers of an emulated ITS, and the tables in guest memory that they describe.
+ *
+ * Kernel: vgic_mmio_*_its_*(), vgic_sanitise_its_baser(), vgic_its_check_id() of vgic-its.c. CBASER, CWRITER, CREADR, BASER0 and BASER1
+ * are kept in halves; every other BASER is RAZ/WI. Modelled: all that a guest or user space can reach.
+ */
+import { EBUSY, EINVAL, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
+import type { GuestMemory } from './guest-memory.ts';
+import type { GuestDevice } from './kvm-vm.ts';
+
+// Offsets of registers.
+const REG = { CTLR: 0x0, IIDR: 0x4, TYPER: 0x8, CBASER: 0x80, CWRITER: 0x88, CREADR: 0x90, BASER: 0x100, IDREGS: 0xffd0 } as const;
+
+const PAGE_64K = 0x1_0000;
+const VALID = 0x8000_0000;
+const INDIRECT = 0x4000_0000;
+const OFFSET_MASK = 0xf_ffe0;
+const QUIESCENT = 0x8000_0000;
+const COMMAND_BYTES = 32;
+
+// Low halves in #regs.
+const CBASER = 0;
+const CWRITER = 2;
+const CREADR = 4;
+/** BASER0, the table of devices. */
+export const BASER_DEVICE = 6;
+/** BASER1, the table of collections. */
+export const BASER_COLLECTION = 8;
+export type ItsTableRegister = typeof BASER_DEVICE | typeof BASER_COLLECTION;
+
+/** Type and Entry_Size, which are read-only: high halves. */
+const BASER_FIXED: Readonly<Record<ItsTableRegister, number>> = { [BASER_DEVICE]: 0x0107_0000, [BASER_COLLECTION]: 0x0407_0000 };
+
+/** What a register write brings about. */
+export interface RegisterEffects {
+  /** A table is not valid any more. */
+  tableGone(table: ItsTableRegister): void;
+  /** The ITS was disabled. */
+  disabled(): void;
+  /** The command at a guest physical address is next. */
+  command(address: number): void;
+}
+
+export class ItsRegisters {
+  readonly #memory: GuestMemory;
+  readonly #effects: RegisterEffects;
+  readonly #regs = new Uint32Array(10);
+  #enabled = false;
+  #running = false;
+
+  constructor(memory: GuestMemory, effects: RegisterEffects) {
+    this.#memory = memory;
+    this.#effects = effects;
+    for (const table of [BASER_DEVICE, BASER_COLLECTION] as const) this.#regs.set([0x600, 0x1800_0000 | BASER_FIXED[table]], table);
+  }
+
+  /** GITS_CTLR.Enabled. */
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
+  /** KVM_DEV_ARM_ITS_CTRL_RESET: the BASERs keep all but Valid. */
+  reset(): void {
+    this.#regs[BASER_DEVICE + 1]! &= ~VALID;
+    this.#regs[BASER_COLLECTION + 1]! &= ~VALID;
+    this.#regs.fill(0, 0, BASER_DEVICE);
+    this.#enabled = false;
+  }
+
+  /** The control frame as the guest's loads and stores find it; GITS_TRANSLATER takes none. */
+  frame(): GuestDevice {
+    return {
+      load: (_vcpu, offset, width) => {
+        if (width === 8) return isWide(offset) ? this.readWide(offset) : 0n;
+        return width === 4 ? BigInt(this.#read(offset)) : 0n;
+      },
+      store: (_vcpu, offset, width, value) => {
+        if (width === 8 && isWide(offset)) this.#write(offset, lowHalf(value), highHalf(value));
+        else if (width === 4) this.#writeHalf(offset, lowHalf(value));
+      },
+    };
+  }
+
+  /** The register at `offset`, 32 or 64 bits of it. */
+  readWide(offset: number): bigint {
+    return isWide(offset) ? toBigint(this.#read(offset), this.#read(offset + 4)) : BigInt(this.#read(offset));
+  }
+
+  /** A write by user space, which may also move CREADR and choose a table format. @returns 0, -EINVAL or -EBUSY */
+  writeUser(offset: number, value: bigint): number {
+    if (offset === REG.IIDR) return (lowHalf(value) & 0xf000) === 0 ? 0 : -EINVAL;
+    if (offset !== REG.CREADR) {
+      this.#write(offset, lowHalf(value), highHalf(value));
+      return 0;
+    }
+    if (this.#enabled) return -EBUSY;
+    const at = lowHalf(value) & OFFSET_MASK;
+    if (at >= this.#queueBytes) return -EINVAL;
+    this.#regs[CREADR] = at;
+    return 0;
+  }
+
+  #read(offset: number): number {
+    switch (offset) {
+      case REG.CTLR:
+        return ((this.#enabled ? 1 : 0) | (this.#regs[CREADR] === this.#regs[CWRITER] ? QUIESCENT : 0)) >>> 0;
+      case REG.IIDR:
+        return 0x4b00_043b;
+      case REG.TYPER:
+        return 0x1_ef71;
+      case REG.TYPER + 4:
+        return 0;
+      default:
+        if (offset >= REG.CBASER && offset < REG.CREADR + 8) return this.#regs[(offset - REG.CBASER) / 4]!;
+        if (offset >= REG.BASER && offset < REG.BASER + 16) return this.#regs[BASER_DEVICE + (offset - REG.BASER) / 4]!;
+        return [0x40, 0, 0, 0, 0x92, 0xb4, 0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1][(offset - REG.IDREGS) / 4] ?? 0;
+    }
+  }
+
+  #writeHalf(offset: number, word: number): void {
+    const register = offset & ~4;
+    if (!isWide(register)) this.#write(offset, word, 0);
+    else if (offset === register) this.#write(register, word, this.#read(register + 4));
+    else this.#write(register, this.#read(register), word);
+  }
+
+  #write(offset: number, lo: number, hi: number): void {
+    const regs = this.#regs;
+    switch (offset) {
+      case REG.CTLR:
+        this.#setEnabled((lo & 1) !== 0);
+        return;
+      case REG.CBASER:
+        if (this.#enabled) return;
+        regs[CBASER] = (sanitiseShareability(lo) & ~0xf000) >>> 0;
+        regs[CBASER + 1] = sanitiseHigh(hi);
+        regs.fill(0, CWRITER, CREADR + 2);
+        return;
+      case REG.CWRITER: {
+        const at = lo & OFFSET_MASK;
+        if (at >= this.#queueBytes) return;
+        regs[CWRITER] = at;
+        this.#processCommands();
+        return;
+      }
+      case REG.BASER:
+        this.#setBaser(BASER_DEVICE, lo, hi);
+        return;
+      case REG.BASER + 8:
+        this.#setBaser(BASER_COLLECTION, lo, hi & ~INDIRECT);
+        return;
+    }
+  }
+
+  #setBaser(table: ItsTableRegister, lo: number, hi: number): void {
+    if (this.#enabled) return;
+    this.#regs[table] = ((sanitiseShareability(lo) & ~0x300) | 0x200) >>> 0;
+    this.#regs[table + 1] = (sanitiseHigh(hi & 0xf8e0_ffff) | BASER_FIXED[table]) >>> 0;
+    if ((hi & VALID) === 0) this.#effects.tableGone(table);
+  }
+
+  #setEnabled(enable: boolean): void {
+    const ready = this.tableValid(BASER_DEVICE) && this.tableValid(BASER_COLLECTION) && (this.#regs[CBASER + 1]! & VALID) !== 0;
+    if (!this.#enabled && enable && !ready) return;
+    this.#enabled = enable;
+    if (!enable) this.#effects.disabled();
+    this.#processCommands();
+  }
+
+  get #queueBytes(): number {
+    return ((this.#regs[CBASER]! & 0xff) + 1) * 4096;
+  }
+
+  #processCommands(): void {
+    const regs = this.#regs;
+    if (!this.#enabled || this.#running) return;
+    this.#running = true;
+    const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0xf_ffff);
+    while (regs[CREADR] !== regs[CWRITER] && regs[CREADR]! < this.#queueBytes) {
+      const at = base + regs[CREADR]!;
+      // A command that cannot be read is skipped.
+      if (this.#memory.accessible(at, COMMAND_BYTES)) this.#effects.command(at);
+      regs[CREADR] = (regs[CREADR]! + COMMAND_BYTES) % this.#queueBytes;
+    }
+    this.#running = false;
+  }
+
+  // Tables
+
+  tableValid(table: ItsTableRegister): boolean {
+    return (this.#regs[table + 1]! & VALID) !== 0;
+  }
+
+  tableIndirect(table: ItsTableRegister): boolean {
+    return (this.#regs[table + 1]! & INDIRECT) !== 0;
+  }
+
+  /** Guest physical address of a table: 64 KiB pages, so bits [15:12] are address bits [51:48]. */
+  tableAddress(table: ItsTableRegister): number {
+    return toNumber(this.#regs[table]! & 0xffff_0000, (this.#regs[table + 1]! & 0xffff) + ((this.#regs[table]! >>> 12) & 0xf) * 0x1_0000);
+  }
+
+  /** Bytes of a flat table, or of the first level of an indirect one. */
+  tableBytes(table: ItsTableRegister): number {
+    return ((this.#regs[table]! & 0xff) + 1) * PAGE_64K;
+  }
+
+  /** The guest physical address of an id's entry; undefined when it has none in guest memory. Kernel: vgic_its_check_id(). */
+  entryAddress(table: ItsTableRegister, id: number): number | undefined {
+    if (id >= 0x1_0000) return undefined;
+    const memory = this.#memory;
+    const base = this.tableAddress(table);
+    const bytes = this.tableBytes(table);
+    if (!this.tableIndirect(table)) {
+      if (id >= bytes / 8) return undefined;
+      return memory.accessible(base + id * 8, 1) ? base + id * 8 : undefined;
+    }
+    const index = Math.floor(id / (PAGE_64K / 8));
+    if (index >= bytes / 8 || !memory.accessible(base + index * 8, 8)) return undefined;
+    const hi = memory.read32(base + index * 8 + 4);
+    if ((hi & VALID) === 0) return undefined;
+    const page = toNumber(memory.read32(base + index * 8) & 0xffff_0000, hi & 0xf_ffff);
+    const address = page + (id % (PAGE_64K / 8)) * 8;
+    return memory.accessible(address, 1) ? address : undefined;
+  }
+}
+
+/** What an access by user space has to be a multiple of. */
+export function alignmentOf(offset: number): number {
+  return offset < REG.TYPER || offset >= REG.IDREGS ? 4 : 8;
+}
+
+/** Whether there is a register at an offset. */
+export function isItsRegister(offset: number): boolean {
+  return offset < REG.TYPER || isWide(offset) || (offset >= REG.IDREGS && offset < 0x1_0000);
+}
+
+function isWide(offset: number): boolean {
+  return offset === REG.TYPER || (offset >= REG.CBASER && offset < REG.CREADR + 8) || (offset >= REG.BASER && offset < REG.BASER + 64);
+}
+
+/** Shareability, bits [11:10]: outer becomes inner. */
+function sanitiseShareability(lo: number): number {
+  return ((lo >>> 10) & 3) === 2 ? ((lo & ~0xc00) | 0x400) >>> 0 : lo;
+}
+
+/** Inner cacheability, bits [61:59], and outer, bits [55:53]. */
+function sanitiseHigh(hi: number): number {
+  const inner = (hi >>> 27) & 7;
+  const outer = (hi >>> 21) & 7;
+  return ((hi & ~0x38e0_0000) | ((inner < 2 ? 3 : inner) << 27) | ((outer >= 2 ? 0 : outer) << 21)) >>> 0;
+}

@@ -1,0 +1,42 @@
+/**
+ * Pending tables in guest memory: KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES.
+ *
+ * Kernel: vgic_v3_save_pending_tables(). On GICv4.1 all vPEs of the VM are unmapped meanwhile, so that VPTs can be read; they are mapped
+ * again on every path.
+ */
+import { EFAULT } from '@vsim/vfio-core';
+import type { KvmVm } from './kvm-vm.ts';
+
+/** @returns 0 or -EFAULT */
+export function savePendingTables(vm: KvmVm): number {
+  const { switches, gicv41 } = vm.driver;
+  const vpes = gicv41 && switches.saveVlpiPending ? (vm.itsVm?.vpes ?? []) : [];
+  for (const vpe of vpes) vpe.freeDoorbell();
+  const error = saveBits(vm, vpes.length > 0 && switches.vlpiPeek);
+  for (const vpe of vpes) vpe.requestDoorbell();
+  return error;
+}
+
+/** @param readable VPTs can be read: for a VLPI the bit there counts, and its latch does not */
+function saveBits({ memory, lpis, vgic }: KvmVm, readable: boolean): number {
+  if (vgic === undefined) return 0;
+  let last = -1;
+  let byte = 0;
+  for (const irq of lpis.all()) {
+    const vcpu = irq.target;
+    if (vcpu === undefined) continue;
+    const address = vgic.pendingTable(vcpu) + (irq.intid >>> 3);
+    if (address !== last) {
+      if (!memory.accessible(address, 1)) return -EFAULT;
+      byte = memory.read8(address);
+      last = address;
+    }
+    const bit = 1 << (irq.intid & 7);
+    const pending = irq.hw && readable ? (vcpu.vpe?.peek(irq.intid) ?? false) : irq.pendingLatch;
+    if (((byte & bit) !== 0) === pending) continue;
+    byte ^= bit;
+    if (!memory.accessible(address, 1, true)) return -EFAULT;
+    memory.write8(address, byte);
+  }
+  return 0;
+}
