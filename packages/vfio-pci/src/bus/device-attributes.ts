@@ -6,7 +6,7 @@ import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../p
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { parseUnsigned } from './parse.ts';
-import { resetFunction } from './reset.ts';
+import { parseResetMethods, resetFunction } from './reset.ts';
 import { restoreState, saveState } from './saved-state.ts';
 
 // Flags of `resource`, as linux/ioport.h has them.
@@ -35,7 +35,9 @@ export function createDeviceAttributes(device: PciDevice, resource: string | und
   files.add(`${device.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (input) => rescan(device, input) });
   if (device.resetMethods.length === 0) return;
   files.add(`${device.sysfs}/reset`, { kind: 'attribute', mode: 0o200, store: (input) => reset(device, input) });
-  if (profile.resetMethodAttribute) text('reset_method', () => `${device.resetMethods.join(' ')}\n`);
+  if (!profile.resetMethodAttribute) return;
+  const methods = (): Sleeps<Uint8Array> => constant(new TextEncoder().encode(device.resetMethods.length === 0 ? '' : `${device.resetMethods.join(' ')}\n`));
+  files.add(`${device.sysfs}/reset_method`, { kind: 'attribute', mode: 0o644, show: methods, store: (input) => resetMethod(device, input) });
 }
 
 /** The configuration space as root sees it. */
@@ -67,6 +69,14 @@ function* rescan(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   const value = parseUnsigned(bytes);
   if (value === undefined) return -EINVAL;
   if (value !== 0) yield* device.bus.rescan();
+  return bytes.length;
+}
+
+/** Chooses among the methods that there are, in any order; none at all forbids resets. */
+function* resetMethod(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
+  const methods = parseResetMethods(device, new TextDecoder().decode(bytes));
+  if (methods === undefined) return -EINVAL;
+  device.resetMethods = methods;
   return bytes.length;
 }
 

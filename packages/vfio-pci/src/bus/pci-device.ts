@@ -15,7 +15,8 @@ import { Sriov } from './sriov.ts';
 /** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
 export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot';
 
-export type ResetMethod = 'flr' | 'af_flr' | 'pm' | 'bus';
+/** As `reset_method` names them. */
+export type ResetMethod = 'device_specific' | 'acpi' | 'flr' | 'af_flr' | 'pm' | 'bus';
 
 export class PciDevice extends Device {
   override readonly isBridge: boolean;
@@ -28,8 +29,8 @@ export class PciDevice extends Device {
   /** pci_enable_device(), counted. */
   enableCount = 0;
   powerState: PowerState = 'unknown';
-  /** What of the function resets works, in the order in which it is tried. */
-  readonly resetMethods: readonly ResetMethod[];
+  /** What of the function resets works, in the order in which it is tried; `reset_method` changes it. */
+  resetMethods: readonly ResetMethod[];
   /** DisINTx masks INTx, as PCI 2.3 says. */
   readonly masksIntx: boolean;
   /** Where the vital product data end; undefined until somebody has read them. */

@@ -1,7 +1,7 @@
 /**
  * Resets of functions and of buses. Kernel: pci_reset_fn_methods[], pci_try_reset_function(), pci_reset_bus().
  *
- * A reset takes no virtual time. Not modelled: device specific and ACPI methods, slots apart from their buses, CRS.
+ * A reset takes no virtual time. Not modelled: slots apart from their buses, CRS.
  */
 import { EAGAIN, ENOTTY } from '@vsim/vfio-core';
 import { findCapability, read16, read32 } from '../pci/capabilities.ts';
@@ -31,19 +31,32 @@ import {
 } from '../pci/registers.ts';
 import { setPowerState } from './enable.ts';
 import type { PciDevice, ResetMethod } from './pci-device.ts';
+import { breaksBusReset, breaksFlr, breaksPmReset, hasOwnReset } from './reset-quirks.ts';
 import { restoreState, saveState } from './saved-state.ts';
 
 /** Speeds up to 5 GT/s are waited for by time alone; above, the port has to report that its link is up. */
 const SPEED_5_0GT = 2;
 
+/** In the order in which they are tried. */
+const METHODS: readonly ResetMethod[] = ['device_specific', 'acpi', 'flr', 'af_flr', 'pm', 'bus'];
+
 /** The methods that a device has, when it is found: its siblings may come later. */
 export function probeResetMethods(device: PciDevice): readonly ResetMethod[] {
-  const methods: ResetMethod[] = [];
-  if (hasFlr(device)) methods.push('flr');
-  if (advancedFeatures(device) !== 0) methods.push('af_flr');
-  if (softResets(device)) methods.push('pm');
-  if (busAlone(device)) methods.push('bus');
-  return methods;
+  return METHODS.filter((method) => hasMethod(device, method));
+}
+
+/** What is written to `reset_method`: names in the order wanted, `default`, or nothing. @returns undefined for one that there is not */
+export function parseResetMethods(device: PciDevice, text: string): readonly ResetMethod[] | undefined {
+  const names = text.replace(/\n$/, '');
+  if (names === 'default') return probeResetMethods(device);
+  const wanted: ResetMethod[] = [];
+  for (const name of names.split(' ')) {
+    if (name.trim() === '') continue;
+    const method = METHODS.find((known) => known === name.trim());
+    if (method === undefined || !hasMethod(device, method) || wanted.length === METHODS.length) return undefined;
+    wanted.push(method);
+  }
+  return wanted;
 }
 
 /** Tries one method after the other. @returns 0, or -ENOTTY if none works */
@@ -68,7 +81,8 @@ export function tryResetFunction(device: PciDevice): number {
 
 /** Whether the bus below a device's bridge can be reset: pci_probe_reset_bus(). */
 export function canResetBus(device: PciDevice): boolean {
-  return device.bus.bridgeOf(device) !== undefined;
+  const bridge = device.bus.bridgeOf(device);
+  return bridge !== undefined && !breaksBusReset(bridge) && !device.bus.below(bridge).some(breaksBusReset);
 }
 
 /**
@@ -108,6 +122,10 @@ function saveAndDisable(device: PciDevice): ReturnType<typeof saveState> {
 function runMethod(device: PciDevice, method: ResetMethod): number {
   const fn = device.function;
   switch (method) {
+    case 'device_specific':
+    case 'acpi':
+      fn.resetFunction();
+      return 0;
     case 'flr': {
       const at = device.express + PCI_EXP_DEVCTL;
       fn.configWrite(at, 2, fn.configRead(at, 2) | PCI_EXP_DEVCTL_BCR_FLR);
@@ -148,12 +166,31 @@ function linkComesUp(bridge: PciDevice, devices: readonly PciDevice[]): boolean 
   return (read16(bytes, bridge.express + PCI_EXP_LNKSTA) & PCI_EXP_LNKSTA_DLLLA) !== 0;
 }
 
+function hasMethod(device: PciDevice, method: ResetMethod): boolean {
+  switch (method) {
+    case 'device_specific':
+      return hasOwnReset(device, hasFlr(device));
+    case 'acpi':
+      return device.function.acpiReset && device.host.profile.resetMethodAttribute; // both of 5.15
+    case 'flr':
+      return hasFlr(device);
+    case 'af_flr':
+      return advancedFeatures(device) !== 0;
+    case 'pm':
+      return softResets(device);
+    case 'bus':
+      return busAlone(device);
+  }
+}
+
 function hasFlr(device: PciDevice): boolean {
+  if (breaksFlr(device)) return false;
   const at = findCapability(device.function.config.bytes, PCI_CAP_ID_EXP);
   return at !== 0 && (read16(device.function.config.bytes, at + PCI_EXP_DEVCAP + 2) & PCI_EXP_DEVCAP_FLR_HIGH) !== 0;
 }
 
 function advancedFeatures(device: PciDevice): number {
+  if (breaksFlr(device)) return 0;
   const { bytes } = device.function.config;
   const at = findCapability(bytes, PCI_CAP_ID_AF);
   return at !== 0 && (bytes[at + PCI_AF_CAP]! & PCI_AF_CAP_TP_FLR) === PCI_AF_CAP_TP_FLR ? at : 0;
@@ -161,12 +198,12 @@ function advancedFeatures(device: PciDevice): number {
 
 /** D3hot to D0 resets the function unless it says otherwise. */
 function softResets(device: PciDevice): boolean {
-  return device.pm !== 0 && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+  return device.pm !== 0 && !breaksPmReset(device) && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
 }
 
 /** The bus can be reset for one function only if it is alone there. */
 function busAlone(device: PciDevice): boolean {
-  if (device.function.isBridge) return false;
+  if (device.function.isBridge || breaksBusReset(device)) return false;
   const bridge = device.bus.bridgeOf(device);
   if (bridge === undefined) return false;
   return device.bus.siblings(device).every((other) => other === device);

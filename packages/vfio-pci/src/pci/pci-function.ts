@@ -61,6 +61,8 @@ export interface PciFunctionInit {
   readonly writeMasks?: Readonly<Record<number, number>> | undefined;
   /** Vital product data, for a function with the capability: whole dwords, at most 32 KiB. @default accesses never end */
   readonly vpd?: Uint8Array | undefined;
+  /** The machine's firmware has a reset for it (_RST). @default false */
+  readonly acpiReset?: boolean | undefined;
   /** What the VFs are, for a function with an SR-IOV capability. @default it cannot have any */
   readonly virtualFunctions?: VirtualFunctionsInit | undefined;
   /** The PF of a virtual function, whose BARs are slices of the PF's. */
@@ -88,6 +90,8 @@ export class PciFunction implements IntxSource {
   readonly sriov: SriovCapability | undefined;
   /** The physical function that a virtual function belongs to. */
   readonly physicalFunction: PciFunction | undefined;
+  /** Firmware can reset it. */
+  readonly acpiReset: boolean;
   /** The line that the INTx pin is wired to; set by the bus. */
   line: IntxLine | undefined = undefined;
   /** Set by the bus: the IOMMU group that translates the DMA. */
@@ -113,6 +117,7 @@ export class PciFunction implements IntxSource {
     this.bars = (init.bars ?? []).map((bar) => makeBar(bar, init.physicalFunction !== undefined));
     this.virtualBars = (init.virtualFunctions?.bars ?? []).map((bar) => makeBar(bar, true));
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
+    this.acpiReset = init.acpiReset ?? false;
     this.#vendorBytes = init.vendorBytes ?? 'read-only';
     setWriteMasks(this.config, this.bars, this.#vendorBytes);
     if (init.writeMasks !== undefined) overrideWriteMasks(this.config, init.writeMasks);

@@ -76,11 +76,15 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
   if (fds === undefined) return -EFAULT;
   const groups = groupsOf(process, fds, count, !profile.dmaOwnership);
   if (typeof groups === 'number') return groups;
+  if (!devices.every(({ iommuGroup }) => groups.some((group) => group.iommuGroup === iommuGroup))) return -EINVAL;
   const members: VfioPciDevice[] = [];
   for (const other of devices) {
     const member = bound(other);
-    if (member?.group === undefined) return other.driverName !== undefined && !profile.dmaOwnership ? -EBUSY : -EINVAL;
-    if (!groups.includes(member.group)) return -EINVAL;
+    if (member?.group === undefined) {
+      // 5.13 tells apart what another driver has registered with VFIO.
+      const registered = groups.some((group) => group.devices.some(({ device: of }) => of === other));
+      return registered && !profile.dmaOwnership ? -EBUSY : -EINVAL;
+    }
     members.push(member);
   }
   const error = resetBus(device);
