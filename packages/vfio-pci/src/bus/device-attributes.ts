@@ -36,7 +36,7 @@ export function createDeviceAttributes(device: PciDevice, resource: string | und
   if (device.resetMethods.length === 0) return;
   files.add(`${device.sysfs}/reset`, { kind: 'attribute', mode: 0o200, store: (input) => reset(device, input) });
   if (!profile.resetMethodAttribute) return;
-  const methods = (): Sleeps<Uint8Array> => constant(new TextEncoder().encode(device.resetMethods.length === 0 ? '' : `${device.resetMethods.join(' ')}\n`));
+  const methods = (): Sleeps<string> => constant(device.resetMethods.length === 0 ? '' : `${device.resetMethods.join(' ')}\n`);
   files.add(`${device.sysfs}/reset_method`, { kind: 'attribute', mode: 0o644, show: methods, store: (input) => resetMethod(device, input) });
 }
 
