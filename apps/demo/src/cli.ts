@@ -1,26 +1,35 @@
 /** The `vsim` command: which subcommand runs, and how its errors reach the person. */
 import { replayCommand } from '@vsim/conformance';
 import { demoCommand } from './demo/command.ts';
-import { GROUPS_SUMMARY, GROUPS_USAGE, LSPCI_SUMMARY, LSPCI_USAGE, groupsCommand, lspciCommand } from './groups/command.ts';
-import { MIGRATE_USAGE, migrateCommand } from './migrate/command.ts';
+import { GROUPS_HELP, GROUPS_SUMMARY, GROUPS_USAGE, LSPCI_SUMMARY, LSPCI_USAGE, groupsCommand, lspciCommand } from './groups/command.ts';
+import { MIGRATE_HELP, MIGRATE_USAGE, migrateCommand } from './migrate/command.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
 
 interface Command {
   readonly usage: string;
   readonly summary: string;
+  /** A line for each option that does not explain itself. */
+  readonly help?: readonly string[];
   readonly run: (args: readonly string[], io: Io) => number;
 }
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map([
+const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['demo', { usage: 'demo [--seed N] [--json]', summary: 'live-migrates a VM with assigned devices between two Arm hosts', run: demoCommand }],
-  ['migrate', { usage: MIGRATE_USAGE, summary: 'migrations under traffic, with whatever is to go wrong', run: migrateCommand }],
-  ['groups', { usage: GROUPS_USAGE, summary: GROUPS_SUMMARY, run: groupsCommand }],
+  ['migrate', { usage: MIGRATE_USAGE, summary: 'migrations under traffic, with whatever is to go wrong', help: MIGRATE_HELP, run: migrateCommand }],
+  ['groups', { usage: GROUPS_USAGE, summary: GROUPS_SUMMARY, help: GROUPS_HELP, run: groupsCommand }],
   ['lspci', { usage: LSPCI_USAGE, summary: LSPCI_SUMMARY, run: lspciCommand }],
   [
     'replay',
     {
       usage: 'replay PATH... [--profile NAME] [--host FILE] [--first N] [--case PREFIX] [--json]',
       summary: 'replays recordings of real systems against the model',
+      help: [
+        'PATH            a recording (.jsonl or .json, or either with .gz), or a folder of them',
+        '--profile NAME  the kernel that answers, in place of the one that was recorded: linux-5.10, linux-5.13, linux-6.1 or linux-6.12',
+        '--host FILE     the machine of VFIO recordings that stand alone: its host.json.gz',
+        '--first N       how many divergences of each file are shown',
+        '--case PREFIX   only the cases whose names begin so',
+      ],
       run: replayCommand,
     },
   ],
@@ -37,6 +46,10 @@ export function main(args: readonly string[], io: Io): number {
   if (command === undefined) {
     io.err(`vsim: unknown command ${name}; there are ${[...COMMANDS.keys()].join(', ')}`);
     return EXIT.usage;
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    for (const line of [`vsim ${command.usage}`, `    ${command.summary}`, ...(command.help ?? []).map((line) => `  ${line}`)]) io.out(line);
+    return EXIT.ok;
   }
   try {
     return command.run(rest, io);

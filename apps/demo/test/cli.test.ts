@@ -32,6 +32,12 @@ describe('vsim', () => {
   it('tells what there is', () => {
     expect(run('--help')).toMatchObject({ code: 0, err: [] });
     expect(run()).toMatchObject({ code: 2 });
+    for (const name of ['demo', 'migrate', 'groups', 'lspci', 'replay']) {
+      const { code, out, err } = run(name, '--help');
+      expect([code, err]).toEqual([0, []]);
+      expect(out[0]).toMatch(new RegExp(`^vsim ${name}`));
+    }
+    expect(run('migrate', '-h').out.join('\n')).toMatch(/--fail-at PHASE +one of copy-memory, /);
     expect(run('help').out.join('\n')).toMatch(/vsim demo \[--seed N\].*vsim replay PATH/s);
   });
 

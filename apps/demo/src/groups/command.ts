@@ -8,6 +8,11 @@ import { configOf, readMachine, recordingsMachine } from './machine-file.ts';
 
 export const GROUPS_USAGE = 'groups [FILE] [--iommu auto|vt-d|amd|smmuv3|none] [--no-intremap] [--json]';
 export const GROUPS_SUMMARY = 'IOMMU groups of a machine, from lspci -Dnnvvxxxx, a sysfs folder or this machine: why, and what VFIO would answer';
+export const GROUPS_HELP: readonly string[] = [
+  'FILE           the output of lspci -Dnnvvxxxx, -xxxx, a host.json, or a folder of copies from /sys/bus/pci/devices; - is stdin',
+  '--iommu KIND   auto: what the devices say, else vt-d',
+  '--no-intremap  an IOMMU without interrupt remapping',
+];
 export const LSPCI_USAGE = 'lspci [--dump] [FILE]';
 export const LSPCI_SUMMARY = "prints a machine in lspci's forms; without FILE, the one of the VFIO recordings";
 

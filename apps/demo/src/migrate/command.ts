@@ -10,6 +10,18 @@ import { isSound, runMigration, type MigrateOptions, type MigrateReport } from '
 export const MIGRATE_USAGE =
   'migrate [--devices N] [--vcpus N] [--rate N] [--instant N] [--source GIC] [--dest GIC] [--fail-at PHASE] [--corrupt N] [--swap PHASE,PHASE] [--without PATCH] [--repeat N] [--seed S] [--json]';
 
+export const MIGRATE_HELP: readonly string[] = [
+  '--devices N          assigned devices that raise interrupts',
+  '--rate N             how many of a hundred steps of traffic are interrupts',
+  '--instant N          steps of traffic before the migration begins',
+  '--source, --dest     gicv3, gicv4 or gicv4.1: what the hosts have',
+  `--fail-at PHASE      one of ${PHASES.join(', ')}`,
+  '--corrupt N          flips byte N of the state on the wire',
+  '--swap PHASE,PHASE   two phases in each other\'s place',
+  `--without PATCH      ${Object.keys(PATCHES).join(', ')}: a patch of the kernel series left out; prints what is seen then`,
+  '--repeat N           migrations with the seeds S, S + 1, ...; each that fails prints the call that shows it again',
+];
+
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];
 const MAX_SEED = 0xffff_fffe;
 const MAX_VCPUS = 3; // one physical CPU stays free, for vCPUs to move to

@@ -1,0 +1,63 @@
+/** Steps on eventfds. */
+import { EventFdFile } from '@vsim/vfio-core';
+import type { Fields } from '../json.ts';
+import { SUSPEND_RACE_RULE } from './relaxed.ts';
+import { MS, type Session } from './session.ts';
+
+/** How far the clock moves between two looks. */
+const SLICE = 10 * MS;
+
+export class EventfdSteps {
+  readonly #session: Session;
+  /** Those given to LOW_POWER_ENTRY_WITH_WAKEUP. */
+  readonly wakeups: Set<string> = new Set<string>();
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  make(step: Fields): void {
+    this.#session.fds.set(step.string('as'), this.#session.machine.process.eventfd(step.number('init')));
+    this.#session.result(step, 'fd');
+  }
+
+  read(step: Fields): void {
+    this.#compareRead(step, this.#count(step));
+  }
+
+  /** The count taken from an eventfd, or a negative errno. */
+  #count(step: Fields): bigint | number {
+    const file = this.#session.machine.process.file(this.#session.fd(step));
+    if (!(file instanceof EventFdFile)) return step.fail('fd', 'an eventfd');
+    const into = new Uint8Array(8);
+    const result = file.read(into);
+    return result < 0 ? result : new DataView(into.buffer).getBigUint64(0, true);
+  }
+
+  #compareRead(step: Fields, count: bigint | number): void {
+    const racy = this.wakeups.has(step.string('fd')) && step.raw('errno') === 'EAGAIN' && count === 1n;
+    if (racy) {
+      this.#session.report.relax(SUSPEND_RACE_RULE);
+      return;
+    }
+    this.#session.result(step, typeof count === 'number' ? count : 8);
+    if (step.has('count')) this.#session.report.compare('count', step.bigint('count'), typeof count === 'number' ? 0n : count);
+  }
+
+  wait(step: Fields): void {
+    const { scheduler } = this.#session.machine.host;
+    const end = scheduler.now + step.number('timeout_ms') * MS;
+    let count = this.#count(step);
+    while (typeof count === 'number' && scheduler.now < end) {
+      scheduler.advance(Math.min(SLICE, end - scheduler.now));
+      count = this.#count(step);
+    }
+    this.#compareRead(step, count);
+  }
+
+  write(step: Fields): void {
+    const from = new Uint8Array(8);
+    new DataView(from.buffer).setBigUint64(0, step.bigint('value'), true);
+    this.#session.result(step, this.#session.machine.process.tryPwrite(this.#session.fd(step), from, 0));
+  }
+}

@@ -1,0 +1,46 @@
+/** Jobs: a second process of the recorder, that may sleep in a write or a read. */
+import type { Sleeps, Thread } from '@vsim/vfio-core';
+import type { Fields } from '../json.ts';
+import { MS, type Session } from './session.ts';
+
+/** How far the clock moves between two looks. */
+const SLICE = 10 * MS;
+const LIMIT = 30_000 * MS;
+
+export class JobSteps {
+  readonly #session: Session;
+  readonly #jobs = new Map<string, Thread<unknown>>();
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  spawn(step: Fields, body: Sleeps<unknown>): void {
+    this.#jobs.set(step.string('job'), this.#session.machine.process.start(`job ${step.string('job')}`, body));
+  }
+
+  state(step: Fields): void {
+    this.#session.machine.host.scheduler.advance(step.number('wait_ms') * MS);
+    this.#compare(step);
+  }
+
+  wait(step: Fields): void {
+    const { scheduler } = this.#session.machine.host;
+    const job = this.#job(step);
+    for (const end = scheduler.now + LIMIT; !job.finished && scheduler.now < end; ) scheduler.advance(SLICE);
+    this.#compare(step);
+  }
+
+  #compare(step: Fields): void {
+    const { outcome } = this.#job(step);
+    this.#session.report.compare('done', step.boolean('done'), outcome.state === 'done' || outcome.state === 'failed');
+    if (!step.has('exit') || step.raw('exit') === null) return;
+    // The shell's status: 1 when the write or read failed.
+    const failed = outcome.state !== 'done' || (typeof outcome.value === 'number' && outcome.value < 0);
+    this.#session.report.compare('exit', step.number('exit'), failed ? 1 : 0);
+  }
+
+  #job(step: Fields): Thread<unknown> {
+    return this.#jobs.get(step.string('job')) ?? step.fail('job', 'the name of a job');
+  }
+}

@@ -1,0 +1,55 @@
+/** What the steps of a scenario share: the machine, the report, and the names that the recording gave to fds. */
+import { errnoName, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import type { Fields } from '../json.ts';
+import { CaseRecorder } from '../report.ts';
+import { buildMachine, type Machine } from './machine.ts';
+import { MODELLED } from './relaxed.ts';
+
+/** What an fd number is that no process has. */
+export const NO_FD = 1000;
+/** A millisecond of the recordings, in the nanoseconds of the clock. */
+export const MS = 1_000_000;
+
+export class Session {
+  readonly report: CaseRecorder;
+  readonly machine: Machine;
+  /** Numbers of fds by their names. */
+  readonly fds: Map<string, number> = new Map<string, number>();
+  /** Which device an fd is of. */
+  readonly devices: Map<string, string> = new Map<string, string>();
+
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName) {
+    this.report = new CaseRecorder(name);
+    this.machine = buildMachine(header, host, profile);
+  }
+
+  fd(step: Fields): number {
+    return this.fds.get(step.string('fd')) ?? NO_FD;
+  }
+
+  isModelled(device: string | undefined): boolean {
+    const found = device === undefined ? undefined : this.machine.bus.device(device);
+    // What is not on the PCI bus is an mdev sample, with a model of its own.
+    return found === undefined || MODELLED.has(`${found.vendor.toString(16)}:${found.deviceId.toString(16)}`);
+  }
+
+  /** Runs a call that may sleep. One that does not come back is told as such, and lives on. */
+  call<T>(name: string, body: Sleeps<T>): T {
+    return this.machine.host.scheduler.call(`recorder ${name}`, body);
+  }
+
+  /** Compares a return value: a number, `fd` or `map`; and the errno of a failure. */
+  result(step: Fields, result: number | 'fd' | 'map'): void {
+    const failed = typeof result === 'number' && result < 0;
+    const expected = step.raw('ret');
+    if (typeof expected !== 'string' && typeof expected !== 'number') return step.fail('ret', 'a return value');
+    this.report.compare('ret', expected, failed ? -1 : result);
+    if (step.has('errno') || failed) this.report.compare('errno', step.has('errno') ? errnoOf(step) : null, failed ? errnoName(result) : null);
+  }
+}
+
+/** The errno's name; the recording machine has no names for some, and writes their numbers. */
+function errnoOf(step: Fields): string {
+  const text = step.string('errno');
+  return /^[0-9]+$/.test(text) ? errnoName(Number(text)) : text;
+}
