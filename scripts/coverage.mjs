@@ -28,7 +28,7 @@ const items = new Map(rows('items.tsv'));
 const leftOut = rows('left-out.tsv');
 const problems = [];
 
-const tests = new Map([...items.keys()].map((id) => [id, new Map()]));
+const tests = new Map([...items.keys()].map((id) => [id, new Set()]));
 for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
   const file = relative(ROOT, path);
   for (const { fullName, status } of assertionResults) {
@@ -36,7 +36,7 @@ for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
     for (const [, id] of fullName.matchAll(/\[((?:vfio|gic) (?![GUV]\d)[^\]]+)\]/g)) {
       const found = tests.get(id);
       if (found === undefined) problems.push(`${file}: there is no item ${id}`);
-      else if (status === 'passed') found.set(file, (found.get(file) ?? 0) + 1);
+      else if (status === 'passed') found.add(file);
     }
   }
 }
@@ -82,9 +82,9 @@ function counts() {
 }
 
 function told(id) {
-  const files = [...tests.get(id)].sort(([a], [b]) => (a < b ? -1 : 1));
+  const files = [...tests.get(id)].sort();
   if (files.length === 0) return reason(id) === undefined ? '**open**' : `left out: ${reason(id)}`;
-  return files.map(([file, count]) => `${file.replace(/^packages\//, '')}${count > 1 ? ` (${count})` : ''}`).join(', ');
+  return files.map((file) => file.replace(/^packages\//, '')).join(', ');
 }
 
 function shorten(what) {
