@@ -5,7 +5,9 @@ export { describeDevices, type DeviceDescription, type DeviceInterrupt, type Dev
 export { FdtError, FdtNode, parseFdt } from './fdt/fdt.ts';
 export { Pl011, PL011 } from './models/pl011.ts';
 export { Pl031, PL031 } from './models/pl031.ts';
-export { NO_RESET, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
+export { XGBE_TIMEOUT } from './resets/amdxgbe.ts';
+export { CHIP_RESETS } from './resets/chip-resets.ts';
+export { DEVICE_ALLOCATION, NAME_ALLOCATION, NO_IDENTITY, NO_RESET, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
 export { PlatformIrq } from './vfio/platform-irq.ts';
 export { ResetModules, type ResetFunction } from './vfio/reset-modules.ts';
-export { REGION_OVERRUN, RESET_FAILED, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';
+export { NULL_TRIGGER, REGION_OVERRUN, RESET_FAILED, UNINITIALISED_MUTEX, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';

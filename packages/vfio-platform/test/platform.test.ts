@@ -1,95 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Bus,
   getDeviceFd,
   getDeviceInfo,
   getIrqInfo,
   getRegionInfo,
   Host,
-  Process,
-  REGISTERED,
-  setContainer,
+  set,
   setIrqs,
   setIrqTriggers,
-  SmmuV3Iommu,
-  Vfio,
   VFIO_DEVICE_RESET,
   VFIO_DEVICE_SET_IRQS,
+  VFIO_IRQ_INFO_AUTOMASKED,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_INFO_MASKABLE,
+  vfio_irq_set,
   VFIO_IRQ_SET_ACTION_MASK,
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_IRQ_SET_DATA_BOOL,
   VFIO_IRQ_SET_DATA_EVENTFD,
-  VFIO_SET_IOMMU,
-  VFIO_TYPE1v2_IOMMU,
+  VFIO_IRQ_SET_DATA_NONE,
   type ProfileName,
 } from '@vsim/vfio-core';
 import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import {
-  IrqLine,
-  NO_RESET,
-  PL011,
-  Pl011,
-  PL031,
-  Pl031,
-  PlatformDevice,
-  REGION_OVERRUN,
-  RESET_FAILED,
-  ResetModules,
-  VfioAmbaDriver,
-  VfioPlatformDriver,
-  type VfioPlatformInit,
-} from '../src/index.ts';
-
-const NAME = '9000000.uart';
-const COMPATIBLE = 'vsim,uart';
-
-interface SetUp extends VfioPlatformInit {
-  readonly profile?: ProfileName;
-  readonly withReset?: boolean;
-  readonly amba?: boolean;
-  readonly trigger?: 'edge-rising' | 'level-high';
-  readonly group?: boolean;
-}
-
-function setUp(init: SetUp = {}) {
-  const host = new Host({ profile: init.profile });
-  const events = host.trace.record();
-  const vfio = new Vfio(host);
-  const resets = new ResetModules();
-  const calls: string[] = [];
-  const answers = { reset: 0 };
-  if (init.withReset !== false) resets.register(COMPATIBLE, (device) => (calls.push(`reset ${device.name}`), answers.reset));
-  const bus = new Bus<PlatformDevice>(host, init.amba === true ? 'amba' : 'platform');
-  const driver = init.amba === true ? new VfioAmbaDriver(vfio, { resets }) : new VfioPlatformDriver(vfio, { resets, resetRequired: init.resetRequired });
-  host.scheduler.call('modprobe', bus.addDriver(driver));
-  const irq = new IrqLine(33, init.trigger ?? 'level-high');
-  const uart = new Pl011(irq);
-  const device = new PlatformDevice(host, {
-    name: NAME,
-    resources: [{ kind: 'mem', start: 0x900_0000, size: 0x1000 }, { kind: 'io', start: 0x3f8, size: 8 }, { kind: 'mem', start: 0x901_0000, size: 0x10, readOnly: true }],
-    irqs: [irq],
-    firmware: { compatible: [COMPATIBLE, 'arm,pl011'] },
-    hardware: [uart],
-    peripheralId: init.amba === true ? 0x0024_1011 : undefined,
-  });
-  bus.announce(device);
-  if (init.group !== false) new SmmuV3Iommu(host).addGroup([device]);
-  const root = new Process(host, { name: 'root' });
-  const bind = () => {
-    root.writeFile(`/sys/bus/${bus.name}/devices/${NAME}/driver_override`, driver.name);
-    return root.writeFile(`/sys/bus/${bus.name}/drivers/${driver.name}/bind`, NAME);
-  };
-  const deviceName = init.amba === true ? 'vfio-amba-00241011' : NAME;
-  const open = () => {
-    const container = root.open('/dev/vfio/vfio');
-    const group = root.open('/dev/vfio/0');
-    setContainer(root, group, container);
-    root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-    return { container, group, device: getDeviceFd(root, group, deviceName) };
-  };
-  const unbind = () => root.start('unbind', root.sys.writeFile(`/sys/bus/${bus.name}/drivers/${driver.name}/unbind`, NAME));
-  return { host, events, vfio, resets, calls, answers, bus, driver, irq, uart, device, root, bind, open, unbind, deviceName };
-}
+import { IrqLine, NULL_TRIGGER, PL011, PL031, Pl031, REGION_OVERRUN, RESET_FAILED } from '../src/index.ts';
+import { NAME, setUp, type SetUp } from './set-up.ts';
 
 describe.each([['platform', false], ['amba', true]] as const)('a %s device', (_, amba) => {
   for (const { name, run } of vfioDeviceSuite(() => {
@@ -111,83 +46,8 @@ describe.each([['platform', 'vfio-platform', false], ['amba', 'vfio-amba', true]
   }
 });
 
-describe('probe and remove', () => {
-  it('[vfio 4.1/1] [vfio 4.1/2] bind by driver_override alone, with the flags and the name of the bus', () => {
-    const { root, bind, open } = setUp();
-    expect(outcomeOf(() => root.writeFile('/sys/bus/platform/drivers/vfio-platform/bind', NAME))).toBe('ENODEV');
-    bind();
-    expect(getDeviceInfo(root, open().device)).toEqual({ flags: 5, numRegions: 3, numIrqs: 1 });
-    const amba = setUp({ amba: true });
-    amba.bind();
-    expect(getDeviceInfo(amba.root, amba.open().device).flags).toBe(9);
-  });
-
-  it('[vfio 4.1/4] [vfio 4.1/5] need a reset function where one is required, and in 6.1 everywhere', () => {
-    const outcome = (init: SetUp) => {
-      const { bind, events } = setUp({ withReset: false, ...init });
-      return [outcomeOf(bind), events.map(({ id }) => id)];
-    };
-    expect(outcome({})).toEqual(['ENOENT', [NO_RESET.id]]);
-    expect(outcome({ resetRequired: false })).toEqual(['ENOENT', []]);
-    expect(outcome({ resetRequired: false, profile: 'linux-5.13' })).toEqual(['success', []]);
-  });
-
-  it('[vfio 4.1/6] hold the reset module while bound, and give it back on every way out', () => {
-    const { bind, unbind, resets, vfio, device, host, driver, root } = setUp();
-    bind();
-    expect(resets.users(COMPATIBLE)).toBe(1);
-    unbind().result();
-    expect(resets.users(COMPATIBLE)).toBe(0);
-    const lonely = setUp({ group: false });
-    expect(outcomeOf(lonely.bind)).toBe('EINVAL');
-    expect(lonely.resets.users(COMPATIBLE)).toBe(0);
-    expect([vfio.groups.length, driver.vfioDevice(device), host.scheduler.threads, root.fds]).toEqual([0, undefined, [], []]);
-  });
-
-  it('[vfio Step-and-unwind-matrices/32] [vfio Step-and-unwind-matrices/33] [vfio Step-and-unwind-matrices/34] [vfio Step-and-unwind-matrices/35] undo each step of the probe that fails, and bind when nothing does', () => {
-    class NotCoherent extends SmmuV3Iommu {
-      override readonly coherent: boolean = false;
-    }
-    const failing: readonly (readonly [string, SetUp, ((made: ReturnType<typeof setUp>) => () => void) | undefined])[] = [
-      ['ENOENT', { withReset: false }, ({ resets }) => () => { resets.register(COMPATIBLE, () => 0); }],
-      ['EINVAL', { group: false }, ({ host, device }) => () => { new SmmuV3Iommu(host).addGroup([device]); }],
-      // 6.1 registers a device only where its DMA is coherent.
-      ['EINVAL', { group: false }, ({ host, device }) => {
-        const group = new NotCoherent(host).addGroup([device]);
-        return () => {
-          group.removeDevice(device);
-          new SmmuV3Iommu(host).addGroup([device]);
-        };
-      }],
-    ];
-    for (const [errno, init, breakIt] of failing) {
-      const made = setUp(init);
-      const mend = breakIt?.(made);
-      const left = () => [made.resets.users(COMPATIBLE), made.vfio.groups.length, made.driver.vfioDevice(made.device), made.device.driverName, made.device.runtimePmEnabled];
-      expect([outcomeOf(made.bind), left()]).toEqual([errno, [0, 0, undefined, undefined, false]]);
-      mend?.();
-      expect([outcomeOf(made.bind), made.resets.users(COMPATIBLE), made.device.runtimePmEnabled]).toEqual(['success', 1, true]);
-    }
-    const nameless = setUp();
-    const stranger = new PlatformDevice(nameless.host, { name: 'x', resources: [] });
-    nameless.bus.announce(stranger);
-    stranger.driverOverride = 'vfio-platform';
-    expect(outcomeOf(() => nameless.root.writeFile('/sys/bus/platform/drivers/vfio-platform/bind', 'x'))).toBe('ENODEV');
-  });
-
-  it('[vfio P4/5] [vfio Step-and-unwind-matrices/36] refuse who opens before runtime PM is on', () => {
-    const { host, root, bus, open, device } = setUp();
-    device.driverOverride = 'vfio-platform';
-    host.scheduler.stopAt(REGISTERED);
-    const probe = root.start('bind', root.sys.writeFile(`/sys/bus/${bus.name}/drivers/vfio-platform/bind`, NAME));
-    expect(outcomeOf(open)).toBe('EACCES');
-    host.scheduler.release(REGISTERED);
-    expect(probe.result()).toBe(NAME.length);
-  });
-});
-
 describe('regions', () => {
-  it('[vfio 4.2/1] [vfio 4.2/2] are the memory and port resources in order, mapped where pages allow it', () => {
+  it('[vfio 4.2/1] [vfio 4.2/2] [vfio 4.2/5] are the memory and port resources in order, mapped where pages allow it', () => {
     const { root, bind, open } = setUp();
     bind();
     const { device } = open();
@@ -282,12 +142,7 @@ describe('a level interrupt', () => {
     const { device } = open();
     const [trigger, unmask] = [root.eventfd(), root.eventfd()];
     setIrqTriggers(root, device, 0, 0, [trigger]);
-    const request = new Uint8Array(24);
-    new DataView(request.buffer).setUint32(0, 24, true);
-    new DataView(request.buffer).setUint32(4, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, true);
-    new DataView(request.buffer).setUint32(16, 1, true);
-    new DataView(request.buffer).setInt32(20, unmask, true);
-    root.ioctl(device, VFIO_DEVICE_SET_IRQS, request);
+    root.ioctl(device, VFIO_DEVICE_SET_IRQS, irqSet(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, words([unmask])));
     root.pwrite(device, Uint8Array.of(0x10, 0, 0, 0), PL011.IMSC);
     uart.receive(1);
     const ring = () => { root.write(unmask, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0)); };
@@ -318,6 +173,148 @@ describe('a level interrupt', () => {
     expect(outcomeOf(() => setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_ACTION_MASK, 0, 1))).toBe('ENOTTY');
   });
 });
+
+it('[vfio 4.2/3] interrupts are those before the first that is not there, on AMBA at most nine', () => {
+  const count = (init: SetUp) => {
+    const { root, bind, open } = setUp(init);
+    bind();
+    const { device } = open();
+    const { numIrqs } = getDeviceInfo(root, device);
+    expect(outcomeOf(() => getIrqInfo(root, device, numIrqs))).toBe('EINVAL');
+    return numIrqs;
+  };
+  const lines = Array.from({ length: 12 }, (_, n) => new IrqLine(40 + n, 'level-high'));
+  const withHole = [...lines.slice(0, 2), undefined, ...lines.slice(2)];
+  expect([count({ irqs: lines }), count({ irqs: lines, amba: true })]).toEqual([12, 9]);
+  expect([count({ irqs: withHole }), count({ irqs: withHole, amba: true }), count({ irqs: [undefined, lines[0]] })]).toEqual([2, 2, 0]);
+});
+
+it('[vfio 4.2/4] the trigger type is looked at when the device is opened: levels can be masked, and mask themselves', () => {
+  const { root, bind, open, irq } = setUp({ trigger: 'edge-rising' });
+  bind();
+  const fds = open();
+  expect(getIrqInfo(root, fds.device, 0)).toEqual({ flags: VFIO_IRQ_INFO_EVENTFD, count: 1 });
+  irq.trigger = 'level-low';
+  expect(getIrqInfo(root, fds.device, 0)).toEqual({ flags: VFIO_IRQ_INFO_EVENTFD, count: 1 });
+  root.close(fds.device);
+  const flags = [];
+  for (const trigger of ['level-low', 'level-high', 'edge-falling', 'edge-rising'] as const) {
+    irq.trigger = trigger;
+    const again = getDeviceFd(root, fds.group, NAME);
+    flags.push(getIrqInfo(root, again, 0).flags);
+    root.close(again);
+  }
+  const level = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+  expect(flags).toEqual([level, level, VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_INFO_EVENTFD]);
+});
+
+describe('a loopback', () => {
+  it.each(['level-high', 'edge-rising'] as const)('[vfio 4.5/3] calls the handler: by NONE, and by BOOL where it is true; %s', (trigger) => {
+    const { root, bind, open } = setUp({ trigger });
+    bind();
+    const { device } = open();
+    const eventfd = root.eventfd();
+    setIrqTriggers(root, device, 0, 0, [eventfd]);
+    const count = (act: () => unknown) => {
+      act();
+      return root.readEventfd(eventfd);
+    };
+    const none = () => setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1);
+    const bool = (value: number) => root.ioctl(device, VFIO_DEVICE_SET_IRQS, irqSet(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1, [value]));
+    expect([count(() => bool(0)), count(none)]).toEqual([0n, 1n]);
+    // A level has masked itself, for real.
+    const again = trigger === 'level-high' ? 0n : 1n;
+    expect([count(none), count(() => bool(1))]).toEqual([again, again]);
+    if (trigger === 'level-high') setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
+    expect(count(() => bool(1))).toBe(1n);
+  });
+
+  it.each(['level-high', 'edge-rising'] as const)('[vfio 4.5/3] follows a NULL pointer in 5.13 where there is no trigger, and does nothing in a kernel that looks; %s', (trigger) => {
+    const reported = (profile: ProfileName) => {
+      const { root, bind, open, events, irq } = setUp({ profile, trigger });
+      bind();
+      const { device } = open();
+      setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1);
+      const eventfd = root.eventfd();
+      setIrqTriggers(root, device, 0, 0, [eventfd]);
+      irq.set(true);
+      return [events.map(({ id }) => id), root.readEventfd(eventfd)];
+    };
+    // 5.13: a level was masked before the pointer was followed.
+    expect(reported('linux-5.13')).toEqual([[NULL_TRIGGER.id], trigger === 'level-high' ? 0n : 1n]);
+    for (const profile of ['linux-5.10', 'linux-6.1', 'linux-6.12'] as const) expect(reported(profile)).toEqual([[], 1n]);
+  });
+});
+
+it('[vfio 4.5/4] an eventfd for masking or unmasking is one of each, can be taken away, and is refused for an edge', () => {
+  const { root, bind, open, irq } = setUp();
+  bind();
+  const { device } = open();
+  const [trigger, mask, unmask] = [root.eventfd(), root.eventfd(), root.eventfd()];
+  setIrqTriggers(root, device, 0, 0, [trigger]);
+  const attach = (action: number, fd: number) => outcomeOf(() => root.ioctl(device, VFIO_DEVICE_SET_IRQS, irqSet(VFIO_IRQ_SET_DATA_EVENTFD | action, 0, 1, words([fd]))));
+  const fire = () => {
+    irq.set(true);
+    irq.set(false);
+    return root.readEventfd(trigger);
+  };
+  expect([attach(VFIO_IRQ_SET_ACTION_MASK, mask), attach(VFIO_IRQ_SET_ACTION_UNMASK, unmask)]).toEqual(['success', 'success']);
+  expect([attach(VFIO_IRQ_SET_ACTION_MASK, unmask), attach(VFIO_IRQ_SET_ACTION_UNMASK, unmask)]).toEqual(['EBUSY', 'EBUSY']);
+  expect([attach(VFIO_IRQ_SET_ACTION_MASK, 99), attach(VFIO_IRQ_SET_ACTION_MASK, device)]).toEqual(['EBADF', 'EINVAL']);
+  root.writeEventfd(mask, 1n);
+  expect(fire()).toBe(0n);
+  root.writeEventfd(unmask, 1n);
+  expect(fire()).toBe(1n);
+  expect(attach(VFIO_IRQ_SET_ACTION_UNMASK, -1)).toBe('success');
+  root.writeEventfd(unmask, 1n);
+  expect([fire(), root.readEventfd(unmask)]).toEqual([0n, 1n]);
+  expect(attach(VFIO_IRQ_SET_ACTION_UNMASK, unmask)).toBe('success');
+  // By hand: NONE always, BOOL where it is true; what is masked or unmasked already stays so.
+  const bool = (action: number, value: number) => root.ioctl(device, VFIO_DEVICE_SET_IRQS, irqSet(VFIO_IRQ_SET_DATA_BOOL | action, 0, 1, [value]));
+  bool(VFIO_IRQ_SET_ACTION_UNMASK, 0);
+  expect(fire()).toBe(0n);
+  bool(VFIO_IRQ_SET_ACTION_UNMASK, 1);
+  setIrqs(root, device, 0, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
+  expect(fire()).toBe(1n);
+  const edge = setUp({ trigger: 'edge-rising' });
+  edge.bind();
+  const other = edge.open().device;
+  for (const type of [VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD]) {
+    const request = irqSet(type | VFIO_IRQ_SET_ACTION_UNMASK, 0, 1, words([edge.root.eventfd()]));
+    expect(outcomeOf(() => edge.root.ioctl(other, VFIO_DEVICE_SET_IRQS, request))).toBe('EINVAL');
+  }
+});
+
+it.each(['level-high', 'edge-rising'] as const)('[vfio 4.5/5] each interrupt is one: start 0, count 1, for every action; %s', (trigger) => {
+  // Two interrupts: the check that all drivers share lets start and count up to 2 pass.
+  const { root, bind, open } = setUp({ irqs: [new IrqLine(33, trigger), new IrqLine(34, trigger)] });
+  bind();
+  const { device } = open();
+  for (const action of [VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK]) {
+    for (const [start, count] of [[1, 1], [0, 2]] as const) {
+      for (const type of [VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL, VFIO_IRQ_SET_DATA_EVENTFD]) {
+        const request = irqSet(type | action, start, count, words([root.eventfd(), root.eventfd()]));
+        expect(outcomeOf(() => root.ioctl(device, VFIO_DEVICE_SET_IRQS, request))).toBe('EINVAL');
+      }
+    }
+  }
+});
+
+/** struct vfio_irq_set with data, for index 0. */
+function irqSet(flags: number, start: number, count: number, data: readonly number[]): Uint8Array {
+  const request = new Uint8Array(vfio_irq_set.size + data.length);
+  set(request, vfio_irq_set.argsz, request.length);
+  set(request, vfio_irq_set.flags, flags);
+  set(request, vfio_irq_set.start, start);
+  set(request, vfio_irq_set.count, count);
+  request.set(data, vfio_irq_set.size);
+  return request;
+}
+
+/** Numbers as s32, little-endian. */
+function words(numbers: readonly number[]): readonly number[] {
+  return [...new Uint8Array(new Int32Array(numbers).buffer)];
+}
 
 it('[vfio 4.5/1] an edge is signalled each time, and cannot be masked', () => {
   const { root, bind, open, irq } = setUp({ trigger: 'edge-rising' });

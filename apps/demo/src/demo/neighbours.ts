@@ -4,6 +4,7 @@
  */
 import {
   Bus,
+  constant,
   getDeviceFd,
   getDeviceInfo,
   getRegionInfo,
@@ -41,7 +42,7 @@ export function visitNeighbours(arm: ArmHost): readonly Neighbour[] {
 function visitClock(arm: ArmHost): Neighbour {
   const { host, vfio, root } = arm;
   const resets = new ResetModules();
-  resets.register('arm,pl031', () => 0);
+  resets.register('arm,pl031', () => constant(0));
   const amba = new Bus<PlatformDevice>(host, 'amba');
   const driver = new VfioAmbaDriver(vfio, { resets });
   host.scheduler.call('modprobe vfio-amba', amba.addDriver(driver));

@@ -6,7 +6,8 @@ import type { Trigger } from '../fdt/devices.ts';
 export class IrqLine {
   /** The Linux irq number. */
   readonly number: number;
-  readonly trigger: Trigger;
+  /** How it is wired; vfio-platform looks at the first open. */
+  trigger: Trigger;
   #handler: (() => void) | undefined;
   #enabled = false;
   #asserted = false;

@@ -14,16 +14,17 @@ export interface PlatformResource {
 
 /** What the firmware says of the device, beyond resources. */
 export interface Firmware {
-  /** Device tree: the most specific first. */
+  /** Device tree: the most specific first; left out, there is no such property. */
   readonly compatible?: readonly string[] | undefined;
-  /** ACPI: hardware id, and `_RST`, which gives false when it fails. */
+  /** ACPI: hardware id (none: ''), and `_RST`, which gives false when it fails. */
   readonly acpi?: { readonly hid: string; readonly reset?: (() => boolean) | undefined } | undefined;
 }
 
 export interface PlatformDeviceInit {
   readonly name: string;
   readonly resources: readonly PlatformResource[];
-  readonly irqs?: readonly IrqLine[] | undefined;
+  /** By index; a hole hides what is behind it. @default none */
+  readonly irqs?: readonly (IrqLine | undefined)[] | undefined;
   readonly firmware?: Firmware | undefined;
   /** The hardware behind the memory resources, in their order; left out, they must be mapped already. */
   readonly hardware?: readonly MmioDevice[] | undefined;
@@ -33,7 +34,7 @@ export interface PlatformDeviceInit {
 
 export class PlatformDevice extends Device {
   readonly resources: readonly PlatformResource[];
-  readonly irqs: readonly IrqLine[];
+  readonly irqs: readonly (IrqLine | undefined)[];
   readonly firmware: Firmware;
   readonly peripheralId: number | undefined;
   /** pm_runtime_get_sync() of the first open. @default it works: 0 */

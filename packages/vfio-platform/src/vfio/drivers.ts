@@ -1,16 +1,20 @@
 /**
  * The drivers vfio-platform and vfio-amba. Kernel: vfio_platform.c, vfio_amba.c, vfio_platform_probe_common(); catalogue: vfio 4.1, P4.
  *
- * Probe: firmware, reset function, IOMMU group, register, then runtime PM. Both match by driver_override alone.
+ * Probe: structure, firmware, reset function, IOMMU group, register, then the interrupts' mutex (5.13) and runtime PM. Both match by
+ * driver_override alone.
  */
 import {
+  constant,
   Driver,
   DriverData,
   EINVAL,
-  ENODEV,
+  ENODATA,
   ENOENT,
+  ENOMEM,
   eventKind,
   type EventKind,
+  type FaultPoint,
   type Sleeps,
   type Vfio,
 } from '@vsim/vfio-core';
@@ -25,7 +29,20 @@ export const NO_RESET: EventKind<{ readonly device: string }> = eventKind(
   ({ device }) => `${device}: no reset function found`,
 );
 
+/** What the firmware does not say of a device: the ACPI object, its hardware id, or the property `compatible`. */
+export const NO_IDENTITY: EventKind<{ readonly device: string; readonly missing: 'companion' | 'hid' | 'compatible' }> = eventKind(
+  'vfio-platform/no-identity',
+  'warn',
+  ({ device, missing }) => `${device}: the firmware gives no ${missing}`,
+);
+/** The probe has no memory for its structure. */
+export const DEVICE_ALLOCATION: FaultPoint = { fault: 'vfio-platform/device-allocation', error: ENOMEM };
+/** vfio-amba has none for the device's name. */
+export const NAME_ALLOCATION: FaultPoint = { fault: 'vfio-platform/name-allocation', error: ENOMEM };
+
 export interface VfioPlatformInit {
+  /** The kernel runs with ACPI, and looks at it first. @default as the device's firmware has it */
+  readonly acpi?: boolean | undefined;
   /** @default none is known */
   readonly resets?: ResetModules | undefined;
   /** Module parameter: a device without reset function is refused. @default true */
@@ -43,11 +60,13 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   readonly resets: ResetModules;
   protected abstract readonly resetRequired: boolean;
   readonly #vfio: Vfio;
+  readonly #acpi: boolean | undefined;
   readonly #bound = new DriverData<PlatformDevice, Bound>();
 
-  constructor(vfio: Vfio, resets: ResetModules | undefined) {
+  constructor(vfio: Vfio, { resets, acpi }: VfioPlatformInit) {
     super();
     this.#vfio = vfio;
+    this.#acpi = acpi;
     this.resets = resets ?? new ResetModules();
   }
 
@@ -60,21 +79,18 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   }
 
   override *probe(device: PlatformDevice): Sleeps<number> {
-    const { acpi, compatible } = device.firmware;
-    if (acpi?.hid === '') return -EINVAL;
-    const [first] = compatible ?? [];
-    if (acpi === undefined && first === undefined) return -ENODEV;
-    const module = acpi === undefined ? first : undefined;
-    const reset = this.#findReset(device, module);
+    const { faults } = device.host;
+    const refused = faults.at(DEVICE_ALLOCATION) || (device.peripheralId === undefined ? 0 : faults.at(NAME_ALLOCATION));
+    if (refused < 0) return refused;
+    const identity = this.#identify(device);
+    if (typeof identity === 'number') return identity;
+    const reset = this.#findReset(device, identity.compatible);
     const missing = this.#checkReset(device, reset);
     if (missing < 0) return missing;
-    const vfioDevice = new VfioPlatformDevice(this.#vfio, device, reset, this.resetRequired);
-    if (device.iommuGroup === undefined && this.#vfio.iommuGroupGet(device) === undefined) return this.#unwind(module, reset, -EINVAL);
-    const error = yield* vfioDevice.register();
-    if (error < 0) return this.#unwind(module, reset, error);
-    device.runtimePmEnabled = true;
-    this.#bound.set(device, { vfioDevice, module: reset === undefined ? undefined : module });
-    return 0;
+    const module = reset === undefined ? undefined : identity.compatible;
+    const error = yield* this.#probeWithReset(device, reset, module);
+    if (error < 0 && module !== undefined) this.resets.put(module);
+    return error;
   }
 
   override *remove(device: PlatformDevice): Sleeps<void> {
@@ -83,17 +99,45 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     yield* bound.vfioDevice.unregister();
     device.runtimePmEnabled = false;
     if (bound.module !== undefined) this.resets.put(bound.module);
+    this.#vfio.iommuGroupPut(device);
     this.#bound.clear(device);
   }
 
-  /** `_RST` where ACPI describes the device, else the module for its first compatible string. */
-  #findReset(device: PlatformDevice, module: string | undefined): Reset {
-    const { acpi } = device.firmware;
-    if (acpi !== undefined) {
-      const { reset } = acpi;
-      return reset === undefined ? undefined : () => (reset() ? 0 : -EINVAL);
+  *#probeWithReset(device: PlatformDevice, reset: Reset, module: string | undefined): Sleeps<number> {
+    const vfioDevice = new VfioPlatformDevice(this.#vfio, device, reset, this.resetRequired);
+    if (this.#vfio.iommuGroupGet(device) === undefined) return -EINVAL;
+    const error = yield* vfioDevice.register();
+    if (error < 0) {
+      this.#vfio.iommuGroupPut(device);
+      return error;
     }
-    const found = module === undefined ? undefined : this.resets.get(module);
+    vfioDevice.initMutex();
+    device.runtimePmEnabled = true;
+    this.#bound.set(device, { vfioDevice, module });
+    return 0;
+  }
+
+  /** ACPI where the kernel has it, else the device tree. @returns the string to look for a reset module with, or a negative errno */
+  #identify(device: PlatformDevice): { readonly compatible: string | undefined } | number {
+    const { acpi, compatible } = device.firmware;
+    const lacks = (missing: 'companion' | 'hid' | 'compatible') => { device.host.trace.emit(NO_IDENTITY, { device: device.name, missing }); };
+    if (this.#acpi ?? acpi !== undefined) {
+      if (acpi !== undefined && acpi.hid !== '') return { compatible: undefined };
+      lacks(acpi === undefined ? 'companion' : 'hid');
+    }
+    const first = compatible?.[0];
+    if (first !== undefined) return { compatible: first };
+    lacks('compatible');
+    return compatible === undefined ? -EINVAL : -ENODATA;
+  }
+
+  /** `_RST` where ACPI describes the device, else the module for its first compatible string. */
+  #findReset(device: PlatformDevice, compatible: string | undefined): Reset {
+    if (compatible === undefined) {
+      const method = device.firmware.acpi?.reset;
+      return method === undefined ? undefined : () => constant(method() ? 0 : -EINVAL);
+    }
+    const found = this.resets.get(compatible);
     return found === undefined ? undefined : () => found(device);
   }
 
@@ -103,11 +147,6 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     if (this.resetRequired) device.host.trace.emit(NO_RESET, { device: device.name });
     return this.resetRequired || device.host.profile.platformNeedsReset ? -ENOENT : 0;
   }
-
-  #unwind(module: string | undefined, reset: Reset, error: number): number {
-    if (module !== undefined && reset !== undefined) this.resets.put(module);
-    return error;
-  }
 }
 
 export class VfioPlatformDriver extends VfioPlatformCommon {
@@ -115,7 +154,7 @@ export class VfioPlatformDriver extends VfioPlatformCommon {
   protected override readonly resetRequired: boolean;
 
   constructor(vfio: Vfio, init: VfioPlatformInit = {}) {
-    super(vfio, init.resets);
+    super(vfio, init);
     this.resetRequired = init.resetRequired ?? true;
   }
 }
@@ -124,7 +163,7 @@ export class VfioAmbaDriver extends VfioPlatformCommon {
   override readonly name: string = 'vfio-amba';
   protected override readonly resetRequired: boolean = false;
 
-  constructor(vfio: Vfio, init: Pick<VfioPlatformInit, 'resets'> = {}) {
-    super(vfio, init.resets);
+  constructor(vfio: Vfio, init: Omit<VfioPlatformInit, 'resetRequired'> = {}) {
+    super(vfio, init);
   }
 }

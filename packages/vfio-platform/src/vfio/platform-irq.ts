@@ -35,13 +35,22 @@ export class PlatformIrq {
     return 0;
   }
 
-  /** The handler, also as loopback: a level masks itself, and is silent while it is masked. */
-  fire(): void {
+  get hasTrigger(): boolean {
+    return this.#trigger !== undefined;
+  }
+
+  /**
+   * The handler, also as loopback: a level masks itself, and is silent while it is masked.
+   *
+   * @returns false where there was nobody to tell: the kernel follows a NULL pointer
+   */
+  fire(): boolean {
     if (this.maskable) {
-      if (this.#masked) return;
+      if (this.#masked) return true;
       this.mask();
     }
     this.#trigger?.signal();
+    return this.hasTrigger;
   }
 
   mask(): void {

@@ -37,6 +37,7 @@ import {
   VFIO_REGION_INFO_FLAG_READ,
   VFIO_REGION_INFO_FLAG_WRITE,
   VfioDevice,
+  WOULD_SLEEP,
   type EventFdContext,
   type EventKind,
   type IrqAnswer,
@@ -49,10 +50,12 @@ import {
   type UserArgument,
   type Vfio,
 } from '@vsim/vfio-core';
+import type { IrqLine } from '../bus/irq-line.ts';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { PlatformIrq } from './platform-irq.ts';
 
 const SPAN = 2 ** 40;
+const AMBA_NR_IRQS = 9;
 /** The file offset 2^63 and beyond is no offset. */
 const MAX_OFFSET = 2 ** 53;
 
@@ -75,8 +78,21 @@ interface Region {
   readonly flags: number;
 }
 
+/** SET_IRQS takes a mutex that the probe of 5.13 initialises only after it has registered the device. */
+export const UNINITIALISED_MUTEX: EventKind<{ readonly device: string }> = eventKind(
+  'vfio-platform/uninitialised-mutex',
+  'bug',
+  ({ device }) => `${device}: the mutex of its interrupts is not initialised`,
+);
+/** A loopback of an interrupt that has no trigger: the kernel follows a NULL pointer. */
+export const NULL_TRIGGER: EventKind<{ readonly device: string; readonly index: number }> = eventKind(
+  'vfio-platform/null-trigger',
+  'bug',
+  ({ device, index }) => `${device}: interrupt ${index}: NULL pointer dereference of its trigger`,
+);
+
 /** How a device is reset, as its probe found out: undefined is not at all. */
-export type Reset = (() => number) | undefined;
+export type Reset = (() => Sleeps<number>) | undefined;
 
 export class VfioPlatformDevice extends VfioDevice {
   override readonly device: PlatformDevice;
@@ -85,6 +101,7 @@ export class VfioPlatformDevice extends VfioDevice {
   #regions: readonly Region[] = [];
   #irqs: readonly PlatformIrq[] = [];
   #flags: number;
+  #hasMutex: boolean;
 
   constructor(vfio: Vfio, device: PlatformDevice, reset: Reset, resetRequired: boolean) {
     super(vfio, device);
@@ -92,6 +109,12 @@ export class VfioPlatformDevice extends VfioDevice {
     this.#reset = reset;
     this.#resetRequired = resetRequired;
     this.#flags = device.peripheralId === undefined ? VFIO_DEVICE_FLAGS_PLATFORM : VFIO_DEVICE_FLAGS_AMBA;
+    this.#hasMutex = !device.host.profile.platformLateIgate;
+  }
+
+  /** @internal mutex_init() of the interrupts' mutex, where the probe does it. */
+  initMutex(): void {
+    this.#hasMutex = true;
   }
 
   override get name(): string {
@@ -103,15 +126,15 @@ export class VfioPlatformDevice extends VfioDevice {
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
     if (!this.device.runtimePmEnabled) return -EACCES;
     this.#regions = this.device.resources.map(regionOf);
-    this.#irqs = this.device.irqs.map((line) => new PlatformIrq(line));
+    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(line));
     const resumed = this.device.resume();
     if (resumed < 0) return this.#closed(resumed);
-    const error = this.#callReset();
+    const error = yield* this.#callReset();
     return error < 0 && this.#resetRequired ? this.#closed(error) : 0;
   }
 
   protected override *closeDevice(): Sleeps<void> {
-    const error = this.#callReset();
+    const error = yield* this.#callReset();
     if (error < 0 && this.#resetRequired) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
     this.#closed(0);
   }
@@ -126,15 +149,21 @@ export class VfioPlatformDevice extends VfioDevice {
       case VFIO_DEVICE_GET_IRQ_INFO:
         return irqInfo(argument, (index) => this.#irq(index));
       case VFIO_DEVICE_SET_IRQS: {
+        if (!this.#hasMutex) this.device.host.trace.emit(UNINITIALISED_MUTEX, { device: this.name });
         const count = this.#irqs.length;
         const irqs = readIrqSet(argument, count, () => count);
         return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
       }
       case VFIO_DEVICE_RESET:
-        return this.#reset === undefined ? -EINVAL : this.#callReset();
+        return this.#reset === undefined ? -EINVAL : WOULD_SLEEP;
       default:
         return -ENOTTY;
     }
+  }
+
+  /** A reset function may wait for its device. */
+  override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    return request === VFIO_DEVICE_RESET ? yield* this.#callReset() : this.ioctl(process, request, argument);
   }
 
   override read(into: Uint8Array, offset: number): number {
@@ -164,8 +193,8 @@ export class VfioPlatformDevice extends VfioDevice {
     return result;
   }
 
-  #callReset(): number {
-    return this.#reset?.() ?? 0;
+  *#callReset(): Sleeps<number> {
+    return this.#reset === undefined ? 0 : yield* this.#reset();
   }
 
   #region(index: number): RegionAnswer | undefined {
@@ -205,14 +234,20 @@ export class VfioPlatformDevice extends VfioDevice {
         return eventfd;
       }
       case VFIO_IRQ_SET_DATA_NONE:
-        irq.fire();
-        return 0;
+        return this.#loopBack(irq);
       case VFIO_IRQ_SET_DATA_BOOL:
-        if (data[0] !== 0) irq.fire();
-        return 0;
+        return data[0] === 0 ? 0 : this.#loopBack(irq);
       default:
         return 0;
     }
+  }
+
+  /** Calls the handler as if the line had. @returns 0 */
+  #loopBack(irq: PlatformIrq): number {
+    const { profile, trace } = this.device.host;
+    if (!irq.hasTrigger && profile.loopbackNeedsTrigger) return 0;
+    if (!irq.fire()) trace.emit(NULL_TRIGGER, { device: this.name, index: this.#irqs.indexOf(irq) });
+    return 0;
   }
 
   #maskAction(process: Process, irq: PlatformIrq, { dataType, start, count, data }: IrqSet, which: 'mask' | 'unmask'): number {
@@ -276,6 +311,16 @@ function store(memory: Registers, address: number, piece: Uint8Array): void {
   if (piece.length === 4) memory.write32(address, get(piece, [0, 'u32']));
   else if (piece.length === 2) memory.write16(address, get(piece, [0, 'u16']));
   else memory.write8(address, piece[0]!);
+}
+
+/** get_irq() until it fails: at the first hole, on AMBA behind the ninth. */
+function linesOf({ irqs, peripheralId }: PlatformDevice): readonly IrqLine[] {
+  const lines: IrqLine[] = [];
+  for (const line of peripheralId === undefined ? irqs : irqs.slice(0, AMBA_NR_IRQS)) {
+    if (line === undefined) break;
+    lines.push(line);
+  }
+  return lines;
 }
 
 function regionOf({ kind, start, size, readOnly }: PlatformDevice['resources'][number]): Region {

@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { BlockedError, ETIMEDOUT, VFIO_DEVICE_RESET, type MmioDevice } from '@vsim/vfio-core';
+import { outcomeOf } from '@vsim/vfio-core/testing';
+import { CHIP_RESETS, ResetModules, XGBE_TIMEOUT } from '../src/index.ts';
+import { setUp, type PlatformHost } from './set-up.ts';
+
+const MS = 1_000_000;
+
+/** Registers that keep what is written, and tell it. */
+class Registers implements MmioDevice {
+  readonly values: Map<number, number>;
+  readonly writes: (readonly [offset: number, value: number])[] = [];
+  readonly #written: (offset: number, value: number) => void;
+
+  constructor(values: readonly (readonly [number, number])[], written: (offset: number, value: number) => void = () => undefined) {
+    this.values = new Map(values);
+    this.#written = written;
+  }
+
+  read(offset: number): number {
+    return this.values.get(offset) ?? 0;
+  }
+
+  write(offset: number, _width: number, value: number): void {
+    this.writes.push([offset, value]);
+    this.values.set(offset, value);
+    this.#written(offset, value);
+  }
+}
+
+/** A bound device of this kind whose memory regions are `hardware`. */
+function chip(compatible: string, hardware: readonly MmioDevice[], size: number): PlatformHost {
+  const start = 0x1000_0000;
+  const made = setUp({
+    resets: new ResetModules(CHIP_RESETS),
+    firmware: { compatible: [compatible] },
+    resources: hardware.map((_, i) => ({ kind: 'mem', start: start + i * size, size })),
+  });
+  hardware.forEach((registers, i) => made.host.memory.map(start + i * size, size, registers));
+  made.bind();
+  return made;
+}
+
+it('[vfio 4.7/1] calxedaxgmac turns off interrupts, DMA and MAC, and leaves the other bits', () => {
+  const registers = new Registers([[0xf1c, 0x1_a0e7], [0xf18, 0xffff_ffff], [0, 0xffff_ffff]]);
+  chip('calxeda,hb-xgmac', [registers], 0x1000).open();
+  expect(registers.writes).toEqual([[0xf1c, 0], [0xf18, 0xffff_dffd], [0, 0xffff_fff3]]);
+});
+
+describe('[vfio 4.7/2] amdxgbe', () => {
+  /** The MDIO registers behind the window, by (mmd << 16 | register), and the accesses to them. */
+  function xgbe(stuck: { readonly phy?: boolean; readonly mac?: boolean }) {
+    const mdio = new Map([[0x3_0000, 0x2040], [0x7_0000, 0x3000], [0x7_8001, 7], [0x7_8002, 7]]);
+    const log: string[] = [];
+    let page = 0;
+    const pcs: MmioDevice = {
+      read: (offset) => mdio.get((page << 8) | (offset >>> 2)) ?? 0,
+      write: (offset, _width, value) => {
+        if (offset === 0x3fc) {
+          page = value;
+          return;
+        }
+        const register = (page << 8) | (offset >>> 2);
+        log.push(`${register.toString(16)} := ${value.toString(16)}`);
+        // The reset bit of the PHY clears itself.
+        mdio.set(register, register === 0x3_0000 && stuck.phy !== true ? value & ~0x8000 : value);
+      },
+    };
+    const mac: Registers = new Registers([[0x3000, 0x100]], (offset, value) => {
+      log.push(`mac ${offset.toString(16)} := ${value.toString(16)}`);
+      if (stuck.mac !== true) mac.values.set(offset, value & ~1);
+    });
+    return { made: chip('amd,xgbe-seattle-v1a', [mac, pcs], 0x1_0000), log };
+  }
+  const steps = ['30000 := a040', '70000 := 2000', '78001 := 0', '78002 := 0', 'mac 3000 := 101'];
+
+  it('resets the PHY, stops auto-negotiation and its interrupt, resets the MAC', () => {
+    const { made: { open, host }, log } = xgbe({});
+    open();
+    expect([log, host.scheduler.now]).toEqual([steps, 0]);
+  });
+
+  it('waits 50 times 20 ms for the PHY and 2000 times 500 us for the MAC, tells it, and has succeeded', () => {
+    const { made: { open, host, root, events }, log } = xgbe({ phy: true, mac: true });
+    expect(open).toThrow(BlockedError);
+    host.scheduler.advance(1000 * MS - 1);
+    expect(log).toEqual(steps.slice(0, 1));
+    host.scheduler.advance(1);
+    expect(log).toEqual(steps);
+    expect(host.scheduler.threads.length).toBe(1);
+    host.scheduler.advance(1000 * MS);
+    expect([host.scheduler.threads, root.fds.length]).toEqual([[], 3]);
+    expect(events.map(({ id, text }) => [id, text.split(' ')[1]])).toEqual([[XGBE_TIMEOUT.id, 'phy'], [XGBE_TIMEOUT.id, 'mac']]);
+  });
+});
+
+describe('[vfio 4.7/3] bcmflexrm', () => {
+  const RING = 0x1_0000;
+  const MAGIC = 0x7630_3031;
+
+  /** Four rings, of which the second is none; those in `stuck` never flush, those in `stays` say for ever that they have. */
+  function flexrm({ stuck = [], stays = [] }: { readonly stuck?: readonly number[]; readonly stays?: readonly number[] }) {
+    const versions = [0, 2, 3].map((ring) => [ring * RING, MAGIC] as const);
+    const registers: Registers = new Registers(versions, (offset, value) => {
+      const ring = Math.floor(offset / RING);
+      if (offset % RING !== 0x34 || stuck.includes(ring)) return;
+      if (value === 0x20) registers.values.set(ring * RING + 0x38, 1);
+      else if (!stays.includes(ring)) registers.values.set(ring * RING + 0x38, 0);
+    });
+    return { made: chip('brcm,iproc-flexrm-mbox', [registers], 4 * RING), registers };
+  }
+  const stopped = (ring: number) => [[ring * RING + 0x34, 0], [ring * RING + 0x34, 0x20], [ring * RING + 0x34, 0]] as const;
+
+  it('flushes every ring that is one', () => {
+    const { made, registers } = flexrm({});
+    made.open();
+    expect(registers.writes).toEqual([...stopped(0), ...stopped(2), ...stopped(3)]);
+  });
+
+  it.each([[{ stuck: [0] }], [{ stays: [2] }], [{ stuck: [0], stays: [3] }]])('waits 1000 times 1 ms, goes on with the next ring, and fails: %o', (broken: { readonly stuck?: readonly number[]; readonly stays?: readonly number[] }) => {
+    const { made: { host, root, open, vfio }, registers } = flexrm(broken);
+    const failures = (broken.stuck ?? []).length + (broken.stays ?? []).length;
+    expect(open).toThrow(BlockedError);
+    const [opening] = host.scheduler.threads;
+    host.scheduler.advance(failures * 1000 * MS - 1);
+    expect(host.scheduler.threads).toEqual([opening]);
+    host.scheduler.advance(1);
+    // A reset is required, and so the open fails: the fds of container and group are all that is left.
+    expect([opening?.result(), root.fds.length, vfio.groups[0]?.devices[0]?.openCount]).toEqual([-ETIMEDOUT, 2, 0]);
+    expect(registers.writes.filter(([offset]) => Math.floor(offset / RING) === 3).length).toBe(3);
+  });
+});
+
+it('VFIO_DEVICE_RESET waits for the chip, and gives its answer', () => {
+  const versions = [[0, 0x7630_3031]] as const;
+  let flushes = true;
+  const registers: Registers = new Registers(versions, (offset, value) => {
+    if (offset === 0x34 && flushes) registers.values.set(0x38, value === 0x20 ? 1 : 0);
+  });
+  const { open, host, root } = chip('brcm,iproc-flexrm-mbox', [registers], 0x1_0000);
+  const { device } = open();
+  expect(root.ioctl(device, VFIO_DEVICE_RESET)).toBe(0);
+  flushes = false;
+  const reset = root.start('reset', root.sys.ioctl(device, VFIO_DEVICE_RESET, 0));
+  expect(reset.outcome.state).toBe('asleep');
+  host.scheduler.advance(1000 * MS);
+  expect(reset.result()).toBe(-ETIMEDOUT);
+});
+
+it('a chip without the region that its reset needs fails the open', () => {
+  for (const compatible of CHIP_RESETS.keys()) expect(outcomeOf(chip(compatible, [], 0x1000).open)).toBe('ENOMEM');
+});
