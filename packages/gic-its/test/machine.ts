@@ -1,5 +1,5 @@
 /** A host with a GIC, a VM on it, and the guest's own ITS driver: what the tests of this package share. */
-import { EventFdContext, Host, IrqBypassManager, PhysicalMemory, type IrqBypassProducer } from '@vsim/vfio-core';
+import { EventFdContext, highHalf, Host, IrqBypassManager, lowHalf, PhysicalMemory, toBigint, type IrqBypassProducer, type ProfileName } from '@vsim/vfio-core';
 import {
   ADDR_TYPE,
   CTRL,
@@ -36,6 +36,7 @@ const RAM_BYTES = 0x80_0000;
 
 export interface MachineInit {
   readonly version?: GicVersion;
+  readonly profile?: ProfileName;
   readonly choices?: Partial<ImplementationChoices>;
   readonly switches?: Partial<MigrationSwitches>;
   readonly vcpus?: number;
@@ -56,7 +57,7 @@ export class Machine {
   #queue = 0;
 
   constructor(init: MachineInit = {}) {
-    this.host = new Host({ ram: [{ base: 0x8000_0000, size: 0x200_0000 }] });
+    this.host = new Host({ profile: init.profile, ram: [{ base: 0x8000_0000, size: 0x200_0000 }] });
     this.gic = new Gic(this.host, { version: init.version ?? 'gicv4.1', cpus: 2, choices: init.choices, its: init.its });
     this.driver = new ItsDriver(this.host, this.gic, { switches: init.switches });
     this.bypass = new IrqBypassManager();
@@ -114,7 +115,81 @@ export class Machine {
     lpis.forEach((lpi, event) => this.command((to) => encode.mapti(to, device, event, lpi, event % this.vm.vcpus.length)));
   }
 
+  /** LPI `intid`'s bit in a vCPU's pending table in guest memory. */
+  pendingBit(vcpu: number, intid: number): number {
+    return (this.ram.read8(GUEST.PENDING + vcpu * 0x1_0000 + (intid >>> 3)) >>> (intid & 7)) & 1;
+  }
+
+  setPendingBit(vcpu: number, intid: number): void {
+    const at = GUEST.PENDING + vcpu * 0x1_0000 + (intid >>> 3);
+    this.ram.write8(at, this.ram.read8(at) | (1 << (intid & 7)));
+  }
+
+  /** A 64-bit word of guest memory. */
+  word(gpa: number): bigint {
+    return toBigint(this.ram.read32(gpa), this.ram.read32(gpa + 4));
+  }
+
+  setWord(gpa: number, value: bigint): void {
+    this.ram.write32(gpa, lowHalf(value));
+    this.ram.write32(gpa + 4, highHalf(value));
+  }
+
+  /** KVM_SIGNAL_MSI with a DeviceID. */
+  msi(device: number, event: number): number {
+    return this.vm.signalMsi(DOORBELL, event, 1, device);
+  }
+
   // The VMM's side
+
+  /** A register of the ITS, through its device attribute. */
+  its64(offset: number): bigint | number {
+    return this.its.getAttr(GRP.ITS_REGS, offset);
+  }
+
+  setIts(offset: number, value: bigint): number {
+    return this.its.setAttr(GRP.ITS_REGS, offset, value);
+  }
+
+  gicd(offset: number): bigint | number {
+    return this.vgic.getAttr(GRP.DIST_REGS, offset);
+  }
+
+  setGicd(offset: number, value: number): number {
+    return this.vgic.setAttr(GRP.DIST_REGS, offset, value);
+  }
+
+  gicr(vcpu: number, offset: number): bigint | number {
+    return this.vgic.getAttr(GRP.REDIST_REGS, (BigInt(vcpu) << 32n) | BigInt(offset));
+  }
+
+  setGicr(vcpu: number, offset: number, value: number): number {
+    return this.vgic.setAttr(GRP.REDIST_REGS, (BigInt(vcpu) << 32n) | BigInt(offset), value);
+  }
+
+  saveTables(): number {
+    return this.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0);
+  }
+
+  restoreTables(): number {
+    return this.its.setAttr(GRP.CTRL, CTRL.ITS_RESTORE_TABLES, 0);
+  }
+
+  savePending(): number {
+    return this.vgic.setAttr(GRP.CTRL, CTRL.SAVE_PENDING_TABLES, 0);
+  }
+
+  /** KVM_DEV_ARM_ITS_CTRL_RESET, then the registers as boot() has them; the ITS stays disabled. */
+  resetIts(): void {
+    this.its.setAttr(GRP.CTRL, CTRL.ITS_RESET, 0);
+    this.setTables();
+  }
+
+  /** BASER0 and BASER1 as boot() has them, by user space. */
+  setTables(): void {
+    this.setIts(0x100, 0xb800_0000_0000_0607n | BigInt(GUEST.DEVICES));
+    this.setIts(0x108, 0xb800_0000_0000_0600n | BigInt(GUEST.COLLECTIONS));
+  }
 
   /** A device's vector: host interrupt, eventfd, irqfd, and the two joined by irqbypass. */
   vector(device: number, event: number, irq: ItsIrq): Vector {

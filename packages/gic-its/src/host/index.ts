@@ -6,4 +6,5 @@ export { ItsIrq, LPI_ENABLED, LPI_GROUP1, type VlpiMap } from './its-irq.ts';
 export { ItsNode } from './its-node.ts';
 export { ItsVm, ItsVpe } from './its-vpe.ts';
 export { ItsVsgis } from './its-vsgi.ts';
-export { ALL_PATCHES, type MigrationSwitches } from './switches.ts';
+export { driverProfile, type DriverProfile } from './driver-profile.ts';
+export { ALL_PATCHES, NO_PATCHES, type MigrationSwitches } from './switches.ts';

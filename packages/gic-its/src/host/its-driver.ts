@@ -15,7 +15,8 @@ import { ItsIrq, LPI_DEFAULT_PRIORITY, LPI_GROUP1 } from './its-irq.ts';
 import { ItsNode } from './its-node.ts';
 import { ItsVm, ItsVpe, VPT_BYTES } from './its-vpe.ts';
 import { LpiAllocator } from './lpi-allocator.ts';
-import { ALL_PATCHES, type MigrationSwitches } from './switches.ts';
+import { driverProfile, type DriverProfile } from './driver-profile.ts';
+import type { MigrationSwitches } from './switches.ts';
 
 const PROPERTY_TABLE_BYTES = 0x1_0000;
 const PENDING_TABLE_BYTES = 0x1_0000;
@@ -76,6 +77,7 @@ export class ItsDriver implements MsiController {
   readonly trace: Trace;
   readonly cpus: HostCpus;
   readonly view: HostMemoryView;
+  readonly profile: DriverProfile;
   readonly switches: MigrationSwitches;
   readonly nodes: readonly ItsNode[];
   /** A device raises only what its DeviceID is mapped to. */
@@ -96,7 +98,8 @@ export class ItsDriver implements MsiController {
     this.#host = host;
     this.gic = gic;
     this.trace = host.trace;
-    this.switches = { ...ALL_PATCHES, ...init.switches };
+    this.profile = driverProfile(host.profile.name);
+    this.switches = { ...this.profile.switches, ...init.switches };
     this.cpus = new HostCpus(host, gic);
     this.view = new HostMemoryView(host, this.#probeCoherence());
     const typer = host.memory.read32(gic.distributorBase + GICD.TYPER);

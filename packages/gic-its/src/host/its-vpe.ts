@@ -145,9 +145,13 @@ export class ItsVpe {
     if (!this.#driver.mapsLazily) this.#unmap();
   }
 
-  /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0, or -EINVAL while the vPE is not mapped. */
+  /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0; -EINVAL while the vPE is not mapped, unless the next mapping will follow */
   setAffinity(cpu: number): number {
-    if (this.#mappedOn.size === 0) return -EINVAL;
+    if (this.#mappedOn.size === 0) {
+      if (!this.#driver.mapsLazily || !this.#driver.profile.keepsVpeCpu) return -EINVAL;
+      this.#cpu = cpu;
+      return 0;
+    }
     const from = this.#cpu;
     if (cpu === from) return 0;
     this.#cpu = cpu;
@@ -270,7 +274,7 @@ export class ItsVpe {
 
   /** @internal Lazy mapping. */
   mapOn(node: ItsNode): void {
-    this.#cpu = this.#mappedOn.size === 0 ? 0 : this.#cpu;
+    if (this.#mappedOn.size === 0 && !this.#driver.profile.keepsVpeCpu) this.#cpu = 0;
     this.#mapOn(node);
   }
 

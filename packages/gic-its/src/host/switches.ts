@@ -27,3 +27,13 @@ export const ALL_PATCHES: MigrationSwitches = {
   transferPendingOnForward: true,
   allowSaveForwardedV41: true,
 };
+
+/** A kernel before the series. */
+export const NO_PATCHES: MigrationSwitches = {
+  flushVptOnUnmap: false,
+  neverPtz: false,
+  vlpiPeek: false,
+  saveVlpiPending: false,
+  transferPendingOnForward: false,
+  allowSaveForwardedV41: false,
+};

@@ -127,8 +127,9 @@ export class GuestRedistributors {
       if (this.#vm.profile.disableClearsPending) irq.pendingLatch = false;
       this.#vm.lpis.unqueue(irq);
     }
-    this.#vm.cache.invalidate();
+    this.#vm.cache.invalidateAll();
     vcpu.lpisEnabled = false;
+    vcpu.enterGuest();
   }
 
   /** Latches are what the table says; the table stays. */

@@ -22,7 +22,7 @@ import {
 import type { ItsDriver, ItsVm } from '../host/index.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { Irqfd } from './irqfd.ts';
-import { KVM_MSI_VALID_DEVID } from './uapi.ts';
+import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS, KVM_MSI_VALID_DEVID } from './uapi.ts';
 import { Vcpu } from './vcpu.ts';
 import { TranslationCache } from './translation-cache.ts';
 import { Vgic } from './vgic.ts';
@@ -266,8 +266,14 @@ export class KvmVm {
     return this.#routes.get(gsi);
   }
 
-  /** KVM_IRQFD. @returns 0; -EAGAIN before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM. */
-  irqfd(eventfd: EventFdContext, gsi: number): number {
+  /**
+   * KVM_IRQFD. An eventfd that has a count is injected at once.
+   *
+   * @returns 0; -EINVAL for unknown flags; -EAGAIN before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM
+   */
+  irqfd(eventfd: EventFdContext, gsi: number, flags = 0): number {
+    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return -EINVAL;
+    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassignIrqfd(eventfd, gsi);
     if (this.#vgic?.initialized !== true) return -EAGAIN;
     if (this.#irqfds.some((other) => other.token === eventfd)) return -EBUSY;
     const irqfd = new Irqfd(this, eventfd, gsi);

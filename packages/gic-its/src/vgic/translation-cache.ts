@@ -1,13 +1,11 @@
 /**
  * The translation cache of a VM: MSIs that were translated lately, so that an irqfd can inject without sleeping.
  *
- * Kernel: struct vgic_translation_cache_entry of vgic-its.c (up to 6.9: 16 entries a vCPU, least recently used goes). A reference
- * is held for each entry. Dropped as a whole by anything that may change a translation.
+ * Kernel: struct vgic_translation_cache_entry of vgic-its.c (up to 6.9: 16 entries a vCPU, least recently used goes), then one xarray
+ * for each ITS. A reference is held for each entry. Dropped as a whole by anything that may change a translation.
  */
 import type { KvmVm } from './kvm-vm.ts';
 import type { VgicIrq } from './vgic-irq.ts';
-
-const ENTRIES_PER_VCPU = 16;
 
 export class TranslationCache {
   readonly #vm: KvmVm;
@@ -35,10 +33,10 @@ export class TranslationCache {
   add(its: number, device: number, event: number, irq: VgicIrq): void {
     const key = keyOf(its, device, event);
     if (irq.hw || this.#entries.has(key)) return;
-    if (this.#entries.size >= ENTRIES_PER_VCPU * this.#vm.vcpus.length) {
-      for (const [oldest, old] of this.#entries) {
-        this.#entries.delete(oldest);
-        this.#vm.lpis.put(old);
+    const { cachedPerVcpu } = this.#vm.profile;
+    if (cachedPerVcpu !== undefined && this.#entries.size >= cachedPerVcpu * this.#vm.vcpus.length) {
+      for (const oldest of this.#entries.keys()) {
+        this.#drop(oldest);
         break;
       }
     }
@@ -46,10 +44,20 @@ export class TranslationCache {
     this.#entries.set(key, irq);
   }
 
-  /** Forgets everything. */
-  invalidate(): void {
-    for (const irq of this.#entries.values()) this.#vm.lpis.put(irq);
-    this.#entries.clear();
+  /** A translation of an ITS may have changed: everything is forgotten, or, where each ITS has its own cache, all of that ITS. */
+  invalidate(its: number): void {
+    if (this.#vm.profile.cachedPerVcpu !== undefined) this.invalidateAll();
+    else for (const key of [...this.#entries.keys()]) if (Math.floor(key / 0x1_0000_0000) === its) this.#drop(key);
+  }
+
+  invalidateAll(): void {
+    for (const key of [...this.#entries.keys()]) this.#drop(key);
+  }
+
+  /** An entry's reference goes with it, once. */
+  #drop(key: number): void {
+    const irq = this.#entries.get(key);
+    if (irq !== undefined && this.#entries.delete(key)) this.#vm.lpis.put(irq);
   }
 }
 

@@ -14,3 +14,7 @@ export const LEVEL_INFO = { INFO_SHIFT: 10, INTID_MASK: 0x3ff, LINE_LEVEL: 0 } a
 
 /** Flag of struct kvm_msi: the DeviceID is there. */
 export const KVM_MSI_VALID_DEVID = 1;
+
+/** Flags of struct kvm_irqfd: DEASSIGN, and RESAMPLE, which has no effect on MSIs. */
+export const KVM_IRQFD_FLAG_DEASSIGN = 1;
+export const KVM_IRQFD_FLAGS = 3;

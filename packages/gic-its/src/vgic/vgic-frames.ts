@@ -13,7 +13,7 @@ export function checkFrame(vm: KvmVm, old: number | undefined, address: number, 
     return old === undefined ? 0 : -EEXIST;
   }
   if (old !== undefined) return -EEXIST;
-  if (address % FRAME_64K !== 0 || address + size > 2 ** 64) return -EINVAL;
+  if (address % FRAME_64K !== 0 || address + size >= 2 ** 64) return -EINVAL;
   return address + size > 2 ** vm.ipaBits ? -E2BIG : 0;
 }
 

@@ -112,7 +112,7 @@ export class ItsCommands {
     const old = this.#mappings.findCollection(icid);
     if (!valid) {
       if (old !== undefined) this.#mappings.freeCollection(old);
-      this.#vm.cache.invalidate();
+      this.#mappings.dropTranslations();
       return 0;
     }
     if (old === undefined) {
@@ -156,7 +156,7 @@ export class ItsCommands {
     const vcpu = this.#mappings.vcpuOf(collection);
     if (this.#mappings.vcpuOf(found.collection) === undefined || vcpu === undefined) return E_ITS.MOVI_UNMAPPED_COLLECTION;
     found.collection = collection;
-    this.#vm.cache.invalidate();
+    this.#mappings.dropTranslations();
     this.#mappings.retarget(found.irq, vcpu);
     return 0;
   }
@@ -165,7 +165,7 @@ export class ItsCommands {
     const device = this.#mappings.findDevice(deviceId);
     const found = device?.events.get(eventId);
     if (device === undefined || found === undefined || this.#mappings.vcpuOf(found.collection) === undefined) return E_ITS.DISCARD_UNMAPPED_INTERRUPT;
-    this.#vm.cache.invalidate();
+    this.#mappings.dropTranslations();
     this.#mappings.freeEvent(device, found);
     this.#zero(device.itt + eventId * 8);
     return 0;
@@ -185,7 +185,7 @@ export class ItsCommands {
     if (from === to) return 0;
     const all = this.#vm.profile.movallMovesAll;
     for (const irq of this.#vm.lpis.all()) if (all || irq.target === vcpus[from]) this.#mappings.retarget(irq, vcpus[to]);
-    this.#vm.cache.invalidate();
+    this.#mappings.dropTranslations();
     return 0;
   }
 }

@@ -47,9 +47,17 @@ export class ItsMappings {
   readonly collections: Collection[] = [];
   readonly #byId = new Map<number, ItsGuestDevice>();
   readonly #vm: KvmVm;
+  readonly #its: number;
 
-  constructor(vm: KvmVm) {
+  /** @param its the ITS' number in the VM */
+  constructor(vm: KvmVm, its: number) {
     this.#vm = vm;
+    this.#its = its;
+  }
+
+  /** A translation may have changed. */
+  dropTranslations(): void {
+    this.#vm.cache.invalidate(this.#its);
   }
 
   /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
@@ -161,7 +169,7 @@ export class ItsMappings {
       if (other === undefined) this.#byId.delete(device.id);
       else this.#byId.set(device.id, other);
     }
-    this.#vm.cache.invalidate();
+    this.dropTranslations();
   }
 
   /** All of them. */

@@ -28,10 +28,10 @@ export class VgicIts {
   constructor(vm: KvmVm, index: number) {
     this.vm = vm;
     this.index = index;
-    this.mappings = new ItsMappings(vm);
+    this.mappings = new ItsMappings(vm, index);
     this.registers = new ItsRegisters(vm.memory, {
       tableGone: (table) => (table === BASER_DEVICE ? this.mappings.freeDevices() : this.mappings.freeCollections()),
-      disabled: () => vm.cache.invalidate(),
+      disabled: () => this.mappings.dropTranslations(),
       command: (address) => commands.execute(address),
     });
     const commands = new ItsCommands(vm, this.registers, this.mappings, (device, event) => this.triggerMsi(device, event));
@@ -53,7 +53,7 @@ export class VgicIts {
 
   destroy(): void {
     this.#forget();
-    this.vm.cache.invalidate();
+    this.mappings.dropTranslations();
   }
 
   // Device attributes

@@ -31,6 +31,10 @@ export interface VgicProfile {
   readonly revisions: readonly number[];
   /** User space sees GICR_TYPER.Last (V-14). */
   readonly userSeesLast: boolean;
+  /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone (V-19). */
+  readonly cachedPerVcpu: number | undefined;
+  /** An interrupt that is forwarded already is left alone (V-20). */
+  readonly forwardsOnce: boolean;
   /** The end of a frame counts, not only its start (V-15, V-16). */
   readonly checksFrameEnd: boolean;
 }
@@ -48,6 +52,8 @@ const LINUX_6_1: VgicProfile = {
   revision: 3,
   revisions: [2, 3],
   userSeesLast: true,
+  cachedPerVcpu: 16,
+  forwardsOnce: false,
   checksFrameEnd: true,
 };
 
@@ -64,6 +70,8 @@ const LINUX_5_13: VgicProfile = {
   revision: 2,
   revisions: [2],
   userSeesLast: true,
+  cachedPerVcpu: 16,
+  forwardsOnce: false,
   checksFrameEnd: false,
 };
 
@@ -71,7 +79,14 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
   'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false },
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
-  'linux-6.12': { ...LINUX_6_1, disableClearsPending: false, movallMovesAll: true, unmapChecksTarget: false },
+  'linux-6.12': {
+    ...LINUX_6_1,
+    disableClearsPending: false,
+    movallMovesAll: true,
+    unmapChecksTarget: false,
+    cachedPerVcpu: undefined,
+    forwardsOnce: true,
+  },
 };
 
 export function vgicProfile(name: ProfileName): VgicProfile {

@@ -31,6 +31,7 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
   if (its === undefined || route.device === undefined) return 0;
   const irq = its.resolve(route.device, route.data);
   if (typeof irq === 'number') return irq;
+  if (irq.hw && vm.profile.forwardsOnce) return 0;
   const vcpu = irq.target;
   const vpe = vcpu?.vpe;
   if (vcpu === undefined || vpe === undefined) return -EBUSY;
@@ -40,7 +41,7 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
   irq.hostIrq = hostIrq;
   vcpu.vlpiCount += 1;
   // A cached translation would set the latch of an interrupt that the hardware owns.
-  vm.cache.invalidate();
+  its.mappings.dropTranslations();
   if (irq.pendingLatch && vm.driver.switches.transferPendingOnForward) {
     hostIrq.setPending(true);
     irq.pendingLatch = false;

@@ -1,0 +1,25 @@
+/**
+ * What one kernel's GIC driver does otherwise than another's, as named values. The ids (V-n) are those of the catalogue, part 6.4.
+ */
+import type { ProfileName } from '@vsim/vfio-core';
+import { ALL_PATCHES, NO_PATCHES, type MigrationSwitches } from './switches.ts';
+
+export interface DriverProfile {
+  /** What the kernel has of the VLPI migration series (V-2). */
+  readonly switches: MigrationSwitches;
+  /** A lazily mapped vPE that is mapped again goes to the CPU on which it was, not to the first; while unmapped its affinity can be set (V-21). */
+  readonly keepsVpeCpu: boolean;
+}
+
+const LINUX_6_1: DriverProfile = { switches: ALL_PATCHES, keepsVpeCpu: false };
+
+const PROFILES: Readonly<Record<ProfileName, DriverProfile>> = {
+  'linux-5.10': { ...LINUX_6_1, switches: NO_PATCHES },
+  'linux-5.13': LINUX_6_1,
+  'linux-6.1': LINUX_6_1,
+  'linux-6.12': { ...LINUX_6_1, keepsVpeCpu: true },
+};
+
+export function driverProfile(name: ProfileName): DriverProfile {
+  return PROFILES[name];
+}
