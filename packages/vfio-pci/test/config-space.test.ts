@@ -233,8 +233,8 @@ describe('power management', () => {
 });
 
 describe('vital product data', () => {
-  /** An identifier string "vs", and the end. */
-  const DATA = Uint8Array.of(0x82, 2, 0, 0x76, 0x73, 0x78, 0, 0);
+  /** An identifier string "vs", the end, and what lies behind it in the EEPROM. */
+  const DATA = Uint8Array.of(0x82, 2, 0, 0x76, 0x73, 0x78, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55);
 
   function read(host: ReturnType<typeof openLayout>, address: number): number | undefined {
     host.put(0x42, 2, address);
@@ -347,7 +347,7 @@ describe('other capabilities', () => {
     [0x01, 0],
     [0x02, 0],
   ])('Advanced Features with capabilities %i: FLR clears itself, and resets %i times [vfio 3.6/21]', (capabilities, resets) => {
-    const { get, put, fn } = openLayout({ structures: [[AF, 0x40, 6, capabilities, 0]] });
+    const { get, put, fn } = openLayout({ structures: [[AF, 0x40, 6, capabilities, 0], [PM, 0x60, 3]] });
     const before = fn.resets;
     put(0x44, 1, 0x01);
     expect(fn.resets - before).toBe(resets);
