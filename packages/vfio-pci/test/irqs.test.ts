@@ -146,6 +146,17 @@ describe('INTx in use', () => {
     expect(irqs(host, INTX, TRIGGER, { fds: [host.process.eventfd()] })).toBe(-ENODEV);
   });
 
+  it('of a device that ignores DisINTx begins masked where the user has it disabled [vfio 3.9/1]', () => {
+    const host = openLayout({ interruptPin: 1, writable: { 0x04: 0x0007 } });
+    const eventfd = host.process.eventfd();
+    host.put(0x04, 2, 0x0400);
+    expect(irqs(host, INTX, TRIGGER, { fds: [eventfd] })).toBe(0);
+    host.fn.setIntx(true);
+    expect(Number(host.process.readEventfd(eventfd))).toBe(0);
+    host.put(0x04, 2, 0);
+    expect(Number(host.process.readEventfd(eventfd))).toBe(1);
+  });
+
   it('of a device that ignores DisINTx is masked at its line [vfio 3.9/1]', () => {
     const host = openLayout({ interruptPin: 1, writable: { 0x04: 0x0007 } });
     const eventfd = host.process.eventfd();

@@ -31,6 +31,9 @@ export class IntxLine {
   readonly #earlyLevel: EarlyLevel;
   readonly #handlers: IntxHandler[] = [];
   readonly #asserting = new Set<IntxSource>();
+  /** The only handler, which will not share. */
+  #owner: IntxHandler | undefined;
+  #enabled = true;
 
   constructor(irq: number, earlyLevel: EarlyLevel = 'fires') {
     this.irq = irq;
@@ -41,18 +44,33 @@ export class IntxLine {
     return this.#asserting.size > 0;
   }
 
-  /** request_irq(). With `exclusive` it fails while the line has another handler. */
+  /** request_irq(). It fails while the line has another handler, if either of them is `exclusive`. */
   request(handler: IntxHandler, exclusive = false): boolean {
-    if (exclusive && this.#handlers.length > 0) return false;
+    if (this.#owner !== undefined || (exclusive && this.#handlers.length > 0)) return false;
+    if (exclusive) this.#owner = handler;
+    this.#enabled = true;
     this.#handlers.push(handler);
     if (this.level && this.#earlyLevel === 'fires') this.#run(undefined);
     return true;
+  }
+
+  /** disable_irq(), by the owner of a line that is not shared. */
+  disable(): void {
+    this.#enabled = false;
+  }
+
+  /** enable_irq(): a line that is up fires. */
+  enable(): void {
+    if (this.#enabled) return;
+    this.#enabled = true;
+    if (this.level) this.#run(undefined);
   }
 
   /** free_irq(). */
   free(handler: IntxHandler): void {
     const at = this.#handlers.indexOf(handler);
     if (at >= 0) this.#handlers.splice(at, 1);
+    if (this.#owner === handler) this.#owner = undefined;
   }
 
   /** A function's pin goes up: the handlers run once. */
@@ -67,6 +85,7 @@ export class IntxLine {
   }
 
   #run(source: IntxSource | undefined): void {
+    if (!this.#enabled) return;
     let handled = false;
     // A handler may free itself.
     for (const handler of [...this.#handlers]) if (handler()) handled = true;

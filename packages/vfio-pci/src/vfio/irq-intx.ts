@@ -90,7 +90,7 @@ export class Intx {
     }
     if (this.#masked) return;
     if (this.#owner.canMaskIntx) setIntxEnabled(this.#owner.device, false);
-    else this.#freeLine();
+    else this.#owner.device.function.line?.disable();
     this.#masked = true;
   }
 
@@ -111,7 +111,7 @@ export class Intx {
       setIntxEnabled(owner.device, true);
     } else {
       this.#masked = false;
-      this.#requestLine();
+      owner.device.function.line?.enable();
     }
   }
 
@@ -141,10 +141,13 @@ export class Intx {
     this.#trigger = trigger;
     this.#masked = owner.intxDisabled;
     if (owner.canMaskIntx) setIntxEnabled(owner.device, !this.#masked);
-    if (this.#requestLine()) return 0;
-    owner.irqKind = 'none';
-    this.#trigger = undefined;
-    return -EBUSY;
+    if (!this.#requestLine()) {
+      owner.irqKind = 'none';
+      this.#trigger = undefined;
+      return -EBUSY;
+    }
+    if (this.#masked && !owner.canMaskIntx) owner.device.function.line?.disable();
+    return 0;
   }
 
   /** The line's handler: ours only if the status bit says so. */
@@ -156,7 +159,7 @@ export class Intx {
       setIntxEnabled(owner.device, false);
     } else {
       this.#masked = true;
-      this.#freeLine();
+      owner.device.function.line?.disable();
     }
     this.#signal();
     return true;
