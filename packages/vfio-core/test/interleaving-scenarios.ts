@@ -19,7 +19,7 @@ import {
   type Sleeps,
   type Thread,
 } from '@vsim/vfio-core';
-import { binomial, everyOrder, type UserStep, type World } from './interleave.ts';
+import { binomial, everyOrder, type UserStep, type World } from '@vsim/vfio-core/testing';
 import { sampleHost, type SampleHost } from './sample-device.ts';
 
 const PROBE: readonly Point[] = [REGISTERING, REGISTERED, DRIVER_BOUND];

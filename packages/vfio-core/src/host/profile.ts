@@ -83,6 +83,12 @@ export interface KernelProfile {
 
   // vfio-pci
 
+  /** The library vfio-pci-core (5.15): probe leaves the group to register, and a driver of it matches by an override_only id (D61-26, D61-39). */
+  readonly pciCore: boolean;
+  /** A probe that fails in register lets its VGA client go; the order of 5.13 forgets it (D61-38). */
+  readonly vgaClientUnwound: boolean;
+  /** A pin whose line is connected to nothing counts as no INTx (D61-30). */
+  readonly hidesUnconnectedIntx: boolean;
   /** PM: unused devices are in D3hot by runtime PM, and D3hot stops memory access (D61-27). */
   readonly runtimePm: boolean;
   /** Features 3, 4 and 5 of VFIO_DEVICE_FEATURE: low power (D61-34). */
@@ -148,6 +154,9 @@ const LINUX_5_13: KernelProfile = {
   resetMethodAttribute: false,
   powerStateAttribute: true,
   vfTotalMsixAttribute: true,
+  pciCore: false,
+  vgaClientUnwound: false,
+  hidesUnconnectedIntx: false,
   runtimePm: false,
   lowPowerFeatures: false,
   virtualPme: false,
@@ -201,6 +210,9 @@ const LINUX_6_1: KernelProfile = {
   bindPassesErrors: true,
   newIdUnique: true,
   resetMethodAttribute: true,
+  pciCore: true,
+  vgaClientUnwound: true,
+  hidesUnconnectedIntx: true,
   runtimePm: true,
   lowPowerFeatures: true,
   virtualPme: true,

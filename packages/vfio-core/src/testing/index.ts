@@ -4,3 +4,4 @@ export * from './iommu-suite.ts';
 export * from './migration-suite.ts';
 export * from './suite.ts';
 export * from './vfio-device-suite.ts';
+export * from './interleave.ts';

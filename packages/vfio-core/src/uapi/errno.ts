@@ -32,6 +32,7 @@ export const EOVERFLOW = 75;
 export const EBADFD = 77;
 export const EUSERS = 87;
 export const EOPNOTSUPP = 95;
+export const ENOTCONN = 107;
 export const ETIMEDOUT = 110;
 export const ENAVAIL = 119;
 /** Not for user space; the kernel lets it out all the same. */
@@ -70,6 +71,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [EBADFD, 'EBADFD'],
   [EUSERS, 'EUSERS'],
   [EOPNOTSUPP, 'EOPNOTSUPP'],
+  [ENOTCONN, 'ENOTCONN'],
   [ETIMEDOUT, 'ETIMEDOUT'],
   [ENAVAIL, 'ENAVAIL'],
   [ENOTSUPP, 'ENOTSUPP'],

@@ -3,6 +3,7 @@ import { EINVAL, constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import { IRQ_NOTCONNECTED } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { parseUnsigned } from './parse.ts';
@@ -26,7 +27,7 @@ export function createDeviceAttributes(device: PciDevice, resource: string | und
   text('subsystem_device', () => line(read16(bytes, PCI_SUBSYSTEM_ID), 4));
   text('class', () => line(classOf(device), 6));
   text('revision', () => line(bytes[PCI_REVISION_ID]!, 2));
-  text('irq', () => `${device.irqVectors[0]?.number ?? device.function.line?.irq ?? 0}\n`);
+  text('irq', () => `${device.irqVectors[0]?.number ?? device.function.line?.irq ?? (device.lineUnconnected ? IRQ_NOTCONNECTED : 0)}\n`);
   text('enable', () => `${device.enableCount}\n`);
   text('resource', () => resource ?? resourceRows(device));
   if (profile.powerStateAttribute) text('power_state', () => `${device.powerState}\n`);

@@ -1,5 +1,6 @@
 /** Enabling a device: pci_enable_device(), pci_set_master(), and the power states that the PCI core moves it through. */
 import { EIO } from '@vsim/vfio-core';
+import { setBarAddress } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
 import {
   PCI_COMMAND,
@@ -10,6 +11,7 @@ import {
   PCI_PM_CAP_D1,
   PCI_PM_CAP_D2,
   PCI_PM_CTRL,
+  PCI_PM_CTRL_NO_SOFT_RESET,
   PCI_PM_CTRL_STATE_MASK,
   PCI_PM_PMC,
 } from '../pci/registers.ts';
@@ -44,7 +46,7 @@ export function setMaster(device: PciDevice, on: boolean): void {
   if (wanted !== command) device.function.configWrite(PCI_COMMAND, 2, wanted);
 }
 
-/** pci_set_power_state(), 0 to 3. @returns 0, or -EIO for a state that the device does not have */
+/** pci_set_power_state(), 0 to 3; BARs that were lost on the way to D0 are put back, the rest of the header is not. @returns 0, or -EIO for a state that the device does not have */
 export function setPowerState(device: PciDevice, state: number): number {
   const fn = device.function;
   if (device.pm === 0) {
@@ -57,6 +59,8 @@ export function setPowerState(device: PciDevice, state: number): number {
   const control = fn.configRead(device.pm + PCI_PM_CTRL, 2);
   if ((control & PCI_PM_CTRL_STATE_MASK) !== state) {
     fn.configWrite(device.pm + PCI_PM_CTRL, 2, (control & ~PCI_PM_CTRL_STATE_MASK) | state);
+    const lost = (control & (PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_NO_SOFT_RESET)) === 3;
+    if (lost && state === 0) for (const bar of fn.bars) if (!bar.shadow && !bar.slice) setBarAddress(fn.config.bytes, bar, bar.address);
   }
   // What the register says now: a device that keeps its register read-only stays where it is.
   device.powerState = STATES[fn.powerState] ?? 'unknown';

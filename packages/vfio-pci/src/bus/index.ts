@@ -9,3 +9,4 @@ export * from './reset.ts';
 export * from './runtime-pm.ts';
 export * from './saved-state.ts';
 export * from './sriov.ts';
+export * from './vga-arbiter.ts';

@@ -20,13 +20,14 @@ import {
 import { setBarAddress, type Bar } from '../pci/bars.ts';
 import { IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
-import { PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN, PCI_ROM_RESOURCE, PCI_SECONDARY_BUS } from '../pci/registers.ts';
+import { PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN, PCI_ROM_RESOURCE, PCI_SECONDARY_BUS, PCI_SUBORDINATE_BUS } from '../pci/registers.ts';
 import { pciFacts } from '../topology/facts.ts';
 import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
 import { parseUnsigned } from './parse.ts';
 import { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
+import { VgaArbiter } from './vga-arbiter.ts';
 
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
 export interface PciIommu {
@@ -56,7 +57,7 @@ export const GROUP_JOINED: EventKind<Join & { readonly group: number }> = eventK
 export interface PlugInit {
   /** Number of the IOMMU group; functions with the same number share it; null: not behind the IOMMU. @default as Linux groups the topology, numbered by the lowest free number */
   readonly group?: number | null | undefined;
-  /** Linux irq number of the INTx pin. @default 16 to 19, by device number and pin */
+  /** Linux irq number of the INTx pin; IRQ_NOTCONNECTED for one that is wired to nothing. @default 16 to 19, by device number and pin */
   readonly irq?: number | undefined;
   /** What sysfs `resource` shows besides the BARs. @default nothing */
   readonly resource?: string | undefined;
@@ -67,6 +68,9 @@ interface Plugged {
   readonly init: PlugInit;
 }
 
+/** What firmware calls the line of a pin that is wired to nothing: linux/interrupt.h. */
+export const IRQ_NOTCONNECTED = 0x8000_0000;
+
 const FIRST_PORT = 0x1000;
 /** Lines of the IOAPIC that PCI pins share. */
 const FIRST_LINE = 16;
@@ -74,6 +78,7 @@ const LINES = 4;
 
 export class PciBus extends Bus<PciDevice> {
   readonly msi: MsiController;
+  readonly vga: VgaArbiter = new VgaArbiter();
   readonly #iommu: PciIommu | undefined;
   readonly #earlyLevel: EarlyLevel;
   readonly #grouping: GroupingOptions | undefined;
@@ -94,6 +99,7 @@ export class PciBus extends Bus<PciDevice> {
     const window = init.window ?? { base: 0x8000_0000, size: 0x6000_0000 };
     this.#nextAddress = window.base;
     this.#windowEnd = window.base + window.size;
+    this.listen(this.vga);
     host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#storeRescan(bytes) });
   }
 
@@ -109,7 +115,7 @@ export class PciBus extends Bus<PciDevice> {
     const pin = fn.config.bytes[PCI_INTERRUPT_PIN]!;
     if (pin !== 0) {
       const irq = init.irq ?? FIRST_LINE + ((fn.address.device + pin - 1) % LINES);
-      fn.line = this.line(irq);
+      if (irq !== IRQ_NOTCONNECTED) fn.line = this.line(irq);
       if (init.irq === undefined) fn.config.bytes[PCI_INTERRUPT_LINE] = irq;
     }
     fn.mapBars();
@@ -185,6 +191,11 @@ export class PciBus extends Bus<PciDevice> {
     return this.siblings(first).flatMap((device) => (device.isBridge ? [device, ...this.below(device)] : [device]));
   }
 
+  /** The highest bus number at or below the bus of a device that is behind a bridge: pci_bus_max_busnr(). */
+  lastBusNumber(device: PciDevice): number {
+    return this.bridgeOf(device)?.function.config.bytes[PCI_SUBORDINATE_BUS] ?? device.function.address.bus;
+  }
+
   /** An object for each bus: devices on one are reset together. */
   segment(device: PciDevice): object {
     const key = device.function.address.domain * 256 + device.function.address.bus;
@@ -221,6 +232,7 @@ export class PciBus extends Bus<PciDevice> {
   #announce(fn: PciFunction, init: PlugInit, pf?: PciDevice): PciDevice {
     const sysfs = pf === undefined ? this.#sysfsOf(fn) : `${pf.sysfs.slice(0, pf.sysfs.lastIndexOf('/'))}/${fn.name}`;
     const device = new PciDevice(this, fn, sysfs, pf);
+    device.lineUnconnected = init.irq === IRQ_NOTCONNECTED;
     this.announce(device);
     this.#join(device, init.group);
     fn.iommuGroup = device.iommuGroup;

@@ -40,6 +40,8 @@ export class PciDevice extends Device {
   /** Vectors of pci_alloc_irq_vectors(), and of which kind they are. */
   vectorKind: VectorKind | undefined = undefined;
   irqVectors: readonly HostIrq[] = [];
+  /** The INTx pin is wired to nothing: IRQ_NOTCONNECTED. Set by the bus. */
+  lineUnconnected = false;
   /** The virtual functions of a PF. */
   readonly sriov: Sriov | undefined;
   /** The PF of a virtual function. */

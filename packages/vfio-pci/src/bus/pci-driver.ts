@@ -68,6 +68,11 @@ export abstract class PciDriver extends Driver<PciDevice> {
     return this.#matches(this.#dynamic, identity) || this.#matches(this.ids, identity);
   }
 
+  /** pci_add_dynid() before the driver looks at the bus. */
+  protected addId(id: PciDeviceId): void {
+    this.#dynamic.push(id);
+  }
+
   /** @internal The attributes `new_id` and `remove_id`; the bus calls it. */
   createAttributes(bus: PciBus): void {
     const folder = `${bus.sysfs}/drivers/${this.name}`;

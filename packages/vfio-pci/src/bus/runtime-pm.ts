@@ -2,9 +2,13 @@
  * Runtime power management: a device that nobody uses sleeps in D3hot, with its configuration kept by the kernel. Kernel:
  * pci_pm_runtime_suspend(), pci_pm_runtime_resume().
  */
+import { EIO, type FaultPoint } from '@vsim/vfio-core';
 import { setPowerState } from './enable.ts';
 import type { PciDevice } from './pci-device.ts';
 import { restoreState, saveState } from './saved-state.ts';
+
+/** A sleeping device does not wake up. */
+export const RUNTIME_RESUME: FaultPoint = { fault: 'pci/runtime-resume', error: EIO };
 
 /** Puts the device to sleep, if it can. */
 export function suspendDevice(device: PciDevice): void {
@@ -17,11 +21,14 @@ export function suspendDevice(device: PciDevice): void {
   device.suspended = saved;
 }
 
-/** Wakes it; nothing happens to a device that is awake. */
-export function resumeDevice(device: PciDevice): void {
+/** Wakes it; nothing happens to a device that is awake. @returns 0, or the errno of a device that does not wake up */
+export function resumeDevice(device: PciDevice): number {
+  const error = device.host.faults.at(RUNTIME_RESUME);
+  if (error < 0) return error;
   setPowerState(device, 0);
-  if (device.suspended === undefined) return;
+  if (device.suspended === undefined) return 0;
   const saved = device.suspended;
   device.suspended = undefined;
   restoreState(device, saved);
+  return 0;
 }

@@ -31,9 +31,10 @@ export class IntxLine {
   readonly #earlyLevel: EarlyLevel;
   readonly #handlers: IntxHandler[] = [];
   readonly #asserting = new Set<IntxSource>();
-  /** The only handler, which will not share. */
-  #owner: IntxHandler | undefined;
-  #enabled = true;
+  /** disable_irq() calls that no enable_irq() has answered. */
+  #disabled = 0;
+  /** Its handler shares it with nobody. */
+  #exclusive = false;
 
   constructor(irq: number, earlyLevel: EarlyLevel = 'fires') {
     this.irq = irq;
@@ -44,33 +45,38 @@ export class IntxLine {
     return this.#asserting.size > 0;
   }
 
-  /** request_irq(). It fails while the line has another handler, if either of them is `exclusive`. */
-  request(handler: IntxHandler, exclusive = false): boolean {
-    if (this.#owner !== undefined || (exclusive && this.#handlers.length > 0)) return false;
-    if (exclusive) this.#owner = handler;
-    this.#enabled = true;
+  /**
+   * request_irq(). With `exclusive` it fails while the line has another handler. @param disabled the line stays off until enable():
+   * IRQF_NO_AUTOEN
+   */
+  request(handler: IntxHandler, exclusive = false, disabled = false): boolean {
+    if (this.#exclusive || (exclusive && this.#handlers.length > 0)) return false;
+    this.#exclusive = exclusive;
     this.#handlers.push(handler);
+    if (disabled) this.#disabled += 1;
     if (this.level && this.#earlyLevel === 'fires') this.#run(undefined);
     return true;
   }
 
-  /** disable_irq(), by the owner of a line that is not shared. */
-  disable(): void {
-    this.#enabled = false;
-  }
-
-  /** enable_irq(): a line that is up fires. */
-  enable(): void {
-    if (this.#enabled) return;
-    this.#enabled = true;
-    if (this.level) this.#run(undefined);
-  }
-
-  /** free_irq(). */
+  /** free_irq(). The last handler takes along what disabled the line. */
   free(handler: IntxHandler): void {
     const at = this.#handlers.indexOf(handler);
     if (at >= 0) this.#handlers.splice(at, 1);
-    if (this.#owner === handler) this.#owner = undefined;
+    if (this.#handlers.length > 0) return;
+    this.#disabled = 0;
+    this.#exclusive = false;
+  }
+
+  /** disable_irq_nosync(): nested calls count. */
+  disable(): void {
+    this.#disabled += 1;
+  }
+
+  /** enable_irq(): the last one lets an interrupt in that is still up. */
+  enable(): void {
+    if (this.#disabled === 0) return;
+    this.#disabled -= 1;
+    if (this.level) this.#run(undefined);
   }
 
   /** A function's pin goes up: the handlers run once. */
@@ -85,7 +91,7 @@ export class IntxLine {
   }
 
   #run(source: IntxSource | undefined): void {
-    if (!this.#enabled) return;
+    if (this.#disabled > 0) return;
     let handled = false;
     // A handler may free itself.
     for (const handler of [...this.#handlers]) if (handler()) handled = true;

@@ -18,6 +18,7 @@ import {
   VFIO_PCI_ROM_REGION_INDEX,
   VFIO_PCI_VGA_REGION_INDEX,
   VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+  VFIO_REGION_INFO_CAP_TYPE,
   VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
   VFIO_REGION_INFO_FLAG_READ,
@@ -28,10 +29,12 @@ import {
   vfio_info_cap_header,
   vfio_irq_info,
   vfio_region_info,
+  vfio_region_info_cap_type,
   type UserArgument,
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { Irqs } from './irqs.ts';
+import type { DeviceRegion, Regions } from './regions.ts';
 
 /** A region's file offset is its index times this: 2^40. */
 export const REGION_SPAN = 0x100_0000_0000;
@@ -48,7 +51,7 @@ export interface InfoOwner {
   /** A function reset worked when the device was opened. */
   readonly resetWorks: boolean;
   readonly hasVga: boolean;
-  canMmap(bar: number): boolean;
+  readonly regions: Regions;
 }
 
 export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
@@ -60,7 +63,7 @@ export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
   const info = new Uint8Array(size);
   info.set(head);
   set(info, vfio_device_info.flags, VFIO_DEVICE_FLAGS_PCI | (owner.resetWorks ? VFIO_DEVICE_FLAGS_RESET : 0));
-  set(info, vfio_device_info.num_regions, VFIO_PCI_NUM_REGIONS);
+  set(info, vfio_device_info.num_regions, owner.regions.count);
   set(info, vfio_device_info.num_irqs, VFIO_PCI_NUM_IRQS);
   // Where the struct is not padded, its last field goes out whole or not at all.
   const known = size === vfio_device_info.size ? (argsz >= size ? size : INFO_MINIMUM) : Math.min(argsz, size);
@@ -77,10 +80,10 @@ export function regionInfo(owner: InfoOwner, argument: UserArgument): number {
   set(info, vfio_region_info.offset, index * REGION_SPAN);
   set(info, vfio_region_info.region_size, region.size);
   set(info, vfio_region_info.flags, region.flags);
-  if (!region.msixMappable) return argument.copyOut(info) ? 0 : -EFAULT;
-
-  const caps = new InfoCaps(vfio_region_info.size);
-  caps.add(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, vfio_info_cap_header.size);
+  const caps = new InfoCaps(vfio_region_info.size, owner.device.host.profile.capabilityAlignment);
+  if (region.msixMappable) caps.add(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, vfio_info_cap_header.size);
+  if (region.own !== undefined) addOwnCapabilities(caps, region.own);
+  if (caps.length === 0) return argument.copyOut(info) ? 0 : -EFAULT;
   set(info, vfio_region_info.flags, region.flags | VFIO_REGION_INFO_FLAG_CAPS);
   const needed = vfio_region_info.size + caps.length;
   if (get(info, vfio_region_info.argsz) < needed) {
@@ -93,10 +96,19 @@ export function regionInfo(owner: InfoOwner, argument: UserArgument): number {
   return argument.copyOut(info) ? 0 : -EFAULT;
 }
 
+function addOwnCapabilities(caps: InfoCaps, own: DeviceRegion): void {
+  const bytes = caps.add(VFIO_REGION_INFO_CAP_TYPE, 1, vfio_region_info_cap_type.size);
+  set(bytes, vfio_region_info_cap_type.type, own.type);
+  set(bytes, vfio_region_info_cap_type.subtype, own.subtype);
+  own.addCapabilities?.(caps);
+}
+
 interface Region {
   readonly size: number;
   readonly flags: number;
   readonly msixMappable: boolean;
+  /** A region of the driver's own. */
+  readonly own?: DeviceRegion;
 }
 
 function describe(owner: InfoOwner, index: number): Region | undefined {
@@ -110,9 +122,11 @@ function describe(owner: InfoOwner, index: number): Region | undefined {
     case VFIO_PCI_ROM_REGION_INDEX:
       return fn.romSize === 0 || bar === undefined ? absent() : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ, msixMappable: false };
     default: {
+      const own = owner.regions.own(index);
+      if (own !== undefined) return { size: own.size, flags: own.flags, msixMappable: false, own };
       if (index >= VFIO_PCI_NUM_REGIONS) return undefined;
       if (bar === undefined) return absent();
-      const mappable = owner.canMmap(index);
+      const mappable = owner.regions.canMmap(index);
       const flags = READ_WRITE | (mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0);
       return { size: bar.size, flags, msixMappable: mappable && fn.msix?.tableBar === index };
     }

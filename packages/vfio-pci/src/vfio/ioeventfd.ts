@@ -15,6 +15,7 @@ import {
 } from '@vsim/vfio-core';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
+import type { MemoryLock } from './memory-lock.ts';
 
 const MINIMUM = 28;
 const SIZES = 0xf;
@@ -24,6 +25,7 @@ const REGION_SHIFT = 2n ** 40n;
 export interface IoeventfdOwner {
   readonly function: PciFunction;
   readonly memoryEnabled: boolean;
+  readonly memoryLock: MemoryLock;
 }
 
 interface Registration {
@@ -88,8 +90,11 @@ export class Ioeventfds {
     return 0;
   }
 
-  #fire({ bar, offset, size, data }: Omit<Registration, 'virqfd'>): void {
-    const { function: fn } = this.#owner;
+  /** The write; while a reset has the memory, a worker does it after that. */
+  #fire(wanted: Omit<Registration, 'virqfd'>): void {
+    const { function: fn, memoryLock } = this.#owner;
+    const { bar, offset, size, data } = wanted;
+    if (!memoryLock.tryNow(() => this.#fire(wanted))) return;
     if (fn.bar(bar)?.kind !== 'io' && !this.#owner.memoryEnabled) return;
     if (size === 8) fn.writeBar64(bar, offset, lowHalf(data), highHalf(data));
     else fn.writeBar(bar, offset, size, size === 4 ? lowHalf(data) : lowHalf(data) & (size === 1 ? 0xff : 0xffff));

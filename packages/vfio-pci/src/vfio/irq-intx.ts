@@ -6,11 +6,14 @@ import {
   EBUSY,
   EINVAL,
   ENODEV,
+  ENOTCONN,
   ENOTTY,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_IRQ_SET_DATA_NONE,
   Virqfd,
+  eventKind,
   type EventFdContext,
+  type EventKind,
   type IrqSet,
   type Process,
 } from '@vsim/vfio-core';
@@ -18,6 +21,13 @@ import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_STATUS, PCI_STATUS_INTERRUPT } from '../pci/registers.ts';
 import type { IrqOwner } from './irq-owner.ts';
+
+/** The oops of 5.13: INTx is signalled, and user space has given no eventfd. */
+export const INTX_WITHOUT_TRIGGER: EventKind<{ readonly device: string }> = eventKind(
+  'vfio-pci/intx-without-trigger',
+  'bug',
+  ({ device }) => `${device}: INTx is signalled without an eventfd: NULL dereference`,
+);
 
 export class Intx {
   readonly #owner: IrqOwner;
@@ -84,14 +94,11 @@ export class Intx {
 
   /** Masks; without INTx in use the physical bit follows all the same. */
   mask(): void {
-    if (!this.#active) {
-      if (this.#owner.canMaskIntx) setIntxEnabled(this.#owner.device, false);
-      return;
-    }
-    if (this.#masked) return;
-    if (this.#owner.canMaskIntx) setIntxEnabled(this.#owner.device, false);
-    else this.#owner.device.function.line?.disable();
-    this.#masked = true;
+    const { device, canMaskIntx } = this.#owner;
+    if (this.#active && this.#masked) return;
+    if (canMaskIntx) setIntxEnabled(device, false);
+    else if (this.#active) device.function.line?.disable();
+    if (this.#active) this.#masked = true;
   }
 
   /** Unmasks; with the line still up it stays masked and signals at once. */
@@ -122,31 +129,49 @@ export class Intx {
     this.#trigger = undefined;
   }
 
+  /** The trigger is swapped under a line that stays requested; before the rework of 2024 the line goes and comes with it (D61-29). */
   #setEventfd(process: Process, fd: number): number {
-    const keepsLine = this.#owner.device.host.profile.intxKeepsLine;
-    if (this.#active && !keepsLine) this.#trigger = undefined;
+    if (!this.#owner.device.host.profile.intxKeepsLine) return this.#setEventfdAnew(process, fd);
     const context = fd < 0 ? undefined : process.eventFdContext(fd);
     if (typeof context === 'number') return context;
     if (this.#active) {
       this.#trigger = context;
       return 0;
     }
-    return this.#enable(context);
+    const error = this.#enable();
+    if (error < 0) return error;
+    this.#trigger = context;
+    const refused = this.#requestLine();
+    if (refused < 0) this.disable();
+    return refused;
   }
 
-  #enable(trigger: EventFdContext | undefined): number {
+  /** vfio_intx_set_signal() of 5.13: a bad eventfd leaves an active INTx without trigger and line. */
+  #setEventfdAnew(process: Process, fd: number): number {
+    const enabling = !this.#active;
+    const error = enabling ? this.#enable() : 0;
+    if (error < 0) return error;
+    this.#freeLine();
+    this.#trigger = undefined;
+    if (fd < 0) return 0;
+    const context = process.eventFdContext(fd);
+    let failed = typeof context === 'number' ? context : 0;
+    if (typeof context === 'object') {
+      this.#trigger = context;
+      failed = this.#requestLine();
+      if (failed < 0) this.#trigger = undefined;
+    }
+    if (failed < 0 && enabling) this.disable();
+    return failed;
+  }
+
+  /** vfio_intx_enable(), but for the line. @returns 0, or -ENODEV */
+  #enable(): number {
     const owner = this.#owner;
-    if (!owner.hasIntx || owner.device.function.line === undefined) return -ENODEV;
+    if (!owner.hasIntx || (owner.device.function.line === undefined && !owner.intxUnconnected)) return -ENODEV;
     owner.irqKind = 'intx';
-    this.#trigger = trigger;
     this.#masked = owner.intxDisabled;
     if (owner.canMaskIntx) setIntxEnabled(owner.device, !this.#masked);
-    if (!this.#requestLine()) {
-      owner.irqKind = 'none';
-      this.#trigger = undefined;
-      return -EBUSY;
-    }
-    if (this.#masked && !owner.canMaskIntx) owner.device.function.line?.disable();
     return 0;
   }
 
@@ -170,11 +195,22 @@ export class Intx {
   }
 
   #signal(): void {
-    if (!this.#owner.intxDisabled) this.#trigger?.signal();
+    const { device, intxDisabled } = this.#owner;
+    if (intxDisabled) return;
+    if (this.#trigger === undefined && !device.host.profile.intxKeepsLine) device.host.trace.emit(INTX_WITHOUT_TRIGGER, { device: device.name });
+    this.#trigger?.signal();
   }
 
-  #requestLine(): boolean {
-    return this.#owner.device.function.line?.request(this.#handler, !this.#owner.canMaskIntx) ?? false;
+  /** A line of one's own that has to be masked is requested switched off, so that its handler does not run before. */
+  #requestLine(): number {
+    const { device, canMaskIntx } = this.#owner;
+    const { line } = device.function;
+    if (line === undefined) return -ENOTCONN;
+    const late = device.host.profile.intxKeepsLine;
+    const masked = !canMaskIntx && this.#masked;
+    if (!line.request(this.#handler, !canMaskIntx, masked && late)) return -EBUSY;
+    if (masked && !late) line.disable();
+    return 0;
   }
 
   #freeLine(): void {

@@ -32,7 +32,8 @@ export const BYPASS_REFUSED: EventKind<{ readonly device: string; readonly vecto
 interface Vector {
   readonly irq: HostIrq;
   readonly trigger: EventFdContext;
-  readonly producer: IrqBypassProducer;
+  /** What irqbypass took; undefined if it refused. */
+  readonly producer: IrqBypassProducer | undefined;
 }
 
 export class MessageIrqs {
@@ -136,14 +137,14 @@ export class MessageIrqs {
     maskVector(device, vector, false);
     const error = bypass?.registerProducer(producer) ?? 0;
     if (error < 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
-    this.#vectors[vector] = { irq, trigger, producer };
+    this.#vectors[vector] = { irq, trigger, producer: error < 0 ? undefined : producer };
     return 0;
   }
 
   #clear(vector: number): void {
     const held = this.#vectors[vector];
     if (held === undefined) return;
-    this.#owner.bypass?.unregisterProducer(held.producer);
+    if (held.producer !== undefined) this.#owner.bypass?.unregisterProducer(held.producer);
     maskVector(this.#owner.device, vector, true);
     held.irq.setHandler(undefined);
     this.#vectors[vector] = undefined;

@@ -12,6 +12,8 @@ export interface IrqOwner {
   readonly intxDisabled: boolean;
   /** The device has no INTx for the user. */
   readonly hasIntx: boolean;
+  /** The pin is wired to nothing, and the kernel lets the user try (before 6.1). */
+  readonly intxUnconnected: boolean;
   /** DisINTx works, and the status bit tells whose the line is. */
   readonly canMaskIntx: boolean;
   irqKind: IrqKind;

@@ -15,6 +15,10 @@ export class LowPower {
   #entered = false;
   #wakeup: EventFdContext | undefined;
 
+  get entered(): boolean {
+    return this.#entered;
+  }
+
   enter(flags: number, data: FeatureArgument): number {
     const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
     return go <= 0 ? go : this.#enter(undefined);

@@ -22,6 +22,7 @@ import {
 } from '@vsim/vfio-core';
 import { canResetBus, resetBus } from '../bus/reset.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
+import type { VfioPciRegistry } from './registry.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
 
 /** Everything that a bus reset of `device` reaches. */
@@ -58,10 +59,8 @@ export function hotResetInfo(device: PciDevice, argument: UserArgument): number 
 
 /**
  * VFIO_DEVICE_PCI_HOT_RESET: the caller shows by group fds that everything below the bridge is its own.
- *
- * @param bound the VFIO device of a PCI device, if its driver is vfio-pci or one of its kind
  */
-export function hotReset(device: PciDevice, process: Process, argument: UserArgument, bound: (device: PciDevice) => VfioPciDevice | undefined): number {
+export function hotReset(device: PciDevice, process: Process, argument: UserArgument, registry: VfioPciRegistry): number {
   const layout = vfio_pci_hot_reset;
   const { profile } = device.host;
   const header = argument.copyIn(layout.size);
@@ -79,7 +78,7 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
   if (!devices.every(({ iommuGroup }) => groups.some((group) => group.iommuGroup === iommuGroup))) return -EINVAL;
   const members: VfioPciDevice[] = [];
   for (const other of devices) {
-    const member = bound(other);
+    const member = registry.get(other);
     if (member?.group === undefined) {
       // 5.13 tells apart what another driver has registered with VFIO.
       const registered = groups.some((group) => group.devices.some(({ device: of }) => of === other));
@@ -87,8 +86,15 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
     }
     members.push(member);
   }
+  for (const member of members) {
+    member.memoryLock.lock();
+    if (profile.runtimePm) member.setPowerState(0);
+  }
   const error = resetBus(device);
-  for (const member of members) member.busWasReset(error);
+  for (const member of members) {
+    member.memoryLock.unlock();
+    member.busWasReset(error);
+  }
   return error;
 }
 
@@ -107,12 +113,12 @@ function groupsOf(process: Process, fds: Uint8Array, count: number, attached: bo
 }
 
 /** The last close on a bus: if everything below the bridge is vfio-pci's and closed, and one of them waits for a reset, all get it. */
-export function tryBusReset(device: PciDevice, bound: (device: PciDevice) => VfioPciDevice | undefined): void {
+export function tryBusReset(device: PciDevice, registry: VfioPciRegistry): void {
   if (!canResetBus(device)) return;
-  const members = affected(device).map(bound);
+  const members = affected(device).map((other) => registry.get(other));
   let wanted = false;
   for (const member of members) {
-    if (member === undefined || member.inUse) return;
+    if (member?.group === undefined || member.inUse) return;
     wanted ||= member.needsReset;
   }
   if (!wanted) return;

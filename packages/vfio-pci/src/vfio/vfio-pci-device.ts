@@ -21,9 +21,6 @@ import {
   VFIO_DEVICE_PCI_HOT_RESET,
   VFIO_DEVICE_RESET,
   VFIO_DEVICE_SET_IRQS,
-  VFIO_PCI_CONFIG_REGION_INDEX,
-  VFIO_PCI_ROM_REGION_INDEX,
-  VFIO_PCI_VGA_REGION_INDEX,
   VfioDevice,
   deviceFeature,
   eventKind,
@@ -43,7 +40,7 @@ import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { classOf } from '../bus/pci-driver.ts';
 import { tryResetFunction } from '../bus/reset.ts';
-import { resumeDevice, suspendDevice } from '../bus/runtime-pm.ts';
+import { resumeDevice } from '../bus/runtime-pm.ts';
 import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import {
@@ -51,17 +48,20 @@ import {
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_MEMORY,
-  PCI_STD_NUM_BARS,
 } from '../pci/registers.ts';
-import { BarRegions } from './bar-region.ts';
-import { REGION_SPAN, deviceInfo, irqInfo, regionInfo } from './info.ts';
+import { deviceInfo, irqInfo, regionInfo } from './info.ts';
 import { Ioeventfds } from './ioeventfd.ts';
 import type { IrqKind } from './irq-owner.ts';
 import { Irqs } from './irqs.ts';
-import { LowPower } from './low-power.ts';
-import { canMmap } from './mmap.ts';
+import { MemoryLock } from './memory-lock.ts';
+import type { VfioPciParameters } from './module-parameters.ts';
+import { DevicePower } from './power.ts';
+import { Regions, type DeviceRegion } from './regions.ts';
+import type { DeviceSet, VfioPciRegistry } from './registry.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
-import { VfToken, matchName } from './vf-token.ts';
+import type { VfToken} from './vf-token.ts';
+import { matchName } from './vf-token.ts';
+import { vgaDecodes } from './vga-client.ts';
 import { VirtualConfig } from './virtual-config.ts';
 
 /** Somebody wants the device back, and user space has given no eventfd to hear it. */
@@ -71,17 +71,12 @@ export const NO_REQUEST_EVENTFD: EventKind<{ readonly device: string }> = eventK
   ({ device }) => `${device}: no eventfd to ask user space for the device`,
 );
 
-/** Module parameters of vfio-pci that a device looks at, when it is used. */
-export interface VfioPciParameters {
-  /** Do not use DisINTx. */
-  nointxmask: boolean;
-  /** No VGA region. */
-  readonly disableVga: boolean;
-  /** Leave unused devices in D0. */
-  disableIdleD3: boolean;
-  /** Physical functions may have VFs. */
-  enableSriov: boolean;
-}
+/** The driver's structure was used before it was ready, or after it was freed. */
+export const STRUCTURE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
+  'vfio-pci/structure-broken',
+  'bug',
+  ({ device, what }) => `${device}: ${what}`,
+);
 
 /** A device was asked for with a VF token that does not fit: the kernel's notice. */
 export const VF_TOKEN_REFUSED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
@@ -97,8 +92,8 @@ export interface VfioPciDeviceInit {
   readonly parameters: VfioPciParameters;
   /** Where vectors are offered to KVM. */
   readonly bypass?: IrqBypassManager | undefined;
-  /** The VFIO devices of this kind, by PCI device: who shares a bus is reset together. */
-  readonly bound: (device: PciDevice) => VfioPciDevice | undefined;
+  /** The vfio-pci devices of the host: PFs of VFs, and who is reset together. */
+  readonly registry: VfioPciRegistry;
 }
 
 export class VfioPciDevice extends VfioDevice {
@@ -106,6 +101,7 @@ export class VfioPciDevice extends VfioDevice {
   readonly function: PciFunction;
   readonly bypass: IrqBypassManager | undefined;
   readonly irqs: Irqs;
+  readonly memoryLock: MemoryLock = new MemoryLock();
   /** The device was closed without a reset: its bus owes it one. */
   needsReset = false;
   /** @internal */
@@ -113,23 +109,24 @@ export class VfioPciDevice extends VfioDevice {
   /** @internal */
   intxDisabled = false;
   readonly #parameters: VfioPciParameters;
-  readonly #bound: (device: PciDevice) => VfioPciDevice | undefined;
-  readonly #bars: BarRegions;
+  readonly #registry: VfioPciRegistry;
+  readonly #regions: Regions;
   readonly #ioeventfds: Ioeventfds;
-  readonly #lowPower = new LowPower();
-  /** The token of a PF. */
-  readonly token: VfToken | undefined;
+  readonly #power: DevicePower;
+  /** The devices that are opened, closed and reset together with this one: from probe on. */
+  joined: DeviceSet | undefined;
+  /** The token of a PF: from probe on. */
+  token: VfToken | undefined;
+  /** Remove, or a probe that failed, has freed the structure. */
+  #freed = false;
   /** The PF's token, which an open VF keeps from being replaced. */
   #tokenUsed: VfToken | undefined;
-  #config: VirtualConfig | undefined;
   /** The configuration at open, which the close puts back. */
   #saved: SavedState | undefined;
-  /** The configuration before the user put the device into D3hot. */
-  #asleep: SavedState | undefined;
   #resetWorks = false;
+  /** DisINTx works: looked at when the device is opened. */
   #canMaskIntx = false;
   #intxBroken = false;
-  #mappable: readonly boolean[] = [];
 
   constructor(vfio: Vfio, device: PciDevice, init: VfioPciDeviceInit) {
     super(vfio, device);
@@ -137,18 +134,18 @@ export class VfioPciDevice extends VfioDevice {
     this.function = device.function;
     this.bypass = init.bypass;
     this.#parameters = init.parameters;
-    this.#bound = init.bound;
+    this.#registry = init.registry;
     this.irqs = new Irqs(this);
-    this.#bars = new BarRegions(this);
+    this.#regions = new Regions(this);
     this.#ioeventfds = new Ioeventfds(this);
-    this.token = device.sriov === undefined ? undefined : new VfToken(device.host.random.bytes(16));
+    this.#power = new DevicePower(device, () => this.#parameters.disableIdleD3);
   }
 
   // What the parts ask.
 
   /** The user has memory decoding on, and the device is awake. */
   get memoryEnabled(): boolean {
-    const config = this.#config;
+    const { config } = this.#regions;
     if (config === undefined) return false;
     if (!this.device.isVirtual && (config.command & PCI_COMMAND_MEMORY) === 0) return false;
     return !this.device.host.profile.runtimePm || this.function.powerState < 3;
@@ -158,17 +155,28 @@ export class VfioPciDevice extends VfioDevice {
     return this.device.host.profile.barAccess64;
   }
 
+  /** By the hardware's pin, or (6.1) by the virtual one (D61-31). */
   get hasIntx(): boolean {
-    return (this.#config?.interruptPin ?? 0) !== 0;
+    if (this.device.host.profile.pciCore) return (this.#regions.config?.interruptPin ?? 0) !== 0;
+    return !this.device.isVirtual && !this.#intxBroken && this.device.interruptPin !== 0;
   }
 
-  /** The user sees no INTx, whatever the pin says: virtual functions, and devices whose INTx cannot be masked. */
+  get intxUnconnected(): boolean {
+    return this.device.lineUnconnected && !this.device.host.profile.hidesUnconnectedIntx;
+  }
+
+  /** The user sees no INTx, whatever the pin says: virtual functions, an INTx that nothing masks, a pin that is wired to nothing (D61-30). */
   get hidesIntx(): boolean {
-    return this.device.isVirtual || this.#intxBroken;
+    const { isVirtual, lineUnconnected, host } = this.device;
+    return isVirtual || this.#intxBroken || (lineUnconnected && host.profile.hidesUnconnectedIntx);
   }
 
   get canMaskIntx(): boolean {
     return this.#canMaskIntx;
+  }
+
+  get mappingsLive(): boolean {
+    return this.memoryEnabled && !this.#power.low;
   }
 
   get hasVga(): boolean {
@@ -185,11 +193,16 @@ export class VfioPciDevice extends VfioDevice {
 
   /** A file descriptor is open. */
   get inUse(): boolean {
-    return this.#config !== undefined;
+    return this.#regions.config !== undefined;
   }
 
-  canMmap(bar: number): boolean {
-    return this.#mappable[bar] ?? false;
+  get regions(): Regions {
+    return this.#regions;
+  }
+
+  /** Regions that a driver adds behind those of every PCI device; asked at the first open. A negative errno ends the open. */
+  protected deviceRegions(): readonly DeviceRegion[] | number {
+    return [];
   }
 
   intxDisableWritten(disabled: boolean): void {
@@ -199,19 +212,19 @@ export class VfioPciDevice extends VfioDevice {
     else this.irqs.intx.unmask();
   }
 
-  /** A function that loses its registers in D3hot gets them back in D0. */
+  /** The user wrote a power state, 0 to 3. */
   setPowerState(state: number): void {
-    // VFs would go with their PF (D61-27).
-    if (state > 0 && this.device.virtualFunctions > 0 && this.device.host.profile.runtimePm) return;
-    if (state === 3 && this.function.powerState !== 3) this.#asleep = saveState(this.function);
-    setPowerState(this.device, state);
-    if (this.function.powerState !== 0 || this.#asleep === undefined) return;
-    restoreState(this.device, this.#asleep);
-    this.#asleep = undefined;
+    this.memoryLock.lock();
+    this.#power.setState(state);
+    this.memoryLock.unlock();
   }
 
-  functionReset(): void {
-    tryResetFunction(this.device);
+  /** With the memory taken away. @returns 0, or a negative errno */
+  functionReset(): number {
+    this.memoryLock.lock();
+    const error = tryResetFunction(this.device);
+    this.memoryLock.unlock();
+    return error;
   }
 
   /** The bus was reset, or not: whoever is closed goes back to sleep. */
@@ -220,15 +233,14 @@ export class VfioPciDevice extends VfioDevice {
     this.idle();
   }
 
-  /** Closed and bound: D3hot, unless the parameter says no, or there are VFs (D61-37). */
-  sleep(): void {
-    if (this.device.virtualFunctions > 0 && this.device.host.profile.runtimePm) return;
-    if (!this.#parameters.disableIdleD3) suspendDevice(this.device);
+  /** The step of probe that looks at the power states, and puts the device to sleep. */
+  probePower(): void {
+    this.#power.probe();
   }
 
   /** A PF whose VFs are gone may sleep again, unless somebody has it open. */
   idle(): void {
-    if (!this.inUse) this.sleep();
+    if (!this.inUse) this.#power.sleep();
   }
 
   /** The hardware reported an uncorrectable error: user space is told, if it asked. Kernel: vfio_pci_aer_err_detected(). */
@@ -236,10 +248,28 @@ export class VfioPciDevice extends VfioDevice {
     this.irqs.err.signal();
   }
 
+  /** What the VGA arbiter is told that the device decodes. */
+  vgaDecodes(single: boolean): number {
+    if (this.#freed) this.#broken('the VGA arbiter asks a structure that was freed');
+    return vgaDecodes(this.device, single, this.#parameters.disableVga);
+  }
+
+  /** kfree(), or the release of the last reference: nobody may use the structure from here on. */
+  free(): void {
+    this.#freed = true;
+  }
+
+  #broken(what: string): void {
+    this.device.host.trace.emit(STRUCTURE_BROKEN, { device: this.name, what });
+  }
+
   // Operations of the file.
 
   override get deviceSet(): object {
-    return this.device.bus.bridgeOf(this.device) === undefined ? this : this.device.bus.segment(this.device);
+    if (this.joined !== undefined) return this.joined;
+    // Before P8 a device could be opened before its probe had come to this.
+    this.#broken('the lock of its device set is used, and there is none yet: NULL dereference');
+    return this;
   }
 
   override match(name: string): number {
@@ -253,16 +283,23 @@ export class VfioPciDevice extends VfioDevice {
 
   /** Who is neither a PF nor the VF of a PF of vfio-pci has no token: to give one is a mistake. */
   #checkToken(token: string | undefined): number {
-    const holder = this.#physicalToken;
-    if (holder !== undefined) return holder.checkVirtual(token);
+    const pf = this.#physicalFunction();
+    if (pf !== undefined) {
+      const error = pf.token?.checkVirtual(token) ?? 0;
+      pf.put();
+      return error;
+    }
     if (this.token !== undefined) return this.token.check(token);
     return token === undefined ? 0 : -EINVAL;
   }
 
-  /** The token of a VF's PF, if vfio-pci has that, too. */
-  get #physicalToken(): VfToken | undefined {
+  /** get_pf_vdev(): the PF of a VF, if vfio-pci has that, too, with a reference that the caller puts. Any driver of the library counts (6.1). */
+  #physicalFunction(): VfioPciDevice | undefined {
     const pf = this.device.physicalFunction;
-    return pf === undefined ? undefined : this.#bound(pf)?.token;
+    const found = pf === undefined ? undefined : this.#registry.getReference(pf);
+    if (found === undefined || this.device.host.profile.pciCore || pf?.driverName === 'vfio-pci') return found;
+    found.put();
+    return undefined;
   }
 
   override request(count: number): void {
@@ -283,23 +320,37 @@ export class VfioPciDevice extends VfioDevice {
     this.#resetWorks = error === 0;
     this.#saved = saveState(this.function);
     this.#findIntx();
-    this.#config = new VirtualConfig(this);
-    this.#mappable = Array.from({ length: PCI_STD_NUM_BARS }, (_, index) => canMmap(device, index));
-    this.#tokenUsed = this.#physicalToken;
+    const own = this.deviceRegions();
+    this.#regions.open(new VirtualConfig(this), typeof own === 'number' ? [] : own);
+    if (typeof own === 'number') {
+      this.#disable();
+      return own;
+    }
+    const pf = this.#physicalFunction();
+    this.#tokenUsed = pf?.token;
     if (this.#tokenUsed !== undefined) this.#tokenUsed.users += 1;
+    pf?.put();
     return 0;
   }
 
   protected override *closeDevice(): Sleeps<void> {
-    const { device } = this;
     if (this.#tokenUsed !== undefined) this.#tokenUsed.users -= 1;
     this.#tokenUsed = undefined;
+    this.#disable();
+    this.irqs.err.clear();
+    this.irqs.req.clear();
+  }
+
+  /** vfio_pci_disable(): as it was before the first open, and asleep. */
+  #disable(): void {
+    const { device } = this;
     setMaster(device, false);
     this.irqs.disable();
     this.#ioeventfds.clear();
-    this.#lowPower.leave();
+    this.memoryLock.clear();
+    this.#power.closed();
     this.intxDisabled = false;
-    this.#config = undefined;
+    this.#regions.close();
     this.needsReset = true;
     // INTx stays off from here on: nobody would handle it.
     this.function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
@@ -308,38 +359,37 @@ export class VfioPciDevice extends VfioDevice {
     restoreState(device, this.#saved);
     this.#saved = undefined;
     disableDevice(device);
-    tryBusReset(device, this.#bound);
-    this.sleep();
-    this.irqs.err.clear();
-    this.irqs.req.clear();
+    tryBusReset(device, this.#registry);
+    this.#power.sleep();
   }
 
   override read(into: Uint8Array, offset: number): number {
-    const index = Math.floor(offset / REGION_SPAN);
-    const at = offset - index * REGION_SPAN;
     if (into.length === 0) return 0;
-    const config = this.#config;
-    if (config === undefined || offset < 0 || index > VFIO_PCI_VGA_REGION_INDEX) return -EINVAL;
-    this.#lowPower.touched();
-    if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.read(into, at);
-    if (index === VFIO_PCI_VGA_REGION_INDEX) return this.hasVga ? this.#bars.vga(at, into, into.length) : -EINVAL;
-    return this.#bars.read(index, at, into);
+    const asleep = this.#power.begin();
+    if (asleep < 0) return asleep;
+    const count = this.#regions.read(into, offset);
+    this.#power.end();
+    return count;
   }
 
   override write(from: Uint8Array, offset: number): number {
-    const index = Math.floor(offset / REGION_SPAN);
-    const at = offset - index * REGION_SPAN;
     if (from.length === 0) return 0;
-    const config = this.#config;
-    if (config === undefined || offset < 0 || index > VFIO_PCI_VGA_REGION_INDEX) return -EINVAL;
-    this.#lowPower.touched();
-    if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.write(from, at);
-    if (index === VFIO_PCI_VGA_REGION_INDEX) return this.hasVga ? this.#bars.vga(at, undefined, from.length) : -EINVAL;
-    return this.#bars.write(index, at, from);
+    const asleep = this.#power.begin();
+    if (asleep < 0) return asleep;
+    const count = this.#regions.write(from, offset);
+    this.#power.end();
+    return count;
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
-    this.#lowPower.touched();
+    const asleep = this.#power.begin();
+    if (asleep < 0) return asleep;
+    const result = this.#request(process, request, argument);
+    this.#power.end();
+    return result;
+  }
+
+  #request(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
         return deviceInfo(this, argument);
@@ -354,7 +404,7 @@ export class VfioPciDevice extends VfioDevice {
       case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
         return hotResetInfo(this.device, argument);
       case VFIO_DEVICE_PCI_HOT_RESET:
-        return hotReset(this.device, process, argument, this.#bound);
+        return hotReset(this.device, process, argument, this.#registry);
       case VFIO_DEVICE_IOEVENTFD:
         return this.#ioeventfds.ioctl(process, argument);
       case VFIO_DEVICE_FEATURE:
@@ -365,28 +415,28 @@ export class VfioPciDevice extends VfioDevice {
   }
 
   override mmap(process: Process, request: MmapRequest): Mapping | number {
-    const index = Math.floor(request.offset / REGION_SPAN);
-    const at = request.offset - index * REGION_SPAN;
-    const bar = this.function.bar(index);
-    if (!request.shared || index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) return -EINVAL;
-    const pages = (bytes: number): number => Math.ceil(bytes / 4096) * 4096;
-    if (at + pages(request.length) > pages(bar.size)) return -EINVAL;
-    const region = { physical: bar.address + at, live: () => this.memoryEnabled };
-    return process.mm.mapDevice(request.length, region, request.read, request.write);
+    return this.#regions.mmap(process, request);
   }
 
   override deviceFeature(process: Process, feature: number, flags: number, argument: FeatureArgument): number {
-    this.#lowPower.touched();
+    const asleep = this.#power.begin();
+    if (asleep < 0) return asleep;
+    const result = this.#feature(process, feature, flags, argument);
+    this.#power.end();
+    return result;
+  }
+
+  #feature(process: Process, feature: number, flags: number, argument: FeatureArgument): number {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {
       case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
         return this.token?.feature(flags, argument) ?? -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
-        return lowPower ? this.#lowPower.enter(flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.enter(flags, argument) : -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
-        return lowPower ? this.#lowPower.enterWithWakeup(process, flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.enterWithWakeup(process, flags, argument) : -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
-        return lowPower ? this.#lowPower.exit(flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.exit(flags, argument) : -ENOTTY;
       default:
         return -ENOTTY;
     }
@@ -404,7 +454,7 @@ export class VfioPciDevice extends VfioDevice {
 
   #reset(): number {
     if (!this.#resetWorks) return -EINVAL;
-    setPowerState(this.device, 0);
-    return tryResetFunction(this.device);
+    if (this.device.host.profile.runtimePm) this.setPowerState(0);
+    return this.functionReset();
   }
 }

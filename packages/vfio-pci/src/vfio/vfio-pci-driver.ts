@@ -1,37 +1,31 @@
 /**
  * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
  *
- * Probe in the order of 5.13, registered last (P8); remove in the order of P9. Not modelled: the deny list's log.
+ * The steps of probe and remove, in each kernel's order, are binding.ts's.
  */
-import {
-  DriverData,
-  EBUSY,
-  EINVAL,
-  ENODEV,
-  ENOENT,
-  constant,
-  type IrqBypassManager,
-  type Sleeps,
-  type Vfio,
-} from '@vsim/vfio-core';
+import { DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
 import { resumeDevice } from '../bus/runtime-pm.ts';
-import { setPowerState } from '../bus/enable.ts';
-import { parseBoolean } from '../bus/parse.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PciDriver } from '../bus/pci-driver.ts';
-import { VfCapture } from './vf-capture.ts';
-import { VfioPciDevice, type VfioPciDeviceInit, type VfioPciParameters } from './vfio-pci-device.ts';
+import { Binding, bindingOrder, type BindingOrder } from './binding.ts';
+import { addParameterFiles, parseIds, type VfioPciParameters } from './module-parameters.ts';
+import { refusal, refuse } from './refusals.ts';
+import { registryOf, type VfioPciRegistry } from './registry.ts';
+import { VfioPciDevice, type VfioPciDeviceInit } from './vfio-pci-device.ts';
 
 export interface VfioPciDriverInit {
   /** Where vectors are offered to KVM. @default nowhere */
   readonly bypass?: IrqBypassManager | undefined;
   /** Module parameters; each @default false */
   readonly parameters?: Partial<VfioPciParameters> | undefined;
+  /** The module parameter `ids`: `vendor:device[:subvendor[:subdevice[:class[:class_mask]]]],...` in hex. @default none */
+  readonly ids?: string | undefined;
 }
 
-/** Every vfio-pci device of a host, whatever its driver: who shares a bus is reset together. */
-const boundDevices = new WeakMap<Vfio, DriverData<PciDevice, VfioPciDevice>>();
+const DEFAULTS: VfioPciParameters = { nointxmask: false, disableVga: false, disableIdleD3: false, enableSriov: false, disableDenylist: false };
+
+const NO_GROUP = 'switch the IOMMU on, in the firmware and on the kernel\'s command line; without one only enable_unsafe_noiommu_mode helps';
 
 export class VfioPciDriver extends PciDriver {
   override readonly name: string = 'vfio-pci';
@@ -39,57 +33,46 @@ export class VfioPciDriver extends PciDriver {
   readonly vfio: Vfio;
   readonly parameters: VfioPciParameters;
   readonly #bypass: IrqBypassManager | undefined;
-  readonly #bound: DriverData<PciDevice, VfioPciDevice>;
-  /** The notifier of each bound PF, to be taken away. */
-  readonly #notifiers = new DriverData<PciDevice, () => void>();
+  readonly #idsText: string;
+  readonly #registry: VfioPciRegistry;
+  /** dev_get_drvdata(): from probe to the end of remove. */
+  readonly #data = new DriverData<PciDevice, VfioPciDevice>();
+  readonly #bindings = new DriverData<PciDevice, Binding>();
 
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
     this.vfio = vfio;
-    this.parameters = { nointxmask: false, disableVga: false, disableIdleD3: false, enableSriov: false, ...init.parameters };
+    this.parameters = { ...DEFAULTS, ...init.parameters };
     this.#bypass = init.bypass;
-    const bound = boundDevices.get(vfio) ?? new DriverData<PciDevice, VfioPciDevice>();
-    boundDevices.set(vfio, bound);
-    this.#bound = bound;
+    this.#idsText = init.ids ?? '';
+    this.#registry = registryOf(vfio);
   }
 
   /** The VFIO device of a bound PCI device. */
   vfioDevice(device: PciDevice): VfioPciDevice | undefined {
-    return this.#bound.get(device);
+    return this.#data.get(device);
+  }
+
+  /** The order of its steps: the kernel's. A driver of another kernel overrides this. */
+  protected get order(): BindingOrder {
+    return bindingOrder(this.vfio.host.profile);
   }
 
   /** What the driver answers to an uncorrectable error: without a VFIO device nobody could recover it. Kernel: error_detected(). */
   errorDetected(device: PciDevice): 'can-recover' | 'disconnect' {
-    const vfioDevice = this.#bound.get(device);
+    const vfioDevice = this.#registry.getReference(device);
     if (vfioDevice === undefined) return 'disconnect';
     vfioDevice.errorDetected();
+    vfioDevice.put();
     return 'can-recover';
   }
 
-  /** The parameters of the module, besides the ids: those that can be changed are read when they are needed. */
+  /** The parameters of the module, and the ids that it was loaded with. */
   override createAttributes(bus: PciBus): void {
     super.createAttributes(bus);
-    const { parameters } = this;
-    const folder = '/sys/module/vfio_pci/parameters';
-    const { files } = bus.host;
-    if (this.name !== 'vfio-pci' || files.lookup(folder) !== undefined) return;
-    const add = (name: string, get: () => boolean, change: ((on: boolean) => void) | undefined): void => {
-      files.add(`${folder}/${name}`, {
-        kind: 'attribute',
-        mode: change === undefined ? 0o444 : 0o644,
-        show: () => constant(get() ? 'Y\n' : 'N\n'),
-        *store(bytes) {
-          const on = parseBoolean(bytes);
-          if (on === undefined || change === undefined) return -EINVAL;
-          change(on);
-          return bytes.length;
-        },
-      });
-    };
-    add('disable_vga', () => parameters.disableVga, undefined);
-    add('nointxmask', () => parameters.nointxmask, (on) => (parameters.nointxmask = on));
-    add('disable_idle_d3', () => parameters.disableIdleD3, (on) => (parameters.disableIdleD3 = on));
-    add('enable_sriov', () => parameters.enableSriov, (on) => (parameters.enableSriov = on));
+    const { host } = bus;
+    if (this.name === 'vfio-pci' && host.files.lookup('/sys/module/vfio_pci/parameters') === undefined) addParameterFiles(host, this.parameters);
+    for (const id of parseIds(host, this.#idsText)) this.addId(id);
   }
 
   /** Makes the VFIO device; a driver with devices of its own overrides this. */
@@ -98,52 +81,50 @@ export class VfioPciDriver extends PciDriver {
   }
 
   override *probe(device: PciDevice): Sleeps<number> {
-    if (device.function.isBridge || isDenied(device)) return -EINVAL;
-    if (device.virtualFunctions > 0) return -EBUSY;
-    if (device.iommuGroup === undefined) return -EINVAL;
-    const vfioDevice = this.createDevice(device, {
-      parameters: this.parameters,
-      bypass: this.#bypass,
-      bound: (other) => this.#bound.get(other),
+    const refused = refusal(device, this.parameters.disableDenylist);
+    if (refused < 0) return refused;
+    const binding = new Binding({
+      vfio: this.vfio,
+      device,
+      driver: this.name,
+      registry: this.#registry,
+      create: () => this.createDevice(device, { parameters: this.parameters, bypass: this.#bypass, registry: this.#registry }),
+      setData: (vfioDevice) => {
+        if (vfioDevice === undefined) this.#data.clear(device);
+        else this.#data.set(device, vfioDevice);
+      },
     });
-    if (device.sriov !== undefined) this.#notifiers.set(device, device.bus.listen(new VfCapture(this.name, device)));
-    setPowerState(device, 0);
-    vfioDevice.sleep();
-    this.#bound.set(device, vfioDevice);
-    const error = yield* vfioDevice.register();
-    if (error < 0) this.#release(device);
+    this.#bindings.set(device, binding);
+    const error = yield* binding.probe(this.order.probe);
+    if (error < 0) this.#bindings.clear(device);
+    if (error === -EINVAL && device.iommuGroup === undefined) return refuse(device, 'it has no IOMMU group', NO_GROUP, EINVAL);
     return error;
   }
 
   override *remove(device: PciDevice): Sleeps<void> {
-    const vfioDevice = this.#bound.get(device);
-    if (vfioDevice === undefined) return;
+    const binding = this.#bindings.get(device);
+    if (binding === undefined) return;
     // The VFs go first: whoever has one open holds up the PF (P9).
     if (device.sriov !== undefined) yield* device.sriov.disable();
-    yield* vfioDevice.unregister();
-    this.#release(device);
+    yield* binding.remove(this.order.remove);
+    this.#bindings.clear(device);
   }
 
   override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
     if (!this.parameters.enableSriov) return -ENOENT;
-    if (this.#bound.get(device) === undefined || device.sriov === undefined) return -ENODEV;
-    if (device.host.profile.runtimePm && count > 0) resumeDevice(device);
-    const result = yield* device.sriov.configure(count);
-    if (device.virtualFunctions === 0) this.#bound.get(device)?.idle();
+    const vfioDevice = this.#registry.getReference(device);
+    if (vfioDevice === undefined || device.sriov === undefined) return -ENODEV;
+    const { profile } = device.host;
+    // The list of PFs has it already (D61-37); sysfs never comes here.
+    const result = profile.pciCore && count > 0 && device.virtualFunctions > 0 ? -EINVAL : yield* this.#configure(device, count);
+    if (device.virtualFunctions === 0) vfioDevice.idle();
+    vfioDevice.put();
     return result;
   }
 
-  #release(device: PciDevice): void {
-    this.#notifiers.get(device)?.();
-    this.#notifiers.clear(device);
-    this.#bound.clear(device);
-    resumeDevice(device);
+  *#configure(device: PciDevice, count: number): Sleeps<number> {
+    if (device.sriov === undefined) return -ENODEV;
+    if (device.host.profile.runtimePm && count > 0) resumeDevice(device);
+    return yield* device.sriov.configure(count);
   }
-}
-
-/** Intel QuickAssist devices whose isolation is broken: C3XXX, C62X, DH895XCC and their VFs. */
-const DENIED: ReadonlySet<number> = new Set([0x19e2, 0x19e3, 0x37c8, 0x37c9, 0x0435, 0x0443]);
-
-function isDenied(device: PciDevice): boolean {
-  return device.vendor === 0x8086 && DENIED.has(device.deviceId);
 }

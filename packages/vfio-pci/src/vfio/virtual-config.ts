@@ -71,7 +71,7 @@ export interface ConfigOwner {
   /** The user put 0 to 3 into PMCSR. */
   setPowerState(state: number): void;
   /** The user asked for a function level reset. */
-  functionReset(): void;
+  functionReset(): number;
 }
 
 /** How a section's writes go on after the tables. */

@@ -2,7 +2,7 @@
  * Every order of two actors: a kernel thread that goes on from point to point, and user space that does one step after another.
  * The thread is held at each point; between any two of its parts lie any number of the user's steps.
  */
-import type { Point, Scheduler, Sleeps, Thread } from '@vsim/vfio-core';
+import type { Point, Scheduler, Sleeps, Thread } from '../host/scheduler.ts';
 
 /** One thing that user space does, to its end or to where it sleeps. It may fail, but not throw. */
 export type UserStep = () => void;

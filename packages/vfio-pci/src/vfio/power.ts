@@ -1,0 +1,91 @@
+/**
+ * The power of a device in a user's hands: asleep while nobody has it open, D-states that the user writes, and the low power features.
+ * Catalogue: vfio 3.14, D61-17, D61-27, D61-34.
+ */
+import { EIO, type FeatureArgument, type Process } from '@vsim/vfio-core';
+import { setPowerState } from '../bus/enable.ts';
+import type { PciDevice } from '../bus/pci-device.ts';
+import { resumeDevice, suspendDevice } from '../bus/runtime-pm.ts';
+import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts';
+import { PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET } from '../pci/registers.ts';
+import { LowPower } from './low-power.ts';
+
+export class DevicePower {
+  readonly #device: PciDevice;
+  readonly #staysAwake: () => boolean;
+  readonly #lowPower = new LowPower();
+  /** The function loses its registers between D3hot and D0, so that they are kept for it. Kernel: needs_pm_restore. */
+  #needsRestore = false;
+  /** The configuration before the user put the device into D3hot. */
+  #asleep: SavedState | undefined;
+
+  /** @param staysAwake the module parameter disable_idle_d3, as it is now */
+  constructor(device: PciDevice, staysAwake: () => boolean) {
+    this.#device = device;
+    this.#staysAwake = staysAwake;
+  }
+
+  /** The user has let the device sleep: its memory cannot be reached by mappings. */
+  get low(): boolean {
+    return this.#lowPower.entered;
+  }
+
+  /** vfio_pci_probe_power_state(), and to sleep. */
+  probe(): void {
+    const { pm, function: fn } = this.#device;
+    this.#needsRestore = pm !== 0 && (fn.config.bytes[pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+    setPowerState(this.#device, 0);
+    this.sleep();
+  }
+
+  /** vfio_pci_set_power_state(), 0 to 3, for the user. */
+  setState(state: number): void {
+    const device = this.#device;
+    // VFs would go with their PF (D61-27).
+    if (state > 0 && device.virtualFunctions > 0 && device.host.profile.runtimePm) return;
+    if (this.#needsRestore && state === 3 && device.function.powerState !== 3) this.#asleep = saveState(device.function);
+    setPowerState(device, state);
+    if (device.function.powerState !== 0 || this.#asleep === undefined) return;
+    restoreState(device, this.#asleep);
+    this.#asleep = undefined;
+  }
+
+  /** Closed and bound: D3hot, unless the parameter says no, or there are VFs (D61-37). */
+  sleep(): void {
+    const device = this.#device;
+    if (device.virtualFunctions > 0 && device.host.profile.runtimePm) return;
+    if (!this.#staysAwake()) suspendDevice(device);
+  }
+
+  /** The user is about to access the device, which wakes up. @returns 0, or -EIO if it does not */
+  begin(): number {
+    if (!this.#lowPower.entered) return 0;
+    if (resumeDevice(this.#device) < 0) return -EIO;
+    this.#lowPower.touched();
+    return 0;
+  }
+
+  /** The access is done: a device that the user lets sleep does so again. */
+  end(): void {
+    if (this.#lowPower.entered) suspendDevice(this.#device);
+  }
+
+  /** The last close. */
+  closed(): void {
+    if (this.#lowPower.entered) resumeDevice(this.#device);
+    this.#lowPower.leave();
+  }
+
+  /** VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, _WITH_WAKEUP, EXIT. */
+  enter(flags: number, data: FeatureArgument): number {
+    return this.#lowPower.enter(flags, data);
+  }
+
+  enterWithWakeup(process: Process, flags: number, data: FeatureArgument): number {
+    return this.#lowPower.enterWithWakeup(process, flags, data);
+  }
+
+  exit(flags: number, data: FeatureArgument): number {
+    return this.#lowPower.exit(flags, data);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * The regions of an open device by their file offsets: BARs, ROM, configuration space, VGA, and what a driver adds behind them.
+ * Kernel: vfio_pci_rw(), vfio_pci_mmap(), vfio_pci_core_register_dev_region().
+ */
+import {
+  EINVAL,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_NUM_REGIONS,
+  VFIO_PCI_ROM_REGION_INDEX,
+  VFIO_PCI_VGA_REGION_INDEX,
+  type InfoCaps,
+  type Mapping,
+  type MmapRequest,
+  type Process,
+} from '@vsim/vfio-core';
+import type { PciDevice } from '../bus/pci-device.ts';
+import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
+import { BarRegions, type BarOwner } from './bar-region.ts';
+import { REGION_SPAN } from './info.ts';
+import { canMmap } from './mmap.ts';
+import type { VirtualConfig } from './virtual-config.ts';
+
+const PAGE = 4096;
+
+/** A region of a driver's own: index 9 and up, found by users by its capability chain. Kernel: struct vfio_pci_region. */
+export interface DeviceRegion {
+  /** VFIO_REGION_TYPE_*; with VFIO_REGION_TYPE_PCI_VENDOR_TYPE a vendor id in the low 16 bits. */
+  readonly type: number;
+  readonly subtype: number;
+  /** In bytes. */
+  readonly size: number;
+  /** VFIO_REGION_INFO_FLAG_READ, _WRITE; CAPS is added. */
+  readonly flags: number;
+  /** At `offset` in the region, which lies inside. @returns the count of bytes, or a negative errno */
+  read(into: Uint8Array, offset: number): number;
+  write(from: Uint8Array, offset: number): number;
+  /** Capabilities besides the type's. */
+  addCapabilities?(caps: InfoCaps): void;
+}
+
+export interface RegionOwner extends BarOwner {
+  readonly device: PciDevice;
+  readonly hasVga: boolean;
+  /** Memory is reached by mappings, too. */
+  readonly mappingsLive: boolean;
+}
+
+export class Regions {
+  readonly #owner: RegionOwner;
+  readonly #bars: BarRegions;
+  #config: VirtualConfig | undefined;
+  #mappable: readonly boolean[] = [];
+  #own: readonly DeviceRegion[] = [];
+
+  constructor(owner: RegionOwner) {
+    this.#owner = owner;
+    this.#bars = new BarRegions(owner);
+  }
+
+  /** The first open: the configuration as its user sees it, and the driver's own regions. */
+  open(config: VirtualConfig, own: readonly DeviceRegion[]): void {
+    this.#config = config;
+    this.#own = own;
+    this.#mappable = Array.from({ length: PCI_STD_NUM_BARS }, (_, index) => canMmap(this.#owner.device, index));
+  }
+
+  close(): void {
+    this.#config = undefined;
+    this.#own = [];
+  }
+
+  /** Undefined while nobody has the device open. */
+  get config(): VirtualConfig | undefined {
+    return this.#config;
+  }
+
+  get count(): number {
+    return VFIO_PCI_NUM_REGIONS + this.#own.length;
+  }
+
+  /** A region of the driver's own. */
+  own(index: number): DeviceRegion | undefined {
+    return this.#own[index - VFIO_PCI_NUM_REGIONS];
+  }
+
+  canMmap(bar: number): boolean {
+    return this.#mappable[bar] ?? false;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    const index = Math.floor(offset / REGION_SPAN);
+    const at = offset - index * REGION_SPAN;
+    const config = this.#config;
+    if (config === undefined || offset < 0 || index >= this.count) return -EINVAL;
+    if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.read(into, at);
+    if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, into, into.length);
+    const own = this.own(index);
+    if (own === undefined) return this.#bars.read(index, at, into);
+    return at >= own.size ? -EINVAL : own.read(into.subarray(0, own.size - at), at);
+  }
+
+  write(from: Uint8Array, offset: number): number {
+    const index = Math.floor(offset / REGION_SPAN);
+    const at = offset - index * REGION_SPAN;
+    const config = this.#config;
+    if (config === undefined || offset < 0 || index >= this.count) return -EINVAL;
+    if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.write(from, at);
+    if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, undefined, from.length);
+    const own = this.own(index);
+    if (own === undefined) return this.#bars.write(index, at, from);
+    return at >= own.size ? -EINVAL : own.write(from.subarray(0, own.size - at), at);
+  }
+
+  mmap(process: Process, request: MmapRequest): Mapping | number {
+    const owner = this.#owner;
+    const index = Math.floor(request.offset / REGION_SPAN);
+    const at = request.offset - index * REGION_SPAN;
+    const bar = owner.function.bar(index);
+    if (!request.shared || index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) return -EINVAL;
+    const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
+    if (at + pages(request.length) > pages(bar.size)) return -EINVAL;
+    const region = { physical: bar.address + at, live: () => owner.mappingsLive };
+    return process.mm.mapDevice(request.length, region, request.read, request.write);
+  }
+
+  /** Around each access the arbiter makes the device the one that answers to legacy addresses. */
+  #vga(at: number, into: Uint8Array | undefined, length: number): number {
+    const { device, hasVga } = this.#owner;
+    if (!hasVga) return -EINVAL;
+    const count = this.#bars.vga(at, into, length);
+    const error = count < 0 ? count : device.bus.vga.access(device);
+    return error < 0 ? error : count;
+  }
+}
