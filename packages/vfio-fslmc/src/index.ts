@@ -1,10 +1,14 @@
 /** @vsim/vfio-fslmc: a Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc. */
+export { ACCEPTED_COMMANDS, type AcceptedCommand } from './bus/accepted-commands.ts';
+export { FslMcAllocatorDriver, OBJECT_IN_USE } from './bus/allocator-driver.ts';
+export { FSL_MC_SEND_MC_COMMAND } from './bus/command-device.ts';
 export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc } from './bus/dprc.ts';
 export { DprcDriver } from './bus/dprc-driver.ts';
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
 export { IRQ_POOL_MAX, IrqPool, type FslMcIrq } from './bus/irq-pool.ts';
-export { McIo, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
+export { MC_TIMEOUT, McIo, type Connection, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
+export { ALLOCATABLE, ResourcePool } from './bus/resource-pool.ts';
 export * from './mc/command.ts';
 export { ManagementComplex, type ManagementComplexInit } from './mc/management-complex.ts';
 export {
@@ -17,6 +21,7 @@ export {
   type McContainerInit,
   type ObjectPlacer,
 } from './mc/mc-container.ts';
+export { McLinks, type McEndpoint } from './mc/links.ts';
 export { McObject, type McObjectInit, type McRegion, type McRegionKind } from './mc/mc-object.ts';
 export { McPortal, PORTAL_SIZE } from './mc/mc-portal.ts';
 export { CONTAINER_LOCK_ALLOCATION, DEVICE_ALLOCATION, FOREIGN_DRIVER, NOTIFIER_REGISTRATION, VfioFslMcDriver } from './vfio/driver.ts';

@@ -109,6 +109,8 @@ export interface KernelProfile {
   readonly fslmcDeviceSet: boolean;
   /** Every fsl-mc object can be reset, and the last close resets the object, not its container. */
   readonly fslmcResetsObjects: boolean;
+  /** How long the kernel waits for a Management Complex, in ns (D61-41). */
+  readonly fslmcTimeout: number;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
   readonly ioeventfd64: boolean;
   /** BAR accesses of 8 bytes go out as one, not as two of 4. */
@@ -167,6 +169,7 @@ const LINUX_5_13: KernelProfile = {
   loopbackNeedsTrigger: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
+  fslmcTimeout: 500_000_000,
   ioeventfd64: false,
   barAccess64: false,
   msixDynamic: false,
@@ -223,6 +226,7 @@ const LINUX_6_1: KernelProfile = {
   loopbackNeedsTrigger: true,
   fslmcDeviceSet: true,
   fslmcResetsObjects: true,
+  fslmcTimeout: 15_000_000_000,
   ioeventfd64: true,
 };
 

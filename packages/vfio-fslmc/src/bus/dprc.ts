@@ -3,10 +3,12 @@
  * dprc_cleanup(), dprc_scan_container(); catalogue: vfio 5.4, 5.5.
  */
 import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
+import { addCommandDevice } from './command-device.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
 import { IrqPool } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
+import { ALLOCATABLE, ResourcePool } from './resource-pool.ts';
 
 /** An object that could not be read, or made: the scan goes on without it. */
 export const OBJECT_SKIPPED: EventKind<{ readonly dprc: string; readonly what: string; readonly error: number }> = eventKind(
@@ -20,6 +22,12 @@ export const NO_MSI: EventKind<{ readonly dprc: string }> = eventKind('fsl-mc/no
 /** A scan that fails when it has added what it found. */
 export const SCAN: FaultPoint = { fault: 'fsl-mc/scan', error: ENOMEM };
 
+/** A portal that fsl_mc_portal_allocate() has lent. */
+interface LentPortal {
+  readonly dpmcp: FslMcDevice;
+  readonly token: number;
+}
+
 /** What a driver's probe puts together and takes apart. */
 export class Dprc {
   readonly device: FslMcDevice;
@@ -28,6 +36,9 @@ export class Dprc {
   readonly apiVersion: readonly [number, number];
   /** undefined: there is no MSI domain. */
   readonly irqs: IrqPool | undefined;
+  readonly #pools = new Map(ALLOCATABLE.map((type) => [type, new ResourcePool()]));
+  readonly #portals = new Map<McIo, LentPortal>();
+  readonly #removeNode: (() => void) | undefined;
   readonly #bus: FslMcBus;
   readonly #scanLock: Mutex;
 
@@ -40,6 +51,44 @@ export class Dprc {
     this.apiVersion = apiVersion;
     this.#scanLock = new Mutex(device.host.scheduler, `the scan lock of ${device.name}`);
     this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device.icid);
+    // The root's commands are open to user space.
+    this.#removeNode = device.parent === undefined ? addCommandDevice(this) : undefined;
+  }
+
+  /** The pool of an allocatable type. */
+  pool(type: string): ResourcePool | undefined {
+    return this.#pools.get(type);
+  }
+
+  /** fsl_mc_object_allocate(). @returns -EINVAL for a type that is not allocatable, -ENXIO where none is left */
+  allocate(type: string): FslMcDevice | number {
+    return this.pool(type)?.allocate() ?? -EINVAL;
+  }
+
+  /** fsl_mc_portal_allocate(): a portal of its own, on a dpmcp that is opened. @returns -ENXIO, -EBUSY, or what the MC answers */
+  allocatePortal(): McIo | number {
+    const dpmcp = this.allocate('dpmcp');
+    if (typeof dpmcp === 'number') return dpmcp;
+    const start = dpmcp.regions[0]?.start ?? 0;
+    const io = new McIo(this.device.host, start);
+    const taken = this.#bus.takePortal(start);
+    const token = taken ? io.open('dpmcp', dpmcp.descriptor.id) : -EBUSY;
+    if (token < 0) {
+      if (taken) this.#bus.putPortal(start);
+      this.pool('dpmcp')?.give(dpmcp);
+      return token;
+    }
+    this.#portals.set(io, { dpmcp, token });
+    return io;
+  }
+
+  freePortal(io: McIo): void {
+    const lent = this.#portals.get(io);
+    if (lent === undefined) return;
+    this.#portals.delete(io);
+    io.close(lent.token);
+    this.#bus.putPortal(io.portal);
+    this.pool('dpmcp')?.give(lent.dpmcp);
   }
 
   /** The version of DPRC_GET_OBJ_REG to use. */
@@ -71,8 +120,8 @@ export class Dprc {
       else found.push(descriptor);
     }
     yield* this.#removeMissing(found);
-    const first = found.filter(({ type }) => isAllocatable(type));
-    for (const descriptor of [...first, ...found.filter(({ type }) => !isAllocatable(type))]) yield* this.#addOrUpdate(descriptor);
+    const first = found.filter(({ type }) => ALLOCATABLE.includes(type));
+    for (const descriptor of [...first, ...found.filter(({ type }) => !ALLOCATABLE.includes(type))]) yield* this.#addOrUpdate(descriptor);
     return 0;
   }
 
@@ -83,6 +132,7 @@ export class Dprc {
 
   /** dprc_cleanup(). */
   cleanUp(): void {
+    this.#removeNode?.();
     this.irqs?.cleanup();
     this.io.close(this.handle);
     this.#bus.putPortal(this.io.portal);
@@ -120,17 +170,13 @@ export class Dprc {
   }
 }
 
-function isAllocatable(type: string): boolean {
-  return type === 'dpmcp' || type === 'dpbp' || type === 'dpcon';
-}
-
 /** dprc_setup(). @returns 0, or a negative errno with everything undone */
 export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
   if (!device.isDprc || device.dprc !== undefined) return -EINVAL;
   const [region] = device.regions;
   if (region === undefined) return -EINVAL;
   if (!bus.takePortal(region.start)) return -EBUSY;
-  const io = new McIo(device.host.memory, region.start);
+  const io = new McIo(device.host, region.start);
   const opened = open(io, device);
   if (typeof opened === 'number') {
     bus.putPortal(region.start);

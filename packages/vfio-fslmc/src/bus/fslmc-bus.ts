@@ -1,7 +1,5 @@
 /**
  * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c; catalogue: vfio 5.1, 5.4.
- *
- * Not modelled: the device of restool (`/dev/dprc.1`), and the driver fsl_mc_allocator of allocatable objects.
  */
 import {
   Bus,
@@ -18,6 +16,7 @@ import {
 import { OPEN_COMMANDS } from '../mc/command.ts';
 import type { ManagementComplex } from '../mc/management-complex.ts';
 import type { McRegionKind } from '../mc/mc-object.ts';
+import { FslMcAllocatorDriver } from './allocator-driver.ts';
 import type { Dprc } from './dprc.ts';
 import { DprcDriver } from './dprc-driver.ts';
 import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
@@ -71,11 +70,12 @@ export class FslMcBus extends Bus<FslMcDevice> {
     return this.devices.find(({ parent }) => parent === undefined);
   }
 
-  /** fsl_mc_bus_probe(): the driver of containers, and the root, with all that is in it. @returns 0 or a negative errno */
+  /** fsl_mc_bus_probe(): the kernel's own drivers, and the root, with all that is in it. @returns 0 or a negative errno */
   *start(): Sleeps<number> {
     yield* this.addDriver(this.dprcDriver);
+    yield* this.addDriver(new FslMcAllocatorDriver());
     const portal = this.mc.baseOf('mc-portal');
-    const io = new McIo(this.host.memory, portal);
+    const io = new McIo(this.host, portal);
     const version = io.version();
     const id = version < 0 ? version : io.containerId();
     if (id < 0) return id;

@@ -3,11 +3,12 @@
  *
  * The model's firmware answers at once or never, so a command that is not answered fails without the clock moving.
  */
-import { get, set, type AddressSpace } from '@vsim/vfio-core';
+import { ENOTCONN, eventKind, get, set, type AddressSpace, type EventKind, type Host } from '@vsim/vfio-core';
 import {
   COMMAND_SIZE,
   DPMNG_GET_VERSION,
   DPRC_GET_API_VERSION,
+  DPRC_GET_CONNECTION,
   DPRC_GET_CONT_ID,
   DPRC_GET_OBJ,
   DPRC_GET_OBJ_COUNT,
@@ -24,6 +25,7 @@ import {
   MC_SET_IRQ,
   MC_SET_IRQ_ENABLE,
   MC_SET_IRQ_MASK,
+  MC_STATUS_READY,
   mc_header,
   mcCommand,
   OPEN_COMMANDS,
@@ -57,8 +59,23 @@ export interface RegionDescriptor {
   readonly base: number;
 }
 
+/** The other end of a link. */
+export interface Connection {
+  readonly type: string;
+  readonly id: number;
+  readonly interfaceId: number;
+  readonly up: boolean;
+}
+
 const NO_MEM_SHAREABILITY = 1;
 const NON_RECURSIVE = 1;
+
+/** The MC did not answer in time. */
+export const MC_TIMEOUT: EventKind<{ readonly portal: number; readonly command: number; readonly ns: number }> = eventKind(
+  'fsl-mc/command-timeout',
+  'warn',
+  ({ portal, command, ns }) => `portal 0x${portal.toString(16)}: command 0x${command.toString(16)}: no answer in ${ns / 1_000_000} ms`,
+);
 
 /** Stores a command as a driver does: the parameters, then the header. */
 export function submitCommand(memory: AddressSpace, portal: number, command: Uint8Array): void {
@@ -72,19 +89,22 @@ export function loadCommand(memory: AddressSpace, portal: number, into: Uint8Arr
 
 export class McIo {
   readonly portal: number;
-  readonly #memory: AddressSpace;
+  readonly #host: Host;
 
   /** @param portal - its physical address */
-  constructor(memory: AddressSpace, portal: number) {
-    this.#memory = memory;
+  constructor(host: Host, portal: number) {
+    this.#host = host;
     this.portal = portal;
   }
 
   /** mc_send_command(): `command` becomes the answer. @returns 0 or a negative errno */
   send(command: Uint8Array): number {
-    submitCommand(this.#memory, this.portal, command);
-    loadCommand(this.#memory, this.portal, command);
-    return statusError(get(command, mc_header.status));
+    const { memory, profile, trace } = this.#host;
+    submitCommand(memory, this.portal, command);
+    loadCommand(memory, this.portal, command);
+    const status = get(command, mc_header.status);
+    if (status === MC_STATUS_READY) trace.emit(MC_TIMEOUT, { portal: this.portal, command: get(command, mc_header.cmd_id), ns: profile.fslmcTimeout });
+    return statusError(status);
   }
 
   version(): number {
@@ -164,6 +184,20 @@ export class McIo {
       flags: get(params, [24, 'u32']),
       base: version >= 2 ? getAddress(params, 32) : 0,
     };
+  }
+
+  /** dprc_get_connection(): what is connected to an interface of an object. @returns -ENOTCONN without a link */
+  connection(token: number, { type, id }: Pick<ObjectDescriptor, 'type' | 'id'>, interfaceId = 0): Connection | number {
+    const command = mcCommand(DPRC_GET_CONNECTION, 1, token);
+    const params = command.subarray(PARAMS);
+    set(params, [0, 'u32'], id);
+    set(params, [4, 'u16'], interfaceId);
+    setText(params, 8, 16, type);
+    const error = this.send(command);
+    if (error < 0) return error;
+    const state = get(params, [48, 's32']);
+    if (state < 0) return -ENOTCONN;
+    return { type: getText(params, 32, 16), id: get(params, [24, 'u32']), interfaceId: get(params, [28, 'u16']), up: state === 1 };
   }
 
   /** dprc_reset_container(), of this container alone where the API knows the option. */

@@ -18,6 +18,11 @@ export const mc_header = {
   cmd_id: [6, 'u16'],
 } as const;
 
+/** In flags_hw: before commands of low priority. */
+export const MC_CMD_FLAG_PRI_HIGH = 0x80;
+/** In flags_sw: no interrupt when the command is done. */
+export const MC_CMD_FLAG_INTR_DIS = 0x01;
+
 export const MC_STATUS_OK = 0;
 /** Submitted, and not yet answered. */
 export const MC_STATUS_READY = 1;
@@ -61,6 +66,7 @@ export const DPRC_GET_OBJ_COUNT = 0x159;
 export const DPRC_GET_OBJ = 0x15a;
 export const DPRC_GET_OBJ_REG = 0x15e;
 export const DPRC_SET_OBJ_IRQ = 0x15f;
+export const DPRC_GET_CONNECTION = 0x16c;
 
 /** The open command of each type that the bus knows. Kernel: fsl_mc_bus_type's device types, dp*-cmd.h. */
 export const OPEN_COMMANDS: ReadonlyMap<string, number> = new Map([

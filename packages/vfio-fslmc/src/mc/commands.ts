@@ -2,6 +2,7 @@
 import { get, set } from '@vsim/vfio-core';
 import {
   DPMNG_GET_VERSION,
+  DPRC_GET_CONNECTION,
   DPRC_GET_CONT_ID,
   DPRC_GET_OBJ,
   DPRC_GET_OBJ_COUNT,
@@ -49,13 +50,24 @@ export interface Execution {
 
 /** Bit 0 of the options of RESET_CONT. */
 const NON_RECURSIVE = 1;
+/** From a type's open command to its others that need no token. */
+const CREATE = 0x100;
 const API_VERSION = 0x200;
 
 const TYPES: ReadonlyMap<number, string> = new Map([...OPEN_COMMANDS].map(([type, command]) => [command, type]));
 
-/** @returns the status */
+/** @returns the status: AUTH_ERR for a token that stands for nothing comes first, then UNSUPPORTED_OP, then CONFIG_ERR for a parameter */
 export function execute(command: number, execution: Execution): number {
-  const { out, mc, portal } = execution;
+  const { out, mc, portal, version } = execution;
+  const { object } = execution;
+  if (needsToken(command)) {
+    if (object === undefined) return MC_STATUS_AUTH_ERR;
+    if (version === 0 || version > newestVersion(command, object, mc)) return MC_STATUS_UNSUPPORTED_OP;
+    const common = ofObject(command, object, execution);
+    if (common !== undefined) return common;
+    return object instanceof McContainer ? ofContainer(command, object, execution) : ofPlainObject(command, object, execution);
+  }
+  if (version !== 1) return MC_STATUS_UNSUPPORTED_OP;
   switch (command) {
     case DPMNG_GET_VERSION:
       set(out, [0, 'u32'], 0);
@@ -73,17 +85,24 @@ export function execute(command: number, execution: Execution): number {
     return status;
   }
   const asked = TYPES.get(command - API_VERSION);
-  if (asked !== undefined) {
-    const [major, minor] = asked === 'dprc' ? mc.apiVersion : [7, 0];
-    set(out, [0, 'u16'], major);
-    set(out, [2, 'u16'], minor);
-    return MC_STATUS_OK;
-  }
-  const { object } = execution;
-  if (object === undefined) return MC_STATUS_AUTH_ERR;
-  const common = ofObject(command, object, execution);
-  if (common !== undefined) return common;
-  return object instanceof McContainer ? ofContainer(command, object, execution) : ofPlainObject(command, object, execution);
+  if (asked === undefined) return MC_STATUS_UNSUPPORTED_OP;
+  const [major, minor] = asked === 'dprc' ? mc.apiVersion : [7, 0];
+  set(out, [0, 'u16'], major);
+  set(out, [2, 'u16'], minor);
+  return MC_STATUS_OK;
+}
+
+function needsToken(command: number): boolean {
+  if (command === DPMNG_GET_VERSION || command === DPRC_GET_CONT_ID) return false;
+  return ![0, CREATE, API_VERSION].some((kind) => TYPES.has(command - kind));
+}
+
+/** RESET_CONT got options with API 6.5, GET_OBJ_REG a base with 6.3 and true sizes with 6.6. */
+function newestVersion(command: number, object: McObject, mc: ManagementComplex): number {
+  if (!(object instanceof McContainer)) return 1;
+  if (command === MC_RESET) return apiAtLeast(mc, 5) ? 2 : 1;
+  if (command === DPRC_GET_OBJ_REG) return apiAtLeast(mc, 6) ? 3 : apiAtLeast(mc, 3) ? 2 : 1;
+  return 1;
 }
 
 /** Commands that every object has. */
@@ -175,14 +194,30 @@ function ofContainer(command: number, container: McContainer, { mc, version, par
       irq.address = getAddress(params, 8);
       return MC_STATUS_OK;
     }
+    case DPRC_GET_CONNECTION:
+      return describeConnection(mc, container, params, out);
     default:
       return MC_STATUS_UNSUPPORTED_OP;
   }
 }
 
-/** Version 2, with options, came with API 6.5. */
+/** The state is 1 where both ends are enabled, 0 where not, -1 where there is no link. */
+function describeConnection(mc: ManagementComplex, container: McContainer, params: Uint8Array, out: Uint8Array): number {
+  const object = container.find(getText(params, 8, 16), get(params, [0, 'u32']));
+  if (object === undefined) return MC_STATUS_CONFIG_ERR;
+  const peer = mc.links.peer({ object, interfaceId: get(params, [4, 'u16']) });
+  // The first endpoint stays in the answer as it was asked for.
+  out.set(params.subarray(0, 24));
+  set(out, [48, 's32'], peer === undefined ? -1 : object.enabled && peer.object.enabled ? 1 : 0);
+  if (peer === undefined) return MC_STATUS_OK;
+  set(out, [24, 'u32'], peer.object.id);
+  set(out, [28, 'u16'], peer.interfaceId ?? 0);
+  setText(out, 32, 16, peer.object.type);
+  return MC_STATUS_OK;
+}
+
+/** Version 2 has options. */
 function resetContainer(mc: ManagementComplex, container: McContainer, version: number, params: Uint8Array): number {
-  if (version > (apiAtLeast(mc, 5) ? 2 : 1)) return MC_STATUS_UNSUPPORTED_OP;
   const child = container.find('dprc', get(params, [0, 'u32']));
   if (!(child instanceof McContainer)) return MC_STATUS_CONFIG_ERR;
   mc.resetContainer(child, version < 2 || (get(params, [4, 'u32']) & NON_RECURSIVE) === 0);
@@ -203,10 +238,8 @@ function describe(object: McObject, mc: ManagementComplex, out: Uint8Array): voi
   setText(out, 40, 16, object.label);
 }
 
-/** Version 2 (API 6.3) gives the base as well, version 3 (6.6) the true size of a portal. */
+/** Version 2 gives the base as well, version 3 the true size of a portal. */
 function describeRegion(mc: ManagementComplex, container: McContainer, version: number, params: Uint8Array, out: Uint8Array): number {
-  const newest = apiAtLeast(mc, 6) ? 3 : apiAtLeast(mc, 3) ? 2 : 1;
-  if (version < 1 || version > newest) return MC_STATUS_UNSUPPORTED_OP;
   const object = container.find(getText(params, 24, 16), get(params, [0, 'u32']));
   const region = object?.regions[get(params, [6, 'u8'])];
   if (region === undefined) return MC_STATUS_CONFIG_ERR;

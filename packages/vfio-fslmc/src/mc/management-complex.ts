@@ -1,8 +1,8 @@
 /**
  * The Management Complex: firmware behind command portals, with a tree of containers. Catalogue: vfio 5.1 to 5.3.
  *
- * Modelled: versions, open and close with tokens, attributes, enable, reset, interrupts, and what a container tells of its objects.
- * Not modelled: what a network interface does with packets, links between objects, creation by command.
+ * Modelled: versions, open and close with tokens, attributes, enable, reset, interrupts, and what a container tells of its objects and their links.
+ * Not modelled: what a network interface does with packets, creation and connection by command.
  */
 import { get, set, type Host, type MmioDevice } from '@vsim/vfio-core';
 import {
@@ -14,6 +14,7 @@ import {
   mc_header,
 } from './command.ts';
 import { execute, type Execution } from './commands.ts';
+import { McLinks } from './links.ts';
 import { McContainer, type ObjectPlacer } from './mc-container.ts';
 import { McPortal, PORTAL_SIZE } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
@@ -37,6 +38,8 @@ export class ManagementComplex implements ObjectPlacer {
   readonly qbmanBase: number;
   readonly apiVersion: readonly [number, number];
   readonly root: McContainer;
+  /** Which objects are connected. */
+  readonly links: McLinks = new McLinks();
   /** The firmware does not answer: commands stay as they were submitted. */
   hung = false;
   readonly #portals: McPortal[] = [];
@@ -82,6 +85,7 @@ export class ManagementComplex implements ObjectPlacer {
     if (object instanceof McContainer) for (const child of object.objects) this.displace(child);
     for (const unmap of this.#unmap.get(object) ?? []) unmap();
     this.#unmap.delete(object);
+    this.links.forget(object);
     for (const { open } of this.#portals) for (const [token, other] of open) if (other === object) open.delete(token);
   }
 

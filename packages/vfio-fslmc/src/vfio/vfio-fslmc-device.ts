@@ -38,12 +38,16 @@ import {
   type UserArgument,
   type Vfio,
 } from '@vsim/vfio-core';
-import type { FslMcDevice, FslMcRegion } from '../bus/fslmc-device.ts';
+import { REGION_CACHEABLE, REGION_SHAREABLE, type FslMcDevice, type FslMcRegion } from '../bus/fslmc-device.ts';
 import { IRQ_POOL_MAX, type FslMcIrq } from '../bus/irq-pool.ts';
-import { loadCommand, submitCommand } from '../bus/mc-io.ts';
-import { COMMAND_SIZE, MC_STATUS_READY } from '../mc/command.ts';
+import { loadCommand, MC_TIMEOUT, submitCommand } from '../bus/mc-io.ts';
+import { COMMAND_SIZE, MC_STATUS_READY, mc_header } from '../mc/command.ts';
 
 const SPAN = 2 ** 40;
+/** How long a write waits for the MC, in ns. */
+const WRITE_TIMEOUT = 5_000_000_000;
+/** Only a region that has both is mapped through the caches. */
+const CACHED = REGION_CACHEABLE | REGION_SHAREABLE;
 
 /** A reset by the MC failed at the last close: the kernel's WARN. */
 export const RESET_FAILED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
@@ -135,10 +139,12 @@ export class VfioFslMcDevice extends VfioDevice {
   override write(from: Uint8Array, offset: number): number {
     const region = this.#commandRegion(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
     if (typeof region === 'number') return region;
-    const { memory } = this.device.host;
+    const { memory, trace } = this.device.host;
     submitCommand(memory, region.start, from);
-    // 5 s pass in the kernel before it gives up: an answer that is not there now does not come.
-    return (memory.read32(region.start) >>> 16 & 0xff) === MC_STATUS_READY ? -ETIMEDOUT : COMMAND_SIZE;
+    // An answer that is not there now does not come.
+    if ((memory.read32(region.start) >>> 16 & 0xff) !== MC_STATUS_READY) return COMMAND_SIZE;
+    trace.emit(MC_TIMEOUT, { portal: region.start, command: get(from, mc_header.cmd_id), ns: WRITE_TIMEOUT });
+    return -ETIMEDOUT;
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
@@ -148,7 +154,8 @@ export class VfioFslMcDevice extends VfioDevice {
     const wanted = VFIO_REGION_INFO_FLAG_MMAP | (read ? VFIO_REGION_INFO_FLAG_READ : 0) | (write ? VFIO_REGION_INFO_FLAG_WRITE : 0);
     const at = offset - index * SPAN;
     if ((region.access & wanted) !== wanted || region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
-    return process.mm.mapDevice(length, { physical: region.start + at, live: () => true }, read, write);
+    const cacheable = (region.flags & CACHED) === CACHED;
+    return process.mm.mapDevice(length, { physical: region.start + at, live: () => true, cacheable }, read, write);
   }
 
   get #canReset(): boolean {
@@ -195,7 +202,7 @@ export class VfioFslMcDevice extends VfioDevice {
       return 0;
     }
     if (dataType !== VFIO_IRQ_SET_DATA_NONE && data[0] === 0) return 0;
-    if (vector.trigger === undefined) this.#nullIrq(index, 'trigger');
+    if (vector.trigger === undefined && !this.device.host.profile.loopbackNeedsTrigger) this.#nullIrq(index, 'trigger');
     vector.trigger?.signal();
     return 0;
   }

@@ -1,0 +1,37 @@
+/**
+ * The kernel's driver of allocatable objects: it puts them into the pools of their container. Kernel: fsl-mc-allocator.c; catalogue: vfio
+ * 5.4.
+ */
+import { Driver, EINVAL, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
+import type { FslMcDevice } from './fslmc-device.ts';
+import { ALLOCATABLE, type ResourcePool } from './resource-pool.ts';
+
+/** An object is taken away while somebody has it: the kernel's remove says -EBUSY, and nobody listens. */
+export const OBJECT_IN_USE: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
+  'fsl-mc/object-in-use',
+  'warn',
+  ({ device, error }) => `${device}: cannot be taken out of its pool: error ${error}`,
+);
+
+export class FslMcAllocatorDriver extends Driver<FslMcDevice> {
+  override readonly name: string = 'fsl_mc_allocator';
+
+  /** By vendor and type. */
+  override match(device: FslMcDevice): boolean {
+    if (device.driverOverride !== undefined) return true;
+    return device.descriptor.vendor === 0x1957 && device.plugged && ALLOCATABLE.includes(device.descriptor.type);
+  }
+
+  override *probe(device: FslMcDevice): Sleeps<number> {
+    return poolOf(device)?.add(device) ?? -EINVAL;
+  }
+
+  override *remove(device: FslMcDevice): Sleeps<void> {
+    const error = poolOf(device)?.remove(device) ?? 0;
+    if (error < 0) device.host.trace.emit(OBJECT_IN_USE, { device: device.name, error });
+  }
+}
+
+function poolOf(device: FslMcDevice): ResourcePool | undefined {
+  return device.parent?.dprc?.pool(device.descriptor.type);
+}

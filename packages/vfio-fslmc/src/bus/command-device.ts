@@ -1,0 +1,59 @@
+/**
+ * `/dev/dprc.1`: commands of user space (restool) to the root container. The first opener has the root's own portal, each further one a
+ * dpmcp of its pool. Kernel: fsl-mc-uapi.c; catalogue: vfio 5.3.
+ */
+import { EFAULT, EINVAL, File, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { COMMAND_SIZE } from '../mc/command.ts';
+import { checkCommand } from './accepted-commands.ts';
+import type { Dprc } from './dprc.ts';
+import type { McIo } from './mc-io.ts';
+
+/** _IOWR('R', 0xe0, struct fsl_mc_command). */
+export const FSL_MC_SEND_MC_COMMAND = 0xc040_52e0;
+
+/** Puts the node there. @returns what takes it away */
+export function addCommandDevice(dprc: Dprc): () => void {
+  const path = `/dev/${dprc.device.name}`;
+  const { files } = dprc.device.host;
+  let staticInUse = false;
+  files.add(path, {
+    kind: 'device',
+    mode: 0o600,
+    *open() {
+      if (!staticInUse) {
+        staticInUse = true;
+        return new CommandFile(dprc.io, () => { staticInUse = false; });
+      }
+      const portal = dprc.allocatePortal();
+      return typeof portal === 'number' ? portal : new CommandFile(portal, () => { dprc.freePortal(portal); });
+    },
+  });
+  return () => { files.remove(path); };
+}
+
+class CommandFile extends File {
+  override readonly label: string = 'fsl-mc command device';
+  readonly #io: McIo;
+  readonly #free: () => void;
+
+  constructor(io: McIo, free: () => void) {
+    super();
+    this.#io = io;
+    this.#free = free;
+  }
+
+  /** One command of 64 bytes, which its answer replaces. @returns -EINVAL for any other request, the checks' errno, or the status' */
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    if (request !== FSL_MC_SEND_MC_COMMAND) return -EINVAL;
+    const command = argument.copyIn(COMMAND_SIZE);
+    if (command === undefined) return -EFAULT;
+    const refused = checkCommand(command, process);
+    const error = refused < 0 ? refused : this.#io.send(command);
+    if (error < 0) return error;
+    return argument.copyOut(command) ? 0 : -EFAULT;
+  }
+
+  protected override *release(): Sleeps<void> {
+    this.#free();
+  }
+}

@@ -1,0 +1,45 @@
+/** Links between objects: two endpoints that are connected, as a dpni to a dpmac. Catalogue: vfio 5.3, DPRC_GET_CONNECTION. */
+import type { McObject } from './mc-object.ts';
+
+/** An interface of an object. */
+export interface McEndpoint {
+  readonly object: McObject;
+  /** @default 0 */
+  readonly interfaceId?: number | undefined;
+}
+
+export class McLinks {
+  #links: (readonly [McEndpoint, McEndpoint])[] = [];
+
+  /** @throws RangeError if one of the two is connected already, or both are the same */
+  connect(a: McEndpoint, b: McEndpoint): void {
+    for (const end of [a, b]) {
+      if (this.peer(end) !== undefined || same(a, b)) throw new RangeError(`"endpoint" expected one that is free, got ${nameOf(end)}`);
+    }
+    this.#links.push([a, b]);
+  }
+
+  /** Ends the link of an endpoint, if it has one. */
+  disconnect(end: McEndpoint): void {
+    this.#links = this.#links.filter((link) => !link.some((other) => same(other, end)));
+  }
+
+  /** An object goes, and its links with it. */
+  forget(object: McObject): void {
+    this.#links = this.#links.filter((link) => !link.some((end) => end.object === object));
+  }
+
+  /** What is at the other end. */
+  peer(end: McEndpoint): McEndpoint | undefined {
+    const link = this.#links.find((ends) => ends.some((other) => same(other, end)));
+    return link?.find((other) => !same(other, end));
+  }
+}
+
+function same(a: McEndpoint, b: McEndpoint): boolean {
+  return a.object === b.object && (a.interfaceId ?? 0) === (b.interfaceId ?? 0);
+}
+
+function nameOf({ object, interfaceId }: McEndpoint): string {
+  return `${object.name}.${interfaceId ?? 0}`;
+}
