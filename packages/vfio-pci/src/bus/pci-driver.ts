@@ -20,6 +20,8 @@ export interface PciDeviceId {
   readonly subdevice: number;
   readonly class: number;
   readonly classMask: number;
+  /** Counts only for devices whose driver_override names the driver (5.15). @default false */
+  readonly overrideOnly?: boolean | undefined;
 }
 
 /** An id of vendor and device, or of a class (24 bits), with anything for the rest. */
@@ -115,6 +117,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
     const fits = (wanted: number, is: number): boolean => wanted === PCI_ANY_ID || wanted === is;
     return ids.some(
       (id) =>
+        id.overrideOnly !== true &&
         fits(id.vendor, identity.vendor) &&
         fits(id.device, identity.device) &&
         fits(id.subvendor, identity.subvendor) &&

@@ -20,5 +20,6 @@ export {
 export { INVALID_ID_STRING, type VfioPciParameters } from './module-parameters.ts';
 export { DENYLIST_DISABLED, PROBE_REFUSED } from './refusals.ts';
 export { DEVICE_SET_ALLOCATION, registryOf, type DeviceSet, type VfioPciRegistry } from './registry.ts';
+export { CONFIG_TABLE_OVERRUN } from './virtual-config.ts';
 export { vgaDecodes } from './vga-client.ts';
 export type { DeviceRegion } from './regions.ts';

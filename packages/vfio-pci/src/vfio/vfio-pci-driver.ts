@@ -7,7 +7,7 @@ import { DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps,
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { PciDriver } from '../bus/pci-driver.ts';
+import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from '../bus/pci-driver.ts';
 import { Binding, bindingOrder, type BindingOrder } from './binding.ts';
 import { addParameterFiles, parseIds, type VfioPciParameters } from './module-parameters.ts';
 import { refusal, refuse } from './refusals.ts';
@@ -25,11 +25,15 @@ export interface VfioPciDriverInit {
 
 const DEFAULTS: VfioPciParameters = { nointxmask: false, disableVga: false, disableIdleD3: false, enableSriov: false, disableDenylist: false };
 
+/** The only entry of its table from 5.15 on: any device, if driver_override says so (D61-26). */
+const ANY_BY_OVERRIDE: PciDeviceId = { ...pciId(PCI_ANY_ID, PCI_ANY_ID), overrideOnly: true };
+
 const NO_GROUP = 'switch the IOMMU on, in the firmware and on the kernel\'s command line; without one only enable_unsafe_noiommu_mode helps';
 
 export class VfioPciDriver extends PciDriver {
   override readonly name: string = 'vfio-pci';
   override readonly managesDma: boolean = true;
+  override readonly ids: readonly PciDeviceId[];
   readonly vfio: Vfio;
   readonly parameters: VfioPciParameters;
   readonly #bypass: IrqBypassManager | undefined;
@@ -42,6 +46,7 @@ export class VfioPciDriver extends PciDriver {
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
     this.vfio = vfio;
+    this.ids = vfio.host.profile.pciCore ? [ANY_BY_OVERRIDE] : [];
     this.parameters = { ...DEFAULTS, ...init.parameters };
     this.#bypass = init.bypass;
     this.#idsText = init.ids ?? '';

@@ -5,7 +5,7 @@
  * Each byte belongs to a section: the header, a capability, or a gap between them, which is hardware both ways. Accesses are cut into
  * naturally aligned pieces of 4, 2 and 1 bytes that do not leave a section.
  */
-import { EFAULT, type KernelProfile } from '@vsim/vfio-core';
+import { EFAULT, eventKind, type EventKind, type KernelProfile } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { barFlags, barMask, barMaskHigh, barRegister } from '../pci/bars.ts';
 import { capabilities, extendedCapabilities, read16, read32, write16, write32 } from '../pci/capabilities.ts';
@@ -59,6 +59,16 @@ import {
 } from './config-permissions.ts';
 import { advancedFeaturesWritten, expressWritten, msiFlagsWritten, powerWritten, vpdWritten } from './config-side-effects.ts';
 
+/** The last extended capability that 5.13 knows: 16 GT/s. */
+const PCI_EXT_CAP_ID_MAX = 0x26;
+
+/** The WARN of 5.13: an access to a capability that its tables do not have. */
+export const CONFIG_TABLE_OVERRUN: EventKind<{ readonly device: string; readonly at: number }> = eventKind(
+  'vfio-pci/config-table-overrun',
+  'warn',
+  ({ device, at }) => `${device}: no table for the extended capability at 0x${at.toString(16)}: read past the last one`,
+);
+
 /** What the configuration space needs of the device that it belongs to. */
 export interface ConfigOwner {
   readonly device: PciDevice;
@@ -95,6 +105,8 @@ export class VirtualConfig {
   readonly #sectionOf: Uint8Array;
   /** BARs and ROM of the hardware at open, against resets behind our back. */
   readonly #savedBars: Uint32Array;
+  /** The entry at 0x100, if its id is past the last that the kernel knows. */
+  #pastTable: number | undefined;
   /** The user wrote a BAR: the next read shows it as hardware would, with its size. */
   #barsDirty = false;
 
@@ -162,11 +174,20 @@ export class VirtualConfig {
     const section = this.#sections[number]!;
     const offset = at - section.start;
     const { permissions } = section;
-    if (permissions === undefined) return this.#readDirect(section, at, width);
+    if (permissions === undefined) {
+      this.#lookUp(section);
+      return this.#readDirect(section, at, width);
+    }
     if (section.kind === 'header' && isBar(at)) this.#showBars();
     const virtual = little(permissions.virtual, offset, width);
     const hardware = virtual === mask(width) ? 0 : fn.configRead(at, width);
     return ((hardware & ~virtual) | (little(this.bytes, at, width) & virtual)) >>> 0;
+  }
+
+  /** Before 5.15 the table of extended capabilities was read where it had ended already (D61-36). */
+  #lookUp({ start }: Section): void {
+    const { name, host } = this.#owner.device;
+    if (start === this.#pastTable && !host.profile.pciCore) host.trace.emit(CONFIG_TABLE_OVERRUN, { device: name, at: start });
   }
 
   /** A capability without table: hardware, except for the links that were mended to hide others. */
@@ -188,7 +209,10 @@ export class VirtualConfig {
       return;
     }
     const { permissions } = section;
-    if (permissions === undefined) return;
+    if (permissions === undefined) {
+      this.#lookUp(section);
+      return;
+    }
     const offset = at - section.start;
     const touches = (register: number, length: number): boolean => offset < register + length && offset + width > register;
     if (section.kind === 'header' && touches(PCI_COMMAND, 2)) this.#mendBars(at, value);
@@ -320,6 +344,7 @@ export class VirtualConfig {
       }
       const { kind, permissions } = extendedSection(id, length);
       this.#addSection(at, length === 0 ? 4 : length, kind, permissions);
+      if (length === 0 && id > PCI_EXT_CAP_ID_MAX) this.#pastTable = at;
       if (length === 0) write32(this.bytes, at, (read32(this.bytes, at) & 0xfff0_0000) >>> 0);
       else shown += 1;
       previous = at;
