@@ -1,10 +1,8 @@
 /**
  * Functions that isolate otherwise than their ACS capability says, by their makers' word. Kernel: pci_dev_acs_enabled[] in
- * drivers/pci/quirks.c; the rule of each kind is told at its table.
- *
- * Not modelled: server SoCs of Cavium, APM, Amazon, NXP and HiSilicon.
+ * drivers/pci/quirks.c of 6.1.192; the rule of each kind is told at its table.
  */
-import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_EXP_TYPE_RC_END, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
+import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_RC_END, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
 import type { PciNode } from './topology.ts';
 
 /** What a quirk needs to know besides the function. */
@@ -15,6 +13,12 @@ export interface QuirkContext {
 }
 
 const INTEL = 0x8086;
+const BROADCOM = 0x14e4;
+const CAVIUM = 0x177d;
+const QUALCOMM = 0x17cb;
+const ANNAPURNA = 0x1c36;
+const ZHAOXIN = 0x1d17;
+const WANGXUN = 0x8088;
 
 /** Multifunction endpoints whose functions cannot reach each other. */
 const ISOLATED_ENDPOINTS: Readonly<Record<number, readonly number[]>> = {
@@ -31,11 +35,54 @@ const ISOLATED_ENDPOINTS: Readonly<Record<number, readonly number[]>> = {
     ...[0x105e, 0x105f, 0x1060, 0x10d9],
     ...[0x15b7, 0x15b8],
   ],
-  // Emulex Skyhawk-R
+  // Emulex BE3-R, Skyhawk-R
+  0x19a2: [0x0710],
   0x10df: [0x0720],
-  // Broadcom NetXtreme-C and -E
-  0x14e4: [0x16d7, 0x16d8, 0x1750, 0x1751, 0x1752],
+  [CAVIUM]: [0xa026, 0xa059, 0xa060],
+  // NetXtreme-C and -E
+  [BROADCOM]: [0x16d7, 0x1750, 0x1751, 0x1752, 0x1760, 0x1761, 0x1762, 0x1763],
+  [ZHAOXIN]: [0x3038, 0x3104, 0x9083],
 };
+
+/** Ports of servers' SoCs that pass nothing to each other, without an ACS capability to say so. */
+const ISOLATED_PORTS: Readonly<Record<number, readonly number[]>> = {
+  [QUALCOMM]: [0x0400, 0x0401, 0x0115, 0x0111, 0x0120],
+  // HXT SD4800
+  0x1dbf: [0x0401],
+  // APM X-Gene
+  0x10e8: [0xe004],
+  // Ampere
+  0x1def: [0xe005, 0xe006, 0xe007, 0xe008, 0xe009, 0xe00a, 0xe00b, 0xe00c],
+  // iProc
+  [BROADCOM]: [0xd714],
+  // Loongson
+  0x0014: [0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69],
+  // NXP LX2 with 8, 12 and 16 cores
+  0x1957: [
+    ...[0x8d80, 0x8d81, 0x8d82, 0x8d83, 0x8d88, 0x8d89, 0x8d8a, 0x8d8b, 0x8d90, 0x8d91, 0x8d92, 0x8d93, 0x8d98, 0x8d99, 0x8d9a, 0x8d9b],
+    ...[0x8da0, 0x8da1, 0x8da8, 0x8da9, 0x8db0, 0x8db1, 0x8db8, 0x8db9],
+  ],
+};
+
+/** Cavium ThunderX, X2 and X3, root ports only. */
+const CAVIUM_PORTS: readonly (readonly [first: number, last: number])[] = [
+  [0xa000, 0xa7ff],
+  [0xaf84, 0xaf84],
+  [0xb884, 0xb884],
+];
+
+/** Zhaoxin's ports; others of its root and downstream ports do not isolate, whatever they say. */
+const ZHAOXIN_PORTS: readonly (readonly [first: number, last: number])[] = [
+  [0x0710, 0x071e],
+  [0x0721, 0x0721],
+  [0x0723, 0x0752],
+];
+
+/** Wangxun's cards; others of its functions do not isolate. */
+const WANGXUN_CARDS: readonly (readonly [first: number, last: number])[] = [
+  [0x0100, 0x010f],
+  ...[0x1001, 0x2001, 0x5010, 0x5025, 0x5040, 0x5110, 0x5125, 0x5140].map((id) => [id, id] as const),
+];
 
 /** Intel chipset root ports without ACS capability: isolated by registers of the chipset, which the kernel sets when it enables ACS. */
 const PCH_PORTS: readonly (readonly [first: number, last: number])[] = [
@@ -63,12 +110,9 @@ const WIDE_ACS_PORTS: readonly (readonly [first: number, last: number])[] = [
 
 /** AMD southbridge functions that do not forward to each other. */
 const AMD_SOUTHBRIDGE: Readonly<Record<number, readonly number[]>> = {
-  0x1002: [0x4385, 0x439c, 0x4383, 0x439d, 0x4399],
+  0x1002: [0x4385, 0x439c, 0x4383, 0x439d, 0x4384, 0x4399],
   0x1022: [0x780f, 0x7809],
 };
-
-/** Zhaoxin root and downstream ports. */
-const ZHAOXIN = 0x1d17;
 
 /** Whether the function isolates by a quirk: true, false, or undefined where no quirk speaks. @param flags ACS bits that are asked for */
 export function quirkedAcs(node: PciNode, flags: number, context: QuirkContext): boolean | undefined {
@@ -76,7 +120,7 @@ export function quirkedAcs(node: PciNode, flags: number, context: QuirkContext):
   if (AMD_SOUTHBRIDGE[vendor]?.includes(device) === true && node.multifunction && context.onRootBus && context.amdIommu) {
     return isSubset(flags & (PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_EC), PCI_ACS_RR | PCI_ACS_CR);
   }
-  if (ISOLATED_ENDPOINTS[vendor]?.includes(device) === true) return true;
+  if (ISOLATED_ENDPOINTS[vendor]?.includes(device) === true || ISOLATED_PORTS[vendor]?.includes(device) === true) return true;
   if (vendor === INTEL) {
     if (expressType === PCI_EXP_TYPE_RC_END) return true;
     if (expressType === PCI_EXP_TYPE_ROOT_PORT && isPchPort(device)) return true;
@@ -84,8 +128,19 @@ export function quirkedAcs(node: PciNode, flags: number, context: QuirkContext):
       return isSubset(flags & (acs.wide.capability | PCI_ACS_EC), acs.wide.control);
     }
   }
-  if (vendor === ZHAOXIN && ((device >= 0x0710 && device <= 0x071e) || device === 0x0721 || (device >= 0x0723 && device <= 0x0752))) return true;
-  return undefined;
+  const rootPort = expressType === PCI_EXP_TYPE_ROOT_PORT;
+  switch (vendor) {
+    case CAVIUM:
+      return rootPort && within(CAVIUM_PORTS, device) !== undefined ? true : undefined;
+    case ANNAPURNA:
+      return rootPort && device === 0x0031 ? true : undefined;
+    case ZHAOXIN:
+      return rootPort || expressType === PCI_EXP_TYPE_DOWNSTREAM ? within(ZHAOXIN_PORTS, device) !== undefined : undefined;
+    case WANGXUN:
+      return within(WANGXUN_CARDS, device) !== undefined;
+    default:
+      return undefined;
+  }
 }
 
 function isPchPort(device: number): boolean {

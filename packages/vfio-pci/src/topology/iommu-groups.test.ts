@@ -100,6 +100,16 @@ describe('computeIommuGroups', () => {
     expect(groups(pair({ vendor: 0x8086, expressType: undefined }))).toHaveLength(1);
     const below = (device: number, more: Partial<PciFacts> = {}) => groups([port('00:1c.0', 1, false, { vendor: 0x8086, device, ...more }), fn('01:00.0')]).length;
     expect([0x8c10, 0x1901, 0x1d11, 0x1d12].map((device) => below(device))).toEqual([2, 1, 1, 2]);
+    const chip = (vendor: number, device: number, more: Partial<PciFacts> = {}) => groups([port('00:01.0', 1, false, { vendor, device, ...more }), fn('01:00.0')]).length;
+    // ThunderX, Annapurna, Ampere, QDF2400, iProc, Loongson, LX2160A: ports without ACS that isolate.
+    for (const [vendor, device] of [[0x177d, 0xa123], [0x1c36, 0x0031], [0x1def, 0xe005], [0x17cb, 0x0400], [0x14e4, 0xd714], [0x0014, 0x7a09], [0x1957, 0x8d80]] as const) {
+      expect(chip(vendor, device)).toBe(2);
+      expect(chip(vendor, device + 0x1000)).toBe(1);
+    }
+    // Zhaoxin: those it names, and no others, ACS or not.
+    expect([0x0710, 0x0720].map((device) => chip(0x1d17, device, { acs: { capability: FULL, control: FULL } }))).toEqual([2, 1]);
+    expect(groups(pair({ vendor: 0x8088, device: 0x1001 }))).toHaveLength(2);
+    expect(groups(pair({ vendor: 0x19a2, device: 0x0710 }))).toHaveLength(2);
     const wide = { capability: FULL, control: FULL };
     expect(below(0xa110)).toBe(1);
     expect(below(0xa110, { acs: { capability: FULL, control: 0, wide } })).toBe(2);
@@ -122,6 +132,10 @@ describe('computeIommuGroups', () => {
     expect(groups([above, card(0, { vendor: 0x1b4b, device: 0x9172 })])).toEqual(['00:01.0', '01:00.0']);
     const raid = { vendor: 0x9005, device: 0x0285, subsystemVendor: 0x9005, subsystem: 0x02bb };
     expect(groups([fn('00:01.0'), fn('00:12.0', raid), fn('00:13.0')])).toEqual(['00:01.0 00:12.0', '00:13.0']);
+    expect(groups([fn('00:01.0'), fn('00:12.0', { ...raid, subsystem: 0x0285 })])).toEqual(['00:01.0', '00:12.0']);
+    const phi = { vendor: 0x8086, device: 0x2260 };
+    expect(groups([fn('00:03.0', phi), fn('00:10.0'), fn('00:11.0'), fn('00:12.0')])).toEqual(['00:03.0 00:10.0 00:11.0', '00:12.0']);
+    expect(groups([fn('00:03.0', { vendor: 0x8086, device: 0x2954 }), fn('00:05.0'), fn('00:1f.5', { acs })])).toEqual(['00:03.0 00:05.0', '00:1f.5']);
   });
 
   it('does not take VFs for functions of one device; they follow what is above their PF', () => {
