@@ -7,7 +7,7 @@
  * bytes for each vector. While it is stopped ticks are kept, and told when it runs again.
  */
 import { buildConfig, PciFunction, type BarInit } from '@vsim/vfio-pci';
-import type { Host } from '@vsim/vfio-core';
+import type { Host, RecordedState } from '@vsim/vfio-core';
 
 export const TICKER_VENDOR = 0x1234;
 export const TICKER_DEVICE = 0x71cc;
@@ -24,7 +24,8 @@ const BARS: readonly BarInit[] = [
 const CONTROL_RUN = 1;
 const STATE_BYTES = 12 + 8 * TICKER_VECTORS;
 
-export class TickerFunction extends PciFunction {
+export class TickerFunction extends PciFunction implements RecordedState {
+  readonly stateLimit: number = STATE_BYTES;
   #control = 0;
   #ringLow = 0;
   #ringHigh = 0;

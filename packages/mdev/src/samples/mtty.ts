@@ -9,20 +9,16 @@ import {
   constant,
   deviceInfo,
   EFAULT,
-  EINVAL,
   ENOSPC,
   ENOTTY,
   eventKind,
   get,
   inPieces,
   irqInfo,
-  MIG_STATE,
-  MigrationDriver,
   readIrqSet,
   regionInfo,
-  ResumeFile,
-  SaveFile,
   set,
+  StopCopyMigration,
   VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
@@ -36,7 +32,6 @@ import {
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_IRQ_SET_DATA_NONE,
-  VFIO_MIGRATION_STOP_COPY,
   VFIO_PCI_CONFIG_REGION_INDEX,
   VFIO_PCI_INTX_IRQ_INDEX,
   VFIO_PCI_MSI_IRQ_INDEX,
@@ -46,9 +41,8 @@ import {
   VfioDevice,
   type EventFdContext,
   type EventKind,
-  type File,
   type IrqAnswer,
-  type MigState,
+  type MigrationDriver,
   type Process,
   type RegionAnswer,
   type Sleeps,
@@ -73,8 +67,6 @@ const MAGIC = 0x7974_746d; // "mtty"
 const VERSION = 1;
 const HEADER_BYTES = 16;
 
-const { RUNNING, STOP, STOP_COPY, RESUMING } = MIG_STATE;
-
 /** A read that the sample answers with bytes of the kernel's own memory. They are zeros here. */
 export const KERNEL_MEMORY_SHOWN: EventKind<{ readonly device: string; readonly offset: number; readonly length: number }> = eventKind(
   'mdev/kernel-memory-shown',
@@ -93,7 +85,7 @@ export class MttyDevice extends VfioDevice {
   readonly #uarts: readonly Uart[];
   /** Ports that the device shows: one or two. */
   readonly ports: number;
-  readonly #machine = new MigrationDriver(VFIO_MIGRATION_STOP_COPY, { arc: (from, to) => this.#arc(from, to) });
+  readonly #machine: StopCopyMigration;
   readonly #canMigrate: boolean;
   #intx: EventFdContext | undefined;
   #msi: EventFdContext | undefined;
@@ -101,8 +93,6 @@ export class MttyDevice extends VfioDevice {
   #index: number | undefined;
   /** GET_INFO has been called: until then the driver knows of no interrupt. */
   #informed = false;
-  #saving: SaveFile | undefined;
-  #resuming: ResumeFile | undefined;
 
   constructor(vfio: Vfio, mdev: MdevDevice, ports: number, canMigrate: boolean) {
     super(vfio, mdev);
@@ -110,6 +100,14 @@ export class MttyDevice extends VfioDevice {
     this.ports = ports;
     this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#interrupt(); }));
     this.#canMigrate = canMigrate;
+    this.#machine = new StopCopyMigration({
+      stateLimit: HEADER_BYTES + ports * Uart.stateBytes,
+      // It acts only when it is written to: there is nothing to stop.
+      stop: () => undefined,
+      start: () => undefined,
+      save: () => this.#save(),
+      load: (bytes) => this.#load(bytes),
+    });
   }
 
   protected override openDevice(): Sleeps<number> {
@@ -117,8 +115,6 @@ export class MttyDevice extends VfioDevice {
   }
 
   protected override *closeDevice(): Sleeps<void> {
-    this.#saving?.disable();
-    this.#resuming?.disable();
     this.#machine.reset();
   }
 
@@ -265,23 +261,6 @@ export class MttyDevice extends VfioDevice {
 
   // Migration: a header (magic, version, flags, ports; 16 bytes), then each port's state.
 
-  *#arc(from: MigState, to: MigState): Sleeps<File | number> {
-    if (from === STOP && to === STOP_COPY) {
-      this.#saving = new SaveFile(this.#save());
-      return this.#saving;
-    }
-    if (from === STOP && to === RESUMING) {
-      this.#resuming = new ResumeFile(HEADER_BYTES + this.ports * Uart.stateBytes);
-      return this.#resuming;
-    }
-    if (from === STOP_COPY) this.#saving?.disable();
-    if (from === RESUMING && to === STOP) {
-      this.#resuming?.disable();
-      return this.#load(this.#resuming?.bytes ?? new Uint8Array(0));
-    }
-    return (from === RUNNING && to === STOP) || (from === STOP && to === RUNNING) || from === STOP_COPY ? 0 : -EINVAL;
-  }
-
   #save(): Uint8Array {
     const out = new Uint8Array(HEADER_BYTES + this.ports * Uart.stateBytes);
     [MAGIC, VERSION, 0, this.ports].forEach((word, i) => { set(out, [4 * i, 'u32'], word); });
@@ -289,15 +268,15 @@ export class MttyDevice extends VfioDevice {
     return out;
   }
 
-  #load(bytes: Uint8Array): number {
-    if (bytes.length !== HEADER_BYTES + this.ports * Uart.stateBytes) return -EINVAL;
+  #load(bytes: Uint8Array): boolean {
+    if (bytes.length !== HEADER_BYTES + this.ports * Uart.stateBytes) return false;
     const header = [MAGIC, VERSION, 0, this.ports];
-    if (header.some((word, i) => get(bytes, [4 * i, 'u32']) !== word)) return -EINVAL;
+    if (header.some((word, i) => get(bytes, [4 * i, 'u32']) !== word)) return false;
     const parts = this.#shown.map((_, i) => bytes.subarray(HEADER_BYTES + i * Uart.stateBytes, HEADER_BYTES + (i + 1) * Uart.stateBytes));
     // Tried on ports of their own first: nothing is half loaded.
-    if (parts.some((part) => !new Uart(() => undefined).load(part))) return -EINVAL;
+    if (parts.some((part) => !new Uart(() => undefined).load(part))) return false;
     this.#shown.forEach((port, i) => port.load(parts[i]!));
-    return 0;
+    return true;
   }
 }
 

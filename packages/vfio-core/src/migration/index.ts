@@ -3,3 +3,4 @@ export * from './data-file.ts';
 export * from './migration-driver.ts';
 export * from './region-v1.ts';
 export * from './stream.ts';
+export * from './stop-copy.ts';

@@ -7,7 +7,7 @@
  * Modelled: rings, completions, DMA faults (the queue stops and says so), reset, migration. Not modelled: offloads, moderation, the
  * wire: frames go to, and come from, whoever made the card.
  */
-import { eventKind, type EventKind, type Host } from '@vsim/vfio-core';
+import { eventKind, type EventKind, type Host, type RecordedState } from '@vsim/vfio-core';
 import { buildConfig } from '../pci/config-builder.ts';
 import { read32, write32 } from '../pci/capabilities.ts';
 import type { BarInit } from '../pci/bars.ts';
@@ -61,7 +61,8 @@ const STATUS = RING_NIC.STATUS >> 2;
 const STATE_MAGIC = 0x0001_4352;
 const STATE_WORDS = 2 + RING_NIC_QUEUES * WORDS;
 
-export class RingNic extends PciFunction {
+export class RingNic extends PciFunction implements RecordedState {
+  readonly stateLimit: number = 4 * STATE_WORDS;
   /** Who hears the frames that the card sends. */
   transmit: ((queue: number, frame: Uint8Array) => void) | undefined = undefined;
   readonly dmaLog: DmaWriteLog = new DmaWriteLog();

@@ -1,3 +1,4 @@
+export * from './migrating-device.ts';
 export * from './vfio-pci-device.ts';
 export * from './vfio-pci-driver.ts';
 export { REGION_SPAN, VGA_REGION_SIZE } from './info.ts';

@@ -1,0 +1,76 @@
+/** Migration of a device whose whole state is one record: what most drivers of the version 2 protocol are, without PRE_COPY and P2P. */
+import type { Sleeps } from '../host/scheduler.ts';
+import type { File } from '../process/file.ts';
+import { EINVAL } from '../uapi/errno.ts';
+import { VFIO_MIGRATION_STOP_COPY } from '../uapi/vfio.ts';
+import { ResumeFile, SaveFile } from './data-file.ts';
+import { MIG_STATE, MigrationDriver, type MigState, type MigrationArcs } from './migration-driver.ts';
+
+const { RUNNING, STOP, STOP_COPY, RESUMING } = MIG_STATE;
+
+/** What such a device does. */
+export interface RecordedState {
+  /** The most bytes that a state has. */
+  readonly stateLimit: number;
+  /** No DMA and no interrupt until start(). */
+  stop(): void;
+  start(): void;
+  save(): Uint8Array;
+  /** Takes a state whole, or refuses it with nothing changed. */
+  load(bytes: Uint8Array): boolean;
+}
+
+class StopCopyArcs implements MigrationArcs {
+  readonly #device: RecordedState;
+  #saving: SaveFile | undefined;
+  #resuming: ResumeFile | undefined;
+
+  constructor(device: RecordedState) {
+    this.#device = device;
+  }
+
+  *arc(from: MigState, to: MigState): Sleeps<File | number> {
+    if (from === RUNNING && to === STOP) this.#device.stop();
+    else if (from === STOP && to === RUNNING) this.#device.start();
+    else if (from === STOP && to === STOP_COPY) return (this.#saving = new SaveFile(this.#device.save()));
+    else if (from === STOP && to === RESUMING) return (this.#resuming = new ResumeFile(this.#device.stateLimit));
+    else if (from === STOP_COPY && to === STOP) this.end();
+    else if (from === RESUMING && to === STOP) return this.#finishResume();
+    else return -EINVAL;
+    return 0;
+  }
+
+  stopCopyLength(): number {
+    return this.#device.stateLimit;
+  }
+
+  /** The stream that there is belongs to no state any more. */
+  end(): void {
+    this.#saving?.disable();
+    this.#resuming?.disable();
+    this.#saving = undefined;
+    this.#resuming = undefined;
+  }
+
+  #finishResume(): number {
+    const bytes = this.#resuming?.bytes ?? new Uint8Array(0);
+    this.end();
+    return this.#device.load(bytes) ? 0 : -EINVAL;
+  }
+}
+
+export class StopCopyMigration extends MigrationDriver {
+  readonly #arcs: StopCopyArcs;
+
+  constructor(device: RecordedState) {
+    const arcs = new StopCopyArcs(device);
+    super(VFIO_MIGRATION_STOP_COPY, arcs);
+    this.#arcs = arcs;
+  }
+
+  /** Ends the open stream, too. */
+  override reset(): void {
+    this.#arcs.end();
+    super.reset();
+  }
+}

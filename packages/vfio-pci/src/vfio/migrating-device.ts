@@ -1,0 +1,26 @@
+/** A variant driver's device: vfio-pci, and a function whose state is one record. Kernel: what mlx5-vfio-pci and its like add. */
+import { StopCopyMigration, type MigrationDriver, type RecordedState, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import type { PciDevice } from '../bus/pci-device.ts';
+import { VfioPciDevice, type VfioPciDeviceInit } from './vfio-pci-device.ts';
+
+export class VfioMigratingPciDevice extends VfioPciDevice {
+  readonly #state: RecordedState;
+  readonly #machine: StopCopyMigration;
+
+  constructor(vfio: Vfio, device: PciDevice, init: VfioPciDeviceInit, state: RecordedState) {
+    super(vfio, device, init);
+    this.#state = state;
+    this.#machine = new StopCopyMigration(state);
+  }
+
+  override get migration(): MigrationDriver {
+    return this.#machine;
+  }
+
+  /** The next user finds it running. */
+  protected override *closeDevice(): Sleeps<void> {
+    yield* super.closeDevice();
+    this.#state.start();
+    this.#machine.reset();
+  }
+}
