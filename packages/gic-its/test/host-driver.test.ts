@@ -393,6 +393,7 @@ describe('vPEs', () => {
     expect(events.filter(({ id }) => id === 'gic-host/register-stuck').map(({ text }) => text)).toEqual([
       'cpu 0: VPENDBASER.Dirty does not clear',
       'cpu 0: VPENDBASER.Dirty does not clear',
+      'cpu 0: VPENDBASER.Dirty does not clear',
     ]);
   });
 

@@ -41,6 +41,8 @@ export interface MachineInit {
   readonly switches?: Partial<MigrationSwitches>;
   readonly vcpus?: number;
   readonly its?: readonly number[];
+  /** A machine on whose host this VM is to be. */
+  readonly on?: Machine;
   /** RAM that another machine's guest left. */
   readonly ram?: PhysicalMemory;
 }
@@ -57,10 +59,10 @@ export class Machine {
   #queue = 0;
 
   constructor(init: MachineInit = {}) {
-    this.host = new Host({ profile: init.profile, ram: [{ base: 0x8000_0000, size: 0x200_0000 }] });
-    this.gic = new Gic(this.host, { version: init.version ?? 'gicv4.1', cpus: 2, choices: init.choices, its: init.its });
-    this.driver = new ItsDriver(this.host, this.gic, { switches: init.switches });
-    this.bypass = new IrqBypassManager();
+    this.host = init.on?.host ?? new Host({ profile: init.profile, ram: [{ base: 0x8000_0000, size: 0x200_0000 }] });
+    this.gic = init.on?.gic ?? new Gic(this.host, { version: init.version ?? 'gicv4.1', cpus: 2, choices: init.choices, its: init.its });
+    this.driver = init.on?.driver ?? new ItsDriver(this.host, this.gic, { switches: init.switches });
+    this.bypass = init.on?.bypass ?? new IrqBypassManager();
     this.vm = new KvmVm(this.host, { driver: this.driver, irqBypass: this.bypass });
     this.ram = init.ram ?? new PhysicalMemory([{ base: GUEST.RAM, size: RAM_BYTES }]);
     this.vm.memory.addSlot({ gpa: GUEST.RAM, size: RAM_BYTES, memory: this.ram, offset: GUEST.RAM });

@@ -1,5 +1,5 @@
 /** Commands of the virtual ITS: what each needs, what it does, and the code with which it fails. The guest sees no code. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { TraceEvent } from '@vsim/vfio-core';
 import { E_ITS, encode, OPCODE, type GicVersion, type VgicIrq } from '../src/index.ts';
 import { ItsCommands } from '../src/vgic/vgic-its-commands.ts';
@@ -258,19 +258,13 @@ describe('commands of a collection or vCPU', () => {
     const { machine } = forwarded();
     machine.code(movi(1, 0));
     for (const lpi of [8195, 8196]) machine.ram.write8(GUEST.PROPERTIES + lpi - 8192, 0x51);
-    const writes: string[] = [];
     const { memory } = machine.host;
     const properties = machine.vm.itsVm!.propertyTable;
     const events = machine.host.trace.record();
-    const { driver } = machine;
-    const { writeRedistributor } = driver;
-    driver.writeRedistributor = (cpu, offset, lo, hi) => {
-      writes.push(`0x${offset.toString(16)}=${hi.toString(16)}:${lo}`);
-      writeRedistributor.call(driver, cpu, offset, lo, hi);
-    };
+    const writes = vi.spyOn(machine.driver, 'writeRedistributor');
     expect(machine.code((to) => encode.invall(to, 0))).toBe(0);
     const vpeid = machine.vcpu(0).vpe!.vpeid;
-    expect([writes, commands(events)]).toEqual([[`0xb0=${(0x8000_0000 + vpeid).toString(16)}:0`], []]);
+    expect([writes.mock.calls, commands(events)]).toEqual([[[0, 0xb0, 0, 0x8000_0000 + vpeid]], []]);
     expect([memory.read8(properties + 3), memory.read8(properties + 4)]).toEqual([0x53, 0x53]);
   });
 

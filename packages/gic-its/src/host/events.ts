@@ -37,6 +37,9 @@ export const VPT_FLUSHED: EventKind<VptFlushEvent> = eventKind(
 
 export const DOORBELL: EventKind<DoorbellEvent> = eventKind('gic-host/doorbell', 'info', ({ vpe }) => `vpe ${vpe}: doorbell`);
 
+/** A VPT is read while the GIC may hold bits of it: the answer may be old. */
+export const VPT_READ_MAPPED: EventKind<DoorbellEvent> = eventKind('gic-host/vpt-read-mapped', 'warn', ({ vpe }) => `vpe ${vpe}: vpt read while the vpe is mapped`);
+
 export interface StuckEvent {
   readonly cpu: number;
   readonly what: string;

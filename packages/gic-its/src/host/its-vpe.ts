@@ -7,7 +7,7 @@
  */
 import { EINVAL } from '@vsim/vfio-core';
 import { encode, GICR, OPCODE } from '../hardware/index.ts';
-import { DOORBELL, VPT_FLUSHED } from './events.ts';
+import { DOORBELL, VPT_FLUSHED, VPT_READ_MAPPED } from './events.ts';
 import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1 } from './its-irq.ts';
 import type { ItsDriver } from './its-driver.ts';
 import type { ItsNode } from './its-node.ts';
@@ -206,22 +206,25 @@ export class ItsVpe {
     if (!this.#resident) return;
     this.#resident = false;
     if (this.#driver.gicv41) {
-      // A doorbell that races with this must not be overwritten: with one requested, PendingLast is read back first.
-      if (doorbell) {
-        this.#vpendbaser(this.vpeid, DOORBELL_REQUEST);
-        this.pendingLast = (this.#waitForDirty() & PENDING_LAST) !== 0;
-      } else {
-        this.#vpendbaser(this.vpeid, PENDING_LAST);
-        this.#waitForDirty();
-        this.pendingLast = true;
-      }
+      // A doorbell that rings meanwhile is taken after this: it must not be overwritten.
+      this.#driver.cpus.withoutInterrupts(() => {
+        const high = doorbell ? this.#deschedule(PENDING_LAST, DOORBELL_REQUEST) : this.#deschedule(0, PENDING_LAST);
+        this.pendingLast = !doorbell || (high & PENDING_LAST) !== 0;
+      });
       return;
     }
-    this.#vpendbaser(this.vptAddress % 0x1_0000_0000, Math.floor(this.vptAddress / 0x1_0000_0000));
-    const high = this.#waitForDirty();
+    const high = this.#deschedule(0, 0);
     this.pendingLast = (high & PENDING_LAST) !== 0;
     this.#idai = (high & IDAI) !== 0;
     if (doorbell) this.#setDoorbellEnabled(true);
+  }
+
+  /** its_clear_vpend_valid(). @returns the high half of VPENDBASER after it */
+  #deschedule(clear: number, set: number): number {
+    const high = this.#waitForDirty();
+    const low = this.#driver.readRedistributor(this.#cpu, GICR.VPENDBASER);
+    this.#vpendbaser(low, ((high & ~VALID & ~clear) | set) >>> 0);
+    return this.#waitForDirty();
   }
 
   /** Configuration of one VLPI is read again. */
@@ -249,6 +252,8 @@ export class ItsVpe {
    * Kernel: vgic_v4_get_vlpi_state().
    */
   peek(vintid: number): boolean {
+    const { trace } = this.#driver;
+    if (this.mapped && trace.on) trace.emit(VPT_READ_MAPPED, { vpe: this.vpeid });
     return (this.#driver.view.memory.read8(this.vptAddress + (vintid >>> 3)) & (1 << (vintid & 7))) !== 0;
   }
 

@@ -152,6 +152,8 @@ export class KvmVm {
   destroy(): void {
     for (const vcpu of this.vcpus) vcpu.stop();
     for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
+    // What is queued holds a reference.
+    for (const vcpu of this.vcpus) for (const irq of [...vcpu.queue]) this.lpis.unqueue(irq);
     for (const its of this.itss) its.destroy();
     this.itsVm?.free();
     this.itsVm = undefined;

@@ -249,9 +249,9 @@ export class Vcpu {
 
   /** Enters the guest's vector while its IRQ is asserted and it takes interrupts. */
   #signal(): void {
-    if (this.#inGuestHandler || this.irqsMasked || this.#state !== 'running') return;
+    if (this.#inGuestHandler || this.#state !== 'running') return;
     this.#inGuestHandler = true;
-    while (this.onInterrupt !== undefined && this.#irqAsserted) {
+    while (this.onInterrupt !== undefined && !this.irqsMasked && this.#irqAsserted) {
       const before = this.#acknowledged;
       this.onInterrupt();
       // A guest whose vector takes nothing is left alone until something changes.

@@ -50,7 +50,8 @@ export class LpiList {
 
   put(irq: VgicIrq): void {
     irq.references -= 1;
-    if (irq.references === 0) this.#irqs.delete(irq.intid);
+    // Not an LPI of the same number that was mapped since.
+    if (irq.references === 0 && this.#irqs.get(irq.intid) === irq) this.#irqs.delete(irq.intid);
   }
 
   /** Where a pending, enabled interrupt is to go; undefined when it is to go nowhere now. */
@@ -85,6 +86,8 @@ export class LpiList {
   /** Drops what has no target, and moves what has another one. Kernel: vgic_prune_ap_list(). */
   prune(vcpu: Vcpu): void {
     for (const irq of [...vcpu.queue]) {
+      // What was moved before may have run a guest, which took this one off.
+      if (irq.queuedOn !== vcpu) continue;
       const target = this.oracle(irq);
       if (target === vcpu) continue;
       if (target === undefined) {
