@@ -13,7 +13,18 @@ import {
   VFIO_TYPE1v2_IOMMU,
   type Mapping,
 } from '@vsim/vfio-core';
-import { ADDR_TYPE, CTRL, GRP, KvmVm, type Vgic, type VgicIts } from '@vsim/gic-its';
+import {
+  ADDR_TYPE,
+  CTRL,
+  GRP,
+  KVM_DEV_VFIO_GROUP,
+  KVM_DEV_VFIO_GROUP_ADD,
+  KVM_DEV_VFIO_GROUP_DEL,
+  KvmVm,
+  type KvmVfio,
+  type Vgic,
+  type VgicIts,
+} from '@vsim/gic-its';
 import { GUEST_GICD, GUEST_GICR, GUEST_ITS, GUEST_RAM } from '../guest/layout.ts';
 import type { ArmHost } from '../hosts/arm-host.ts';
 import { AssignedDevice, type DeviceHost } from './assigned-device.ts';
@@ -36,6 +47,7 @@ export class VirtualMachine implements DeviceHost {
   readonly kvm: KvmVm;
   readonly vgic: Vgic;
   readonly its: VgicIts;
+  readonly kvmVfio: KvmVfio;
   readonly memory: Mapping;
   readonly devices: AssignedDevice[] = [];
   readonly #container: number;
@@ -54,6 +66,7 @@ export class VirtualMachine implements DeviceHost {
     for (let n = 0; n < vcpus; n += 1) this.kvm.createVcpu();
     this.vgic = made(this.kvm.createVgic(), 'KVM_CREATE_DEVICE(ARM_VGIC_V3)');
     this.its = made(this.kvm.createIts(), 'KVM_CREATE_DEVICE(ARM_VGIC_ITS)');
+    this.kvmVfio = made(this.kvm.createVfio(), 'KVM_CREATE_DEVICE(VFIO)');
     must(this.vgic.setAttr(GRP.NR_IRQS, 0, 96), 'NR_IRQS');
     must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, GUEST_GICD), 'the distributor');
     must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST, GUEST_GICR), 'the redistributors');
@@ -77,6 +90,7 @@ export class VirtualMachine implements DeviceHost {
       });
       this.#mapped = true;
     }
+    must(this.kvmVfio.setAttr(process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, group), 'kvm-vfio');
     const device = new AssignedDevice(this, group, name, guestDevice);
     this.devices.push(device);
     this.#groups.set(device, group);
@@ -88,7 +102,10 @@ export class VirtualMachine implements DeviceHost {
     device.close();
     this.devices.splice(this.devices.indexOf(device), 1);
     const group = this.#groups.get(device);
-    if (group !== undefined) this.process.close(group);
+    if (group !== undefined) {
+      must(this.kvmVfio.setAttr(this.process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_DEL, group), 'kvm-vfio');
+      this.process.close(group);
+    }
     this.#groups.delete(device);
     this.updateRouting();
   }

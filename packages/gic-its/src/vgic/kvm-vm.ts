@@ -2,7 +2,7 @@
  * A virtual machine: memory slots, vCPUs, its virtual GIC, and its irqfds.
  *
  * Kernel: struct kvm, KVM_CREATE_VCPU, KVM_CREATE_DEVICE, KVM_SET_GSI_ROUTING, KVM_IRQFD, KVM_SIGNAL_MSI.
- * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots), the kvm-vfio device.
+ * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots).
  */
 import {
   EAGAIN,
@@ -22,6 +22,7 @@ import {
 import type { ItsDriver, ItsVm } from '../host/index.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { Irqfd } from './irqfd.ts';
+import { KvmVfio } from './kvm-vfio.ts';
 import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS, KVM_MSI_VALID_DEVID } from './uapi.ts';
 import { Vcpu } from './vcpu.ts';
 import { TranslationCache } from './translation-cache.ts';
@@ -80,6 +81,7 @@ export class KvmVm {
   /** vPEs of this VM, once they exist. */
   itsVm: ItsVm | undefined;
   #vgic: Vgic | undefined;
+  #vfio: KvmVfio | undefined;
   readonly #windows: GuestWindow[] = [];
   /** vCPUs that woke while no CPU was free. */
   readonly #waiting: Vcpu[] = [];
@@ -148,12 +150,20 @@ export class KvmVm {
     return its;
   }
 
+  /** KVM_CREATE_DEVICE(VFIO): there is one. @returns the device, or -EBUSY */
+  createVfio(): KvmVfio | number {
+    if (this.#vfio !== undefined) return -EBUSY;
+    this.#vfio = new KvmVfio(this);
+    return this.#vfio;
+  }
+
   /** The last reference goes: irqfds are shut down, then vPEs freed. */
   destroy(): void {
     for (const vcpu of this.vcpus) vcpu.stop();
     for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
     // What is queued holds a reference.
     for (const vcpu of this.vcpus) for (const irq of [...vcpu.queue]) this.lpis.unqueue(irq);
+    this.#vfio?.destroy();
     for (const its of this.itss) its.destroy();
     this.itsVm?.free();
     this.itsVm = undefined;

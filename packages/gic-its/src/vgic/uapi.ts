@@ -1,4 +1,4 @@
-/** KVM device attributes of the GICv3 and its ITS (include/uapi/linux/kvm.h, arch/arm64/include/uapi/asm/kvm.h). */
+/** KVM device attributes of the GICv3, its ITS and kvm-vfio (include/uapi/linux/kvm.h, arch/arm64/include/uapi/asm/kvm.h). */
 
 /** KVM_DEV_ARM_VGIC_GRP_*. */
 export const GRP = { ADDR: 0, DIST_REGS: 1, CPU_REGS: 2, NR_IRQS: 3, CTRL: 4, REDIST_REGS: 5, CPU_SYSREGS: 6, LEVEL_INFO: 7, ITS_REGS: 8 } as const;
@@ -18,3 +18,8 @@ export const KVM_MSI_VALID_DEVID = 1;
 /** Flags of struct kvm_irqfd: DEASSIGN, and RESAMPLE, which has no effect on MSIs. */
 export const KVM_IRQFD_FLAG_DEASSIGN = 1;
 export const KVM_IRQFD_FLAGS = 3;
+
+/** Attributes of the kvm-vfio device: which group, and what with it. */
+export const KVM_DEV_VFIO_GROUP = 1;
+export const KVM_DEV_VFIO_GROUP_ADD = 1;
+export const KVM_DEV_VFIO_GROUP_DEL = 2;

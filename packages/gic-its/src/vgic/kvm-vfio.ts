@@ -1,0 +1,102 @@
+/**
+ * The kvm-vfio device: a VMM tells KVM which VFIO groups its VM uses, and VFIO which VM they serve. Kernel: virt/kvm/vfio.c;
+ * Documentation/virt/kvm/devices/vfio.rst.
+ *
+ * Modelled: groups. Not modelled: SPAPR TCE, which is -ENXIO as on every machine that is no POWER, and device fds of iommufd.
+ */
+import {
+  EBADF,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENXIO,
+  GroupFile,
+  VFIO_DMA_CC_IOMMU,
+  externalCheckExtension,
+  getExternalUser,
+  putExternalUser,
+  vfioFileEnforcedCoherent,
+  vfioFileSetKvm,
+  type Process,
+} from '@vsim/vfio-core';
+import type { KvmVm } from './kvm-vm.ts';
+import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
+
+export class KvmVfio {
+  readonly #vm: KvmVm;
+  readonly #files: GroupFile[] = [];
+
+  /** @internal By KvmVm.createVfio(). */
+  constructor(vm: KvmVm) {
+    this.#vm = vm;
+  }
+
+  /** The groups' files, in the order in which they were added. */
+  get files(): readonly GroupFile[] {
+    return this.#files;
+  }
+
+  /** Some group's DMA does not snoop CPU caches. KVM/arm64 does nothing about it: guests there maintain caches themselves. */
+  get noncoherent(): boolean {
+    const coherent = this.#byFile ? vfioFileEnforcedCoherent : (file: GroupFile): boolean => externalCheckExtension(file.group, VFIO_DMA_CC_IOMMU) > 0;
+    return this.#files.some((file) => !coherent(file));
+  }
+
+  hasAttr(group: number, attr: number): number {
+    return group === KVM_DEV_VFIO_GROUP && (attr === KVM_DEV_VFIO_GROUP_ADD || attr === KVM_DEV_VFIO_GROUP_DEL) ? 0 : -ENXIO;
+  }
+
+  /**
+   * KVM_SET_DEVICE_ATTR.
+   *
+   * @param fd of a VFIO group in `process`; undefined when it cannot be read from the caller's memory
+   * @returns 0; -ENXIO for an attribute that there is not, -EFAULT, -EBADF, -EINVAL for a file that is no group (before 5.19 also for one
+   * without container, or not viable; -EPERM without IOMMU), -EEXIST and -ENOENT
+   */
+  setAttr(process: Process, group: number, attr: number, fd: number | undefined): number {
+    if (this.hasAttr(group, attr) < 0) return -ENXIO;
+    if (fd === undefined) return -EFAULT;
+    const file = process.file(fd);
+    if (file === undefined) return -EBADF;
+    return attr === KVM_DEV_VFIO_GROUP_ADD ? this.#add(file) : this.#delete(file);
+  }
+
+  /** The VM goes: groups serve nobody, and whoever held them only by this device is closed. */
+  destroy(): void {
+    for (const file of [...this.#files]) this.#release(file);
+  }
+
+  /** Since 5.19 KVM holds the group's file; before, it was a user of the group's container. */
+  get #byFile(): boolean {
+    return this.#vm.host.profile.dmaOwnership;
+  }
+
+  #add(file: object): number {
+    if (!(file instanceof GroupFile)) return -EINVAL;
+    if (this.#files.includes(file)) return -EEXIST;
+    if (this.#byFile) {
+      file.get();
+    } else {
+      const held = getExternalUser(file);
+      if (typeof held === 'number') return held;
+    }
+    this.#files.push(file);
+    vfioFileSetKvm(file, this.#vm);
+    return 0;
+  }
+
+  #delete(file: object): number {
+    const held = this.#files.find((other) => other === file);
+    if (held === undefined) return -ENOENT;
+    this.#release(held);
+    return 0;
+  }
+
+  #release(file: GroupFile): void {
+    this.#files.splice(this.#files.indexOf(file), 1);
+    vfioFileSetKvm(file, undefined);
+    if (this.#byFile) this.#vm.host.scheduler.call('kvm-vfio fput', file.put());
+    else putExternalUser(file.group);
+  }
+}
