@@ -8,6 +8,8 @@ export interface ModuleUse {
   going: boolean;
   /** Who keeps it from being unloaded. */
   users: number;
+  /** See Driver. */
+  readonly managesDma: boolean;
 }
 
 export abstract class Driver<D extends Device> implements ModuleUse {

@@ -17,3 +17,4 @@ export * from './vfio.ts';
 export * from './vfio-container.ts';
 export * from './vfio-device.ts';
 export * from './vfio-group.ts';
+export { GROUP_NOT_VIABLE } from './viability.ts';

@@ -19,6 +19,7 @@ import { VfioDeviceFile } from './device-file.ts';
 import { GroupFile } from './group-file.ts';
 import { GroupNotifier } from './group-notifier.ts';
 import { ContainerFile, type VfioContainer } from './vfio-container.ts';
+import { tellNotViable } from './viability.ts';
 import type { VfioDevice } from './vfio-device.ts';
 import type { Vfio } from './vfio.ts';
 
@@ -239,7 +240,10 @@ export class VfioGroup {
     if (mixed < 0) return mixed;
     if (container.backend?.attachWaits === true) return WOULD_SLEEP;
     const claims = this.#ownsDma;
-    if (claims && this.iommuGroup.claimDmaOwner(this) < 0) return -EPERM;
+    if (claims && this.iommuGroup.claimDmaOwner(this) < 0) {
+      tellNotViable(this);
+      return -EPERM;
+    }
     const error = container.attachGroup(this);
     if (error < 0) {
       if (claims) this.iommuGroup.releaseDmaOwner();
@@ -298,7 +302,10 @@ export class VfioGroup {
   /** Whether devices can be opened: -EINVAL without backend or (5.13) in a group that is not viable, -EPERM. */
   #usable(process: Process): number {
     if (this.#container?.backend === undefined) return -EINVAL;
-    if (!this.vfio.host.profile.dmaOwnership && !this.viable) return -EINVAL;
+    if (!this.vfio.host.profile.dmaOwnership && !this.viable) {
+      tellNotViable(this);
+      return -EINVAL;
+    }
     return this.#allowed(process) ? 0 : -EPERM;
   }
 
