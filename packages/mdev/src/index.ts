@@ -1,9 +1,13 @@
-/** @vsim/mdev: mediated devices, and the sample parents mtty and mdpy. */
-export { MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
-export { MdevDevice } from './mdev-device.ts';
-export { MdevDriver, VfioMdevDriver } from './mdev-driver.ts';
-export { MdevParent } from './mdev-parent.ts';
+/** @vsim/mdev: mediated devices, and the sample parents mtty, mdpy and mbochs. */
+export { MDEV_ALLOCATION, MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
+export { MdevDevice, mdevFromDevice } from './mdev-device.ts';
+export { MdevDriver, VFIO_DEVICE_ALLOCATION, VfioMdevDriver } from './mdev-driver.ts';
+export { MDEV_STATE, MdevParent } from './mdev-parent.ts';
 export { MdevType, type MdevTypeInit } from './mdev-type.ts';
+export { GFX_LINK, vfio_region_gfx_edid } from './samples/edid.ts';
+export { GFX_PLANE, XRGB8888 } from './samples/gfx-plane.ts';
+export { Mbochs, MbochsDevice, PAST_FRAMEBUFFER } from './samples/mbochs.ts';
 export { Mdpy, MdpyDevice } from './samples/mdpy.ts';
 export { KERNEL_MEMORY_SHOWN, Mtty, MttyDevice, type MttyInit } from './samples/mtty.ts';
 export { Uart, UART } from './samples/uart.ts';
+export { VBE } from './samples/vbe.ts';

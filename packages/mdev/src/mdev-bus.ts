@@ -1,7 +1,7 @@
 /**
  * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
  */
-import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, EUSERS, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, ENOMEM, EUSERS, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
 import { MdevDevice } from './mdev-device.ts';
 import { VfioMdevDriver } from './mdev-driver.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -12,6 +12,9 @@ export const MDEV_CREATED: Point = { point: 'mdev/created' };
 /** The `remove` file is gone, and the device is about to be unbound. */
 export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
 
+/** A creation has no memory for its device. */
+export const MDEV_ALLOCATION: FaultPoint = { fault: 'mdev/device-allocation', error: ENOMEM };
+
 export class MdevBus extends Bus<MdevDevice> {
   /** vfio_mdev, where one driver serves all parents (5.13). */
   readonly #common: VfioMdevDriver | undefined;
@@ -19,7 +22,7 @@ export class MdevBus extends Bus<MdevDevice> {
   constructor(host: Host) {
     super(host, 'mdev');
     host.files.folder('/sys/class/mdev_bus');
-    this.#common = host.profile.dmaOwnership ? undefined : new VfioMdevDriver();
+    this.#common = host.profile.mdevParentDrivers ? undefined : new VfioMdevDriver();
     if (this.#common !== undefined) host.scheduler.call('modprobe vfio_mdev', this.addDriver(this.#common));
   }
 
@@ -29,6 +32,8 @@ export class MdevBus extends Bus<MdevDevice> {
     if (this.device(uuid) !== undefined) return -EEXIST;
     if (parent.leaving) return -ENODEV;
     if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return -EUSERS;
+    const refused = this.host.faults.at(MDEV_ALLOCATION);
+    if (refused < 0) return refused;
     const mdev = new MdevDevice(this, type, uuid);
     const error = this.#common === undefined ? yield* this.#createBound(mdev) : yield* this.#createAndProbe(mdev);
     if (error < 0) return error;

@@ -61,3 +61,8 @@ export class MdevDevice extends Device {
     this.parent.releaseDevice(this, vfioDevice);
   }
 }
+
+/** mdev_from_dev(): the mediated device that a device is, if it is one. */
+export function mdevFromDevice(device: Device): MdevDevice | undefined {
+  return device instanceof MdevDevice ? device : undefined;
+}

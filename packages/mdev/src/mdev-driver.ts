@@ -2,9 +2,12 @@
  * The driver of mediated devices. 5.13 has one for all parents, vfio_mdev, which matches every mdev; since 5.14 each parent has its own,
  * which is attached at creation and matches nothing in sysfs. Kernel: vfio_mdev.c; struct mdev_driver.
  */
-import { Driver, EINVAL, type Sleeps } from '@vsim/vfio-core';
+import { Driver, EINVAL, ENOMEM, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
 import type { MdevDevice } from './mdev-device.ts';
 import type { MdevParent } from './mdev-parent.ts';
+
+/** The probe has no memory for the VFIO device. */
+export const VFIO_DEVICE_ALLOCATION: FaultPoint = { fault: 'mdev/vfio-device-allocation', error: ENOMEM };
 
 /** A parent's own driver: the VFIO device lives from probe to remove. */
 export class MdevDriver extends Driver<MdevDevice> {
@@ -21,7 +24,7 @@ export class MdevDriver extends Driver<MdevDevice> {
   }
 
   override *probe(mdev: MdevDevice): Sleeps<number> {
-    const refused = mdev.instantiate();
+    const refused = mdev.host.faults.at(VFIO_DEVICE_ALLOCATION) || mdev.instantiate();
     if (refused < 0) return refused;
     const error = (yield* mdev.vfioDevice?.registerEmulated() ?? []) ?? -EINVAL;
     if (error < 0) mdev.dispose();
@@ -44,7 +47,8 @@ export class VfioMdevDriver extends Driver<MdevDevice> {
   }
 
   override *probe(mdev: MdevDevice): Sleeps<number> {
-    return (yield* mdev.vfioDevice?.registerEmulated() ?? []) ?? -EINVAL;
+    const refused = mdev.host.faults.at(VFIO_DEVICE_ALLOCATION);
+    return refused < 0 ? refused : ((yield* mdev.vfioDevice?.registerEmulated() ?? []) ?? -EINVAL);
   }
 
   override *remove(mdev: MdevDevice): Sleeps<void> {

@@ -2,11 +2,18 @@
  * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
  * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
  */
-import type { Sleeps, VfioDevice } from '@vsim/vfio-core';
+import { EEXIST, EINVAL, ENOMEM, eventKind, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevDevice } from './mdev-device.ts';
 import { MdevDriver } from './mdev-driver.ts';
 import { MdevType, type MdevTypeInit } from './mdev-type.ts';
+
+/** The parent's uevent CHANGE with MDEV_STATE. */
+export const MDEV_STATE: EventKind<{ readonly parent: string; readonly state: 'registered' | 'unregistered' }> = eventKind(
+  'mdev/state',
+  'info',
+  ({ parent, state }) => `${parent}: MDEV_STATE=${state}`,
+);
 
 export abstract class MdevParent {
   readonly bus: MdevBus;
@@ -22,6 +29,7 @@ export abstract class MdevParent {
   readonly maxInstances: number | undefined = undefined;
   /** Unregistering has begun: nothing is created or removed by user space any more. */
   leaving = false;
+  #registered = false;
 
   constructor(bus: MdevBus, driverName: string, types: readonly MdevTypeInit[]) {
     this.bus = bus;
@@ -52,9 +60,18 @@ export abstract class MdevParent {
     return this.bus.devices.filter(({ parent }) => parent === this);
   }
 
-  /** mdev_register_parent(). */
-  *register(): Sleeps<void> {
-    const { files } = this.bus.host;
+  /**
+   * mdev_register_parent(), mdev_register_device() before 6.1.
+   *
+   * @returns 0; where the device is a parent already -EEXIST (5.13, which keeps a list), -ENOMEM (6.1, whose folder is there already); -EINVAL
+   * without types (5.13)
+   */
+  *register(): Sleeps<number> {
+    const { files, profile, trace } = this.bus.host;
+    if (!profile.mdevParentDrivers && this.types.length === 0) return -EINVAL;
+    if (files.lookup(`${this.sysfs}/mdev_supported_types`) !== undefined) return profile.mdevParentDrivers ? -ENOMEM : -EEXIST;
+    this.#registered = true;
+    this.leaving = false;
     files.folder(`${this.sysfs}/power`);
     files.constant(`${this.sysfs}/uevent`, '', 0o644);
     files.link(`${this.sysfs}/subsystem`, `/sys/class/${this.driverName}`);
@@ -62,15 +79,20 @@ export abstract class MdevParent {
     files.link(`/sys/class/mdev_bus/${this.driverName}`, this.sysfs);
     for (const type of this.types) type.createAttributes();
     yield* this.bus.addParentDriver(this);
+    trace.emit(MDEV_STATE, { parent: this.driverName, state: 'registered' });
+    return 0;
   }
 
-  /** mdev_unregister_parent(): removes every child, which sleeps while one is open. */
+  /** mdev_unregister_parent(): removes every child, which sleeps while one is open. A parent that is none is left alone. */
   *unregister(): Sleeps<void> {
-    const { files } = this.bus.host;
+    if (!this.#registered) return;
+    const { files, trace } = this.bus.host;
     this.leaving = true;
     files.remove(`/sys/class/mdev_bus/${this.driverName}`);
     for (const mdev of this.devices) yield* this.bus.destroy(mdev);
     yield* this.bus.removeParentDriver(this);
     files.remove(this.sysfs);
+    this.#registered = false;
+    trace.emit(MDEV_STATE, { parent: this.driverName, state: 'unregistered' });
   }
 }

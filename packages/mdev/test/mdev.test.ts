@@ -1,49 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import {
-  getDeviceFd,
   getIrqInfo,
   getDeviceInfo,
   getMigrationFlags,
   getRegionInfo,
-  Host,
   MIG_STATE,
-  Process,
-  setContainer,
   setIrqTriggers,
   setMigrationState,
-  Vfio,
   VFIO_DEVICE_RESET,
-  VFIO_SET_IOMMU,
-  VFIO_TYPE1v2_IOMMU,
   type ProfileName,
 } from '@vsim/vfio-core';
 import { migrationSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import { MDEV_CREATED, MdevBus, Mdpy, Mtty, UART } from '../src/index.ts';
-
-const UUID = '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001';
-const TYPES = '/sys/class/mdev_bus/mtty/mdev_supported_types';
-
-function setUp(profile: ProfileName = 'linux-6.1', migration = false) {
-  const host = new Host({ profile });
-  const vfio = new Vfio(host);
-  const bus = new MdevBus(host);
-  const mtty = new Mtty(bus, vfio, { migration });
-  const mdpy = new Mdpy(bus, vfio);
-  host.scheduler.call('modprobe', mtty.register());
-  host.scheduler.call('modprobe', mdpy.register());
-  const root = new Process(host, { name: 'root' });
-  const create = (type: string, uuid = UUID) => root.writeFile(`/sys/class/mdev_bus/${type.split('-')[0]!}/mdev_supported_types/${type}/create`, uuid);
-  const left = (type: string) => Number(root.readFile(`${TYPES}/${type}/available_instances`));
-  const groupOf = (uuid: string) => Number(root.readlink(`/sys/bus/mdev/devices/${uuid}/iommu_group`).split('/').at(-1));
-  const open = (uuid = UUID) => {
-    const container = root.open('/dev/vfio/vfio');
-    const group = root.open(`/dev/vfio/${groupOf(uuid)}`);
-    setContainer(root, group, container);
-    root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-    return { container, group, device: getDeviceFd(root, group, uuid) };
-  };
-  return { host, bus, mtty, mdpy, root, create, left, groupOf, open };
-}
+import { MDEV_CREATED, UART } from '../src/index.ts';
+import { setUp, TYPES, UUID, uuidOf } from './set-up.ts';
 
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('an mtty on %s', (profile) => {
   for (const { name, run } of vfioDeviceSuite(() => {
@@ -88,15 +57,14 @@ describe('create and remove', () => {
 
   it('stop when nothing is left: mtty counts its ports, the core counts for mdpy', () => {
     const { create, bus, root } = setUp();
-    const uuid = (n: number) => `00000000-0000-0000-0000-${n.toString(16).padStart(12, '0')}`;
-    for (let n = 0; n < 12; n += 1) create('mtty-2', uuid(n));
-    expect(outcomeOf(() => create('mtty-1', uuid(99)))).toBe('ENOSPC');
-    expect([bus.device(uuid(99)), outcomeOf(() => root.readdir(`/sys/bus/mdev/devices/${uuid(99)}`))]).toEqual([undefined, 'ENOENT']);
-    for (let n = 0; n < 4; n += 1) create('mdpy-vga', uuid(100 + n));
-    expect(outcomeOf(() => create('mdpy-hd', uuid(200)))).toBe('EUSERS');
+    for (let n = 0; n < 12; n += 1) create('mtty-2', uuidOf(n));
+    expect(outcomeOf(() => create('mtty-1', uuidOf(99)))).toBe('ENOSPC');
+    expect([bus.device(uuidOf(99)), outcomeOf(() => root.readdir(`/sys/bus/mdev/devices/${uuidOf(99)}`))]).toEqual([undefined, 'ENOENT']);
+    for (let n = 0; n < 4; n += 1) create('mdpy-vga', uuidOf(100 + n));
+    expect(outcomeOf(() => create('mdpy-hd', uuidOf(200)))).toBe('EUSERS');
     const old = setUp('linux-5.13');
-    for (let n = 0; n < 4; n += 1) old.create('mdpy-vga', uuid(100 + n));
-    expect(outcomeOf(() => old.create('mdpy-hd', uuid(200)))).toBe('ENOMEM');
+    for (let n = 0; n < 4; n += 1) old.create('mdpy-vga', uuidOf(100 + n));
+    expect(outcomeOf(() => old.create('mdpy-hd', uuidOf(200)))).toBe('ENOMEM');
   });
 
   it('wait for the user, and the UUID is taken until then', () => {
@@ -146,7 +114,7 @@ describe('create and remove', () => {
     root.close(fds.group);
     expect(rmmod.outcome.state).toBe('done');
     expect(host.files.lookup('/sys/devices/virtual/mtty/mtty')).toBeUndefined();
-    expect(root.readdir('/sys/bus/mdev/drivers')).toEqual(['mdpy']);
+    expect(root.readdir('/sys/bus/mdev/drivers')).toEqual(['mbochs', 'mdpy']);
   });
 
   it('[vfio P10/3] leave the mdev when only its driver is unbound: 5.13 binds it again, 6.1 never', () => {

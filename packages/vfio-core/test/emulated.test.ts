@@ -12,6 +12,7 @@ import {
   externalCheckExtension,
   externalGroupMatchFile,
   externalUserIommuId,
+  get,
   getDeviceFd,
   getExternalUser,
   getExternalUserFromDevice,
@@ -25,6 +26,7 @@ import {
   Process,
   putExternalUser,
   registerNotifier,
+  set,
   setContainer,
   unmapDma,
   UNMAP_IGNORED,
@@ -34,8 +36,15 @@ import {
   VFIO_DMA_MAP_FLAG_VADDR,
   VFIO_DMA_MAP_FLAG_WRITE,
   VFIO_DMA_UNMAP_FLAG_VADDR,
+  VFIO_GROUP_FLAGS_VIABLE,
   VFIO_GROUP_UNSET_CONTAINER,
+  vfio_info_cap_header,
   VFIO_IOMMU_DIRTY_PAGES,
+  VFIO_IOMMU_GET_INFO,
+  vfio_iommu_type1_info,
+  VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
+  VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION,
+  VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
   VFIO_SET_IOMMU,
   VFIO_TYPE1_IOMMU,
   VFIO_TYPE1v2_IOMMU,
@@ -132,6 +141,47 @@ describe('an emulated group', () => {
     mapDma(root, container, { iova: 0xfee0_0000, size: PAGE, vaddr: sample.memory.address, flags: RW });
     expect(outcomeOf(() => { setContainer(root, physical, container); })).toBe('EINVAL');
     expect(root.mm.lockedPages).toBe(0);
+  });
+});
+
+describe('a container of emulated groups alone, 6.1', () => {
+  it('[vfio 6.9/6] tells every page size, and of capabilities MIGRATION and DMA_AVAIL; a physical group joins, if no mapping is where it reserves', () => {
+    const { root, container, memory, map } = setUp();
+    const info = () => {
+      const bytes = new Uint8Array(512);
+      set(bytes, vfio_iommu_type1_info.argsz, bytes.length);
+      root.ioctl(container, VFIO_IOMMU_GET_INFO, bytes);
+      const ids: number[] = [];
+      for (let at = get(bytes, vfio_iommu_type1_info.cap_offset); at !== 0; at = get(bytes.subarray(at), vfio_info_cap_header.next)) {
+        ids.push(get(bytes.subarray(at), vfio_info_cap_header.id));
+      }
+      return [get(bytes, vfio_iommu_type1_info.iova_pgsizes), ids];
+    };
+    const alone = [0xffff_ffff_ffff_f000n, [VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL]];
+    expect(info()).toEqual(alone);
+    map(16, 2);
+    mapDma(root, container, { iova: 0xfee0_0000, size: PAGE, vaddr: memory.address, flags: RW });
+    const physical = root.open('/dev/vfio/0');
+    expect([outcomeOf(() => { setContainer(root, physical, container); }), info(), getGroupStatus(root, physical)]).toEqual(['EINVAL', alone, VFIO_GROUP_FLAGS_VIABLE]);
+    unmapDma(root, container, 0xfee0_0000, PAGE);
+    setContainer(root, physical, container);
+    const both = [VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE];
+    expect(info()[1]).toEqual(expect.arrayContaining(both));
+  });
+
+  it('[vfio 6.9/7] has clean pages unless they are pinned, or dma_rw wrote them', () => {
+    const { map, pin, rw, dirty, emulated } = setUp();
+    map(16, 8);
+    dirty(1);
+    expect(dirty(4)).toEqual([]);
+    rw(18 * PAGE, Uint8Array.of(1), false);
+    expect(dirty(4)).toEqual([]);
+    rw(18 * PAGE, Uint8Array.of(1), true);
+    expect([dirty(4), dirty(4)]).toEqual([[18], []]);
+    pin([20]);
+    expect([dirty(4), dirty(4)]).toEqual([[20], [20]]);
+    unpinPages(emulated, [20]);
+    expect([dirty(4), dirty(4)]).toEqual([[20], []]);
   });
 });
 

@@ -42,29 +42,13 @@ import {
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
+import { BYTES_PER_PIXEL, GFX_PLANE, queryGfxPlane, XRGB8888, type GfxPlane } from './gfx-plane.ts';
 
 const DISPLAY_REGION = 16;
 const CONFIG_BYTES = 0xff;
 const READ_WRITE = 3;
-const XRGB8888 = 0x3432_5258;
-const BYTES_PER_PIXEL = 4;
 const CFG_BAR0 = 0x10;
 const INSTANCES = 4;
-
-const PLANE_PROBE = 1;
-const PLANE_REGION = 4;
-/** struct vfio_device_gfx_plane_info up to the region index. */
-const PLANE = {
-  size: 60,
-  argsz: [0, 'u32'],
-  flags: [4, 'u32'],
-  drm_format: [12, 'u32'],
-  width: [24, 'u32'],
-  height: [28, 'u32'],
-  stride: [32, 'u32'],
-  plane_size: [36, 'u32'],
-  region_index: [56, 'u32'],
-} as const;
 
 interface Mode {
   readonly name: string;
@@ -120,7 +104,7 @@ export class MdpyDevice extends VfioDevice {
         this.#paint();
         return 0;
       case VFIO_DEVICE_QUERY_GFX_PLANE:
-        return this.#queryPlane(argument);
+        return queryGfxPlane(argument, GFX_PLANE.REGION, () => this.#plane());
       default:
         return -ENOTTY;
     }
@@ -198,21 +182,9 @@ export class MdpyDevice extends VfioDevice {
     }
   }
 
-  #queryPlane(argument: UserArgument): number {
-    const info = argument.copyIn(PLANE.size);
-    if (info === undefined) return -EFAULT;
-    if (get(info, PLANE.argsz) < PLANE.size) return -EINVAL;
-    const flags = get(info, PLANE.flags);
-    if ((flags & PLANE_PROBE) !== 0) return flags === (PLANE_PROBE | PLANE_REGION) ? 0 : -EINVAL;
-    if (flags !== PLANE_REGION) return -EINVAL;
+  #plane(): GfxPlane {
     const { width, height } = this.#mode;
-    set(info, PLANE.drm_format, XRGB8888);
-    set(info, PLANE.width, width);
-    set(info, PLANE.height, height);
-    set(info, PLANE.stride, width * BYTES_PER_PIXEL);
-    set(info, PLANE.plane_size, width * height * BYTES_PER_PIXEL);
-    set(info, PLANE.region_index, DISPLAY_REGION);
-    return argument.copyOut(info) ? 0 : -EFAULT;
+    return { width, height, stride: width * BYTES_PER_PIXEL, bytes: width * height * BYTES_PER_PIXEL, where: DISPLAY_REGION };
   }
 }
 
@@ -227,12 +199,12 @@ export class Mdpy extends MdevParent {
     super(
       bus,
       'mdpy',
-      MODES.map(({ name, width, height }) => ({ name, pretty: name, description: `virtual display, ${width}x${height} framebuffer` })),
+      MODES.map(({ name, width, height }) => ({ name, pretty: `mdpy-${name}`, description: `virtual display, ${width}x${height} framebuffer` })),
     );
     this.#vfio = vfio;
     this.#count = count;
     // Before 6.1 the parent refuses by itself, with another errno.
-    this.maxInstances = bus.host.profile.dmaOwnership ? count : undefined;
+    this.maxInstances = bus.host.profile.mdevParentDrivers ? count : undefined;
   }
 
   override available(): number {

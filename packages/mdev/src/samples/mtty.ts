@@ -323,7 +323,7 @@ export class Mtty extends MdevParent {
   /** 5.13 does not look at what is left. */
   override createDevice(mdev: MdevDevice): MttyDevice | number {
     const ports = portsOf(mdev.type);
-    if (this.bus.host.profile.dmaOwnership && ports > this.#free) return -ENOSPC;
+    if (this.bus.host.profile.mdevParentDrivers && ports > this.#free) return -ENOSPC;
     this.#free -= ports;
     return new MttyDevice(this.#vfio, mdev, ports, this.#canMigrate);
   }

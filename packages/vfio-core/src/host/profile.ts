@@ -109,6 +109,8 @@ export interface KernelProfile {
   readonly fslmcDeviceSet: boolean;
   /** Every fsl-mc object can be reset, and the last close resets the object, not its container. */
   readonly fslmcResetsObjects: boolean;
+  /** Each parent of mediated devices has a driver of its own, and parents are kept in no list (5.14 to 6.1; D61-42). */
+  readonly mdevParentDrivers: boolean;
   /** How long the kernel waits for a Management Complex, in ns (D61-41). */
   readonly fslmcTimeout: number;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
@@ -169,6 +171,7 @@ const LINUX_5_13: KernelProfile = {
   loopbackNeedsTrigger: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
+  mdevParentDrivers: false,
   fslmcTimeout: 500_000_000,
   ioeventfd64: false,
   barAccess64: false,
@@ -226,6 +229,7 @@ const LINUX_6_1: KernelProfile = {
   loopbackNeedsTrigger: true,
   fslmcDeviceSet: true,
   fslmcResetsObjects: true,
+  mdevParentDrivers: true,
   fslmcTimeout: 15_000_000_000,
   ioeventfd64: true,
 };

@@ -1,0 +1,355 @@
+/**
+ * mbochs: a parent whose devices are Bochs displays: VBE registers, an EDID region, and the framebuffer as dmabufs. Kernel:
+ * samples/vfio-mdev/mbochs.c.
+ *
+ * Catalogue: vfio 6.7, 6.8. As in the sample, pread and pwrite of the framebuffer miss it by two pages, and the first query of a new mode
+ * fails though it makes the dmabuf.
+ */
+import {
+  constant,
+  deviceInfo,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOMEM,
+  ENOSPC,
+  ENOTTY,
+  eventKind,
+  get,
+  InfoCaps,
+  inPieces,
+  irqInfo,
+  O_RDWR,
+  PAGE_SIZE,
+  regionInfo,
+  set,
+  VFIO_DEVICE_FLAGS_PCI,
+  VFIO_DEVICE_GET_GFX_DMABUF,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_QUERY_GFX_PLANE,
+  VFIO_DEVICE_RESET,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_PCI_BAR0_REGION_INDEX,
+  VFIO_PCI_CONFIG_REGION_INDEX,
+  VFIO_PCI_NUM_IRQS,
+  VFIO_PCI_NUM_REGIONS,
+  VFIO_REGION_INFO_CAP_TYPE,
+  VFIO_REGION_INFO_FLAG_CAPS,
+  VFIO_REGION_INFO_FLAG_MMAP,
+  vfio_region_info,
+  vfio_region_info_cap_type,
+  VfioDevice,
+  type EventKind,
+  type Mapping,
+  type MmapRequest,
+  type PageRun,
+  type Process,
+  type RegionAnswer,
+  type Sleeps,
+  type UserArgument,
+  type Vfio,
+} from '@vsim/vfio-core';
+import type { MdevBus } from '../mdev-bus.ts';
+import type { MdevDevice } from '../mdev-device.ts';
+import { MdevParent } from '../mdev-parent.ts';
+import type { MdevType } from '../mdev-type.ts';
+import { DmaBufFile } from './dma-buf.ts';
+import { EdidRegion } from './edid.ts';
+import { GFX_PLANE, queryGfxPlane, type GfxPlane } from './gfx-plane.ts';
+import { Vbe, VBE_REGISTERS, type VbeMode } from './vbe.ts';
+
+/** An access to the framebuffer reaches behind its last page: the sample's array of pages ends there. */
+export const PAST_FRAMEBUFFER: EventKind<{ readonly device: string; readonly offset: number }> = eventKind(
+  'mdev/past-framebuffer',
+  'bug',
+  ({ device, offset }) => `${device}: access at 0x${offset.toString(16)} of the framebuffer goes to a page behind it`,
+);
+
+const CONFIG_BYTES = 0xff;
+const READ_WRITE = 3;
+const MMIO_OFFSET = PAGE_SIZE;
+const EDID_OFFSET = 2 * PAGE_SIZE;
+const MEMORY_OFFSET = 3 * PAGE_SIZE;
+const BAR2_REGION = 2;
+const EDID_REGION = VFIO_PCI_NUM_REGIONS;
+const REGION_INFO_WITH_TYPE = vfio_region_info.size + vfio_region_info_cap_type.size;
+/** VFIO_REGION_TYPE_GFX with VFIO_REGION_SUBTYPE_GFX_EDID. */
+const TYPE_GFX = 1;
+const SUBTYPE_GFX_EDID = 1;
+const MMIO_EDID_END = 0x400;
+const MMIO_VBE = 0x500;
+const CFG = { BAR0: 0x10, BAR2: 0x18 } as const;
+const DRM_PLANE_TYPE_PRIMARY = 1;
+const MIB = 0x10_0000;
+const MAX_MBYTES = 256;
+
+interface Card {
+  readonly name: string;
+  readonly mbytes: number;
+  /** 0 is no limit. */
+  readonly maxWidth: number;
+  readonly maxHeight: number;
+}
+
+const CARDS: readonly Card[] = [
+  { name: 'small', mbytes: 4, maxWidth: 800, maxHeight: 600 },
+  { name: 'medium', mbytes: 16, maxWidth: 1920, maxHeight: 1440 },
+  { name: 'large', mbytes: 64, maxWidth: 0, maxHeight: 0 },
+];
+
+/** A framebuffer that was asked for, as user space can have it. */
+interface DmaBuf {
+  readonly id: number;
+  readonly mode: VbeMode;
+}
+
+export class MbochsDevice extends VfioDevice {
+  readonly #bytes: number;
+  readonly #config = new Uint8Array(CONFIG_BYTES);
+  readonly #vbe: Vbe;
+  readonly #edid: EdidRegion;
+  /** The framebuffer, from its first use to the last close. */
+  #pages: PageRun | undefined;
+  #dmabufs: DmaBuf[] = [];
+  #nextId = 1;
+
+  constructor(vfio: Vfio, mdev: MdevDevice, { mbytes, maxWidth, maxHeight }: Card) {
+    super(vfio, mdev);
+    this.#bytes = mbytes * MIB;
+    this.#vbe = new Vbe(this.#bytes);
+    this.#edid = new EdidRegion(maxWidth, maxHeight);
+    this.#makeConfig();
+  }
+
+  protected override openDevice(): Sleeps<number> {
+    return constant(0);
+  }
+
+  /** What is in the framebuffer goes; a dmabuf that somebody has keeps its pages. */
+  protected override *closeDevice(): Sleeps<void> {
+    this.#dmabufs = [];
+    this.dropPages();
+  }
+
+  /** @internal at the last close, and when the parent takes the device back */
+  dropPages(): void {
+    this.#pages?.put();
+    this.#pages = undefined;
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    switch (request) {
+      case VFIO_DEVICE_GET_INFO:
+        return deviceInfo(argument, VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_NUM_REGIONS + 1, VFIO_PCI_NUM_IRQS);
+      case VFIO_DEVICE_GET_REGION_INFO:
+        return this.#regionInfo(argument);
+      case VFIO_DEVICE_GET_IRQ_INFO:
+        return irqInfo(argument, (index) => (index < VFIO_PCI_NUM_IRQS ? { flags: 0, count: 0 } : undefined));
+      case VFIO_DEVICE_SET_IRQS:
+        return -EINVAL;
+      case VFIO_DEVICE_RESET:
+        this.#vbe.reset();
+        return 0;
+      case VFIO_DEVICE_QUERY_GFX_PLANE:
+        return queryGfxPlane(argument, GFX_PLANE.DMABUF, (type) => this.#plane(type));
+      case VFIO_DEVICE_GET_GFX_DMABUF:
+        return this.#getDmaBuf(process, argument);
+      default:
+        return -ENOTTY;
+    }
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
+  }
+
+  override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
+    if (offset !== MEMORY_OFFSET || length > this.#bytes || !shared) return -EINVAL;
+    const pages = this.#framebuffer();
+    if (pages === undefined) return -ENOMEM;
+    return process.mm.mapDevice(length, { physical: pages.first * PAGE_SIZE, live: () => this.#pages === pages, cacheable: true }, read, write);
+  }
+
+  /** Takes 32 to 48 bytes. Of the EDID region's 48 as many go out as were asked for, and argsz says 48 in any case. */
+  #regionInfo(argument: UserArgument): number {
+    const asked = argument.copyIn(vfio_region_info.size);
+    const argsz = asked === undefined ? 0 : get(asked, vfio_region_info.argsz);
+    if (argsz > REGION_INFO_WITH_TYPE) return -EINVAL;
+    if (asked === undefined || argsz < asked.length || get(asked, vfio_region_info.index) !== EDID_REGION) return regionInfo(argument, (index) => this.#region(index));
+    const info = new Uint8Array(REGION_INFO_WITH_TYPE);
+    set(info, vfio_region_info.argsz, info.length);
+    set(info, vfio_region_info.flags, READ_WRITE | VFIO_REGION_INFO_FLAG_CAPS);
+    set(info, vfio_region_info.index, EDID_REGION);
+    set(info, vfio_region_info.cap_offset, vfio_region_info.size);
+    set(info, vfio_region_info.region_size, PAGE_SIZE);
+    set(info, vfio_region_info.offset, EDID_OFFSET);
+    const caps = new InfoCaps(vfio_region_info.size);
+    const type = caps.add(VFIO_REGION_INFO_CAP_TYPE, 1, vfio_region_info_cap_type.size);
+    set(type, vfio_region_info_cap_type.type, TYPE_GFX);
+    set(type, vfio_region_info_cap_type.subtype, SUBTYPE_GFX_EDID);
+    info.set(caps.bytes, vfio_region_info.size);
+    return argument.copyOut(info.subarray(0, argsz)) ? 0 : -EFAULT;
+  }
+
+  #region(index: number): RegionAnswer | undefined {
+    switch (index) {
+      case VFIO_PCI_CONFIG_REGION_INDEX:
+        return { flags: READ_WRITE, size: CONFIG_BYTES, offset: 0 };
+      case VFIO_PCI_BAR0_REGION_INDEX:
+        return { flags: READ_WRITE | VFIO_REGION_INFO_FLAG_MMAP, size: this.#bytes, offset: MEMORY_OFFSET };
+      case BAR2_REGION:
+        return { flags: READ_WRITE, size: PAGE_SIZE, offset: MMIO_OFFSET };
+      default:
+        return index < VFIO_PCI_NUM_REGIONS ? { flags: 0, size: 0, offset: 0 } : undefined;
+    }
+  }
+
+  #access(bytes: Uint8Array, at: number, write: boolean): number {
+    const end = at + bytes.length;
+    if (at < CONFIG_BYTES) {
+      if (write) this.#writeConfig(at, bytes);
+      else for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[at + i] ?? 0;
+    } else if (at >= MMIO_OFFSET && end <= MMIO_OFFSET + PAGE_SIZE) {
+      this.#mmio(bytes, at - MMIO_OFFSET, write);
+    } else if (at >= EDID_OFFSET && end <= EDID_OFFSET + PAGE_SIZE) {
+      this.#edid.access(bytes, at - EDID_OFFSET, write);
+    } else if (at >= MEMORY_OFFSET && end <= MEMORY_OFFSET + this.#bytes) {
+      return this.#memory(bytes, at - MEMORY_OFFSET, write);
+    } else {
+      return -EFAULT;
+    }
+    return 0;
+  }
+
+  /** The monitor's data for the guest, and the display's registers, which are read and written whole. */
+  #mmio(bytes: Uint8Array, at: number, write: boolean): void {
+    const index = (at - MMIO_VBE) / 2;
+    const isRegister = bytes.length === 2 && index >= 0 && index < VBE_REGISTERS;
+    if (write) {
+      if (isRegister) this.#vbe.write(index, get(bytes, [0, 'u16']));
+    } else if (at < MMIO_EDID_END) {
+      this.#edid.read(bytes, at);
+    } else {
+      bytes.fill(0);
+      if (isRegister) set(bytes, [0, 'u16'], this.#vbe.read(index));
+    }
+  }
+
+  /** Offsets count from the registers' page instead of the memory's: two pages too many. */
+  #memory(bytes: Uint8Array, offset: number, write: boolean): number {
+    const at = offset + MEMORY_OFFSET - MMIO_OFFSET;
+    const pages = this.#framebuffer();
+    if (pages === undefined) return -ENOMEM;
+    const { memory, trace } = this.device.host;
+    if (at >= this.#bytes) {
+      trace.emit(PAST_FRAMEBUFFER, { device: this.name, offset });
+      if (!write) bytes.fill(0);
+    } else if (write) {
+      memory.writeBytes(pages.first * PAGE_SIZE + at, bytes);
+    } else {
+      memory.readBytes(pages.first * PAGE_SIZE + at, bytes);
+    }
+    return 0;
+  }
+
+  #framebuffer(): PageRun | undefined {
+    this.#pages ??= this.device.host.pages.allocate(this.#bytes / PAGE_SIZE);
+    return this.#pages;
+  }
+
+  /** A mode that is asked for the first time gets its dmabuf, and -ENOMEM: the sample forgets to look at what it has made. */
+  #plane(type: number): GfxPlane | undefined | number {
+    const mode = type === DRM_PLANE_TYPE_PRIMARY ? this.#vbe.mode : undefined;
+    if (mode === undefined) return undefined;
+    const found = this.#dmabufs.find((dmabuf) => sameMode(dmabuf.mode, mode));
+    if (found !== undefined) return { width: mode.width, height: mode.height, stride: mode.stride, bytes: mode.bytes, where: found.id };
+    this.#dmabufs.push({ id: this.#nextId, mode });
+    this.#nextId += 1;
+    return -ENOMEM;
+  }
+
+  /** @returns an fd, -ENOENT for an id that is none, -EINVAL for a framebuffer that begins within a page */
+  #getDmaBuf(process: Process, argument: UserArgument): number {
+    const id = argument.copyIn(4);
+    if (id === undefined) return -EFAULT;
+    const dmabuf = this.#dmabufs.find((known) => known.id === get(id, [0, 'u32']));
+    if (dmabuf === undefined) return -ENOENT;
+    if (dmabuf.mode.offset % PAGE_SIZE !== 0) return -EINVAL;
+    const pages = this.#framebuffer();
+    if (pages === undefined) return -ENOMEM;
+    const fd = process.nextFd();
+    if (fd < 0) return fd;
+    return process.install(new DmaBufFile(pages, dmabuf.mode.offset / PAGE_SIZE, Math.ceil(dmabuf.mode.bytes / PAGE_SIZE)), O_RDWR, fd);
+  }
+
+  #writeConfig(at: number, bytes: Uint8Array): void {
+    const size = at === CFG.BAR0 ? this.#bytes : at === CFG.BAR2 ? PAGE_SIZE : 0;
+    if (size === 0 || bytes.length !== 4) return;
+    const asked = get(bytes, [0, 'u32']);
+    const masked = asked === 0xffff_ffff ? asked & ~(size - 1) : asked;
+    set(this.#config, [at, 'u32'], (masked & ~0xf) | (this.#config[at]! & 0xf));
+  }
+
+  #makeConfig(): void {
+    const config = this.#config;
+    set(config, [0x00, 'u32'], 0x1111_1234);
+    set(config, [0x04, 'u32'], 0x0000_0003);
+    set(config, [0x08, 'u32'], 0x0380_0001);
+    set(config, [CFG.BAR0, 'u32'], 8); // prefetchable
+    set(config, [CFG.BAR2, 'u32'], 0);
+    set(config, [0x2c, 'u32'], 0x1100_1af4);
+  }
+}
+
+function sameMode(a: VbeMode, b: VbeMode): boolean {
+  return a.width === b.width && a.height === b.height && a.stride === b.stride && a.offset === b.offset;
+}
+
+/** The parent: megabytes of video memory, which its three types share. */
+export class Mbochs extends MdevParent {
+  readonly #vfio: Vfio;
+  #left: number;
+
+  /** `mbytes`: the module parameter max_mbytes. */
+  constructor(bus: MdevBus, vfio: Vfio, mbytes: number = MAX_MBYTES) {
+    super(
+      bus,
+      'mbochs',
+      CARDS.map((card) => ({ name: card.name, pretty: `mbochs-${card.name}`, description: `virtual display, ${card.mbytes} MB video memory` })),
+    );
+    this.#vfio = vfio;
+    this.#left = mbytes;
+  }
+
+  override available(type: MdevType): number {
+    return Math.floor(this.#left / cardOf(type).mbytes);
+  }
+
+  override createDevice(mdev: MdevDevice): MbochsDevice | number {
+    const card = cardOf(mdev.type);
+    if (card.mbytes > this.#left) return this.bus.host.profile.mdevParentDrivers ? -ENOSPC : -ENOMEM;
+    this.#left -= card.mbytes;
+    return new MbochsDevice(this.#vfio, mdev, card);
+  }
+
+  override releaseDevice(mdev: MdevDevice, device: VfioDevice): void {
+    this.#left += cardOf(mdev.type).mbytes;
+    if (device instanceof MbochsDevice) device.dropPages();
+  }
+
+  override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
+    return [['memory', () => `${cardOf(mdev.type).mbytes} MB\n`]];
+  }
+}
+
+function cardOf(type: MdevType): Card {
+  const card = CARDS.find(({ name }) => name === type.init.name);
+  if (card === undefined) throw new TypeError(`"type" expected a type of mbochs, got ${type.id}`);
+  return card;
+}
