@@ -132,7 +132,7 @@ describe('the features', () => {
     expect(setMigrationState(root, fd, STOP)).toBe(-1);
   });
 
-  it('a stream that finds no fd number is dropped', () => {
+  it('[vfio V53] a stream that finds no fd number is dropped, once', () => {
     const sample = setUp();
     const small = new Process(sample.host, { maxFiles: 4 });
     const file = sample.root.file(sample.fd)!;

@@ -317,7 +317,7 @@ describe('hot reset', () => {
 });
 
 describe('fds run out', () => {
-  it('[vfio V53] while a saving hands its stream out: EMFILE, the stream is let go once, the next saving has one of its own', () => {
+  it('while a saving hands its stream out: EMFILE, the stream is let go once, the next saving has one of its own', () => {
     const { host, bus, vfio, process } = eduHost();
     bus.plug(createRingNic(host, FIRST), { group: 9 });
     host.scheduler.call('modprobe', bus.addDriver(new VfioRingNicDriver(vfio)));

@@ -5,7 +5,7 @@
 import { errnoName } from '@vsim/vfio-core';
 import { IommuGrouping, computeIommuGroups, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine-file.ts';
-import { buildHost, runTrial, type IommuKind, type Trial } from './trial.ts';
+import { TrialBench, type IommuKind, type Trial } from './trial.ts';
 
 export interface DoctorOptions {
   readonly iommu: IommuKind | 'auto';
@@ -74,16 +74,17 @@ class Examination {
   readonly #machine: readonly MachineDevice[];
   readonly #grouping: IommuGrouping;
   readonly #groups: readonly ComputedGroup[];
-  readonly #options: { readonly iommu: IommuKind; readonly interruptRemapping: boolean; readonly groups: readonly (readonly string[])[] };
+  readonly #interruptRemapping: boolean;
+  readonly #bench: TrialBench;
   readonly #resets: ReadonlyMap<string, readonly string[]>;
 
   constructor(machine: readonly MachineDevice[], facts: readonly PciFacts[], groups: readonly ComputedGroup[], options: { readonly iommu: IommuKind; readonly interruptRemapping: boolean }) {
     this.#machine = machine;
     this.#groups = groups;
     this.#grouping = new IommuGrouping(facts, { amdIommu: options.iommu === 'amd' });
-    this.#options = { iommu: options.iommu, interruptRemapping: options.interruptRemapping, groups: groups.map(({ devices }) => devices) };
-    const { bus } = buildHost(machine, this.#options);
-    this.#resets = new Map(bus.devices.map(({ name, resetMethods }) => [name, resetMethods]));
+    this.#interruptRemapping = options.interruptRemapping;
+    this.#bench = new TrialBench(machine, { ...options, groups: groups.map(({ devices }) => devices) });
+    this.#resets = new Map(this.#bench.made.bus.devices.map(({ name, resetMethods }) => [name, resetMethods]));
   }
 
   group(id: number): GroupReport {
@@ -109,15 +110,15 @@ class Examination {
   }
 
   #trials(endpoints: readonly string[]): readonly TrialReport[] {
-    const alone = endpoints.map((address) => reportOf(runTrial(this.#machine, address, [address], this.#options)));
+    const alone = endpoints.map((address) => reportOf(this.#bench.run(address, [address])));
     const first = endpoints[0];
-    return first === undefined || endpoints.length === 1 ? alone : [...alone, reportOf(runTrial(this.#machine, first, endpoints, this.#options))];
+    return first === undefined || endpoints.length === 1 ? alone : [...alone, reportOf(this.#bench.run(first, endpoints))];
   }
 
   #blockers(endpoints: readonly MachineDevice[], native: readonly MachineDevice[]): readonly string[] {
     const out: string[] = [];
     if (endpoints.length === 0) out.push('only bridges, which VFIO does not take: EINVAL at bind');
-    if (!this.#options.interruptRemapping && endpoints.length > 0) {
+    if (!this.#interruptRemapping && endpoints.length > 0) {
       out.push('no interrupt remapping: EPERM at VFIO_SET_IOMMU; enable it in firmware, or load vfio_iommu_type1 with allow_unsafe_interrupts=1 and trust the guest');
     }
     for (const { facts, driver } of native) {

@@ -3,7 +3,7 @@ import { topologyMachine, topologyNames, type Fields } from '@vsim/conformance';
 import { errnoName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { machineOfText, type MachineDevice } from './machine-file.ts';
-import { runTrial, type IommuKind, type TrialStep } from './trial.ts';
+import { TrialBench, type IommuKind, type TrialStep } from './trial.ts';
 
 /** How many devices were given to VFIO there. */
 const TRIALS: Readonly<Record<string, number>> = {
@@ -78,7 +78,7 @@ function recordedLine(step: Fields): string | undefined {
   }
 }
 
-describe('runTrial', () => {
+describe('TrialBench', () => {
   it('knows every recorded machine', () => {
     expect(topologyNames()).toEqual(Object.keys(TRIALS).sort());
   });
@@ -86,14 +86,14 @@ describe('runTrial', () => {
   it.each(Object.entries(TRIALS).filter(([name]) => name !== 'arm-smmuv3'))('%s: the recorded answers, call by call', (name, count) => {
     const host = topologyMachine(name);
     const machine = machineOf(name);
-    const options = { iommu: iommuOf(host), groups: groupsOf(machine) };
+    const bench = new TrialBench(machine, { iommu: iommuOf(host), groups: groupsOf(machine) });
     const trials = host.objects('vfio');
     expect(trials).toHaveLength(count);
     for (const trial of trials) {
       const device = trial.string('device');
       const steps = trial.objects('steps');
       const members = steps.filter((step) => step.has('what') && step.string('what') === 'driver before').map((step) => step.string('device'));
-      const made = runTrial(machine, device, members, options);
+      const made = bench.run(device, members);
       // That board is imitated: what resets it has is not what the functions below have.
       const shown = (line: string | undefined): string | undefined => (name === 'desktop-intel' ? line?.replace(/(GET_INFO: ok) \d$/, '$1') : line);
       const expected = steps.map(recordedLine).filter((line) => line !== undefined);
@@ -113,7 +113,7 @@ describe('runTrial', () => {
       const steps = trial.objects('steps').filter((step) => step.has('ret') || step.has('flags'));
       // There a device gets its group when a driver is bound: this one had none, and is alone.
       const groups = [...groupsOf(machine), ['0000:00:06.0']];
-      const made = runTrial(machine, device, [device], { iommu: iommuOf(host), groups });
+      const made = new TrialBench(machine, { iommu: iommuOf(host), groups }).run(device, [device]);
       const lines = made.steps.filter(({ call }) => call in ARM_CALLS || call.startsWith('open /dev/vfio/')).filter(({ call }) => call !== 'open /dev/vfio/vfio');
       const shown = lines.map(({ call, result, flags }) => `${ARM_CALLS[call] ?? 'open_group'}: ${call === 'VFIO_GROUP_GET_STATUS' && result === 0 ? flags! : result < 0 ? errnoName(result) : 'ok'}`);
       const expected = steps.map((step) => `${step.string('what')}: ${step.has('flags') ? step.number('flags') : step.raw('ret') === -1 ? step.string('errno') : 'ok'}`);

@@ -15,6 +15,7 @@ import {
   type IommuUnitBase,
   type ProfileName,
   type Sleeps,
+  type TraceEvent,
 } from '@vsim/vfio-core';
 import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine-file.ts';
@@ -57,21 +58,62 @@ const SRIOV_DRIVERS: Readonly<Record<string, 'taken-away' | 'left'>> = { igb: 't
 export interface TrialHost {
   readonly host: Host;
   readonly bus: PciBus;
-  readonly process: Process;
+  /** The driver of each device after the boot. */
+  readonly drivers: ReadonlyMap<string, string | undefined>;
 }
 
-/** Gives `device` to VFIO, alone or with all of `members`. */
-export function runTrial(machine: readonly MachineDevice[], device: string, members: readonly string[], options: TrialOptions): Trial {
-  const kind = members.length > 1 ? 'whole-group' : 'alone';
-  const made = buildHost(machine, options);
-  const steps: TrialStep[] = [];
-  for (const member of members) bindToVfio(made, member, steps);
-  openDevice(made, device, steps);
-  return { device, kind, steps, failed: steps.find(({ result }) => result < 0) };
+/** A machine on which one device after another is tried. What a trial changed is put back; where that cannot be, the machine is built anew. */
+export class TrialBench {
+  readonly #machine: readonly MachineDevice[];
+  readonly #options: TrialOptions;
+  #made: TrialHost | undefined;
+
+  constructor(machine: readonly MachineDevice[], options: TrialOptions) {
+    this.#machine = machine;
+    this.#options = options;
+  }
+
+  /** The machine as it is before a trial. */
+  get made(): TrialHost {
+    this.#made ??= buildHost(this.#machine, this.#options);
+    return this.#made;
+  }
+
+  /** Gives `device` to VFIO, alone or with all of `members`. */
+  run(device: string, members: readonly string[]): Trial {
+    const { made } = this;
+    const { host } = made;
+    const bugs: TraceEvent[] = [];
+    const unlisten = host.trace.listen((event) => {
+      if (event.severity === 'bug') bugs.push(event);
+    });
+    const process = new Process(host, { name: 'vmm' });
+    const steps: TrialStep[] = [];
+    for (const member of members) bindToVfio(made, process, member, steps);
+    openDevice(made, process, device, steps);
+    process.exit();
+    if (bugs.length > 0 || !this.#putBack(made, members)) this.#made = undefined;
+    unlisten();
+    return { device, kind: members.length > 1 ? 'whole-group' : 'alone', steps, failed: steps.find(({ result }) => result < 0) };
+  }
+
+  /** Every member gets its driver back. False if the machine is another now: a PF whose driver has gone may have taken its VFs along. */
+  #putBack({ host, bus, drivers }: TrialHost, members: readonly string[]): boolean {
+    for (const address of members) {
+      const device = bus.device(address);
+      if (device === undefined) return false;
+      host.scheduler.spawn('unbind', bus.release(device));
+      device.driverOverride = undefined;
+      const driver = bus.driver(drivers.get(address) ?? '');
+      if (driver !== undefined) host.scheduler.spawn('bind', bus.attach(driver, device));
+    }
+    if (host.scheduler.threads.length > 0) return false;
+    return bus.devices.length === drivers.size && bus.devices.every(({ name, driverName }) => driverName === drivers.get(name));
+  }
 }
 
 /** The machine in the model, its drivers bound. */
-export function buildHost(machine: readonly MachineDevice[], options: TrialOptions): TrialHost {
+function buildHost(machine: readonly MachineDevice[], options: TrialOptions): TrialHost {
   const host = new Host({ profile: options.profile ?? 'linux-6.1' });
   const numbers = new Map(options.groups.flatMap((group, number) => group.map((address) => [address, `${number}`] as const)));
   const iommu = makeIommu(host, options);
@@ -79,9 +121,8 @@ export function buildHost(machine: readonly MachineDevice[], options: TrialOptio
   const recordedOf = ({ facts, recorded }: MachineDevice): RecordedDevice => ({ ...recorded, resource: [], iommu_group: numbers.get(facts.address) ?? null });
   const description = Object.fromEntries(machine.map((device) => [device.facts.address, recordedOf(device)]));
   const bus = importPciMachine(host, { devices: description }, { msi: new ApicMsi(host), iommu });
-  const process = new Process(host, { name: 'vmm' });
   host.scheduler.call('boot', bindDrivers(bus, new Vfio(host), machine));
-  return { host, bus, process };
+  return { host, bus, drivers: new Map(bus.devices.map(({ name, driverName }) => [name, driverName])) };
 }
 
 function makeIommu(host: Host, { iommu, interruptRemapping = true }: TrialOptions): IommuUnitBase | undefined {
@@ -110,10 +151,9 @@ function driverOf(name: string): PciDriver {
 }
 
 /** driver_override, unbind, bind: as `driverctl` and its like do it. */
-function bindToVfio(made: TrialHost, address: string, steps: TrialStep[]): void {
-  const { bus } = made;
+function bindToVfio({ host, bus }: TrialHost, process: Process, address: string, steps: TrialStep[]): void {
   const write = (call: string, path: string, text: string): void => {
-    steps.push({ call, device: address, result: made.host.scheduler.call(call, made.process.sys.writeFile(path, text)) });
+    steps.push({ call, device: address, result: host.scheduler.call(call, process.sys.writeFile(path, text)) });
   };
   write('driver_override', `${bus.sysfs}/devices/${address}/driver_override`, 'vfio-pci');
   const driver = bus.device(address)?.driverName;
@@ -122,7 +162,7 @@ function bindToVfio(made: TrialHost, address: string, steps: TrialStep[]): void 
   write('bind', `${bus.sysfs}/drivers/vfio-pci/bind`, address);
 }
 
-function openDevice({ host, bus, process }: TrialHost, address: string, steps: TrialStep[]): void {
+function openDevice({ host, bus }: TrialHost, process: Process, address: string, steps: TrialStep[]): void {
   const device: PciDevice | undefined = bus.device(address);
   const note = (call: string, result: number, flags?: number): number => {
     steps.push({ call, device: address, result, flags });
