@@ -151,6 +151,24 @@ describe('patch 2: PTZ is never said', () => {
     expect(seen).toEqual(['1', '0', '1', '0']);
   });
 
+  it('the first VMAPP of a vPE has PTZ 0 too; one with PTZ drops what a VPT holds, and is reported [gic 11/2]', () => {
+    const bench = new Bench();
+    const first: bigint[] = [];
+    const events = bench.host.trace.record();
+    made(bench.driver.createVm(1)).vpes[0]!.requestDoorbell();
+    for (const { id, fields } of events) {
+      const { name, words } = fields as { name: string; words: bigint[] };
+      if (id === 'gic/command' && name === 'VMAPP') first.push((words[0]! >> 8n) & 3n);
+    }
+    expect(first).toEqual([1n]);
+    const punished = new Bench({ neverPtz: false });
+    punished.raise(0);
+    punished.vpe.freeDoorbell();
+    const seen = punished.host.trace.record();
+    punished.vpe.requestDoorbell();
+    expect([seen.filter(({ id }) => id === 'gic/unpredictable').length, punished.run()]).toEqual([1, []]);
+  });
+
   it('pending but disabled survives, and is delivered once enabled [gic P2-T4]', () => {
     const bench = new Bench();
     bench.irqs[0]!.updateVlpi(0xa2, true);

@@ -136,6 +136,40 @@ describe('a function of our own', () => {
     expect(taken).toEqual([]);
   });
 
+  it('takes a vector down before it sets it up again, the producer outermost [gic K-44]', () => {
+    const bypass = new IrqBypassManager();
+    const { process, device } = openNic(bypass);
+    const order: string[] = [];
+    const consume = (eventfd: number): void => {
+      const token = process.eventFdContext(eventfd);
+      if (typeof token === 'number') throw new Error('no eventfd');
+      bypass.registerConsumer({
+        token,
+        addProducer: ({ irq }) => {
+          order.push('add');
+          const setHandler = irq.setHandler.bind(irq);
+          irq.setHandler = (handler) => {
+            order.push(handler === undefined ? 'free_irq' : 'request_irq');
+            setHandler(handler);
+          };
+          return 0;
+        },
+        delProducer: () => void order.push('del'),
+      });
+    };
+    const eventfds = [process.eventfd(), process.eventfd()];
+    eventfds.forEach(consume);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [eventfds[0]!]);
+    expect(order.splice(0)).toEqual(['add']);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [eventfds[1]!]);
+    expect(order.splice(0)).toEqual(['del', 'free_irq', 'request_irq', 'add']);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [-1]);
+    // Wrapped twice by now: what it is told, it is told twice.
+    expect(order.splice(0)).toEqual(['del', 'free_irq', 'free_irq']);
+    expect(() => setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 99, [eventfds[0]!])).toThrow('EINVAL');
+    expect(order).toEqual([]);
+  });
+
   it('is told of a producer that was refused, and delivers all the same [vfio 3.10/4]', () => {
     const bypass = new IrqBypassManager();
     const { process, device, events } = openNic(bypass);

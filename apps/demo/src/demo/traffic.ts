@@ -9,8 +9,9 @@ import { lineName, type Ledger } from './ledger.ts';
 
 /** The vector that the guest masks in the MSI-X table now and then. */
 export const MASKABLE_VECTOR = 2;
-/** The vector of the last ticker that pileUp() leaves out, so that it can come while the device stands still. */
+/** The vectors of the last ticker that pileUp() leaves out: one that comes while the device stands still, and one just before. */
 const KEPT_VECTOR = 1;
+const IN_FLIGHT_VECTOR = 3;
 
 export class Traffic {
   readonly #random: Random;
@@ -43,7 +44,7 @@ export class Traffic {
     for (const device of this.#vm.devices) this.#mask(device);
     for (const { name } of this.#vm.host.tickers) {
       for (let n = 0; n < TICKER_VECTORS; n += 1) {
-        if (name !== this.#kept || n !== KEPT_VECTOR) this.tick(this.#vm.host, name, n);
+        if (name !== this.#kept || (n !== KEPT_VECTOR && n !== IN_FLIGHT_VECTOR)) this.tick(this.#vm.host, name, n);
       }
     }
   }
@@ -58,6 +59,18 @@ export class Traffic {
   /** The interrupt that pileUp() has left out comes: the world outside does not stop with the VM. */
   tickKept(): void {
     this.tick(this.#vm.host, this.#kept, KEPT_VECTOR);
+  }
+
+  /** An interrupt that stays with software comes as the devices are about to stop: no kernel worker has run when they have. */
+  tickInFlight(): void {
+    const { tickers } = this.#vm.host;
+    this.#ledger.raised(lineName(this.#kept, IN_FLIGHT_VECTOR));
+    tickers.find(({ name }) => name === this.#kept)?.tick(IN_FLIGHT_VECTOR);
+  }
+
+  /** Which interrupt tickInFlight() raises, by its DeviceID in the guest. */
+  get inFlight(): { readonly device: number; readonly vector: number } {
+    return { device: this.#vm.devices.find(({ name }) => name === this.#kept)?.guestDevice ?? 0, vector: IN_FLIGHT_VECTOR };
   }
 
   get #kept(): string {

@@ -85,6 +85,12 @@ export class Guest {
     this.#command((to) => { encode.sync(to, cpu); });
   }
 
+  /** MOVI: a device's event goes to another vCPU. */
+  moveEvent(device: number, event: number, cpu: number): void {
+    this.#command((to) => { encode.movi(to, device, event, cpu); });
+    this.#command((to) => { encode.sync(to, cpu); });
+  }
+
   /** MAPD V=0. */
   unmapDevice(slot: number, device: number): void {
     this.#command((to) => { encode.mapd(to, device, 3, AT.itts + slot * 0x1000, false); });

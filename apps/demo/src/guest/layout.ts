@@ -1,5 +1,5 @@
-/** Where the guest of the demo keeps its things, in guest physical addresses. */
-export const GUEST_RAM = { base: 0x4000_0000, size: 0x0100_0000 } as const;
+/** Where the guest of the demo keeps its things, in guest physical addresses. The rings of 256 devices end at 0x4050_0000. */
+export const GUEST_RAM = { base: 0x4000_0000, size: 0x0060_0000 } as const;
 
 /** The machine that the VMM shows to the guest. */
 export const GUEST_GICD = 0x0800_0000;

@@ -8,7 +8,7 @@ import { matrixRow, PATCHES } from './matrix.ts';
 import { isSound, runMigration, type MigrateOptions, type MigrateReport } from './scenario.ts';
 
 export const MIGRATE_USAGE =
-  'migrate [--devices N] [--vcpus N] [--rate N] [--instant N] [--source GIC] [--dest GIC] [--fail-at PHASE] [--corrupt N] [--swap PHASE,PHASE] [--without PATCH] [--repeat N] [--seed S] [--json]';
+  'migrate [--devices N] [--vcpus N] [--rate N] [--instant N] [--source GIC] [--dest GIC] [--fail-at PHASE] [--corrupt N] [--fault-after N] [--swap PHASE,PHASE[,...]] [--without PATCH] [--repeat N] [--seed S] [--json]';
 
 export const MIGRATE_HELP: readonly string[] = [
   '--devices N          assigned devices that raise interrupts',
@@ -37,6 +37,7 @@ export function migrateCommand(args: readonly string[], io: Io): number {
     dest: 'string',
     'fail-at': 'string',
     corrupt: 'string',
+    'fault-after': 'string',
     swap: 'string',
     without: 'string',
     repeat: 'string',
@@ -54,7 +55,8 @@ export function migrateCommand(args: readonly string[], io: Io): number {
     switches: {},
     failAt: options.choice('fail-at', PHASES),
     corrupt: options.text('corrupt') === undefined ? undefined : options.number('corrupt', 0, 0xffff_ffff, 0),
-    swap: pair(options.text('swap')),
+    swap: pairs(options.text('swap')),
+    faultAfter: options.text('fault-after') === undefined ? undefined : options.number('fault-after', 0, 1_000_000, 0),
   };
   const patch = options.choice('without', Object.keys(PATCHES));
   if (patch !== undefined) return printMatrix(migration, patch, options.flag('json'), io);
@@ -62,11 +64,11 @@ export function migrateCommand(args: readonly string[], io: Io): number {
   return repeat === 1 ? printOne(migration, options.flag('json'), io) : printMany(migration, repeat, options.flag('json'), io);
 }
 
-function pair(text: string | undefined): readonly [string, string] | undefined {
+function pairs(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
-  const [a, b, ...rest] = text.split(',');
-  if (a === undefined || b === undefined || rest.length > 0) throw new UsageError(`--swap: expected two phases with a comma, got ${text}`);
-  return [oneOf('--swap', a, PHASES), oneOf('--swap', b, PHASES)];
+  const names = text.split(',');
+  if (names.length % 2 !== 0) throw new UsageError(`--swap: expected two phases or more pairs of them with commas, got ${text}`);
+  return names.map((name) => oneOf('--swap', name, PHASES));
 }
 
 function printMatrix(options: MigrateOptions, patch: string, json: boolean, io: Io): number {
@@ -119,11 +121,12 @@ function printMany(options: MigrateOptions, repeat: number, json: boolean, io: I
 
 /** The call that runs one migration of a series again. */
 function reproduce(options: MigrateOptions, seed: number): string {
-  const { devices, vcpus, rate, instant, source, destination, failAt, corrupt, swap } = options;
+  const { devices, vcpus, rate, instant, source, destination, failAt, corrupt, faultAfter, swap } = options;
   return [
     `migrate --seed ${seed} --devices ${devices} --vcpus ${vcpus} --rate ${rate} --instant ${instant} --source ${source} --dest ${destination}`,
     failAt === undefined ? '' : ` --fail-at ${failAt}`,
     corrupt === undefined ? '' : ` --corrupt ${corrupt}`,
+    faultAfter === undefined ? '' : ` --fault-after ${faultAfter}`,
     swap === undefined ? '' : ` --swap ${swap.join(',')}`,
   ].join('');
 }

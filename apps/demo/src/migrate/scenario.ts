@@ -4,7 +4,7 @@
  * Everything is a function of the options: the instant, the state of the devices and of the vCPUs come from the seed.
  */
 import { constant, EIO, errnoName, Random, type Phase, type Sleeps } from '@vsim/vfio-core';
-import type { GicVersion, MigrationSwitches } from '@vsim/gic-its';
+import { IRQFD_INJECT, type GicVersion, type MigrationSwitches } from '@vsim/gic-its';
 import { Ledger, type Sums } from '../demo/ledger.ts';
 import { bootVm, buildHost, countTaken, incomingVm, samePlace } from '../demo/setup.ts';
 import { Traffic } from '../demo/traffic.ts';
@@ -29,8 +29,10 @@ export interface MigrateOptions {
   readonly failAt?: string | undefined;
   /** The byte of the state on the wire that is flipped, counted from its start. */
   readonly corrupt?: number | undefined;
-  /** Two phases that change places. */
-  readonly swap?: readonly [string, string] | undefined;
+  /** Phases that change places: the first with the second, then the third with the fourth, and so on. */
+  readonly swap?: readonly string[] | undefined;
+  /** KVM's writes to guest memory, while the source is saved, after which one fails. */
+  readonly faultAfter?: number | undefined;
 }
 
 export interface MigrateReport {
@@ -46,6 +48,8 @@ export interface MigrateReport {
   readonly doubled: number;
   /** Whether the counters in guest memory agree with what was delivered. */
   readonly memoryAgrees: boolean;
+  /** Interrupts of the destination's devices that the hardware delivers. */
+  readonly forwardedAtEnd: number;
   readonly bytes: number;
   readonly downtimeNs: number;
 }
@@ -65,6 +69,7 @@ export function runMigration(options: MigrateOptions): MigrateReport {
   const traffic = new Traffic(new Random(seed), ledger, source.vm, rate);
   traffic.run(instant);
 
+  const { scheduler } = source.vm.host.host;
   const link = new Link();
   let pendingAtStop = 0;
   let stoppedAt = 0;
@@ -77,9 +82,19 @@ export function runMigration(options: MigrateOptions): MigrateReport {
     precopyRound: () => {
       traffic.run(ROUND_STEPS);
       traffic.pileUp();
+      // The guest moves the interrupt that is to be in flight: its translation is not cached any more.
+      source.guest.moveEvent(traffic.inFlight.device, traffic.inFlight.vector, 0);
     },
     progress: (phase) => {
       if (phase === STOP) stoppedAt = link.time;
+      if (phase === 'stop-devices') {
+        // Kernel workers are slow: what comes now is injected when somebody waits for it.
+        scheduler.stopAt(IRQFD_INJECT);
+        traffic.tickInFlight();
+      }
+      if (phase === 'drain-irqfds') scheduler.release(IRQFD_INJECT);
+      if (phase === 'save-its-tables') source.vm.kvm.memory.failWriteAfter(options.faultAfter);
+      if (phase === 'save-registers') source.vm.kvm.memory.failWriteAfter(undefined);
     },
     stopped: () => {
       traffic.tickKept();
@@ -92,6 +107,8 @@ export function runMigration(options: MigrateOptions): MigrateReport {
     transport: corrupting(options.corrupt),
     order: (phases) => failing(swapped(phases, options.swap), options.failAt),
   });
+  source.vm.kvm.memory.failWriteAfter(undefined);
+  scheduler.release(IRQFD_INJECT);
   if (result.outcome === 'cancelled') destination.vm.destroy();
   const runs = ([['source', source], ['destination', destination]] as const)
     .filter(([, { vm }]) => vm.kvm.vcpus.some(({ state }) => state !== 'stopped'))
@@ -112,6 +129,7 @@ export function runMigration(options: MigrateOptions): MigrateReport {
     lost: ledger.lost,
     doubled: ledger.doubled,
     memoryAgrees: countTaken(runs[0] === 'destination' ? destination : source) === sums.delivered,
+    forwardedAtEnd: destination.vm.kvm.vcpus.reduce((sum, { vlpiCount }) => sum + vlpiCount, 0),
     bytes: link.bytes,
     downtimeNs: Math.max(resumedAt - stoppedAt, 0),
   };
@@ -128,11 +146,12 @@ function corrupting(at: number | undefined): Transport | undefined {
   };
 }
 
-function swapped(phases: readonly Phase[], swap: readonly [string, string] | undefined): Phase[] {
+function swapped(phases: readonly Phase[], swap: readonly string[] = []): Phase[] {
   const out = [...phases];
-  if (swap === undefined) return out;
-  const [a, b] = swap.map((name) => out.findIndex((phase) => phase.name === name));
-  if (a !== undefined && b !== undefined && a >= 0 && b >= 0) [out[a], out[b]] = [out[b]!, out[a]!];
+  for (let i = 0; i + 1 < swap.length; i += 2) {
+    const [a, b] = [swap[i], swap[i + 1]].map((name) => out.findIndex((phase) => phase.name === name));
+    if (a !== undefined && b !== undefined && a >= 0 && b >= 0) [out[a], out[b]] = [out[b]!, out[a]!];
+  }
   return out;
 }
 

@@ -23,7 +23,7 @@ import { CTRL, GRP } from '@vsim/gic-its';
 import { GUEST_RAM } from '../guest/layout.ts';
 import type { AssignedDevice } from './assigned-device.ts';
 import { PAGE, packPages, storePages, unpackPages, type Page } from './ram.ts';
-import { restoreIts, restoreVgic, saveIts, saveVgic } from './vgic-state.ts';
+import { restoreIts, restoreItsEnable, restoreItsTables, restoreLpiEnables, restoreVgic, saveIts, saveVgic } from './vgic-state.ts';
 import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
 
 /** The wire between two hosts, and what has gone over it. */
@@ -74,6 +74,7 @@ export const PHASES = [
   'copy-memory',
   'stop-vcpus',
   'stop-devices',
+  'drain-irqfds',
   'save-its-tables',
   'save-pending-tables',
   'copy-rest-of-memory',
@@ -83,7 +84,10 @@ export const PHASES = [
   'restore-memory',
   'restore-devices',
   'restore-vgic',
+  'enable-lpis',
   'restore-its',
+  'restore-its-tables',
+  'enable-its',
   'restore-msix',
   'acknowledge',
   'run',
@@ -144,9 +148,9 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     phase(STOP, () => { source.stop(); }, () => { source.run(place); }),
     phase('stop-devices', () => {
       for (const device of source.devices) setMigrationState(process, device.fd, MIG_STATE.STOP);
-      // A signal that is still on its way through an irqfd is in no table yet.
-      source.host.host.scheduler.call('drain irqfds', kvm.drainIrqfds());
     }, () => { for (const device of source.devices) running(device); }),
+    // A signal that is still on its way through an irqfd is in no table yet.
+    phase('drain-irqfds', () => { source.host.host.scheduler.call('drain irqfds', kvm.drainIrqfds()); }),
     phase('save-its-tables', () => { must(source.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0), 'SAVE_TABLES'); }),
     phase('save-pending-tables', () => {
       must(source.vgic.setAttr(GRP.CTRL, CTRL.SAVE_PENDING_TABLES, 0), 'SAVE_PENDING_TABLES');
@@ -172,7 +176,10 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     phase('restore-memory', () => { for (const round of come().pages) storePages(destination.kvm.memory, round); }),
     phase('restore-devices', () => { for (const { device, state } of come().devices) writeState(destination, device, state); }),
     phase('restore-vgic', () => { restoreVgic(destination, come().vgic); }),
+    phase('enable-lpis', () => { restoreLpiEnables(destination, come().vgic); }),
     phase('restore-its', () => { restoreIts(destination.its, come().its); }),
+    phase('restore-its-tables', () => { restoreItsTables(destination.its); }),
+    phase('enable-its', () => { restoreItsEnable(destination.its, come().its); }),
     // Last, as forwarding needs the LPIs that the tables brought: their pending state goes to the hardware here.
     phase('restore-msix', () => { for (const { device, msix } of come().devices) device.restoreMsix(msix); }),
     phase(COMMIT, () => { link.carry(0); }),

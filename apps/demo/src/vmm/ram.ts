@@ -67,8 +67,16 @@ export function unpackPages(memory: Memory, message: Uint8Array): Page[] {
   return pages;
 }
 
-/** Writes unpacked pages. */
+/** Writes unpacked pages. One of zeros is left alone where there are zeros: most of a guest's memory is never touched. */
 export function storePages(memory: Memory, pages: readonly Page[]): void {
   const zeros = new Uint8Array(PAGE);
-  for (const { frame, bytes } of pages) memory.writeBytes(frame * PAGE, bytes ?? zeros);
+  const there = new Uint8Array(PAGE);
+  const words = new Uint32Array(there.buffer);
+  for (const { frame, bytes } of pages) {
+    if (bytes === undefined) {
+      memory.readBytes(frame * PAGE, there);
+      if (isZero(words)) continue;
+    }
+    memory.writeBytes(frame * PAGE, bytes ?? zeros);
+  }
 }

@@ -1,46 +1,91 @@
 /**
- * The registers of a VM's GIC and ITS as a VMM saves and restores them, through KVM device attributes. The order of a restore is
- * part of the ABI: distributor, redistributors and CPU interfaces first, then CBASER, CREADR, CWRITER, BASERn, the tables, CTLR last.
+ * The registers of a VM's GIC and ITS as a VMM saves and restores them, through KVM device attributes.
+ *
+ * The order of a restore is part of the ABI: distributor, tables' addresses and interrupts of each redistributor and CPU interface, then
+ * EnableLPIs; then the ITS' CBASER, CREADR, CWRITER, BASERn, the tables, and its CTLR last. What comes after EnableLPIs, the tables and CTLR
+ * has a function of its own, as the VMM may do it at another time.
  */
 import { StreamError } from '@vsim/vfio-core';
 import { CTRL, GRP, SYSREG, type VgicIts } from '@vsim/gic-its';
 import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
 
 const GICD_CTLR = 0x0;
-/** GICR_PROPBASER and GICR_PENDBASER in halves, then GICR_CTLR: EnableLPIs latches the others. */
-const REDISTRIBUTOR = [0x70, 0x74, 0x78, 0x7c, 0x0] as const;
+const GICR_CTLR = 0x0;
+/** GICR_PROPBASER and GICR_PENDBASER in halves: EnableLPIs closes them. */
+const LPI_TABLES = [0x70, 0x74, 0x78, 0x7c] as const;
+const SGI_FRAME = 0x1_0000;
 const GITS = { CTLR: 0x0, IIDR: 0x4, CBASER: 0x80, CWRITER: 0x88, CREADR: 0x90, BASER0: 0x100, BASER1: 0x108 } as const;
 const ITS_BEFORE_TABLES = [GITS.IIDR, GITS.CBASER, GITS.CREADR, GITS.CWRITER, GITS.BASER0, GITS.BASER1] as const;
-
 /** The CPU interface, in the order of a restore. */
 const CPU_INTERFACE: readonly number[] = Object.values(SYSREG);
-const WORDS_PER_VCPU: number = REDISTRIBUTOR.length + CPU_INTERFACE.length;
 
-/** GICD_CTLR, then redistributor and CPU interface of each vCPU: 32-bit words. */
-export function saveVgic({ vgic, kvm }: VirtualMachine): Uint8Array {
-  const words = [register(vgic.getAttr(GRP.DIST_REGS, GICD_CTLR))];
+/** What 32 interrupts have: a register that takes bits away, written first, and the one that has them. */
+interface Saved {
+  readonly group: number;
+  readonly attr: bigint;
+  /** ICENABLER and ICACTIVER: all bits are taken away before those that were saved are set. */
+  readonly clear?: bigint | undefined;
+}
+
+/** Group, enable, pending, active, priorities and configuration of interrupts 32 `n` to 32 `n` + 31, at `base`. */
+function* bank(group: number, base: bigint, n: number): Iterable<Saved> {
+  const at = (offset: number): bigint => base + BigInt(offset);
+  const word = 4 * n;
+  yield { group, attr: at(0x80 + word) };
+  yield { group, attr: at(0x100 + word), clear: at(0x180 + word) };
+  yield { group, attr: at(0xc00 + 2 * word) };
+  yield { group, attr: at(0xc00 + 2 * word + 4) };
+  for (let i = 0; i < 32; i += 4) yield { group, attr: at(0x400 + 8 * word + i) };
+  yield { group, attr: at(0x200 + word) };
+  yield { group, attr: at(0x300 + word), clear: at(0x380 + word) };
+}
+
+/** Every register of distributor, redistributors and CPU interfaces, in the order of a restore. */
+function* vgicRegisters({ kvm, nrIrqs }: VirtualMachine): Iterable<Saved> {
+  yield { group: GRP.DIST_REGS, attr: BigInt(GICD_CTLR) };
+  for (let n = 1; n < nrIrqs / 32; n += 1) yield* bank(GRP.DIST_REGS, 0n, n);
   for (const { id } of kvm.vcpus) {
-    for (const offset of REDISTRIBUTOR) words.push(register(vgic.getAttr(GRP.REDIST_REGS, ofVcpu(id, offset))));
-    for (const sysreg of CPU_INTERFACE) words.push(register(vgic.getAttr(GRP.CPU_SYSREGS, ofVcpu(id, sysreg))));
+    for (const offset of LPI_TABLES) yield { group: GRP.REDIST_REGS, attr: ofVcpu(id, offset) };
+    yield* bank(GRP.REDIST_REGS, ofVcpu(id, SGI_FRAME), 0);
+    for (const sysreg of CPU_INTERFACE) yield { group: GRP.CPU_SYSREGS, attr: ofVcpu(id, sysreg) };
   }
+}
+
+/** Registers, then GICR_CTLR of each vCPU: 32-bit words. */
+export function saveVgic(vm: VirtualMachine): Uint8Array {
+  const { vgic, kvm } = vm;
+  const words = [...vgicRegisters(vm)].map(({ group, attr }) => register(vgic.getAttr(group, attr)));
+  for (const { id } of kvm.vcpus) words.push(register(vgic.getAttr(GRP.REDIST_REGS, ofVcpu(id, GICR_CTLR))));
   const out = new DataView(new ArrayBuffer(4 * words.length));
   words.forEach((word, i) => { out.setUint32(4 * i, Number(word), true); });
   return new Uint8Array(out.buffer);
 }
 
-export function restoreVgic({ vgic, kvm }: VirtualMachine, bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length !== 4 * (1 + WORDS_PER_VCPU * kvm.vcpus.length)) throw new StreamError('vgic: another number of vCPUs');
-  must(vgic.setAttr(GRP.DIST_REGS, GICD_CTLR, view.getUint32(0, true)), 'GICD_CTLR');
-  let at = 4;
-  const restore = (group: number, cpu: number, number: number): void => {
-    must(vgic.setAttr(group, ofVcpu(cpu, number), view.getUint32(at, true)), `vCPU ${cpu} register 0x${number.toString(16)}`);
+/** Everything but GICR_CTLR. */
+export function restoreVgic(vm: VirtualMachine, bytes: Uint8Array): void {
+  const view = vgicWords(vm, bytes);
+  let at = 0;
+  for (const { group, attr, clear } of vgicRegisters(vm)) {
+    if (clear !== undefined) must(vm.vgic.setAttr(group, clear, 0xffff_ffff), name(clear));
+    must(vm.vgic.setAttr(group, attr, view.getUint32(at, true)), name(attr));
     at += 4;
-  };
-  for (const { id } of kvm.vcpus) {
-    for (const offset of REDISTRIBUTOR) restore(GRP.REDIST_REGS, id, offset);
-    for (const sysreg of CPU_INTERFACE) restore(GRP.CPU_SYSREGS, id, sysreg);
   }
+}
+
+/** GICR_CTLR: LPIs are enabled where they were. */
+export function restoreLpiEnables(vm: VirtualMachine, bytes: Uint8Array): void {
+  const view = vgicWords(vm, bytes);
+  const { vcpus } = vm.kvm;
+  vcpus.forEach(({ id }, n) => {
+    const value = view.getUint32(bytes.length - 4 * (vcpus.length - n), true);
+    must(vm.vgic.setAttr(GRP.REDIST_REGS, ofVcpu(id, GICR_CTLR), value), `GICR_CTLR of vCPU ${id}`);
+  });
+}
+
+function vgicWords(vm: VirtualMachine, bytes: Uint8Array): DataView {
+  const count = [...vgicRegisters(vm)].length + vm.kvm.vcpus.length;
+  if (bytes.length !== 4 * count) throw new StreamError('vgic: another number of vCPUs');
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The registers before the tables, then CTLR: 64-bit words. The tables themselves are in guest memory. */
@@ -51,15 +96,31 @@ export function saveIts(its: VgicIts): Uint8Array {
   return new Uint8Array(out.buffer);
 }
 
-/** Needs guest memory and the vgic's registers restored before. */
+/** Everything before the tables. */
 export function restoreIts(its: VgicIts, bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length !== 8 * (ITS_BEFORE_TABLES.length + 1)) throw new StreamError('its: another set of registers');
+  const view = itsWords(bytes);
   ITS_BEFORE_TABLES.forEach((offset, i) => {
     must(its.setAttr(GRP.ITS_REGS, offset, view.getBigUint64(8 * i, true)), `GITS register 0x${offset.toString(16)}`);
   });
+}
+
+/** The tables: guest memory and the vgic's registers have to be there. */
+export function restoreItsTables(its: VgicIts): void {
   must(its.setAttr(GRP.CTRL, CTRL.ITS_RESTORE_TABLES, 0), 'RESTORE_TABLES');
-  must(its.setAttr(GRP.ITS_REGS, GITS.CTLR, view.getBigUint64(8 * ITS_BEFORE_TABLES.length, true)), 'GITS_CTLR');
+}
+
+/** GITS_CTLR: commands that were still queued run as it is enabled. */
+export function restoreItsEnable(its: VgicIts, bytes: Uint8Array): void {
+  must(its.setAttr(GRP.ITS_REGS, GITS.CTLR, itsWords(bytes).getBigUint64(8 * ITS_BEFORE_TABLES.length, true)), 'GITS_CTLR');
+}
+
+function itsWords(bytes: Uint8Array): DataView {
+  if (bytes.length !== 8 * (ITS_BEFORE_TABLES.length + 1)) throw new StreamError('its: another set of registers');
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function name(attr: bigint): string {
+  return `vgic register 0x${attr.toString(16)}`;
 }
 
 /** REDIST_REGS and CPU_SYSREGS take the vCPU's affinity in the high half. */

@@ -49,6 +49,8 @@ export class VirtualMachine implements DeviceHost {
   readonly its: VgicIts;
   readonly kvmVfio: KvmVfio;
   readonly memory: Mapping;
+  /** SGIs, PPIs and SPIs of the guest. */
+  readonly nrIrqs: number = 96;
   readonly devices: AssignedDevice[] = [];
   readonly #container: number;
   readonly #groups = new Map<AssignedDevice, number>();
@@ -67,7 +69,7 @@ export class VirtualMachine implements DeviceHost {
     this.vgic = made(this.kvm.createVgic(), 'KVM_CREATE_DEVICE(ARM_VGIC_V3)');
     this.its = made(this.kvm.createIts(), 'KVM_CREATE_DEVICE(ARM_VGIC_ITS)');
     this.kvmVfio = made(this.kvm.createVfio(), 'KVM_CREATE_DEVICE(VFIO)');
-    must(this.vgic.setAttr(GRP.NR_IRQS, 0, 96), 'NR_IRQS');
+    must(this.vgic.setAttr(GRP.NR_IRQS, 0, this.nrIrqs), 'NR_IRQS');
     must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, GUEST_GICD), 'the distributor');
     must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST, GUEST_GICR), 'the redistributors');
     must(this.vgic.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the vgic');

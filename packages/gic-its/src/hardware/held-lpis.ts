@@ -44,11 +44,13 @@ export class HeldLpis implements LpiBank {
     this.#index.clear();
     this.best.clear();
     if (zero) return;
-    for (let n = 0; n < this.#words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
+    const words = this.#words;
+    for (let n = 0; n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
   }
 
   close(): void {
-    for (let n = 0; n < this.#words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]! >>> 0);
+    const words = this.#words;
+    for (let n = 0; n < words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]! >>> 0);
     this.#pending.fill(0);
     this.#index.clear();
     this.best.clear();

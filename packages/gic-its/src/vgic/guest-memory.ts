@@ -22,6 +22,8 @@ const PAGE = 4096;
 export class GuestMemory implements Memory {
   readonly #slots: MemorySlot[] = [];
   #dirty: Set<number> | undefined;
+  /** Checked writes until one fails; undefined: none does. */
+  #writesLeft: number | undefined;
 
   /** @throws RangeError if the slot overlaps another. */
   addSlot(slot: MemorySlot): void {
@@ -50,7 +52,19 @@ export class GuestMemory implements Memory {
     return pages;
   }
 
+  /** After `writes` more writes that KVM checks, the next finds its page gone: -EFAULT, once. undefined: none does. */
+  failWriteAfter(writes: number | undefined): void {
+    this.#writesLeft = writes;
+  }
+
   accessible(address: number, length: number, write = false): boolean {
+    if (write && this.#writesLeft !== undefined) {
+      if (this.#writesLeft === 0) {
+        this.#writesLeft = undefined;
+        return false;
+      }
+      this.#writesLeft -= 1;
+    }
     const slot = this.#slot(address);
     if (slot === undefined || (write && slot.readOnly === true)) return false;
     const left = slot.gpa + slot.size - address;

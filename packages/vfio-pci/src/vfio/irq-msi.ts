@@ -136,8 +136,9 @@ export class MessageIrqs {
     const producer: IrqBypassProducer = { token: trigger, irq };
     maskVector(device, vector, false);
     const error = bypass?.registerProducer(producer) ?? 0;
-    if (error < 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
-    this.#vectors[vector] = { irq, trigger, producer: error < 0 ? undefined : producer };
+    // KVM's ITS answers with a code of its own, above zero, for an event that is not mapped.
+    if (error !== 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
+    this.#vectors[vector] = { irq, trigger, producer: error === 0 ? producer : undefined };
     return 0;
   }
 
