@@ -3,6 +3,7 @@
  */
 import { assertSameCore, type Host } from '@vsim/vfio-core';
 import { Edu } from '../devices/edu.ts';
+import { PciTestdev } from '../devices/pci-testdev.ts';
 import { RecordedFunction } from '../devices/recorded-function.ts';
 import { RECORDED_WRITE_MASKS } from '../devices/recorded-quirks.ts';
 import { virtualFunctionConfig } from '../devices/virtual-function-config.ts';
@@ -45,12 +46,13 @@ export interface PciMachineDescription {
 export type FunctionModel = (host: Host, init: PciFunctionInit, rom: Uint8Array) => PciFunction;
 
 export interface PciMachineInit extends PciBusInit {
-  /** Models by `vendor:device` in hex, besides those of this package (edu); others hold what is written to them. */
+  /** Models by `vendor:device` in hex, besides those of this package (edu, pci-testdev); others hold what is written to them. */
   readonly models?: Readonly<Record<string, FunctionModel>> | undefined;
 }
 
 const MODELS: Readonly<Record<string, FunctionModel>> = {
   '1234:11e8': (host, init) => new Edu(host, init),
+  '1b36:0005': (host, init) => new PciTestdev(host, init),
 };
 
 /** The first of the VF BARs. */
