@@ -1,8 +1,8 @@
 /** @vsim/mdev: mediated devices, and the sample parents mtty, mdpy and mbochs. */
 export { MDEV_ALLOCATION, MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
 export { MdevDevice, mdevFromDevice } from './mdev-device.ts';
-export { MdevDriver, VFIO_DEVICE_ALLOCATION, VfioMdevDriver } from './mdev-driver.ts';
-export { MDEV_STATE, MdevParent } from './mdev-parent.ts';
+export { MdevDriver, NOT_ASKED, VFIO_DEVICE_ALLOCATION, VfioMdevDriver } from './mdev-driver.ts';
+export { MDEV_STATE, MdevParent, NO_REQUEST } from './mdev-parent.ts';
 export { MdevType, type MdevTypeInit } from './mdev-type.ts';
 export { GFX_LINK, vfio_region_gfx_edid } from './samples/edid.ts';
 export { GFX_PLANE, XRGB8888 } from './samples/gfx-plane.ts';

@@ -15,6 +15,9 @@ export const MDEV_STATE: EventKind<{ readonly parent: string; readonly state: 'r
   ({ parent, state }) => `${parent}: MDEV_STATE=${state}`,
 );
 
+/** 5.13 and 5.14: the parent has no operation that asks user space to give a device back. */
+export const NO_REQUEST: EventKind<{ readonly parent: string }> = eventKind('mdev/no-request', 'info', ({ parent }) => `${parent}: devices cannot be asked for`);
+
 export abstract class MdevParent {
   readonly bus: MdevBus;
   /** As in `/sys/class/mdev_bus/`, and the driver's name. */
@@ -27,6 +30,8 @@ export abstract class MdevParent {
    * available() and createDevice(). Kernel: mdev_driver.max_instances.
    */
   readonly maxInstances: number | undefined = undefined;
+  /** Its devices have request(), and tell their user. Kernel: mdev_parent_ops.request, which 5.13 misses aloud. */
+  readonly asksUser: boolean = false;
   /** Unregistering has begun: nothing is created or removed by user space any more. */
   leaving = false;
   #registered = false;
@@ -72,6 +77,7 @@ export abstract class MdevParent {
     if (files.lookup(`${this.sysfs}/mdev_supported_types`) !== undefined) return profile.mdevParentDrivers ? -ENOMEM : -EEXIST;
     this.#registered = true;
     this.leaving = false;
+    if (!profile.mdevParentDrivers && !this.asksUser) trace.emit(NO_REQUEST, { parent: this.driverName });
     files.folder(`${this.sysfs}/power`);
     files.constant(`${this.sysfs}/uevent`, '', 0o644);
     files.link(`${this.sysfs}/subsystem`, `/sys/class/${this.driverName}`);

@@ -25,11 +25,15 @@ import {
   MDEV_STATE,
   mdevFromDevice,
   MdevParent,
+  Mtty,
+  NO_REQUEST,
+  NOT_ASKED,
   VFIO_DEVICE_ALLOCATION,
   XRGB8888,
   type MdevBus,
   type MdevDevice,
   type MdevType,
+  type MttyDevice,
 } from '../src/index.ts';
 import { setUp, TYPES, UUID, uuidOf } from './set-up.ts';
 
@@ -191,6 +195,42 @@ describe('an mdev and its VFIO device', () => {
     expect([bus.devices, mdev.vfioDevice]).toEqual([[], undefined]);
     create('mtty-1');
     expect([bus.device(UUID) === mdev, bus.device(UUID)?.vfioDevice === vfioDevice]).toEqual([false, false]);
+  });
+
+  it('[vfio P10/3] ask their user through the parent, every ten seconds; 5.13 says once that the parent cannot', () => {
+    class Asking extends Mtty {
+      override readonly asksUser: boolean = true;
+      readonly asked: number[] = [];
+
+      override createDevice(mdev: MdevDevice): MttyDevice | number {
+        const device = super.createDevice(mdev);
+        if (typeof device !== 'number') device.request = (count) => { this.asked.push(count); };
+        return device;
+      }
+    }
+    const blocked = (profile: ProfileName, asks: boolean) => {
+      const { host, bus, vfio, root, mtty, create, open, events } = setUp(profile);
+      let asking: Asking | undefined;
+      if (asks) {
+        host.scheduler.call('rmmod', mtty.unregister());
+        asking = new Asking(bus, vfio);
+        host.scheduler.call('modprobe', asking.register());
+      }
+      create('mtty-1');
+      const { device, group } = open();
+      const seen = events.length;
+      const driver = profile === 'linux-5.13' ? 'vfio_mdev' : 'mtty';
+      const unbind = root.start('unbind', root.sys.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID));
+      host.scheduler.advance(25_000_000_000);
+      root.close(device);
+      root.close(group);
+      const told = events.slice(seen).map(({ id }) => id);
+      return [unbind.result(), asking?.asked ?? [], told, events.filter(({ id, text }) => id === NO_REQUEST.id && text.startsWith('mtty')).length];
+    };
+    expect(blocked('linux-5.13', false)).toEqual([UUID.length, [], [NOT_ASKED.id], 1]);
+    expect(blocked('linux-5.13', true)).toEqual([UUID.length, [0, 1, 2], [], 1]);
+    expect(blocked('linux-6.1', false)).toEqual([UUID.length, [], [], 0]);
+    expect(blocked('linux-6.1', true)).toEqual([UUID.length, [0, 1, 2], [], 0]);
   });
 
   it('[vfio P11/1] [vfio P11/2] [vfio Cross-patch-acceptance-t/12] convert by type: any name will do, and only what is a device is taken', () => {
