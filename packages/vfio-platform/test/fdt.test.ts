@@ -2,7 +2,37 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../testing/random.ts';
-import { describeDevices, FdtError, FdtNode, parseFdt } from '../src/index.ts';
+import {
+  Bus,
+  constant,
+  getDeviceFd,
+  getDeviceInfo,
+  getIrqInfo,
+  getRegionInfo,
+  Host,
+  Process,
+  setContainer,
+  setIrqs,
+  setIrqTriggers,
+  SmmuV3Iommu,
+  Vfio,
+  VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+} from '@vsim/vfio-core';
+import {
+  describeDevices,
+  deviceFromTree,
+  FdtError,
+  FdtNode,
+  IrqLine,
+  parseFdt,
+  PL031,
+  Pl031,
+  ResetModules,
+  VfioAmbaDriver,
+  type PlatformDevice,
+} from '../src/index.ts';
 
 const data = (name: string) => gunzipSync(readFileSync(new URL(`data/${name}`, import.meta.url)));
 const blob = new Uint8Array(data('qemu-virt.dtb.gz'));
@@ -57,6 +87,63 @@ describe('a real device tree', () => {
     expect(find('timer')?.interrupts.map(({ intid }) => intid)).toEqual([29, 30, 27, 26]);
     expect(devices.filter(({ compatible }) => compatible.includes('virtio,mmio'))).toHaveLength(32);
   });
+
+  it('gives every device of the root what dtc’s text says, read another way', () => {
+    const dts = properties(new TextDecoder().decode(data('qemu-virt.dts.gz')));
+    const numbers = (text: string | undefined) => [...(text ?? '').matchAll(/0x([0-9a-f]+)/g)].map((match) => parseInt(match[1]!, 16));
+    const devices = describeDevices(parseFdt(blob)).filter(({ path }) => path.split('/').length === 2);
+    expect(devices.length).toBeGreaterThan(40);
+    for (const { path, ranges, interrupts, compatible } of devices) {
+      const reg = numbers(dts.get(`${path}/reg`));
+      // Two cells of address, two of size.
+      expect([path, ranges]).toEqual([path, Array.from({ length: reg.length / 4 }, (_, i) => ({ start: reg[4 * i]! * 2 ** 32 + reg[4 * i + 1]!, size: reg[4 * i + 2]! * 2 ** 32 + reg[4 * i + 3]! }))]);
+      const cells = numbers(dts.get(`${path}/interrupts`));
+      const triggers = new Map([[1, 'edge-rising'], [2, 'edge-falling'], [4, 'level-high'], [8, 'level-low']]);
+      expect([path, interrupts]).toEqual([path, Array.from({ length: cells.length / 3 }, (_, i) => ({ intid: cells[3 * i + 1]! + (cells[3 * i] === 0 ? 32 : 16), trigger: triggers.get(cells[3 * i + 2]! & 0xf) }))]);
+      expect([path, compatible.join('\\0')]).toEqual([path, (dts.get(`${path}/compatible`) ?? '').replaceAll('"', '')]);
+    }
+  });
+
+  it.each(['linux-5.13', 'linux-6.1'] as const)('has a PL031 that is bound and opened, whose level interrupt comes by an eventfd, masked until it is unmasked, %s', (profile) => {
+    const host = new Host({ profile });
+    const vfio = new Vfio(host);
+    const description = describeDevices(parseFdt(blob)).find(({ compatible }) => compatible.includes('arm,pl031'))!;
+    const line = new IrqLine(description.interrupts[0]!.intid, description.interrupts[0]!.trigger);
+    const clock = new Pl031(host, line);
+    const device = deviceFromTree(host, description, { irq: () => line, hardware: [clock], peripheralId: 0x0004_1031 });
+    const bus = new Bus<PlatformDevice>(host, 'amba');
+    bus.announce(device);
+    new SmmuV3Iommu(host).addGroup([device]);
+    const resets = new ResetModules();
+    resets.register('arm,pl031', () => constant(0));
+    host.scheduler.call('modprobe', bus.addDriver(new VfioAmbaDriver(vfio, { resets })));
+    const root = new Process(host, { name: 'root' });
+    root.writeFile(`/sys/bus/amba/devices/${device.name}/driver_override`, 'vfio-amba');
+    root.writeFile('/sys/bus/amba/drivers_probe', device.name);
+    const [container, group] = [root.open('/dev/vfio/vfio'), root.open('/dev/vfio/0')];
+    setContainer(root, group, container);
+    root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+    const fd = getDeviceFd(root, group, 'vfio-amba-00041031');
+    expect([getDeviceInfo(root, fd), getIrqInfo(root, fd, 0).flags, getRegionInfo(root, fd, 0).size]).toEqual([{ flags: 9, numRegions: 1, numIrqs: 1 }, 7, 0x1000n]);
+    const eventfd = root.eventfd();
+    setIrqTriggers(root, fd, 0, 0, [eventfd]);
+    const registers = root.mmap(fd, 0x1000);
+    const alarmIn = (seconds: number) => {
+      registers.write(PL031.IMSC, 4, 1);
+      registers.write(PL031.MR, 4, registers.read(PL031.DR, 4) + seconds);
+      host.scheduler.advance(seconds * 1_000_000_000);
+      return root.readEventfd(eventfd);
+    };
+    expect(alarmIn(2)).toBe(1n);
+    // It is acknowledged and rings again: the kernel has masked the line until user space unmasks it.
+    registers.write(PL031.ICR, 4, 1);
+    expect([alarmIn(3), line.asserted]).toEqual([0n, true]);
+    setIrqs(root, fd, 0, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
+    expect(root.readEventfd(eventfd)).toBe(1n);
+    registers.write(PL031.ICR, 4, 1);
+    setIrqs(root, fd, 0, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
+    expect([root.readEventfd(eventfd), line.asserted, alarmIn(1)]).toEqual([0n, false, 1n]);
+  });
 });
 
 describe('addresses', () => {
@@ -106,6 +193,24 @@ describe('addresses', () => {
 });
 
 describe('broken trees', () => {
+  it('are read to their end where interrupt-parents lead in a circle, or to nobody', () => {
+    const cell = (value: number) => Uint8Array.of(0, 0, 0, value);
+    const tree = (parentOfA: number, parentOfB: number) => {
+      const root = new FdtNode('', undefined);
+      root.properties.set('#address-cells', cell(1)).set('#size-cells', cell(1));
+      for (const [name, phandle, parent] of [['a', 1, parentOfA], ['b', 2, parentOfB]] as const) {
+        const node = new FdtNode(name, root);
+        root.children.push(node);
+        node.properties.set('compatible', new TextEncoder().encode(`${name}\0`)).set('phandle', cell(phandle)).set('interrupt-parent', cell(parent));
+        node.properties.set('interrupts', new Uint8Array([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4]));
+      }
+      return () => describeDevices(root);
+    };
+    // Each other's, their own, one way, nobody's: each line is read once.
+    const lines = [{ intid: 33, trigger: 'level-high' }];
+    for (const [a, b] of [[2, 1], [1, 2], [2, 2], [9, 9]] as const) expect(tree(a, b)().map(({ interrupts }) => interrupts)).toEqual([lines, lines]);
+  });
+
   it('are refused with one error, whatever is cut or changed', () => {
     fc.assert(
       fc.property(fc.array(fc.record({ at: fc.nat(blob.length - 1), byte: fc.nat(255) }), { minLength: 1, maxLength: 4 }), fc.option(fc.nat(blob.length)), (changes, cut) => {
