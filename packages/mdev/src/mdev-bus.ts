@@ -1,7 +1,7 @@
 /**
  * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
  */
-import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, ENOMEM, EUSERS, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, ENOMEM, EUSERS, eventKind, type EventKind, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
 import { MdevDevice } from './mdev-device.ts';
 import { VfioMdevDriver } from './mdev-driver.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -12,6 +12,12 @@ export const MDEV_CREATED: Point = { point: 'mdev/created' };
 /** The `remove` file is gone, and the device is about to be unbound. */
 export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
 
+/** A parent makes no more of a type: how many are left, and who has the others. */
+export const EXHAUSTED: EventKind<{ readonly type: string; readonly left: number; readonly users: readonly string[] }> = eventKind(
+  'mdev/exhausted',
+  'info',
+  ({ type, left, users }) => `${type}: ${left} left; in use: ${users.join(', ')}`,
+);
 /** A creation has no memory for its device. */
 export const MDEV_ALLOCATION: FaultPoint = { fault: 'mdev/device-allocation', error: ENOMEM };
 
@@ -30,13 +36,13 @@ export class MdevBus extends Bus<MdevDevice> {
   *create(type: MdevType, uuid: string, written: number): Sleeps<number> {
     const { parent } = type;
     if (this.device(uuid) !== undefined) return -EEXIST;
-    if (parent.leaving) return -ENODEV;
-    if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return -EUSERS;
+    if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return this.#exhausted(type, -EUSERS);
     const refused = this.host.faults.at(MDEV_ALLOCATION);
     if (refused < 0) return refused;
+    if (parent.leaving) return -ENODEV;
     const mdev = new MdevDevice(this, type, uuid);
     const error = this.#common === undefined ? yield* this.#createBound(mdev) : yield* this.#createAndProbe(mdev);
-    if (error < 0) return error;
+    if (error < 0) return parent.available(type) > 0 ? error : this.#exhausted(type, error);
     yield MDEV_CREATED;
     mdev.active = true;
     return written;
@@ -71,6 +77,12 @@ export class MdevBus extends Bus<MdevDevice> {
   /** @internal */
   *removeParentDriver(parent: MdevParent): Sleeps<void> {
     if (this.#common === undefined) yield* this.removeDriver(parent.driver);
+  }
+
+  #exhausted(type: MdevType, error: number): number {
+    const users = type.parent.devices.map(({ name, type: { id } }) => `${name} (${id})`);
+    this.host.trace.emit(EXHAUSTED, { type: type.id, left: type.parent.available(type), users });
+    return error;
   }
 
   /** The parent's driver is attached, and a probe that fails takes the device away again. */

@@ -19,6 +19,7 @@ import {
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import {
+  EXHAUSTED,
   GFX_PLANE,
   MDEV_ALLOCATION,
   MDEV_CREATED,
@@ -114,6 +115,21 @@ describe('parents', () => {
 });
 
 describe('creation', () => {
+  it('says what is left, and who has the rest, when there is no more', () => {
+    const { create, events, host } = setUp();
+    for (let n = 0; n < 12; n += 1) create('mtty-2', uuidOf(n));
+    outcomeOf(() => create('mtty-1', uuidOf(99)));
+    for (let n = 0; n < 4; n += 1) create('mdpy-vga', uuidOf(100 + n));
+    outcomeOf(() => create('mdpy-hd', uuidOf(99)));
+    // What fails for another reason is not for want of instances.
+    host.faults.failNext(MDEV_ALLOCATION);
+    outcomeOf(() => create('mbochs-small', uuidOf(99)));
+    expect(events.filter(({ id }) => id === EXHAUSTED.id).map(({ text }) => text)).toEqual([
+      `mtty-1: 0 left; in use: ${Array.from({ length: 12 }, (_, n) => `${uuidOf(n)} (mtty-2)`).join(', ')}`,
+      `mdpy-hd: 0 left; in use: ${Array.from({ length: 4 }, (_, n) => `${uuidOf(100 + n)} (mdpy-vga)`).join(', ')}`,
+    ]);
+  });
+
   it('[vfio 6.9/4] attaches the parent’s driver, and fails with it; 5.13 probes, and does not look', () => {
     for (const profile of ['linux-6.1', 'linux-5.13'] as const) {
       for (const point of [VFIO_DEVICE_ALLOCATION, GROUP_ALLOCATION]) {
