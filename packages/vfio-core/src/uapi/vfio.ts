@@ -132,6 +132,11 @@ export const VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP = 7;
 export const VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
 export const VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
 
+/** With a vendor id in the low 16 bits. */
+export const VFIO_REGION_TYPE_PCI_VENDOR_TYPE = 0x8000_0000;
+export const VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION = 1;
+export const VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG = 2;
+export const VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG = 3;
 /** The type and subtype of a migration region, version 1. */
 export const VFIO_REGION_TYPE_MIGRATION = 3;
 export const VFIO_REGION_SUBTYPE_MIGRATION = 1;

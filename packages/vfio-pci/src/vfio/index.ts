@@ -23,4 +23,5 @@ export { DENYLIST_DISABLED, PROBE_REFUSED } from './refusals.ts';
 export { DEVICE_SET_ALLOCATION, registryOf, type DeviceSet, type VfioPciRegistry } from './registry.ts';
 export { CONFIG_TABLE_OVERRUN } from './virtual-config.ts';
 export { vgaDecodes } from './vga-client.ts';
-export type { DeviceRegion } from './regions.ts';
+export * from './device-region.ts';
+export { VF_TOKEN_REFUSED } from './token-use.ts';

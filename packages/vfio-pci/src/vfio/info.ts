@@ -33,8 +33,9 @@ import {
   type UserArgument,
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
+import type { DeviceRegion } from './device-region.ts';
 import type { Irqs } from './irqs.ts';
-import type { DeviceRegion, Regions } from './regions.ts';
+import type { Regions } from './regions.ts';
 
 /** A region's file offset is its index times this: 2^40. */
 export const REGION_SPAN = 0x100_0000_0000;

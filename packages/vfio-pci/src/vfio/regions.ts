@@ -8,7 +8,6 @@ import {
   VFIO_PCI_NUM_REGIONS,
   VFIO_PCI_ROM_REGION_INDEX,
   VFIO_PCI_VGA_REGION_INDEX,
-  type InfoCaps,
   type Mapping,
   type MmapRequest,
   type Process,
@@ -16,27 +15,12 @@ import {
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
 import { BarRegions, type BarOwner } from './bar-region.ts';
+import type { DeviceRegion } from './device-region.ts';
 import { REGION_SPAN } from './info.ts';
 import { canMmap } from './mmap.ts';
 import type { VirtualConfig } from './virtual-config.ts';
 
 const PAGE = 4096;
-
-/** A region of a driver's own: index 9 and up, found by users by its capability chain. Kernel: struct vfio_pci_region. */
-export interface DeviceRegion {
-  /** VFIO_REGION_TYPE_*; with VFIO_REGION_TYPE_PCI_VENDOR_TYPE a vendor id in the low 16 bits. */
-  readonly type: number;
-  readonly subtype: number;
-  /** In bytes. */
-  readonly size: number;
-  /** VFIO_REGION_INFO_FLAG_READ, _WRITE; CAPS is added. */
-  readonly flags: number;
-  /** At `offset` in the region, which lies inside. @returns the count of bytes, or a negative errno */
-  read(into: Uint8Array, offset: number): number;
-  write(from: Uint8Array, offset: number): number;
-  /** Capabilities besides the type's. */
-  addCapabilities?(caps: InfoCaps): void;
-}
 
 export interface RegionOwner extends BarOwner {
   readonly device: PciDevice;

@@ -7,6 +7,7 @@
 import {
   EAGAIN,
   EINVAL,
+  ENODEV,
   ENOTTY,
   VFIO_DEVICE_FEATURE,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
@@ -49,6 +50,8 @@ import {
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_MEMORY,
 } from '../pci/registers.ts';
+import type { DeviceRegion } from './device-region.ts';
+import { addIgdRegions, isIntelGraphics } from './igd-regions.ts';
 import { deviceInfo, irqInfo, regionInfo } from './info.ts';
 import { Ioeventfds } from './ioeventfd.ts';
 import type { IrqKind } from './irq-owner.ts';
@@ -56,11 +59,11 @@ import { Irqs } from './irqs.ts';
 import { MemoryLock } from './memory-lock.ts';
 import type { VfioPciParameters } from './module-parameters.ts';
 import { DevicePower } from './power.ts';
-import { Regions, type DeviceRegion } from './regions.ts';
+import { Regions } from './regions.ts';
+import { TokenUse } from './token-use.ts';
 import type { DeviceSet, VfioPciRegistry } from './registry.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
-import type { VfToken} from './vf-token.ts';
-import { matchName } from './vf-token.ts';
+import type { VfToken } from './vf-token.ts';
 import { vgaDecodes } from './vga-client.ts';
 import { VirtualConfig } from './virtual-config.ts';
 
@@ -76,16 +79,6 @@ export const STRUCTURE_BROKEN: EventKind<{ readonly device: string; readonly wha
   'vfio-pci/structure-broken',
   'bug',
   ({ device, what }) => `${device}: ${what}`,
-);
-
-/** A device was asked for with a VF token that does not fit: the kernel's notice. */
-export const VF_TOKEN_REFUSED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
-  'vfio-pci/vf-token-refused',
-  'warn',
-  ({ device, error }) =>
-    error === -EINVAL
-      ? `${device}: a vf_token is given, and its PF is not vfio-pci's: leave it out`
-      : `${device}: the vf_token of its PF has to be given as "${device} vf_token=UUID"; the PF's user sets it`,
 );
 
 export interface VfioPciDeviceInit {
@@ -119,8 +112,7 @@ export class VfioPciDevice extends VfioDevice {
   token: VfToken | undefined;
   /** Remove, or a probe that failed, has freed the structure. */
   #freed = false;
-  /** The PF's token, which an open VF keeps from being replaced. */
-  #tokenUsed: VfToken | undefined;
+  readonly #tokenUse: TokenUse;
   /** The configuration at open, which the close puts back. */
   #saved: SavedState | undefined;
   #resetWorks = false;
@@ -138,6 +130,7 @@ export class VfioPciDevice extends VfioDevice {
     this.irqs = new Irqs(this);
     this.#regions = new Regions(this);
     this.#ioeventfds = new Ioeventfds(this);
+    this.#tokenUse = new TokenUse(device, init.registry);
     this.#power = new DevicePower(device, () => this.#parameters.disableIdleD3);
   }
 
@@ -200,9 +193,11 @@ export class VfioPciDevice extends VfioDevice {
     return this.#regions;
   }
 
-  /** Regions that a driver adds behind those of every PCI device; asked at the first open. A negative errno ends the open. */
-  protected deviceRegions(): readonly DeviceRegion[] | number {
-    return [];
+  /** Regions behind those of every PCI device; asked at the first open. A negative errno ends the open. @default Intel graphics has some */
+  protected deviceRegions(config: VirtualConfig): readonly DeviceRegion[] | number {
+    const regions: DeviceRegion[] = [];
+    const error = isIntelGraphics(this.device) ? addIgdRegions(this.device, config, regions) : 0;
+    return error < 0 && error !== -ENODEV ? error : regions;
   }
 
   intxDisableWritten(disabled: boolean): void {
@@ -273,33 +268,7 @@ export class VfioPciDevice extends VfioDevice {
   }
 
   override match(name: string): number {
-    const match = matchName(this.name, name);
-    if (match === undefined) return 0;
-    if (typeof match === 'number') return match;
-    const error = this.#checkToken(match.token);
-    if (error < 0) this.device.host.trace.emit(VF_TOKEN_REFUSED, { device: this.name, error });
-    return error < 0 ? error : 1;
-  }
-
-  /** Who is neither a PF nor the VF of a PF of vfio-pci has no token: to give one is a mistake. */
-  #checkToken(token: string | undefined): number {
-    const pf = this.#physicalFunction();
-    if (pf !== undefined) {
-      const error = pf.token?.checkVirtual(token) ?? 0;
-      pf.put();
-      return error;
-    }
-    if (this.token !== undefined) return this.token.check(token);
-    return token === undefined ? 0 : -EINVAL;
-  }
-
-  /** get_pf_vdev(): the PF of a VF, if vfio-pci has that, too, with a reference that the caller puts. Any driver of the library counts (6.1). */
-  #physicalFunction(): VfioPciDevice | undefined {
-    const pf = this.device.physicalFunction;
-    const found = pf === undefined ? undefined : this.#registry.getReference(pf);
-    if (found === undefined || this.device.host.profile.pciCore || pf?.driverName === 'vfio-pci') return found;
-    found.put();
-    return undefined;
+    return this.#tokenUse.match(name, this.token);
   }
 
   override request(count: number): void {
@@ -320,22 +289,19 @@ export class VfioPciDevice extends VfioDevice {
     this.#resetWorks = error === 0;
     this.#saved = saveState(this.function);
     this.#findIntx();
-    const own = this.deviceRegions();
-    this.#regions.open(new VirtualConfig(this), typeof own === 'number' ? [] : own);
+    const config = new VirtualConfig(this);
+    const own = this.deviceRegions(config);
+    this.#regions.open(config, typeof own === 'number' ? [] : own);
     if (typeof own === 'number') {
       this.#disable();
       return own;
     }
-    const pf = this.#physicalFunction();
-    this.#tokenUsed = pf?.token;
-    if (this.#tokenUsed !== undefined) this.#tokenUsed.users += 1;
-    pf?.put();
+    this.#tokenUse.begin();
     return 0;
   }
 
   protected override *closeDevice(): Sleeps<void> {
-    if (this.#tokenUsed !== undefined) this.#tokenUsed.users -= 1;
-    this.#tokenUsed = undefined;
+    this.#tokenUse.end();
     this.#disable();
     this.irqs.err.clear();
     this.irqs.req.clear();

@@ -13,13 +13,7 @@ import { capabilityLength, extendedCapabilityLength } from '../pci/capability-le
 import {
   PCI_BASE_ADDRESS_0,
   PCI_CAPABILITY_LIST,
-  PCI_CAP_ID_AF,
-  PCI_CAP_ID_EXP,
-  PCI_CAP_ID_MSI,
-  PCI_CAP_ID_PCIX,
   PCI_CAP_ID_PM,
-  PCI_CAP_ID_VNDR,
-  PCI_CAP_ID_VPD,
   PCI_CAP_LIST_NEXT,
   PCI_CFG_SPACE_SIZE,
   PCI_COMMAND,
@@ -27,9 +21,6 @@ import {
   PCI_COMMAND_IO,
   PCI_COMMAND_MEMORY,
   PCI_DEVICE_ID,
-  PCI_EXT_CAP_ID_ERR,
-  PCI_EXT_CAP_ID_PWR,
-  PCI_EXT_CAP_ID_VNDR,
   PCI_INTERRUPT_PIN,
   PCI_MSI_FLAGS,
   PCI_PM_CAP_PME_MASK,
@@ -45,18 +36,8 @@ import {
   PCI_VENDOR_ID,
   PCI_VPD_ADDR,
 } from '../pci/registers.ts';
-import {
-  advancedFeaturesPermissions,
-  aerPermissions,
-  expressPermissions,
-  headerPermissions,
-  msiPermissions,
-  pcixPermissions,
-  powerBudgetPermissions,
-  powerPermissions,
-  vpdPermissions,
-  type Permissions,
-} from './config-permissions.ts';
+import { Permissions, headerPermissions } from './config-permissions.ts';
+import { capabilitySection, extendedSection, type Kind } from './config-sections.ts';
 import { advancedFeaturesWritten, expressWritten, msiFlagsWritten, powerWritten, vpdWritten } from './config-side-effects.ts';
 
 /** The last extended capability that 5.13 knows: 16 GT/s. */
@@ -83,9 +64,6 @@ export interface ConfigOwner {
   /** The user asked for a function level reset. */
   functionReset(): number;
 }
-
-/** How a section's writes go on after the tables. */
-type Kind = 'plain' | 'header' | 'pm' | 'vpd' | 'msi' | 'exp' | 'af' | 'raw';
 
 interface Section {
   readonly start: number;
@@ -131,6 +109,14 @@ export class VirtualConfig {
   /** 0: the user has no INTx. */
   get interruptPin(): number {
     return this.bytes[PCI_INTERRUPT_PIN]!;
+  }
+
+  /** Bytes that are the user's alone from here on, and never reach hardware. */
+  makeVirtual(at: number, length: number): void {
+    const all = new Permissions(length);
+    all.virtual.fill(0xff);
+    all.writable.fill(0xff);
+    this.#addSection(at, length, 'plain', all);
   }
 
   /** Fills `into` from `at`. @returns the count, or -EFAULT for a range that leaves the space: then nothing is read */
@@ -358,46 +344,6 @@ export class VirtualConfig {
     const number = this.#sections.push({ start, kind, permissions }) - 1;
     this.#sectionOf.fill(number, start, end);
     this.bytes.set(this.#owner.device.function.config.bytes.subarray(start, end), start);
-  }
-}
-
-function capabilitySection(
-  config: Uint8Array,
-  id: number,
-  at: number,
-  length: number,
-  profile: KernelProfile,
-): { kind: Kind; permissions: Permissions | undefined } {
-  switch (id) {
-    case PCI_CAP_ID_PM:
-      return { kind: 'pm', permissions: powerPermissions(length, profile.virtualPme) };
-    case PCI_CAP_ID_VPD:
-      return { kind: 'vpd', permissions: vpdPermissions(length) };
-    case PCI_CAP_ID_MSI:
-      return { kind: 'msi', permissions: msiPermissions(length, read16(config, at + PCI_MSI_FLAGS)) };
-    case PCI_CAP_ID_PCIX:
-      return { kind: 'plain', permissions: pcixPermissions(length) };
-    case PCI_CAP_ID_VNDR:
-      return { kind: 'raw', permissions: undefined };
-    case PCI_CAP_ID_EXP:
-      return { kind: 'exp', permissions: expressPermissions(length) };
-    case PCI_CAP_ID_AF:
-      return { kind: 'af', permissions: advancedFeaturesPermissions(length) };
-    default:
-      return { kind: 'plain', permissions: undefined };
-  }
-}
-
-function extendedSection(id: number, length: number): { kind: Kind; permissions: Permissions | undefined } {
-  switch (id) {
-    case PCI_EXT_CAP_ID_ERR:
-      return { kind: 'plain', permissions: aerPermissions(length) };
-    case PCI_EXT_CAP_ID_PWR:
-      return { kind: 'plain', permissions: powerBudgetPermissions(length) };
-    case PCI_EXT_CAP_ID_VNDR:
-      return { kind: 'raw', permissions: undefined };
-    default:
-      return { kind: 'plain', permissions: undefined };
   }
 }
 

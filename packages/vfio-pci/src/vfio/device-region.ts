@@ -1,0 +1,53 @@
+/** Regions that a driver adds behind those of every PCI device: index 9 and up. Kernel: struct vfio_pci_region, vfio_pci_regops. */
+import {
+  EINVAL,
+  VFIO_REGION_INFO_FLAG_READ,
+  VFIO_REGION_INFO_FLAG_WRITE,
+  VFIO_REGION_SUBTYPE_MIGRATION,
+  VFIO_REGION_TYPE_MIGRATION,
+  type InfoCaps,
+  type MigrationRegionV1,
+} from '@vsim/vfio-core';
+
+/** Users find it by the capability chain of its info: its index says nothing. */
+export interface DeviceRegion {
+  /** VFIO_REGION_TYPE_*; with VFIO_REGION_TYPE_PCI_VENDOR_TYPE a vendor id in the low 16 bits. */
+  readonly type: number;
+  readonly subtype: number;
+  /** In bytes. */
+  readonly size: number;
+  /** VFIO_REGION_INFO_FLAG_READ, _WRITE; CAPS is added. */
+  readonly flags: number;
+  /** At `offset` in the region, not past its end. @returns the count of bytes, or a negative errno */
+  read(into: Uint8Array, offset: number): number;
+  write(from: Uint8Array, offset: number): number;
+  /** Capabilities besides the type's. */
+  addCapabilities?(caps: InfoCaps): void;
+}
+
+/** A region that can only be read: writes are EINVAL. `fill` has `into` cut to what lies inside. */
+export function readOnlyRegion(type: number, subtype: number, size: number, fill: (into: Uint8Array, offset: number) => void): DeviceRegion {
+  return {
+    type,
+    subtype,
+    size,
+    flags: VFIO_REGION_INFO_FLAG_READ,
+    read: (into, offset) => {
+      fill(into, offset);
+      return into.length;
+    },
+    write: () => -EINVAL,
+  };
+}
+
+/** Migration, version 1, as a region of its device. */
+export function migrationRegion(region: MigrationRegionV1): DeviceRegion {
+  return {
+    type: VFIO_REGION_TYPE_MIGRATION,
+    subtype: VFIO_REGION_SUBTYPE_MIGRATION,
+    size: region.size,
+    flags: VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
+    read: (into, offset) => region.read(into, offset),
+    write: (from, offset) => region.write(from, offset),
+  };
+}
