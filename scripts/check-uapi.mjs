@@ -48,7 +48,8 @@ for (const [state, value] of Object.entries(core.MIG_STATE)) {
 }
 
 function print(label, expression) {
-  return `printf("%s\\t%llu\\n", "${label}", (unsigned long long)(${expression}));`;
+  // 1 << 31 is an int there, and a field of 32 bits without sign where it is used.
+  return `printf("%s\\t%llu\\n", "${label}", sizeof(${expression}) == 4 ? (unsigned)(${expression}) : (unsigned long long)(${expression}));`;
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'vsim-uapi-'));
