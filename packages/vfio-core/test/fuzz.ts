@@ -1,5 +1,6 @@
 /** Random bytes into every request of every kind of fd: what user space can do without knowing the uAPI. */
 import { DmaLog, getDeviceFd, MIG_STATE, Random, REQUESTS, setMigrationState, type Process, type ProfileName } from '@vsim/vfio-core';
+import { randomArgument } from '../../../testing/nonsense.ts';
 import { MigratingDevice } from './migrating-device.ts';
 import { addEmulated, openGroup, sampleHost } from './sample-device.ts';
 
@@ -46,29 +47,10 @@ export function fuzz(profile: ProfileName, seed: number, count: number): void {
   const random = new Random(seed);
   const { sample, fds, memory } = world(profile);
   const { root, vfio, host } = sample;
-  const interesting = [0, 1, 8, 24, 32, 48, 0x1000, 0x2000, memory.address, memory.address + 0x1000, 0xfee0_0000, 2 ** 47, 2 ** 52];
-  const argument = (): number | bigint | Uint8Array => {
-    const kind = random.below(10);
-    if (kind === 0) return random.uint32();
-    if (kind === 1) return interesting[random.below(interesting.length)]!;
-    if (kind === 2) return (BigInt(random.uint32()) << 32n) | BigInt(random.uint32());
-    const bytes = random.below(2) === 0 ? random.bytes(random.below(96)) : new Uint8Array(random.below(96));
-    const view = new DataView(bytes.buffer);
-    if (bytes.length >= 8 && random.below(4) > 0) {
-      view.setUint32(0, random.below(2) === 0 ? bytes.length : interesting[random.below(6)]!, true);
-      view.setUint32(4, random.below(16) | (random.below(4) === 0 ? random.below(8) << 16 : 0), true);
-      for (let at = 8; at + 8 <= bytes.length; at += 8) {
-        if (random.below(3) > 0) view.setBigUint64(at, BigInt(interesting[random.below(interesting.length)]!), true);
-      }
-    }
-    if (random.below(8) > 0) return bytes;
-    memory.writeBytes(0, bytes);
-    return memory.address;
-  };
   for (let i = 0; i < count; i += 1) {
     const fd = fds[random.below(fds.length)]!;
     const request = random.below(20) === 0 ? random.uint32() : NUMBERS[random.below(NUMBERS.length)]!;
-    const input = argument();
+    const input = randomArgument(random, memory);
     const told = call(root, fd, request, input);
     if (!Number.isInteger(told) || told < -ERRNO_LIMIT) throw new Error(`call ${i}: fd ${fd} request 0x${request.toString(16)} answers ${told}`);
     // What a lucky call has opened, or taken out of its container, is put back, so that every fd stays what it is.
