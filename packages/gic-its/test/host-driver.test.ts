@@ -96,7 +96,7 @@ describe('probing', () => {
     expect(machine.host.memory.read32(base + GITS.CREADR)).toBe(machine.host.memory.read32(base + GITS.CWRITER));
   });
 
-  it('commands come with their SYNC or VSYNC; MAPD and the unmapping VMAPP of GICv4.1 without [gic D-4]', () => {
+  it('commands come with their SYNC or VSYNC; MAPD and the unmapping VMAPP of GICv4.1 without [gic D-4] [gic G46]', () => {
     const machine = new Driver('gicv4.1');
     expect(machine.commands(() => machine.irq())).toEqual(['MAPD', 'MAPTI', 'SYNC']);
     const vm = machine.vm(1);

@@ -8,6 +8,7 @@ import {
   EINVAL,
   ENOENT,
   ENXIO,
+  GroupFile,
   Process,
   Vfio,
   VfioDevice,
@@ -124,6 +125,19 @@ describe('kvm-vfio', () => {
       process.close(group);
     }
     expect(process.open('/dev/vfio/3')).toBeGreaterThan(0);
+  });
+
+  it('a group that is taken out while it is told of its VM is out [vfio V23]', () => {
+    const { act, attach, group, process, vm, kvmVfio } = setUp('linux-5.13');
+    attach();
+    const file = process.file(group);
+    if (!(file instanceof GroupFile)) throw new Error('no group');
+    const answers: number[] = [];
+    file.group.listenKvm((kvm) => {
+      if (kvm === vm) answers.push(act(DEL, group));
+    });
+    expect([act(ADD, group), answers, kvmVfio.files, file.group.kvm]).toEqual([0, [0], [], undefined]);
+    expect(act(DEL, group)).toBe(-ENOENT);
   });
 
   it.each(PROFILES)('%s: knows whether DMA snoops', (profile) => {

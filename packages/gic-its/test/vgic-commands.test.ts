@@ -225,7 +225,7 @@ describe('commands of an event', () => {
     expect(commands(events)).toEqual(['INT', 'VSYNC', 'CLEAR', 'VSYNC']);
   });
 
-  it('INV reads the property again; what became deliverable is queued; forwarded, the hardware is told [gic 5.4/7] [gic 11/21]', () => {
+  it('INV reads the property again; what became deliverable is queued; forwarded, the hardware is told [gic 5.4/7] [gic 11/21] [gic G03]', () => {
     const machine = guest();
     expect(machine.code(event(OPCODE.INV, 9))).toBe(0x01_0c07);
     machine.ram.write8(GUEST.PROPERTIES + 3, 0xa0);
@@ -237,6 +237,7 @@ describe('commands of an event', () => {
     // Write and invalidate one: INVLPIR of the vPE, no command of the ITS. Never queued in software.
     const { machine: hw } = forwarded();
     hw.ram.write8(GUEST.PROPERTIES + 3, 0x51);
+    hw.lpi(8195).pendingLatch = true;
     const events = hw.host.trace.record();
     expect([hw.code(event(OPCODE.INV, 0)), hw.lpi(8195).queuedOn]).toEqual([0, undefined]);
     expect(commands(events)).toEqual([]);

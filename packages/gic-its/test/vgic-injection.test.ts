@@ -129,17 +129,17 @@ describe('an LPI of a VM', () => {
   });
 
   it('EnableLPIs 0 to 1 reads the bits of the LPIs that target the vCPU, and leaves them in memory [gic K-7] [gic G02] [gic 11/18]', () => {
-    const machine = booted([8195, 8200, 8197, 8199]);
+    const machine = booted([8195, 8200, 8197, 8201, 8198]);
     for (const intid of [8195, 8197, 8200]) machine.setPendingBit(0, intid);
-    machine.msi(DEVICE, 2);
+    machine.msi(DEVICE, 4);
     machine.vm.store(machine.vcpu(0), GUEST.REDIST, 4, 0n);
-    machine.ram.write8(GUEST.PENDING + 0x400, 0x08);
+    machine.ram.write8(GUEST.PENDING + 0x400, 0x28);
     machine.vm.store(machine.vcpu(0), GUEST.REDIST, 4, 1n);
-    // 8195 from its bit; 8197, whose bit is 0; 8200 is another vCPU's.
-    expect([8195, 8197, 8200].map((intid) => lpi(machine, intid).pendingLatch)).toEqual([true, false, false]);
-    expect(machine.pendingBit(0, 8195)).toBe(1);
+    // 8195 and 8197 from one byte; 8198, whose bit is 0; 8200 is another vCPU's.
+    expect([8195, 8197, 8198, 8200].map((intid) => lpi(machine, intid).pendingLatch)).toEqual([true, true, false, false]);
+    expect([machine.pendingBit(0, 8195), machine.pendingBit(0, 8197)]).toEqual([1, 1]);
     machine.vcpu(0).run(0);
-    expect(takeAll(machine.vcpu(0))).toEqual([8195]);
+    expect(takeAll(machine.vcpu(0))).toEqual([8195, 8197]);
   });
 
   it('takes no MSI while EnableLPIs of its target is 0 [gic K-8]', () => {

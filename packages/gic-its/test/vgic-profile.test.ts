@@ -41,7 +41,7 @@ describe('kernels', () => {
     expect(results).toEqual([-13, 0, 0, 0]);
   });
 
-  it('MAPD V=0 and DISCARD write 0 to the entry at once [gic V-3]', () => {
+  it('MAPD V=0 and DISCARD write 0 to the entry at once [gic V-3] [gic G48]', () => {
     const results = perKernel((profile) => {
       const machine = booted(profile);
       machine.mapDevice(DEVICE, [8195]);
@@ -119,7 +119,7 @@ describe('kernels', () => {
     expect(results).toEqual([true, true, false, true]);
   });
 
-  it('MOVALL moves LPIs of RD1, or every LPI of the VM [gic V-9]', () => {
+  it('MOVALL moves LPIs of RD1, or every LPI of the VM [gic V-9] [gic G61]', () => {
     const results = perKernel((profile) => {
       const machine = booted(profile, { vcpus: 3 });
       machine.mapDevice(DEVICE, [8195, 8196, 8197]);

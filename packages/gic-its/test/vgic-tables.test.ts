@@ -397,7 +397,7 @@ describe('pending tables', () => {
     expect([there.pendingBit(0, 8195), there.pendingBit(1, 8196)]).toEqual([0, 1]);
   });
 
-  it('MAPTI takes the bit from the table, and fails whole where a table is not there [gic K-2]', () => {
+  it('MAPTI takes the bit from the table, and fails whole where a table is not there [gic K-2] [gic G16]', () => {
     const machine = booted();
     machine.setPendingBit(0, 8195);
     machine.mapDevice(1, [8195]);
