@@ -468,6 +468,12 @@ describe('pending tables', () => {
     expect(machine.savePending()).toBe(0);
     // vCPU 0: 0 and 4 pending, bits that are vCPU 1's as they were; vCPU 1: 1 and 7.
     expect([machine.ram.read8(GUEST.PENDING + 0x400), machine.ram.read8(GUEST.PENDING + 0x1_0400)]).toEqual([0xaa | 0x11, 0x82]);
+    // One vCPU: the byte is kept from LPI to LPI, stale bits of others in it.
+    const one = booted({ vcpus: 1 });
+    one.mapDevice(1, [8192, 8193, 8194]);
+    one.ram.write8(GUEST.PENDING + 0x400, 0x82);
+    for (const event of [0, 2]) one.msi(1, event);
+    expect([one.savePending(), one.ram.read8(GUEST.PENDING + 0x400)]).toEqual([0, 0x85]);
   });
 
   it('the bit of a moved LPI stays in the old table, and is taken up when it is mapped there again [gic 5.7/2]', () => {
