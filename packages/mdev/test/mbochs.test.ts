@@ -20,7 +20,7 @@ import {
 } from '@vsim/vfio-core';
 import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import { GFX_LINK, GFX_PLANE, PAST_FRAMEBUFFER, VBE, vfio_region_gfx_edid, XRGB8888 } from '../src/index.ts';
-import { setUp, UUID, uuidOf, type MdevHost } from './set-up.ts';
+import { setUp, subjectOf, UUID, uuidOf, type MdevHost } from './set-up.ts';
 
 const PAGE = 4096;
 const BAR0 = 3 * PAGE;
@@ -73,17 +73,7 @@ function hostOf({ root, host, events, create, remove, left }: MdevHost) {
 }
 
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('an mbochs on %s', (profile) => {
-  for (const { name, run } of vfioDeviceSuite(() => {
-    const { root, create, groupOf } = setUp(profile);
-    create('mbochs-medium');
-    const driver = profile === 'linux-5.13' ? 'vfio_mdev' : 'mbochs';
-    return {
-      process: root,
-      device: UUID,
-      group: groupOf(UUID),
-      unbind: () => root.start('unbind', root.sys.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID)),
-    };
-  })) {
+  for (const { name, run } of vfioDeviceSuite(() => subjectOf('mbochs-medium', profile))) {
     it(name, run);
   }
 });

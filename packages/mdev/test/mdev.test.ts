@@ -12,20 +12,10 @@ import {
 } from '@vsim/vfio-core';
 import { migrationSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import { MDEV_CREATED, UART } from '../src/index.ts';
-import { setUp, TYPES, UUID, uuidOf } from './set-up.ts';
+import { setUp, subjectOf, TYPES, UUID, uuidOf } from './set-up.ts';
 
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('an mtty on %s', (profile) => {
-  for (const { name, run } of vfioDeviceSuite(() => {
-    const { root, create, groupOf } = setUp(profile);
-    create('mtty-1');
-    const driver = profile === 'linux-5.13' ? 'vfio_mdev' : 'mtty';
-    return {
-      process: root,
-      device: UUID,
-      group: groupOf(UUID),
-      unbind: () => root.start('unbind', root.sys.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID)),
-    };
-  })) {
+  for (const { name, run } of vfioDeviceSuite(() => subjectOf('mtty-1', profile))) {
     it(name, run);
   }
 });

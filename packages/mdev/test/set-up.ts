@@ -10,6 +10,7 @@ import {
   type ProfileName,
   type TraceEvent,
 } from '@vsim/vfio-core';
+import type { VfioDeviceSubject } from '@vsim/vfio-core/testing';
 import { Mbochs, MdevBus, Mdpy, Mtty } from '../src/index.ts';
 
 export const UUID = '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001';
@@ -71,4 +72,17 @@ export class MdevHost {
 
 export function setUp(profile: ProfileName = 'linux-6.1', migration = false): MdevHost {
   return new MdevHost(profile, migration);
+}
+
+/** A fresh host with a device of this type, for the suite of VFIO devices. */
+export function subjectOf(type: string, profile: ProfileName): VfioDeviceSubject {
+  const { root, create, groupOf } = setUp(profile);
+  create(type);
+  const driver = profile === 'linux-5.13' ? 'vfio_mdev' : type.split('-')[0]!;
+  return {
+    process: root,
+    device: UUID,
+    group: groupOf(UUID),
+    unbind: () => root.start('unbind', root.sys.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID)),
+  };
 }

@@ -6,41 +6,28 @@
  * fails though it makes the dmabuf.
  */
 import {
-  constant,
-  deviceInfo,
   EFAULT,
   EINVAL,
   ENOENT,
   ENOMEM,
   ENOSPC,
-  ENOTTY,
   eventKind,
   get,
   InfoCaps,
-  inPieces,
-  irqInfo,
   O_RDWR,
   PAGE_SIZE,
   regionInfo,
   set,
-  VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_GET_GFX_DMABUF,
-  VFIO_DEVICE_GET_INFO,
-  VFIO_DEVICE_GET_IRQ_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
-  VFIO_DEVICE_QUERY_GFX_PLANE,
-  VFIO_DEVICE_RESET,
-  VFIO_DEVICE_SET_IRQS,
   VFIO_PCI_BAR0_REGION_INDEX,
   VFIO_PCI_CONFIG_REGION_INDEX,
-  VFIO_PCI_NUM_IRQS,
   VFIO_PCI_NUM_REGIONS,
   VFIO_REGION_INFO_CAP_TYPE,
   VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
   vfio_region_info,
   vfio_region_info_cap_type,
-  VfioDevice,
   type EventKind,
   type Mapping,
   type MmapRequest,
@@ -50,12 +37,14 @@ import {
   type Sleeps,
   type UserArgument,
   type Vfio,
+  type VfioDevice,
 } from '@vsim/vfio-core';
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
 import type { MdevType } from '../mdev-type.ts';
 import { DmaBufFile } from './dma-buf.ts';
+import { CFG_BAR0, CONFIG_BYTES, READ_WRITE, SampleDisplay } from './display.ts';
 import { EdidRegion } from './edid.ts';
 import { GFX_PLANE, queryGfxPlane, type GfxPlane } from './gfx-plane.ts';
 import { Vbe, VBE_REGISTERS, type VbeMode } from './vbe.ts';
@@ -67,8 +56,6 @@ export const PAST_FRAMEBUFFER: EventKind<{ readonly device: string; readonly off
   ({ device, offset }) => `${device}: access at 0x${offset.toString(16)} of the framebuffer goes to a page behind it`,
 );
 
-const CONFIG_BYTES = 0xff;
-const READ_WRITE = 3;
 const MMIO_OFFSET = PAGE_SIZE;
 const EDID_OFFSET = 2 * PAGE_SIZE;
 const MEMORY_OFFSET = 3 * PAGE_SIZE;
@@ -80,7 +67,7 @@ const TYPE_GFX = 1;
 const SUBTYPE_GFX_EDID = 1;
 const MMIO_EDID_END = 0x400;
 const MMIO_VBE = 0x500;
-const CFG = { BAR0: 0x10, BAR2: 0x18 } as const;
+const CFG_BAR2 = 0x18;
 const DRM_PLANE_TYPE_PRIMARY = 1;
 const MIB = 0x10_0000;
 const MAX_MBYTES = 256;
@@ -105,9 +92,9 @@ interface DmaBuf {
   readonly mode: VbeMode;
 }
 
-export class MbochsDevice extends VfioDevice {
+export class MbochsDevice extends SampleDisplay {
+  protected override readonly regions: number = VFIO_PCI_NUM_REGIONS + 1;
   readonly #bytes: number;
-  readonly #config = new Uint8Array(CONFIG_BYTES);
   readonly #vbe: Vbe;
   readonly #edid: EdidRegion;
   /** The framebuffer, from its first use to the last close. */
@@ -120,11 +107,7 @@ export class MbochsDevice extends VfioDevice {
     this.#bytes = mbytes * MIB;
     this.#vbe = new Vbe(this.#bytes);
     this.#edid = new EdidRegion(maxWidth, maxHeight);
-    this.#makeConfig();
-  }
-
-  protected override openDevice(): Sleeps<number> {
-    return constant(0);
+    this.makeConfig(0x1111_1234, 0x0000_0003);
   }
 
   /** What is in the framebuffer goes; a dmabuf that somebody has keeps its pages. */
@@ -141,32 +124,21 @@ export class MbochsDevice extends VfioDevice {
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
-      case VFIO_DEVICE_GET_INFO:
-        return deviceInfo(argument, VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_NUM_REGIONS + 1, VFIO_PCI_NUM_IRQS);
       case VFIO_DEVICE_GET_REGION_INFO:
         return this.#regionInfo(argument);
-      case VFIO_DEVICE_GET_IRQ_INFO:
-        return irqInfo(argument, (index) => (index < VFIO_PCI_NUM_IRQS ? { flags: 0, count: 0 } : undefined));
-      case VFIO_DEVICE_SET_IRQS:
-        return -EINVAL;
-      case VFIO_DEVICE_RESET:
-        this.#vbe.reset();
-        return 0;
-      case VFIO_DEVICE_QUERY_GFX_PLANE:
-        return queryGfxPlane(argument, GFX_PLANE.DMABUF, (type) => this.#plane(type));
       case VFIO_DEVICE_GET_GFX_DMABUF:
         return this.#getDmaBuf(process, argument);
       default:
-        return -ENOTTY;
+        return super.ioctl(process, request, argument);
     }
   }
 
-  override read(into: Uint8Array, offset: number): number {
-    return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
+  protected override queryPlane(argument: UserArgument): number {
+    return queryGfxPlane(argument, GFX_PLANE.DMABUF, (type) => this.#plane(type));
   }
 
-  override write(from: Uint8Array, offset: number): number {
-    return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
+  protected override reset(): void {
+    this.#vbe.reset();
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
@@ -181,7 +153,7 @@ export class MbochsDevice extends VfioDevice {
     const asked = argument.copyIn(vfio_region_info.size);
     const argsz = asked === undefined ? 0 : get(asked, vfio_region_info.argsz);
     if (argsz > REGION_INFO_WITH_TYPE) return -EINVAL;
-    if (asked === undefined || argsz < asked.length || get(asked, vfio_region_info.index) !== EDID_REGION) return regionInfo(argument, (index) => this.#region(index));
+    if (asked === undefined || argsz < asked.length || get(asked, vfio_region_info.index) !== EDID_REGION) return regionInfo(argument, (index) => this.region(index));
     const info = new Uint8Array(REGION_INFO_WITH_TYPE);
     set(info, vfio_region_info.argsz, info.length);
     set(info, vfio_region_info.flags, READ_WRITE | VFIO_REGION_INFO_FLAG_CAPS);
@@ -197,7 +169,7 @@ export class MbochsDevice extends VfioDevice {
     return argument.copyOut(info.subarray(0, argsz)) ? 0 : -EFAULT;
   }
 
-  #region(index: number): RegionAnswer | undefined {
+  protected override region(index: number): RegionAnswer | undefined {
     switch (index) {
       case VFIO_PCI_CONFIG_REGION_INDEX:
         return { flags: READ_WRITE, size: CONFIG_BYTES, offset: 0 };
@@ -210,11 +182,11 @@ export class MbochsDevice extends VfioDevice {
     }
   }
 
-  #access(bytes: Uint8Array, at: number, write: boolean): number {
+  protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const end = at + bytes.length;
     if (at < CONFIG_BYTES) {
-      if (write) this.#writeConfig(at, bytes);
-      else for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[at + i] ?? 0;
+      if (!write) for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.config[at + i] ?? 0;
+      else if (at === CFG_BAR0 || at === CFG_BAR2) this.writeBar(at, bytes, at === CFG_BAR0 ? this.#bytes : PAGE_SIZE);
     } else if (at >= MMIO_OFFSET && end <= MMIO_OFFSET + PAGE_SIZE) {
       this.#mmio(bytes, at - MMIO_OFFSET, write);
     } else if (at >= EDID_OFFSET && end <= EDID_OFFSET + PAGE_SIZE) {
@@ -286,24 +258,6 @@ export class MbochsDevice extends VfioDevice {
     const fd = process.nextFd();
     if (fd < 0) return fd;
     return process.install(new DmaBufFile(pages, dmabuf.mode.offset / PAGE_SIZE, Math.ceil(dmabuf.mode.bytes / PAGE_SIZE)), O_RDWR, fd);
-  }
-
-  #writeConfig(at: number, bytes: Uint8Array): void {
-    const size = at === CFG.BAR0 ? this.#bytes : at === CFG.BAR2 ? PAGE_SIZE : 0;
-    if (size === 0 || bytes.length !== 4) return;
-    const asked = get(bytes, [0, 'u32']);
-    const masked = asked === 0xffff_ffff ? asked & ~(size - 1) : asked;
-    set(this.#config, [at, 'u32'], (masked & ~0xf) | (this.#config[at]! & 0xf));
-  }
-
-  #makeConfig(): void {
-    const config = this.#config;
-    set(config, [0x00, 'u32'], 0x1111_1234);
-    set(config, [0x04, 'u32'], 0x0000_0003);
-    set(config, [0x08, 'u32'], 0x0380_0001);
-    set(config, [CFG.BAR0, 'u32'], 8); // prefetchable
-    set(config, [CFG.BAR2, 'u32'], 0);
-    set(config, [0x2c, 'u32'], 0x1100_1af4);
   }
 }
 

@@ -5,49 +5,31 @@
  * that num_regions does not count.
  */
 import {
-  constant,
-  deviceInfo,
   EFAULT,
   EINVAL,
   ENOMEM,
-  ENOTTY,
-  get,
-  inPieces,
-  irqInfo,
   PAGE_SIZE,
-  regionInfo,
   set,
-  VFIO_DEVICE_FLAGS_PCI,
-  VFIO_DEVICE_GET_INFO,
-  VFIO_DEVICE_GET_IRQ_INFO,
-  VFIO_DEVICE_GET_REGION_INFO,
-  VFIO_DEVICE_QUERY_GFX_PLANE,
-  VFIO_DEVICE_RESET,
-  VFIO_DEVICE_SET_IRQS,
   VFIO_PCI_BAR0_REGION_INDEX,
   VFIO_PCI_CONFIG_REGION_INDEX,
-  VFIO_PCI_NUM_IRQS,
   VFIO_PCI_NUM_REGIONS,
   VFIO_REGION_INFO_FLAG_MMAP,
-  VfioDevice,
   type Mapping,
   type MmapRequest,
   type PageRun,
   type Process,
   type RegionAnswer,
-  type Sleeps,
   type UserArgument,
   type Vfio,
+  type VfioDevice,
 } from '@vsim/vfio-core';
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
+import { CFG_BAR0, CONFIG_BYTES, READ_WRITE, SampleDisplay } from './display.ts';
 import { BYTES_PER_PIXEL, GFX_PLANE, queryGfxPlane, XRGB8888, type GfxPlane } from './gfx-plane.ts';
 
 const DISPLAY_REGION = 16;
-const CONFIG_BYTES = 0xff;
-const READ_WRITE = 3;
-const CFG_BAR0 = 0x10;
 const INSTANCES = 4;
 
 interface Mode {
@@ -62,9 +44,9 @@ const MODES: readonly Mode[] = [
   { name: 'hd', width: 1920, height: 1080 },
 ];
 
-export class MdpyDevice extends VfioDevice {
+export class MdpyDevice extends SampleDisplay {
+  protected override readonly regions: number = VFIO_PCI_NUM_REGIONS;
   readonly #mode: Mode;
-  readonly #config = new Uint8Array(CONFIG_BYTES);
   readonly #framebuffer: PageRun;
   readonly #bytes: number;
 
@@ -73,7 +55,13 @@ export class MdpyDevice extends VfioDevice {
     this.#mode = mode;
     this.#framebuffer = framebuffer;
     this.#bytes = framebuffer.count * PAGE_SIZE;
-    this.#makeConfig();
+    const { config } = this;
+    this.makeConfig(0x000f_1b36, 0x0010_0003);
+    config[0x34] = 0x40;
+    set(config, [0x40, 'u32'], 0x0010_0009);
+    set(config, [0x44, 'u32'], XRGB8888);
+    set(config, [0x48, 'u32'], mode.width);
+    set(config, [0x4c, 'u32'], mode.height);
     this.#paint();
   }
 
@@ -82,40 +70,12 @@ export class MdpyDevice extends VfioDevice {
     this.#framebuffer.put();
   }
 
-  protected override openDevice(): Sleeps<number> {
-    return constant(0);
+  protected override queryPlane(argument: UserArgument): number {
+    return queryGfxPlane(argument, GFX_PLANE.REGION, () => this.#plane());
   }
 
-  protected override closeDevice(): Sleeps<void> {
-    return constant(undefined);
-  }
-
-  override ioctl(_process: Process, request: number, argument: UserArgument): number {
-    switch (request) {
-      case VFIO_DEVICE_GET_INFO:
-        return deviceInfo(argument, VFIO_DEVICE_FLAGS_PCI, VFIO_PCI_NUM_REGIONS, VFIO_PCI_NUM_IRQS);
-      case VFIO_DEVICE_GET_REGION_INFO:
-        return regionInfo(argument, (index) => this.#region(index));
-      case VFIO_DEVICE_GET_IRQ_INFO:
-        return irqInfo(argument, (index) => (index < VFIO_PCI_NUM_IRQS ? { flags: 0, count: 0 } : undefined));
-      case VFIO_DEVICE_SET_IRQS:
-        return -EINVAL;
-      case VFIO_DEVICE_RESET:
-        this.#paint();
-        return 0;
-      case VFIO_DEVICE_QUERY_GFX_PLANE:
-        return queryGfxPlane(argument, GFX_PLANE.REGION, () => this.#plane());
-      default:
-        return -ENOTTY;
-    }
-  }
-
-  override read(into: Uint8Array, offset: number): number {
-    return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
-  }
-
-  override write(from: Uint8Array, offset: number): number {
-    return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
+  protected override reset(): void {
+    this.#paint();
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
@@ -123,7 +83,7 @@ export class MdpyDevice extends VfioDevice {
     return process.mm.mapDevice(length, { physical: this.#framebuffer.first * PAGE_SIZE, live: () => true }, read, write);
   }
 
-  #region(index: number): RegionAnswer | undefined {
+  protected override region(index: number): RegionAnswer | undefined {
     if (index >= VFIO_PCI_NUM_REGIONS && index !== DISPLAY_REGION) return undefined;
     switch (index) {
       case VFIO_PCI_CONFIG_REGION_INDEX:
@@ -136,11 +96,11 @@ export class MdpyDevice extends VfioDevice {
     }
   }
 
-  #access(bytes: Uint8Array, at: number, write: boolean): number {
+  protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const { memory } = this.device.host;
     if (at + bytes.length <= CONFIG_BYTES) {
-      if (write) this.#writeConfig(at, bytes);
-      else bytes.set(this.#config.subarray(at, at + bytes.length));
+      if (!write) bytes.set(this.config.subarray(at, at + bytes.length));
+      else if (at === CFG_BAR0) this.writeBar(at, bytes, this.#bytes);
       return 0;
     }
     if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return -EFAULT;
@@ -148,27 +108,6 @@ export class MdpyDevice extends VfioDevice {
     if (write) memory.writeBytes(base, bytes);
     else memory.readBytes(base, bytes);
     return 0;
-  }
-
-  #writeConfig(at: number, bytes: Uint8Array): void {
-    if (at !== CFG_BAR0 || bytes.length !== 4) return;
-    const asked = get(bytes, [0, 'u32']);
-    const masked = asked === 0xffff_ffff ? asked & ~(this.#bytes - 1) : asked;
-    set(this.#config, [CFG_BAR0, 'u32'], (masked & ~0xf) | (this.#config[CFG_BAR0]! & 0xf));
-  }
-
-  #makeConfig(): void {
-    const config = this.#config;
-    set(config, [0x00, 'u32'], 0x000f_1b36);
-    set(config, [0x04, 'u32'], 0x0010_0003);
-    set(config, [0x08, 'u32'], 0x0380_0001);
-    set(config, [CFG_BAR0, 'u32'], 8);
-    set(config, [0x2c, 'u32'], 0x1100_1af4);
-    config[0x34] = 0x40;
-    set(config, [0x40, 'u32'], 0x0010_0009);
-    set(config, [0x44, 'u32'], XRGB8888);
-    set(config, [0x48, 'u32'], this.#mode.width);
-    set(config, [0x4c, 'u32'], this.#mode.height);
   }
 
   /** A grey gradient from top to bottom. */
