@@ -24,7 +24,7 @@ describe('nonsense', () => {
       const boot = machine.vcpu(0);
       for (let i = 0; i < 150; i += 1) {
         const vcpu = machine.vcpu(random.below(2));
-        const kind = random.below(12);
+        const kind = random.below(16);
         if (kind === 0) vcpu.run(random.below(2));
         else if (kind === 1) vcpu.wfi();
         else if (kind === 2) vcpu.stop();
@@ -34,6 +34,10 @@ describe('nonsense', () => {
         else if (kind === 6) machine.vgic.setAttr(4, 3, 0);
         else if (kind === 7) machine.its.setAttr(4, 1 + random.below(4), 0);
         else if (kind === 8) machine.raise(vectors[random.below(3)]!);
+        else if (kind === 9) machine.vm.store(vcpu, GUEST.REDIST + 0x1_0000 + 0x2_0000 * random.below(2) + 4 * random.below(0x400), 1 << random.below(3), BigInt(random.uint32()));
+        else if (kind === 10) machine.vm.store(vcpu, GUEST.DIST + 4 * random.below(4), 4, BigInt(random.uint32()));
+        else if (kind === 11) vcpu.sendSgi((BigInt(random.uint32()) << 24n) | BigInt(random.below(4)));
+        else if (kind === 12) machine.vgic.setAttr(random.below(8), BigInt(random.below(0x1_1000)) | (BigInt(random.below(3)) << 32n), random.uint32());
         else {
           const words = command(random, GUEST.RAM, 0x40_0000);
           machine.command((to) => to.set(words));

@@ -366,10 +366,13 @@ describe('RESTORE_TABLES', () => {
     }
   });
 
-  it('an emptied ITS after a failure, the old state where it is refused: never an unmapped vPE [gic I-13]', () => {
+  it('an emptied ITS after a failure, the old state where it is refused: never an unmapped vPE [gic I-13] [gic K-33]', () => {
     const machine = saved({ version: 'gicv4.1' });
     machine.setWord(iteOf(2, 0), (8196n << 16n) | 9n);
+    machine.setPendingBit(0, 8195);
     expect([machine.restoreTables(), machine.its.mappings.devices.length]).toEqual([EINVAL, 0]);
+    // What was taken from the pending table before the error is not written back.
+    expect(machine.pendingBit(0, 8195)).toBe(0);
     machine.vm.memory.removeSlot(GUEST.RAM);
     machine.savePending();
     expect(machine.vm.vcpus.map(({ vpe }) => vpe!.mapped)).toEqual([true, true]);
