@@ -6,6 +6,7 @@ import {
   ENODEV,
   ENOTCONN,
   ENOTTY,
+  MIG_STATE,
   VFIO_DEVICE_FEATURE,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
@@ -19,9 +20,11 @@ import {
   VFIO_IRQ_SET_ACTION_UNMASK,
   VFIO_PCI_INTX_IRQ_INDEX,
   getIrqInfo,
+  getMigrationFlags,
   set,
   setIrqTriggers,
   setIrqs,
+  setMigrationState,
   vfio_device_info,
   vfio_device_ioeventfd,
   type Process,
@@ -36,7 +39,9 @@ import {
   PCI_PM_CTRL,
   RUNTIME_RESUME,
   VfioPciDriver,
+  VfioRingNicDriver,
   createEdu,
+  createRingNic,
   registryOf,
   type PciDevice,
 } from '../src/index.ts';
@@ -95,6 +100,22 @@ describe('power', () => {
     feature(process, device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
     map.read(0, 4);
     expect(faults()).toBe(1);
+  });
+
+  it('[vfio D61-17] requests that the core answers wake the device, too', () => {
+    const { host, bus, vfio, process } = eduHost();
+    const nic = createRingNic(host, '0000:00:07.0');
+    bus.plug(nic, { group: 7 });
+    host.scheduler.call('modprobe', bus.addDriver(new VfioRingNicDriver(vfio)));
+    bind(process, '0000:00:07.0', 'ring-nic-vfio-pci');
+    const { device } = open(process, '0000:00:07.0', 7);
+    expect(feature(process, device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY)).toBe(0);
+    host.faults.failNext(RUNTIME_RESUME);
+    expect(() => getMigrationFlags(process, device)).toThrow('EIO');
+    expect([getMigrationFlags(process, device), nic.powerState]).toEqual([1n, 3]);
+    host.faults.failNext(RUNTIME_RESUME);
+    expect(() => setMigrationState(process, device, MIG_STATE.STOP)).toThrow('EIO');
+    expect([setMigrationState(process, device, MIG_STATE.STOP), nic.powerState]).toEqual([-1, 3]);
   });
 
   it('[vfio D61-34] with a wake-up eventfd the next access signals once and ends the state; its mistakes', () => {

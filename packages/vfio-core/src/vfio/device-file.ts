@@ -32,17 +32,27 @@ export class VfioDeviceFile extends File {
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
-    if (request === VFIO_DEVICE_FEATURE && this.device.device.host.profile.featureInCore) {
-      return deviceFeature(this.device, process, argument);
-    }
-    return this.device.ioctl(process, request, argument);
+    const { device } = this;
+    const asleep = device.wake();
+    if (asleep < 0) return asleep;
+    const result = this.#parsedByCore(request) ? deviceFeature(device, process, argument) : device.ioctl(process, request, argument);
+    device.rest();
+    return result;
   }
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
-    if (request === VFIO_DEVICE_FEATURE && this.device.device.host.profile.featureInCore) {
-      return yield* deviceFeatureSleeps(this.device, process, argument);
-    }
-    return yield* this.device.ioctlSleeps(process, request, argument);
+    const { device } = this;
+    const asleep = device.wake();
+    if (asleep < 0) return asleep;
+    const result = this.#parsedByCore(request)
+      ? yield* deviceFeatureSleeps(device, process, argument)
+      : yield* device.ioctlSleeps(process, request, argument);
+    device.rest();
+    return result;
+  }
+
+  #parsedByCore(request: number): boolean {
+    return request === VFIO_DEVICE_FEATURE && this.device.device.host.profile.featureInCore;
   }
 
   override mmap(process: Process, request: MmapRequest): Mapping | number {

@@ -270,6 +270,16 @@ export abstract class VfioDevice {
   /** The last file descriptor was closed. */
   protected abstract closeDevice(): Sleeps<void>;
 
+  /** vfio_device_pm_runtime_get(): the device wakes up for a request of its fd (6.1). @returns 0, or -EIO */
+  wake(): number {
+    return 0;
+  }
+
+  /** vfio_device_pm_runtime_put(): the request is answered. */
+  rest(): void {
+    // A device without power management stays as it is.
+  }
+
   /** pread(): fills `into` from the device fd's offset. */
   read(_into: Uint8Array, _offset: number): number {
     return -EINVAL;

@@ -347,15 +347,15 @@ export class VfioPciDevice extends VfioDevice {
     return count;
   }
 
-  override ioctl(process: Process, request: number, argument: UserArgument): number {
-    const asleep = this.#power.begin();
-    if (asleep < 0) return asleep;
-    const result = this.#request(process, request, argument);
-    this.#power.end();
-    return result;
+  override wake(): number {
+    return this.#power.begin();
   }
 
-  #request(process: Process, request: number, argument: UserArgument): number {
+  override rest(): void {
+    this.#power.end();
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
         return deviceInfo(this, argument);
@@ -385,14 +385,6 @@ export class VfioPciDevice extends VfioDevice {
   }
 
   override deviceFeature(process: Process, feature: number, flags: number, argument: FeatureArgument): number {
-    const asleep = this.#power.begin();
-    if (asleep < 0) return asleep;
-    const result = this.#feature(process, feature, flags, argument);
-    this.#power.end();
-    return result;
-  }
-
-  #feature(process: Process, feature: number, flags: number, argument: FeatureArgument): number {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {
       case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
