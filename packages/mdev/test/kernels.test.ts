@@ -62,6 +62,11 @@ describe('parents', () => {
     expect([registered(old), registered(now)]).toEqual([[-17, -22], [-12, 0]]);
     expect([old.root.readdir('/sys/bus/mdev/drivers'), now.root.readdir('/sys/bus/mdev/drivers')]).toEqual([['vfio_mdev'], ['empty', 'mbochs', 'mdpy', 'mtty']]);
     expect(now.left('mtty-1')).toBe(24);
+    // One that failed to register leaves nothing to unregister (V28).
+    const failed = new Empty(old.bus);
+    expect(old.host.scheduler.call('modprobe', failed.register())).toBe(-22);
+    old.host.scheduler.call('rmmod', failed.unregister());
+    expect([old.events.filter(({ text }) => text.includes('empty')), old.root.readdir('/sys/class/mdev_bus')]).toEqual([[], ['mbochs', 'mdpy', 'mtty']]);
     // One that is none is left alone, and one that has left can come again.
     now.host.scheduler.call('rmmod', new Empty(now.bus).unregister());
     now.host.scheduler.call('rmmod', now.mtty.unregister());

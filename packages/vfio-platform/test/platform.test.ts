@@ -68,8 +68,8 @@ describe('regions', () => {
     expect(outcomeOf(() => root.pread(device, word, 3 * 2 ** 40))).toBe('EINVAL');
   });
 
-  it('are read and written in aligned pieces, and an access past the end is told and touches nothing', () => {
-    const { root, bind, open, uart, events } = setUp();
+  it('are read and written in aligned pieces; 5.13 goes past their end, which is told and touches nothing', () => {
+    const { root, bind, open, uart, events } = setUp({ profile: 'linux-5.13' });
     bind();
     const { device } = open();
     root.pwrite(device, Uint8Array.of(0x10, 0, 0, 0), PL011.IMSC);
@@ -79,6 +79,15 @@ describe('regions', () => {
     expect([...word]).toEqual([0x41, 0, 0, 0]);
     expect(root.pread(device, new Uint8Array(8), 0xffc)).toBe(8);
     expect(events.filter(({ id }) => id === REGION_OVERRUN.id)).toHaveLength(1);
+  });
+
+  it.each(['linux-6.1', 'linux-6.12'] as const)('are all that an access reaches: it is cut at their end, and refused behind it, %s', (profile) => {
+    const { root, bind, open, events } = setUp({ profile });
+    bind();
+    const { device } = open();
+    const pwrite = (length: number, offset: number) => root.pwrite(device, new Uint8Array(length), offset);
+    expect([root.pread(device, new Uint8Array(8), 0xffc), pwrite(8, 0xffa), root.pread(device, new Uint8Array(0x20), 2 * 2 ** 40 + 8)]).toEqual([4, 6, 8]);
+    expect([outcomeOf(() => root.pread(device, new Uint8Array(1), 0x1000)), outcomeOf(() => pwrite(1, 0x1000)), events]).toEqual(['EINVAL', 'EINVAL', []]);
   });
 });
 

@@ -269,8 +269,11 @@ export class VfioPlatformDevice extends VfioDevice {
     const index = Math.floor(offset / SPAN);
     const region = this.#regions[index];
     if (region === undefined || (region.flags & direction) === 0) return -EINVAL;
-    const { memory } = this.device.host;
-    return inPieces(bytes, offset - index * SPAN, (piece, at) => {
+    const { memory, profile } = this.device.host;
+    const start = offset - index * SPAN;
+    if (profile.platformChecksBounds && start >= region.size) return -EINVAL;
+    const length = profile.platformChecksBounds ? Math.min(bytes.length, region.size - start) : bytes.length;
+    return inPieces(bytes.subarray(0, length), start, (piece, at) => {
       if (at + piece.length > region.size) this.#overrun(index, at, piece, direction);
       else if (direction === VFIO_REGION_INFO_FLAG_READ) load(memory, region.start + at, piece);
       else store(memory, region.start + at, piece);
