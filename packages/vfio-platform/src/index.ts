@@ -1,8 +1,9 @@
 /** @vsim/vfio-platform: platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba. */
 export { IrqLine } from './bus/irq-line.ts';
 export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformResource } from './bus/platform-device.ts';
-export { describeDevices, type DeviceDescription, type DeviceInterrupt, type DeviceRange, type Trigger } from './fdt/devices.ts';
+export { describeDevices, type DeviceDescription, type DeviceRange } from './fdt/devices.ts';
 export { FdtError, FdtNode, parseFdt } from './fdt/fdt.ts';
+export type { DeviceInterrupt, Trigger } from './fdt/interrupts.ts';
 export { Pl011, PL011 } from './models/pl011.ts';
 export { Pl031, PL031 } from './models/pl031.ts';
 export { XGBE_TIMEOUT } from './resets/amdxgbe.ts';

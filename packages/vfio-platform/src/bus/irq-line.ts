@@ -1,7 +1,7 @@
 /**
  * An interrupt line of a platform device: hardware drives it, one handler takes it. Kernel: an irq_desc with a level or an edge flow.
  */
-import type { Trigger } from '../fdt/devices.ts';
+import type { Trigger } from '../fdt/interrupts.ts';
 
 export class IrqLine {
   /** The Linux irq number. */

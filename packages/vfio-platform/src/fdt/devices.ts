@@ -1,23 +1,16 @@
 /**
  * The platform devices that a device tree describes: compatible strings, registers in CPU addresses, interrupts.
  *
- * Reference: Devicetree Specification 2.3, 2.4; Arm GICv3 binding (three cells: type, number, flags). As Linux has it: nodes of the root and
+ * Reference: Devicetree Specification 0.4, 2.3. As Linux has it: nodes of the root and
  * of simple buses below it become devices, where they have `compatible` and are not disabled.
  */
 import { FdtError, type FdtNode } from './fdt.ts';
+import { interruptsOf, type DeviceInterrupt } from './interrupts.ts';
 
 /** A range of CPU physical addresses. */
 export interface DeviceRange {
   readonly start: number;
   readonly size: number;
-}
-
-export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';
-
-export interface DeviceInterrupt {
-  /** INTID on a GIC: SPIs from 32, PPIs from 16. */
-  readonly intid: number;
-  readonly trigger: Trigger;
 }
 
 export interface DeviceDescription {
@@ -30,14 +23,6 @@ export interface DeviceDescription {
 }
 
 const BUSES: readonly string[] = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus'];
-const GIC_CELLS = 3;
-const SPI = 0;
-const PPI = 1;
-const FIRST_SPI = 32;
-const FIRST_PPI = 16;
-const TRIGGERS: Readonly<Record<number, Trigger>> = { 0: 'none', 1: 'edge-rising', 2: 'edge-falling', 4: 'level-high', 8: 'level-low' };
-/** An interrupt parent that leads through more nodes than this leads in a circle. */
-const MAX_HOPS = 64;
 
 /** The devices of a tree, in its order. @throws FdtError for a property that does not fit its neighbours */
 export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
@@ -70,7 +55,7 @@ function describe(node: FdtNode, compatible: readonly string[], phandles: Readon
     path: node.path,
     compatible,
     ranges,
-    interrupts: interrupts(node, phandles),
+    interrupts: interruptsOf(node, phandles),
   };
 }
 
@@ -107,33 +92,6 @@ function translate(bus: FdtNode, address: number): number | undefined {
     const from = wide(cells, at, child, bus);
     const length = wide(cells, at + child + parent, size, bus);
     if (address >= from && address < from + length) return translate(bus.parent, wide(cells, at + child, parent, bus) + address - from);
-  }
-  return undefined;
-}
-
-function interrupts(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): DeviceInterrupt[] {
-  const cells = node.cells('interrupts');
-  if (cells.length === 0) return [];
-  const controller = interruptParent(node, phandles);
-  const width = controller?.cell('#interrupt-cells', GIC_CELLS) ?? GIC_CELLS;
-  if (width !== GIC_CELLS) return []; // not a GIC: what its cells mean is not known here
-  if (cells.length % width !== 0) throw new FdtError(`${node.path}: interrupts: ${cells.length} cells are not entries of ${width}`);
-  const out: DeviceInterrupt[] = [];
-  for (let at = 0; at < cells.length; at += width) {
-    const type = cells[at]!;
-    if (type !== SPI && type !== PPI) throw new FdtError(`${node.path}: interrupts: ${type} is neither SPI nor PPI`);
-    out.push({ intid: cells[at + 1]! + (type === SPI ? FIRST_SPI : FIRST_PPI), trigger: TRIGGERS[cells[at + 2]! & 0xf] ?? 'none' });
-  }
-  return out;
-}
-
-/** The nearest `interrupt-parent`, upwards. */
-function interruptParent(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): FdtNode | undefined {
-  let at: FdtNode | undefined = node;
-  for (let hops = 0; at !== undefined; hops += 1) {
-    if (hops > MAX_HOPS) throw new FdtError(`${node.path}: interrupt-parent leads in a circle`);
-    if (at.properties.has('interrupt-parent')) return phandles.get(at.cell('interrupt-parent', 0));
-    at = at.parent;
   }
   return undefined;
 }
