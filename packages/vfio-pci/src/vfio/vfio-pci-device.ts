@@ -39,13 +39,12 @@ import { disableDevice, enableDevice, setMaster, setPowerState } from '../bus/en
 import { intxIsBroken } from '../bus/intx-masking.ts';
 import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { classOf } from '../bus/pci-driver.ts';
 import { tryResetFunction } from '../bus/reset.ts';
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts';
+import { isVga } from '../bus/vga-arbiter.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import {
-  PCI_CLASS_DISPLAY_VGA,
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
   PCI_COMMAND_MEMORY,
@@ -173,7 +172,7 @@ export class VfioPciDevice extends VfioDevice {
   }
 
   get hasVga(): boolean {
-    return !this.#parameters.disableVga && classOf(this.device) >>> 8 === PCI_CLASS_DISPLAY_VGA;
+    return !this.#parameters.disableVga && isVga(this.device);
   }
 
   get resetWorks(): boolean {
