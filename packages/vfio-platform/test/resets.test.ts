@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { BlockedError, ETIMEDOUT, VFIO_DEVICE_RESET, type MmioDevice } from '@vsim/vfio-core';
+import {
+  BlockedError,
+  constant,
+  ETIMEDOUT,
+  SmmuV3Iommu,
+  VFIO_DEVICE_RESET,
+  VFIO_GROUP_GET_DEVICE_FD,
+  type MmioDevice,
+} from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
-import { CHIP_RESETS, ResetModules, XGBE_TIMEOUT } from '../src/index.ts';
-import { setUp, type PlatformHost } from './set-up.ts';
+import { CHIP_RESETS, PlatformDevice, ResetModules, XGBE_TIMEOUT } from '../src/index.ts';
+import { openGroup, setUp, type PlatformHost } from './set-up.ts';
 
 const MS = 1_000_000;
 
@@ -149,4 +157,21 @@ it('VFIO_DEVICE_RESET waits for the chip, and gives its answer', () => {
 
 it('a chip without the region that its reset needs fails the open', () => {
   for (const compatible of CHIP_RESETS.keys()) expect(outcomeOf(chip(compatible, [], 0x1000).open)).toBe('ENOMEM');
+});
+
+it.each(['linux-5.13', 'linux-6.1'] as const)('while a chip is waited for, 5.13 opens no other device, and 6.1 does, %s', (profile) => {
+  const { host, root, vfio, bus, bind, open, device, driver, answers } = setUp({ profile, slowReset: 1000 * MS });
+  bind();
+  const other = new PlatformDevice(host, { name: 'other', resources: [], firmware: { compatible: ['other'] } });
+  driver.resets.register('other', () => constant(answers.reset));
+  bus.announce(other);
+  new SmmuV3Iommu(host).addGroup([other]);
+  other.driverOverride = driver.name;
+  root.writeFile('/sys/bus/platform/drivers_probe', 'other');
+  expect(open).toThrow(BlockedError);
+  const { group } = openGroup(root, 1);
+  const opening = root.start('open', root.sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode('other\0')));
+  expect(opening.outcome.state).toBe(profile === 'linux-5.13' ? 'asleep' : 'done');
+  host.scheduler.advance(1000 * MS);
+  expect([opening.outcome.state, device.runtimePmEnabled, vfio.groups.map(({ devices }) => devices[0]?.openCount)]).toEqual(['done', true, [1, 1]]);
 });

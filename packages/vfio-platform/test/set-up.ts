@@ -1,7 +1,6 @@
 /** A host with one platform or AMBA device, a PL011, for the tests of this package. */
 import {
   Bus,
-  constant,
   getDeviceFd,
   Host,
   Process,
@@ -34,6 +33,8 @@ export interface SetUp extends VfioPlatformInit, Partial<Pick<PlatformDeviceInit
   readonly amba?: boolean;
   readonly trigger?: 'edge-rising' | 'level-high';
   readonly group?: boolean;
+  /** How long the reset function takes, in ns. */
+  readonly slowReset?: number;
 }
 
 /** The fds of a group whose container has an IOMMU, and its device. */
@@ -41,6 +42,15 @@ export interface Opened {
   readonly container: number;
   readonly group: number;
   readonly device: number;
+}
+
+/** Opens a group, with a container that has type1. */
+export function openGroup(process: Process, id: number): Omit<Opened, 'device'> {
+  const container = process.open('/dev/vfio/vfio');
+  const group = process.open(`/dev/vfio/${id}`);
+  setContainer(process, group, container);
+  process.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+  return { container, group };
 }
 
 export class PlatformHost {
@@ -69,7 +79,13 @@ export class PlatformHost {
     this.vfio = new Vfio(host);
     this.resets = init.resets ?? new ResetModules();
     const { resets } = this;
-    if (init.withReset !== false) resets.register(COMPATIBLE, (device) => (calls.push(`reset ${device.name}`), constant(answers.reset)));
+    if (init.withReset !== false) {
+      resets.register(COMPATIBLE, function* (device) {
+        calls.push(`reset ${device.name}`);
+        if (init.slowReset !== undefined) yield* host.scheduler.sleep(init.slowReset);
+        return answers.reset;
+      });
+    }
     this.bus = new Bus<PlatformDevice>(host, amba ? 'amba' : 'platform');
     this.driver = amba ? new VfioAmbaDriver(this.vfio, { ...init, resets }) : new VfioPlatformDriver(this.vfio, { ...init, resets });
     host.scheduler.call('modprobe', this.bus.addDriver(this.driver));
@@ -104,12 +120,8 @@ export class PlatformHost {
   };
 
   readonly open = (): Opened => {
-    const { root } = this;
-    const container = root.open('/dev/vfio/vfio');
-    const group = root.open('/dev/vfio/0');
-    setContainer(root, group, container);
-    root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-    return { container, group, device: getDeviceFd(root, group, this.deviceName) };
+    const opened = openGroup(this.root, 0);
+    return { ...opened, device: getDeviceFd(this.root, opened.group, this.deviceName) };
   };
 
   readonly unbind = (): Thread<number> => this.root.start('unbind', this.root.sys.writeFile(`/sys/bus/${this.bus.name}/drivers/${this.driver.name}/unbind`, NAME));

@@ -105,6 +105,8 @@ export interface KernelProfile {
   readonly platformLateIgate: boolean;
   /** vfio-platform and vfio-fsl-mc look whether there is a trigger before they loop an interrupt back (6.9; in the stable kernels of 2024). */
   readonly loopbackNeedsTrigger: boolean;
+  /** All devices of vfio-platform are opened and closed under one lock; each under its own from 5.15 on. */
+  readonly platformGlobalLock: boolean;
   /** vfio-platform clips reads and writes to their region (6.14; in the stable kernels of 2025). */
   readonly platformChecksBounds: boolean;
   /** A child of a DPRC binds to vfio-fsl-mc without the DPRC being registered: they share a device set, not a counted lock (5.15). */
@@ -171,6 +173,7 @@ const LINUX_5_13: KernelProfile = {
   platformNeedsReset: false,
   platformLateIgate: true,
   loopbackNeedsTrigger: false,
+  platformGlobalLock: true,
   platformChecksBounds: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
@@ -230,6 +233,7 @@ const LINUX_6_1: KernelProfile = {
   platformNeedsReset: true,
   platformLateIgate: false,
   loopbackNeedsTrigger: true,
+  platformGlobalLock: false,
   platformChecksBounds: true,
   fslmcDeviceSet: true,
   fslmcResetsObjects: true,

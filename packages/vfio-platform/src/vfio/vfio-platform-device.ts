@@ -112,6 +112,11 @@ export class VfioPlatformDevice extends VfioDevice {
     this.#hasMutex = !device.host.profile.platformLateIgate;
   }
 
+  /** 5.13 has one lock for all: the key is what all devices of a host share. */
+  override get deviceSet(): object {
+    return this.device.host.profile.platformGlobalLock ? this.vfio : this;
+  }
+
   /** @internal mutex_init() of the interrupts' mutex, where the probe does it. */
   initMutex(): void {
     this.#hasMutex = true;
