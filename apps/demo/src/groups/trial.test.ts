@@ -79,6 +79,22 @@ function recordedLine(step: Fields): string | undefined {
 }
 
 describe('TrialBench', () => {
+  it('puts the machine back after a trial, and builds it anew where a driver took VFs along', () => {
+    const rebuilt = (name: string): readonly string[] => {
+      const machine = machineOf(name);
+      const bench = new TrialBench(machine, { iommu: 'vt-d', groups: groupsOf(machine) });
+      const out: string[] = [];
+      for (const { facts } of machine.filter(({ iommuGroup }) => iommuGroup !== undefined)) {
+        const { made } = bench;
+        bench.run(facts.address, [facts.address]);
+        if (bench.made !== made) out.push(facts.address);
+      }
+      return out;
+    };
+    expect(rebuilt('rootports')).toEqual([]);
+    expect(rebuilt('sriov-igb')).toEqual(['0000:01:00.0', '0000:02:00.0', '0000:05:00.0']); // igb's PFs
+  });
+
   it('knows every recorded machine', () => {
     expect(topologyNames()).toEqual(Object.keys(TRIALS).sort());
   });
