@@ -11,4 +11,4 @@ export { CHIP_RESETS } from './resets/chip-resets.ts';
 export { DEVICE_ALLOCATION, NAME_ALLOCATION, NO_IDENTITY, NO_RESET, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
 export { PlatformIrq } from './vfio/platform-irq.ts';
 export { ResetModules, type ResetFunction } from './vfio/reset-modules.ts';
-export { NULL_TRIGGER, REGION_OVERRUN, RESET_FAILED, UNINITIALISED_MUTEX, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';
+export { MODULE_LEAKED, NULL_TRIGGER, REGION_OVERRUN, RESET_FAILED, UNINITIALISED_MUTEX, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';

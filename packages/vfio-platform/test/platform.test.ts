@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  EAGAIN,
   getDeviceFd,
   getDeviceInfo,
   getIrqInfo,
@@ -23,7 +24,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import { IrqLine, NULL_TRIGGER, PL011, PL031, Pl031, REGION_OVERRUN, RESET_FAILED } from '../src/index.ts';
+import { IrqLine, MODULE_LEAKED, NULL_TRIGGER, PL011, PL031, Pl031, REGION_OVERRUN, RESET_FAILED } from '../src/index.ts';
 import { NAME, setUp, type SetUp } from './set-up.ts';
 
 describe.each([['platform', false], ['amba', true]] as const)('a %s device', (_, amba) => {
@@ -106,6 +107,15 @@ describe('reset', () => {
     expect(calls).toHaveLength(4);
     expect(events.map(({ id }) => id)).toEqual([RESET_FAILED.id]);
     expect(outcomeOf(() => getDeviceFd(root, fds.group, NAME))).toBe('EIO');
+  });
+
+  it.each([['linux-5.13', 1, -EAGAIN], ['linux-6.1', 0, 0]] as const)('fails the open, after which 5.13 can unload the driver no more, %s', (profile, users, unloaded) => {
+    const { bind, open, device, driver, bus, host, events, root } = setUp({ profile });
+    bind();
+    device.resume = () => -110;
+    expect(outcomeOf(open)).toBe('ETIMEDOUT');
+    root.exit();
+    expect([driver.users, events.map(({ id }) => id), host.scheduler.call('rmmod', bus.unloadDriver(driver))]).toEqual([users, users === 1 ? [MODULE_LEAKED.id] : [], unloaded]);
   });
 
   it('fails the open where the device does not resume', () => {

@@ -107,6 +107,8 @@ export interface KernelProfile {
   readonly loopbackNeedsTrigger: boolean;
   /** All devices of vfio-platform are opened and closed under one lock; each under its own from 5.15 on. */
   readonly platformGlobalLock: boolean;
+  /** A failed open of vfio-platform gives back a reference on its base module, and keeps the one on the driver (fixed in 5.14). */
+  readonly platformLeaksModule: boolean;
   /** vfio-platform clips reads and writes to their region (6.14; in the stable kernels of 2025). */
   readonly platformChecksBounds: boolean;
   /** A child of a DPRC binds to vfio-fsl-mc without the DPRC being registered: they share a device set, not a counted lock (5.15). */
@@ -174,6 +176,7 @@ const LINUX_5_13: KernelProfile = {
   platformLateIgate: true,
   loopbackNeedsTrigger: false,
   platformGlobalLock: true,
+  platformLeaksModule: true,
   platformChecksBounds: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
@@ -234,6 +237,7 @@ const LINUX_6_1: KernelProfile = {
   platformLateIgate: false,
   loopbackNeedsTrigger: true,
   platformGlobalLock: false,
+  platformLeaksModule: false,
   platformChecksBounds: true,
   fslmcDeviceSet: true,
   fslmcResetsObjects: true,

@@ -78,6 +78,12 @@ interface Region {
   readonly flags: number;
 }
 
+/** An open failed, and the driver can never be unloaded again: its error path puts another module's reference. */
+export const MODULE_LEAKED: EventKind<{ readonly device: string }> = eventKind(
+  'vfio-platform/module-leaked',
+  'bug',
+  ({ device }) => `${device}: a failed open keeps the module of its driver in use`,
+);
 /** SET_IRQS takes a mutex that the probe of 5.13 initialises only after it has registered the device. */
 export const UNINITIALISED_MUTEX: EventKind<{ readonly device: string }> = eventKind(
   'vfio-platform/uninitialised-mutex',
@@ -128,6 +134,16 @@ export class VfioPlatformDevice extends VfioDevice {
   }
 
   protected override *openDevice(): Sleeps<number> {
+    const error = yield* this.#firstOpen();
+    const { module, host } = this.device;
+    if (error < 0 && module !== undefined && host.profile.platformLeaksModule) {
+      module.users += 1;
+      host.trace.emit(MODULE_LEAKED, { device: this.name });
+    }
+    return error;
+  }
+
+  *#firstOpen(): Sleeps<number> {
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
     if (!this.device.runtimePmEnabled) return -EACCES;
     this.#regions = this.device.resources.map(regionOf);
