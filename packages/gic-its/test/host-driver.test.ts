@@ -397,7 +397,7 @@ describe('vPEs', () => {
     ]);
   });
 
-  it('invalidate all: INVALLR where the vPE is, VINVALL on an ITS that maps it [gic D-33] [gic G20]', () => {
+  it('invalidate all: INVALLR where the vPE is, VINVALL on an ITS that maps it [gic D-33] [gic G19] [gic G20]', () => {
     const machine = new Driver('gicv4.1', { preset: 'strict' });
     const vm = machine.vm(1);
     const irq = machine.irq();

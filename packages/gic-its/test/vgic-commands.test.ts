@@ -225,7 +225,7 @@ describe('commands of an event', () => {
     expect(commands(events)).toEqual(['INT', 'VSYNC', 'CLEAR', 'VSYNC']);
   });
 
-  it('INV reads the property again; what became deliverable is queued; forwarded, the hardware is told [gic 5.4/7] [gic 11/21] [gic G03]', () => {
+  it('INV reads the property again; what became deliverable is queued; forwarded, the hardware is told [gic 5.4/7] [gic 11/21]', () => {
     const machine = guest();
     expect(machine.code(event(OPCODE.INV, 9))).toBe(0x01_0c07);
     machine.ram.write8(GUEST.PROPERTIES + 3, 0xa0);

@@ -59,7 +59,7 @@ describe('an LPI of a VM', () => {
     expect(lpi(machine, 8195)).toBe(fresh);
   });
 
-  it('is pending by its latch, and goes to its target while it and the distributor are enabled [gic K-3]', () => {
+  it('is pending by its latch, and goes to its target while it and the distributor are enabled [gic K-3] [gic G03]', () => {
     const machine = booted();
     const irq = lpi(machine, 8195);
     const target = (): unknown => machine.vm.lpis.oracle(irq);
@@ -479,6 +479,11 @@ describe('irqbypass', () => {
     const after = other.machine.host.trace.record();
     other.machine.bypass.unregisterProducer(other.vectors[0]!.producer);
     expect([commands(after), other.machine.vcpu(0).vlpiCount]).toEqual([[], 0]);
+    // Nor if it has mapped the event again: that LPI is not forwarded.
+    event(other.machine, OPCODE.DISCARD, 1);
+    other.machine.command((to) => encode.mapti(to, DEVICE, 1, 8196, 1));
+    other.machine.bypass.unregisterProducer(other.vectors[1]!.producer);
+    expect(other.machine.vm.vcpus.map(({ vlpiCount }) => vlpiCount)).toEqual([0, 0]);
   });
 
   it('a change of routing does not move a forwarding [gic K-47]', () => {

@@ -28,7 +28,6 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     this.token.listen(this);
     // A connection that is refused leaves the irqfd as it is: interrupts come by software.
     this.#vm.irqBypass?.registerConsumer(this);
-    if (!this.token.isZero) this.signalled();
   }
 
   detach(): void {
