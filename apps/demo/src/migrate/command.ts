@@ -17,7 +17,8 @@ export const MIGRATE_HELP: readonly string[] = [
   '--source, --dest     gicv3, gicv4 or gicv4.1: what the hosts have',
   `--fail-at PHASE      one of ${PHASES.join(', ')}`,
   '--corrupt N          flips byte N of the state on the wire',
-  '--swap PHASE,PHASE   two phases in each other\'s place',
+  '--fault-after N      the write of KVM to guest memory after N of them, while the source is saved, fails',
+  '--swap PHASE,PHASE   two phases in each other\'s place; more pairs after them, one by one',
   `--without PATCH      ${Object.keys(PATCHES).join(', ')}: a patch of the kernel series left out; prints what is seen then`,
   '--repeat N           migrations with the seeds S, S + 1, ...; each that fails prints the call that shows it again',
 ];

@@ -16,6 +16,8 @@ const ISPENDR0 = 0x200;
 const ICPENDR0 = 0x280;
 const IPRIORITYR = 0x400;
 
+const NONE: readonly VgicSgi[] = [];
+
 /** An SGI as a list register takes it: a view onto the registers. */
 export class VgicSgi {
   readonly intid: number;
@@ -76,7 +78,9 @@ export class PrivateInterrupts {
 
   /** SGIs that belong in a list register: the active ones, and, with the distributor on, those that can be delivered. */
   ready(distributorEnabled: boolean): readonly VgicSgi[] {
-    return this.#sgis.filter((sgi) => sgi.active || (distributorEnabled && sgi.deliverable));
+    const wanted = (sgi: VgicSgi): boolean => sgi.active || (distributorEnabled && sgi.deliverable);
+    // Most of the time there are none.
+    return this.#sgis.some(wanted) ? this.#sgis.filter(wanted) : NONE;
   }
 
   /** Whether one can be delivered through a priority mask. */

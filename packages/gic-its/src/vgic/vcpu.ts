@@ -236,7 +236,8 @@ export class Vcpu {
     if (this.#syncing) return;
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
     const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
-    const ready = [...this.privates.ready(this.vm.distributorEnabled), ...lpis];
+    const sgis = this.privates.ready(this.vm.distributorEnabled);
+    const ready = sgis.length === 0 ? lpis : [...sgis, ...lpis];
     if (ready.length > LIST_REGISTERS) ready.sort((a, b) => rank(a) - rank(b));
     ready.slice(0, LIST_REGISTERS).forEach((irq, n) => {
       const state = (isActive(irq) ? LR_ACTIVE : 0) | (irq.pendingLatch ? LR_PENDING : 0);
