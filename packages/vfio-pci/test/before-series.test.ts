@@ -284,7 +284,7 @@ describe('P9: the driver\'s data while remove waits for a user', () => {
     expect([unbind.finished, driver.vfioDevice(device)]).toEqual([true, undefined]);
   });
 
-  it('the token of a PF goes with a warning while VFs are open that used it [vfio Step-and-unwind-matrices/14]', () => {
+  it('the token of a PF goes after its notifier, with a warning while VFs are open that used it [vfio P7/1] [vfio Step-and-unwind-matrices/14]', () => {
     const made = after();
     const { device, events, process } = made;
     expect(attach(made, device)).toBe(0);
@@ -292,7 +292,10 @@ describe('P9: the driver\'s data while remove waits for a user', () => {
     if (token === undefined) throw new Error('no token');
     token.users = 1; // no path of user space comes here: VFs go first
     process.writeFile(UNBIND, CARD);
-    expect(events.find(({ id }) => id === TOKEN_IN_USE.id)).toMatchObject({ fields: { device: CARD, users: 1 } });
+    const warned = events.findIndex(({ id }) => id === TOKEN_IN_USE.id);
+    expect(events[warned]).toMatchObject({ fields: { device: CARD, users: 1 } });
+    expect(stepLog(events.slice(0, warned)).at(-1)).toBe('-notifier');
+    expect(stepLog(events.slice(warned))[0]).toBe('-token');
   });
 });
 

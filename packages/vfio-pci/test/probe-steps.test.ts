@@ -45,7 +45,7 @@ describe.each(PROFILES)('probe of vfio-pci on %s', (profile) => {
     { step: 'device', fault: DEVICE_ALLOCATION, error: ENOMEM, item: '[vfio Step-and-unwind-matrices/3]' },
     { step: 'device-set', fault: DEVICE_SET_ALLOCATION, error: ENOMEM, item: '[vfio Step-and-unwind-matrices/5]' },
     { step: 'token', fault: TOKEN_ALLOCATION, error: ENOMEM, item: '[vfio Step-and-unwind-matrices/6]' },
-    { step: 'notifier', fault: NOTIFIER_REGISTRATION, error: EBUSY, item: '[vfio Step-and-unwind-matrices/7]' },
+    { step: 'notifier', fault: NOTIFIER_REGISTRATION, error: EBUSY, item: '[vfio Step-and-unwind-matrices/7] [vfio P7/2]' },
   ])('$step cannot be had: its errno, what was done undone in reverse, the next probe works $item', ({ step, fault, error }) => {
     const made = cardHost({ profile });
     const { host, device } = made;

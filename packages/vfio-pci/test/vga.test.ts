@@ -1,7 +1,7 @@
 /** vfio-pci as a client of the VGA arbiter: what a card decodes in a user's hands. Catalogue: vfio P7. */
 import { describe, expect, it } from 'vitest';
 import { VGA_RSRC_ALL, VGA_RSRC_NORMAL_IO, VGA_RSRC_NORMAL_MEM, vgaDecodes } from '../src/index.ts';
-import { CARD, attach, bridge, cardHost, vga, type CardHost } from './card-host.ts';
+import { CARD, SIBLING, attach, bridge, cardHost, vga, type CardHost } from './card-host.ts';
 import { open } from './edu-host.ts';
 
 const NORMAL = VGA_RSRC_NORMAL_IO | VGA_RSRC_NORMAL_MEM;
@@ -42,6 +42,26 @@ describe('the decode callback [vfio P7/4]', () => {
   it('a card on a root bus decodes everything: nothing above it could be switched', () => {
     const { bus } = two('0000:00:03.0');
     expect(vgaDecodes(bus.device('0000:00:03.0')!, false, true)).toBe(VGA_RSRC_ALL);
+  });
+});
+
+describe('what a bound device has [vfio P7/1]', () => {
+  it.each<[name: string, physical: boolean, graphics: boolean]>([
+    [CARD, true, true],
+    [SIBLING, false, false],
+    ['0000:00:03.0', false, true],
+  ])('%s: a token and a notifier only as a PF (%s), a client only as a VGA device (%s), all gone with it', (name, physical, graphics) => {
+    const made = two('0000:00:03.0');
+    const { bus, driver, process } = made;
+    const device = bus.device(name)!;
+    const { listeners } = bus;
+    const has = (): readonly unknown[] => [driver.vfioDevice(device)?.token !== undefined, bus.listeners - listeners, bus.vga.hasClient(device)];
+    expect(has()).toEqual([false, 0, false]);
+    process.writeFile(`${device.sysfs}/driver_override`, 'vfio-pci');
+    expect(attach(made, device)).toBe(0);
+    expect(has()).toEqual([physical, physical ? 1 : 0, graphics]);
+    process.writeFile('/sys/bus/pci/drivers/vfio-pci/unbind', name);
+    expect(has()).toEqual([false, 0, false]);
   });
 });
 
