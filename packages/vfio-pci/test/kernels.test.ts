@@ -118,6 +118,22 @@ describe('power', () => {
     expect([setMigrationState(process, device, MIG_STATE.STOP), nic.powerState]).toEqual([-1, 3]);
   });
 
+  it('[vfio D61-34] INTx is masked while the device sleeps, and tells afterwards what came', () => {
+    const { process, device, fn } = openLayout({ structures: [PM], interruptPin: 1 });
+    const eventfd = process.eventfd();
+    setIrqTriggers(process, device, VFIO_PCI_INTX_IRQ_INDEX, 0, [eventfd]);
+    const low = (number: number): number => feature(process, device, VFIO_DEVICE_FEATURE_SET | number);
+    expect([low(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY), fn.command & 0x400]).toEqual([0, 0x400]);
+    fn.setIntx(true);
+    expect(process.readEventfd(eventfd)).toBe(0n);
+    expect([low(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT), process.readEventfd(eventfd)]).toEqual([0, 1n]);
+    // A mask of the user's own stays.
+    fn.setIntx(false);
+    expect([low(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY), low(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT), fn.command & 0x400]).toEqual([0, 0, 0x400]);
+    setIrqs(process, device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK, 0, 1);
+    expect([low(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY), low(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT), fn.command & 0x400]).toEqual([0, 0, 0]);
+  });
+
   it('[vfio D61-34] with a wake-up eventfd the next access signals once and ends the state; its mistakes', () => {
     const { process, device, fn } = openLayout({ structures: [PM] });
     const wake = process.eventfd();

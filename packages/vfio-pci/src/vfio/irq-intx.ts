@@ -92,13 +92,19 @@ export class Intx {
     return 0;
   }
 
-  /** Masks; without INTx in use the physical bit follows all the same. */
-  mask(): void {
+  /** Masks; without INTx in use the physical bit follows all the same. @returns whether it is this call that masked */
+  mask(): boolean {
     const { device, canMaskIntx } = this.#owner;
-    if (this.#active && this.#masked) return;
+    if (this.#active && this.#masked) return false;
     if (canMaskIntx) setIntxEnabled(device, false);
     else if (this.#active) device.function.line?.disable();
     if (this.#active) this.#masked = true;
+    return this.#active;
+  }
+
+  /** The device goes to sleep with INTx in use. @returns whether it has to be unmasked when it wakes up */
+  maskForSleep(): boolean {
+    return this.#active && this.mask();
   }
 
   /** Unmasks; with the line still up it stays masked and signals at once. */

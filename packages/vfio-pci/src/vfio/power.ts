@@ -8,20 +8,25 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import { resumeDevice, suspendDevice } from '../bus/runtime-pm.ts';
 import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts';
 import { PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET } from '../pci/registers.ts';
+import type { Intx } from './irq-intx.ts';
 import { LowPower } from './low-power.ts';
 
 export class DevicePower {
   readonly #device: PciDevice;
   readonly #staysAwake: () => boolean;
+  readonly #intx: Intx;
   readonly #lowPower = new LowPower();
   /** The function loses its registers between D3hot and D0, so that they are kept for it. Kernel: needs_pm_restore. */
   #needsRestore = false;
   /** The configuration before the user put the device into D3hot. */
   #asleep: SavedState | undefined;
+  /** INTx was masked for the time that the device sleeps. */
+  #intxMasked = false;
 
   /** @param staysAwake the module parameter disable_idle_d3, as it is now */
-  constructor(device: PciDevice, staysAwake: () => boolean) {
+  constructor(device: PciDevice, intx: Intx, staysAwake: () => boolean) {
     this.#device = device;
+    this.#intx = intx;
     this.#staysAwake = staysAwake;
   }
 
@@ -62,18 +67,24 @@ export class DevicePower {
     if (!this.#lowPower.entered) return 0;
     if (resumeDevice(this.#device) < 0) return -EIO;
     this.#lowPower.touched();
+    if (this.#intxMasked) this.#intx.unmask();
+    this.#intxMasked = false;
     return 0;
   }
 
-  /** The access is done: a device that the user lets sleep does so again. */
+  /** The access is done: a device that the user lets sleep does so again, from D0, and without interrupting meanwhile. */
   end(): void {
-    if (this.#lowPower.entered) suspendDevice(this.#device);
+    if (!this.#lowPower.entered) return;
+    this.setState(0);
+    this.#intxMasked = this.#intx.maskForSleep();
+    suspendDevice(this.#device);
   }
 
   /** The last close. */
   closed(): void {
     if (this.#lowPower.entered) resumeDevice(this.#device);
     this.#lowPower.leave();
+    this.#intxMasked = false;
   }
 
   /** VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, _WITH_WAKEUP, EXIT. */

@@ -130,7 +130,7 @@ export class VfioPciDevice extends VfioDevice {
     this.#regions = new Regions(this);
     this.#ioeventfds = new Ioeventfds(this);
     this.#tokenUse = new TokenUse(device, init.registry);
-    this.#power = new DevicePower(device, () => this.#parameters.disableIdleD3);
+    this.#power = new DevicePower(device, this.irqs.intx, () => this.#parameters.disableIdleD3);
   }
 
   // What the parts ask.
