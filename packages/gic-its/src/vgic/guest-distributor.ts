@@ -8,7 +8,7 @@ import { EINVAL } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import { isClearPending, writeBank } from './private-interrupts.ts';
-import { loadHalves, storeHalves } from './vgic-frames.ts';
+import { loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 
 /** Arm; product 0x4b, as KVM has it. */
 export const IIDR = 0x4b00_043b;
@@ -17,9 +17,6 @@ const CTLR_FIXED = 0x50; // DS, ARE_NS
 const CTLR_GRP1 = 2;
 const CTLR_NASSGIREQ = 0x100;
 const TYPER2_NASSGICAP = 0x100;
-
-/** Who writes: GICD_CTLR written by user space has no effect yet, and some registers can be checked. */
-export type Writer = 'guest' | 'user';
 
 export class GuestDistributor {
   readonly #vm: KvmVm;
@@ -60,7 +57,7 @@ export class GuestDistributor {
     };
   }
 
-  read(offset: number, width: number, by: Writer): number {
+  read(offset: number, width: number, by: Accessor): number {
     if (offset >= 0x80 && offset < 0x1000) return by === 'user' && isClearPending(offset) ? 0 : this.#spis.read(offset, width);
     switch (offset) {
       case 0x0:
@@ -81,8 +78,8 @@ export class GuestDistributor {
   }
 
   /** @returns 0; -EINVAL to user space for an IIDR or TYPER2 that this GIC cannot have */
-  write(offset: number, width: number, value: number, by: Writer): number {
-    if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by === 'user');
+  write(offset: number, width: number, value: number, by: Accessor): number {
+    if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by);
     else if (offset === 0) this.#setCtlr(value, by);
     else if (by === 'user' && offset === 0x8) return this.#setIidr(value);
     else if (by === 'user' && offset === 0xc) return value === this.read(0xc, 4, by) ? 0 : -EINVAL;
@@ -113,7 +110,7 @@ export class GuestDistributor {
     return this.#vm.driver.gicv41;
   }
 
-  #setCtlr(value: number, by: Writer): void {
+  #setCtlr(value: number, by: Accessor): void {
     const was = this.#enabled;
     const wasHardware = this.#nassgireq;
     this.#enabled = (value & CTLR_GRP1) !== 0;

@@ -5,10 +5,10 @@
  * GICR_PROPBASER is one for the VM. There is no VLPI frame. Not modelled: redistributor regions beyond the first; RWP is never seen set.
  */
 import { toNumber } from '@vsim/vfio-core';
-import { idRegister, IIDR, isDistributorRegister, type GuestDistributor, type Writer } from './guest-distributor.ts';
+import { idRegister, IIDR, isDistributorRegister, type GuestDistributor } from './guest-distributor.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
-import { FRAME_64K, loadHalves, storeHalves } from './vgic-frames.ts';
+import { FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 
 /** RD and SGI frame. */
 export const REDISTRIBUTOR_BYTES = 0x2_0000;
@@ -55,8 +55,8 @@ export class GuestRedistributors {
     };
   }
 
-  read(vcpu: Vcpu, offset: number, width: number, by: Writer): number {
-    if (offset >= FRAME_64K) return vcpu.privates.read(offset - FRAME_64K, width, by === 'user');
+  read(vcpu: Vcpu, offset: number, width: number, by: Accessor): number {
+    if (offset >= FRAME_64K) return vcpu.privates.read(offset - FRAME_64K, width, by);
     switch (offset) {
       case 0x0:
         return (vcpu.lpisEnabled ? CTLR_ENABLE_LPIS : 0) | (this.#invalidates ? CTLR_IR_CES : 0);
@@ -80,9 +80,9 @@ export class GuestRedistributors {
     }
   }
 
-  write(vcpu: Vcpu, offset: number, width: number, value: number, by: Writer): void {
+  write(vcpu: Vcpu, offset: number, width: number, value: number, by: Accessor): void {
     if (offset >= FRAME_64K) {
-      vcpu.privates.write(offset - FRAME_64K, width, value, by === 'user');
+      vcpu.privates.write(offset - FRAME_64K, width, value, by);
       if (by === 'guest') vcpu.kick();
       return;
     }

@@ -7,6 +7,7 @@
  */
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { ItsVsgis } from '../host/index.ts';
+import type { Accessor } from './vgic-frames.ts';
 
 const SGIS = 16;
 const IGROUPR0 = 0x80;
@@ -122,8 +123,8 @@ export class PrivateInterrupts {
 
   // Registers. Offsets are those of the SGI frame.
 
-  read(offset: number, width: number, user: boolean): number {
-    if (user && isClearPending(offset)) return 0;
+  read(offset: number, width: number, by: Accessor): number {
+    if (by === 'user' && isClearPending(offset)) return 0;
     const value = this.#bank.read(offset, width);
     if (this.#vsgis === undefined || (offset !== ISPENDR0 && offset !== ICPENDR0) || width !== 4) return value;
     let pending = 0;
@@ -131,18 +132,17 @@ export class PrivateInterrupts {
     return ((value & ~0xffff) | pending) >>> 0;
   }
 
-  /** @param user a VMM's write: ISPENDR sets the latches as given, ICPENDR does nothing */
-  write(offset: number, width: number, value: number, user: boolean): void {
-    writeBank(this.#bank, offset, width, value, user);
+  write(offset: number, width: number, value: number, by: Accessor): void {
+    writeBank(this.#bank, offset, width, value, by);
     const vsgis = this.#vsgis;
     if (vsgis === undefined) return;
     for (const { intid } of this.#sgis) {
       const bit = (value & (1 << intid)) !== 0;
       if (offset === ISENABLER0 || offset === ICENABLER0) {
         if (bit) vsgis.setEnabled(intid, offset === ISENABLER0);
-      } else if (offset === ISPENDR0 || (offset === ICPENDR0 && !user)) {
+      } else if (offset === ISPENDR0 || (offset === ICPENDR0 && by === 'guest')) {
         this.#bank.latch[intid] = 0;
-        if (bit || (user && offset === ISPENDR0)) vsgis.setPending(intid, bit && offset === ISPENDR0);
+        if (bit || by === 'user') vsgis.setPending(intid, bit && offset === ISPENDR0);
       } else if (offset === IGROUPR0 || (intid >= offset - IPRIORITYR && intid < offset - IPRIORITYR + width)) {
         const { priority, group1 } = this.#configuration(intid);
         vsgis.update(intid, priority, group1);
@@ -160,8 +160,9 @@ export function isClearPending(offset: number): boolean {
   return offset >= ICPENDR0 && offset < 0x300;
 }
 
-export function writeBank(bank: WiredInterrupts, offset: number, width: number, value: number, user: boolean): void {
-  if (user && isClearPending(offset)) return;
-  if (user && offset >= ISPENDR0 && offset < ICPENDR0) bank.write(offset + 0x80, width, 0xffff_ffff);
+/** A VMM's write of ISPENDR sets the latches as given, and one of ICPENDR does nothing. */
+export function writeBank(bank: WiredInterrupts, offset: number, width: number, value: number, by: Accessor): void {
+  if (by === 'user' && isClearPending(offset)) return;
+  if (by === 'user' && offset >= ISPENDR0 && offset < ICPENDR0) bank.write(offset + 0x80, width, 0xffff_ffff);
   bank.write(offset, width, value);
 }

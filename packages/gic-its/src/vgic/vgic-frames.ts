@@ -2,6 +2,9 @@
 import { E2BIG, EEXIST, EINVAL, highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { KvmVm } from './kvm-vm.ts';
 
+/** Whose access it is: a VMM's, through a device attribute, has other effects at some registers than the guest's. */
+export type Accessor = 'guest' | 'user';
+
 /** A frame of registers. */
 export const FRAME_64K = 0x1_0000;
 
