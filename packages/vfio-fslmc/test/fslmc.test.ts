@@ -13,7 +13,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import { FslMcBus, ManagementComplex, MC_GET_ATTR, mcCommand, McIo, NO_MSI, NULL_IRQ, OBJECT_SKIPPED, RESET_FAILED } from '../src/index.ts';
+import { FslMcBus, ManagementComplex, MC_GET_ATTR, mcCommand, McIo, NO_MSI, NULL_IRQ, OBJECT_SKIPPED, RESET_FAILED, TOO_MANY_IRQS } from '../src/index.ts';
 import { openCommand, send, setUp, status, token } from './set-up.ts';
 
 describe.each(['linux-5.13', 'linux-6.1'] as const)('a DPRC given to user space, %s', (profile) => {
@@ -83,6 +83,19 @@ describe('the bus', () => {
     guest.plugged = true;
     mc.root.raise(0, 1);
     expect([bus.device('dprc.2')?.driverName, names().length]).toEqual(['fsl_mc_dprc', 9]);
+  });
+
+  it('warns where objects have more interrupts than a container can keep, and goes on', () => {
+    const { guest, events, names } = setUp();
+    // Eight are there: the two of dpni.0, and one each of six.
+    guest.add({ type: 'dpni', id: 5, irqs: 248 });
+    expect(events.filter(({ id }) => id === TOO_MANY_IRQS.id)).toEqual([]);
+    guest.add({ type: 'dpni', id: 6 });
+    expect([events.filter(({ id }) => id === TOO_MANY_IRQS.id).map(({ text }) => text), names().includes('dpni.6')]).toEqual([['dprc.2: 257 interrupts are needed, and 256 are there'], true]);
+    const none = setUp({ msi: 'none' });
+    none.guest.add({ type: 'dpni', id: 5, irqs: 255 });
+    none.store('rescan', '1');
+    expect(none.events.filter(({ id }) => id === TOO_MANY_IRQS.id)).toEqual([]);
   });
 
   it('translates offsets by ranges where the MC gives no base', () => {

@@ -24,7 +24,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { busSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import { IrqLine, MODULE_LEAKED, NULL_TRIGGER, PL011, PL031, Pl031, REGION_OVERRUN, RESET_FAILED } from '../src/index.ts';
+import { IrqLine, MODULE_LEAKED, NO_RESET, NULL_TRIGGER, PL011, PL031, Pl031, REGION_OVERRUN, RESET_FAILED } from '../src/index.ts';
 import { NAME, setUp, type SetUp } from './set-up.ts';
 
 describe.each([['platform', false], ['amba', true]] as const)('a %s device', (_, amba) => {
@@ -107,6 +107,13 @@ describe('reset', () => {
     expect(calls).toHaveLength(4);
     expect(events.map(({ id }) => id)).toEqual([RESET_FAILED.id]);
     expect(outcomeOf(() => getDeviceFd(root, fds.group, NAME))).toBe('EIO');
+  });
+
+  it('is no offer, and refused aloud, where 5.13 binds without a function', () => {
+    const { root, bind, open, events } = setUp({ profile: 'linux-5.13', withReset: false, resetRequired: false });
+    bind();
+    const { device } = open();
+    expect([getDeviceInfo(root, device).flags, outcomeOf(() => root.ioctl(device, VFIO_DEVICE_RESET)), events.map(({ id }) => id)]).toEqual([4, 'EINVAL', [NO_RESET.id]]);
   });
 
   it.each([['linux-5.13', 1, -EAGAIN], ['linux-6.1', 0, 0]] as const)('fails the open, after which 5.13 can unload the driver no more, %s', (profile, users, unloaded) => {

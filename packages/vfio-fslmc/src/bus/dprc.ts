@@ -6,7 +6,7 @@ import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type
 import { addCommandDevice } from './command-device.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
-import { IrqPool } from './irq-pool.ts';
+import { IRQ_POOL_MAX, IrqPool } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 import { ALLOCATABLE, ResourcePool } from './resource-pool.ts';
 
@@ -19,6 +19,12 @@ export const OBJECT_SKIPPED: EventKind<{ readonly dprc: string; readonly what: s
 /** A container without MSI domain: its objects have no interrupts. */
 export const NO_MSI: EventKind<{ readonly dprc: string }> = eventKind('fsl-mc/no-msi', 'warn', ({ dprc }) => `${dprc}: no MSI domain: interrupts are unavailable`);
 
+/** The objects of a container have more interrupts than the kernel keeps for them. */
+export const TOO_MANY_IRQS: EventKind<{ readonly dprc: string; readonly irqs: number }> = eventKind(
+  'fsl-mc/too-many-irqs',
+  'warn',
+  ({ dprc, irqs }) => `${dprc}: ${irqs} interrupts are needed, and ${IRQ_POOL_MAX} are there`,
+);
 /** A scan that fails when it has added what it found. */
 export const SCAN: FaultPoint = { fault: 'fsl-mc/scan', error: ENOMEM };
 
@@ -119,6 +125,8 @@ export class Dprc {
       if (typeof descriptor === 'number') this.#skip(`object ${i}`, descriptor);
       else found.push(descriptor);
     }
+    const irqs = found.reduce((sum, { irqCount }) => sum + irqCount, 0);
+    if (this.irqs !== undefined && irqs > IRQ_POOL_MAX) this.device.host.trace.emit(TOO_MANY_IRQS, { dprc: this.device.name, irqs });
     yield* this.#removeMissing(found);
     const first = found.filter(({ type }) => ALLOCATABLE.includes(type));
     for (const descriptor of [...first, ...found.filter(({ type }) => !ALLOCATABLE.includes(type))]) yield* this.#addOrUpdate(descriptor);

@@ -20,14 +20,7 @@ import {
 } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { ResetModules } from './reset-modules.ts';
-import { VfioPlatformDevice, type Reset } from './vfio-platform-device.ts';
-
-/** A device has no reset function, and the driver wants one. */
-export const NO_RESET: EventKind<{ readonly device: string }> = eventKind(
-  'vfio-platform/no-reset',
-  'warn',
-  ({ device }) => `${device}: no reset function found`,
-);
+import { NO_RESET, VfioPlatformDevice, type Reset } from './vfio-platform-device.ts';
 
 /** What the firmware does not say of a device: the ACPI object, its hardware id, or the property `compatible`. */
 export const NO_IDENTITY: EventKind<{ readonly device: string; readonly missing: 'companion' | 'hid' | 'compatible' }> = eventKind(

@@ -65,6 +65,13 @@ export const REGION_OVERRUN: EventKind<{ readonly device: string; readonly regio
   'bug',
   ({ device, region, offset }) => `${device}: access to region ${region} at 0x${offset.toString(16)}, past its end`,
 );
+/** A device has no reset function, and the driver, or user space, wants one. */
+export const NO_RESET: EventKind<{ readonly device: string }> = eventKind(
+  'vfio-platform/no-reset',
+  'warn',
+  ({ device }) => `${device}: no reset function found`,
+);
+
 /** A reset failed that was required: the kernel's WARN at the last close. */
 export const RESET_FAILED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
   'vfio-platform/reset-failed',
@@ -176,7 +183,9 @@ export class VfioPlatformDevice extends VfioDevice {
         return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
       }
       case VFIO_DEVICE_RESET:
-        return this.#reset === undefined ? -EINVAL : WOULD_SLEEP;
+        if (this.#reset !== undefined) return WOULD_SLEEP;
+        this.device.host.trace.emit(NO_RESET, { device: this.name });
+        return -EINVAL;
       default:
         return -ENOTTY;
     }
