@@ -58,16 +58,18 @@ const TYPES: ReadonlyMap<number, string> = new Map([...OPEN_COMMANDS].map(([type
 
 /** @returns the status: AUTH_ERR for a token that stands for nothing comes first, then UNSUPPORTED_OP, then CONFIG_ERR for a parameter */
 export function execute(command: number, execution: Execution): number {
-  const { out, mc, portal, version } = execution;
-  const { object } = execution;
-  if (needsToken(command)) {
-    if (object === undefined) return MC_STATUS_AUTH_ERR;
-    if (version === 0 || version > newestVersion(command, object, mc)) return MC_STATUS_UNSUPPORTED_OP;
-    const common = ofObject(command, object, execution);
-    if (common !== undefined) return common;
-    return object instanceof McContainer ? ofContainer(command, object, execution) : ofPlainObject(command, object, execution);
-  }
-  if (version !== 1) return MC_STATUS_UNSUPPORTED_OP;
+  const { object, mc, version } = execution;
+  if (!needsToken(command)) return version === 1 ? withoutToken(command, execution) : MC_STATUS_UNSUPPORTED_OP;
+  if (object === undefined) return MC_STATUS_AUTH_ERR;
+  if (version === 0 || version > newestVersion(command, object, mc)) return MC_STATUS_UNSUPPORTED_OP;
+  const common = ofObject(command, object, execution);
+  if (common !== undefined) return common;
+  return object instanceof McContainer ? ofContainer(command, object, execution) : ofPlainObject(command, object, execution);
+}
+
+/** Commands about the firmware, the portal, and types of objects; OPEN makes a token. */
+function withoutToken(command: number, execution: Execution): number {
+  const { out, mc, portal, params } = execution;
   switch (command) {
     case DPMNG_GET_VERSION:
       set(out, [0, 'u32'], 0);
@@ -80,7 +82,7 @@ export function execute(command: number, execution: Execution): number {
   }
   const opened = TYPES.get(command);
   if (opened !== undefined) {
-    const { status, token } = mc.open(portal, opened, get(execution.params, [0, 'u32']));
+    const { status, token } = mc.open(portal, opened, get(params, [0, 'u32']));
     if (status === MC_STATUS_OK) execution.token = token;
     return status;
   }
