@@ -19,17 +19,18 @@ import {
   VFIO_PCI_VGA_REGION_INDEX,
   VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
   VFIO_REGION_INFO_CAP_TYPE,
-  VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
   VFIO_REGION_INFO_FLAG_READ,
   VFIO_REGION_INFO_FLAG_WRITE,
   get,
+  irqInfo as answerIrqInfo,
+  regionInfo as answerRegionInfo,
   set,
   vfio_device_info,
   vfio_info_cap_header,
-  vfio_irq_info,
   vfio_region_info,
   vfio_region_info_cap_type,
+  type RegionAnswer,
   type UserArgument,
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
@@ -72,29 +73,16 @@ export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
 }
 
 export function regionInfo(owner: InfoOwner, argument: UserArgument): number {
-  const info = argument.copyIn(vfio_region_info.size);
-  if (info === undefined) return -EFAULT;
-  if (get(info, vfio_region_info.argsz) < vfio_region_info.size) return -EINVAL;
-  const index = get(info, vfio_region_info.index);
-  const region = describe(owner, index);
-  if (region === undefined) return -EINVAL;
-  set(info, vfio_region_info.offset, index * REGION_SPAN);
-  set(info, vfio_region_info.region_size, region.size);
-  set(info, vfio_region_info.flags, region.flags);
+  return answerRegionInfo(argument, (index) => describe(owner, index));
+}
+
+function describe(owner: InfoOwner, index: number): RegionAnswer | undefined {
+  const region = find(owner, index);
+  if (region === undefined) return undefined;
   const caps = new InfoCaps(vfio_region_info.size, owner.device.host.profile.capabilityAlignment);
-  if (region.msixMappable) caps.add(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, vfio_info_cap_header.size);
+  if (region.msixMappable === true) caps.add(VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, 1, vfio_info_cap_header.size);
   if (region.own !== undefined) addOwnCapabilities(caps, region.own);
-  if (caps.length === 0) return argument.copyOut(info) ? 0 : -EFAULT;
-  set(info, vfio_region_info.flags, region.flags | VFIO_REGION_INFO_FLAG_CAPS);
-  const needed = vfio_region_info.size + caps.length;
-  if (get(info, vfio_region_info.argsz) < needed) {
-    set(info, vfio_region_info.argsz, needed);
-    set(info, vfio_region_info.cap_offset, 0);
-  } else {
-    if (!argument.copyOut(caps.bytes, vfio_region_info.size)) return -EFAULT;
-    set(info, vfio_region_info.cap_offset, vfio_region_info.size);
-  }
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return { flags: region.flags, size: region.size, offset: index * REGION_SPAN, caps: caps.length === 0 ? undefined : caps };
 }
 
 function addOwnCapabilities(caps: InfoCaps, own: DeviceRegion): void {
@@ -107,26 +95,28 @@ function addOwnCapabilities(caps: InfoCaps, own: DeviceRegion): void {
 interface Region {
   readonly size: number;
   readonly flags: number;
-  readonly msixMappable: boolean;
+  readonly msixMappable?: boolean;
   /** A region of the driver's own. */
   readonly own?: DeviceRegion;
 }
 
-function describe(owner: InfoOwner, index: number): Region | undefined {
+const ABSENT: Region = { size: 0, flags: 0 };
+
+function find(owner: InfoOwner, index: number): Region | undefined {
   const fn = owner.device.function;
   const bar = fn.bar(index);
   switch (index) {
     case VFIO_PCI_CONFIG_REGION_INDEX:
-      return { size: fn.config.size, flags: READ_WRITE, msixMappable: false };
+      return { size: fn.config.size, flags: READ_WRITE };
     case VFIO_PCI_VGA_REGION_INDEX:
-      return owner.hasVga ? { size: VGA_REGION_SIZE, flags: READ_WRITE, msixMappable: false } : undefined;
+      return owner.hasVga ? { size: VGA_REGION_SIZE, flags: READ_WRITE } : undefined;
     case VFIO_PCI_ROM_REGION_INDEX:
-      return fn.romSize === 0 || bar === undefined ? absent() : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ, msixMappable: false };
+      return fn.romSize === 0 || bar === undefined ? ABSENT : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ };
     default: {
       const own = owner.regions.own(index);
-      if (own !== undefined) return { size: own.size, flags: own.flags, msixMappable: false, own };
+      if (own !== undefined) return { size: own.size, flags: own.flags, own };
       if (index >= VFIO_PCI_NUM_REGIONS) return undefined;
-      if (bar === undefined) return absent();
+      if (bar === undefined) return ABSENT;
       const mappable = owner.regions.canMmap(index);
       const flags = READ_WRITE | (mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0);
       return { size: bar.size, flags, msixMappable: mappable && fn.msix?.tableBar === index };
@@ -134,21 +124,14 @@ function describe(owner: InfoOwner, index: number): Region | undefined {
   }
 }
 
-function absent(): Region {
-  return { size: 0, flags: 0, msixMappable: false };
-}
-
 export function irqInfo(owner: InfoOwner, argument: UserArgument): number {
-  const info = argument.copyIn(vfio_irq_info.size);
-  if (info === undefined) return -EFAULT;
-  const index = get(info, vfio_irq_info.index);
-  if (get(info, vfio_irq_info.argsz) < vfio_irq_info.size || index >= VFIO_PCI_NUM_IRQS) return -EINVAL;
-  const count = owner.irqs.count(index);
-  if (index === VFIO_PCI_ERR_IRQ_INDEX && count === 0) return -EINVAL;
-  let flags: number = VFIO_IRQ_INFO_EVENTFD;
-  if (index === VFIO_PCI_INTX_IRQ_INDEX) flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-  else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || count === 0 || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
-  set(info, vfio_irq_info.flags, flags);
-  set(info, vfio_irq_info.count, count);
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return answerIrqInfo(argument, (index) => {
+    if (index >= VFIO_PCI_NUM_IRQS) return undefined;
+    const count = owner.irqs.count(index);
+    if (index === VFIO_PCI_ERR_IRQ_INDEX && count === 0) return undefined;
+    let flags: number = VFIO_IRQ_INFO_EVENTFD;
+    if (index === VFIO_PCI_INTX_IRQ_INDEX) flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+    else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || count === 0 || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
+    return { flags, count };
+  });
 }
