@@ -56,10 +56,14 @@ function ask(process: Process, device: number, request: number, ...words: readon
   return `${result}: ${bytes.join()}`;
 }
 
-/** The whole configuration space as the user sees it, but for PMCSR's upper bits: no reset of QEMU's devices clears them, nor of ours. */
+/**
+ * The whole configuration space as the user sees it, but for what is the hardware's to keep where no reset reaches it: PMCSR's upper bits, which
+ * no reset of QEMU's devices clears, nor of ours, and an interrupt that edu holds up.
+ */
 function config(process: Process, device: number, fn: PciFunction): Uint8Array {
   const bytes = new Uint8Array(fn.config.size);
   expect(process.tryPread(device, bytes, CONFIG)).toBe(bytes.length);
+  bytes[STATUS] = bytes[STATUS]! & ~INTERRUPT_STATUS;
   const pm = findCapability(fn.config.bytes, PCI_CAP_ID_PM);
   if (pm !== 0) bytes[pm + PCI_PM_CTRL + 1] = 0;
   return bytes;
