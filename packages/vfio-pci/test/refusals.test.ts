@@ -1,7 +1,20 @@
 /** Refusals that help: the errno is the kernel's, and the event says which rule it was and what to do. And the parameters of the module. */
-import { EACCES, EINVAL, ENODEV, GROUP_NOT_VIABLE, Process, VFIO_GROUP_GET_DEVICE_FD, VFIO_GROUP_SET_CONTAINER, type ProfileName } from '@vsim/vfio-core';
+import {
+  ApicMsi,
+  EACCES,
+  EINVAL,
+  ENODEV,
+  GROUP_NOT_VIABLE,
+  Host,
+  Process,
+  VFIO_GROUP_GET_DEVICE_FD,
+  VFIO_GROUP_SET_CONTAINER,
+  Vfio,
+  VtdIommu,
+  type ProfileName,
+} from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { DENYLIST_DISABLED, INVALID_ID_STRING, PROBE_REFUSED, PciFunction, VF_TOKEN_REFUSED, VfioPciDriver, buildConfig } from '../src/index.ts';
+import { DENYLIST_DISABLED, INVALID_ID_STRING, PROBE_REFUSED, PciBus, PciFunction, VF_TOKEN_REFUSED, VfioPciDriver, buildConfig } from '../src/index.ts';
 import { CARD, CARD_VF, attach, bridge, cardHost } from './card-host.ts';
 import { EDU_NAME, bind, eduHost, open, type EduHost } from './edu-host.ts';
 
@@ -71,6 +84,27 @@ describe.each(PROFILES)('%s refuses', (profile) => {
     const { group } = open(plain.process);
     expect(plain.process.tryIoctl(group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode(`${EDU_NAME} vf_token=${uuid}\0`))).toBe(-EINVAL);
     expect(refusals(plain, VF_TOKEN_REFUSED.id)).toEqual([`${EDU_NAME}: a vf_token is given, and its PF is not vfio-pci's: leave it out`]);
+  });
+});
+
+describe('a device whose DMA is not coherent', () => {
+  class Incoherent extends VtdIommu {
+    override readonly coherent: boolean = false;
+  }
+
+  it.each<[profile: ProfileName, error: number]>([
+    ['linux-5.13', 0],
+    ['linux-6.1', -EINVAL],
+  ])('%s: %i, with the reason', (profile, error) => {
+    const host = new Host({ profile });
+    const events = host.trace.record();
+    const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new Incoherent(host) });
+    const device = bus.plug(new PciFunction(host, { address: OTHER, config: buildConfig({ vendor: 1, device: 1 }) }));
+    const driver = new VfioPciDriver(new Vfio(host));
+    host.scheduler.call('modprobe', bus.addDriver(driver));
+    expect(host.scheduler.call('bind', bus.attach(driver, device))).toBe(error);
+    const told = events.filter(({ id }) => id === PROBE_REFUSED.id).map(({ text }) => text);
+    expect(told).toEqual(error === 0 ? [] : [expect.stringContaining('its IOMMU does not keep DMA coherent with the caches')]);
   });
 });
 

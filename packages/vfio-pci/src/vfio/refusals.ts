@@ -34,8 +34,19 @@ export function refusal(device: PciDevice, disableDenylist: boolean): number {
   return 0;
 }
 
+/** register() was refused: what the device's group lacks, if it is that. */
+export function tellOfGroup(device: PciDevice): void {
+  const { iommuGroup, host } = device;
+  if (iommuGroup === undefined) {
+    const help = "switch the IOMMU on, in the firmware and on the kernel's command line; without one only enable_unsafe_noiommu_mode helps";
+    refuse(device, 'it has no IOMMU group', help, EINVAL);
+  } else if (host.profile.needsCoherentDma && iommuGroup.kind === 'iommu' && !iommuGroup.unit.coherent) {
+    refuse(device, 'its IOMMU does not keep DMA coherent with the caches', 'there is no remedy on this machine: its host driver has to use it', EINVAL);
+  }
+}
+
 /** Tells of a refusal. @returns the negative errno */
-export function refuse(device: PciDevice, rule: string, help: string, error: number): number {
+function refuse(device: PciDevice, rule: string, help: string, error: number): number {
   device.host.trace.emit(PROBE_REFUSED, { device: device.name, rule, help, error: -error });
   return -error;
 }

@@ -10,7 +10,7 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from '../bus/pci-driver.ts';
 import { Binding, bindingOrder, type BindingOrder } from './binding.ts';
 import { addParameterFiles, parseIds, type VfioPciParameters } from './module-parameters.ts';
-import { refusal, refuse } from './refusals.ts';
+import { refusal, tellOfGroup } from './refusals.ts';
 import { registryOf, type VfioPciRegistry } from './registry.ts';
 import { VfioPciDevice, type VfioPciDeviceInit } from './vfio-pci-device.ts';
 
@@ -27,8 +27,6 @@ const DEFAULTS: VfioPciParameters = { nointxmask: false, disableVga: false, disa
 
 /** The only entry of its table from 5.15 on: any device, if driver_override says so (D61-26). */
 const ANY_BY_OVERRIDE: PciDeviceId = { ...pciId(PCI_ANY_ID, PCI_ANY_ID), overrideOnly: true };
-
-const NO_GROUP = 'switch the IOMMU on, in the firmware and on the kernel\'s command line; without one only enable_unsafe_noiommu_mode helps';
 
 export class VfioPciDriver extends PciDriver {
   override readonly name: string = 'vfio-pci';
@@ -102,7 +100,7 @@ export class VfioPciDriver extends PciDriver {
     this.#bindings.set(device, binding);
     const error = yield* binding.probe(this.order.probe);
     if (error < 0) this.#bindings.clear(device);
-    if (error === -EINVAL && device.iommuGroup === undefined) return refuse(device, 'it has no IOMMU group', NO_GROUP, EINVAL);
+    if (error === -EINVAL) tellOfGroup(device);
     return error;
   }
 
@@ -117,19 +115,16 @@ export class VfioPciDriver extends PciDriver {
 
   override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
     if (!this.parameters.enableSriov) return -ENOENT;
-    const vfioDevice = this.#registry.getReference(device);
-    if (vfioDevice === undefined || device.sriov === undefined) return -ENODEV;
-    const { profile } = device.host;
-    // The list of PFs has it already (D61-37); sysfs never comes here.
-    const result = profile.pciCore && count > 0 && device.virtualFunctions > 0 ? -EINVAL : yield* this.#configure(device, count);
+    const { sriov, host } = device;
+    const vfioDevice = sriov === undefined ? undefined : this.#registry.getReference(device);
+    if (sriov === undefined || vfioDevice === undefined) return -ENODEV;
+    let result = -EINVAL; // the list of PFs has it already (D61-37); sysfs never comes here
+    if (!host.profile.pciCore || count === 0 || device.virtualFunctions === 0) {
+      if (host.profile.runtimePm && count > 0) resumeDevice(device);
+      result = yield* sriov.configure(count);
+    }
     if (device.virtualFunctions === 0) vfioDevice.idle();
     vfioDevice.put();
     return result;
-  }
-
-  *#configure(device: PciDevice, count: number): Sleeps<number> {
-    if (device.sriov === undefined) return -ENODEV;
-    if (device.host.profile.runtimePm && count > 0) resumeDevice(device);
-    return yield* device.sriov.configure(count);
   }
 }
