@@ -7,7 +7,6 @@ import {
   IrqBypassManager,
   MIG_STATE,
   VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
-  VFIO_DEVICE_IOEVENTFD,
   VFIO_DEVICE_RESET,
   VFIO_GROUP_GET_DEVICE_FD,
   VFIO_GROUP_SET_CONTAINER,
@@ -21,11 +20,9 @@ import {
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
   getMigrationState,
-  set,
   setIrqTriggers,
   setIrqs,
   setMigrationState,
-  vfio_device_ioeventfd,
   type IrqBypassConsumer,
   type IrqBypassProducer,
   type Process,
@@ -46,7 +43,7 @@ import {
   type BarInit,
 } from '../src/index.ts';
 import { CARD, SIBLING, attach, bridge, cardHost } from './card-host.ts';
-import { CONFIG, bind, eduHost, open, openEdu, write16, write32 } from './edu-host.ts';
+import { CONFIG, bind, eduHost, ioeventfd, open, openEdu, write16, write32 } from './edu-host.ts';
 
 const INTX = VFIO_PCI_INTX_IRQ_INDEX;
 const INTX_DISABLE = 0x400;
@@ -118,12 +115,7 @@ describe('memory', () => {
     const { device } = open(process, FIRST, 5);
     write16(process, device, CONFIG + 4, 2);
     const eventfd = process.eventfd();
-    const request = new Uint8Array(vfio_device_ioeventfd.size);
-    set(request, vfio_device_ioeventfd.argsz, request.length);
-    set(request, vfio_device_ioeventfd.flags, 4);
-    set(request, vfio_device_ioeventfd.data, 7n);
-    set(request, vfio_device_ioeventfd.fd, eventfd);
-    process.ioctl(device, VFIO_DEVICE_IOEVENTFD, request);
+    expect(ioeventfd(process, device, 0, 4, 7n, eventfd)).toBe(0);
     fn.onReset = () => process.write(eventfd, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
     fn.log.length = 0;
     process.ioctl(device, VFIO_DEVICE_RESET, 0);

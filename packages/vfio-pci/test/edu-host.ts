@@ -3,12 +3,15 @@ import {
   ApicMsi,
   Host,
   Process,
+  VFIO_DEVICE_IOEVENTFD,
   VFIO_TYPE1v2_IOMMU,
   VFIO_SET_IOMMU,
   Vfio,
   VtdIommu,
   getDeviceFd,
+  set,
   setContainer,
+  vfio_device_ioeventfd,
   type HostInit,
   type IrqBypassManager,
   type TraceEvent,
@@ -86,4 +89,15 @@ export function write32(process: Process, fd: number, offset: number, value: num
 
 export function write16(process: Process, fd: number, offset: number, value: number): void {
   process.pwrite(fd, Uint8Array.of(value & 0xff, value >> 8), offset);
+}
+
+/** VFIO_DEVICE_IOEVENTFD: `size` bytes of `data` at a file offset for each signal of `eventfd`. @returns 0, or a negative errno */
+export function ioeventfd(process: Process, fd: number, offset: number, size: number, data: bigint, eventfd: number): number {
+  const request = new Uint8Array(vfio_device_ioeventfd.size);
+  set(request, vfio_device_ioeventfd.argsz, request.length);
+  set(request, vfio_device_ioeventfd.flags, size);
+  set(request, vfio_device_ioeventfd.offset, BigInt(offset));
+  set(request, vfio_device_ioeventfd.data, data);
+  set(request, vfio_device_ioeventfd.fd, eventfd);
+  return process.tryIoctl(fd, VFIO_DEVICE_IOEVENTFD, request);
 }

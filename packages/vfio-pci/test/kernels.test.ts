@@ -14,7 +14,6 @@ import {
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   VFIO_DEVICE_GET_INFO,
-  VFIO_DEVICE_IOEVENTFD,
   VFIO_DEVICE_RESET,
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_UNMASK,
@@ -26,7 +25,6 @@ import {
   setIrqs,
   setMigrationState,
   vfio_device_info,
-  vfio_device_ioeventfd,
   type Process,
   type ProfileName,
 } from '@vsim/vfio-core';
@@ -47,7 +45,7 @@ import {
 } from '../src/index.ts';
 import { CARD, attach, cardHost } from './card-host.ts';
 import { NAME, openLayout, type Structure } from './config-host.ts';
-import { CONFIG, EDU_NAME, bind, eduHost, open, openEdu, read32, write16, write32 } from './edu-host.ts';
+import { CONFIG, EDU_NAME, bind, eduHost, ioeventfd, open, openEdu, read32, write16, write32 } from './edu-host.ts';
 
 const OLD_AND_NEW = ['linux-5.13', 'linux-6.1'] as const;
 /** Power management without a reset between D3hot and D0, and with all PME bits. */
@@ -337,11 +335,7 @@ describe('the rest', () => {
     ['linux-6.12', 0],
   ])('[vfio D61-46] %s: an ioeventfd of 8 bytes on x86-64', (profile, result) => {
     const { process, device } = openEdu({ profile });
-    const request = new Uint8Array(vfio_device_ioeventfd.size);
-    set(request, vfio_device_ioeventfd.argsz, request.length);
-    set(request, vfio_device_ioeventfd.flags, 8);
-    set(request, vfio_device_ioeventfd.fd, process.eventfd());
-    expect(process.tryIoctl(device, VFIO_DEVICE_IOEVENTFD, request)).toBe(result);
+    expect(ioeventfd(process, device, 0, 8, 0n, process.eventfd())).toBe(result);
   });
 
   it('[vfio D61-37] VFs are enabled twice: EBUSY by the PCI core, EINVAL by the list of PFs of 6.1, which also lets a variant driver ask for the token', () => {

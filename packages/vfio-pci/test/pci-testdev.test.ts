@@ -1,8 +1,8 @@
 /** pci-testdev as its users see it, through VFIO. */
-import { VFIO_DEVICE_IOEVENTFD, set, vfio_device_ioeventfd, type Process } from '@vsim/vfio-core';
+import type { Process } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { PCI_TESTDEV, REGION_SPAN, createPciTestdev } from '../src/index.ts';
-import { CONFIG, bind, eduHost, open, write16 } from './edu-host.ts';
+import { CONFIG, bind, eduHost, ioeventfd, open, write16 } from './edu-host.ts';
 
 const NAME = '0000:00:05.0';
 
@@ -78,13 +78,7 @@ describe('pci-testdev', () => {
     ] as const) {
       write(bar, PCI_TESTDEV.TEST, 1, 0);
       const eventfd = process.eventfd();
-      const request = new Uint8Array(vfio_device_ioeventfd.size);
-      set(request, vfio_device_ioeventfd.argsz, request.length);
-      set(request, vfio_device_ioeventfd.flags, 1);
-      set(request, vfio_device_ioeventfd.offset, BigInt(bar * REGION_SPAN + target));
-      set(request, vfio_device_ioeventfd.data, 0xfan);
-      set(request, vfio_device_ioeventfd.fd, eventfd);
-      process.ioctl(device, VFIO_DEVICE_IOEVENTFD, request);
+      expect(ioeventfd(process, device, bar * REGION_SPAN + target, 1, 0xfan, eventfd)).toBe(0);
       for (let i = 0; i < 3; i += 1) kick(process, eventfd);
       expect(read(bar, PCI_TESTDEV.COUNT, 4)).toBe(3);
     }
