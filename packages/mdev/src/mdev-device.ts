@@ -7,7 +7,9 @@ import type { MdevType } from './mdev-type.ts';
 export class MdevDevice extends Device {
   readonly parent: MdevParent;
   readonly type: MdevType;
-  /** Made by the parent: at creation where vfio_mdev binds (5.13), when its driver binds otherwise. */
+  /** What the parent made: from creation to removal in 5.13, else while its driver is bound. */
+  instance: VfioDevice | undefined = undefined;
+  /** What is registered while a driver is bound: the instance itself, in 5.13 a device before it. */
   vfioDevice: VfioDevice | undefined = undefined;
   /** Creation is complete and removal has not begun. */
   active = false;
@@ -44,21 +46,21 @@ export class MdevDevice extends Device {
     this.host.files.remove(`${this.sysfs}/remove`);
   }
 
-  /** Makes the VFIO device, if there is none yet. @returns 0 or the parent's errno */
+  /** Has the parent make the instance, if there is none yet. @returns 0 or the parent's errno */
   instantiate(): number {
-    if (this.vfioDevice !== undefined) return -ENODEV;
+    if (this.instance !== undefined) return -ENODEV;
     const made = this.parent.createDevice(this);
     if (typeof made === 'number') return made;
-    this.vfioDevice = made;
+    this.instance = made;
     return 0;
   }
 
-  /** The parent takes the VFIO device's resources back. */
+  /** The parent takes the instance's resources back. */
   dispose(): void {
-    const { vfioDevice } = this;
-    if (vfioDevice === undefined) return;
-    this.vfioDevice = undefined;
-    this.parent.releaseDevice(this, vfioDevice);
+    const { instance } = this;
+    if (instance === undefined) return;
+    this.instance = undefined;
+    this.parent.releaseDevice(this, instance);
   }
 }
 

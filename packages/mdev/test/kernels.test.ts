@@ -210,12 +210,35 @@ describe('an mdev and its VFIO device', () => {
     expect([vfioDevice instanceof VfioDevice, vfioDevice.device, vfioDevice.state, vfio.groups.map(({ devices }) => devices)]).toEqual([true, mdev, 'live', [[vfioDevice]]]);
     host.scheduler.release(MDEV_CREATED);
     expect(creating.result()).toBe(UUID.length);
+    const { instance } = mdev;
     root.writeFile(`/sys/bus/mdev/drivers/${driver}/unbind`, UUID);
-    expect([vfioDevice.state, vfio.groups, bus.device(UUID), mdev.active]).toEqual(['gone', [], mdev, true]);
+    expect([vfioDevice.state, vfio.groups, bus.device(UUID), mdev.active, mdev.vfioDevice]).toEqual(['gone', [], mdev, true, undefined]);
+    if (profile === 'linux-5.13') {
+      // What the parent made stays, and each bind allocates another device before it.
+      expect([instance === vfioDevice, mdev.instance === instance]).toEqual([false, true]);
+      root.writeFile(`/sys/bus/mdev/drivers/${driver}/bind`, UUID);
+      expect([mdev.vfioDevice?.state, mdev.vfioDevice === vfioDevice, mdev.instance === instance, vfioDevice.state]).toEqual(['live', false, true, 'gone']);
+    } else {
+      expect([instance === vfioDevice, mdev.instance]).toEqual([true, undefined]);
+    }
     remove();
-    expect([bus.devices, mdev.vfioDevice]).toEqual([[], undefined]);
+    expect([bus.devices, mdev.vfioDevice, mdev.instance]).toEqual([[], undefined, undefined]);
     create('mtty-1');
     expect([bus.device(UUID) === mdev, bus.device(UUID)?.vfioDevice === vfioDevice]).toEqual([false, false]);
+  });
+
+  it('5.13 hands every operation on to what the parent made', () => {
+    const { create, open, root, host } = setUp('linux-5.13');
+    create('mbochs-small');
+    const { device } = open();
+    expect([getDeviceInfo(root, device).numRegions, root.mmap(device, 0x1000, 3 * 4096).length]).toEqual([10, 0x1000]);
+    root.pwrite(device, Uint8Array.of(0x20, 3), 4096 + 0x502);
+    const into = new Uint8Array(2);
+    root.pread(device, into, 4096 + 0x502);
+    expect([...into]).toEqual([0x20, 3]);
+    const used = host.pages.used;
+    root.close(device);
+    expect(used - host.pages.used).toBe(1024); // its close dropped the framebuffer
   });
 
   it('[vfio P10/3] ask their user through the parent, every ten seconds; 5.13 says once that the parent cannot', () => {

@@ -270,6 +270,15 @@ export abstract class VfioDevice {
   /** The last file descriptor was closed. */
   protected abstract closeDevice(): Sleeps<void>;
 
+  /** Another device's first open, for a driver that hands on what it is asked, as vfio_mdev of 5.13. */
+  protected static openOf(device: VfioDevice): Sleeps<number> {
+    return device.openDevice();
+  }
+
+  protected static closeOf(device: VfioDevice): Sleeps<void> {
+    return device.closeDevice();
+  }
+
   /** vfio_device_pm_runtime_get(): the device wakes up for a request of its fd (6.1). @returns 0, or -EIO */
   wake(): number {
     return 0;

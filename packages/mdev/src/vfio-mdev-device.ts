@@ -1,0 +1,58 @@
+/**
+ * The VFIO device that vfio_mdev of 5.13 allocates at each bind: bare, it hands every operation on to the parent's. Kernel: vfio_mdev.c;
+ * catalogue: vfio P10, 6.4.
+ */
+import { eventKind, VfioDevice, type EventKind, type Mapping, type MmapRequest, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import type { MdevDevice } from './mdev-device.ts';
+
+/** An unbind waits for the user, whom the parent has no operation to ask. Told once. */
+export const NOT_ASKED: EventKind<{ readonly device: string }> = eventKind(
+  'mdev/not-asked',
+  'info',
+  ({ device }) => `${device}: its parent cannot ask the user for it: blocked until it is released`,
+);
+
+export class VfioMdevDevice extends VfioDevice {
+  readonly #mdev: MdevDevice;
+  /** What the parent made at creation. */
+  readonly #instance: VfioDevice;
+
+  constructor(mdev: MdevDevice, instance: VfioDevice) {
+    super(instance.vfio, mdev);
+    this.#mdev = mdev;
+    this.#instance = instance;
+  }
+
+  protected override *openDevice(): Sleeps<number> {
+    return yield* VfioDevice.openOf(this.#instance);
+  }
+
+  protected override *closeDevice(): Sleeps<void> {
+    yield* VfioDevice.closeOf(this.#instance);
+  }
+
+  override read(into: Uint8Array, offset: number): number {
+    return this.#instance.read(into, offset);
+  }
+
+  override write(from: Uint8Array, offset: number): number {
+    return this.#instance.write(from, offset);
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    return this.#instance.ioctl(process, request, argument);
+  }
+
+  override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    return yield* this.#instance.ioctlSleeps(process, request, argument);
+  }
+
+  override mmap(process: Process, request: MmapRequest): Mapping | number {
+    return this.#instance.mmap(process, request);
+  }
+
+  override request(count: number): void {
+    if (this.#mdev.parent.asksUser) this.#instance.request(count);
+    else if (count === 0) this.device.host.trace.emit(NOT_ASKED, { device: this.name });
+  }
+}
