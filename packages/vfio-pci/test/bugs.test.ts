@@ -6,6 +6,7 @@ import {
   GROUP_NOT_VIABLE,
   IrqBypassManager,
   MIG_STATE,
+  Random,
   VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
   VFIO_DEVICE_RESET,
   VFIO_GROUP_GET_DEVICE_FD,
@@ -173,18 +174,14 @@ describe('INTx', () => {
     const eventfds = [process.eventfd(), process.eventfd()] as const;
     setIrqTriggers(process, device, INTX, 0, [eventfds[0]]);
     let [disabled, masked, line, signals, at] = [false, false, false, 0, 0];
-    let state = 12345;
-    const next = (below: number): number => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return Math.floor((state / 2 ** 32) * below);
-    };
+    const random = new Random(1);
     const unmasked = (): void => {
       if (!masked || disabled) return;
       if (line) signals += 1;
       else masked = false;
     };
     for (let i = 0; i < 2000; i += 1) {
-      switch (next(7)) {
+      switch (random.below(7)) {
         case 0:
           write16(process, device, CONFIG + 4, 2 | INTX_DISABLE);
           disabled = true;

@@ -4,6 +4,7 @@
  * the last close finds what a first opener finds.
  */
 import {
+  Random,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
@@ -30,15 +31,6 @@ const STATUS = 6;
 const INTERRUPT_STATUS = 0x08;
 /** COMMAND and the cache line size. */
 const LOST_IN_D3HOT = [4, 5, 0x0c];
-
-/** Numbers in [0, below), by a linear congruence. */
-function numbers(seed: number): (below: number) => number {
-  let state = (seed * 2_654_435_761 + 1) >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 0x1_0000_0000) * below);
-  };
-}
 
 function host(profile: ProfileName, name: string) {
   const made = eduHost({ profile });
@@ -101,8 +93,9 @@ function reset(process: Process, device: number, fn: PciFunction): void {
   if (process.tryIoctl(device, VFIO_DEVICE_RESET, 0) === 0) expect(header(), 'after RESET').toBe(before);
 }
 
-function step(process: Process, device: number, fn: PciFunction, next: (below: number) => number): void {
-  const bytes = Uint8Array.from({ length: 1 + next(8) }, () => next(256));
+function step(process: Process, device: number, fn: PciFunction, random: Random): void {
+  const next = (below: number): number => random.below(below);
+  const bytes = random.bytes(1 + next(8));
   const at = next(4) === 0 ? next(fn.config.size + 8) : next(0x100);
   switch (next(9)) {
     case 0:
@@ -142,12 +135,12 @@ describe.each(PROFILES)('%s: programs of configuration, BARs and SET_IRQS', (pro
     [NIC, 9],
   ] as const)('%s: nothing thrown; a reset leaves the header; a new open is a fresh one', (name, group) => {
     forSeeds((seed) => {
-      const next = numbers(seed);
+      const random = new Random(seed);
       const { process, fn, events } = host(profile, name);
       const first = open(process, name, group);
       const fresh = virtualState(process, first.device, fn);
       for (let i = 0; i < 3; i += 1) process.eventfd();
-      for (let i = 0; i < STEPS; i += 1) step(process, first.device, fn, next);
+      for (let i = 0; i < STEPS; i += 1) step(process, first.device, fn, random);
       for (const fd of [first.device, first.group, first.container]) process.close(fd);
       const second = open(process, name, group);
       expect(virtualState(process, second.device, fn)).toEqual(fresh);
