@@ -1,5 +1,5 @@
 /** A host with a GIC, a VM on it, and the guest's own ITS driver: what the tests of this package share. */
-import { EventFdContext, highHalf, Host, IrqBypassManager, lowHalf, PhysicalMemory, toBigint, type IrqBypassProducer, type ProfileName } from '@vsim/vfio-core';
+import { EventFdContext, highHalf, Host, IrqBypassManager, lowHalf, PhysicalMemory, toBigint, type IrqBypassProducer, type ProfileName, type TraceEvent } from '@vsim/vfio-core';
 import {
   ADDR_TYPE,
   CTRL,
@@ -279,4 +279,9 @@ export function made<T>(value: T | number): T {
 function got(value: bigint | number): bigint {
   if (typeof value === 'number') throw new Error(`errno ${value}`);
   return value;
+}
+
+/** Names of the commands that the host's ITSs took. */
+export function commandNames(events: readonly TraceEvent[]): string[] {
+  return events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
 }

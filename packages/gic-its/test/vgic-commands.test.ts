@@ -1,9 +1,8 @@
 /** Commands of the virtual ITS: what each needs, what it does, and the code with which it fails. The guest sees no code. */
 import { describe, expect, it, vi } from 'vitest';
-import type { TraceEvent } from '@vsim/vfio-core';
 import { E_ITS, encode, OPCODE, type GicVersion, type VgicIrq } from '../src/index.ts';
 import { ItsCommands } from '../src/vgic/vgic-its-commands.ts';
-import { GUEST, Machine, takeAll, type MachineInit, type Vector } from './machine.ts';
+import { commandNames, GUEST, Machine, takeAll, type MachineInit, type Vector } from './machine.ts';
 
 const DEVICE = 0x10;
 const ITT = GUEST.ITT + DEVICE * 0x1000;
@@ -45,10 +44,6 @@ const mapd = (device: number, bits: number, valid = true, itt: number = ITT): Bu
 const mapc = (icid: number, target: number, valid = true): Build => (to) => encode.mapc(to, icid, target, valid);
 const mapti = (id: number, intid: number, icid: number, device = DEVICE): Build => (to) => encode.mapti(to, device, id, intid, icid);
 const movi = (id: number, icid: number): Build => (to) => encode.movi(to, DEVICE, id, icid);
-
-function commands(events: readonly TraceEvent[]): string[] {
-  return events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
-}
 
 describe('MAPD', () => {
   it('checks the id against the table and the ITT\'s size; V=0 ignores the size, frees, and zeroes the DTE [gic 5.4/1]', () => {
@@ -93,7 +88,7 @@ describe('MAPC', () => {
     const { machine, vectors } = forwarded();
     const events = machine.host.trace.record();
     expect(machine.code(mapc(0, 1))).toBe(0);
-    expect([commands(events), machine.lpi(8195).target!.id]).toEqual([['VMOVI', 'VSYNC'], 1]);
+    expect([commandNames(events), machine.lpi(8195).target!.id]).toEqual([['VMOVI', 'VSYNC'], 1]);
     expect(vectors[0]!.irq.getVlpi()!.vpe).toBe(machine.vcpu(1).vpe);
   });
 
@@ -156,7 +151,7 @@ describe('commands of an event', () => {
     expect([machine.code(movi(0, 1)), machine.lpi(8195).target!.id, machine.vm.cache.size]).toEqual([0, 1, 0]);
     const { machine: hw } = forwarded();
     const events = hw.host.trace.record();
-    expect([hw.code(movi(0, 1)), commands(events)]).toEqual([0, ['VMOVI', 'VSYNC']]);
+    expect([hw.code(movi(0, 1)), commandNames(events)]).toEqual([0, ['VMOVI', 'VSYNC']]);
   });
 
   it('DISCARD needs the event and its collection; the reference and the ITE go [gic 5.4/5]', () => {
@@ -191,13 +186,13 @@ describe('commands of an event', () => {
       lpi.references += 1;
       const events = machine.host.trace.record();
       expect(machine.code(undo)).toBe(0);
-      expect(commands(events)).toEqual(['DISCARD', 'SYNC', 'MAPTI', 'SYNC']);
+      expect(commandNames(events)).toEqual(['DISCARD', 'SYNC', 'MAPTI', 'SYNC']);
       const { irq } = vectors[0]!;
       expect([irq.forwarded, machine.driver.property(irq.lpi), lpi.hw, machine.vcpu(0).vlpiCount]).toEqual([false, 0xa3, false, 0]);
       // The producer stays: the next MSI comes through handler, eventfd and irqfd, and is dropped.
       const trace = machine.host.trace.record();
       machine.raise(vectors[0]!);
-      expect([commands(trace), lpi.pendingLatch, machine.vm.pendingInjections]).toEqual([[], false, 0]);
+      expect([commandNames(trace), lpi.pendingLatch, machine.vm.pendingInjections]).toEqual([[], false, 0]);
       expect(machine.msi(DEVICE, 0)).toBe(0);
     }
   });
@@ -222,7 +217,7 @@ describe('commands of an event', () => {
     const events = hw.host.trace.record();
     expect([hw.code(event(OPCODE.INT, 0)), hw.lpi(8195).pendingLatch]).toEqual([0, false]);
     expect(hw.code(event(OPCODE.CLEAR, 0))).toBe(0);
-    expect(commands(events)).toEqual(['INT', 'VSYNC', 'CLEAR', 'VSYNC']);
+    expect(commandNames(events)).toEqual(['INT', 'VSYNC', 'CLEAR', 'VSYNC']);
   });
 
   it('INV reads the property again; what became deliverable is queued; forwarded, the hardware is told [gic 5.4/7] [gic 11/21]', () => {
@@ -240,7 +235,7 @@ describe('commands of an event', () => {
     hw.lpi(8195).pendingLatch = true;
     const events = hw.host.trace.record();
     expect([hw.code(event(OPCODE.INV, 0)), hw.lpi(8195).queuedOn]).toEqual([0, undefined]);
-    expect(commands(events)).toEqual([]);
+    expect(commandNames(events)).toEqual([]);
     expect(hw.host.memory.read8(hw.vm.itsVm!.propertyTable + 3)).toBe(0x53);
   });
 });
@@ -265,7 +260,7 @@ describe('commands of a collection or vCPU', () => {
     const writes = vi.spyOn(machine.driver, 'writeRedistributor');
     expect(machine.code((to) => encode.invall(to, 0))).toBe(0);
     const vpeid = machine.vcpu(0).vpe!.vpeid;
-    expect([writes.mock.calls, commands(events)]).toEqual([[[0, 0xb0, 0, 0x8000_0000 + vpeid]], []]);
+    expect([writes.mock.calls, commandNames(events)]).toEqual([[[0, 0xb0, 0, 0x8000_0000 + vpeid]], []]);
     expect([memory.read8(properties + 3), memory.read8(properties + 4)]).toEqual([0x53, 0x53]);
   });
 
@@ -276,7 +271,7 @@ describe('commands of a collection or vCPU', () => {
     machine.ram.write8(GUEST.PROPERTIES + 4, 0x51);
     const events = machine.host.trace.record();
     machine.code((to) => encode.invall(to, 0));
-    expect(commands(events)).toEqual(['VMOVI', 'VSYNC', 'VINVALL', 'VSYNC']);
+    expect(commandNames(events)).toEqual(['VMOVI', 'VSYNC', 'VINVALL', 'VSYNC']);
   });
 
   it('MOVALL: both targets valid, equal does nothing; LPIs move, collections keep their target [gic 5.4/9]', () => {
@@ -293,7 +288,7 @@ describe('commands of a collection or vCPU', () => {
     const { machine: hw } = forwarded();
     const events = hw.host.trace.record();
     hw.code((to) => encode.movall(to, 0, 1));
-    expect(commands(events)).toEqual(['VMOVI', 'VSYNC']);
+    expect(commandNames(events)).toEqual(['VMOVI', 'VSYNC']);
   });
 
   it('SYNC does nothing; commands for VLPIs and unknown ones are ignored [gic 5.4/11] [gic 5.4/12]', () => {

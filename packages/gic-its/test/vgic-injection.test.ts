@@ -1,8 +1,8 @@
 /** How an interrupt gets into a VM: KVM_SIGNAL_MSI, the translation cache, irqfds, irqbypass; and what an LPI is meanwhile. */
-import { EventFdContext, Host, type TraceEvent } from '@vsim/vfio-core';
+import { EventFdContext, Host } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { CTRL, encode, Gic, GRP, IRQFD_INJECT, ItsDriver, KvmVm, OPCODE, type VgicIrq } from '../src/index.ts';
-import { DOORBELL, GUEST, Machine, made, takeAll, type MachineInit, type Vector } from './machine.ts';
+import { commandNames, DOORBELL, GUEST, Machine, made, takeAll, type MachineInit, type Vector } from './machine.ts';
 
 const DEVICE = 0x10;
 const [EBUSY, EINVAL, ENODEV, EAGAIN] = [-16, -22, -19, -11];
@@ -16,10 +16,6 @@ function booted(lpis: readonly number[] = [8195, 8196], init: MachineInit = {}):
 
 const lpi = (machine: Machine, intid: number): VgicIrq => machine.vm.lpis.find(intid)!;
 const event = (machine: Machine, opcode: number, id: number): void => machine.command((to) => encode.event(to, opcode, DEVICE, id));
-
-function commands(events: readonly TraceEvent[]): string[] {
-  return events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
-}
 
 function forwarded(init: MachineInit = {}): { machine: Machine; vectors: Vector[] } {
   const machine = booted([8195, 8196], { version: 'gicv4.1', ...init });
@@ -244,7 +240,7 @@ describe('KVM_SIGNAL_MSI', () => {
     const { machine } = forwarded();
     const events = machine.host.trace.record();
     expect([machine.msi(DEVICE, 0), lpi(machine, 8195).pendingLatch, lpi(machine, 8195).queuedOn]).toEqual([1, false, undefined]);
-    expect(commands(events)).toEqual(['INT', 'VSYNC']);
+    expect(commandNames(events)).toEqual(['INT', 'VSYNC']);
   });
 });
 
@@ -360,7 +356,7 @@ describe('irqbypass', () => {
     expect(machine.bypass.registerConsumer(consumer)).toBe(EBUSY);
     const events = machine.host.trace.record();
     machine.raise(first!);
-    expect([commands(events), first!.eventfd.isZero]).toEqual([[], true]);
+    expect([commandNames(events), first!.eventfd.isZero]).toEqual([[], true]);
   });
 
   it('either side may come first, with the same commands [gic K-42] [gic A-36] [gic K-45]', () => {
@@ -373,7 +369,7 @@ describe('irqbypass', () => {
       const both = [(): unknown => machine.vm.irqfd(token, 40), (): unknown => machine.bypass.registerProducer({ token, irq: irq! })];
       for (const side of consumerFirst ? both : [...both].reverse()) expect(side()).toBe(0);
       expect(irq!.getVlpi()).toMatchObject({ vpe: machine.vcpu(0).vpe, vintid: 8195, properties: 0xa3 });
-      return commands(events);
+      return commandNames(events);
     };
     expect([connect(true), connect(false)]).toEqual([['DISCARD', 'SYNC', 'VMAPTI', 'VSYNC'], ['DISCARD', 'SYNC', 'VMAPTI', 'VSYNC']]);
   });
@@ -451,14 +447,14 @@ describe('irqbypass', () => {
       vgic.setAttr(GRP.CTRL, CTRL.INIT, 0);
       const map = ['VMAPP', 'VSYNC', 'VINVALL', 'VSYNC'];
       const v41 = [...map, 'INVDB', 'VSYNC'];
-      expect(commands(events)).toEqual(version === 'gicv4' ? [] : v41);
+      expect(commandNames(events)).toEqual(version === 'gicv4' ? [] : v41);
       made(vm.createIts());
       // Once the vPEs exist another ITS brings nothing new. GICv4.0's doorbells are not enabled with them.
-      expect(commands(events)).toEqual(version === 'gicv4' ? map : v41);
+      expect(commandNames(events)).toEqual(version === 'gicv4' ? map : v41);
       const vmapp = events.find(({ text }) => text.includes('VMAPP'))!.fields as { words: bigint[] };
       expect([vmapp.words[0]! & 0x300n, vmapp.words[1]! & 0xffff_ffffn]).toEqual(version === 'gicv4' ? [0n, 0n] : [0x100n, BigInt(vm.vcpus[0]!.vpe!.doorbell)]);
       made(vm.createIts());
-      expect(commands(events)).toEqual(version === 'gicv4' ? map : v41);
+      expect(commandNames(events)).toEqual(version === 'gicv4' ? map : v41);
     }
   });
 
@@ -469,7 +465,7 @@ describe('irqbypass', () => {
     machine.raise(vector!);
     const events = machine.host.trace.record();
     machine.vm.deassignIrqfd(vector!.eventfd, vector!.gsi);
-    expect(commands(events)).toEqual(['DISCARD', 'SYNC', 'MAPTI', 'SYNC']);
+    expect(commandNames(events)).toEqual(['DISCARD', 'SYNC', 'MAPTI', 'SYNC']);
     expect([machine.vcpu(0).vlpiCount, lpi(machine, 8195).hw, lpi(machine, 8195).pendingLatch, vector!.irq.forwarded]).toEqual([0, false, false, false]);
     // No irqfd: the eventfd counts, nothing is injected.
     machine.raise(vector!);
@@ -478,7 +474,7 @@ describe('irqbypass', () => {
     event(other.machine, OPCODE.DISCARD, 0);
     const after = other.machine.host.trace.record();
     other.machine.bypass.unregisterProducer(other.vectors[0]!.producer);
-    expect([commands(after), other.machine.vcpu(0).vlpiCount]).toEqual([[], 0]);
+    expect([commandNames(after), other.machine.vcpu(0).vlpiCount]).toEqual([[], 0]);
     // Nor if it has mapped the event again: that LPI is not forwarded.
     event(other.machine, OPCODE.DISCARD, 1);
     other.machine.command((to) => encode.mapti(to, DEVICE, 1, 8196, 1));
@@ -490,7 +486,7 @@ describe('irqbypass', () => {
     const { machine, vectors } = forwarded();
     const events = machine.host.trace.record();
     machine.vm.setRouting([{ gsi: vectors[0]!.gsi, address: DOORBELL, data: 1, device: DEVICE }]);
-    expect([commands(events), vectors[0]!.irq.getVlpi()!.vintid]).toEqual([[], 8195]);
+    expect([commandNames(events), vectors[0]!.irq.getVlpi()!.vintid]).toEqual([[], 8195]);
   });
 
   it('another VM through the same ITS device: -EINVAL, and interrupts by software [gic A-41]', () => {
@@ -511,7 +507,7 @@ describe('irqbypass', () => {
     const { irq } = vectors[0]!;
     const events = machine.host.trace.record();
     irq.mapVlpi({ ...irq.getVlpi()!, vintid: 9000 });
-    expect([commands(events), irq.getVlpi()!.vintid]).toEqual([['VMOVI', 'VSYNC'], 9000]);
+    expect([commandNames(events), irq.getVlpi()!.vintid]).toEqual([['VMOVI', 'VSYNC'], 9000]);
     machine.raise(vectors[0]!);
     machine.vcpu(0).run(0);
     expect(takeAll(machine.vcpu(0))).toEqual([8195]);

@@ -1,8 +1,7 @@
 /** VLPIs of a VM: reading their pending state, forwarding, residency, and where an interrupt can be when the VM stops. */
-import type { TraceEvent } from '@vsim/vfio-core';
 import { describe, expect, it, vi } from 'vitest';
 import { encode, GICR, GRP, IRQFD_INJECT, OPCODE, SYSREG, type VgicIrq } from '../src/index.ts';
-import { GUEST, Machine, takeAll, type MachineInit, type Vector } from './machine.ts';
+import { commandNames, GUEST, Machine, takeAll, type MachineInit, type Vector } from './machine.ts';
 
 const DEVICE = 0x10;
 const VALID = 0x8000_0000;
@@ -16,7 +15,6 @@ function forwarded(lpis: readonly number[] = [8195, 8200], init: MachineInit = {
 }
 
 const lpi = (machine: Machine, intid: number): VgicIrq => machine.vm.lpis.find(intid)!;
-const names = (events: readonly TraceEvent[]): string[] => events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
 const vpendbaser = (machine: Machine, cpu: number): number => machine.driver.readRedistributor(cpu, GICR.VPENDBASER + 4);
 
 describe('reading a VLPI from the VPT', () => {
@@ -91,7 +89,7 @@ describe('reading a VLPI from the VPT', () => {
       machine.msi(DEVICE + 1, 0);
       if (version === 'gicv4') machine.raise(vectors[0]!);
       const events = machine.host.trace.record();
-      expect([machine.savePending(), names(events), machine.pendingBit(0, 8300), machine.pendingBit(0, 8195)]).toEqual([0, [], 1, 0]);
+      expect([machine.savePending(), commandNames(events), machine.pendingBit(0, 8300), machine.pendingBit(0, 8195)]).toEqual([0, [], 1, 0]);
       expect(machine.saveTables()).toBe(version === 'gicv4' ? -13 : 0);
     }
   });
@@ -124,7 +122,7 @@ describe('handing pending state to the hardware', () => {
     const [irq] = machine.driver.allocate(DEVICE, 1, false);
     const events = machine.host.trace.record();
     const vector = machine.vector(DEVICE, 0, irq!);
-    return { machine, vector, commands: names(events) };
+    return { machine, vector, commands: commandNames(events) };
   }
 
   it('pending and disabled: INT all the same, delivered after enable and INV [gic P5-T4] [gic 11/9]', () => {
@@ -155,7 +153,7 @@ describe('handing pending state to the hardware', () => {
     machine.bypass.unregisterProducer(vector.producer);
     const events = machine.host.trace.record();
     expect(machine.bypass.registerProducer(vector.producer)).toBe(0);
-    expect(names(events)).toEqual(['DISCARD', 'SYNC', 'VMAPTI', 'VSYNC']);
+    expect(commandNames(events)).toEqual(['DISCARD', 'SYNC', 'VMAPTI', 'VSYNC']);
     expect(takeAll(machine.vcpu(0))).toEqual([]);
   });
 
@@ -170,7 +168,7 @@ describe('handing pending state to the hardware', () => {
     machine.setGicr(0, 0, 0);
     machine.setPendingBit(0, 8195);
     machine.setGicr(0, 0, 1);
-    expect(names(events)).not.toContain('INT');
+    expect(commandNames(events)).not.toContain('INT');
     expect(lpi(machine, 8195)).toMatchObject({ hw: true, pendingLatch: true, queuedOn: undefined });
     machine.vcpu(0).run(0);
     expect(takeAll(machine.vcpu(0))).toEqual([]);
@@ -283,7 +281,7 @@ describe('invariants of forwarding', () => {
     expect(counts()).toEqual([1, 1]);
     vpe!.unmapOn(b!);
     expect(counts()).toEqual([0, 0]);
-    expect(names(events)).toEqual(['VMAPP', 'VMAPP']);
+    expect(commandNames(events)).toEqual(['VMAPP', 'VMAPP']);
     vpe!.mapOn(b!);
     expect([...counts(), vpe!.cpu]).toEqual([1, 1, 0]);
   });
@@ -433,7 +431,7 @@ describe('residency', () => {
     machine.vm.destroy();
     const vector = ['DISCARD', 'SYNC', 'MAPTI', 'SYNC'];
     const vpe = ['INVDB', 'VSYNC', 'VMAPP'];
-    expect(names(events)).toEqual([...vector, ...vector, ...vpe, ...vpe]);
+    expect(commandNames(events)).toEqual([...vector, ...vector, ...vpe, ...vpe]);
     expect(vectors.map(({ irq }) => irq.forwarded)).toEqual([false, false]);
     // 2 doorbells; 2 VPTs and the property table, 64 KiB each.
     expect([machine.driver.freeLpis - before[0]!, before[1]! - machine.host.pages.used]).toEqual([2, 3 * 16]);

@@ -1,8 +1,7 @@
 /** SGIs of a guest, by list registers or, on GICv4.1, as vSGIs; and when they change hands. */
-import type { TraceEvent } from '@vsim/vfio-core';
 import { describe, expect, it, vi } from 'vitest';
 import { encode, GRP, GITS } from '../src/index.ts';
-import { GUEST, Machine, takeAll, type MachineInit } from './machine.ts';
+import { commandNames, GUEST, Machine, takeAll, type MachineInit } from './machine.ts';
 
 const [GICD_CTLR, NASSGIREQ] = [0x0, 0x100];
 const ISPENDR0 = 0x1_0200;
@@ -29,7 +28,6 @@ function withVsgis(init: MachineInit = {}): Machine {
 /** To vCPU 1. */
 const send = (machine: Machine, sgi: number, from = 0): void => machine.vcpu(from).sendSgi((BigInt(sgi) << 24n) | 2n);
 
-const names = (events: readonly TraceEvent[]): string[] => events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
 
 describe('SGIs by software', () => {
   it('go through latch and list register, and are active until EOI [gic A-43]', () => {
@@ -90,7 +88,7 @@ describe('vSGIs', () => {
       return id === 'gic/command' && name === 'VSGI' ? [w[0]! & 0x7_ffff_ffffn] : [];
     });
     expect(words).toHaveLength(16 * 2 * 2 - 1);
-    expect(names(events)).toHaveLength(2 * words.length);
+    expect(commandNames(events)).toHaveLength(2 * words.length);
     expect(words.slice(0, 2)).toEqual([0x523n, 0x723n]);
     const vpe = machine.vcpu(1).vpe!;
     expect(sgir.mock.calls).toEqual([[vpe.vpeid, 5]]);
@@ -103,13 +101,13 @@ describe('vSGIs', () => {
   it('nASSGIreq cleared: per SGI the hardware is asked, disabled, cleared; what is pending is a latch again [gic TR-05]', () => {
     const machine = withVsgis();
     send(machine, 5);
-    expect(names(machine.host.trace.record())).toEqual([]);
+    expect(commandNames(machine.host.trace.record())).toEqual([]);
     const writes = vi.spyOn(machine.driver, 'writeRedistributor32');
     const events = machine.host.trace.record();
     request(machine, false);
     expect(writes.mock.calls.map(([, offset, value]) => [offset, value])).toEqual([0, 1].flatMap((n) => Array.from({ length: 16 }, () => [0x2_0080, machine.vcpu(n).vpe!.vpeid])));
     // Of 2 vCPUs, 16 SGIs each: VSGI with Enable 0, VSGI with Clear, each with its VSYNC.
-    expect(names(events)).toEqual(Array.from({ length: 128 }, (_, i) => (i % 2 === 0 ? 'VSGI' : 'VSYNC')));
+    expect(commandNames(events)).toEqual(Array.from({ length: 128 }, (_, i) => (i % 2 === 0 ? 'VSGI' : 'VSYNC')));
     machine.vcpu(1).run(1);
     expect([machine.driver.gic.cpu(1).virtual.listLow(0), takeAll(machine.vcpu(1))]).toEqual([5, [5]]);
   });
@@ -132,11 +130,11 @@ describe('vSGIs', () => {
     const events = machine.host.trace.record();
     machine.setGicd(GICD_CTLR, 2 | NASSGIREQ);
     machine.setGicr(0, ISPENDR0, 1 << 5);
-    expect([machine.gicd(GICD_CTLR), names(events)]).toEqual([0x152n, []]);
+    expect([machine.gicd(GICD_CTLR), commandNames(events)]).toEqual([0x152n, []]);
     machine.vcpu(0).setPriorityMask(0xff);
     machine.vcpu(0).setGroup1(true);
     machine.vcpu(0).run(0);
-    expect(names(events).filter((name) => name === 'VSGI')).toHaveLength(16 * 2 * 2 - 1);
+    expect(commandNames(events).filter((name) => name === 'VSGI')).toHaveLength(16 * 2 * 2 - 1);
     expect(takeAll(machine.vcpu(0))).toEqual([5]);
   });
 
@@ -233,7 +231,7 @@ describe('vSGIs', () => {
     expect(machine.savePending()).toBe(0);
     const unmap = ['INVDB', 'VSYNC', 'VMAPP'];
     const map = ['VMAPP', 'VSYNC', 'VINVALL', 'VSYNC', 'INVDB', 'VSYNC'];
-    expect(names(events)).toEqual([...unmap, ...unmap, ...map, ...map]);
+    expect(commandNames(events)).toEqual([...unmap, ...unmap, ...map, ...map]);
     expect(events.filter(({ id }) => id === 'gic-host/vpt-flushed')).toHaveLength(2);
   });
 
