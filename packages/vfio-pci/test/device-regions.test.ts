@@ -12,7 +12,7 @@ import {
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { PciFunction, REGION_SPAN, VfioPciDevice, VfioPciDriver, buildConfig, createEdu, migrationRegion, type DeviceRegion, type PciDevice, type VfioPciDeviceInit } from '../src/index.ts';
-import { configAccess } from './config-host.ts';
+import { configAccess, openLayout } from './config-host.ts';
 import { bind, eduHost, open } from './edu-host.ts';
 
 const IGD = '0000:00:02.0';
@@ -107,6 +107,28 @@ describe('Intel graphics [vfio 3.3/5]', () => {
     put(ASLS, 4, 0x1234_5000);
     expect([get(ASLS, 4), bus.function(place)?.configRead(ASLS, 4)]).toEqual([0x1234_5000, 0xfff0_0000]);
     process.close(device);
+  });
+
+  it('has configuration bytes of four owners: the header, a capability, nobody, the user alone [vfio 3.5/3]', () => {
+    const { process, place, bus } = igdHost();
+    const { get, put } = configAccess(process, open(process, place, 4).device);
+    const fn = bus.function(place);
+    if (fn === undefined) throw new Error('no function');
+    for (const at of [0x00, 0xf8, ASLS]) fn.config.writable.fill(0xff, at, at + 4);
+    const after = (at: number): readonly number[] => {
+      put(at, 4, 0x1111_2222);
+      const hardware = fn.config.read(at, 4);
+      fn.config.set(at, 4, 0x3333_4444);
+      return [hardware, get(at, 4)];
+    };
+    // Ids of the header: kept from open. A gap: the hardware's both ways. The OpRegion's address: the user's both ways.
+    expect(after(0x00)).toEqual([0x0166_8086, 0x0166_8086]);
+    expect(after(0xf8)).toEqual([0x1111_2222, 0x3333_4444]);
+    expect(after(ASLS)).toEqual([0xfff0_0000, 0x1111_2222]);
+    // A capability without a table: shown, and not written.
+    const layout = openLayout({ structures: [[0x12, 0x40, 0x10, 0, 1, 2, 3, 4]], writable: { 0x44: 0xffff_ffff } });
+    layout.put(0x44, 4, 0);
+    expect([layout.hardware(0x44, 4), layout.get(0x44, 4)]).toEqual([0x0403_0201, 0x0403_0201]);
   });
 
   it.each<[why: string, init: IgdInit, regions: number]>([
