@@ -79,9 +79,12 @@ function virtualState(process: Process, device: number, fn: PciFunction): readon
   ];
 }
 
-/** RESET: the header that the user sees is the same after it, but for an interrupt that was up; and where 5.13 loses COMMAND (D61-33). */
+/**
+ * RESET: the header that the user sees is the same after it, but for an interrupt that was up. From D3hot the way to D0 resets the function:
+ * what was written to hardware since it went to sleep is lost, on 5.13 also what it had before (D61-33).
+ */
 function reset(process: Process, device: number, fn: PciFunction): void {
-  const loses = fn.powerState === 3 && !fn.host.profile.runtimePm;
+  const loses = fn.powerState === 3;
   const header = (): string => {
     const bytes = new Uint8Array(HEADER);
     expect(process.tryPread(device, bytes, CONFIG)).toBe(HEADER);
