@@ -161,6 +161,17 @@ describe('power', () => {
     expect([fn.powerState, process.tryPread(device, bytes, 0)]).toEqual([0, 4]);
   });
 
+  it('[vfio D61-33] 6.1: what was saved for D3hot is not put back after a reset has brought the device to D0', () => {
+    const express: Structure = [0x10, 0x60, 0x02, 0x00, 0x00, 0x00, 0x00, 0x10, ...new Array<number>(52).fill(0)];
+    const { process, device, fn, put } = openLayout({ structures: [SOFT_RESET, express], bars: BAR });
+    put(0x40 + PCI_PM_CTRL, 2, 3);
+    put(0x69, 1, 0x80); // function level reset, from D3hot
+    expect(fn.powerState).toBe(0);
+    put(4, 2, 0x106);
+    process.ioctl(device, VFIO_DEVICE_RESET, 0);
+    expect(fn.command & 0x106).toBe(0x106);
+  });
+
   it.each(OLD_AND_NEW)('[vfio D61-27] [vfio D61-37] %s: a PF that has VFs, open or closed', (profile) => {
     const made = cardHost({ profile });
     const { device, card, process } = made;

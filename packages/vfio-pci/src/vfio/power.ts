@@ -48,9 +48,11 @@ export class DevicePower {
     const device = this.#device;
     // VFs would go with their PF (D61-27).
     if (state > 0 && device.virtualFunctions > 0 && device.host.profile.runtimePm) return;
-    if (this.#needsRestore && state === 3 && device.function.powerState !== 3) this.#asleep = saveState(device.function);
+    const before = device.function.powerState;
+    if (this.#needsRestore && state === 3 && before !== 3) this.#asleep = saveState(device.function);
     setPowerState(device, state);
-    if (device.function.powerState !== 0 || this.#asleep === undefined) return;
+    // A reset brings the device to D0 past this: what was saved is then too old, and the next D3hot replaces it.
+    if (before !== 3 || device.function.powerState !== 0) return;
     restoreState(device, this.#asleep);
     this.#asleep = undefined;
   }
