@@ -20,6 +20,7 @@ import {
   type Thread,
 } from '@vsim/vfio-core';
 import { binomial, everyOrder, type UserStep, type World } from '@vsim/vfio-core/testing';
+import { NamedFds } from '../../../testing/named-fds.ts';
 import { sampleHost, type SampleHost } from './sample-device.ts';
 
 const PROBE: readonly Point[] = [REGISTERING, REGISTERED, DRIVER_BOUND];
@@ -29,36 +30,27 @@ const BIND = '/sys/bus/sample/drivers/vfio-sample/bind';
 
 /** User space as a list of named calls on fds that it remembers; each call may fail, or sleep. */
 function program({ root, host }: SampleHost) {
-  const fds = new Map<string, number>();
-  const run = (name: string, body: Sleeps<number>) => {
-    const call = root.start(name, keep(name, body));
-    return call.outcome;
-  };
-  function* keep(name: string, body: Sleeps<number>): Sleeps<void> {
-    const fd = yield* body;
-    if (fd >= 0) fds.set(name, fd);
-  }
-  const fd = (name: string) => fds.get(name) ?? 999;
+  const fds = new NamedFds(root);
+  const { sys } = root;
   const name = new TextEncoder().encode('a\0');
-  const steps = {
-    container: () => run('container', root.sys.open('/dev/vfio/vfio', 2)),
-    group: () => run('group', root.sys.open('/dev/vfio/0', 2)),
-    set: () => run('', root.sys.ioctl(fd('group'), VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([fd('container')]).buffer))),
-    iommu: () => run('', root.sys.ioctl(fd('container'), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)),
-    unset: () => run('', root.sys.ioctl(fd('group'), VFIO_GROUP_UNSET_CONTAINER, 0)),
+  return {
+    container: () => fds.open('container', sys.open('/dev/vfio/vfio', 2)),
+    group: () => fds.open('group', sys.open('/dev/vfio/0', 2)),
+    set: () => fds.call(sys.ioctl(fds.fd('group'), VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([fds.fd('container')]).buffer))),
+    iommu: () => fds.call(sys.ioctl(fds.fd('container'), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)),
+    unset: () => fds.call(sys.ioctl(fds.fd('group'), VFIO_GROUP_UNSET_CONTAINER, 0)),
     /** GET_DEVICE_FD up to where it has the device, and the rest of it. */
     find: () => {
       host.scheduler.stopAt(DEVICE_FOUND);
-      run('device', root.sys.ioctl(fd('group'), VFIO_GROUP_GET_DEVICE_FD, name));
+      fds.open('device', sys.ioctl(fds.fd('group'), VFIO_GROUP_GET_DEVICE_FD, name));
     },
     open: () => host.scheduler.release(DEVICE_FOUND),
-    again: () => run('second', root.sys.ioctl(fd('group'), VFIO_GROUP_GET_DEVICE_FD, name)),
-    closeDevice: () => run('', root.sys.close(fd('device'))),
-    closeSecond: () => run('', root.sys.close(fd('second'))),
-    closeGroup: () => run('', root.sys.close(fd('group'))),
-    closeContainer: () => run('', root.sys.close(fd('container'))),
+    again: () => fds.open('second', sys.ioctl(fds.fd('group'), VFIO_GROUP_GET_DEVICE_FD, name)),
+    closeDevice: () => fds.close('device'),
+    closeSecond: () => fds.close('second'),
+    closeGroup: () => fds.close('group'),
+    closeContainer: () => fds.close('container'),
   };
-  return steps;
 }
 
 type Steps = ReturnType<typeof program>;

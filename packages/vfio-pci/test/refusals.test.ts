@@ -119,7 +119,7 @@ describe('a group whose DMA another user has', () => {
     const fd = user.open('/dev/vfio/0');
     const container = user.open('/dev/vfio/vfio');
     expect(user.tryIoctl(fd, VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([container]).buffer))).toBe(-1);
-    expect(events.filter(({ id }) => id === GROUP_NOT_VIABLE.id).map(({ text }) => text)).toEqual(['group 0 is not viable: somebody else owns its DMA']);
+    expect(events.filter(({ id }) => id === GROUP_NOT_VIABLE.id).map(({ text }) => text)).toEqual(['group 0 is not viable: another user owns its DMA, or one of its devices is being bound']);
   });
 });
 

@@ -14,11 +14,11 @@ import {
   kernelProfile,
   type Point,
   type ProfileName,
-  type Sleeps,
   type Thread,
 } from '@vsim/vfio-core';
 import { binomial, everyOrder, type UserStep, type World } from '@vsim/vfio-core/testing';
 import { expect, it } from 'vitest';
+import { NamedFds } from '../../../testing/named-fds.ts';
 import { STEP_DONE, STEP_UNDONE, TOKEN_IN_USE, bindingOrder, registryOf } from '../src/index.ts';
 import { CARD, attach, cardHost, traces, type CardHost } from './card-host.ts';
 
@@ -26,34 +26,24 @@ const NAME = new TextEncoder().encode(`${CARD}\0`);
 
 /** The group's node, its device, and what closes them: each step may fail, or wait. */
 function userOf({ process, bus, device }: CardHost): Record<'group' | 'open' | 'close' | 'leave' | 'vga', UserStep> & { readonly hasDevice: () => boolean } {
-  const fds = new Map<string, number>();
-  const run = (name: string, body: Sleeps<number>): void => {
-    process.start(name, (function* () {
-      const fd = yield* body;
-      if (fd >= 0) fds.set(name, fd);
-    })());
-  };
-  const fd = (name: string): number => fds.get(name) ?? 999;
-  const close = (name: string): void => {
-    run('', process.sys.close(fd(name)));
-    fds.delete(name);
-  };
+  const fds = new NamedFds(process);
+  const { sys } = process;
   return {
     group: () => {
-      run('container', process.sys.open('/dev/vfio/vfio', 2));
-      run('group', process.sys.open('/dev/vfio/1', 2));
-      run('', process.sys.ioctl(fd('group'), VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([fd('container')]).buffer)));
-      run('', process.sys.ioctl(fd('container'), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+      fds.open('container', sys.open('/dev/vfio/vfio', 2));
+      fds.open('group', sys.open('/dev/vfio/1', 2));
+      fds.call(sys.ioctl(fds.fd('group'), VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([fds.fd('container')]).buffer)));
+      fds.call(sys.ioctl(fds.fd('container'), VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
     },
     open: () => {
-      run('device', process.sys.ioctl(fd('group'), VFIO_GROUP_GET_DEVICE_FD, NAME));
+      fds.open('device', sys.ioctl(fds.fd('group'), VFIO_GROUP_GET_DEVICE_FD, NAME));
     },
     close: () => {
-      close('device');
+      fds.close('device');
     },
     leave: () => {
-      close('group');
-      close('container');
+      fds.close('group');
+      fds.close('container');
     },
     vga: () => {
       bus.vga.access(device);

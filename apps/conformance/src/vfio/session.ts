@@ -30,7 +30,7 @@ export class Session {
   isModelled(device: string | undefined): boolean {
     const found = device === undefined ? undefined : this.machine.bus.device(device);
     // What is not on the PCI bus is an mdev sample, with a model of its own.
-    return found === undefined || MODELLED.has(`${found.vendor.toString(16)}:${found.deviceId.toString(16)}`);
+    return found === undefined || MODELLED.has(found.idText);
   }
 
   /** Runs a call that may sleep. One that does not come back is told as such, and lives on. */

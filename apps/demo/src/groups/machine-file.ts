@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'n
 import { basename, join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { MalformedRecording, deviceOf, fromHex, parseHost, readRecording, textOrNull } from '@vsim/conformance';
-import { LspciSyntaxError, machineOfLspci, parseLspci, pciFacts, type PciFacts, type RecordedDevice } from '@vsim/vfio-pci';
+import { LspciSyntaxError, idText, machineOfLspci, parseLspci, pciFacts, type PciFacts, type RecordedDevice } from '@vsim/vfio-pci';
 import { UsageError, type Io } from '../io.ts';
 
 /** One function of the machine, as much of it as is known. */
@@ -75,8 +75,7 @@ function ofDescription(name: string, text: string): readonly MachineDevice[] {
 }
 
 function machineDevice(facts: PciFacts, driver: string | undefined, group: string | undefined, recorded: RecordedDevice): MachineDevice {
-  const hex = (value: number): string => value.toString(16).padStart(4, '0');
-  const description = `[${hex(facts.class >>> 8)}]: [${hex(facts.vendor)}:${hex(facts.device)}]`;
+  const description = `[${(facts.class >>> 8).toString(16).padStart(4, '0')}]: [${idText(facts.vendor, facts.device)}]`;
   return { facts, driver, iommuGroup: group === undefined ? undefined : Number(group), description, recorded };
 }
 

@@ -2,13 +2,13 @@
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { VfioGroup } from './vfio-group.ts';
 
-/** User space is refused a group: its DMA is somebody else's. `devices` are those whose drivers have it; none: another user has. */
+/** User space is refused a group: its DMA is somebody else's. `devices` are those whose drivers have it; none: another user has, or (5.13) a probe is not done. */
 export const GROUP_NOT_VIABLE: EventKind<{ readonly group: string; readonly devices: readonly string[] }> = eventKind(
   'vfio/group-not-viable',
   'fault',
   ({ group, devices }) =>
     devices.length === 0
-      ? `group ${group} is not viable: somebody else owns its DMA`
+      ? `group ${group} is not viable: another user owns its DMA, or one of its devices is being bound`
       : `group ${group} is not viable: unbind ${devices.join(', ')}, or bind to vfio-pci or pci-stub what the user does not need`,
 );
 

@@ -12,8 +12,7 @@ export function intxMaskable(device: PciDevice): boolean {
   fn.configWrite(PCI_COMMAND, 2, command ^ PCI_COMMAND_INTX_DISABLE);
   const turned = ((fn.command ^ command) & PCI_COMMAND_INTX_DISABLE) !== 0;
   fn.configWrite(PCI_COMMAND, 2, command);
-  const hex = (id: number): string => id.toString(16).padStart(4, '0');
-  return turned && !BROKEN.has(`${hex(device.vendor)}:${hex(device.deviceId)}`);
+  return turned && !BROKEN.has(device.idText);
 }
 
 /** Intel NICs that vfio-pci gives to users without INTx: nothing masks it. Kernel: vfio_pci_nointx(). i40e, and X550. */

@@ -9,6 +9,7 @@ import { RECORDED_WRITE_MASKS } from '../devices/recorded-quirks.ts';
 import { virtualFunctionConfig } from '../devices/virtual-function-config.ts';
 import { findExtendedCapability, read16 } from '../pci/capabilities.ts';
 import type { BarInit } from '../pci/bars.ts';
+import { idText } from '../pci/ids.ts';
 import type { PciFunction, PciFunctionInit } from '../pci/pci-function.ts';
 import {
   PCI_DEVICE_ID,
@@ -91,7 +92,7 @@ function plugInit(device: RecordedDevice): PlugInit {
 function makeFunction(host: Host, address: string, device: RecordedDevice, models: Readonly<Record<string, FunctionModel>>): PciFunction {
   const config = hexBytes(device.config, `config of ${address}`);
   const bars = device.resource.slice(0, PCI_ROM_RESOURCE + 1).flatMap((row, index) => barOf(row, index));
-  const id = `${hex4(read16(config, PCI_VENDOR_ID))}:${hex4(read16(config, PCI_DEVICE_ID))}`;
+  const id = idText(read16(config, PCI_VENDOR_ID), read16(config, PCI_DEVICE_ID));
   const model = models[id] ?? MODELS[id] ?? ((h, init, rom) => new RecordedFunction(h, init, rom));
   const functionInit: PciFunctionInit = {
     address,
@@ -146,8 +147,4 @@ function hexBytes(text: string, what: string): Uint8Array {
   const out = new Uint8Array(text.length / 2);
   for (let i = 0; i < out.length; i += 1) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
   return out;
-}
-
-function hex4(value: number): string {
-  return value.toString(16).padStart(4, '0');
 }

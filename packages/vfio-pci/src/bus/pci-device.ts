@@ -3,8 +3,9 @@
  */
 import { Device, type HostIrq } from '@vsim/vfio-core';
 import { findCapability, read16 } from '../pci/capabilities.ts';
+import { idText } from '../pci/ids.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
-import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_DEVICE_ID, PCI_INTERRUPT_PIN, PCI_VENDOR_ID } from '../pci/registers.ts';
+import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_CAP_ID_VPD, PCI_DEVICE_ID, PCI_INTERRUPT_PIN, PCI_VENDOR_ID } from '../pci/registers.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -33,6 +34,8 @@ export class PciDevice extends Device {
   resetMethods: readonly ResetMethod[];
   /** DisINTx masks INTx, as PCI 2.3 says. */
   readonly masksIntx: boolean;
+  /** Offset of the vital product data capability; 0 if there is none. */
+  readonly vpd: number;
   /** Where the vital product data end; undefined until somebody has read them. */
   vpdLength: number | undefined = undefined;
   /** The configuration of a device that sleeps by runtime power management. */
@@ -54,6 +57,7 @@ export class PciDevice extends Device {
     this.isBridge = fn.isBridge;
     this.express = findCapability(fn.config.bytes, PCI_CAP_ID_EXP);
     this.pm = findCapability(fn.config.bytes, PCI_CAP_ID_PM);
+    this.vpd = findCapability(fn.config.bytes, PCI_CAP_ID_VPD);
     this.physicalFunction = physicalFunction;
     this.sriov = fn.sriov === undefined || fn.sriov.totalVfs === 0 ? undefined : new Sriov(this, fn.sriov);
     this.resetMethods = probeResetMethods(this);
@@ -79,6 +83,11 @@ export class PciDevice extends Device {
     const virtual = this.physicalFunction?.function.sriov?.vfDevice;
     if (virtual !== undefined) return virtual;
     return read16(this.function.config.bytes, PCI_DEVICE_ID);
+  }
+
+  /** `vendor:device`. */
+  get idText(): string {
+    return idText(this.vendor, this.deviceId);
   }
 
   get interruptPin(): number {

@@ -28,23 +28,19 @@ const CHELSIO = 0x1425;
 /** @param flr whether function level reset works */
 export function hasOwnReset(device: PciDevice, flr: boolean): boolean {
   if (device.vendor === CHELSIO) return (device.deviceId & 0xf000) === 0x4000; // T4
-  return OWN_RESET.has(idOf(device)) || (flr && OWN_FLR.has(idOf(device)));
+  return OWN_RESET.has(device.idText) || (flr && OWN_FLR.has(device.idText));
 }
 
 export function breaksFlr(device: PciDevice): boolean {
-  return NO_FLR.has(idOf(device));
+  return NO_FLR.has(device.idText);
 }
 
 /** On a root bus, where there is no bus reset, a reset without effect is better than none. */
 export function breaksPmReset(device: PciDevice): boolean {
-  const listed = NO_PM.has(idOf(device)) || (device.vendor === ATI && classOf(device) >>> 8 === PCI_CLASS_DISPLAY_VGA);
+  const listed = NO_PM.has(device.idText) || (device.vendor === ATI && classOf(device) >>> 8 === PCI_CLASS_DISPLAY_VGA);
   return listed && device.bus.bridgeOf(device) !== undefined;
 }
 
 export function breaksBusReset(device: PciDevice): boolean {
-  return NO_BUS.has(idOf(device)) || (device.vendor === NVIDIA && (device.deviceId & 0xffc0) === 0x2340);
-}
-
-function idOf({ vendor, deviceId }: PciDevice): string {
-  return `${vendor.toString(16).padStart(4, '0')}:${deviceId.toString(16).padStart(4, '0')}`;
+  return NO_BUS.has(device.idText) || (device.vendor === NVIDIA && (device.deviceId & 0xffc0) === 0x2340);
 }

@@ -4,6 +4,7 @@ export * from './capabilities.ts';
 export { extendedStructureLength, structureLength } from './capability-lengths.ts';
 export * from './config-builder.ts';
 export * from './config-space.ts';
+export * from './ids.ts';
 export * from './intx-line.ts';
 export * from './msi.ts';
 export * from './pci-function.ts';

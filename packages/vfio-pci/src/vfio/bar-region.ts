@@ -1,5 +1,5 @@
 /**
- * BAR, ROM and VGA regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c; catalogue: vfio 3.7.
+ * BAR and ROM regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c; catalogue: vfio 3.7.
  *
  * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
  * ones and ignores writes.
@@ -17,13 +17,6 @@ export interface BarOwner {
   /** BAR accesses of 8 bytes go out as one. */
   readonly wide: boolean;
 }
-
-/** Legacy VGA: memory, and two ranges of ports. */
-const VGA_RANGES: readonly { readonly first: number; readonly last: number }[] = [
-  { first: 0xa_0000, last: 0xb_ffff },
-  { first: 0x3b0, last: 0x3bb },
-  { first: 0x3c0, last: 0x3df },
-];
 
 export class BarRegions {
   readonly #owner: BarOwner;
@@ -65,15 +58,6 @@ export class BarRegions {
       this.#writePiece(index, at + done, width, from, done);
       done += Math.max(width, 1);
     }
-    return count;
-  }
-
-  /** Legacy VGA: not modelled beyond its ranges. Reads give ones. */
-  vga(at: number, into: Uint8Array | undefined, length: number): number {
-    const range = VGA_RANGES.find(({ first, last }) => at >= first && at <= last);
-    if (range === undefined) return -EINVAL;
-    const count = Math.min(length, range.last + 1 - at);
-    into?.fill(0xff, 0, count);
     return count;
   }
 

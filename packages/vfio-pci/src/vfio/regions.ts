@@ -22,6 +22,13 @@ import type { VirtualConfig } from './virtual-config.ts';
 
 const PAGE = 4096;
 
+/** Legacy VGA: memory, and two ranges of ports. */
+const VGA_RANGES: readonly { readonly first: number; readonly last: number }[] = [
+  { first: 0xa_0000, last: 0xb_ffff },
+  { first: 0x3b0, last: 0x3bb },
+  { first: 0x3c0, last: 0x3df },
+];
+
 export interface RegionOwner extends BarOwner {
   readonly device: PciDevice;
   readonly hasVga: boolean;
@@ -107,12 +114,15 @@ export class Regions {
     return process.mm.mapDevice(request.length, region, request.read, request.write);
   }
 
-  /** Around each access the arbiter makes the device the one that answers to legacy addresses. */
+  /** Around each access the arbiter makes the device the one that answers to legacy addresses. Not modelled beyond that: reads give ones. */
   #vga(at: number, into: Uint8Array | undefined, length: number): number {
     const { device, hasVga } = this.#owner;
-    if (!hasVga) return -EINVAL;
-    const count = this.#bars.vga(at, into, length);
-    const error = count < 0 ? count : device.bus.vga.access(device);
-    return error < 0 ? error : count;
+    const range = VGA_RANGES.find(({ first, last }) => at >= first && at <= last);
+    if (!hasVga || range === undefined) return -EINVAL;
+    const error = device.bus.vga.access(device);
+    if (error < 0) return error;
+    const count = Math.min(length, range.last + 1 - at);
+    into?.fill(0xff, 0, count);
+    return count;
   }
 }

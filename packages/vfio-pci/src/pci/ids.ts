@@ -1,0 +1,5 @@
+/** Vendor and device id as text: `8086:10d3`, as `lspci -n` has them. */
+export function idText(vendor: number, device: number): string {
+  const hex = (id: number): string => id.toString(16).padStart(4, '0');
+  return `${hex(vendor)}:${hex(device)}`;
+}
