@@ -40,6 +40,22 @@ export const DOORBELL: EventKind<DoorbellEvent> = eventKind('gic-host/doorbell',
 /** A VPT is read while the GIC may hold bits of it: the answer may be old. */
 export const VPT_READ_MAPPED: EventKind<DoorbellEvent> = eventKind('gic-host/vpt-read-mapped', 'warn', ({ vpe }) => `vpe ${vpe}: vpt read while the vpe is mapped`);
 
+export interface VlpiLeftEvent {
+  readonly device: number;
+  readonly event: number;
+  readonly vintid: number;
+}
+
+/**
+ * A VM's vPEs and tables are freed while an interrupt is forwarded to one. The kernel leaves it mapped, to the next VM that gets the vPEID
+ * and to freed memory; the model takes it back.
+ */
+export const VLPI_LEFT: EventKind<VlpiLeftEvent> = eventKind(
+  'gic-host/vlpi-left',
+  'bug',
+  ({ device, event, vintid }) => `vpe freed: event ${event} of device ${hex(device)} is forwarded to its vlpi ${vintid}`,
+);
+
 export interface StuckEvent {
   readonly cpu: number;
   readonly what: string;

@@ -57,6 +57,11 @@ export class ItsIrq implements HostIrq {
     return this.#map !== undefined;
   }
 
+  /** The driver has not given its event to another interrupt: whoever holds it longer commands nothing. */
+  get #live(): boolean {
+    return this.device.events[this.event] === this;
+  }
+
   /** The CPU that takes the LPI. */
   get cpu(): number {
     return this.#cpu;
@@ -64,6 +69,7 @@ export class ItsIrq implements HostIrq {
 
   /** request_irq() starts the interrupt up, free_irq() shuts it down. */
   setHandler(handler: (() => void) | undefined): void {
+    if (!this.#live) return;
     const had = this.#handler !== undefined;
     if (handler === undefined && had) this.mask();
     this.#handler = handler;
@@ -81,7 +87,7 @@ export class ItsIrq implements HostIrq {
 
   /** its_set_affinity(). @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist. */
   setAffinity(cpu: number): number {
-    if (this.#map !== undefined || cpu < 0 || cpu >= this.#driver.cpus.count) return -EINVAL;
+    if (!this.#live || this.#map !== undefined || cpu < 0 || cpu >= this.#driver.cpus.count) return -EINVAL;
     if (cpu === this.#cpu) return 0;
     const { id } = this.device;
     this.#node.post((to) => encode.movi(to, id, this.event, cpu), (to) => encode.sync(to, cpu));
@@ -91,16 +97,17 @@ export class ItsIrq implements HostIrq {
 
   /** irq_set_irqchip_state(IRQCHIP_STATE_PENDING): INT or CLEAR, on the VLPI if it is forwarded. */
   setPending(pending: boolean): void {
+    if (!this.#live) return;
     const { id } = this.device;
     this.#node.post((to) => encode.event(to, pending ? OPCODE.INT : OPCODE.CLEAR, id, this.event), this.#sync());
   }
 
   // Forwarding
 
-  /** MAP_VLPI. @returns 0, or -EINVAL: the ITS has no VLPIs, or the device belongs to another VM. */
+  /** MAP_VLPI. @returns 0, or -EINVAL: the ITS has no VLPIs, the device belongs to another VM, or either is gone. */
   mapVlpi(map: VlpiMap): number {
-    if (!this.#node.isV4) return -EINVAL;
     const { vm } = map.vpe;
+    if (!this.#node.isV4 || !this.#live || vm.freed) return -EINVAL;
     const owner = this.device.vm;
     if (owner !== undefined && owner !== vm) return -EINVAL;
     const { id } = this.device;
@@ -111,7 +118,7 @@ export class ItsIrq implements HostIrq {
     }
     this.#map = map;
     this.device.vlpiMapped(vm);
-    vm.vlpiMapped(this.#node);
+    vm.vlpiMapped(this, this.#node);
     vm.writeProperty(map.vintid, map.properties);
     this.#discard();
     this.#node.post(
@@ -135,7 +142,7 @@ export class ItsIrq implements HostIrq {
     this.mapPhysical();
     this.#driver.writeProperty(this.lpi, LPI_DEFAULT_PRIORITY | LPI_GROUP1 | LPI_ENABLED);
     this.#invalidate();
-    map.vpe.vm.vlpiUnmapped(this.#node);
+    map.vpe.vm.vlpiUnmapped(this, this.#node);
     this.device.vlpiUnmapped();
     return 0;
   }
@@ -188,6 +195,7 @@ export class ItsIrq implements HostIrq {
   }
 
   #configure(clear: number, set: number): void {
+    if (!this.#live) return;
     const map = this.#map;
     if (map === undefined) {
       this.#driver.writeProperty(this.lpi, (this.#driver.property(this.lpi) & ~clear) | set | LPI_GROUP1);

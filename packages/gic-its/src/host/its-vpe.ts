@@ -7,8 +7,8 @@
  */
 import { EINVAL } from '@vsim/vfio-core';
 import { encode, GICR, OPCODE } from '../hardware/index.ts';
-import { DOORBELL, VPT_FLUSHED, VPT_READ_MAPPED } from './events.ts';
-import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1 } from './its-irq.ts';
+import { DOORBELL, VLPI_LEFT, VPT_FLUSHED, VPT_READ_MAPPED } from './events.ts';
+import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1, type ItsIrq } from './its-irq.ts';
 import type { ItsDriver } from './its-driver.ts';
 import type { ItsNode } from './its-node.ts';
 import { ItsVsgis } from './its-vsgi.ts';
@@ -33,6 +33,8 @@ export class ItsVm {
   readonly #driver: ItsDriver;
   /** Physical address of the VM's virtual configuration table. */
   readonly propertyTable: number;
+  readonly #forwarded = new Set<ItsIrq>();
+  #freed = false;
   /** VLPIs of this VM behind each ITS. Kernel: vlpi_count[]. */
   readonly #vlpis = new Map<ItsNode, number>();
 
@@ -56,21 +58,35 @@ export class ItsVm {
   }
 
   /** The first VLPI behind an ITS maps all vPEs there, if they are mapped lazily. Kernel: its_map_vm(). */
-  vlpiMapped(node: ItsNode): void {
+  vlpiMapped(irq: ItsIrq, node: ItsNode): void {
+    this.#forwarded.add(irq);
     const count = this.#vlpis.get(node) ?? 0;
     this.#vlpis.set(node, count + 1);
     if (count === 0 && this.#driver.mapsLazily) for (const vpe of this.vpes) vpe.mapOn(node);
   }
 
   /** The last one gone unmaps them. Kernel: its_unmap_vm(). */
-  vlpiUnmapped(node: ItsNode): void {
+  vlpiUnmapped(irq: ItsIrq, node: ItsNode): void {
+    this.#forwarded.delete(irq);
     const count = (this.#vlpis.get(node) ?? 0) - 1;
     this.#vlpis.set(node, count);
     if (count === 0 && this.#driver.mapsLazily) for (const vpe of this.vpes) vpe.unmapOn(node);
   }
 
-  /** Frees every doorbell, id and table. Kernel: its_free_vcpu_irqs(). */
+  /** Its vPEs and tables are gone. */
+  get freed(): boolean {
+    return this.#freed;
+  }
+
+  /** Frees every doorbell, id and table. No interrupt stays forwarded to what another VM may be given. Kernel: its_free_vcpu_irqs(). */
   free(): void {
+    if (this.#freed) return;
+    const { trace } = this.#driver;
+    for (const irq of [...this.#forwarded]) {
+      if (trace.on) trace.emit(VLPI_LEFT, { device: irq.device.id, event: irq.event, vintid: irq.getVlpi()?.vintid ?? 0 });
+      irq.unmapVlpi();
+    }
+    this.#freed = true;
     for (const vpe of this.vpes) vpe.free();
     this.#driver.view.freeTable(this.propertyTable);
   }

@@ -4,8 +4,9 @@
  * Kernel: kvm_vgic_v4_set_forwarding(), kvm_vgic_v4_unset_forwarding(), vgic_v4_init(). Forwarding is DISCARD then VMAPTI: the device
  * must be silent. Taking it back discards what is pending; nothing copies a VPT to a latch.
  */
-import { EBUSY, ENOENT } from '@vsim/vfio-core';
+import { EBUSY } from '@vsim/vfio-core';
 import { LPI_ENABLED, LPI_GROUP1, type ItsIrq } from '../host/index.ts';
+import { VLPI_MISMATCH } from './events.ts';
 import type { KvmVm, MsiRoute } from './kvm-vm.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
@@ -50,21 +51,39 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
   return 0;
 }
 
-/** Takes forwarding back. @returns 0, or -ENOENT when the guest has unmapped the event meanwhile */
+/**
+ * Takes forwarding back, if the route still leads to an LPI. Where two events share an LPI it has one host interrupt, the last that was
+ * forwarded: the kernel warns, and one of the two stays forwarded until it or the VM goes.
+ *
+ * @returns 0, also when this VM or route cannot forward; what its.resolve() says; or what the driver answered
+ */
 export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
-  if (!supportsDirectMsis(vm) || route.device === undefined) return 0;
-  const irq = vm.itsAt(route.address)?.mappings.findEvent(route.device, route.data)?.irq;
-  if (irq?.hostIrq !== hostIrq || !irq.hw) return -ENOENT;
-  unmapVlpi(irq);
-  return 0;
+  if (!supportsDirectMsis(vm)) return 0;
+  const its = vm.itsAt(route.address);
+  if (its === undefined || route.device === undefined) return 0;
+  const irq = its.resolve(route.device, route.data);
+  if (typeof irq === 'number') return irq;
+  if ((!irq.hw || irq.hostIrq !== hostIrq) && vm.trace.on) vm.trace.emit(VLPI_MISMATCH, { intid: irq.intid, irq: hostIrq.number });
+  if (!irq.hw) return 0;
+  disown(irq);
+  return hostIrq.unmapVlpi();
 }
 
-/** The physical half: the interrupt is the host's again. */
+/**
+ * An event of a forwarded LPI goes: the interrupt is the host's again. The kernels up to 6.12 leave `hw` set on an LPI that another event
+ * keeps alive (K-22), and a software MSI of it then raises itself for ever; this is not modelled.
+ */
 export function unmapVlpi(irq: VgicIrq): void {
+  disown(irq)?.unmapVlpi();
+}
+
+/** The LPI is software's. @returns what it was forwarded from */
+function disown(irq: VgicIrq): ItsIrq | undefined {
+  const { hostIrq } = irq;
   if (irq.target !== undefined) irq.target.vlpiCount -= 1;
   irq.hw = false;
-  irq.hostIrq?.unmapVlpi();
   irq.hostIrq = undefined;
+  return hostIrq;
 }
 
 /** A forwarded LPI has another target: its VLPI moves, with its pending state. */
