@@ -57,6 +57,12 @@ export class GuestMemory implements Memory {
     this.#writesLeft = writes;
   }
 
+  /** Whether a slot covers an address, whatever is behind it. Kernel: kvm_is_visible_gfn(). */
+  visible(address: number): boolean {
+    return this.#slot(address) !== undefined;
+  }
+
+  /** Whether kvm_read_guest() or kvm_write_guest() can: there is a slot, and the VMM's memory behind it. */
   accessible(address: number, length: number, write = false): boolean {
     if (write && this.#writesLeft !== undefined) {
       if (this.#writesLeft === 0) {
@@ -67,8 +73,9 @@ export class GuestMemory implements Memory {
     }
     const slot = this.#slot(address);
     if (slot === undefined || (write && slot.readOnly === true)) return false;
-    const left = slot.gpa + slot.size - address;
-    return length <= left || this.accessible(slot.gpa + slot.size, length - left, write);
+    const here = Math.min(length, slot.gpa + slot.size - address);
+    if (!slot.memory.accessible(slot.offset + address - slot.gpa, here, write)) return false;
+    return here === length || this.accessible(slot.gpa + slot.size, length - here, write);
   }
 
   read8(address: number): number {
@@ -90,7 +97,7 @@ export class GuestMemory implements Memory {
     const slot = this.#slot(address);
     if (slot === undefined || slot.readOnly === true) return;
     slot.memory.write8(slot.offset + address - slot.gpa, value);
-    this.#markDirty(address, 1);
+    this.#markDirty(slot, address, 1);
   }
 
   write16(address: number, value: number): void {
@@ -106,7 +113,7 @@ export class GuestMemory implements Memory {
       return;
     }
     slot.memory.write32(slot.offset + address - slot.gpa, value);
-    this.#markDirty(address, 4);
+    this.#markDirty(slot, address, 4);
   }
 
   readBytes(address: number, into: Uint8Array): void {
@@ -129,15 +136,18 @@ export class GuestMemory implements Memory {
       const take = slot === undefined ? 1 : Math.min(from.length - done, slot.gpa + slot.size - at);
       if (slot !== undefined && slot.readOnly !== true) {
         slot.memory.writeBytes(slot.offset + at - slot.gpa, from.subarray(done, done + take));
-        this.#markDirty(at, take);
+        this.#markDirty(slot, at, take);
       }
       done += take;
     }
   }
 
-  #markDirty(address: number, length: number): void {
+  /** Only pages that the VMM has mapped: elsewhere nothing was written. */
+  #markDirty({ gpa, offset, memory }: MemorySlot, address: number, length: number): void {
     if (this.#dirty === undefined) return;
-    for (let page = Math.floor(address / PAGE); page * PAGE < address + length; page += 1) this.#dirty.add(page);
+    for (let page = Math.floor(address / PAGE); page * PAGE < address + length; page += 1) {
+      if (memory.accessible(offset + page * PAGE - gpa, 1, true)) this.#dirty.add(page);
+    }
   }
 
   #slot(address: number): MemorySlot | undefined {

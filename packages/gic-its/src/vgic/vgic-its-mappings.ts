@@ -63,7 +63,7 @@ export class ItsMappings {
   /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
   eventInRange(device: ItsGuestDevice, event: number): boolean {
     if (event >= 2 ** device.bits) return false;
-    return !this.#vm.profile.checksItePage || this.#vm.memory.accessible(device.itt + event * 8, 1);
+    return !this.#vm.profile.checksItePage || this.#vm.memory.visible(device.itt + event * 8);
   }
 
   // Look-ups

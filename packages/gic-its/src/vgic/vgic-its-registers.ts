@@ -213,7 +213,7 @@ export class ItsRegisters {
     const bytes = this.tableBytes(table);
     if (!this.tableIndirect(table)) {
       if (id >= bytes / 8) return undefined;
-      return memory.accessible(base + id * 8, 1) ? base + id * 8 : undefined;
+      return memory.visible(base + id * 8) ? base + id * 8 : undefined;
     }
     const index = Math.floor(id / (PAGE_64K / 8));
     if (index >= bytes / 8 || !memory.accessible(base + index * 8, 8)) return undefined;
@@ -221,7 +221,7 @@ export class ItsRegisters {
     if ((hi & VALID) === 0) return undefined;
     const page = toNumber(memory.read32(base + index * 8) & 0xffff_0000, hi & 0xf_ffff);
     const address = page + (id % (PAGE_64K / 8)) * 8;
-    return memory.accessible(address, 1) ? address : undefined;
+    return memory.visible(address) ? address : undefined;
   }
 }
 
