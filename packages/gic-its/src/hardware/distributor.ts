@@ -96,6 +96,7 @@ export class Distributor implements MmioDevice {
   }
 
   read(offset: number, width: number): number {
+    if (offset % width !== 0) return this.#ignored(offset);
     if (offset >= 0x80 && offset < 0x1000) return this.spis.read(offset, width);
     if (width !== 4) return this.#ignored(offset);
     switch (offset) {
@@ -116,7 +117,8 @@ export class Distributor implements MmioDevice {
   }
 
   write(offset: number, width: number, value: number): void {
-    if (offset >= 0x80 && offset < 0x1000) this.spis.write(offset, width, value);
+    if (offset % width !== 0) this.#ignored(offset);
+    else if (offset >= 0x80 && offset < 0x1000) this.spis.write(offset, width, value);
     else if (width === 4 && offset === GICD.CTLR) this.#setCtlr(value);
     else if (width === 4 && offset >= GICD.IROUTER + 256 && offset < GICD.IROUTER + 8 * (32 + SPI_COUNT)) {
       this.#router[(offset - GICD.IROUTER) / 4 - 64] = value;

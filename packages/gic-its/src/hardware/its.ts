@@ -107,7 +107,7 @@ export class Its implements MmioDevice {
   }
 
   read(offset: number, width: number): number {
-    if (width !== 4) return 0;
+    if (width !== 4 || offset % 4 !== 0) return this.#ignored(offset);
     const { choices, version } = this.#host;
     if (offset >= GITS.CBASER && offset < GITS.CREADR + 8) return this.#queue.read((offset - GITS.CBASER) / 4);
     if (offset >= GITS.BASER && offset < GITS.BASER + 64) return this.#baser[(offset - GITS.BASER) / 4]!;
@@ -133,7 +133,7 @@ export class Its implements MmioDevice {
 
   /** Only registers of 64 bits answer 8-byte loads. */
   read64(offset: number, into: Uint32Array): void {
-    const wide = offset === GITS.TYPER || (offset >= GITS.CBASER && offset < GITS.BASER + 64);
+    const wide = offset === GITS.TYPER || (offset % 8 === 0 && offset >= GITS.CBASER && offset < GITS.BASER + 64);
     into[0] = wide ? this.read(offset, 4) : this.#ignored(offset);
     into[1] = wide ? this.read(offset + 4, 4) : 0;
   }
@@ -144,7 +144,7 @@ export class Its implements MmioDevice {
   }
 
   #writeRegister(offset: number, width: number, value: number): void {
-    if (width !== 4) {
+    if (width !== 4 || offset % 4 !== 0) {
       this.#ignored(offset);
       return;
     }
@@ -157,6 +157,7 @@ export class Its implements MmioDevice {
   write64(offset: number, lo: number, hi: number, requester: number): void {
     if (offset === GITS.TRANSLATER) this.msi(requester, lo);
     else if (offset === GITS.SGIR && this.#host.version === 'gicv4.1') this.#sgi(hi & 0xffff, lo & 0xf);
+    else if (offset % 8 !== 0) this.#ignored(offset);
     else if (offset >= GITS.CBASER && offset <= GITS.CREADR) this.#queue.write64((offset - GITS.CBASER) / 4, lo, hi);
     else {
       this.write(offset, 4, lo, requester);

@@ -169,6 +169,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   // Registers
 
   read(offset: number, width: number): number {
+    if (offset % width !== 0) return this.#ignored(offset);
     if (offset >= GICR.SGI_FRAME && offset < GICR.SGI_FRAME + FRAME_BYTES) return this.wired.read(offset - GICR.SGI_FRAME, width);
     if (width !== 4) return this.#ignored(offset);
     const { version, distributor } = this.#host;
@@ -208,6 +209,10 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   }
 
   write(offset: number, width: number, value: number): void {
+    if (offset % width !== 0) {
+      this.#ignored(offset);
+      return;
+    }
     if (offset >= GICR.SGI_FRAME && offset < GICR.SGI_FRAME + FRAME_BYTES) {
       this.wired.write(offset - GICR.SGI_FRAME, width, value);
       this.refreshWired();

@@ -1,9 +1,22 @@
 /** The events of the virtual GIC on the trace. Ids are API. */
-import { eventKind, type EventKind } from '@vsim/vfio-core';
+import { eventKind, hex, type EventKind } from '@vsim/vfio-core';
 
 export interface VcpuEvent {
   readonly vcpu: number;
 }
+
+export interface AccessRefusedEvent {
+  readonly frame: string;
+  readonly offset: number;
+  readonly width: number;
+}
+
+/** A guest's access that its register does not take: unaligned, or of another width. A load reads as zero, a store goes nowhere. */
+export const ACCESS_REFUSED: EventKind<AccessRefusedEvent> = eventKind(
+  'kvm/access-refused',
+  'info',
+  ({ frame, offset, width }) => `${frame}: access of ${width} bytes at ${hex(offset)} refused`,
+);
 
 export interface VlpiMismatchEvent {
   readonly intid: number;

@@ -8,7 +8,7 @@ import { EINVAL } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import { isClearPending, writeBank } from './private-interrupts.ts';
-import { loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
+import { checkedFrame, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 
 /** Arm; product 0x4b, as KVM has it. */
 export const IIDR = 0x4b00_043b;
@@ -49,12 +49,12 @@ export class GuestDistributor {
   }
 
   frame(): GuestDevice {
-    return {
+    return checkedFrame(this.#vm, 'distributor', widthsOf, {
       load: (_vcpu, offset, width) => loadHalves(offset, width, (at, w) => this.read(at, w, 'guest')),
       store: (_vcpu, offset, width, value) => {
         storeHalves(offset, width, value, (at, w, word) => this.write(at, w, word, 'guest'));
       },
-    };
+    });
   }
 
   read(offset: number, width: number, by: Accessor): number {
@@ -133,6 +133,12 @@ export class GuestDistributor {
     this.#revision = revision;
     return 0;
   }
+}
+
+/** IROUTER has 64 bits, IPRIORITYR and ITARGETSR bytes. */
+function widthsOf(offset: number): number {
+  if (offset >= 0x400 && offset < 0xc00) return 4 | 1;
+  return offset >= 0x6000 && offset < 0x8000 ? 8 | 4 : 4;
 }
 
 /** Of the identification registers only PIDR2 says something. */

@@ -8,7 +8,7 @@ import { toNumber } from '@vsim/vfio-core';
 import { idRegister, IIDR, isDistributorRegister, type GuestDistributor } from './guest-distributor.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
-import { FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
+import { checkedFrame, FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 
 /** RD and SGI frame. */
 export const REDISTRIBUTOR_BYTES = 0x2_0000;
@@ -47,12 +47,12 @@ export class GuestRedistributors {
   }
 
   frame(vcpu: Vcpu): GuestDevice {
-    return {
+    return checkedFrame(this.#vm, `redistributor ${vcpu.id}`, widthsOf, {
       load: (_from, offset, width) => loadHalves(offset, width, (at, w) => this.read(vcpu, at, w, 'guest')),
       store: (_from, offset, width, value) => {
         storeHalves(offset, width, value, (at, w, word) => this.write(vcpu, at, w, word, 'guest'));
       },
-    };
+    });
   }
 
   read(vcpu: Vcpu, offset: number, width: number, by: Accessor): number {
@@ -143,6 +143,13 @@ export class GuestRedistributors {
       lpis.queue(irq);
     }
   }
+}
+
+/** TYPER, PROPBASER, PENDBASER, INVLPIR and INVALLR have 64 bits, IPRIORITYR of the SGI frame bytes. */
+function widthsOf(offset: number): number {
+  if (offset >= FRAME_64K + 0x400 && offset < FRAME_64K + 0x420) return 4 | 1;
+  const register = offset & ~7;
+  return register === 0x8 || register === 0x70 || register === 0x78 || register === 0xa0 || register === 0xb0 ? 8 | 4 : 4;
 }
 
 /** Whether there is a register at an offset of a redistributor's two frames. */

@@ -1,6 +1,7 @@
 /** Register frames in guest physical memory: where they may lie, and accesses of 8 bytes to registers of 4. */
 import { E2BIG, EEXIST, EINVAL, highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
-import type { KvmVm } from './kvm-vm.ts';
+import { ACCESS_REFUSED } from './events.ts';
+import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 
 /** Whose access it is: a VMM's, through a device attribute, has other effects at some registers than the guest's. */
 export type Accessor = 'guest' | 'user';
@@ -18,6 +19,26 @@ export function checkFrame(vm: KvmVm, old: number | undefined, address: number, 
   if (old !== undefined) return -EEXIST;
   if (address % FRAME_64K !== 0 || address + size >= 2 ** 64) return -EINVAL;
   return address + size > 2 ** vm.ipaBits ? -E2BIG : 0;
+}
+
+/**
+ * A frame that takes what its registers take, and is told of nothing else: a load reads as zero, a store goes nowhere.
+ * Kernel: check_region() of vgic-mmio.c.
+ *
+ * @param widths bytes of the accesses that are allowed at an offset, or-ed; what is allowed is aligned
+ */
+export function checkedFrame(vm: KvmVm, frame: string, widths: (offset: number) => number, inner: GuestDevice): GuestDevice {
+  const allowed = (offset: number, width: number): boolean => {
+    if ((width === 1 || width === 4 || width === 8) && (widths(offset) & width) !== 0 && offset % width === 0) return true;
+    if (vm.trace.on) vm.trace.emit(ACCESS_REFUSED, { frame, offset, width });
+    return false;
+  };
+  return {
+    load: (vcpu, offset, width) => (allowed(offset, width) ? inner.load(vcpu, offset, width) : 0n),
+    store: (vcpu, offset, width, value) => {
+      if (allowed(offset, width)) inner.store(vcpu, offset, width, value);
+    },
+  };
 }
 
 /** A load of up to 8 bytes as one or two of up to 4. */

@@ -67,16 +67,13 @@ export class ItsRegisters {
     this.#enabled = false;
   }
 
-  /** The control frame as the guest's loads and stores find it; GITS_TRANSLATER takes none. */
+  /** The control frame as the guest's aligned loads and stores of 4 and 8 bytes find it; GITS_TRANSLATER takes none. */
   frame(): GuestDevice {
     return {
-      load: (_vcpu, offset, width) => {
-        if (width === 8) return isWide(offset) ? this.readWide(offset) : 0n;
-        return width === 4 ? BigInt(this.#read(offset)) : 0n;
-      },
+      load: (_vcpu, offset, width) => (width === 8 ? this.readWide(offset) : BigInt(this.#read(offset))),
       store: (_vcpu, offset, width, value) => {
-        if (width === 8 && isWide(offset)) this.#write(offset, lowHalf(value), highHalf(value));
-        else if (width === 4) this.#writeHalf(offset, lowHalf(value));
+        if (width === 8) this.#write(offset, lowHalf(value), highHalf(value));
+        else this.#writeHalf(offset, lowHalf(value));
       },
     };
   }
@@ -235,8 +232,9 @@ export function isItsRegister(offset: number): boolean {
   return offset < REG.TYPER || isWide(offset) || (offset >= REG.IDREGS && offset < 0x1_0000);
 }
 
-function isWide(offset: number): boolean {
-  return offset === REG.TYPER || (offset >= REG.CBASER && offset < REG.CREADR + 8) || (offset >= REG.BASER && offset < REG.BASER + 64);
+/** Whether an offset is in a register of 64 bits. */
+export function isWide(offset: number): boolean {
+  return (offset & ~4) === REG.TYPER || (offset >= REG.CBASER && offset < REG.CREADR + 8) || (offset >= REG.BASER && offset < REG.BASER + 64);
 }
 
 /** Shareability, bits [11:10]: outer becomes inner. */

@@ -4,14 +4,14 @@
  * Kernel: vgic-its.c. Registers, commands, what is mapped, and the saved tables are in files of their own (vgic-its-*.ts).
  * Modelled: all physical commands, every KVM device attribute.
  */
-import { EBUSY, EFAULT, EINVAL, ENODEV, ENXIO } from '@vsim/vfio-core';
+import { EBUSY, EFAULT, EINVAL, ENODEV, ENXIO, lowHalf } from '@vsim/vfio-core';
 import type { KvmVm } from './kvm-vm.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 import { E_ITS, ItsCommands } from './vgic-its-commands.ts';
 import { ItsMappings } from './vgic-its-mappings.ts';
-import { alignmentOf, BASER_DEVICE, isItsRegister, ItsRegisters } from './vgic-its-registers.ts';
-import { checkFrame } from './vgic-frames.ts';
+import { alignmentOf, BASER_DEVICE, isItsRegister, isWide, ItsRegisters } from './vgic-its-registers.ts';
+import { checkedFrame, checkFrame } from './vgic-frames.ts';
 import { restoreTables, saveTables } from './vgic-its-tables.ts';
 
 const FRAME_BYTES = 0x2_0000;
@@ -65,9 +65,11 @@ export class VgicIts {
         return which === ADDR_TYPE.ITS ? 0 : -ENXIO;
       case GRP.CTRL:
         return which === CTRL.INIT || which === CTRL.ITS_SAVE_TABLES || which === CTRL.ITS_RESTORE_TABLES || which === CTRL.ITS_RESET ? 0 : -ENXIO;
-      case GRP.ITS_REGS:
-        if (which % alignmentOf(which) !== 0) return -EINVAL;
-        return isItsRegister(which) ? 0 : -ENXIO;
+      case GRP.ITS_REGS: {
+        const offset = lowHalf(BigInt(attr));
+        if (offset % alignmentOf(offset) !== 0) return -EINVAL;
+        return isItsRegister(offset) ? 0 : -ENXIO;
+      }
       default:
         return -ENXIO;
     }
@@ -86,8 +88,10 @@ export class VgicIts {
       case GRP.ADDR:
         return this.#setAddress(Number(attr), Number(value));
       case GRP.ITS_REGS: {
-        const error = this.#checkRegister(Number(attr));
-        return error < 0 ? error : this.registers.writeUser(Number(attr), BigInt(value));
+        // The kernel looks a register up by 32 bits.
+        const offset = lowHalf(BigInt(attr));
+        const error = this.#checkRegister(offset);
+        return error < 0 ? error : this.registers.writeUser(offset, BigInt(value));
       }
       default:
         return -ENXIO;
@@ -101,8 +105,9 @@ export class VgicIts {
         if (Number(attr) !== ADDR_TYPE.ITS) return -ENODEV;
         return this.#base === undefined ? 0xffff_ffff_ffff_ffffn : BigInt(this.#base);
       case GRP.ITS_REGS: {
-        const error = this.#checkRegister(Number(attr));
-        return error < 0 ? error : this.registers.readWide(Number(attr));
+        const offset = lowHalf(BigInt(attr));
+        const error = this.#checkRegister(offset);
+        return error < 0 ? error : this.registers.readWide(offset);
       }
       default:
         return -ENXIO;
@@ -114,7 +119,7 @@ export class VgicIts {
     const error = checkFrame(this.vm, this.#base, address, FRAME_BYTES);
     if (error < 0) return error;
     this.#base = address;
-    this.vm.mapWindow(address, FRAME_BYTES, this.registers.frame());
+    this.vm.mapWindow(address, FRAME_BYTES, checkedFrame(this.vm, `its ${this.index}`, (offset) => (isWide(offset) ? 8 | 4 : 4), this.registers.frame()));
     return 0;
   }
 
