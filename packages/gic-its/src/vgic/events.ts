@@ -18,6 +18,13 @@ export const ACCESS_REFUSED: EventKind<AccessRefusedEvent> = eventKind(
   ({ frame, offset, width }) => `${frame}: access of ${width} bytes at ${hex(offset)} refused`,
 );
 
+export interface QueueDeferredEvent {
+  readonly its: number;
+}
+
+/** A guest's commands cost more than one store may: the rest goes on with its next load of the ITS' registers, or as time passes. */
+export const QUEUE_DEFERRED: EventKind<QueueDeferredEvent> = eventKind('kvm/its-queue-deferred', 'info', ({ its }) => `its ${its}: the rest of the command queue is put off`);
+
 export interface VlpiMismatchEvent {
   readonly intid: number;
   /** The host's number of the interrupt. */

@@ -78,6 +78,8 @@ export class KvmVm {
   readonly itss: VgicIts[] = [];
   readonly lpis: LpiList;
   readonly cache: TranslationCache;
+  /** Steps of commands that grow with what the guest has mapped: so that one store has a bound. */
+  work = 0;
   /** vPEs of this VM, once they exist. */
   itsVm: ItsVm | undefined;
   #vgic: Vgic | undefined;

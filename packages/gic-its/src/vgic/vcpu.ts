@@ -100,6 +100,7 @@ export class Vcpu {
   /** Whether a blocked vCPU has a reason to run. Kernel: kvm_vgic_vcpu_pending_irq(). */
   get hasPendingInterrupt(): boolean {
     if (!this.vm.distributorEnabled) return false;
+    this.vm.work += this.queue.length;
     if (this.vpe?.pendingLast === true) return true;
     const pmr = Number((this.vmcr >> 24n) & 0xffn);
     return this.privates.somethingPending(pmr) || this.queue.some((irq) => irq.enabled && irq.pendingLatch && !irq.hw && irq.priority < pmr);
@@ -234,6 +235,7 @@ export class Vcpu {
   /** SGIs and the queue to list registers: if they are too many, active ones and best priorities first. An edge is consumed when it is written. */
   #flush(): void {
     if (this.#syncing) return;
+    this.vm.work += this.queue.length;
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
     const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
     const sgis = this.privates.ready(this.vm.distributorEnabled);

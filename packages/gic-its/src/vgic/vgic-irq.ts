@@ -40,6 +40,10 @@ export class LpiList {
     return this.#irqs.get(intid);
   }
 
+  get count(): number {
+    return this.#irqs.size;
+  }
+
   all(): IterableIterator<VgicIrq> {
     return this.#irqs.values();
   }

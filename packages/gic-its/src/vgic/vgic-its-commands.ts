@@ -7,6 +7,7 @@
 import { ENODEV, toNumber } from '@vsim/vfio-core';
 import { FIRST_LPI, OPCODE } from '../hardware/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
+import type { Vcpu } from './vcpu.ts';
 import { NOT_MAPPED, type ItsMappings } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
 
@@ -36,12 +37,19 @@ export class ItsCommands {
   readonly #registers: ItsRegisters;
   readonly #mappings: ItsMappings;
   readonly #triggerMsi: (device: number, event: number) => number;
+  /** vCPUs whose LPIs were all read again since a command or the guest may have changed one. */
+  readonly #invalidated = new Set<Vcpu>();
 
   constructor(vm: KvmVm, registers: ItsRegisters, mappings: ItsMappings, triggerMsi: (device: number, event: number) => number) {
     this.#vm = vm;
     this.#registers = registers;
     this.#mappings = mappings;
     this.#triggerMsi = triggerMsi;
+  }
+
+  /** The guest has posted commands: what it wrote to its tables before is to be seen. */
+  posted(): void {
+    this.#invalidated.clear();
   }
 
   /** Executes the command at a guest physical address. @returns 0, an ITS code, or a negative errno: all the same to the guest */
@@ -54,7 +62,9 @@ export class ItsCommands {
     /** A vCPU's number: 32 bits from bit 16 on. */
     const target = (n: number): number => (((word(n + 1) & 0xffff) << 16) | (word(n) >>> 16)) >>> 0;
     const valid = (word(5) & VALID) !== 0;
-    switch (word(0) & 0xff) {
+    const opcode = word(0) & 0xff;
+    if (opcode !== OPCODE.INVALL && opcode !== OPCODE.SYNC) this.#invalidated.clear();
+    switch (opcode) {
       case OPCODE.MAPD:
         return this.#mapd(device, (word(2) & 0x1f) + 1, toNumber(word(4) & 0xffff_ff00, word(5) & 0xf_ffff), valid);
       case OPCODE.MAPC:
@@ -78,6 +88,8 @@ export class ItsCommands {
       case OPCODE.INVALL: {
         const vcpu = this.#mappings.vcpuOf(this.#mappings.findCollection(icid));
         if (vcpu === undefined) return E_ITS.INVALL_UNMAPPED_COLLECTION;
+        if (this.#invalidated.has(vcpu)) return 0;
+        this.#invalidated.add(vcpu);
         this.#mappings.invalidateAll(vcpu);
         return 0;
       }
@@ -117,11 +129,12 @@ export class ItsCommands {
     }
     if (old === undefined) {
       if (this.#registers.entryAddress(BASER_COLLECTION, icid) === undefined) return E_ITS.MAPC_COLLECTION_OOR;
-      this.#mappings.collections.push({ icid, target });
+      this.#mappings.addCollection(icid, target);
       return 0;
     }
     old.target = target;
     for (const device of this.#mappings.devices) {
+      this.#vm.work += 1 + device.events.size;
       for (const event of device.events.values()) if (event.collection === old) this.#mappings.retarget(event.irq, this.#mappings.vcpuOf(old));
     }
     return 0;
@@ -137,8 +150,7 @@ export class ItsCommands {
     const fresh = collection === undefined;
     if (collection === undefined) {
       if (this.#registers.entryAddress(BASER_COLLECTION, icid) === undefined) return E_ITS.MAPC_COLLECTION_OOR;
-      collection = { icid, target: NOT_MAPPED };
-      this.#mappings.collections.push(collection);
+      collection = this.#mappings.addCollection(icid, NOT_MAPPED);
     }
     const irq = this.#mappings.addLpi(intid, this.#mappings.vcpuOf(collection));
     if (typeof irq === 'number') {
@@ -184,6 +196,7 @@ export class ItsCommands {
     if (from >= vcpus.length || to >= vcpus.length) return E_ITS.MOVALL_PROCNUM_OOR;
     if (from === to) return 0;
     const all = this.#vm.profile.movallMovesAll;
+    this.#vm.work += this.#vm.lpis.count;
     for (const irq of this.#vm.lpis.all()) if (all || irq.target === vcpus[from]) this.#mappings.retarget(irq, vcpus[to]);
     this.#mappings.dropTranslations();
     return 0;

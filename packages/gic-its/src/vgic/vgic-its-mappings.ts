@@ -45,6 +45,7 @@ export class ItsMappings {
   readonly devices: ItsGuestDevice[] = [];
   /** In order of creation: the order in which they are saved. */
   readonly collections: Collection[] = [];
+  readonly #byIcid = new Map<number, Collection>();
   readonly #byId = new Map<number, ItsGuestDevice>();
   readonly #vm: KvmVm;
   readonly #its: number;
@@ -73,7 +74,7 @@ export class ItsMappings {
   }
 
   findCollection(icid: number): Collection | undefined {
-    return this.collections.find((collection) => collection.icid === icid);
+    return this.#byIcid.get(icid);
   }
 
   findEvent(device: number, event: number): Event | undefined {
@@ -148,6 +149,20 @@ export class ItsMappings {
     if (irq.hw) moveVlpi(irq, from);
   }
 
+  /** A collection with an ICID that no other has. */
+  addCollection(icid: number, target: number): Collection {
+    const collection = { icid, target };
+    this.collections.push(collection);
+    this.#byIcid.set(icid, collection);
+    return collection;
+  }
+
+  /** All of them; the events that had them keep them. */
+  forgetCollections(): void {
+    this.collections.length = 0;
+    this.#byIcid.clear();
+  }
+
   addDevice(id: number, bits: number, itt: number): ItsGuestDevice {
     const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
     this.devices.push(device);
@@ -162,6 +177,7 @@ export class ItsMappings {
   }
 
   freeDevice(device: ItsGuestDevice): void {
+    this.#vm.work += this.devices.length;
     for (const event of [...device.events.values()]) this.freeEvent(device, event);
     this.devices.splice(this.devices.indexOf(device), 1);
     if (this.#byId.get(device.id) === device) {
@@ -183,10 +199,13 @@ export class ItsMappings {
 
   /** The collection's events become orphans, for good. */
   freeCollection(collection: Collection): void {
+    this.#vm.work += this.collections.length;
     for (const device of this.devices) {
+      this.#vm.work += 1 + device.events.size;
       for (const event of device.events.values()) if (event.collection === collection) event.collection = undefined;
     }
     this.collections.splice(this.collections.indexOf(collection), 1);
+    this.#byIcid.delete(collection.icid);
   }
 
   /** GICR_INVLPIR of the guest. */
@@ -197,6 +216,7 @@ export class ItsMappings {
 
   /** INVALL, and GICR_INVALLR of the guest. */
   invalidateAll(vcpu: Vcpu): void {
+    this.#vm.work += this.#vm.lpis.count;
     for (const irq of [...this.#vm.lpis.all()]) this.readConfiguration(irq, vcpu, false);
     if (vcpu.vpe?.mapped === true) vcpu.vpe.invalidateAll();
   }

@@ -4,9 +4,10 @@
  * Kernel: vgic_mmio_*_its_*(), vgic_sanitise_its_baser(), vgic_its_check_id() of vgic-its.c. CBASER, CWRITER, CREADR, BASER0 and BASER1
  * are kept in halves; every other BASER is RAZ/WI. Modelled: all that a guest or user space can reach.
  */
-import { EBUSY, EINVAL, highHalf, lowHalf, toBigint, toNumber } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, highHalf, lowHalf, toBigint, toNumber, type Sleeps } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
-import type { GuestDevice } from './kvm-vm.ts';
+import { QUEUE_DEFERRED } from './events.ts';
+import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 
 // Offsets of registers.
 const REG = { CTLR: 0x0, IIDR: 0x4, TYPER: 0x8, CBASER: 0x80, CWRITER: 0x88, CREADR: 0x90, BASER: 0x100, IDREGS: 0xffd0 } as const;
@@ -17,6 +18,9 @@ const INDIRECT = 0x4000_0000;
 const OFFSET_MASK = 0xf_ffe0;
 const QUIESCENT = 0x8000_0000;
 const COMMAND_BYTES = 32;
+/** Steps of one store's commands. What is left goes on with the guest's next load here, or as time passes: as much each millisecond. */
+const STEPS_AT_ONCE = 0x10_0000;
+const MILLISECOND = 1_000_000;
 
 // Low halves in #regs.
 const CBASER = 0;
@@ -35,6 +39,8 @@ const BASER_FIXED: Readonly<Record<ItsTableRegister, number>> = { [BASER_DEVICE]
 export interface RegisterEffects {
   /** A table is not valid any more. */
   tableGone(table: ItsTableRegister): void;
+  /** CWRITER was written. */
+  posted(): void;
   /** The ITS was disabled. */
   disabled(): void;
   /** The command at a guest physical address is next. */
@@ -42,14 +48,21 @@ export interface RegisterEffects {
 }
 
 export class ItsRegisters {
+  readonly #vm: KvmVm;
   readonly #memory: GuestMemory;
+  /** The ITS' number in the VM. */
+  readonly #its: number;
   readonly #effects: RegisterEffects;
   readonly #regs = new Uint32Array(10);
   #enabled = false;
   #running = false;
+  /** A thread has the rest of the queue. */
+  #deferred = false;
 
-  constructor(memory: GuestMemory, effects: RegisterEffects) {
-    this.#memory = memory;
+  constructor(vm: KvmVm, its: number, effects: RegisterEffects) {
+    this.#vm = vm;
+    this.#memory = vm.memory;
+    this.#its = its;
     this.#effects = effects;
     for (const table of [BASER_DEVICE, BASER_COLLECTION] as const) this.#regs.set([0x600, 0x1800_0000 | BASER_FIXED[table]], table);
   }
@@ -70,7 +83,10 @@ export class ItsRegisters {
   /** The control frame as the guest's aligned loads and stores of 4 and 8 bytes find it; GITS_TRANSLATER takes none. */
   frame(): GuestDevice {
     return {
-      load: (_vcpu, offset, width) => (width === 8 ? this.readWide(offset) : BigInt(this.#read(offset))),
+      load: (_vcpu, offset, width) => {
+        this.#processCommands();
+        return width === 8 ? this.readWide(offset) : BigInt(this.#read(offset));
+      },
       store: (_vcpu, offset, width, value) => {
         if (width === 8) this.#write(offset, lowHalf(value), highHalf(value));
         else this.#writeHalf(offset, lowHalf(value));
@@ -137,6 +153,7 @@ export class ItsRegisters {
         const at = lo & OFFSET_MASK;
         if (at >= this.#queueBytes) return;
         regs[CWRITER] = at;
+        this.#effects.posted();
         this.#processCommands();
         return;
       }
@@ -173,13 +190,31 @@ export class ItsRegisters {
     if (!this.#enabled || this.#running) return;
     this.#running = true;
     const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0xf_ffff);
-    while (regs[CREADR] !== regs[CWRITER] && regs[CREADR]! < this.#queueBytes) {
+    const end = this.#vm.work + STEPS_AT_ONCE;
+    while (this.#vm.work < end && regs[CREADR] !== regs[CWRITER] && regs[CREADR]! < this.#queueBytes) {
       const at = base + regs[CREADR]!;
       // A command that cannot be read is skipped.
       if (this.#memory.accessible(at, COMMAND_BYTES)) this.#effects.command(at);
       regs[CREADR] = (regs[CREADR]! + COMMAND_BYTES) % this.#queueBytes;
+      this.#vm.work += 1;
     }
     this.#running = false;
+    if (this.#vm.work >= end && !this.#deferred && regs[CREADR] !== regs[CWRITER]) this.#defer();
+  }
+
+  #defer(): void {
+    const { host, trace } = this.#vm;
+    if (trace.on) trace.emit(QUEUE_DEFERRED, { its: this.#its });
+    this.#deferred = true;
+    host.scheduler.spawn('its-commands', this.#rest());
+  }
+
+  *#rest(): Sleeps<void> {
+    while (this.#enabled && this.#regs[CREADR] !== this.#regs[CWRITER] && this.#regs[CREADR]! < this.#queueBytes) {
+      yield* this.#vm.host.scheduler.sleep(MILLISECOND);
+      this.#processCommands();
+    }
+    this.#deferred = false;
   }
 
   // Tables

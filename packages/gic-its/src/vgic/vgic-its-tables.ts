@@ -121,7 +121,7 @@ function restoreCollections(its: VgicIts): number {
       if (its.vm.profile.checksCteIcid) return -EINVAL;
       continue;
     }
-    its.mappings.collections.push({ icid, target });
+    its.mappings.addCollection(icid, target);
   }
   return 0;
 }

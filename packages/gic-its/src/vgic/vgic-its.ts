@@ -29,9 +29,10 @@ export class VgicIts {
     this.vm = vm;
     this.index = index;
     this.mappings = new ItsMappings(vm, index);
-    this.registers = new ItsRegisters(vm.memory, {
+    this.registers = new ItsRegisters(vm, index, {
       tableGone: (table) => (table === BASER_DEVICE ? this.mappings.freeDevices() : this.mappings.freeCollections()),
       disabled: () => this.mappings.dropTranslations(),
+      posted: () => commands.posted(),
       command: (address) => commands.execute(address),
     });
     const commands = new ItsCommands(vm, this.registers, this.mappings, (device, event) => this.triggerMsi(device, event));
@@ -52,6 +53,7 @@ export class VgicIts {
   }
 
   destroy(): void {
+    this.registers.reset();
     this.#forget();
     this.mappings.dropTranslations();
   }
@@ -150,7 +152,7 @@ export class VgicIts {
 
   #forget(): void {
     this.mappings.freeDevices();
-    this.mappings.collections.length = 0;
+    this.mappings.forgetCollections();
   }
 
   // MSIs
