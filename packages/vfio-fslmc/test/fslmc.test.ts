@@ -85,6 +85,19 @@ describe('the bus', () => {
     expect([bus.device('dprc.2')?.driverName, names().length]).toEqual(['fsl_mc_dprc', 9]);
   });
 
+  it('has one thread for the container\'s interrupt, however often it is raised before that runs [R10]', () => {
+    const { host, mc, guest, names } = setUp();
+    const threads = (): number => host.scheduler.threads.filter(({ name }) => name.startsWith('irq/')).length;
+    const most = host.scheduler.call('writer', (function* () {
+      yield { point: 'test' };
+      for (let n = 0; n < 50; n += 1) mc.root.raise(0, 1);
+      guest.add({ type: 'dpni', id: 7 });
+      return threads();
+    })());
+    // One for the root, and one for the container.
+    expect([most, threads(), names().includes('dpni.7')]).toEqual([2, 0, true]);
+  });
+
   it('warns where objects have more interrupts than a container can keep, and goes on', () => {
     const { guest, events, names } = setUp();
     // Eight are there: the two of dpni.0, and one each of six.

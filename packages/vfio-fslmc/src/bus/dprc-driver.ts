@@ -17,6 +17,9 @@ interface Bound {
   readonly dprc: Dprc;
   irq: FslMcIrq | undefined;
   listening: boolean;
+  /** The interrupt's thread runs; and another interrupt came meanwhile. */
+  handling: boolean;
+  again: boolean;
 }
 
 export class DprcDriver extends Driver<FslMcDevice> {
@@ -45,7 +48,7 @@ export class DprcDriver extends Driver<FslMcDevice> {
       dprc.cleanUp();
       return scanned;
     }
-    this.#bound.set(device, { dprc, irq: undefined, listening: false });
+    this.#bound.set(device, { dprc, irq: undefined, listening: false, handling: false, again: false });
     this.#setUpIrq(device);
     this.listen(device, true);
     return 0;
@@ -85,10 +88,22 @@ export class DprcDriver extends Driver<FslMcDevice> {
     const { io, handle } = bound.dprc;
     io.setIrqEnable(handle, 0, false);
     irq.irq.setHandler(() => {
-      device.host.scheduler.spawn(`irq/${irq.irq.number}-${device.name}`, this.#changed(bound.dprc));
+      bound.again = true;
+      if (bound.handling) return;
+      bound.handling = true;
+      device.host.scheduler.spawn(`irq/${irq.irq.number}-${device.name}`, this.#handle(bound));
     });
     io.setIrq(handle, undefined, 0, irq.irq.message.address, irq.irq.message.data);
     io.setIrqMask(handle, 0, EVENTS);
+  }
+
+  /** One thread an interrupt, whatever comes while it sleeps. */
+  *#handle(bound: Bound): Sleeps<void> {
+    while (bound.again) {
+      bound.again = false;
+      yield* this.#changed(bound.dprc);
+    }
+    bound.handling = false;
   }
 
   /** dprc_irq0_handler_thread(). */

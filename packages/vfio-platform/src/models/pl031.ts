@@ -3,7 +3,7 @@
  *
  * Modelled: every register; time is the host's virtual clock. Not modelled: test registers.
  */
-import type { Host, MmioDevice, Sleeps, Thread } from '@vsim/vfio-core';
+import { WaitQueue, type Host, type MmioDevice, type Sleeps } from '@vsim/vfio-core';
 import type { IrqLine } from '../bus/irq-line.ts';
 
 /** Register offsets. */
@@ -20,7 +20,11 @@ export class Pl031 implements MmioDevice {
   #load = 0;
   #mask = 0;
   #raw = 0;
-  #alarm: Thread<void> | undefined;
+  /** Virtual time of the next match. */
+  #due: number | undefined;
+  /** The device's one timer runs: a thread that sleeps until #due, whatever that has become. */
+  #ticking = false;
+  readonly #rearmed = new WaitQueue('pl031 alarm');
 
   constructor(host: Host, irq: IrqLine) {
     this.#host = host;
@@ -75,21 +79,28 @@ export class Pl031 implements MmioDevice {
     return (Math.floor(this.#host.scheduler.now / SECOND) + this.#offset) >>> 0;
   }
 
-  /** A thread sleeps until the match; a newer one makes it look again and find that it is not it. */
   #setAlarm(): void {
     const seconds = (this.#match - this.#now) >>> 0;
     const { scheduler } = this.#host;
-    const due = (Math.floor(scheduler.now / SECOND) + seconds) * SECOND;
-    this.#alarm = undefined;
+    this.#due = seconds === 0 ? undefined : (Math.floor(scheduler.now / SECOND) + seconds) * SECOND;
     if (seconds === 0) this.#matched();
-    else this.#alarm = scheduler.spawn('pl031 alarm', this.#ring(due - scheduler.now));
+    if (this.#ticking) {
+      this.#rearmed.wake();
+      scheduler.settle();
+    } else if (seconds !== 0) {
+      this.#ticking = true;
+      scheduler.spawn('pl031 alarm', this.#tick());
+    }
   }
 
-  *#ring(ns: number): Sleeps<void> {
-    const self = this.#host.scheduler.current;
-    yield* this.#host.scheduler.sleep(ns);
-    if (this.#alarm === undefined || this.#alarm !== self) return;
-    this.#matched();
+  *#tick(): Sleeps<void> {
+    while (this.#due !== undefined) {
+      const due = this.#due;
+      if (yield* this.#rearmed.wait(this.#host.scheduler, () => this.#due !== due, due)) continue;
+      this.#due = undefined;
+      this.#matched();
+    }
+    this.#ticking = false;
   }
 
   #matched(): void {
