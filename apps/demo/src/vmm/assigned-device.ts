@@ -12,6 +12,7 @@ import {
   getRegionInfo,
   setIrqs,
   setIrqTriggers,
+  StreamError,
   SyscallError,
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -20,6 +21,11 @@ import {
   type Process,
 } from '@vsim/vfio-core';
 import { KVM_MSI_VALID_DEVID, type KvmVm } from '@vsim/gic-its';
+
+/** Bytes of a vector on its way. */
+const VECTOR_BYTES = 20;
+/** Guest physical addresses end here: any other is no doorbell. */
+const ADDRESSES = 2 ** 52;
 
 const PCI_COMMAND = 4;
 const PCI_COMMAND_MEMORY_MASTER = 6;
@@ -92,13 +98,21 @@ export class AssignedDevice {
   /** The guest enables MSI-X: every vector gets its eventfd, and comes masked. */
   enableMsix(count: number): void {
     const { process } = this.#host;
-    for (let n = 0; n < count; n += 1) {
-      const fd = process.eventfd();
-      const eventfd = process.eventFdContext(fd);
-      if (typeof eventfd === 'number') throw new SyscallError('ioctl', eventfd, `eventfd ${fd}`);
-      this.#vectors.push({ fd, eventfd, gsi: this.#host.nextGsi(), address: 0, data: 0, masked: true, pending: false });
+    const fds: number[] = [];
+    try {
+      const vectors = Array.from({ length: count }, (): Vector => {
+        const fd = process.eventfd();
+        fds.push(fd);
+        const eventfd = process.eventFdContext(fd);
+        if (typeof eventfd === 'number') throw new SyscallError('ioctl', eventfd, `eventfd ${fd}`);
+        return { fd, eventfd, gsi: this.#host.nextGsi(), address: 0, data: 0, masked: true, pending: false };
+      });
+      if (count > 0) setIrqTriggers(process, this.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, fds);
+      this.#vectors.push(...vectors);
+    } catch (error) {
+      for (const fd of fds) process.close(fd);
+      throw error;
     }
-    setIrqTriggers(process, this.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, this.#vectors.map(({ fd }) => fd));
   }
 
   /** The guest writes an entry of the table. What was pending while it was masked is delivered when it is unmasked. */
@@ -146,26 +160,37 @@ export class AssignedDevice {
       .map(({ gsi, address, data }) => ({ gsi, address, data, device: this.guestDevice }));
   }
 
-  /** The table and the PBA, as they migrate: 20 bytes for each vector. */
+  /** The table and the PBA, as they migrate: VECTOR_BYTES for each vector. */
   saveMsix(): Uint8Array {
-    const view = new DataView(new ArrayBuffer(20 * this.#vectors.length));
+    const view = new DataView(new ArrayBuffer(VECTOR_BYTES * this.#vectors.length));
     this.#vectors.forEach(({ address, data, masked }, n) => {
-      view.setBigUint64(20 * n, BigInt(address), true);
-      view.setUint32(20 * n + 8, data, true);
-      view.setUint32(20 * n + 12, masked ? 1 : 0, true);
-      view.setUint32(20 * n + 16, this.isPending(n) ? 1 : 0, true);
+      view.setBigUint64(VECTOR_BYTES * n, BigInt(address), true);
+      view.setUint32(VECTOR_BYTES * n + 8, data, true);
+      view.setUint32(VECTOR_BYTES * n + 12, masked ? 1 : 0, true);
+      view.setUint32(VECTOR_BYTES * n + 16, this.isPending(n) ? 1 : 0, true);
     });
     return new Uint8Array(view.buffer);
+  }
+
+  /** @throws StreamError unless the bytes are vectors that this device has, at addresses that there are */
+  checkMsix(bytes: Uint8Array): void {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const count = bytes.length / VECTOR_BYTES;
+    const most = this.summary.irqs[VFIO_PCI_MSIX_IRQ_INDEX] ?? 0;
+    if (!Number.isInteger(count) || count > most) throw new StreamError(`msix ${this.name}: ${bytes.length} bytes are not the state of at most ${most} vectors`);
+    for (let n = 0; n < count; n += 1) {
+      if (view.getBigUint64(VECTOR_BYTES * n, true) >= ADDRESSES) throw new StreamError(`msix ${this.name}: vector ${n} has no address`);
+    }
   }
 
   /** The destination's part: MSI-X is enabled with the saved table, and forwarding set up again. */
   restoreMsix(bytes: Uint8Array): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.enableMsix(bytes.length / 20);
+    this.enableMsix(bytes.length / VECTOR_BYTES);
     for (let n = 0; n < this.#vectors.length; n += 1) {
-      this.#vector(n).pending = view.getUint32(20 * n + 16, true) !== 0;
-      const address = Number(view.getBigUint64(20 * n, true));
-      this.writeVector(n, { address, data: view.getUint32(20 * n + 8, true), masked: view.getUint32(20 * n + 12, true) !== 0 });
+      this.#vector(n).pending = view.getUint32(VECTOR_BYTES * n + 16, true) !== 0;
+      const address = Number(view.getBigUint64(VECTOR_BYTES * n, true));
+      this.writeVector(n, { address, data: view.getUint32(VECTOR_BYTES * n + 8, true), masked: view.getUint32(VECTOR_BYTES * n + 12, true) !== 0 });
     }
   }
 

@@ -23,7 +23,7 @@ import { CTRL, GRP } from '@vsim/gic-its';
 import { GUEST_RAM } from '../guest/layout.ts';
 import type { AssignedDevice } from './assigned-device.ts';
 import { PAGE, packPages, storePages, unpackPages, type Page } from './ram.ts';
-import { restoreIts, restoreItsEnable, restoreItsTables, restoreLpiEnables, restoreVgic, saveIts, saveVgic } from './vgic-state.ts';
+import { itsWords, restoreIts, restoreItsEnable, restoreItsTables, restoreLpiEnables, restoreVgic, saveIts, saveVgic, vgicWords } from './vgic-state.ts';
 import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
 
 /** The wire between two hosts, and what has gone over it. */
@@ -228,8 +228,11 @@ function readState({ process }: VirtualMachine, device: AssignedDevice): Uint8Ar
 /** RESUMING: the state, written to the device's data fd; the device takes it when it leaves the state. */
 function writeState({ process }: VirtualMachine, device: AssignedDevice, state: Uint8Array): void {
   const fd = setMigrationState(process, device.fd, MIG_STATE.RESUMING);
-  process.write(fd, state);
-  process.close(fd);
+  try {
+    process.write(fd, state);
+  } finally {
+    process.close(fd);
+  }
   setMigrationState(process, device.fd, MIG_STATE.STOP);
 }
 
@@ -259,5 +262,8 @@ function receive(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8
   const vgic = reader.take('vgic', VERSION);
   const its = reader.take('its', VERSION);
   reader.done();
+  for (const { device, msix } of devices) device.checkMsix(msix);
+  vgicWords(vm, vgic);
+  itsWords(its);
   return { pages, devices, vgic, its };
 }

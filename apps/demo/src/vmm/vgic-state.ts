@@ -82,7 +82,8 @@ export function restoreLpiEnables(vm: VirtualMachine, bytes: Uint8Array): void {
   });
 }
 
-function vgicWords(vm: VirtualMachine, bytes: Uint8Array): DataView {
+/** @throws StreamError unless the bytes are the registers of a VM like this one */
+export function vgicWords(vm: VirtualMachine, bytes: Uint8Array): DataView {
   const count = [...vgicRegisters(vm)].length + vm.kvm.vcpus.length;
   if (bytes.length !== 4 * count) throw new StreamError('vgic: another number of vCPUs');
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -114,7 +115,8 @@ export function restoreItsEnable(its: VgicIts, bytes: Uint8Array): void {
   must(its.setAttr(GRP.ITS_REGS, GITS.CTLR, itsWords(bytes).getBigUint64(8 * ITS_BEFORE_TABLES.length, true)), 'GITS_CTLR');
 }
 
-function itsWords(bytes: Uint8Array): DataView {
+/** @throws StreamError unless the bytes are the registers of an ITS */
+export function itsWords(bytes: Uint8Array): DataView {
   if (bytes.length !== 8 * (ITS_BEFORE_TABLES.length + 1)) throw new StreamError('its: another set of registers');
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -21,6 +21,8 @@ export type MigrationResult =
 /**
  * Runs the phases in order. The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the
  * source runs on; after it the destination owns the machine, so that a failure is told and the phases that are left still run.
+ *
+ * @throws what a phase threw, once the phases before it are undone
  */
 export function* coordinate(phases: readonly Phase[], commit: string, progress: (phase: string) => void = () => undefined): Sleeps<MigrationResult> {
   let committed = false;
@@ -28,9 +30,15 @@ export function* coordinate(phases: readonly Phase[], commit: string, progress: 
   for (let i = 0; i < phases.length; i += 1) {
     const phase = phases[i]!;
     progress(phase.name);
-    const error = yield* phase.run();
+    let error: number;
+    try {
+      error = yield* phase.run();
+    } catch (thrown) {
+      if (!committed) yield* undo(phases.slice(0, i));
+      throw thrown;
+    }
     if (error < 0 && !committed) {
-      for (let done = i - 1; done >= 0; done -= 1) yield* phases[done]!.undo?.() ?? nothing();
+      yield* undo(phases.slice(0, i));
       return { outcome: 'cancelled', phase: phase.name, error };
     }
     if (error < 0) late ??= { outcome: 'committed-with-error', phase: phase.name, error };
@@ -39,6 +47,6 @@ export function* coordinate(phases: readonly Phase[], commit: string, progress: 
   return late ?? { outcome: 'migrated' };
 }
 
-function* nothing(): Sleeps<void> {
-  // a phase without undo
+function* undo(done: readonly Phase[]): Sleeps<void> {
+  for (const phase of done.toReversed()) if (phase.undo !== undefined) yield* phase.undo();
 }
