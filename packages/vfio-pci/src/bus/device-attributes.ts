@@ -7,8 +7,8 @@ import { IRQ_NOTCONNECTED } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { parseUnsigned } from './parse.ts';
-import { parseResetMethods, resetFunction } from './reset.ts';
-import { restoreState, saveState } from './saved-state.ts';
+import { parseResetMethods, resetLocked } from './reset.ts';
+import { resumeDevice, suspendDevice } from './runtime-pm.ts';
 
 // Flags of `resource`, as linux/ioport.h has them.
 const IORESOURCE_IO = 0x100;
@@ -81,14 +81,15 @@ function* resetMethod(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   return bytes.length;
 }
 
-/** pci_reset_function(): waits for the device. */
+/** pci_reset_function(): waits for the device, which is awake meanwhile. */
 function* reset(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   if (parseUnsigned(bytes) !== 1) return -EINVAL;
+  const sleeps = device.suspended !== undefined && device.host.profile.runtimePm;
+  if (sleeps) resumeDevice(device);
   yield* device.lock.lock();
-  const saved = saveState(device.function);
-  const error = resetFunction(device);
-  restoreState(device, saved);
+  const error = resetLocked(device);
   device.lock.unlock();
+  if (sleeps) suspendDevice(device);
   return error < 0 ? error : bytes.length;
 }
 

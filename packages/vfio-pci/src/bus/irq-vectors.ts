@@ -40,9 +40,7 @@ export function allocateVectors(device: PciDevice, msi: MsiController, kind: Vec
     return irqs.length;
   }
   device.irqVectors = irqs;
-  if (kind === 'msi') {
-    for (let vector = 0; vector < count; vector += 1) fn.msi?.setMask(vector, true);
-  }
+  device.maskedVectors = irqs.map(() => true);
   program(device, irqs, kind);
   setIntxEnabled(device, false);
   return count;
@@ -62,9 +60,10 @@ export function freeVectors(device: PciDevice, msi: MsiController): void {
   setIntxEnabled(device, true);
   msi.release(fn.address.requester, device.irqVectors);
   device.irqVectors = [];
+  device.maskedVectors = [];
 }
 
-/** After a reset: messages and enable bits as they were. */
+/** After a reset: messages, masks and enable bits as the kernel last wrote them. Kernel: pci_restore_msi_state(). */
 export function reprogramVectors(device: PciDevice): void {
   const irqs = device.irqVectors;
   const kind = device.vectorKind;
@@ -76,6 +75,7 @@ export function reprogramVectors(device: PciDevice): void {
 /** request_irq() and free_irq() of one vector reach the device as its mask bit. */
 export function maskVector(device: PciDevice, vector: number, masked: boolean): void {
   const fn = device.function;
+  device.maskedVectors[vector] = masked;
   if (fn.msix?.enabled === true) {
     const irq = device.irqVectors[vector];
     if (!masked && irq !== undefined) fn.msix.setMessage(vector, irq.message.address, irq.message.data);
@@ -89,12 +89,19 @@ function program(device: PciDevice, irqs: readonly HostIrq[], kind: VectorKind):
   const fn = device.function;
   device.vectorKind = kind;
   if (kind === 'msix' && fn.msix !== undefined) {
-    irqs.forEach(({ message }, vector) => fn.msix?.setMessage(vector, message.address, message.data));
-    fn.configWrite(fn.msix.at + PCI_MSIX_FLAGS, 2, (fn.msix.flags | PCI_MSIX_FLAGS_ENABLE) & ~PCI_MSIX_FLAGS_MASKALL);
+    // Behind the function's mask, so that nothing pending is sent by an entry that is half written.
+    const control = fn.msix.at + PCI_MSIX_FLAGS;
+    fn.configWrite(control, 2, fn.msix.flags | PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+    irqs.forEach(({ message }, vector) => {
+      fn.msix?.setMessage(vector, message.address, message.data);
+      fn.msix?.setMask(vector, device.maskedVectors[vector] ?? true);
+    });
+    fn.configWrite(control, 2, fn.msix.flags & ~PCI_MSIX_FLAGS_MASKALL);
   } else if (fn.msi !== undefined) {
     const first = irqs[0];
     if (first === undefined) return;
     fn.msi.setMessage(first.message.address, first.message.data);
+    irqs.forEach((_, vector) => fn.msi?.setMask(vector, device.maskedVectors[vector] ?? true));
     const enable = Math.ceil(Math.log2(irqs.length)) << 4;
     fn.configWrite(fn.msi.at + PCI_MSI_FLAGS, 2, (fn.msi.flags & ~PCI_MSI_FLAGS_QSIZE) | enable | PCI_MSI_FLAGS_ENABLE);
   }
@@ -109,5 +116,6 @@ export function addVectors(device: PciDevice, msi: MsiController, count: number)
   const irqs = msi.allocate(fn.address.requester, more, false);
   irqs.forEach(({ message }, i) => fn.msix?.setMessage(first + i, message.address, message.data));
   device.irqVectors = [...device.irqVectors, ...irqs];
+  device.maskedVectors.push(...irqs.map(() => true));
   return device.irqVectors.length;
 }

@@ -9,6 +9,7 @@ import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_CAP_ID_VPD, PCI_DEVICE_ID, PCI_INTER
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
+import { PciDriver } from './pci-driver.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
@@ -43,6 +44,8 @@ export class PciDevice extends Device {
   /** Vectors of pci_alloc_irq_vectors(), and of which kind they are. */
   vectorKind: VectorKind | undefined = undefined;
   irqVectors: readonly HostIrq[] = [];
+  /** Which of them the kernel has masked: its copy of the device's mask bits, for after a reset. */
+  maskedVectors: boolean[] = [];
   /** The INTx pin is wired to nothing: IRQ_NOTCONNECTED. Set by the bus. */
   lineUnconnected = false;
   /** The virtual functions of a PF. */
@@ -62,6 +65,12 @@ export class PciDevice extends Device {
     this.sriov = fn.sriov === undefined || fn.sriov.totalVfs === 0 ? undefined : new Sriov(this, fn.sriov);
     this.resetMethods = probeResetMethods(this);
     this.masksIntx = intxMaskable(this);
+  }
+
+  /** The driver, from the beginning of its probe to the end of its remove. */
+  get driver(): PciDriver | undefined {
+    const driver = this.driverName === undefined ? undefined : this.bus.driver(this.driverName);
+    return driver instanceof PciDriver ? driver : undefined;
   }
 
   /** How many VFs are enabled: vfio-pci refuses a PF that has some. */

@@ -56,6 +56,16 @@ export abstract class PciDriver extends Driver<PciDevice> {
     return constant(-ENOENT);
   }
 
+  /** The device is about to be reset. Kernel: pci_error_handlers.reset_prepare. */
+  resetPrepare(_device: PciDevice): void {
+    // Most drivers have nothing to do.
+  }
+
+  /** The device was reset, or could not be, and has its configuration back. Kernel: pci_error_handlers.reset_done. */
+  resetDone(_device: PciDevice): void {
+    // Most drivers have nothing to do.
+  }
+
   /** driver_override has been looked at; a device that names this driver is taken whatever its ids. */
   override match(device: PciDevice): boolean {
     if (device.driverOverride === this.name) return true;

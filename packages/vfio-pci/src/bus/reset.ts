@@ -32,7 +32,7 @@ import {
 import { setPowerState } from './enable.ts';
 import type { PciDevice, ResetMethod } from './pci-device.ts';
 import { breaksBusReset, breaksFlr, breaksPmReset, hasOwnReset } from './reset-quirks.ts';
-import { restoreState, saveState } from './saved-state.ts';
+import { restoreState, saveState, type SavedState } from './saved-state.ts';
 
 /** Speeds up to 5 GT/s are waited for by time alone; above, the port has to report that its link is up. */
 const SPEED_5_0GT = 2;
@@ -60,7 +60,7 @@ export function parseResetMethods(device: PciDevice, text: string): readonly Res
 }
 
 /** Tries one method after the other. @returns 0, or -ENOTTY if none works */
-export function resetFunction(device: PciDevice): number {
+function resetFunction(device: PciDevice): number {
   for (const method of device.resetMethods) {
     const error = runMethod(device, method);
     if (error !== -ENOTTY) return error;
@@ -72,10 +72,16 @@ export function resetFunction(device: PciDevice): number {
 export function tryResetFunction(device: PciDevice): number {
   if (device.resetMethods.length === 0) return -ENOTTY;
   if (!device.lock.tryLock()) return -EAGAIN;
+  const error = resetLocked(device);
+  device.lock.unlock();
+  return error;
+}
+
+/** pci_reset_function_locked(): with the device lock held. @returns 0, or -ENOTTY */
+export function resetLocked(device: PciDevice): number {
   const saved = saveAndDisable(device);
   const error = resetFunction(device);
-  restoreState(device, saved);
-  device.lock.unlock();
+  restore(device, saved);
   return error;
 }
 
@@ -105,18 +111,25 @@ export function resetBus(device: PciDevice): number {
   const saved = devices.map((member) => saveAndDisable(member));
   const error = secondaryBusReset(bridge, devices);
   devices.forEach((member, i) => {
-    restoreState(member, saved[i]);
+    restore(member, saved[i]);
     member.lock.unlock();
   });
   return error;
 }
 
-/** pci_dev_save_and_disable(): D0, state saved, everything but the mask of INTx off. */
-function saveAndDisable(device: PciDevice): ReturnType<typeof saveState> {
+/** pci_dev_save_and_disable(): its driver told, D0, state saved, everything but the mask of INTx off. */
+function saveAndDisable(device: PciDevice): SavedState {
+  device.driver?.resetPrepare(device);
   setPowerState(device, 0);
   const saved = saveState(device.function);
   device.function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
   return saved;
+}
+
+/** pci_dev_restore(): state back, and its driver told. */
+function restore(device: PciDevice, saved: SavedState | undefined): void {
+  restoreState(device, saved);
+  device.driver?.resetDone(device);
 }
 
 function runMethod(device: PciDevice, method: ResetMethod): number {

@@ -30,17 +30,32 @@ import {
 /** Sends one message as the function's bus master; dropped unless the function may. */
 export type SendMessage = (address: number, data: number) => void;
 
+/** A vector was raised while it is masked: it waits in its pending bit. */
+export type Pended = (vector: number) => void;
+
 /** The MSI capability of one function. */
 export class Msi {
   /** Offset of the capability. */
   readonly at: number;
   readonly #config: ConfigSpace;
   readonly #send: SendMessage;
+  readonly #pended: Pended;
 
-  constructor(config: ConfigSpace, at: number, send: SendMessage) {
+  constructor(config: ConfigSpace, at: number, send: SendMessage, pended: Pended = nobody) {
     this.#config = config;
     this.at = at;
     this.#send = send;
+    this.#pended = pended;
+  }
+
+  /** Off, one vector, no message, nothing masked and nothing pending. */
+  reset(): void {
+    const { flags } = this;
+    this.#config.set(this.at + PCI_MSI_FLAGS, 2, flags & ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE));
+    this.setMessage(0, 0);
+    if (!this.maskable) return;
+    this.#config.set(this.#data + 4, 4, 0);
+    this.#config.set(this.#data + 8, 4, 0);
   }
 
   get flags(): number {
@@ -70,6 +85,7 @@ export class Msi {
     const bit = vector < this.vectors ? vector : 0;
     if (this.maskable && (this.#word(4) & (1 << bit)) !== 0) {
       this.#config.set(this.#data + 8, 4, this.#word(8) | (1 << bit));
+      this.#pended(bit);
       return;
     }
     this.#deliver(bit);
@@ -134,14 +150,16 @@ export class Msix {
   readonly pbaOffset: number;
   readonly #config: ConfigSpace;
   readonly #send: SendMessage;
+  readonly #pended: Pended;
   /** Address low, address high, data and control of each entry. */
   readonly #table: Uint32Array;
   readonly #pending: Uint32Array;
 
-  constructor(config: ConfigSpace, at: number, send: SendMessage) {
+  constructor(config: ConfigSpace, at: number, send: SendMessage, pended: Pended = nobody) {
     this.#config = config;
     this.at = at;
     this.#send = send;
+    this.#pended = pended;
     this.size = (read16(config.bytes, at + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
     const table = read32(config.bytes, at + PCI_MSIX_TABLE);
     const pba = read32(config.bytes, at + PCI_MSIX_PBA);
@@ -151,7 +169,7 @@ export class Msix {
     this.pbaOffset = (pba & ~PCI_MSIX_BIR) >>> 0;
     this.#table = new Uint32Array(4 * this.size);
     this.#pending = new Uint32Array(2 * Math.ceil(this.size / 64));
-    this.reset();
+    this.#maskAll();
   }
 
   get tableBytes(): number {
@@ -170,10 +188,15 @@ export class Msix {
     return (this.flags & PCI_MSIX_FLAGS_ENABLE) !== 0;
   }
 
-  /** Every vector masked, nothing pending. */
+  /** Off; every vector masked, nothing pending. */
   reset(): void {
+    this.#config.set(this.at + PCI_MSIX_FLAGS, 2, this.flags & ~(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL));
     this.#table.fill(0);
     this.#pending.fill(0);
+    this.#maskAll();
+  }
+
+  #maskAll(): void {
     for (let entry = 0; entry < this.size; entry += 1) this.#table[4 * entry + 3] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
   }
 
@@ -186,6 +209,7 @@ export class Msix {
     if (vector >= this.size) return;
     if ((this.flags & PCI_MSIX_FLAGS_MASKALL) !== 0 || (this.#table[4 * vector + 3]! & PCI_MSIX_ENTRY_CTRL_MASKBIT) !== 0) {
       this.#pending[vector >>> 5] = this.#pending[vector >>> 5]! | (1 << (vector & 31));
+      this.#pended(vector);
       return;
     }
     this.#deliver(vector);
@@ -242,6 +266,10 @@ export class Msix {
     const at = 4 * vector;
     this.#send(this.#table[at + 1]! * 0x1_0000_0000 + this.#table[at]!, this.#table[at + 2]!);
   }
+}
+
+function nobody(): void {
+  // Nobody wants to hear of vectors that wait.
 }
 
 function readWords(words: Uint32Array, offset: number, width: number): number {

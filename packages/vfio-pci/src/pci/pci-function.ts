@@ -76,6 +76,13 @@ export const INTERRUPT_DROPPED: EventKind<{ readonly function: string; readonly 
   (fields) => `${fields.function}: vector ${fields.vector} dropped: ${fields.why}`,
 );
 
+/** A vector was raised while it is masked: it waits in its pending bit until software unmasks it, or a reset loses it. */
+export const INTERRUPT_PENDING: EventKind<{ readonly function: string; readonly vector: number }> = eventKind(
+  'pci/interrupt-pending',
+  'info',
+  (fields) => `${fields.function}: vector ${fields.vector} is masked: it waits in its pending bit`,
+);
+
 export class PciFunction implements IntxSource {
   readonly host: Host;
   readonly address: PciAddress;
@@ -126,8 +133,11 @@ export class PciFunction implements IntxSource {
     const { bytes } = this.config;
     const msi = findCapability(bytes, PCI_CAP_ID_MSI);
     const msix = findCapability(bytes, PCI_CAP_ID_MSIX);
-    this.msi = msi === 0 ? undefined : new Msi(this.config, msi, send);
-    this.msix = msix === 0 ? undefined : new Msix(this.config, msix, send);
+    const pended = (vector: number): void => {
+      if (host.trace.on) host.trace.emit(INTERRUPT_PENDING, { function: this.name, vector });
+    };
+    this.msi = msi === 0 ? undefined : new Msi(this.config, msi, send, pended);
+    this.msix = msix === 0 ? undefined : new Msix(this.config, msix, send, pended);
     const sriov = findExtendedCapability(bytes, PCI_EXT_CAP_ID_SRIOV);
     this.sriov = sriov === 0 ? undefined : new SriovCapability(this.config, sriov);
     this.#virtualFunctions = init.virtualFunctions;
@@ -334,11 +344,8 @@ export class PciFunction implements IntxSource {
     config.set(PCI_INTERRUPT_LINE, 1, 0);
     for (const bar of this.bars) if (!bar.shadow && !bar.slice) setBarAddress(config.bytes, bar, 0);
     this.sriov?.reset();
-    if (this.msi !== undefined) config.set(this.msi.at + PCI_MSI_FLAGS, 1, this.msi.flags & 0x8e);
-    if (this.msix !== undefined) {
-      config.set(this.msix.at + PCI_MSIX_FLAGS, 2, this.msix.flags & 0x07ff);
-      this.msix.reset();
-    }
+    this.msi?.reset();
+    this.msix?.reset();
     if (this.#pm !== 0) config.set(this.#pm + PCI_PM_CTRL, 1, config.read(this.#pm + PCI_PM_CTRL, 1) & ~PCI_PM_CTRL_STATE_MASK);
     this.setIntx(false);
     this.reset();

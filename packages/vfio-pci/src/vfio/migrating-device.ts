@@ -17,10 +17,15 @@ export class VfioMigratingPciDevice extends VfioPciDevice {
     return this.#machine;
   }
 
+  /** RUNNING from any state, and no stream goes on. Kernel: the reset_done() of mlx5-vfio-pci, hisi-acc-vfio-pci and others. */
+  override resetDone(): void {
+    this.#machine.reset();
+    this.#state.start();
+  }
+
   /** The next user finds it running. */
   protected override *closeDevice(): Sleeps<void> {
     yield* super.closeDevice();
-    this.#state.start();
-    this.#machine.reset();
+    this.resetDone();
   }
 }

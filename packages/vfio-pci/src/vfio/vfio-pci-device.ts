@@ -221,6 +221,11 @@ export class VfioPciDevice extends VfioDevice {
     return error;
   }
 
+  /** The device was reset by whatever way, and has its configuration back: what a driver with state of its own has to set right. @default nothing */
+  resetDone(): void {
+    // vfio-pci itself keeps nothing that a reset changes.
+  }
+
   /** The bus was reset, or not: whoever is closed goes back to sleep. */
   busWasReset(error: number): void {
     if (error === 0) this.needsReset = false;

@@ -70,6 +70,10 @@ export class VfioPciDriver extends PciDriver {
     return 'can-recover';
   }
 
+  override resetDone(device: PciDevice): void {
+    this.#data.get(device)?.resetDone();
+  }
+
   /** The parameters of the module, and the ids that it was loaded with. */
   override createAttributes(bus: PciBus): void {
     super.createAttributes(bus);
