@@ -81,6 +81,11 @@ export interface KernelProfile {
   /** `sriov_vf_total_msix` (5.13). */
   readonly vfTotalMsixAttribute: boolean;
 
+  /** Error reporting is switched on in every device that has AER, not by its driver (6.0). */
+  readonly aerReportsByCore: boolean;
+  /** After a fatal error the outcome of the reset of the link replaces what drivers said of their devices (before 5.12). */
+  readonly linkResetOverrulesVotes: boolean;
+
   // vfio-pci
 
   /** The library vfio-pci-core (5.15): probe leaves the group to register, and a driver of it matches by an override_only id (D61-26, D61-39). */
@@ -164,6 +169,8 @@ const LINUX_5_13: KernelProfile = {
   resetMethodAttribute: false,
   powerStateAttribute: true,
   vfTotalMsixAttribute: true,
+  aerReportsByCore: false,
+  linkResetOverrulesVotes: false,
   pciCore: false,
   vgaClientUnwound: false,
   hidesUnconnectedIntx: false,
@@ -199,6 +206,7 @@ const LINUX_5_10: KernelProfile = {
   unmapAscends: false,
   powerStateAttribute: false,
   vfTotalMsixAttribute: false,
+  linkResetOverrulesVotes: true,
   intxKeepsLine: true,
   loopbackNeedsTrigger: true,
 };
@@ -225,6 +233,7 @@ const LINUX_6_1: KernelProfile = {
   bindPassesErrors: true,
   newIdUnique: true,
   resetMethodAttribute: true,
+  aerReportsByCore: true,
   pciCore: true,
   vgaClientUnwound: true,
   hidesUnconnectedIntx: true,

@@ -34,6 +34,7 @@ export function createDeviceAttributes(device: PciDevice, resource: string | und
   files.add(`${device.sysfs}/config`, config(device));
   files.add(`${device.sysfs}/remove`, { kind: 'attribute', mode: 0o200, store: (input) => remove(device, input) });
   files.add(`${device.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (input) => rescan(device, input) });
+  if (device.function.powerCut) files.add(`${device.sysfs}/d3cold_allowed`, d3coldAllowed(device));
   if (device.resetMethods.length === 0) return;
   files.add(`${device.sysfs}/reset`, { kind: 'attribute', mode: 0o200, store: (input) => reset(device, input) });
   if (!profile.resetMethodAttribute) return;
@@ -57,13 +58,22 @@ function config(device: PciDevice): Attribute {
 function* remove(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   const value = parseUnsigned(bytes);
   if (value === undefined) return -EINVAL;
-  if (value !== 0 && device.bus.device(device.name) === device) {
-    for (const below of device.isBridge ? [...device.bus.below(device)].reverse() : []) yield* device.bus.remove(below);
-    yield* device.bus.remove(device);
-    if (device.sriov !== undefined) yield* device.sriov.disable();
-    device.function.iommuGroup = undefined;
-  }
+  if (value !== 0) yield* device.bus.stopAndRemoveLocked(device);
   return bytes.length;
+}
+
+function d3coldAllowed(device: PciDevice): Attribute {
+  return {
+    kind: 'attribute',
+    mode: 0o644,
+    show: () => constant(device.d3coldAllowed ? '1\n' : '0\n'),
+    *store(bytes) {
+      const value = parseUnsigned(bytes);
+      if (value === undefined) return -EINVAL;
+      device.d3coldAllowed = value !== 0;
+      return bytes.length;
+    },
+  };
 }
 
 function* rescan(device: PciDevice, bytes: Uint8Array): Sleeps<number> {

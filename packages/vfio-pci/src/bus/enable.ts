@@ -49,6 +49,9 @@ export function setMaster(device: PciDevice, on: boolean): void {
 /** pci_set_power_state(), 0 to 3; BARs that were lost on the way to D0 are put back, the rest of the header is not. @returns 0, or -EIO for a state that the device does not have */
 export function setPowerState(device: PciDevice, state: number): number {
   const fn = device.function;
+  // Back from D3cold: a function that still does not answer stays there.
+  if (fn.absence === 'no power' && device.powerState === 'D3cold') fn.setAbsence(undefined);
+  if (fn.absence !== undefined) return -EIO;
   if (device.pm === 0) {
     if (state === 0) device.powerState = 'D0';
     return state === 0 ? 0 : -EIO;

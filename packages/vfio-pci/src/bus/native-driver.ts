@@ -3,12 +3,11 @@
  *
  * Modelled: binding, ownership of the group's DMA, the command register, vectors that a driver takes. Not modelled: what it does then.
  */
-import { EINVAL, type Sleeps } from '@vsim/vfio-core';
-import { PCI_EXP_FLAGS, PCI_EXP_FLAGS_TYPE, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT, PCI_EXP_TYPE_UPSTREAM } from '../pci/registers.ts';
+import type { Sleeps } from '@vsim/vfio-core';
 import { disableDevice, enableDevice, setMaster } from './enable.ts';
 import { allocateVectors, freeVectors } from './irq-vectors.ts';
 import type { PciDevice } from './pci-device.ts';
-import { PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
+import { PciDriver, type PciDeviceId } from './pci-driver.ts';
 import { saveState } from './saved-state.ts';
 
 export interface NativeDriverInit {
@@ -74,23 +73,5 @@ export class PciStub extends PciDriver {
 
   override *remove(_device: PciDevice): Sleeps<void> {
     // It had nothing.
-  }
-}
-
-/** The driver of PCI Express ports; other bridges it refuses. */
-export class PciePort extends PciDriver {
-  override readonly name: string = 'pcieport';
-  override readonly managesDma: boolean = true;
-  override readonly ids: readonly PciDeviceId[] = [pciId(0xffff_ffff, 0xffff_ffff, 0x06_0400, 0xff_ff00)];
-
-  override *probe(device: PciDevice): Sleeps<number> {
-    if (device.express === 0) return -EINVAL;
-    const type = (device.function.config.bytes[device.express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
-    const isPort = type === PCI_EXP_TYPE_ROOT_PORT || type === PCI_EXP_TYPE_UPSTREAM || type === PCI_EXP_TYPE_DOWNSTREAM;
-    return isPort ? 0 : -EINVAL;
-  }
-
-  override *remove(_device: PciDevice): Sleeps<void> {
-    // Its services are not modelled.
   }
 }

@@ -3,11 +3,12 @@
  *
  * Hardware is plugged (`plug`), and stays when the kernel forgets it (sysfs `remove`) until a rescan finds it again. The machine's
  * tree is told by bus numbers: a bridge's secondary bus has the functions below it.
- * Not modelled: hotplug controllers, moving of windows, more than one root bus in a domain.
+ * Cards in slots come and go by pciehp.ts. Not modelled: moving of windows, more than one root bus in a domain.
  */
 import {
   Bus,
   EINVAL,
+  Mutex,
   eventKind,
   type Device,
   type Driver,
@@ -19,14 +20,27 @@ import {
 } from '@vsim/vfio-core';
 import { setBarAddress, type Bar } from '../pci/bars.ts';
 import { IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
+import type { ErrorMessage } from '../pci/aer.ts';
+import { findExtendedCapability } from '../pci/capabilities.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
-import { PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN, PCI_ROM_RESOURCE, PCI_SECONDARY_BUS, PCI_SUBORDINATE_BUS } from '../pci/registers.ts';
+import { PciPort } from '../pci/pci-port.ts';
+import {
+  PCI_EXP_DEVCTL,
+  PCI_EXP_DEVCTL_ERRORS,
+  PCI_EXT_CAP_ID_ERR,
+  PCI_INTERRUPT_LINE,
+  PCI_INTERRUPT_PIN,
+  PCI_ROM_RESOURCE,
+  PCI_SECONDARY_BUS,
+  PCI_SUBORDINATE_BUS,
+} from '../pci/registers.ts';
 import { pciFacts } from '../topology/facts.ts';
 import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
 import { parseUnsigned } from './parse.ts';
 import { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
+import { PciePort } from './pcie-port.ts';
 import { VgaArbiter } from './vga-arbiter.ts';
 
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
@@ -63,6 +77,13 @@ export interface PlugInit {
   readonly resource?: string | undefined;
 }
 
+/** An error message that nobody handles: no root port with its driver is above. */
+export const ERROR_UNHANDLED: EventKind<ErrorMessage & { readonly device: string }> = eventKind(
+  'pci/error-unhandled',
+  'fault',
+  ({ device, error, severity }) => `${device}: ${severity} error ${error}: no root port with a driver above`,
+);
+
 interface Plugged {
   readonly fn: PciFunction;
   readonly init: PlugInit;
@@ -86,7 +107,11 @@ export class PciBus extends Bus<PciDevice> {
   readonly #groups = new Map<number, IommuGroup>();
   readonly #lines = new Map<number, IntxLine>();
   readonly #segments = new Map<number, object>();
+  /** pci_rescan_remove_lock: one at a time changes what the kernel knows. */
+  readonly rescanRemoveLock: Mutex;
   readonly #windowEnd: number;
+  /** Ranges of functions that have left the machine: for others of the same size. */
+  #freeRanges: { readonly io: boolean; readonly size: number; readonly address: number }[] = [];
   #nextAddress: number;
   #nextPort = FIRST_PORT;
 
@@ -99,6 +124,7 @@ export class PciBus extends Bus<PciDevice> {
     const window = init.window ?? { base: 0x8000_0000, size: 0x6000_0000 };
     this.#nextAddress = window.base;
     this.#windowEnd = window.base + window.size;
+    this.rescanRemoveLock = new Mutex(host.scheduler, 'pci_rescan_remove_lock');
     this.listen(this.vga);
     host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#storeRescan(bytes) });
   }
@@ -109,6 +135,59 @@ export class PciBus extends Bus<PciDevice> {
    * @throws RangeError if its place is taken, or the window is full
    */
   plug(fn: PciFunction, init: PlugInit = {}): PciDevice {
+    this.#wire(fn, init);
+    this.portAbove(fn)?.seat(false);
+    return this.#announce(fn, init);
+  }
+
+  /**
+   * A card comes into the slot of a port: its functions, the first of them function 0 of device 0 on the bus below. The kernel finds them when the slot
+   * has power: at once, or after the attention button.
+   *
+   * @throws RangeError if the slot is taken, or a function does not belong below the port
+   */
+  insert(port: PciPort, card: readonly PciFunction[], init: PlugInit = {}): void {
+    if (port.present) throw new RangeError(`"port" expected an empty slot, got ${port.name}`);
+    if (this.function(port.name) !== port) throw new RangeError(`"port" expected a port of this bus, got ${port.name}`);
+    const outside = card.find((fn) => !isBehind(port, fn));
+    if (outside !== undefined || card.length === 0) throw new RangeError(`"card" expected functions below ${port.name}, got ${outside?.name ?? 'none'}`);
+    for (const fn of card) this.#wire(fn, init);
+    port.seat(true);
+  }
+
+  /** The card of a slot whose power is off is taken out. @throws RangeError while it has power, or the kernel knows it */
+  takeOut(port: PciPort): void {
+    const known = this.functionsBehind(port).find((fn) => this.device(fn.name) !== undefined);
+    if (port.powered || known !== undefined) throw new RangeError(`"port" expected a slot without power, got ${port.name}`);
+    if (port.present) port.surpriseRemove();
+    this.forget(port);
+  }
+
+  /** @internal Functions that are no longer in the machine leave it, once the kernel has let them go. */
+  forget(port: PciPort): void {
+    for (const fn of this.functionsBehind(port)) {
+      if (fn.absence !== 'removed' || this.device(fn.name) !== undefined) continue;
+      fn.unmapBars();
+      this.#plugged.delete(fn.name);
+      for (const bar of fn.bars) if (bar.address !== 0 && !bar.shadow) this.#freeRanges.push({ io: bar.kind === 'io', size: rangeOf(bar), address: bar.address });
+    }
+  }
+
+  /** Every function on the buses behind a port. */
+  functionsBehind(port: PciPort): readonly PciFunction[] {
+    return [...this.#plugged.values()].map(({ fn }) => fn).filter((fn) => isBehind(port, fn));
+  }
+
+  /** The port right above a function that is in its slot, or on the bus below. */
+  portAbove(fn: PciFunction): PciPort | undefined {
+    for (const { fn: other } of this.#plugged.values()) {
+      if (other instanceof PciPort && other.address.domain === fn.address.domain && other.config.bytes[PCI_SECONDARY_BUS] === fn.address.bus) return other;
+    }
+    return undefined;
+  }
+
+  /** The hardware side of plug(). */
+  #wire(fn: PciFunction, init: PlugInit): void {
     if (this.#plugged.has(fn.name)) throw new RangeError(`"fn" expected a free place on the bus, got ${fn.name}`);
     for (const bar of fn.bars) this.#place(fn, bar);
     for (const bar of fn.virtualBars) this.#placeVirtual(fn, bar);
@@ -119,8 +198,9 @@ export class PciBus extends Bus<PciDevice> {
       if (init.irq === undefined) fn.config.bytes[PCI_INTERRUPT_LINE] = irq;
     }
     fn.mapBars();
+    fn.errorMessage = (message) => this.#errorMessage(fn, message);
+    if (fn instanceof PciPort) fn.behind = () => this.functionsBehind(fn);
     this.#plugged.set(fn.name, { fn, init });
-    return this.#announce(fn, init);
   }
 
   /** plug(), and the kernel finds it at once: drivers are asked. The device may be gone again when a driver's probe removed it. */
@@ -214,12 +294,50 @@ export class PciBus extends Bus<PciDevice> {
     createDeviceAttributes(device, this.#plugged.get(device.name)?.init.resource);
   }
 
-  /** Finds the functions that the kernel has forgotten. */
-  *rescan(): Sleeps<void> {
-    for (const { fn, init } of this.#plugged.values()) {
-      if (this.device(fn.name) !== undefined || fn.physicalFunction !== undefined) continue;
+  /** Finds the functions that the kernel has forgotten, behind a port or everywhere. With rescanRemoveLock held. */
+  *scan(behind?: PciPort): Sleeps<void> {
+    for (const { fn, init } of [...this.#plugged.values()]) {
+      if (this.device(fn.name) !== undefined || fn.physicalFunction !== undefined || fn.absence !== undefined) continue;
+      if (behind !== undefined && !isBehind(behind, fn)) continue;
+      for (const bar of fn.bars) if (bar.address !== 0 && !bar.shadow && !bar.slice) setBarAddress(fn.config.bytes, bar, bar.address);
       yield* this.probe(this.#announce(fn, init));
     }
+  }
+
+  /** sysfs `rescan`. */
+  *rescan(): Sleeps<void> {
+    yield* this.rescanRemoveLock.lock();
+    yield* this.scan();
+    this.rescanRemoveLock.unlock();
+  }
+
+  /** pci_stop_and_remove_bus_device(): what is below goes first. With rescanRemoveLock held; sleeps while users hold a device. */
+  *stopAndRemove(device: PciDevice): Sleeps<void> {
+    for (const below of device.isBridge ? [...this.below(device)].reverse() : []) yield* this.#removeOne(below);
+    yield* this.#removeOne(device);
+  }
+
+  /** sysfs `remove`. */
+  *stopAndRemoveLocked(device: PciDevice): Sleeps<void> {
+    yield* this.rescanRemoveLock.lock();
+    if (this.device(device.name) === device) yield* this.stopAndRemove(device);
+    this.rescanRemoveLock.unlock();
+  }
+
+  *#removeOne(device: PciDevice): Sleeps<void> {
+    yield* this.remove(device);
+    if (device.sriov !== undefined) yield* device.sriov.disable();
+    device.function.iommuGroup = undefined;
+  }
+
+  /** An error message travels up to the root port, whose driver handles it. */
+  #errorMessage(fn: PciFunction, message: ErrorMessage): void {
+    let port: PciPort | undefined = fn instanceof PciPort ? fn : this.portAbove(fn);
+    while (port !== undefined && port.kind !== 'root') port = this.portAbove(port);
+    const root = port === undefined ? undefined : this.device(port.name);
+    const source = this.device(fn.name);
+    if (root?.driver instanceof PciePort && source !== undefined) root.driver.error(source, message);
+    else if (this.host.trace.on) this.host.trace.emit(ERROR_UNHANDLED, { device: fn.name, ...message });
   }
 
   *#storeRescan(bytes: Uint8Array): Sleeps<number> {
@@ -233,6 +351,7 @@ export class PciBus extends Bus<PciDevice> {
     const sysfs = pf === undefined ? this.#sysfsOf(fn) : `${pf.sysfs.slice(0, pf.sysfs.lastIndexOf('/'))}/${fn.name}`;
     const device = new PciDevice(this, fn, sysfs, pf);
     device.lineUnconnected = init.irq === IRQ_NOTCONNECTED;
+    if (this.host.profile.aerReportsByCore || fn.isBridge) enableErrorReporting(device);
     this.announce(device);
     this.#join(device, init.group);
     fn.iommuGroup = device.iommuGroup;
@@ -267,7 +386,7 @@ export class PciBus extends Bus<PciDevice> {
   #place(fn: PciFunction, bar: Bar): void {
     if (bar.address !== 0 || bar.shadow) return;
     // A page of its own for each BAR, so that every one can be mapped.
-    const align = bar.kind === 'io' || bar.size >= 4096 ? bar.size : 4096;
+    const align = rangeOf(bar);
     bar.address = this.#allocate(fn, bar, align, align);
     if (bar.index <= PCI_ROM_RESOURCE) setBarAddress(fn.config.bytes, bar, bar.address);
   }
@@ -281,6 +400,8 @@ export class PciBus extends Bus<PciDevice> {
 
   #allocate(fn: PciFunction, bar: Bar, size: number, align: number): number {
     const io = bar.kind === 'io';
+    const reused = this.#freeRanges.findIndex((range) => range.io === io && range.size === size && range.address % align === 0);
+    if (reused >= 0) return this.#freeRanges.splice(reused, 1)[0]!.address;
     const address = Math.ceil((io ? this.#nextPort : this.#nextAddress) / align) * align;
     const end = address + size;
     if (end > (io ? 0x1_0000 : this.#windowEnd)) throw new RangeError(`"window" expected room for BAR ${bar.index} of ${fn.name}, size 0x${size.toString(16)}`);
@@ -288,4 +409,21 @@ export class PciBus extends Bus<PciDevice> {
     else this.#nextAddress = end;
     return address;
   }
+}
+
+/** How much room a BAR takes. */
+function rangeOf(bar: Bar): number {
+  return bar.kind === 'io' || bar.size >= 4096 ? bar.size : 4096;
+}
+
+/** Whether a function is on one of the buses behind a port. */
+function isBehind(port: PciPort, fn: PciFunction): boolean {
+  const { bytes } = port.config;
+  return fn.address.domain === port.address.domain && fn.address.bus >= bytes[PCI_SECONDARY_BUS]! && fn.address.bus <= bytes[PCI_SUBORDINATE_BUS]!;
+}
+
+/** pci_enable_pcie_error_reporting(), where the device has AER. */
+function enableErrorReporting({ express, function: fn }: PciDevice): void {
+  if (express === 0 || findExtendedCapability(fn.config.bytes, PCI_EXT_CAP_ID_ERR) === 0) return;
+  fn.configWrite(express + PCI_EXP_DEVCTL, 2, fn.configRead(express + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_ERRORS);
 }

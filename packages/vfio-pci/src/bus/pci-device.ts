@@ -9,13 +9,13 @@ import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_CAP_ID_VPD, PCI_DEVICE_ID, PCI_INTER
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
-import { PciDriver } from './pci-driver.ts';
+import { PciDriver, type ChannelState } from './pci-driver.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
 
 /** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
-export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot';
+export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
 
 /** As `reset_method` names them. */
 export type ResetMethod = 'device_specific' | 'acpi' | 'flr' | 'af_flr' | 'pm' | 'bus';
@@ -46,6 +46,10 @@ export class PciDevice extends Device {
   irqVectors: readonly HostIrq[] = [];
   /** Which of them the kernel has masked: its copy of the device's mask bits, for after a reset. */
   maskedVectors: boolean[] = [];
+  /** sysfs d3cold_allowed. */
+  d3coldAllowed = true;
+  /** Whether its link works. */
+  channel: ChannelState = 'normal';
   /** The INTx pin is wired to nothing: IRQ_NOTCONNECTED. Set by the bus. */
   lineUnconnected = false;
   /** The virtual functions of a PF. */

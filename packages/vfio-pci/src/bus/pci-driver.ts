@@ -42,6 +42,12 @@ interface Identity {
   readonly class: number;
 }
 
+/** How a device stands: its link works, stands still after a fatal error, or it is gone. Kernel: pci_channel_state_t. */
+export type ChannelState = 'normal' | 'frozen' | 'gone';
+
+/** What a driver says of an error of its device. Kernel: pci_ers_result_t. */
+export type RecoveryVote = 'can-recover' | 'need-reset' | 'disconnect' | 'recovered';
+
 export abstract class PciDriver extends Driver<PciDevice> {
   /** Ids that the driver was built with. */
   readonly ids: readonly PciDeviceId[] = [];
@@ -54,6 +60,29 @@ export abstract class PciDriver extends Driver<PciDevice> {
    */
   sriovConfigure(_device: PciDevice, _count: number): Sleeps<number> {
     return constant(-ENOENT);
+  }
+
+  /**
+   * An uncorrectable error at or above the device, with the device lock held. Undefined: the driver has no such callback, as all below.
+   * Kernel: struct pci_error_handlers.
+   */
+  errorDetected(_device: PciDevice, _state: ChannelState): RecoveryVote | undefined {
+    return undefined;
+  }
+
+  /** Its registers can be reached again, and were not reset. */
+  mmioEnabled(_device: PciDevice): RecoveryVote | undefined {
+    return undefined;
+  }
+
+  /** It was reset. */
+  slotReset(_device: PciDevice): RecoveryVote | undefined {
+    return undefined;
+  }
+
+  /** All is well again. */
+  resume(_device: PciDevice): void {
+    // Most drivers have nothing to do.
   }
 
   /** The device is about to be reset. Kernel: pci_error_handlers.reset_prepare. */

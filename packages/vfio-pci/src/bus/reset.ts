@@ -134,6 +134,7 @@ function restore(device: PciDevice, saved: SavedState | undefined): void {
 
 function runMethod(device: PciDevice, method: ResetMethod): number {
   const fn = device.function;
+  if (fn.absence !== undefined) return -ENOTTY; // it is waited for in vain: pci_dev_wait()
   switch (method) {
     case 'device_specific':
     case 'acpi':
@@ -160,8 +161,14 @@ function runMethod(device: PciDevice, method: ResetMethod): number {
   }
 }
 
+/** pci_bus_error_reset(): the bus below a port, with nothing saved or restored. @returns 0, or -ENOTTY where the link does not come back */
+export function resetBelow(bridge: PciDevice): number {
+  return secondaryBusReset(bridge, bridge.bus.below(bridge));
+}
+
 function secondaryBusReset(bridge: PciDevice, devices: readonly PciDevice[]): number {
-  for (const { function: fn } of devices) fn.resetFunction();
+  for (const { function: fn } of devices) if (fn.absence === undefined) fn.resetFunction();
+  if (devices.some(({ function: fn }) => fn.absence !== undefined)) return -ENOTTY; // waited for in vain
   for (const device of devices) if (device.powerState !== 'unknown') device.powerState = 'D0';
   return linkComesUp(bridge, devices) ? 0 : -ENOTTY;
 }

@@ -228,6 +228,7 @@ export function createRingNic(host: Host, address: string): RingNic {
     msix: { vectors: RING_NIC_QUEUES, bar: 0, tableOffset: MSIX_TABLE },
     express: true,
     flr: true,
+    aer: true,
   });
   const init: PciFunctionInit = { address, config, bars: BARS };
   return new RingNic(host, init);

@@ -1,6 +1,7 @@
 /** Makes the configuration space of a model from a short description: header, PM, MSI, MSI-X, PCI Express. */
+import { DEFAULT_SEVERITY } from './aer.ts';
 import { barFlags, barRegister, makeBar, type BarInit } from './bars.ts';
-import { write16, write32 } from './capabilities.ts';
+import { read32, write16, write32 } from './capabilities.ts';
 import {
   PCI_ACS_CAP,
   PCI_ACS_CTRL,
@@ -17,7 +18,9 @@ import {
   PCI_EXP_DEVCAP,
   PCI_EXP_DEVCAP_FLR_HIGH,
   PCI_EXP_FLAGS,
+  PCI_ERR_UNCOR_SEVER,
   PCI_EXT_CAP_ID_ACS,
+  PCI_EXT_CAP_ID_ERR,
   PCI_EXT_CAP_ID_SRIOV,
   PCI_INTERRUPT_PIN,
   PCI_MSIX_FLAGS,
@@ -59,6 +62,8 @@ export interface ConfigInit {
   readonly express?: boolean | undefined;
   /** Function level reset; needs `express`. @default false */
   readonly flr?: boolean | undefined;
+  /** Advanced Error Reporting; needs `express`. @default false */
+  readonly aer?: boolean | undefined;
   /** Access Control Services; needs `express`. @default none */
   readonly acs?: { readonly capability: number; readonly control: number } | undefined;
   /** Single root I/O virtualization; needs `express`. @default none */
@@ -90,8 +95,10 @@ export interface SriovInit {
 }
 
 const FIRST_CAPABILITY = 0x40;
+const FIRST_EXTENDED = 0x100;
 const ACS = 0x100;
 const SRIOV = 0x140;
+const AER = 0x180;
 
 /** @throws RangeError where a number is out of its range. */
 export function buildConfig(init: ConfigInit): Uint8Array {
@@ -131,20 +138,28 @@ export function buildConfig(init: ConfigInit): Uint8Array {
   return bytes;
 }
 
-/** ACS, then SR-IOV. An empty space is one of id 0. */
-function addExtended(bytes: Uint8Array, { acs, sriov }: ConfigInit): void {
-  const first = acs === undefined ? PCI_EXT_CAP_ID_SRIOV : PCI_EXT_CAP_ID_ACS;
-  if (acs === undefined && sriov === undefined) return;
-  const at = acs === undefined ? ACS : SRIOV;
-  write32(bytes, ACS, ((acs !== undefined && sriov !== undefined ? SRIOV : 0) << 20) | 0x1_0000 | first);
+/** ACS, SR-IOV, AER, the first of them at 0x100. An empty space is one of id 0. */
+function addExtended(bytes: Uint8Array, { acs, sriov, aer }: ConfigInit): void {
+  let last = 0;
+  const add = (place: number, id: number, version: number): number => {
+    const at = last === 0 ? FIRST_EXTENDED : place;
+    if (last !== 0) write32(bytes, last, ((at << 20) | (read32(bytes, last) & 0xf_ffff)) >>> 0);
+    write32(bytes, at, (version << 16) | id);
+    last = at;
+    return at;
+  };
   if (acs !== undefined) {
-    write16(bytes, ACS + PCI_ACS_CAP, acs.capability);
-    write16(bytes, ACS + PCI_ACS_CTRL, acs.control);
+    const at = add(ACS, PCI_EXT_CAP_ID_ACS, 1);
+    write16(bytes, at + PCI_ACS_CAP, acs.capability);
+    write16(bytes, at + PCI_ACS_CTRL, acs.control);
   }
-  if (sriov === undefined) return;
+  if (sriov !== undefined) addSriov(bytes, add(SRIOV, PCI_EXT_CAP_ID_SRIOV, 1), sriov);
+  if (aer === true) write32(bytes, add(AER, PCI_EXT_CAP_ID_ERR, 2) + PCI_ERR_UNCOR_SEVER, DEFAULT_SEVERITY);
+}
+
+function addSriov(bytes: Uint8Array, at: number, sriov: SriovInit): void {
   const { totalVfs, vfDevice, offset = 8, stride = 1 } = sriov;
   if (!(Number.isInteger(totalVfs) && totalVfs >= 1 && totalVfs <= 255)) throw new RangeError(`"totalVfs" expected an integer in [1, 255], got ${totalVfs}`);
-  write32(bytes, at, 0x1_0000 | PCI_EXT_CAP_ID_SRIOV);
   write16(bytes, at + PCI_SRIOV_INITIAL_VF, totalVfs);
   write16(bytes, at + PCI_SRIOV_TOTAL_VF, totalVfs);
   write16(bytes, at + PCI_SRIOV_VF_OFFSET, offset);

@@ -1,4 +1,5 @@
 export * from './address.ts';
+export * from './aer.ts';
 export * from './bars.ts';
 export * from './capabilities.ts';
 export { extendedStructureLength, structureLength } from './capability-lengths.ts';
@@ -8,5 +9,6 @@ export * from './ids.ts';
 export * from './intx-line.ts';
 export * from './msi.ts';
 export * from './pci-function.ts';
+export * from './pci-port.ts';
 export * from './registers.ts';
 export * from './sriov.ts';

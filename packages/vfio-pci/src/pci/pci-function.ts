@@ -2,10 +2,11 @@
  * A PCI function as hardware: configuration space, base address registers, interrupts, DMA, reset. The models of devices extend it.
  *
  * Reference: PCI Local Bus 3.0; PCI Express Base. Modelled: decoding by COMMAND and power state, sizing, MSI, MSI-X, INTx with
- * DisINTx and the status bit, bus mastering, function level reset, D-states, bytes that software may write. Not modelled: bus
- * numbers and windows of bridges that software moves (a range stays where the machine put it), error signalling, transactions.
+ * DisINTx and the status bit, bus mastering, function level reset, D-states, bytes that software may write, absence. Not modelled: bus
+ * numbers and windows of bridges that software moves (a range stays where the machine put it), transactions.
  */
 import { DmaPort, assertSameCore, eventKind, type EventKind, type Host, type IommuGroup, type MmioDevice } from '@vsim/vfio-core';
+import { CORRECTABLE_ERRORS, UNCORRECTABLE_ERRORS, logError, type ErrorMessage, type LoggedError, type PciError } from './aer.ts';
 import { PciAddress, formatAddress } from './address.ts';
 import { barAddress, makeBar, setBarAddress, type Bar, type BarInit } from './bars.ts';
 import { findCapability, findExtendedCapability, read16, write16 } from './capabilities.ts';
@@ -29,6 +30,7 @@ import {
   PCI_EXP_DEVCTL_BCR_FLR,
   PCI_AF_CTRL,
   PCI_AF_CTRL_FLR,
+  PCI_EXT_CAP_ID_ERR,
   PCI_EXT_CAP_ID_SRIOV,
   PCI_HEADER_TYPE,
   PCI_HEADER_TYPE_BRIDGE,
@@ -63,6 +65,8 @@ export interface PciFunctionInit {
   readonly vpd?: Uint8Array | undefined;
   /** The machine's firmware has a reset for it (_RST). @default false */
   readonly acpiReset?: boolean | undefined;
+  /** The machine's firmware can cut its power (_PR3): it sleeps in D3cold. @default false */
+  readonly powerCut?: boolean | undefined;
   /** What the VFs are, for a function with an SR-IOV capability. @default it cannot have any */
   readonly virtualFunctions?: VirtualFunctionsInit | undefined;
   /** The PF of a virtual function, whose BARs are slices of the PF's. */
@@ -74,6 +78,16 @@ export const INTERRUPT_DROPPED: EventKind<{ readonly function: string; readonly 
   'pci/interrupt-dropped',
   'fault',
   (fields) => `${fields.function}: vector ${fields.vector} dropped: ${fields.why}`,
+);
+
+/** Why a function does not answer. */
+export type Absence = 'no power' | 'link down' | 'removed';
+
+/** The function found an error. */
+export const ERROR_DETECTED: EventKind<LoggedError & { readonly function: string }> = eventKind(
+  'pci/error-detected',
+  'fault',
+  (fields) => `${fields.function}: ${fields.severity} error ${fields.error}${fields.kept === undefined ? '' : `, not reported: ${fields.kept}`}`,
 );
 
 /** A vector was raised while it is masked: it waits in its pending bit until software unmasks it, or a reset loses it. */
@@ -99,6 +113,10 @@ export class PciFunction implements IntxSource {
   readonly physicalFunction: PciFunction | undefined;
   /** Firmware can reset it. */
   readonly acpiReset: boolean;
+  /** Firmware can cut its power. */
+  readonly powerCut: boolean;
+  /** Where error messages go; set by the bus. */
+  errorMessage: ((message: ErrorMessage) => void) | undefined = undefined;
   /** The line that the INTx pin is wired to; set by the bus. */
   line: IntxLine | undefined = undefined;
   /** Set by the bus: the IOMMU group that translates the DMA. */
@@ -112,7 +130,9 @@ export class PciFunction implements IntxSource {
   readonly #vpd: Vpd | undefined;
   readonly #vendorBytes: 'storage' | 'read-only';
   readonly #virtualFunctions: VirtualFunctionsInit | undefined;
+  readonly #aer: number;
   #pin = false;
+  #absence: Absence | undefined;
 
   constructor(host: Host, init: PciFunctionInit) {
     assertSameCore(host);
@@ -125,6 +145,7 @@ export class PciFunction implements IntxSource {
     this.virtualBars = (init.virtualFunctions?.bars ?? []).map((bar) => makeBar(bar, true));
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
     this.acpiReset = init.acpiReset ?? false;
+    this.powerCut = init.powerCut ?? false;
     this.#vendorBytes = init.vendorBytes ?? 'read-only';
     setWriteMasks(this.config, this.bars, this.#vendorBytes);
     if (init.writeMasks !== undefined) overrideWriteMasks(this.config, init.writeMasks);
@@ -144,6 +165,7 @@ export class PciFunction implements IntxSource {
     this.#pm = findCapability(bytes, PCI_CAP_ID_PM);
     this.#express = findCapability(bytes, PCI_CAP_ID_EXP);
     this.#af = findCapability(bytes, PCI_CAP_ID_AF);
+    this.#aer = findExtendedCapability(bytes, PCI_EXT_CAP_ID_ERR);
     const vpd = findCapability(bytes, PCI_CAP_ID_VPD);
     this.#vpd = vpd === 0 || init.vpd === undefined ? undefined : new Vpd(this.config, vpd, init.vpd);
   }
@@ -199,7 +221,8 @@ export class PciFunction implements IntxSource {
 
   /** Sends a message-signalled interrupt: MSI-X if enabled, else MSI. Drops it, with an event, if neither is. */
   raise(vector = 0): void {
-    if (this.msix?.enabled === true) this.msix.raise(vector);
+    if (this.#absence !== undefined) this.#dropped(vector, `the function is not there: ${this.#absence}`);
+    else if (this.msix?.enabled === true) this.msix.raise(vector);
     else if (this.msi?.enabled === true) this.msi.raise(vector);
     else this.#dropped(vector, 'message-signalled interrupts are off');
   }
@@ -218,12 +241,39 @@ export class PciFunction implements IntxSource {
     this.#driveLine();
   }
 
+  /**
+   * The function detects an error: its registers tell, and a message goes to the root port if software lets it.
+   *
+   * @throws RangeError for an error that there is not; TypeError for a function without PCI Express
+   */
+  error(error: PciError): void {
+    if (!Object.hasOwn(UNCORRECTABLE_ERRORS, error) && !Object.hasOwn(CORRECTABLE_ERRORS, error)) throw new RangeError(`"error" expected an error of PCI Express, got ${error}`);
+    if (this.#express === 0) throw new TypeError(`"error" expected a function with PCI Express, got ${this.name}`);
+    if (this.#absence !== undefined) return;
+    const logged = logError(this.config, this.#aer, this.#express, error);
+    if (this.host.trace.on) this.host.trace.emit(ERROR_DETECTED, { function: this.name, ...logged });
+    if (logged.kept === undefined) this.errorMessage?.(logged);
+  }
+
+  /** Why nobody answers at its place; undefined while somebody does. */
+  get absence(): Absence | undefined {
+    return this.#absence;
+  }
+
+  /** The function goes, or comes back as after a reset. Reads of an absent function are ones, writes vanish, and it does nothing of its own. */
+  setAbsence(absence: Absence | undefined): void {
+    if (absence === this.#absence) return;
+    this.#absence = absence;
+    if (absence === undefined) this.resetFunction();
+    else this.#driveLine();
+  }
+
   get command(): number {
     return read16(this.config.bytes, PCI_COMMAND);
   }
 
   get isMaster(): boolean {
-    return (this.command & PCI_COMMAND_MASTER) !== 0 && this.powerState === 0;
+    return (this.command & PCI_COMMAND_MASTER) !== 0 && this.powerState === 0 && this.#absence === undefined;
   }
 
   /** 0 is D0, 3 D3hot. */
@@ -257,11 +307,12 @@ export class PciFunction implements IntxSource {
   // What software does.
 
   configRead(offset: number, width: number): number {
-    return this.config.read(offset, width);
+    return this.#absence === undefined ? this.config.read(offset, width) : ones(width);
   }
 
   /** A configuration write with what it sets off. */
   configWrite(offset: number, width: number, value: number): void {
+    if (this.#absence !== undefined) return;
     const end = offset + width;
     const touches = (at: number, length: number): boolean => at !== 0 && offset < at + length && end > at;
     const before = this.powerState;
@@ -332,7 +383,7 @@ export class PciFunction implements IntxSource {
 
   /** A byte of the expansion ROM, for software that has switched its decoding on. */
   readRom(offset: number): number {
-    return this.romRead(offset);
+    return this.#absence === undefined ? this.romRead(offset) : 0xff;
   }
 
   /** A conventional or function level reset: registers to their defaults, and the model's own state. */
@@ -389,6 +440,7 @@ export class PciFunction implements IntxSource {
   }
 
   #decodes(bar: Bar): boolean {
+    if (this.#absence !== undefined) return false;
     // A VF has no memory enable of its own.
     if (bar.slice) return this.physicalFunction?.sriov?.decodes === true && this.physicalFunction.powerState === 0 && this.powerState === 0;
     const enable = bar.kind === 'io' ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
@@ -405,7 +457,7 @@ export class PciFunction implements IntxSource {
   }
 
   #driveLine(): void {
-    const up = this.#pin && (this.command & PCI_COMMAND_INTX_DISABLE) === 0;
+    const up = this.#pin && (this.command & PCI_COMMAND_INTX_DISABLE) === 0 && this.#absence === undefined;
     if (up) this.line?.raise(this);
     else this.line?.lower(this);
   }

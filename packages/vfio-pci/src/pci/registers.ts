@@ -32,6 +32,7 @@ export const PCI_BASE_ADDRESS_5 = 0x24;
 export const PCI_BASE_ADDRESS_SPACE_IO = 0x1;
 export const PCI_BASE_ADDRESS_MEM_TYPE_64 = 0x4;
 export const PCI_BASE_ADDRESS_MEM_PREFETCH = 0x8;
+export const PCI_PRIMARY_BUS = 0x18;
 export const PCI_SECONDARY_BUS = 0x19;
 export const PCI_SUBORDINATE_BUS = 0x1a;
 export const PCI_SUBSYSTEM_VENDOR_ID = 0x2c;
@@ -122,8 +123,29 @@ export const PCI_EXP_DEVCTL_BCR_FLR = 0x8000;
 export const PCI_EXP_DEVSTA = 10;
 export const PCI_EXP_LNKCAP = 12;
 export const PCI_EXP_LNKCAP_SLS = 0xf;
+/** Surprise down error reporting capable. */
+export const PCI_EXP_LNKCAP_SDERC = 0x0008_0000;
+export const PCI_EXP_LNKCAP_DLLLARC = 0x0010_0000;
 export const PCI_EXP_LNKSTA = 18;
 export const PCI_EXP_LNKSTA_DLLLA = 0x2000;
+export const PCI_EXP_SLTCAP = 20;
+/** Attention button, power controller, hot-plug surprise, hot-plug capable. */
+export const PCI_EXP_SLTCAP_ABP = 0x01;
+export const PCI_EXP_SLTCAP_PCP = 0x02;
+export const PCI_EXP_SLTCAP_HPS = 0x20;
+export const PCI_EXP_SLTCAP_HPC = 0x40;
+export const PCI_EXP_SLTCAP_PSN_SHIFT = 19;
+export const PCI_EXP_SLTCTL = 24;
+/** Power controller control: 1 is off. */
+export const PCI_EXP_SLTCTL_PCC = 0x0400;
+export const PCI_EXP_SLTSTA = 26;
+export const PCI_EXP_SLTSTA_ABP = 0x0001;
+export const PCI_EXP_SLTSTA_PDC = 0x0008;
+/** Presence detect state. */
+export const PCI_EXP_SLTSTA_PDS = 0x0040;
+export const PCI_EXP_SLTSTA_DLLSC = 0x0100;
+/** In PCI_EXP_FLAGS: the port has a slot. */
+export const PCI_EXP_FLAGS_SLOT = 0x0100;
 export const PCI_EXP_DEVCTL2 = 40;
 export const PCI_EXP_DEVCTL2_ARI = 0x0020;
 /** End-end TLP prefix blocking. */

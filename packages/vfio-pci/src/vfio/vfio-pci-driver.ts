@@ -7,7 +7,7 @@ import { DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps,
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from '../bus/pci-driver.ts';
+import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId, type RecoveryVote } from '../bus/pci-driver.ts';
 import { Binding, bindingOrder, type BindingOrder } from './binding.ts';
 import { addParameterFiles, parseIds, type VfioPciParameters } from './module-parameters.ts';
 import { refusal, tellOfGroup } from './refusals.ts';
@@ -62,7 +62,7 @@ export class VfioPciDriver extends PciDriver {
   }
 
   /** What the driver answers to an uncorrectable error: without a VFIO device nobody could recover it. Kernel: error_detected(). */
-  errorDetected(device: PciDevice): 'can-recover' | 'disconnect' {
+  override errorDetected(device: PciDevice): RecoveryVote {
     const vfioDevice = this.#registry.getReference(device);
     if (vfioDevice === undefined) return 'disconnect';
     vfioDevice.errorDetected();

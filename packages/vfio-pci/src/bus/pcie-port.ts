@@ -1,0 +1,42 @@
+/** The driver of PCI Express ports and its services: hot plug for a slot, error handling for what is below a root port. Kernel: portdrv.c. */
+import { DriverData, EINVAL, type Sleeps } from '@vsim/vfio-core';
+import type { ErrorMessage } from '../pci/aer.ts';
+import { PciPort } from '../pci/pci-port.ts';
+import { PCI_EXP_FLAGS, PCI_EXP_FLAGS_TYPE, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT, PCI_EXP_TYPE_UPSTREAM } from '../pci/registers.ts';
+import { handleError } from './error-recovery.ts';
+import type { PciDevice } from './pci-device.ts';
+import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
+import { HotplugController } from './pciehp.ts';
+
+/** Other bridges it refuses. */
+export class PciePort extends PciDriver {
+  override readonly name: string = 'pcieport';
+  override readonly managesDma: boolean = true;
+  override readonly ids: readonly PciDeviceId[] = [pciId(PCI_ANY_ID, PCI_ANY_ID, 0x06_0400, 0xff_ff00)];
+  readonly #slots = new DriverData<PciDevice, HotplugController>();
+
+  override *probe(device: PciDevice): Sleeps<number> {
+    if (device.express === 0) return -EINVAL;
+    const type = (device.function.config.bytes[device.express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
+    const isPort = type === PCI_EXP_TYPE_ROOT_PORT || type === PCI_EXP_TYPE_UPSTREAM || type === PCI_EXP_TYPE_DOWNSTREAM;
+    if (!isPort) return -EINVAL;
+    const { function: fn } = device;
+    if (fn instanceof PciPort && fn.slot !== undefined) this.#slots.set(device, new HotplugController(device, fn, fn.slot));
+    return 0;
+  }
+
+  override *remove(device: PciDevice): Sleeps<void> {
+    this.#slots.get(device)?.stop();
+    this.#slots.clear(device);
+  }
+
+  /** The slot below a port. */
+  slot(device: PciDevice): HotplugController | undefined {
+    return this.#slots.get(device);
+  }
+
+  /** The AER interrupt of a root port: a kernel thread handles it. Kernel: aer_irq(), aer_isr(). */
+  error(source: PciDevice, message: ErrorMessage): void {
+    source.host.scheduler.spawn(`aer ${source.name}`, handleError(source, message));
+  }
+}
