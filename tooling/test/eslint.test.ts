@@ -101,6 +101,51 @@ describe('house-plan', () => {
   });
 });
 
+describe('exact-ranges', () => {
+  const RULE = 'vsim/exact-ranges';
+  const NAMES = `declare const address: number, length: number, iova: bigint, size: bigint, at: number, offset: number, end: number, done: number;
+    declare const slot: { gpa: number; size: number; offset: number }; declare const range: { iova: bigint; length: bigint }; declare const bytes: Uint8Array;
+    declare const mapping: { vaddr: number; pageCount: number };`;
+
+  it.each([
+    ['a sum', 'address + length'],
+    ['a sum the other way round', 'bytes.length + address'],
+    ['a sum of members', 'slot.gpa + slot.size'],
+    ['a sum of bigints', 'range.iova + range.length'],
+    ['a difference', 'length - address'],
+    ['a comparison', 'address >= length'],
+    ['a comparison of a distance', 'address - slot.gpa < slot.size'],
+    ['what is wrapped', 'Number(iova) + Number(size)'],
+    ['a name of two words', 'mapping.vaddr + mapping.pageCount'],
+    ['the loop that never ended', '[at].some(() => at < address + bytes.length)'],
+  ])('reports %s: %s', async (_, text) => {
+    for (const file of [CORE, GIC]) {
+      expect(await lint(file, `${NAMES}\nexport const a = ${text};`, RULE)).toEqual([expect.stringContaining('ask memory/range.ts, which is exact to 2^64')]);
+    }
+  });
+
+  it.each([
+    ['an address and an offset', 'address + offset'],
+    ['what is done of a length', 'done < length'],
+    ['an offset in a buffer', 'offset + bytes.length'],
+    ['two addresses', 'address < slot.gpa'],
+    ['two lengths', 'bytes.length - length'],
+    ['other operators', 'address % length'],
+  ])('does not report %s: %s', async (_, text) => {
+    expect(await lint(CORE, `${NAMES}\nexport const a = ${text};`, RULE)).toEqual([]);
+  });
+
+  it('is on in every package, and off in the helper alone', async () => {
+    const text = `${NAMES}\nexport const a = address + length;`;
+    expect(await lint('packages/vfio-core/src/memory/range.ts', text, RULE)).toEqual([]);
+    for (const name of readdirSync(join(ROOT, 'packages'))) expect(await lint(`packages/${name}/src/index.ts`, text, RULE)).toHaveLength(1);
+  });
+
+  it('has no list from which "not found" takes the last', async () => {
+    expect(await lint(GIC, 'export const a = [1].splice([1].indexOf(2), 1);', 'no-restricted-syntax')).toEqual([expect.stringContaining('removeItem')]);
+  });
+});
+
 describe('the outside world', () => {
   it.each([
     'Date.now()',

@@ -9,6 +9,7 @@ import {
   VFIO_GROUP_SET_CONTAINER,
   VFIO_GROUP_UNSET_CONTAINER,
   VFIO_SET_IOMMU,
+  removeItem,
   type ProfileName,
   type Sleeps,
 } from '@vsim/vfio-core';
@@ -86,7 +87,7 @@ function world(profile: ProfileName, oneGroup: boolean) {
       case 'close': {
         const list = [container, group, device][which % 3]!;
         const fd = pick(list, other);
-        if (list.includes(fd)) list.splice(list.indexOf(fd), 1);
+        removeItem(list, fd);
         start(root.sys.close(fd));
         return;
       }

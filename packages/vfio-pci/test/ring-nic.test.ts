@@ -112,7 +112,7 @@ describe('the ring NIC', () => {
     expect(report()).toEqual([0x10_0000n, 0x10_3000n, 0x10_4000n]); // the ring, and a frame over the edge of a page
     expect(report()).toEqual([]);
     nic.dmaLog.stop();
-    expect(nic.dmaLog.isLogging).toBe(false);
+    expect(nic.dmaLog.on).toBe(false);
   });
 
   it('takes back its own state and nothing else', () => {

@@ -138,7 +138,7 @@ export class TickerFunction extends PciFunction implements RecordedState {
     this.#counts[n] = count;
     const word = new Uint8Array(4);
     new DataView(word.buffer).setUint32(0, count, true);
-    this.dmaWrite(this.#ringHigh * 0x1_0000_0000 + this.#ringLow + 4 * n, word);
+    this.dmaWriteWide(this.#ringLow, this.#ringHigh, word, 4 * n);
     this.raise(n);
   }
 }

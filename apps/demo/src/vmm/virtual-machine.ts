@@ -12,6 +12,7 @@ import {
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
   type Mapping,
+  removeItem,
 } from '@vsim/vfio-core';
 import {
   ADDR_TYPE,
@@ -102,7 +103,7 @@ export class VirtualMachine implements DeviceHost {
   /** Takes a device out of the VM. */
   unplug(device: AssignedDevice): void {
     device.close();
-    this.devices.splice(this.devices.indexOf(device), 1);
+    removeItem(this.devices, device);
     const group = this.#groups.get(device);
     if (group !== undefined) {
       must(this.kvmVfio.setAttr(this.process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_DEL, group), 'kvm-vfio');

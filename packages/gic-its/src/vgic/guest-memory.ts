@@ -3,7 +3,7 @@
  *
  * Kernel: kvm_read_guest(), kvm_write_guest(), KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
  */
-import type { Memory } from '@vsim/vfio-core';
+import { bytesToEnd, holdsAddress, isInside, overlaps, rangeEnd, type Memory } from '@vsim/vfio-core';
 
 export interface MemorySlot {
   /** Guest physical address, a multiple of 4 KiB. */
@@ -25,10 +25,10 @@ export class GuestMemory implements Memory {
   /** Checked writes until one fails; undefined: none does. */
   #writesLeft: number | undefined;
 
-  /** @throws RangeError if the slot overlaps another. */
+  /** @throws RangeError if the slot overlaps another, or is no range of whole bytes below 2^53. */
   addSlot(slot: MemorySlot): void {
-    const end = slot.gpa + slot.size;
-    if (this.#slots.some((other) => slot.gpa < other.gpa + other.size && other.gpa < end)) {
+    const { gpa, size } = slot;
+    if (!isInside(gpa, size, 0, Number.MAX_SAFE_INTEGER) || this.#slots.some((other) => overlaps(gpa, size, other.gpa, other.size))) {
       throw new RangeError(`"slot" expected a free range, got 0x${slot.gpa.toString(16)} size 0x${slot.size.toString(16)}`);
     }
     this.#slots.push(slot);
@@ -73,9 +73,9 @@ export class GuestMemory implements Memory {
     }
     const slot = this.#slot(address);
     if (slot === undefined || (write && slot.readOnly === true)) return false;
-    const here = Math.min(length, slot.gpa + slot.size - address);
+    const here = Math.min(length, bytesToEnd(slot.gpa, slot.size, address));
     if (!slot.memory.accessible(slot.offset + address - slot.gpa, here, write)) return false;
-    return here === length || this.accessible(slot.gpa + slot.size, length - here, write);
+    return here === length || this.accessible(rangeEnd(slot.gpa, slot.size), length - here, write);
   }
 
   read8(address: number): number {
@@ -89,7 +89,7 @@ export class GuestMemory implements Memory {
 
   read32(address: number): number {
     const slot = this.#slot(address);
-    if (slot !== undefined && address + 4 <= slot.gpa + slot.size) return slot.memory.read32(slot.offset + address - slot.gpa);
+    if (slot !== undefined && bytesToEnd(slot.gpa, slot.size, address) >= 4) return slot.memory.read32(slot.offset + address - slot.gpa);
     return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
   }
 
@@ -107,7 +107,7 @@ export class GuestMemory implements Memory {
 
   write32(address: number, value: number): void {
     const slot = this.#slot(address);
-    if (slot === undefined || slot.readOnly === true || address + 4 > slot.gpa + slot.size) {
+    if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 4) {
       this.write16(address, value & 0xffff);
       this.write16(address + 2, value >>> 16);
       return;
@@ -121,7 +121,7 @@ export class GuestMemory implements Memory {
       const at = address + done;
       const slot = this.#slot(at);
       // Outside every slot byte by byte: the next one may begin anywhere.
-      const take = slot === undefined ? 1 : Math.min(into.length - done, slot.gpa + slot.size - at);
+      const take = slot === undefined ? 1 : Math.min(into.length - done, bytesToEnd(slot.gpa, slot.size, at));
       const part = into.subarray(done, done + take);
       if (slot === undefined) part.fill(0xff);
       else slot.memory.readBytes(slot.offset + at - slot.gpa, part);
@@ -133,7 +133,7 @@ export class GuestMemory implements Memory {
     for (let done = 0; done < from.length; ) {
       const at = address + done;
       const slot = this.#slot(at);
-      const take = slot === undefined ? 1 : Math.min(from.length - done, slot.gpa + slot.size - at);
+      const take = slot === undefined ? 1 : Math.min(from.length - done, bytesToEnd(slot.gpa, slot.size, at));
       if (slot !== undefined && slot.readOnly !== true) {
         slot.memory.writeBytes(slot.offset + at - slot.gpa, from.subarray(done, done + take));
         this.#markDirty(slot, at, take);
@@ -145,13 +145,14 @@ export class GuestMemory implements Memory {
   /** Only pages that the VMM has mapped: elsewhere nothing was written. */
   #markDirty({ gpa, offset, memory }: MemorySlot, address: number, length: number): void {
     if (this.#dirty === undefined) return;
-    for (let page = Math.floor(address / PAGE); page * PAGE < address + length; page += 1) {
+    const end = rangeEnd(address, length);
+    for (let page = Math.floor(address / PAGE); page * PAGE < end; page += 1) {
       if (memory.accessible(offset + page * PAGE - gpa, 1, true)) this.#dirty.add(page);
     }
   }
 
   #slot(address: number): MemorySlot | undefined {
-    for (const slot of this.#slots) if (address >= slot.gpa && address < slot.gpa + slot.size) return slot;
+    for (const slot of this.#slots) if (holdsAddress(slot.gpa, slot.size, address)) return slot;
     return undefined;
   }
 }

@@ -19,6 +19,7 @@ import {
   vfioFileEnforcedCoherent,
   vfioFileSetKvm,
   type Process,
+  removeItem,
 } from '@vsim/vfio-core';
 import type { KvmVm } from './kvm-vm.ts';
 import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
@@ -94,7 +95,7 @@ export class KvmVfio {
   }
 
   #release(file: GroupFile): void {
-    this.#files.splice(this.#files.indexOf(file), 1);
+    removeItem(this.#files, file);
     vfioFileSetKvm(file, undefined);
     if (this.#byFile) this.#vm.host.scheduler.call('kvm-vfio fput', file.put());
     else putExternalUser(file.group);

@@ -18,6 +18,7 @@ import {
   type Point,
   type Sleeps,
   type Trace,
+  removeItem,
 } from '@vsim/vfio-core';
 import type { ItsDriver, ItsVm } from '../host/index.ts';
 import { GuestMemory } from './guest-memory.ts';
@@ -196,8 +197,7 @@ export class KvmVm {
 
   /** @internal A vCPU has left its CPU, or does not wait for one any more. */
   cpuFreed(vcpu: Vcpu): void {
-    const at = this.#waiting.indexOf(vcpu);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    removeItem(this.#waiting, vcpu);
     this.#waiting.shift()?.kick();
   }
 

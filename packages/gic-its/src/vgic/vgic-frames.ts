@@ -1,5 +1,5 @@
 /** Register frames in guest physical memory: where they may lie, and accesses of 8 bytes to registers of 4. */
-import { E2BIG, EEXIST, EINVAL, highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
+import { E2BIG, EEXIST, EINVAL, FRAMES, highHalf, isInside, lowHalf, PAGE_SIZE, toBigint } from '@vsim/vfio-core';
 import { ACCESS_REFUSED } from './events.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 
@@ -17,8 +17,9 @@ export function checkFrame(vm: KvmVm, old: number | undefined, address: number, 
     return old === undefined ? 0 : -EEXIST;
   }
   if (old !== undefined) return -EEXIST;
-  if (address % FRAME_64K !== 0 || address + size >= 2 ** 64) return -EINVAL;
-  return address + size > 2 ** vm.ipaBits ? -E2BIG : 0;
+  // Frames are multiples of 4 KiB: the space is compared in those, where 2^64 is exact.
+  if (address % FRAME_64K !== 0 || !isInside(address / PAGE_SIZE, size / PAGE_SIZE + 1, 0, FRAMES)) return -EINVAL;
+  return isInside(address, size, 0, 2 ** vm.ipaBits) ? 0 : -E2BIG;
 }
 
 /**

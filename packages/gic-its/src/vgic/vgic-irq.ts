@@ -4,6 +4,7 @@
  * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle() of vgic.c. References: each ITE, each
  * translation cache entry, the list of the vCPU on which it is queued.
  */
+import { removeItem } from '@vsim/vfio-core';
 import type { ItsIrq } from '../host/index.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -98,7 +99,7 @@ export class LpiList {
         this.unqueue(irq);
         continue;
       }
-      vcpu.queue.splice(vcpu.queue.indexOf(irq), 1);
+      removeItem(vcpu.queue, irq);
       irq.queuedOn = target;
       target.queue.push(irq);
       target.kick();

@@ -4,7 +4,7 @@
  * Kernel: struct its_device, its_ite, its_collection and the lists of struct vgic_its; vgic_add_lpi(), update_lpi_config(). Guest memory has
  * them only once they are saved (vgic-its-tables.ts).
  */
-import { EFAULT } from '@vsim/vfio-core';
+import { EFAULT, removeItem } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
 import { LPI_GROUP1 } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
@@ -179,7 +179,7 @@ export class ItsMappings {
   freeDevice(device: ItsGuestDevice): void {
     this.#vm.work += this.devices.length;
     for (const event of [...device.events.values()]) this.freeEvent(device, event);
-    this.devices.splice(this.devices.indexOf(device), 1);
+    removeItem(this.devices, device);
     if (this.#byId.get(device.id) === device) {
       const other = this.devices.find(({ id }) => id === device.id);
       if (other === undefined) this.#byId.delete(device.id);
@@ -204,7 +204,7 @@ export class ItsMappings {
       this.#vm.work += 1 + device.events.size;
       for (const event of device.events.values()) if (event.collection === collection) event.collection = undefined;
     }
-    this.collections.splice(this.collections.indexOf(collection), 1);
+    removeItem(this.collections, collection);
     this.#byIcid.delete(collection.icid);
   }
 

@@ -6,6 +6,7 @@
  * schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold
  * threads at points and put user space between any two steps. No promise, timer or wall clock takes part.
  */
+import { removeItem } from '../memory/list.ts';
 
 /** A place where another thread may run; made once, at module load; its name is public API. */
 export interface Point {
@@ -67,8 +68,7 @@ export class WaitQueue {
 
   /** @internal For the scheduler. */
   remove(thread: Thread<unknown>): void {
-    const at = this.#sleepers.indexOf(thread);
-    if (at >= 0) this.#sleepers.splice(at, 1);
+    removeItem(this.#sleepers, thread);
   }
 }
 
@@ -309,8 +309,8 @@ export class Scheduler {
   #step(thread: Thread<unknown>): void {
     this.#current = thread;
     if (thread.step(this.#held)) return;
-    this.#runnable.splice(this.#runnable.indexOf(thread), 1);
-    if (thread.finished) this.#threads.splice(this.#threads.indexOf(thread), 1);
+    removeItem(this.#runnable, thread);
+    if (thread.finished) removeItem(this.#threads, thread);
   }
 
   #nextDeadline(): number | undefined {

@@ -5,6 +5,7 @@
  * assert them, tools show them. The id is API; the text is not. Nothing is built while nobody listens: a
  * caller on a hot path asks `trace.on` first.
  */
+import { removeItem } from '../memory/list.ts';
 
 /** How grave an event is: `warn` and `bug` mirror the kernel's WARN and BUG; `fault` is a refused access. */
 export type Severity = 'info' | 'fault' | 'warn' | 'bug';
@@ -49,8 +50,7 @@ export class Trace {
   listen(listener: (event: TraceEvent) => void): () => void {
     this.#listeners.push(listener);
     return () => {
-      const at = this.#listeners.indexOf(listener);
-      if (at >= 0) this.#listeners.splice(at, 1);
+      removeItem(this.#listeners, listener);
     };
   }
 

@@ -1,36 +1,52 @@
 /** A log of the pages that a device has written, for devices that log their DMA themselves. */
+import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
+import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { framesTouched, wideRangeEnd } from '../memory/range.ts';
 import { EBUSY, EINVAL } from '../uapi/errno.ts';
 import type { DmaLogger, IovaRange } from '../vfio/dma-logging.ts';
 
-/** The page sizes that it can keep. */
-const SMALLEST = 4096n;
-const LARGEST = 0x10_0000n;
+const SMALLEST = BigInt(PAGE_SIZE);
 
 export class DmaLog implements DmaLogger {
-  #ranges: readonly IovaRange[] | undefined;
+  readonly #largest: bigint;
+  /** What is logged, in frames; undefined while the log is off. */
+  #ranges: FrameMap<FrameRange> | undefined;
   #pageSize: bigint = SMALLEST;
-  /** Page numbers that were written since the last report. */
-  readonly #dirty = new Set<bigint>();
+  /** Pages of the log that were written since they were reported last. */
+  readonly #dirty = new FrameMap<FrameRange>();
+
+  /** `largest`: the largest page size that it keeps, a power of two. @default 1 MiB */
+  constructor(largest = 0x10_0000n) {
+    this.#largest = largest;
+  }
 
   get on(): boolean {
     return this.#ranges !== undefined;
   }
 
-  /** The device has written `length` bytes at `iova`: give this to DmaPort.written. */
+  /** The device has written `length` bytes at `iova`, which is below 2^53. */
   wrote(iova: number, length: number): void {
-    if (this.#ranges === undefined) return;
-    const first = BigInt(iova);
-    const last = first + BigInt(length) - 1n;
-    for (let page = first / this.#pageSize; page <= last / this.#pageSize; page += 1n) {
-      const at = page * this.#pageSize;
-      if (this.#ranges.some((range) => at < range.iova + range.length && range.iova < at + this.#pageSize)) this.#dirty.add(page);
+    const frame = Math.floor(iova / PAGE_SIZE);
+    this.wroteFrames(frame, iova - frame * PAGE_SIZE, length);
+  }
+
+  /** wrote(), from a page frame and an offset on: give this to DmaPort.written. */
+  wroteFrames(frame: number, offset: number, length: number): void {
+    const ranges = this.#ranges;
+    if (ranges === undefined || length === 0) return;
+    const frames = Number(this.#pageSize) / PAGE_SIZE;
+    const last = Math.floor((frame + framesTouched(offset, length) - 1) / frames);
+    for (let page = Math.floor(frame / frames); page <= last; page += 1) {
+      if (this.#dirty.find(page) !== undefined) continue;
+      if (ranges.firstIn(page * frames, page * frames + frames - 1) !== undefined) this.#dirty.insert({ first: page, last: page });
     }
   }
 
   start(ranges: readonly IovaRange[], pageSize: bigint): bigint | number {
     if (this.#ranges !== undefined) return -EBUSY;
-    this.#ranges = ranges;
-    this.#pageSize = pageSize < SMALLEST ? SMALLEST : pageSize > LARGEST ? LARGEST : pageSize;
+    this.#ranges = framesOf(ranges);
+    this.#pageSize = SMALLEST;
+    while (this.#pageSize * 2n <= pageSize && this.#pageSize < this.#largest) this.#pageSize *= 2n;
     return this.#pageSize;
   }
 
@@ -42,13 +58,32 @@ export class DmaLog implements DmaLogger {
 
   readAndClear({ iova, length }: IovaRange, wrote: (iova: bigint, length: bigint) => void): number {
     if (this.#ranges === undefined) return -EINVAL;
-    for (const page of [...this.#dirty]) {
-      const from = page * this.#pageSize > iova ? page * this.#pageSize : iova;
-      const end = (page + 1n) * this.#pageSize < iova + length ? (page + 1n) * this.#pageSize : iova + length;
-      if (from >= end) continue;
-      this.#dirty.delete(page);
-      wrote(from, end - from);
+    if (length === 0n) return 0;
+    const end = wideRangeEnd(iova, length);
+    const last = Number((end - 1n) / this.#pageSize);
+    for (let first = Number(iova / this.#pageSize); ; ) {
+      const page = this.#dirty.firstIn(first, last);
+      if (page === undefined) return 0;
+      this.#dirty.remove(page.first);
+      const start = BigInt(page.first) * this.#pageSize;
+      const from = start > iova ? start : iova;
+      const to = start + this.#pageSize < end ? start + this.#pageSize : end;
+      wrote(from, to - from);
+      first = page.last + 1;
     }
-    return 0;
   }
+}
+
+/** The frames of ranges that may meet in one frame. */
+function framesOf(ranges: readonly IovaRange[]): FrameMap<FrameRange> {
+  const out = new FrameMap<FrameRange>();
+  for (const { iova, length } of [...ranges].sort((a, b) => (a.iova < b.iova ? -1 : 1))) {
+    if (length === 0n) continue;
+    let first = Number(iova / SMALLEST);
+    const last = Number((wideRangeEnd(iova, length) - 1n) / SMALLEST);
+    const before = out.find(first);
+    if (before !== undefined) first = before.last + 1;
+    if (first <= last) out.insert({ first, last });
+  }
+  return out;
 }

@@ -1,5 +1,4 @@
 export * from './dma-log.ts';
-export * from './frame-map.ts';
 export * from './iommu.ts';
 export * from './iommu-group.ts';
 export * from './iommu-unit-base.ts';

@@ -4,6 +4,7 @@
  * Groups are numbered over the whole host, whatever makes them: an IOMMU, a bus of emulated devices, or VFIO itself for a
  * device without IOMMU. A group goes when its last device and the last reference are gone.
  */
+import { removeItem } from '../memory/list.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
 import type { BusEvent } from '../model/bus.ts';
@@ -98,8 +99,7 @@ export class IommuGroup {
   listen(listener: IommuGroupListener): () => void {
     this.#listeners.push(listener);
     return () => {
-      const at = this.#listeners.indexOf(listener);
-      if (at >= 0) this.#listeners.splice(at, 1);
+      removeItem(this.#listeners, listener);
     };
   }
 

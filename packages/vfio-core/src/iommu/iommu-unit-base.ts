@@ -1,7 +1,7 @@
 /** What every IOMMU kind does alike: it makes groups and domains. */
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Device } from '../model/device.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import { IommuDomain, type IommuUnit, type ReservedRegion } from './iommu.ts';
 import { IommuGroup } from './iommu-group.ts';
 

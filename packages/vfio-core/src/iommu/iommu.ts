@@ -4,12 +4,14 @@
  * A domain maps runs of pages: it keeps extents, not page table entries, and answers as the tables would. Addresses are page
  * frame numbers inside, so that the last page below 2^64 is exact.
  */
+import { InvariantError } from '../host/errors.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
+import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { addressOf, FRAMES, frameOf, framesTouched, isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import type { IommuGroup } from './iommu-group.ts';
-import { FrameMap, type FrameRange } from './frame-map.ts';
 
 export const IOMMU_READ = 1;
 export const IOMMU_WRITE = 2;
@@ -23,7 +25,8 @@ export const IOMMU_FAULT: EventKind<IommuFault> = eventKind(
 
 export interface IommuFault {
   readonly device: string;
-  readonly iova: number;
+  /** Of the first byte that was refused. */
+  readonly iova: number | bigint;
   readonly write: boolean;
   readonly why: 'not mapped' | 'no permission';
 }
@@ -82,12 +85,16 @@ export class IommuDomain {
     this.#extents.removeInside(first, last);
   }
 
-  /** The physical frame for an IOVA frame; -1 if none, -2 if not with this protection. */
-  translate(iovaFrame: number, protection: number): number {
+  /** The physical frame for an IOVA frame; undefined where none is mapped with this protection. */
+  translate(iovaFrame: number, protection: number): number | undefined {
     const extent = this.#extents.find(iovaFrame);
-    if (extent === undefined) return -1;
-    if ((extent.protection & protection) !== protection) return -2;
+    if (extent === undefined || (extent.protection & protection) !== protection) return undefined;
     return extent.frame + (iovaFrame - extent.first);
+  }
+
+  /** Whether an IOVA frame is mapped at all. */
+  maps(iovaFrame: number): boolean {
+    return this.#extents.find(iovaFrame) !== undefined;
   }
 
   /** Extents in the domain: for tests and reports. */
@@ -96,13 +103,18 @@ export class IommuDomain {
   }
 }
 
-/** DMA of one device: through its group's domain, or straight where there is none. */
+/**
+ * DMA of one device: through its group's domain, or straight where there is none.
+ *
+ * An IOVA is a number, or the two halves of 64 bits as a device's registers have them: both become a page frame and an offset,
+ * which are exact to 2^64.
+ */
 export class DmaPort {
   readonly #host: Host;
   readonly #name: string;
   readonly #requester: number;
-  /** Told of each write that went through: for a device that logs its DMA. */
-  written: ((iova: number, length: number) => void) | undefined = undefined;
+  /** Told of each write that went through, as page frame and offset: for a device that logs its DMA. */
+  written: ((frame: number, offset: number, length: number) => void) | undefined = undefined;
   readonly #group: () => IommuGroup | undefined;
 
   constructor(host: Host, name: string, requester: number, group: () => IommuGroup | undefined) {
@@ -114,25 +126,26 @@ export class DmaPort {
 
   /** Reads `into.length` bytes at an IOVA; false is a fault, told to the trace, with `into` untouched. */
   read(iova: number, into: Uint8Array): boolean {
-    if (!this.#check(iova, into.length, false)) return false;
-    for (let done = 0; done < into.length; ) {
-      const take = Math.min(into.length - done, PAGE_SIZE - ((iova + done) % PAGE_SIZE));
-      this.#host.memory.readBytes(this.#translate(iova + done, IOMMU_READ), into.subarray(done, done + take));
-      done += take;
-    }
-    return true;
+    const frame = Math.floor(iova / PAGE_SIZE);
+    return this.#move(frame, iova - frame * PAGE_SIZE, into, false);
   }
 
   /** Writes at an IOVA; false is a fault, told to the trace, with no byte moved. */
   write(iova: number, from: Uint8Array): boolean {
-    if (!this.#check(iova, from.length, true)) return false;
-    for (let done = 0; done < from.length; ) {
-      const take = Math.min(from.length - done, PAGE_SIZE - ((iova + done) % PAGE_SIZE));
-      this.#host.memory.writeBytes(this.#translate(iova + done, IOMMU_WRITE), from.subarray(done, done + take));
-      done += take;
-    }
-    this.written?.(iova, from.length);
-    return true;
+    const frame = Math.floor(iova / PAGE_SIZE);
+    return this.#move(frame, iova - frame * PAGE_SIZE, from, true);
+  }
+
+  /** read() at an IOVA of 64 bits in halves, or `offset` bytes behind it. */
+  readWide(lo: number, hi: number, into: Uint8Array, offset = 0): boolean {
+    const within = (lo & (PAGE_SIZE - 1)) + offset;
+    return this.#move(frameOf(lo, hi) + Math.floor(within / PAGE_SIZE), within % PAGE_SIZE, into, false);
+  }
+
+  /** write() at an IOVA of 64 bits in halves, or `offset` bytes behind it. */
+  writeWide(lo: number, hi: number, from: Uint8Array, offset = 0): boolean {
+    const within = (lo & (PAGE_SIZE - 1)) + offset;
+    return this.#move(frameOf(lo, hi) + Math.floor(within / PAGE_SIZE), within % PAGE_SIZE, from, true);
   }
 
   /** Writes a message-signalled interrupt: MSI windows are not translated, the interrupt controller decides. */
@@ -140,26 +153,45 @@ export class DmaPort {
     this.#host.memory.write32(address, data, this.#requester);
   }
 
-  /** Every page first, so that a fault in the middle moves nothing. */
-  #check(iova: number, length: number, write: boolean): boolean {
+  #move(frame: number, offset: number, bytes: Uint8Array, write: boolean): boolean {
+    const domain = this.#group()?.domain;
+    if (!this.#check(domain, frame, offset, bytes.length, write)) return false;
+    const { memory } = this.#host;
     const protection = write ? IOMMU_WRITE : IOMMU_READ;
-    for (let at = iova; at < iova + length; at = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE) {
-      const physical = this.#translate(at, protection);
-      if (physical >= 0) continue;
-      if (this.#host.trace.on) {
-        const why = physical === -2 ? 'no permission' : 'not mapped';
-        this.#host.trace.emit(IOMMU_FAULT, { device: this.#name, iova: at, write, why });
-      }
-      return false;
+    let at = frame;
+    let within = offset;
+    for (let done = 0; done < bytes.length; at += 1, within = 0) {
+      const take = Math.min(bytes.length - done, PAGE_SIZE - within);
+      const physical = domain === undefined ? at : domain.translate(at, protection);
+      if (physical === undefined) throw new InvariantError('a domain changed during one transfer');
+      const part = take === bytes.length ? bytes : bytes.subarray(done, done + take);
+      if (write) memory.writeBytes(physical * PAGE_SIZE + within, part);
+      else memory.readBytes(physical * PAGE_SIZE + within, part);
+      done += take;
+    }
+    if (write) this.written?.(frame, offset, bytes.length);
+    return true;
+  }
+
+  /** Every page first, so that a fault in the middle moves nothing. */
+  #check(domain: IommuDomain | undefined, frame: number, offset: number, length: number, write: boolean): boolean {
+    if (length === 0) return true;
+    // What is no address, and what lies beyond 2^64, is nowhere, whatever is mapped.
+    const frames = framesTouched(offset, length);
+    if (!isInside(frame, frames, 0, FRAMES)) return this.#fault(frame, offset, write, 'not mapped');
+    if (domain === undefined) return true;
+    const protection = write ? IOMMU_WRITE : IOMMU_READ;
+    for (let i = 0; i < frames; i += 1) {
+      if (domain.translate(frame + i, protection) !== undefined) continue;
+      return this.#fault(frame + i, i === 0 ? offset : 0, write, domain.maps(frame + i) ? 'no permission' : 'not mapped');
     }
     return true;
   }
 
-  #translate(iova: number, protection: number): number {
-    const domain = this.#group()?.domain;
-    if (domain === undefined) return iova;
-    const iovaFrame = Math.floor(iova / PAGE_SIZE);
-    const frame = domain.translate(iovaFrame, protection);
-    return frame < 0 ? frame : frame * PAGE_SIZE + (iova - iovaFrame * PAGE_SIZE);
+  #fault(frame: number, offset: number, write: boolean, why: IommuFault['why']): false {
+    if (this.#host.trace.on) {
+      this.#host.trace.emit(IOMMU_FAULT, { device: this.#name, iova: addressOf(frame, offset), write, why });
+    }
+    return false;
   }
 }

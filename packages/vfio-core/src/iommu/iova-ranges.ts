@@ -1,6 +1,6 @@
 /** The IOVAs that user space may map: the apertures of all units, less their reserved regions. Frames, ends inclusive. */
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import type { IommuUnit } from './iommu.ts';
 
 /** Ascending. Empty without units, and when nothing is left. */

@@ -3,7 +3,7 @@
  * in its range, always the one nearest the root. The algorithms are the textbook's (Cormen et al.), whose shape the kernel's
  * tree shares.
  */
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 
 interface RbNode<R> {
   range: R | undefined;

@@ -6,7 +6,7 @@
  * the address that the interrupt controller gave. Not modelled: its registers, queues, stream tables, stalls, nesting.
  */
 import type { Host } from '../host/host.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import type { ReservedRegion } from './iommu.ts';
 import { IommuUnitBase } from './iommu-unit-base.ts';
 

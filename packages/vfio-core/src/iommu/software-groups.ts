@@ -4,7 +4,7 @@
  */
 import type { Host } from '../host/host.ts';
 import type { Device } from '../model/device.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import type { ReservedRegion } from './iommu.ts';
 import { IommuGroup } from './iommu-group.ts';
 import { IommuUnitBase } from './iommu-unit-base.ts';

@@ -3,6 +3,7 @@
  *
  * Not modelled: the kernel's own memory. Bitmaps of more than 256 MiB in all are -ENOMEM.
  */
+import { wideRangeEnd } from '../memory/range.ts';
 import { TASK_SIZE } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
@@ -17,7 +18,7 @@ import {
   vfio_iommu_type1_dirty_bitmap_get,
 } from '../uapi/vfio.ts';
 import { DirtyBitmap, dirtyBitmapBytes, MAX_DIRTY_BITMAP, type UserBitmap } from './dirty-bitmap.ts';
-import { cuts } from './frame-map.ts';
+import { cuts } from '../memory/frame-map.ts';
 import { PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -77,7 +78,7 @@ export class DirtyTracking {
     const pageSize = get(bytes, vfio_bitmap.pgsize);
     const length = get(bytes, vfio_bitmap.bitmap_size);
     const data = get(bytes, vfio_bitmap.data);
-    if (data + length > BigInt(TASK_SIZE)) return -EINVAL;
+    if (wideRangeEnd(data, length) > BigInt(TASK_SIZE)) return -EINVAL;
     const pages = pageSize === 0n ? 0n : size / (pageSize & -pageSize);
     if (pages === 0n || length === 0n || length > BigInt(MAX_DIRTY_BITMAP)) return -EINVAL;
     if (length < ((pages + 63n) / 64n) * 8n || pageSize !== this.#state.pageSize) return -EINVAL;
@@ -128,13 +129,13 @@ export class DirtyTracking {
     if (range === undefined) return -EFAULT;
     const iova = get(range, layout.iova);
     const size = get(range, layout.range_size);
-    if (iova + size > ALL_ONES) return -EINVAL;
+    if (wideRangeEnd(iova, size) > ALL_ONES) return -EINVAL;
     const bitmap = this.readBitmap(process, argument, argsz, at + 16, size);
     if (typeof bitmap === 'number') return bitmap;
     const { mappings, pageSize } = this.#state;
     if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n || !this.#on) return -EINVAL;
     const first = Number(iova / PAGE);
-    const last = Number((iova + size - 1n) / PAGE);
+    const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
     if (cuts(mappings, first, last)) return -EINVAL;
     for (let from = first; from <= last; ) {
       const mapping = mappings.firstIn(from, last);

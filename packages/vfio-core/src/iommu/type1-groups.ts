@@ -3,6 +3,7 @@
  *
  * Not modelled: the allocation of a domain failing (EIO), the test for fine-grained super pages.
  */
+import { removeItem } from '../memory/list.ts';
 import { EBUSY, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import type { IommuDomain, IommuUnit } from './iommu.ts';
@@ -74,7 +75,7 @@ export function detachGroup(state: Type1State, dirty: DirtyTracking, group: Iomm
   group.detachDomain();
   // What this group may have written is dirty, and nobody will be able to tell afterwards.
   if (!promoted) dirty.populateFull();
-  attached.groups.splice(attached.groups.indexOf(group), 1);
+  removeItem(attached.groups, group);
   if (attached.groups.length > 0) return;
   state.domains.splice(at, 1);
   if (state.domains.length === 0) {

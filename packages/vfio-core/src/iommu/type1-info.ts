@@ -17,7 +17,7 @@ import {
 } from '../uapi/vfio.ts';
 import { InfoCaps } from '../vfio/info-caps.ts';
 import { MAX_DIRTY_BITMAP } from './dirty-bitmap.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 
 const PAGE = BigInt(PAGE_SIZE);
 

@@ -20,6 +20,7 @@ import {
   vfio_iommu_type1_dma_map,
 } from '../uapi/vfio.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { passes64, wideRangeEnd } from '../memory/range.ts';
 import type { DmaUnmapListener, IommuBackend } from '../vfio/iommu-backend.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { IOMMU_READ, IOMMU_WRITE, type IommuDomain } from './iommu.ts';
@@ -27,7 +28,7 @@ import { DirtyTracking } from './type1-dirty.ts';
 import { attachGroup, detachGroup, releaseAll } from './type1-groups.ts';
 import { getInfo } from './type1-info.ts';
 import { dmaRw, pinPages, unpinPages } from './type1-pins.ts';
-import { ALL_ONES, inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
+import { inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
 import { unmapDma } from './type1-unmap.ts';
 import type { Type1 } from './type1.ts';
 
@@ -142,9 +143,9 @@ export class Type1Instance implements IommuBackend {
     if ((protection !== 0) === updateVaddr) return -EINVAL;
     const pageMask = state.pageSize - 1n;
     if (size === 0n || ((size | iova | vaddr) & pageMask) !== 0n) return -EINVAL;
-    if (iova + size - 1n > ALL_ONES || vaddr + size - 1n > ALL_ONES) return -EINVAL;
+    if (passes64(iova, size) || passes64(vaddr, size)) return -EINVAL;
     const first = Number(iova / PAGE);
-    const last = Number((iova + size - 1n) / PAGE);
+    const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
     const found = state.find(first, last);
     if (updateVaddr) return this.#validate(process, found, first, last, Number(vaddr));
     if (found !== undefined) return -EEXIST;

@@ -8,6 +8,7 @@
 import type { Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { framesTouched } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
 import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EPERM } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
@@ -120,22 +121,23 @@ export function* dmaRw(state: Type1State, current: Process | undefined, iova: nu
     trace.emit(PIN_WHILE_INVALID, { what: 'dma_rw' });
     return -EBUSY;
   }
+  let frame = Math.floor(iova / PAGE_SIZE);
+  let within = iova - frame * PAGE_SIZE;
   for (let done = 0; done < data.length; ) {
-    const at = iova + done;
-    const mapping = yield* validMapping(state, Math.floor(at / PAGE_SIZE));
+    const mapping = yield* validMapping(state, frame);
     if (typeof mapping === 'number') return mapping;
     const { protection, mm } = mapping;
     // A write needs both: the kernel's test, which a mapping for writing alone fails.
     if ((write && (protection & IOMMU_WRITE) === 0) || (protection & IOMMU_READ) === 0) return -EPERM;
     if (current !== undefined && current.mm !== mm) return -EFAULT;
-    const offset = at - mapping.first * PAGE_SIZE;
-    const part = data.subarray(done, done + Math.min(data.length - done, (mapping.last - mapping.first + 1) * PAGE_SIZE - offset));
-    if (write ? !mm.copyToUser(mapping.vaddr + offset, part) : !mm.copyFromUser(mapping.vaddr + offset, part)) return -EFAULT;
-    if (write) {
-      const first = Math.floor(offset / PAGE_SIZE);
-      mapping.dirty?.set(first, Math.floor((offset + part.length - 1) / PAGE_SIZE) - first + 1);
-    }
+    const part = data.subarray(done, done + Math.min(data.length - done, (mapping.last - frame + 1) * PAGE_SIZE - within));
+    const at = mapping.vaddr + (frame - mapping.first) * PAGE_SIZE + within;
+    if (write ? !mm.copyToUser(at, part) : !mm.copyFromUser(at, part)) return -EFAULT;
+    if (write) mapping.dirty?.set(frame - mapping.first, framesTouched(within, part.length));
     done += part.length;
+    within += part.length;
+    frame += Math.floor(within / PAGE_SIZE);
+    within %= PAGE_SIZE;
   }
   return 0;
 }

@@ -2,6 +2,7 @@
  * The state of one type1 container, which MAP, UNMAP, pinning, dirty tracking and the attaching of groups share. Kernel: struct
  * vfio_iommu, struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
  */
+import { removeItem } from '../memory/list.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Mm } from '../process/mm.ts';
@@ -9,7 +10,7 @@ import type { Process } from '../process/process.ts';
 import { ENOMEM } from '../uapi/errno.ts';
 import type { DmaUnmapListener } from '../vfio/iommu-backend.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
-import { FrameMap, type FrameRange } from './frame-map.ts';
+import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { RbTree } from './rb-tree.ts';
 import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
@@ -217,7 +218,7 @@ export class Type1State {
 
   /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
   drop(mapping: DmaMapping): void {
-    if (mapping.last === LAST_FRAME) this.beyond.splice(this.beyond.indexOf(mapping), 1);
+    if (mapping.last === LAST_FRAME) removeItem(this.beyond, mapping);
     else this.mappings.remove(mapping.first);
     this.#tree?.remove(mapping);
     for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);

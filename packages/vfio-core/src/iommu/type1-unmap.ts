@@ -1,6 +1,7 @@
 /** VFIO_IOMMU_UNMAP_DMA. Kernel: vfio_dma_do_unmap(); catalogue: vfio 2.13. */
 import { eventKind, type EventKind } from '../host/trace.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
@@ -13,9 +14,9 @@ import {
   vfio_iommu_type1_dma_unmap,
 } from '../uapi/vfio.ts';
 import type { UserBitmap } from './dirty-bitmap.ts';
-import { cuts, type FrameRange } from './frame-map.ts';
+import { cuts, type FrameRange } from '../memory/frame-map.ts';
 import type { DirtyTracking } from './type1-dirty.ts';
-import { ALL_ONES, LAST_FRAME, PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
+import { LAST_FRAME, PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 /** The kernel's BUG_ON: a device was told of an unmap more than ten times and still has pages of the mapping pinned. */
 export const UNMAP_IGNORED: EventKind<{ readonly iova: number }> = eventKind(
@@ -77,8 +78,8 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
     if (iova !== 0n || size !== 0n) return -EINVAL;
     range = { first: 0, last: LAST_FRAME - 1 };
   } else {
-    if (size === 0n || (size & pageMask) !== 0n || iova + size - 1n > ALL_ONES) return -EINVAL;
-    range = { first: Number(iova / PAGE), last: Number((iova + size - 1n) / PAGE) };
+    if (size === 0n || (size & pageMask) !== 0n || passes64(iova, size)) return -EINVAL;
+    range = { first: Number(iova / PAGE), last: Number((wideRangeEnd(iova, size) - 1n) / PAGE) };
   }
   if (dirty && !tracking.on) return -EINVAL;
   return { range, vaddrOnly, bitmap };

@@ -5,7 +5,7 @@
  * registers, caches, PASIDs, nested translation.
  */
 import type { Host } from '../host/host.ts';
-import type { FrameRange } from './frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import type { ReservedRegion } from './iommu.ts';
 import { IommuUnitBase } from './iommu-unit-base.ts';
 

@@ -121,15 +121,16 @@ export class ApicMsi implements MsiController, MmioDevice {
   }
 
   write(offset: number, _width: number, value: number, requester: number): void {
-    const entry = this.#entries[this.#index(offset, value)];
+    const index = this.#index(offset, value);
+    const entry = index === undefined ? undefined : this.#entries[index];
     if (entry === undefined) this.#refuse(offset, value, requester, 'no entry');
     else if (this.isolated && entry.requester !== requester) this.#refuse(offset, value, requester, 'foreign requester');
     else entry.raise();
   }
 
-  #index(offset: number, data: number): number {
+  #index(offset: number, data: number): number | undefined {
     if (!this.isolated) return data & 0xff;
-    if ((offset & REMAPPABLE) !== REMAPPABLE) return -1;
+    if ((offset & REMAPPABLE) !== REMAPPABLE) return undefined;
     return (((offset >>> 5) & 0x7fff) | ((offset & 4) << 13)) + (data & 0xffff);
   }
 

@@ -2,6 +2,7 @@
  * The counter inside an eventfd, which the kernel hands around as eventfd_ctx: devices signal it, KVM's irqfd and
  * VFIO's virqfd listen to it, user space reads it through a file (process/event-fd-file.ts). Kernel: fs/eventfd.c.
  */
+import { removeItem } from '../memory/list.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { highHalf, lowHalf, toBigint } from '../memory/u64.ts';
 import { EAGAIN } from '../uapi/errno.ts';
@@ -92,8 +93,7 @@ export class EventFdContext {
   }
 
   unlisten(listener: EventFdListener): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at >= 0) this.#listeners.splice(at, 1);
+    removeItem(this.#listeners, listener);
   }
 
   get closed(): boolean {

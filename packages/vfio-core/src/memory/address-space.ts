@@ -4,8 +4,10 @@
  * RAM is tried first. A device sees offsets from the base at which it was mapped, and the requester id of the bus
  * master that asks: a GITS_TRANSLATER tells devices apart by it.
  */
+import { removeItem } from './list.ts';
 import type { Memory } from './memory.ts';
 import { PhysicalMemory, type RamRange } from './physical-memory.ts';
+import { holdsAddress, isInside, overlaps } from './range.ts';
 import { hex } from './u64.ts';
 
 /** The requester id of accesses by a CPU. */
@@ -24,7 +26,7 @@ export interface MmioDevice {
 
 interface Window {
   readonly base: number;
-  readonly end: number;
+  readonly size: number;
   readonly device: MmioDevice;
 }
 
@@ -43,15 +45,14 @@ export class AddressSpace implements Memory {
    * @throws RangeError if the range overlaps RAM or another device.
    */
   map(base: number, size: number, device: MmioDevice): () => void {
-    const window: Window = { base, end: base + size, device };
+    const window: Window = { base, size, device };
     const clash =
-      this.#windows.some((other) => window.base < other.end && other.base < window.end) ||
-      this.ram.ranges.some((range) => window.base < range.base + range.size && range.base < window.end);
+      this.#windows.some((other) => overlaps(base, size, other.base, other.size)) ||
+      this.ram.ranges.some((range) => overlaps(base, size, range.base, range.size));
     if (size <= 0 || clash) throw new RangeError(`"base" expected a free range, got ${hex(base)} size ${hex(size)}`);
     this.#windows.push(window);
     return () => {
-      const at = this.#windows.indexOf(window);
-      if (at >= 0) this.#windows.splice(at, 1);
+      removeItem(this.#windows, window);
       this.#last = undefined;
     };
   }
@@ -59,7 +60,7 @@ export class AddressSpace implements Memory {
   accessible(address: number, length: number): boolean {
     if (this.ram.accessible(address, length)) return true;
     const window = this.#window(address);
-    return window !== undefined && address + length <= window.end;
+    return window !== undefined && isInside(address, length, window.base, window.size);
   }
 
   /** Whether all of [address, address + length) is RAM, not a device. */
@@ -140,10 +141,10 @@ export class AddressSpace implements Memory {
 
   #window(address: number): Window | undefined {
     const last = this.#last;
-    if (last !== undefined && address >= last.base && address < last.end) return last;
+    if (last !== undefined && holdsAddress(last.base, last.size, address)) return last;
     if (this.ram.accessible(address, 1)) return undefined;
     for (const window of this.#windows) {
-      if (address >= window.base && address < window.end) {
+      if (holdsAddress(window.base, window.size, address)) {
         this.#last = window;
         return window;
       }

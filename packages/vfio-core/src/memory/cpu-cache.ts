@@ -89,7 +89,8 @@ export class CpuCache implements Memory {
   }
 
   #maintain(address: number, length: number, invalidate: boolean): void {
-    for (let base = address - (address % LINE); base < address + length; base += LINE) {
+    for (let done = -(address % LINE); done < length; done += LINE) {
+      const base = address + done;
       const line = this.#lines.get(base);
       if (line === undefined) continue;
       if (line.dirty) this.#memory.writeBytes(base, line.bytes);

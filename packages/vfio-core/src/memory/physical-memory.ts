@@ -5,6 +5,7 @@
  * never written reads as zero. Outside every range there is no RAM (see Memory for what then happens).
  */
 import type { Memory } from './memory.ts';
+import { holdsAddress, isInside, overlaps } from './range.ts';
 
 const CHUNK = 0x1_0000;
 
@@ -16,16 +17,16 @@ export interface RamRange {
 
 class Range {
   readonly base: number;
-  readonly end: number;
+  readonly size: number;
   readonly chunks: (Uint8Array | undefined)[];
   readonly views: (DataView | undefined)[];
 
   constructor({ base, size }: RamRange) {
-    if (base % CHUNK !== 0 || size % CHUNK !== 0 || size <= 0 || base < 0 || base + size > 2 ** 52) {
+    if (base % CHUNK !== 0 || size % CHUNK !== 0 || size <= 0 || !isInside(base, size, 0, 2 ** 52)) {
       throw new RangeError(`"ram" expected 64 KiB multiples below 2^52, got base 0x${base.toString(16)} size 0x${size.toString(16)}`);
     }
     this.base = base;
-    this.end = base + size;
+    this.size = size;
     this.chunks = new Array<Uint8Array | undefined>(size / CHUNK).fill(undefined);
     this.views = new Array<DataView | undefined>(size / CHUNK).fill(undefined);
   }
@@ -41,18 +42,20 @@ export class PhysicalMemory implements Memory {
     const first = this.#ranges[0];
     if (first === undefined) throw new RangeError('"ranges" expected at least one range of RAM, got none');
     for (let i = 1; i < this.#ranges.length; i += 1) {
-      if (this.#ranges[i]!.base < this.#ranges[i - 1]!.end) throw new RangeError('"ranges" expected disjoint ranges, got an overlap');
+      const { base, size } = this.#ranges[i]!;
+      const before = this.#ranges[i - 1]!;
+      if (overlaps(base, size, before.base, before.size)) throw new RangeError('"ranges" expected disjoint ranges, got an overlap');
     }
     this.#last = first;
   }
 
   get ranges(): readonly RamRange[] {
-    return this.#ranges.map(({ base, end }) => ({ base, size: end - base }));
+    return this.#ranges.map(({ base, size }) => ({ base, size }));
   }
 
   accessible(address: number, length: number): boolean {
     const range = this.#find(address);
-    return range !== undefined && address + length <= range.end;
+    return range !== undefined && isInside(address, length, range.base, range.size);
   }
 
   read8(address: number): number {
@@ -146,9 +149,9 @@ export class PhysicalMemory implements Memory {
 
   #find(address: number): Range | undefined {
     const last = this.#last;
-    if (address >= last.base && address < last.end) return last;
+    if (holdsAddress(last.base, last.size, address)) return last;
     for (const range of this.#ranges) {
-      if (address >= range.base && address < range.end) {
+      if (holdsAddress(range.base, range.size, address)) {
         this.#last = range;
         return range;
       }

@@ -5,6 +5,7 @@
  * (catalogue, vfio 3.2): a probe error passes through `bind`, but not through `drivers_probe`, which only fails
  * when the device could not even be tried.
  */
+import { removeItem } from '../memory/list.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Point, Sleeps } from '../host/scheduler.ts';
 import { EAGAIN, EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
@@ -81,8 +82,7 @@ export class Bus<D extends Device> {
   listen(listener: BusListener<D>): () => void {
     this.#listeners.push(listener);
     return () => {
-      const at = this.#listeners.indexOf(listener);
-      if (at >= 0) this.#listeners.splice(at, 1);
+      removeItem(this.#listeners, listener);
     };
   }
 

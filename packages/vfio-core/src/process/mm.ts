@@ -7,7 +7,9 @@
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
 import type { Memory } from '../memory/memory.ts';
+import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
+import { isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import { EFAULT, EINVAL, ENOMEM } from '../uapi/errno.ts';
 
@@ -39,10 +41,8 @@ export interface DeviceRegion {
   readonly cacheable?: boolean | undefined;
 }
 
-/** A contiguous range of a process' addresses with one kind of content. */
-interface Vma {
-  readonly start: number;
-  readonly end: number;
+/** A contiguous range of a process' addresses with one kind of content. As a range: its pages, address / PAGE_SIZE. */
+interface Vma extends FrameRange {
   readonly read: boolean;
   readonly write: boolean;
   /** Frames of the first page: of a run, or of a device. */
@@ -113,8 +113,7 @@ export class Mapping {
 
 export class Mm implements Memory {
   readonly #host: Host;
-  /** Ascending, disjoint. */
-  #vmas: Vma[] = [];
+  readonly #vmas = new FrameMap<Vma>();
   #last: Vma | undefined;
   #next = FIRST_ADDRESS;
   /** Pages accounted to RLIMIT_MEMLOCK. */
@@ -130,35 +129,27 @@ export class Mm implements Memory {
     const pages = Math.ceil(length / PAGE_SIZE);
     const run = this.#host.pages.allocate(pages);
     if (run === undefined) return -ENOMEM;
-    return this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined });
+    const made = this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined });
+    if (typeof made === 'number') run.put();
+    return made;
   }
 
-  /** mmap() of device registers. */
-  mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping {
+  /** mmap() of device registers. @returns -ENOMEM where no addresses are left */
+  mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping | number {
     const bytes = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
     return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device });
   }
 
   /** munmap(): whole pages; cuts VMAs where needed. */
   unmap(address: number, length: number): void {
-    const end = address + Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
-    const kept: Vma[] = [];
-    for (const vma of this.#vmas) {
-      if (vma.end <= address || vma.start >= end) {
-        kept.push(vma);
-        continue;
-      }
-      if (vma.start < address) {
-        vma.run?.get();
-        kept.push({ ...vma, end: address });
-      }
-      if (vma.end > end) {
-        vma.run?.get();
-        kept.push({ ...vma, start: end, frame: vma.frame + (end - vma.start) / PAGE_SIZE });
-      }
+    const first = Math.floor(address / PAGE_SIZE);
+    const last = first + Math.ceil(length / PAGE_SIZE) - 1;
+    this.#cut(first);
+    this.#cut(last + 1);
+    for (let vma = this.#vmas.firstIn(first, last); vma !== undefined; vma = this.#vmas.firstIn(first, last)) {
+      this.#vmas.remove(vma.first);
       vma.run?.put();
     }
-    this.#vmas = kept;
     this.#last = undefined;
   }
 
@@ -167,20 +158,29 @@ export class Mm implements Memory {
     this.unmap(0, TASK_SIZE);
   }
 
-  /** The program's break() of protections on whole pages of one VMA. @returns 0 or -ENOMEM where nothing is mapped */
+  /** mprotect() of whole pages of one VMA. @returns 0 or -ENOMEM where nothing is mapped */
   protect(address: number, length: number, read: boolean, write: boolean): number {
-    const vma = this.#find(address);
-    if (vma === undefined || address + length > vma.end) return -ENOMEM;
-    const parts: Vma[] = [];
-    if (vma.start < address) parts.push({ ...vma, end: address });
-    parts.push({ ...vma, start: address, end: address + length, frame: vma.frame + (address - vma.start) / PAGE_SIZE, read, write });
-    if (vma.end > address + length) {
-      parts.push({ ...vma, start: address + length, frame: vma.frame + (address + length - vma.start) / PAGE_SIZE });
-    }
-    for (let i = 1; i < parts.length; i += 1) vma.run?.get();
-    this.#vmas.splice(this.#vmas.indexOf(vma), 1, ...parts);
+    const found = this.#find(address);
+    const first = Math.floor(address / PAGE_SIZE);
+    const last = first + Math.ceil(length / PAGE_SIZE) - 1;
+    if (found === undefined || last > found.last) return -ENOMEM;
+    this.#cut(first);
+    this.#cut(last + 1);
+    const vma = this.#vmas.remove(first);
+    if (vma !== undefined) this.#vmas.insert({ ...vma, read, write });
     this.#last = undefined;
     return 0;
+  }
+
+  /** Makes a VMA begin at `page`, if one goes across it: each part holds the pages. */
+  #cut(page: number): void {
+    const vma = this.#vmas.find(page);
+    if (vma === undefined || vma.first === page) return;
+    this.#vmas.remove(vma.first);
+    this.#vmas.insert({ ...vma, last: page - 1 });
+    this.#vmas.insert({ ...vma, first: page, frame: vma.frame + (page - vma.first) });
+    vma.run?.get();
+    this.#last = undefined;
   }
 
   /**
@@ -191,8 +191,9 @@ export class Mm implements Memory {
   pin(address: number, pages: number, write: boolean): PinnedPages | number {
     const vma = this.#find(address);
     if (vma === undefined || !vma.read || (write && !vma.write)) return -EFAULT;
-    const skip = (address - vma.start) / PAGE_SIZE;
-    const count = Math.min(pages, (vma.end - vma.start) / PAGE_SIZE - skip);
+    const page = Math.floor(address / PAGE_SIZE);
+    const skip = page - vma.first;
+    const count = Math.min(pages, vma.last - page + 1);
     return { frame: vma.frame + skip, count, run: vma.run?.get() };
   }
 
@@ -209,35 +210,39 @@ export class Mm implements Memory {
     return true;
   }
 
+  /** Whether all of it is mapped so. access_ok() as well: nothing beyond TASK_SIZE is, whatever the sum. */
   accessible(address: number, length: number, write = false): boolean {
-    for (let at = address; at < address + length; ) {
-      const vma = this.#find(at);
+    if (length === 0) return true;
+    if (!isInside(address, length, 0, TASK_SIZE)) return false;
+    const pages = Math.floor(address / PAGE_SIZE) + Math.ceil(((address % PAGE_SIZE) + length) / PAGE_SIZE);
+    for (let page = Math.floor(address / PAGE_SIZE); page < pages; ) {
+      const vma = this.#find(page * PAGE_SIZE);
       if (vma === undefined || (write ? !vma.write : !vma.read)) return false;
-      at = vma.end;
+      page = vma.last + 1;
     }
     return true;
   }
 
   read8(address: number): number {
     const at = this.#resolve(address, false);
-    return at < 0 ? 0xff : this.#host.memory.read8(at);
+    return at === undefined ? 0xff : this.#host.memory.read8(at);
   }
 
   read16(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 2) return this.read8(address) | (this.read8(address + 1) << 8);
     const at = this.#resolve(address, false);
-    return at < 0 ? 0xffff : this.#host.memory.read16(at);
+    return at === undefined ? 0xffff : this.#host.memory.read16(at);
   }
 
   read32(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
     const at = this.#resolve(address, false);
-    return at < 0 ? 0xffff_ffff : this.#host.memory.read32(at);
+    return at === undefined ? 0xffff_ffff : this.#host.memory.read32(at);
   }
 
   write8(address: number, value: number): void {
     const at = this.#resolve(address, true);
-    if (at >= 0) this.#host.memory.write8(at, value);
+    if (at !== undefined) this.#host.memory.write8(at, value);
   }
 
   write16(address: number, value: number): void {
@@ -247,7 +252,7 @@ export class Mm implements Memory {
       return;
     }
     const at = this.#resolve(address, true);
-    if (at >= 0) this.#host.memory.write16(at, value);
+    if (at !== undefined) this.#host.memory.write16(at, value);
   }
 
   write32(address: number, value: number): void {
@@ -257,69 +262,75 @@ export class Mm implements Memory {
       return;
     }
     const at = this.#resolve(address, true);
-    if (at >= 0) this.#host.memory.write32(at, value);
+    if (at !== undefined) this.#host.memory.write32(at, value);
   }
 
   readBytes(address: number, into: Uint8Array): void {
     this.#pieces(address, into.length, false, (physical, done, take) => {
-      if (physical < 0) into.fill(0xff, done, done + take);
+      if (physical === undefined) into.fill(0xff, done, done + take);
       else this.#host.memory.readBytes(physical, into.subarray(done, done + take));
     });
   }
 
   writeBytes(address: number, from: Uint8Array): void {
     this.#pieces(address, from.length, true, (physical, done, take) => {
-      if (physical >= 0) this.#host.memory.writeBytes(physical, from.subarray(done, done + take));
+      if (physical !== undefined) this.#host.memory.writeBytes(physical, from.subarray(done, done + take));
     });
   }
 
   /** Calls `piece` for each part that lies in one VMA, or page by page where none is. */
-  #pieces(address: number, length: number, write: boolean, piece: (physical: number, done: number, take: number) => void): void {
+  #pieces(address: number, length: number, write: boolean, piece: (physical: number | undefined, done: number, take: number) => void): void {
     for (let done = 0; done < length; ) {
       const at = address + done;
       const vma = this.#find(at);
-      const end = vma === undefined ? at - (at % PAGE_SIZE) + PAGE_SIZE : vma.end;
-      const take = Math.min(length - done, end - at);
+      let take = length - done;
+      // Beyond TASK_SIZE nothing can be mapped: one piece.
+      if (isInside(at, 1, 0, TASK_SIZE)) take = Math.min(take, vma === undefined ? PAGE_SIZE - (at % PAGE_SIZE) : (vma.last + 1) * PAGE_SIZE - at);
       piece(this.#resolve(at, write), done, take);
       done += take;
     }
   }
 
-  /** The physical address behind a user address; -1 is a fault, told to the trace. */
-  #resolve(address: number, write: boolean): number {
+  /** The physical address behind a user address; undefined is a fault, told to the trace. */
+  #resolve(address: number, write: boolean): number | undefined {
     const vma = this.#find(address);
     if (vma === undefined || (write ? !vma.write : !vma.read)) {
       this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGSEGV', address, write });
-      return -1;
+      return undefined;
     }
     if (vma.device?.live() === false) {
       this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGBUS', address, write });
-      return -1;
+      return undefined;
     }
-    return vma.frame * PAGE_SIZE + (address - vma.start);
+    return vma.frame * PAGE_SIZE + (address - vma.first * PAGE_SIZE);
   }
 
   #find(address: number): Vma | undefined {
+    const page = Math.floor(address / PAGE_SIZE);
     const last = this.#last;
-    if (last !== undefined && address >= last.start && address < last.end) return last;
-    let lo = 0;
-    let hi = this.#vmas.length;
-    while (lo < hi) {
-      const mid = (lo + hi) >>> 1;
-      if (this.#vmas[mid]!.end <= address) lo = mid + 1;
-      else hi = mid;
-    }
-    const vma = this.#vmas[lo];
-    if (vma === undefined || address < vma.start) return undefined;
-    this.#last = vma;
+    if (last !== undefined && page >= last.first && page <= last.last) return last;
+    const vma = this.#vmas.find(page);
+    if (vma !== undefined) this.#last = vma;
     return vma;
   }
 
-  #insert(bytes: number, content: Omit<Vma, 'start' | 'end'>): Mapping {
-    const start = this.#next;
-    // A hole after each mapping, so that running off one end is a fault.
-    this.#next = Math.ceil((start + bytes + PAGE_SIZE) / HUGE) * HUGE;
-    this.#vmas.push({ start, end: start + bytes, ...content });
+  /** At the next addresses, a hole behind each mapping, so that running off one end is a fault; once they are used up, in the first hole. */
+  #insert(bytes: number, content: Omit<Vma, 'first' | 'last'>): Mapping | number {
+    const span = Math.ceil((bytes + PAGE_SIZE) / HUGE) * HUGE;
+    let start = this.#next;
+    if (isInside(start, span, 0, TASK_SIZE)) {
+      this.#next = start + span;
+    } else {
+      start = FIRST_ADDRESS;
+      for (;;) {
+        if (!isInside(start, span, 0, TASK_SIZE)) return -ENOMEM;
+        const vma = this.#vmas.firstIn(start / PAGE_SIZE, (start + span) / PAGE_SIZE - 1);
+        if (vma === undefined) break;
+        start = Math.ceil(((vma.last + 2) * PAGE_SIZE) / HUGE) * HUGE;
+      }
+    }
+    const first = start / PAGE_SIZE;
+    this.#vmas.insert({ first, last: first + bytes / PAGE_SIZE - 1, ...content });
     return new Mapping(this, start, bytes, content.device === undefined || content.device.cacheable === true);
   }
 }

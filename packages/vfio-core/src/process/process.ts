@@ -9,10 +9,12 @@ import type { Attribute } from '../host/file-tree.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
-import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOTDIR, errnoName } from '../uapi/errno.ts';
+import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { FRAMES, isInside } from '../memory/range.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, errnoName } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { STREAM, WOULD_SLEEP, type File } from './file.ts';
-import { Mm, type Mapping } from './mm.ts';
+import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
 
 export const O_RDONLY = 0;
@@ -115,6 +117,7 @@ export class Syscalls {
   *pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
+    if (!isOffset(offset, into.length)) return -EINVAL;
     const result = file.read(into, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
@@ -122,6 +125,7 @@ export class Syscalls {
   *pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
+    if (!isOffset(offset, from.length)) return -EINVAL;
     const result = file.write(from, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
   }
@@ -155,6 +159,11 @@ export class Syscalls {
     if (node.kind !== 'attribute') return -ENODEV;
     return this.#process.mayAccess(node.mode, flags) ? node : -EACCES;
   }
+}
+
+/** rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. STREAM is none, and allowed. */
+function isOffset(offset: number, length: number): boolean {
+  return offset === STREAM || isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
 }
 
 /** fdget(): a call that sleeps keeps its file, though another thread may close the fd meanwhile. */
@@ -225,7 +234,7 @@ export class Process {
     return result;
   }
 
-  /** Fills `into` from the file offset (an integer in [0, 2^53)). @returns the count of bytes read. */
+  /** Fills `into` from the file offset (an integer in [0, 2^63)). @returns the count of bytes read. */
   pread(fd: number, into: Uint8Array, offset: number): number {
     return this.#check('pread', fd, this.tryPread(fd, into, offset));
   }
@@ -233,6 +242,7 @@ export class Process {
   tryPread(fd: number, into: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
+    if (!isOffset(offset, into.length)) return -EINVAL;
     const result = file.read(into, offset);
     if (result === WOULD_SLEEP) return this.#run('pread', held(file, file.readSleeps(into, offset)));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -255,6 +265,7 @@ export class Process {
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
+    if (!isOffset(offset, from.length)) return -EINVAL;
     const result = file.write(from, offset);
     if (result === WOULD_SLEEP) return this.#run('pwrite', held(file, file.writeSleeps(from, offset)));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -274,7 +285,10 @@ export class Process {
     if (fd < 0) return this.mm.mapAnonymous(length, read, write);
     const file = this.file(fd);
     if (file === undefined) return -EBADF;
-    if (length <= 0 || offset % 4096 !== 0) return -EINVAL;
+    if (!(length > 0) || offset % PAGE_SIZE !== 0) return -EINVAL;
+    // do_mmap(): what no process has room for, then what no file offset reaches.
+    if (length > TASK_SIZE) return -ENOMEM;
+    if (!isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE), 0, FRAMES)) return -EOVERFLOW;
     return file.mmap(this, { length, offset, read, write, shared: (flags & MAP_SHARED) !== 0 });
   }
 

@@ -1,6 +1,7 @@
 /**
  * The third argument of ioctl(): a number, or an address in user memory, and which of the two it is only the request knows.
  */
+import { exactAddress, isInside } from '../memory/range.ts';
 import { EFAULT, EINVAL } from '../uapi/errno.ts';
 import type { Mm } from './mm.ts';
 
@@ -29,20 +30,22 @@ export class UserArgument {
   /** copy_from_user(): `length` bytes from `offset` on; undefined is a fault. */
   copyIn(length: number, offset = 0): Uint8Array | undefined {
     if (this.#input instanceof Uint8Array) {
-      return offset + length <= this.#input.length ? this.#input.slice(offset, offset + length) : undefined;
+      return isInside(offset, length, 0, this.#input.length) ? this.#input.slice(offset, offset + length) : undefined;
     }
+    const at = exactAddress(this.#input);
     const out = new Uint8Array(length);
-    return this.#mm.copyFromUser(Number(this.#input) + offset, out) ? out : undefined;
+    return at !== undefined && this.#mm.copyFromUser(at + offset, out) ? out : undefined;
   }
 
   /** copy_to_user(): false is a fault. */
   copyOut(bytes: Uint8Array, offset = 0): boolean {
     if (this.#input instanceof Uint8Array) {
-      if (offset + bytes.length > this.#input.length) return false;
+      if (!isInside(offset, bytes.length, 0, this.#input.length)) return false;
       this.#input.set(bytes, offset);
       return true;
     }
-    return this.#mm.copyToUser(Number(this.#input) + offset, bytes);
+    const at = exactAddress(this.#input);
+    return at !== undefined && this.#mm.copyToUser(at + offset, bytes);
   }
 
   /** strndup_user(): a C string of at most `limit` bytes, its NUL included; -EFAULT, or -EINVAL when longer. */

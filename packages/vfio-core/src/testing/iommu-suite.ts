@@ -33,11 +33,11 @@ export function iommuSuite(setup: () => IommuSubject): readonly ComplianceCase[]
         expectSame('map the first page', domain.map(first, 1, 0x100, IOMMU_READ), 0);
         expectSame('map the last page', domain.map(last, 1, 0x200, IOMMU_READ | IOMMU_WRITE), 0);
         expectSame('read the first', domain.translate(first, IOMMU_READ), 0x100);
-        expectSame('write the first', domain.translate(first, IOMMU_WRITE), -2);
+        expectSame('write the first', domain.translate(first, IOMMU_WRITE), undefined);
         expectSame('write the last', domain.translate(last, IOMMU_WRITE), 0x200);
-        expectSame('between', domain.translate(first + 1, IOMMU_READ), -1);
+        expectSame('between', domain.translate(first + 1, IOMMU_READ), undefined);
         domain.unmap(first, first);
-        expectSame('after unmap', domain.translate(first, IOMMU_READ), -1);
+        expectSame('after unmap', domain.translate(first, IOMMU_READ), undefined);
         expectSame('the other', domain.translate(last, IOMMU_READ), 0x200);
       },
     },
@@ -47,7 +47,7 @@ export function iommuSuite(setup: () => IommuSubject): readonly ComplianceCase[]
         const { unit } = setup();
         const [one, other] = [unit.createDomain(), unit.createDomain()];
         one.map(unit.aperture.first, 4, 0x100, IOMMU_READ);
-        expectSame('the other domain', other.translate(unit.aperture.first, IOMMU_READ), -1);
+        expectSame('the other domain', other.translate(unit.aperture.first, IOMMU_READ), undefined);
       },
     },
     {

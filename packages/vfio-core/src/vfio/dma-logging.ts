@@ -2,6 +2,7 @@
  * DMA logging by a device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START, STOP and REPORT (6.1). Kernel: vfio_ioctl_device_feature_logging_*(),
  * iova_bitmap; catalogue: vfio 7.3.
  */
+import { wideOverlaps, wideRangeEnd } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
 import { E2BIG, EFAULT, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
@@ -81,8 +82,8 @@ function readRanges(process: Process, address: bigint, count: number, pageSize: 
     const iova = get(bytes, layout.iova);
     const length = get(bytes, layout.range_length);
     if (((iova | length) & mask) !== 0n) return -EINVAL;
-    if (iova + length >= END) return -EOVERFLOW;
-    if (ranges.some((other) => iova < other.iova + other.length && other.iova < iova + length)) return -EINVAL;
+    if (wideRangeEnd(iova, length) >= END) return -EOVERFLOW;
+    if (ranges.some((other) => wideOverlaps(iova, length, other.iova, other.length))) return -EINVAL;
     ranges.push({ iova, length });
   }
   return ranges;
@@ -99,7 +100,7 @@ function report(logger: DmaLogger, process: Process, flags: number, data: Featur
   const length = get(bytes, layout.range_length);
   const bitmap = Number(get(bytes, layout.bitmap));
   if (pageSize < PAGE || (pageSize & (pageSize - 1n)) !== 0n) return -EINVAL;
-  if (iova + length >= END) return -EOVERFLOW;
+  if (wideRangeEnd(iova, length) >= END) return -EOVERFLOW;
   const pages: number[] = [];
   const error = logger.readAndClear({ iova, length }, (at, size) => {
     const last = (at + size - 1n - iova) / pageSize;

@@ -3,6 +3,7 @@
  *
  * Its fd holds one reference and each group in it another, so that either may go first.
  */
+import { removeItem } from '../memory/list.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
@@ -60,7 +61,7 @@ export class VfioContainer {
   /** A group leaves; with the last one the backend goes, and all mappings with it. */
   detachGroup(group: VfioGroup): void {
     this.#backend?.detachGroup(group.iommuGroup);
-    this.#groups.splice(this.#groups.indexOf(group), 1);
+    removeItem(this.#groups, group);
     if (this.#groups.length === 0) {
       this.#backend?.release();
       this.#backend = undefined;

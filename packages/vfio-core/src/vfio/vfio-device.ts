@@ -6,6 +6,7 @@
  * device; from inside register on user space may open it; unregister returns when the last reference has been put.
  * The subclass is what the kernel's driver structure is, and this class is the embedded struct vfio_device.
  */
+import { removeItem } from '../memory/list.ts';
 import type { Point, Sleeps } from '../host/scheduler.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
@@ -244,8 +245,7 @@ export abstract class VfioDevice {
     else this.#openCount -= 1;
     const { module } = this.device;
     if (module !== undefined && module.users > 0) module.users -= 1;
-    const at = this.#openers.indexOf(opener);
-    if (at >= 0) this.#openers.splice(at, 1);
+    removeItem(this.#openers, opener);
     this.vfio.deviceSetLock(this).unlock();
   }
 

@@ -5,6 +5,7 @@
  * Not modelled: the race of 5.13 between UNSET_CONTAINER and an open in progress. The open counts as a user of the container
  * from its checks on, as in later kernels.
  */
+import { removeItem } from '../memory/list.ts';
 import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
@@ -142,7 +143,7 @@ export class VfioGroup {
 
   /** The last reference is put: takes the device off its list. */
   unlistDevice(device: VfioDevice): void {
-    this.#devices.splice(this.#devices.indexOf(device), 1);
+    removeItem(this.#devices, device);
   }
 
   /** After its last device the group leaves its container: by force, or when user space lets it go. Drops the device's reference. */

@@ -1,5 +1,5 @@
 /** The sysfs attributes of a PCI device. Kernel: drivers/pci/pci-sysfs.c. */
-import { EINVAL, constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
+import { EINVAL, constant, rangeEnd, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
@@ -115,7 +115,7 @@ function resourceRows(device: PciDevice): string {
     else {
       const kind = bar.kind === 'io' ? IORESOURCE_IO | IORESOURCE_SIZEALIGN : IORESOURCE_MEM | IORESOURCE_SIZEALIGN;
       const flags = kind | (bar.kind === 'mem64' ? IORESOURCE_MEM_64 : 0) | (bar.prefetchable ? IORESOURCE_PREFETCH : 0) | barFlags(bar);
-      out += row(bar.address, bar.address + bar.size - 1, flags);
+      out += row(bar.address, rangeEnd(bar.address, bar.size) - 1, flags);
     }
   }
   return out;

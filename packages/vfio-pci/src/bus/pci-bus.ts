@@ -10,6 +10,7 @@ import {
   EINVAL,
   Mutex,
   eventKind,
+  rangeEnd,
   type Device,
   type Driver,
   type EventKind,
@@ -403,7 +404,7 @@ export class PciBus extends Bus<PciDevice> {
     const reused = this.#freeRanges.findIndex((range) => range.io === io && range.size === size && range.address % align === 0);
     if (reused >= 0) return this.#freeRanges.splice(reused, 1)[0]!.address;
     const address = Math.ceil((io ? this.#nextPort : this.#nextAddress) / align) * align;
-    const end = address + size;
+    const end = rangeEnd(address, size);
     if (end > (io ? 0x1_0000 : this.#windowEnd)) throw new RangeError(`"window" expected room for BAR ${bar.index} of ${fn.name}, size 0x${size.toString(16)}`);
     if (io) this.#nextPort = end;
     else this.#nextAddress = end;

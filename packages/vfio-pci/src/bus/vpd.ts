@@ -1,5 +1,5 @@
 /** Vital product data as the kernel reads and writes it: pci_read_vpd(), pci_write_vpd(). An access that never ends has failed at once here. */
-import { eventKind, type EventKind } from '@vsim/vfio-core';
+import { bytesToEnd, eventKind, isInside, type EventKind } from '@vsim/vfio-core';
 import { read32 } from '../pci/capabilities.ts';
 import { PCI_VPD_ADDR, PCI_VPD_ADDR_F, PCI_VPD_DATA } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
@@ -20,13 +20,13 @@ export function readVpd(device: PciDevice, address: number): number | undefined 
   const length = vpdLength(device);
   if (length === undefined) return undefined;
   const bytes = new Uint8Array(4);
-  return readBytes(device, address, bytes.subarray(0, Math.max(0, length - address))) ? read32(bytes, 0) : undefined;
+  return readBytes(device, address, bytes.subarray(0, Math.max(0, bytesToEnd(0, length, address)))) ? read32(bytes, 0) : undefined;
 }
 
 /** Stores a dword. @returns whether it was stored: not if the address is unaligned or past the end */
 export function writeVpd(device: PciDevice, address: number, value: number): boolean {
   const length = vpdLength(device);
-  if (length === undefined || address % 4 !== 0 || address + 4 > length) return false;
+  if (length === undefined || address % 4 !== 0 || !isInside(address, 4, 0, length)) return false;
   device.function.configWrite(device.vpd + PCI_VPD_DATA, 4, value);
   return turns(device, address | PCI_VPD_ADDR_F);
 }

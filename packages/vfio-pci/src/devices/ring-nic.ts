@@ -7,12 +7,11 @@
  * Modelled: rings, completions, DMA faults (the queue stops and says so), reset, migration. Not modelled: offloads, moderation, the
  * wire: frames go to, and come from, whoever made the card.
  */
-import { eventKind, type EventKind, type Host, type RecordedState } from '@vsim/vfio-core';
+import { addressOf, DmaLog, eventKind, frameOf, hex, type EventKind, type Host, type RecordedState } from '@vsim/vfio-core';
 import { buildConfig } from '../pci/config-builder.ts';
 import { read32, write32 } from '../pci/capabilities.ts';
 import type { BarInit } from '../pci/bars.ts';
 import { PciFunction, ones, type PciFunctionInit } from '../pci/pci-function.ts';
-import { DmaWriteLog } from './dma-write-log.ts';
 
 /** Offsets in BAR 0. */
 export const RING_NIC = {
@@ -42,10 +41,10 @@ export const DESCRIPTOR_DONE = 0x8000_0000;
 export const DESCRIPTOR_BYTES = 16;
 
 /** A ring or a buffer could not be read or written: the queue stops. */
-export const RING_NIC_FAULT: EventKind<{ readonly device: string; readonly queue: number; readonly iova: number }> = eventKind(
+export const RING_NIC_FAULT: EventKind<{ readonly device: string; readonly queue: number; readonly iova: number | bigint }> = eventKind(
   'pci/ring-nic-fault',
   'fault',
-  ({ device, queue, iova }) => `${device}: queue ${queue} stopped: no access to iova 0x${iova.toString(16)}`,
+  ({ device, queue, iova }) => `${device}: queue ${queue} stopped: no access to iova ${hex(iova)}`,
 );
 
 const BARS: readonly BarInit[] = [{ index: 0, size: 0x4000, kind: 'mem64' }];
@@ -65,12 +64,17 @@ export class RingNic extends PciFunction implements RecordedState {
   readonly stateLimit: number = 4 * STATE_WORDS;
   /** Who hears the frames that the card sends. */
   transmit: ((queue: number, frame: Uint8Array) => void) | undefined = undefined;
-  readonly dmaLog: DmaWriteLog = new DmaWriteLog();
+  readonly dmaLog: DmaLog = new DmaLog(2n ** 30n);
   /** The registers of each queue, one behind the other. */
   readonly #queues = new Uint32Array(RING_NIC_QUEUES * WORDS);
   #control = 0;
   /** Stopped for migration: doorbells are kept, and served when it runs again. */
   #stopped = false;
+
+  constructor(host: Host, init: PciFunctionInit) {
+    super(host, init);
+    this.logDma((frame, offset, length) => this.dmaLog.wroteFrames(frame, offset, length));
+  }
 
   get isStopped(): boolean {
     return this.#stopped;
@@ -82,7 +86,7 @@ export class RingNic extends PciFunction implements RecordedState {
     const descriptor = this.#fetch(queue);
     if (descriptor === undefined) return false;
     if (read32(descriptor, 8) < frame.length) return false;
-    if (!this.#writeMemory(queue, addressOf(descriptor), frame)) return false;
+    if (!this.#writeMemory(queue, read32(descriptor, 0), read32(descriptor, 4), frame)) return false;
     return this.#complete(queue, descriptor, frame.length);
   }
 
@@ -166,7 +170,7 @@ export class RingNic extends PciFunction implements RecordedState {
       const descriptor = this.#fetch(queue);
       if (descriptor === undefined) break;
       const frame = new Uint8Array(Math.min(read32(descriptor, 8), MAX_FRAME));
-      if (!this.#readMemory(queue, addressOf(descriptor), frame)) break;
+      if (!this.#readMemory(queue, read32(descriptor, 0), read32(descriptor, 4), frame)) break;
       if (!this.#complete(queue, descriptor, frame.length, false)) break;
       sent = true;
       this.transmit?.(queue, frame);
@@ -176,36 +180,34 @@ export class RingNic extends PciFunction implements RecordedState {
 
   #fetch(queue: number): Uint8Array | undefined {
     const descriptor = new Uint8Array(DESCRIPTOR_BYTES);
-    return this.#readMemory(queue, this.#descriptorAt(queue), descriptor) ? descriptor : undefined;
+    return this.#readMemory(queue, this.#word(queue, 0), this.#word(queue, 1), descriptor, this.#descriptorAt(queue)) ? descriptor : undefined;
   }
 
   #complete(queue: number, descriptor: Uint8Array, length: number, raises = true): boolean {
     write32(descriptor, 8, length);
     write32(descriptor, 12, (read32(descriptor, 12) | DESCRIPTOR_DONE) >>> 0);
-    if (!this.#writeMemory(queue, this.#descriptorAt(queue), descriptor)) return false;
+    if (!this.#writeMemory(queue, this.#word(queue, 0), this.#word(queue, 1), descriptor, this.#descriptorAt(queue))) return false;
     this.#queues[queue * WORDS + HEAD] = (this.#word(queue, HEAD) + 1) % this.#word(queue, SIZE);
     if (raises) this.raise(queue);
     return true;
   }
 
+  /** Bytes from the ring's address to the descriptor at HEAD. */
   #descriptorAt(queue: number): number {
-    const base = this.#word(queue, 1) * 0x1_0000_0000 + this.#word(queue, 0);
-    return base + this.#word(queue, HEAD) * DESCRIPTOR_BYTES;
+    return this.#word(queue, HEAD) * DESCRIPTOR_BYTES;
   }
 
-  #readMemory(queue: number, iova: number, into: Uint8Array): boolean {
-    return (Number.isSafeInteger(iova) && this.dmaRead(iova, into)) || this.#fault(queue, iova);
+  #readMemory(queue: number, lo: number, hi: number, into: Uint8Array, offset = 0): boolean {
+    return this.dmaReadWide(lo, hi, into, offset) || this.#fault(queue, lo, hi, offset);
   }
 
-  #writeMemory(queue: number, iova: number, from: Uint8Array): boolean {
-    if (!Number.isSafeInteger(iova) || !this.dmaWrite(iova, from)) return this.#fault(queue, iova);
-    this.dmaLog.wrote(iova, from.length);
-    return true;
+  #writeMemory(queue: number, lo: number, hi: number, from: Uint8Array, offset = 0): boolean {
+    return this.dmaWriteWide(lo, hi, from, offset) || this.#fault(queue, lo, hi, offset);
   }
 
-  #fault(queue: number, iova: number): false {
+  #fault(queue: number, lo: number, hi: number, offset: number): false {
     this.#queues[queue * WORDS + STATUS] = 1;
-    if (this.host.trace.on) this.host.trace.emit(RING_NIC_FAULT, { device: this.name, queue, iova });
+    if (this.host.trace.on) this.host.trace.emit(RING_NIC_FAULT, { device: this.name, queue, iova: addressOf(frameOf(lo, hi), (lo % 4096) + offset) });
     return false;
   }
 
@@ -246,6 +248,3 @@ function isSize(value: number): boolean {
   return value >= 2 && value <= MAX_SIZE && Number.isInteger(Math.log2(value));
 }
 
-function addressOf(descriptor: Uint8Array): number {
-  return read32(descriptor, 4) * 0x1_0000_0000 + read32(descriptor, 0);
-}

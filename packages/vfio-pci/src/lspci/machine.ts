@@ -1,4 +1,5 @@
 /** A machine for the model out of lspci's text. */
+import { rangeEnd } from '@vsim/vfio-core';
 import type { PciMachineDescription, RecordedDevice } from '../bus/machine.ts';
 import { read32 } from '../pci/capabilities.ts';
 import {
@@ -56,7 +57,7 @@ function rowsOf(device: LspciDevice, config: Uint8Array): readonly (readonly str
   for (const { index, kind, prefetchable, address, size } of regions) {
     if (index > PCI_ROM_RESOURCE || address === 0) continue;
     const length = size > 0 ? size : kind === 'io' ? UNKNOWN_PORTS : UNKNOWN_SIZE;
-    rows[index] = [address, address + length - 1, FLAGS[kind] | (prefetchable ? FLAGS.prefetch : 0)].map((value) => `0x${value.toString(16)}`);
+    rows[index] = [address, rangeEnd(address, length) - 1, FLAGS[kind] | (prefetchable ? FLAGS.prefetch : 0)].map((value) => `0x${value.toString(16)}`);
   }
   return rows;
 }

@@ -4,7 +4,7 @@
  * Modelled: level, sharing, handlers that answer whether it was theirs. Not modelled: routing through link devices, affinity, the
  * kernel's switching off of a line that nobody handles.
  */
-import { eventKind, type EventKind } from '@vsim/vfio-core';
+import { eventKind, type EventKind, removeItem } from '@vsim/vfio-core';
 
 /** The line is up and no handler said that it was its device. */
 export const INTX_UNHANDLED: EventKind<{ readonly irq: number; readonly source: string }> = eventKind(
@@ -60,8 +60,7 @@ export class IntxLine {
 
   /** free_irq(). The last handler takes along what disabled the line. */
   free(handler: IntxHandler): void {
-    const at = this.#handlers.indexOf(handler);
-    if (at >= 0) this.#handlers.splice(at, 1);
+    removeItem(this.#handlers, handler);
     if (this.#handlers.length > 0) return;
     this.#disabled = 0;
     this.#exclusive = false;

@@ -219,6 +219,20 @@ export class PciFunction implements IntxSource {
     return this.isMaster && this.#dma.write(iova, from);
   }
 
+  /** dmaRead() at an IOVA of 64 bits in halves, as registers have it, or `offset` bytes behind it. */
+  dmaReadWide(lo: number, hi: number, into: Uint8Array, offset = 0): boolean {
+    return this.isMaster && this.#dma.readWide(lo, hi, into, offset);
+  }
+
+  dmaWriteWide(lo: number, hi: number, from: Uint8Array, offset = 0): boolean {
+    return this.isMaster && this.#dma.writeWide(lo, hi, from, offset);
+  }
+
+  /** Calls `written` for each DMA write that went through: page frame, offset in it, length. */
+  protected logDma(written: (frame: number, offset: number, length: number) => void): void {
+    this.#dma.written = written;
+  }
+
   /** Sends a message-signalled interrupt: MSI-X if enabled, else MSI. Drops it, with an event, if neither is. */
   raise(vector = 0): void {
     if (this.#absence !== undefined) this.#dropped(vector, `the function is not there: ${this.#absence}`);
