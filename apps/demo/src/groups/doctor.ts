@@ -71,7 +71,9 @@ export function guessIommu(machine: readonly MachineDevice[]): IommuKind {
 }
 
 class Examination {
-  readonly #machine: readonly MachineDevice[];
+  readonly #machine: ReadonlyMap<string, MachineDevice>;
+  /** Addresses of the machine's own groups. */
+  readonly #told = new Map<number, string[]>();
   readonly #grouping: IommuGrouping;
   readonly #groups: readonly ComputedGroup[];
   readonly #interruptRemapping: boolean;
@@ -79,7 +81,13 @@ class Examination {
   readonly #resets: ReadonlyMap<string, readonly string[]>;
 
   constructor(machine: readonly MachineDevice[], facts: readonly PciFacts[], groups: readonly ComputedGroup[], options: { readonly iommu: IommuKind; readonly interruptRemapping: boolean }) {
-    this.#machine = machine;
+    this.#machine = new Map(machine.map((device) => [device.facts.address, device]));
+    for (const { iommuGroup, facts: { address } } of machine) {
+      if (iommuGroup === undefined) continue;
+      const there = this.#told.get(iommuGroup);
+      if (there === undefined) this.#told.set(iommuGroup, [address]);
+      else there.push(address);
+    }
     this.#groups = groups;
     this.#grouping = new IommuGrouping(facts, { amdIommu: options.iommu === 'amd' });
     this.#interruptRemapping = options.interruptRemapping;
@@ -89,7 +97,7 @@ class Examination {
 
   group(id: number): GroupReport {
     const group = this.#groups[id]!;
-    const members = group.devices.map((address) => this.#machine.find(({ facts }) => facts.address === address)!);
+    const members = group.devices.map((address) => this.#machine.get(address)!);
     const endpoints = members.filter(({ facts }) => !facts.isBridge);
     const native = members.filter(({ driver }) => driver !== undefined && !HARMLESS.has(driver));
     const trials = this.#trials(endpoints.map(({ facts }) => facts.address));
@@ -98,7 +106,7 @@ class Examination {
       devices: group.devices,
       reason: this.#reason(group),
       viable: native.length === 0,
-      blockers: [...this.#blockers(endpoints, native), ...historical(members, this.#machine, group)],
+      blockers: [...this.#blockers(endpoints, native), ...historical(members, this.#told, group)],
       trials,
       members: members.map(({ facts, description, driver }) => ({
         address: facts.address,
@@ -148,11 +156,12 @@ class Examination {
 }
 
 /** Groups are history: the running kernel may have made them of registers that were other then. */
-function historical(members: readonly MachineDevice[], machine: readonly MachineDevice[], group: ComputedGroup): readonly string[] {
+function historical(members: readonly MachineDevice[], groups: ReadonlyMap<number, readonly string[]>, group: ComputedGroup): readonly string[] {
   const told = new Set(members.map(({ iommuGroup }) => iommuGroup).filter((number) => number !== undefined));
   if (told.size === 0) return [];
-  const there = machine.filter(({ iommuGroup }) => iommuGroup !== undefined && told.has(iommuGroup)).map(({ facts }) => facts.address);
-  if (told.size === 1 && there.every((address) => group.devices.includes(address))) return [];
+  const there = [...told].flatMap((number) => groups.get(number) ?? []);
+  const here = new Set(group.devices);
+  if (told.size === 1 && there.every((address) => here.has(address))) return [];
   return [`the running kernel groups otherwise (group ${[...told].join(', ')} there: ${there.join(' ')}): what it made at boot holds until the next`];
 }
 

@@ -35,6 +35,11 @@ const ACS_BITS: readonly (readonly [name: string, bit: number])[] = [
 ];
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
 const ROM = 6;
+/** Registers of an SR-IOV capability have 16 bits; numbers of interrupts and groups are ints. */
+const U16 = 0xffff;
+const INT_MAX = 0x7fff_ffff;
+/** Addresses have 64 bits. */
+const ADDRESSES = 2 ** 64;
 
 export class DecodedText {
   readonly #heading: string;
@@ -47,8 +52,8 @@ export class DecodedText {
 
   /** The name, without class and ids. */
   get description(): string {
-    const name = /^[^[]*\[[0-9a-f]{4}\]: (.*?)(?: \[[0-9a-f]{4}:[0-9a-f]{4}\].*)?$/i.exec(this.#heading)?.[1];
-    return name ?? this.#heading.replace(/^[^:]*: /, '').replace(/ \(rev .*$/, '');
+    const name = /^[^[]*\[[0-9a-f]{4}\]: (.*?)(?: \[[0-9a-f]{4}:[0-9a-f]{4}\].*)?$/is.exec(this.#heading)?.[1];
+    return name ?? this.#heading.replace(/^[^:]*: /, '').replace(/ \(rev .*$/s, '');
   }
 
   get driver(): string | undefined {
@@ -94,22 +99,23 @@ export class DecodedText {
   }
 
   #expressType(): number | undefined {
-    const text = this.#find(/^Capabilities: \[[0-9a-f]+\] Express (?:\(v\d+\) )?(.*)$/i)?.[1];
+    const text = this.#find(/^Capabilities: \[[0-9a-f]+\] Express (?:\(v\d+\) )?(.*)$/is)?.[1];
     return text === undefined ? undefined : EXPRESS_TYPES.find(([words]) => text.startsWith(words))?.[1];
   }
 
   #acs(): AcsFacts | undefined {
-    const capability = this.#find(/^ACSCap:\s*(.*)$/)?.[1];
-    const control = this.#find(/^ACSCtl:\s*(.*)$/)?.[1];
+    const capability = this.#find(/^ACSCap:(.*)$/s)?.[1];
+    const control = this.#find(/^ACSCtl:(.*)$/s)?.[1];
     return capability === undefined || control === undefined ? undefined : { capability: flags(capability), control: flags(control) };
   }
 
   #sriov(): SriovFacts | undefined {
     const enabled = this.#find(/^IOVCtl:\s*Enable([+-])/)?.[1] === '+';
-    const count = this.#number(/\bNumber of VFs: (\d+)/);
+    const count = this.#number(/\bNumber of VFs: (\d+)/, U16);
     const place = this.#find(/\bVF offset: (\d+), stride: (\d+), Device ID: ([0-9a-f]{4})/i);
     if (!enabled || count === undefined || place === undefined) return undefined;
-    return { count, offset: Number(place[1]), stride: Number(place[2]), device: hex(place[3]) };
+    const [offset, stride] = [Number(place[1]), Number(place[2])];
+    return offset > U16 || stride > U16 ? undefined : { count, offset, stride, device: hex(place[3]) };
   }
 
   #find(pattern: RegExp): RegExpExecArray | undefined {
@@ -120,9 +126,11 @@ export class DecodedText {
     return undefined;
   }
 
-  #number(pattern: RegExp): number | undefined {
+  /** A number that is too large for what it counts is not told. */
+  #number(pattern: RegExp, most = INT_MAX): number | undefined {
     const match = this.#find(pattern);
-    return match === undefined ? undefined : Number(match[1]);
+    const value = Number(match?.[1]);
+    return match === undefined || value > most ? undefined : value;
   }
 }
 
@@ -131,9 +139,10 @@ function regionOf(line: string): LspciRegion | undefined {
   const rom = /^(?:\[virtual\] )?Expansion ROM at ([0-9a-f]+)/i.exec(line);
   const region = /^Region (\d): (?:\[virtual\] )?(Memory|I\/O ports) at ([0-9a-f]+)/i.exec(line);
   const size = /\[size=(\d+)([KMGT]?)\]/.exec(line);
-  const bytes = size === null ? 0 : Number(size[1]) * UNITS[size[2]!]!;
-  if (rom !== null) return { index: ROM, kind: 'mem32', prefetchable: false, address: hex(rom[1]), size: bytes };
-  if (region === null) return undefined;
+  const told = size === null ? 0 : Number(size[1]) * UNITS[size[2]!]!;
+  const bytes = told < ADDRESSES ? told : 0;
+  if (rom !== null && hex(rom[1]) < ADDRESSES) return { index: ROM, kind: 'mem32', prefetchable: false, address: hex(rom[1]), size: bytes };
+  if (region === null || Number.parseInt(region[3]!, 16) >= ADDRESSES) return undefined;
   const kind = region[2]!.toLowerCase() === 'memory' ? (line.includes('64-bit') ? 'mem64' : 'mem32') : 'io';
   const prefetchable = kind !== 'io' && !line.includes('non-prefetchable') && line.includes('prefetchable');
   return { index: Number(region[1]), kind, prefetchable, address: Number.parseInt(region[3]!, 16), size: bytes };

@@ -28,8 +28,9 @@ export interface LspciDevice {
   readonly regions: readonly LspciRegion[];
 }
 
-const HEADING = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])(?:\s+(.*))?$/i;
-const ROW = /^([0-9a-f]{2,3}):(.*)$/i;
+/** With `s`, as everywhere here: a dot that stops at a line separator of Unicode would make what comes before it be tried n times. */
+const HEADING = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([01][0-9a-f])\.([0-7])(?:\s(.*))?$/is;
+const ROW = /^([0-9a-f]{2,3}):(.*)$/is;
 /** What lspci says to its standard error, where a terminal's text has both. */
 const NOISE = /^(pcilib|lspci): /;
 const ROW_BYTES = 16;
@@ -75,8 +76,9 @@ export function parseLspci(text: string): readonly LspciDevice[] {
 }
 
 function draftOf(match: RegExpExecArray, line: number): Draft {
-  const [, domain = '0000', bus, device, fn, heading = ''] = match;
-  return { address: `${domain}:${bus!}:${device!}.${fn!}`.toLowerCase(), line, heading, bytes: [], decoded: [], lastLine: line };
+  const [, written = '0000', bus, device, fn, heading = ''] = match;
+  const domain = written.replace(/^0+(?=.{4})/, '');
+  return { address: `${domain}:${bus!}:${device!}.${fn!}`.toLowerCase(), line, heading: heading.trim(), bytes: [], decoded: [], lastLine: line };
 }
 
 function addRow(draft: Draft, offset: string, rest: string, line: number): void {
@@ -84,7 +86,7 @@ function addRow(draft: Draft, offset: string, rest: string, line: number): void 
   if (at !== draft.bytes.length) {
     throw new LspciSyntaxError(line, 1, `expected the row at ${draft.bytes.length.toString(16).padStart(2, '0')} of ${draft.address}, got ${offset}`);
   }
-  const cells = /^((?: [0-9a-f]{2}){0,16})(.*)$/i.exec(rest)!;
+  const cells = /^((?: [0-9a-f]{2}){0,16})(.*)$/is.exec(rest)!;
   const bytes = cells[1]!.trim().split(' ').filter((cell) => cell !== '');
   const left = cells[2]!;
   const column = offset.length + 2 + cells[1]!.length;

@@ -3,9 +3,11 @@
  *
  * Not modelled: more than one path to a function, bus numbers that two bridges of a domain share.
  */
-import { PciAddress, formatAddress } from '../pci/address.ts';
+import { PciAddress } from '../pci/address.ts';
 import { PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
-import type { PciFacts } from './facts.ts';
+import type { PciFacts, SriovFacts } from './facts.ts';
+
+const REQUESTERS = 0x1_0000;
 
 export interface PciNode {
   readonly facts: PciFacts;
@@ -39,10 +41,12 @@ export class PciTopology {
       const { secondaryBus } = node.facts;
       if (secondaryBus !== undefined) this.#bridges.set(busKey(node.address.domain, secondaryBus), node);
     }
-    for (const node of built) this.#findVirtual(node, built);
+    this.#findVirtual(built);
     for (const node of built) {
       const key = busKey(node.address.domain, node.address.bus);
-      this.#buses.set(key, [...(this.#buses.get(key) ?? []), node]);
+      const bus = this.#buses.get(key);
+      if (bus === undefined) this.#buses.set(key, [node]);
+      else bus.push(node);
     }
     for (const bus of this.#buses.values()) bus.sort((a, b) => Number(isVirtual(a)) - Number(isVirtual(b)) || a.address.devfn - b.address.devfn);
     this.nodes = this.#scanOrder(built);
@@ -78,15 +82,26 @@ export class PciTopology {
     return this.nodes.filter((node) => [...this.bridgesAbove(node)].includes(bridge));
   }
 
-  #findVirtual(pf: BuiltNode, all: readonly BuiltNode[]): void {
-    const { sriov } = pf.facts;
-    if (sriov === undefined) return;
-    for (let index = 0; index < sriov.count; index += 1) {
-      const address = formatAddress(pf.address.domain, (pf.address.requester + sriov.offset + sriov.stride * index) & 0xffff);
-      const vf = all.find(({ facts }) => facts.address === address);
-      if (vf === undefined || vf === pf) continue;
-      vf.physicalFunction = pf;
-      vf.multifunction = vf.facts.multifunctionBit;
+  /** No function is two PFs' VF, so that a domain's PFs have at most as many as it has requester ids; what claims more is passed over. */
+  #findVirtual(all: readonly BuiltNode[]): void {
+    const domains = new Map<number, { readonly byId: Map<number, BuiltNode>; left: number }>();
+    for (const node of all) {
+      const { domain, requester } = node.address;
+      const there = domains.get(domain) ?? { byId: new Map<number, BuiltNode>(), left: REQUESTERS };
+      there.byId.set(requester, node);
+      domains.set(domain, there);
+    }
+    for (const pf of all) {
+      const { sriov } = pf.facts;
+      const there = domains.get(pf.address.domain)!;
+      if (sriov === undefined || sriov.count > there.left) continue;
+      there.left -= sriov.count;
+      for (const vf of virtualOf(pf, sriov, there.byId)) {
+        // A VF has no VFs of its own.
+        if (vf === pf || vf.facts.sriov !== undefined) continue;
+        vf.physicalFunction = pf;
+        vf.multifunction = vf.facts.multifunctionBit;
+      }
     }
   }
 
@@ -105,6 +120,22 @@ export class PciTopology {
     for (const key of keys) visit(this.#buses.get(key) ?? []);
     for (const node of [...all].sort((a, b) => a.address.domain - b.address.domain || a.address.requester - b.address.requester)) out.add(node);
     return [...out];
+  }
+}
+
+/** The functions at a PF's VF numbers, by number, or, where these are more, by function. Numbers end with the domain's last bus. */
+function* virtualOf(pf: BuiltNode, { count, offset, stride }: SriovFacts, byId: ReadonlyMap<number, BuiltNode>): Iterable<BuiltNode> {
+  const first = pf.address.requester + offset;
+  if (count > byId.size) {
+    for (const [id, vf] of byId) {
+      const index = stride === 0 ? 0 : (id - first) / stride;
+      if (id === first + stride * index && Number.isInteger(index) && index >= 0 && index < count) yield vf;
+    }
+    return;
+  }
+  for (let index = 0; index < count; index += 1) {
+    const vf = byId.get(first + stride * index);
+    if (vf !== undefined) yield vf;
   }
 }
 
