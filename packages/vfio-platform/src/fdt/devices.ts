@@ -6,6 +6,7 @@
  */
 import { FdtError, type FdtNode } from './fdt.ts';
 import { interruptsOf, type DeviceInterrupt } from './interrupts.ts';
+import { Look } from './look.ts';
 
 /** A range of CPU physical addresses. */
 export interface DeviceRange {
@@ -26,14 +27,13 @@ const BUSES: readonly string[] = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-b
 
 /** The devices of a tree, in its order. @throws FdtError for a property that does not fit its neighbours */
 export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
-  const phandles = new Map<number, FdtNode>();
-  for (const node of root) if (node.properties.has('phandle')) phandles.set(node.cell('phandle', 0), node);
+  const look = new Look(root);
   const found: DeviceDescription[] = [];
   const visit = (bus: FdtNode): void => {
     for (const node of bus.children) {
       const compatible = node.strings('compatible');
       if (compatible.length === 0 || !isAvailable(node)) continue;
-      found.push(describe(node, compatible, phandles));
+      found.push(describe(node, compatible, look));
       if (compatible.some((name) => BUSES.includes(name))) visit(node);
     }
   };
@@ -46,8 +46,8 @@ function isAvailable(node: FdtNode): boolean {
   return status === undefined || status === 'okay' || status === 'ok';
 }
 
-function describe(node: FdtNode, compatible: readonly string[], phandles: ReadonlyMap<number, FdtNode>): DeviceDescription {
-  const ranges = registers(node);
+function describe(node: FdtNode, compatible: readonly string[], look: Look): DeviceDescription {
+  const ranges = registers(node, look);
   const base = node.name.split('@')[0] ?? node.name;
   const first = ranges[0];
   return {
@@ -55,12 +55,12 @@ function describe(node: FdtNode, compatible: readonly string[], phandles: Readon
     path: node.path,
     compatible,
     ranges,
-    interrupts: interruptsOf(node, phandles),
+    interrupts: interruptsOf(node, look),
   };
 }
 
 /** `reg`, translated by the `ranges` of every bus above. */
-function registers(node: FdtNode): DeviceRange[] {
+function registers(node: FdtNode, look: Look): DeviceRange[] {
   const { parent } = node;
   if (parent === undefined) return [];
   const addressCells = parent.cell('#address-cells', 2);
@@ -71,27 +71,29 @@ function registers(node: FdtNode): DeviceRange[] {
   if (cells.length % entry !== 0) throw new FdtError(`${node.path}: reg: ${cells.length} cells are not entries of ${entry}`);
   const out: DeviceRange[] = [];
   for (let at = 0; at < cells.length; at += entry) {
-    const start = translate(parent, wide(cells, at, addressCells, node));
+    const start = translate(parent, wide(cells, at, addressCells, node), look);
     if (start !== undefined) out.push({ start, size: wide(cells, at + addressCells, sizeCells, node) });
   }
   return out;
 }
 
 /** An address on a bus, as the root sees it; undefined where a bus does not map it. */
-function translate(bus: FdtNode, address: number): number | undefined {
+function translate(bus: FdtNode, address: number, look: Look): number | undefined {
+  look.step(bus);
   if (bus.parent === undefined) return address;
   if (!bus.properties.has('ranges')) return undefined;
   const cells = bus.cells('ranges');
-  if (cells.length === 0) return translate(bus.parent, address);
+  if (cells.length === 0) return translate(bus.parent, address, look);
   const child = bus.cell('#address-cells', 2);
   const parent = bus.parent.cell('#address-cells', 2);
   const size = bus.cell('#size-cells', 1);
   const entry = child + parent + size;
   if (entry === 0 || cells.length % entry !== 0) throw new FdtError(`${bus.path}: ranges: ${cells.length} cells are not entries of ${entry}`);
   for (let at = 0; at < cells.length; at += entry) {
+    look.step(bus);
     const from = wide(cells, at, child, bus);
     const length = wide(cells, at + child + parent, size, bus);
-    if (address >= from && address < from + length) return translate(bus.parent, wide(cells, at + child, parent, bus) + address - from);
+    if (address >= from && address < from + length) return translate(bus.parent, wide(cells, at + child, parent, bus) + address - from, look);
   }
   return undefined;
 }

@@ -19,21 +19,22 @@ const NOP = 4;
 const END = 9;
 /** Deeper trees are refused: no real one comes near. */
 const MAX_DEPTH = 64;
+/** Longer names are refused: a name that many properties end in would cost its length for each. */
+const MAX_NAME = 255;
 
 export class FdtNode {
   /** With its unit address, as `pl031@9010000`; empty for the root. */
   readonly name: string;
   readonly parent: FdtNode | undefined;
+  readonly path: string;
   readonly children: FdtNode[] = [];
   readonly properties: Map<string, Uint8Array> = new Map<string, Uint8Array>();
+  readonly #cells = new WeakMap<Uint8Array, readonly number[]>();
 
   constructor(name: string, parent: FdtNode | undefined) {
     this.name = name;
     this.parent = parent;
-  }
-
-  get path(): string {
-    return this.parent === undefined ? '/' : `${this.parent.parent === undefined ? '' : this.parent.path}/${this.name}`;
+    this.path = parent === undefined ? '/' : `${parent.parent === undefined ? '' : parent.path}/${name}`;
   }
 
   /** All nodes of the subtree, this one first, in the blob's order. */
@@ -53,9 +54,13 @@ export class FdtNode {
   cells(name: string): readonly number[] {
     const bytes = this.properties.get(name);
     if (bytes === undefined) return [];
+    const known = this.#cells.get(bytes);
+    if (known !== undefined) return known;
     if (bytes.length % 4 !== 0) throw new FdtError(`${this.path}: ${name}: ${bytes.length} bytes are not a list of cells`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i));
+    const cells = Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(4 * i));
+    this.#cells.set(bytes, cells);
+    return cells;
   }
 
   /** One cell, or what it is without the property. */
@@ -145,20 +150,24 @@ class Reader {
   }
 
   #name(): string {
-    const end = this.#blob.indexOf(0, this.#at);
-    if (end < 0 || end >= this.#end) throw new FdtError(`offset ${this.#at}: a name without end`);
-    const name = new TextDecoder().decode(this.#blob.subarray(this.#at, end));
-    this.#at += Math.ceil((end + 1 - this.#at) / 4) * 4;
+    const { name, length } = nameAt(this.#blob.subarray(this.#at, this.#end), this.#at);
+    this.#at += Math.ceil((length + 1) / 4) * 4;
     return name;
   }
 
   #string(offset: number, at: number): string {
-    const end = this.#strings.indexOf(0, offset);
-    if (offset >= this.#strings.length || end < 0) throw new FdtError(`offset ${at}: a name outside of the strings`);
-    return new TextDecoder().decode(this.#strings.subarray(offset, end));
+    if (offset >= this.#strings.length) throw new FdtError(`offset ${at}: a name outside of the strings`);
+    return nameAt(this.#strings.subarray(offset), at).name;
   }
 
   #need(length: number): void {
     if (this.#at + length > this.#end) throw new FdtError(`offset ${this.#at}: cut inside the tree`);
   }
+}
+
+/** The name that a block begins with. @throws FdtError where it does not end, or not soon enough */
+function nameAt(block: Uint8Array, at: number): { readonly name: string; readonly length: number } {
+  const length = block.subarray(0, MAX_NAME + 1).indexOf(0);
+  if (length < 0) throw new FdtError(`offset ${at}: ${block.length > MAX_NAME ? `a name longer than ${MAX_NAME} bytes` : 'a name without end'}`);
+  return { name: new TextDecoder().decode(block.subarray(0, length)), length };
 }

@@ -6,6 +6,7 @@
  * of_irq_parse_raw().
  */
 import { FdtError, type FdtNode } from './fdt.ts';
+import type { Look } from './look.ts';
 
 export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';
 
@@ -34,10 +35,10 @@ const MAX_CELLS = 16;
  *
  * @throws FdtError for a property that does not fit its neighbours
  */
-export function interruptsOf(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): DeviceInterrupt[] {
+export function interruptsOf(node: FdtNode, look: Look): DeviceInterrupt[] {
   const out: DeviceInterrupt[] = [];
-  for (const first of specifiers(node, phandles)) {
-    const found = first === undefined ? undefined : throughNexus(node, first, phandles);
+  for (const first of specifiers(node, look)) {
+    const found = first === undefined ? undefined : throughNexus(node, first, look);
     const interrupt = found === undefined ? undefined : ofGic(found);
     if (interrupt === undefined) break;
     out.push(interrupt);
@@ -52,22 +53,22 @@ function ofGic({ cells }: Specifier): DeviceInterrupt | undefined {
 }
 
 /** What the node itself says; undefined for one whose controller is not in the tree. */
-function specifiers(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): (Specifier | undefined)[] {
-  if (node.properties.has('interrupts-extended')) return extended(node, phandles);
+function specifiers(node: FdtNode, look: Look): (Specifier | undefined)[] {
+  if (node.properties.has('interrupts-extended')) return extended(node, look);
   const cells = node.cells('interrupts');
   if (cells.length === 0) return [];
-  const controller = interruptParent(node, phandles);
+  const controller = interruptParent(node, look);
   if (controller === undefined) return [];
   const width = widthOf(controller);
   if (width === 0 || cells.length % width !== 0) throw new FdtError(`${node.path}: interrupts: ${cells.length} cells are not entries of ${width}`);
   return Array.from({ length: cells.length / width }, (_, i) => ({ controller, cells: cells.slice(i * width, (i + 1) * width) }));
 }
 
-function extended(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): (Specifier | undefined)[] {
+function extended(node: FdtNode, look: Look): (Specifier | undefined)[] {
   const cells = node.cells('interrupts-extended');
   const out: (Specifier | undefined)[] = [];
   for (let at = 0; at < cells.length; ) {
-    const controller = phandles.get(cells[at]!);
+    const controller = look.phandle(cells[at]!);
     const width = controller === undefined ? 0 : widthOf(controller);
     if (at + 1 + width > cells.length) throw new FdtError(`${node.path}: interrupts-extended: ends within an entry`);
     out.push(controller === undefined ? undefined : { controller, cells: cells.slice(at + 1, at + 1 + width) });
@@ -78,19 +79,20 @@ function extended(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): (Speci
 }
 
 /** Follows interrupt maps up to a controller; undefined where a map has no entry. */
-function throughNexus(node: FdtNode, first: Specifier, phandles: ReadonlyMap<number, FdtNode>): Specifier | undefined {
+function throughNexus(node: FdtNode, first: Specifier, look: Look): Specifier | undefined {
   let unit = node.cells('reg');
   let at = first;
   for (let hops = 0; hops < MAX_HOPS; hops += 1) {
+    look.step(node);
     const { controller } = at;
     if (controller.properties.has('interrupt-controller')) return at;
     if (!controller.properties.has('interrupt-map')) {
-      const above = interruptParent(controller, phandles);
+      const above = interruptParent(controller, look);
       if (above === undefined) return undefined;
       at = { controller: above, cells: at.cells };
       continue;
     }
-    const found = lookUp(at, unit, phandles);
+    const found = lookUp(at, unit, look);
     if (found === undefined) return undefined;
     ({ next: at, unit } = found);
   }
@@ -98,7 +100,7 @@ function throughNexus(node: FdtNode, first: Specifier, phandles: ReadonlyMap<num
 }
 
 /** The entry of a nexus for a unit address and a specifier. */
-function lookUp({ controller: nexus, cells }: Specifier, unit: readonly number[], phandles: ReadonlyMap<number, FdtNode>): { next: Specifier; unit: readonly number[] } | undefined {
+function lookUp({ controller: nexus, cells }: Specifier, unit: readonly number[], look: Look): { next: Specifier; unit: readonly number[] } | undefined {
   const addressCells = count(nexus, '#address-cells', 2);
   const wanted = [...Array.from({ length: addressCells }, (_, i) => unit[i] ?? 0), ...cells];
   const mask = nexus.cells('interrupt-map-mask');
@@ -106,7 +108,8 @@ function lookUp({ controller: nexus, cells }: Specifier, unit: readonly number[]
   const width = addressCells + widthOf(nexus);
   if (width !== wanted.length) return undefined;
   for (let at = 0; at < map.length; ) {
-    const controller = phandles.get(map[at + width] ?? 0);
+    look.step(nexus);
+    const controller = look.phandle(map[at + width] ?? 0);
     if (controller === undefined) return undefined;
     const parentAddress = count(controller, '#address-cells', 0);
     const parent = at + width + 1 + parentAddress;
@@ -120,10 +123,11 @@ function lookUp({ controller: nexus, cells }: Specifier, unit: readonly number[]
 }
 
 /** The nearest interrupt parent that interrupts can be told to: `interrupt-parent`, or the node above. */
-function interruptParent(node: FdtNode, phandles: ReadonlyMap<number, FdtNode>): FdtNode | undefined {
+function interruptParent(node: FdtNode, look: Look): FdtNode | undefined {
   let at: FdtNode | undefined = node;
   for (let hops = 0; hops < MAX_HOPS; hops += 1) {
-    const parent: FdtNode | undefined = at.properties.has('interrupt-parent') ? phandles.get(at.cell('interrupt-parent', 0)) : at.parent;
+    look.step(node);
+    const parent: FdtNode | undefined = at.properties.has('interrupt-parent') ? look.phandle(at.cell('interrupt-parent', 0)) : at.parent;
     if (parent === undefined || parent.properties.has('#interrupt-cells')) return parent;
     at = parent;
   }
