@@ -111,6 +111,65 @@ describe('vsim replay', () => {
     expect(err[0]).not.toContain('\n');
     expect(out.at(-1)?.startsWith('TOTAL') ?? false).toBe(false);
   });
+
+  /** A scenario's lines with one text in place of another, replayed. */
+  function spoiled(change: (text: string) => string): { code: number; err: string[] } {
+    const file = join(folder({ 'x.jsonl': change(scenario(EDU).join('\n')) }), 'x.jsonl');
+    const { code, err } = run(file);
+    return { code, err };
+  }
+
+  it('a module that no kernel has is passed over, whatever its name [R14]', () => {
+    for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+      expect(spoiled((text) => text.replace(/"native_modules":\[/, `"native_modules":["${name}",`).replace(',]', ']'))).toEqual({ code: 0, err: [] });
+    }
+  });
+
+  it('a request of no name is one line, whatever its name [R14]', () => {
+    for (const name of ['__proto__', 'constructor', 'valueOf']) {
+      const { code, err } = spoiled((text) => text.replace(/"req":"[A-Z_]+"/, `"req":"${name}"`));
+      expect([code, err.length, err[0]]).toEqual([2, 1, expect.stringContaining('expected the name or number of a request')]);
+    }
+  });
+
+  const numbers: readonly (readonly [string, RegExp, string])[] = [
+    ['room', /"room":\d+/, '"room":1073741824'],
+    ['room below nothing', /"room":\d+/, '"room":-1'],
+    ['room and a half', /"room":\d+/, '"room":1.5'],
+    ['len', /"len":\d+/, '"len":1099511627776'],
+  ];
+  for (const [name, old, value] of numbers) {
+    it(`a ${name} that no recording has is one line, and takes no memory [R14]`, () => {
+      const { code, err } = spoiled((text) => text.replace(old, value));
+      expect([code, err.length, err[0]]).toEqual([2, 1, expect.stringMatching(/x\.jsonl:\d+: "(room|len)": expected a whole number up to 16777216/)]);
+    });
+  }
+
+  it('a machine with more RAM than any costs what is written; one with more CPUs is one line [R14]', () => {
+    const lines = (size: string, cpus: number): string =>
+      `{"type":"machine","id":"gicv3","gicd":"0x8000000","its":"0x8080000","its_translater":"0x8090040","gicr":"0x80a0000","gicr_stride":131072,"ram":{"base":"0x40000000","size":"${size}"}}\n` +
+      `{"type":"case","name":"x","machine":"gicv3","cpus":${cpus},"steps":[{"op":"ram_write","addr":"0x40000000","hex":"01"}]}\n`;
+    const before = performance.now();
+    expect(run(join(folder({ 'x.jsonl': lines('0x10000000000', 1) }), 'x.jsonl')).code).toBe(0);
+    expect(performance.now() - before).toBeLessThan(2000);
+    for (const [size, cpus] of [['0x40000000', 1e9], ['0x7fffffffffffff', 1]] as const) {
+      const { code, err } = run(join(folder({ 'x.jsonl': lines(size, cpus) }), 'x.jsonl'));
+      expect([code, err.length]).toEqual([2, 1]);
+    }
+  });
+
+  it('a file that is packed to a fraction of what it is is one line [R19]', () => {
+    const file = join(folder({ 'x.jsonl.gz': gzipSync(Buffer.alloc(0x500_0000)) }), 'x.jsonl.gz');
+    const { code, err } = run(file);
+    expect([code, err]).toEqual([2, [`vsim replay: ${file}: more than 67108864 bytes when it is unpacked`]]);
+  });
+
+  it('what is no file of text is one line [R15]', () => {
+    for (const [path, what] of [['/dev/zero', 'more than 67108864 bytes'], ['/dev/null', 'the first line is none of a known format'], ['', 'no recordings there'], [`${'a'.repeat(5000)}`, 'ENAMETOOLONG'], ['info.jsonl.gz/x', 'ENOTDIR']] as const) {
+      const { code, err } = run(path === '' ? folder({ x: '' }) : path);
+      expect([code, err.length, err[0]]).toEqual([2, 1, expect.stringContaining(what)]);
+    }
+  });
 });
 
 function folderFile(text: string): string {

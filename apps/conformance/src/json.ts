@@ -1,5 +1,8 @@
 /** Reading recordings: JSON lines, field by field, with an error that names file and line. */
 
+/** The most bytes that one step has: recordings stay far below, and a number alone must not take memory. */
+export const MOST_BYTES = 0x100_0000;
+
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key in string]: Json };
 
 /** A recording that cannot be read. `message` is one line and names the file and, where it is known, the line. */
@@ -46,6 +49,12 @@ export class Fields {
     if (typeof value === 'number') return value;
     const wide = this.bigint(key);
     return wide <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(wide) : this.fail(key, 'a number below 2^53');
+  }
+
+  /** A whole number from 0 to `most`: what takes memory or time. */
+  count(key: string, most: number = MOST_BYTES): number {
+    const value = this.number(key);
+    return Number.isInteger(value) && value >= 0 && value <= most ? value : this.fail(key, `a whole number up to ${most}`);
   }
 
   /** A number of 64 bits: a JSON number, or a string of hex with 0x. */

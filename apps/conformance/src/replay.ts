@@ -1,13 +1,13 @@
 /** Replaying files: which there are, how they are read, which format they have. The command is cli-replay.ts. */
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from './format.ts';
 import { Fields, MalformedRecording, isObject, parseLines, type Json } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
 import { qemuGicFormat } from './qemu-gic/format.ts';
+import * as text from './read-text.ts';
 import type { CaseReport, Divergence } from './report.ts';
 import { vfioFormat } from './vfio/format.ts';
 import { vfioUserFormat } from './vfio-user/format.ts';
@@ -113,21 +113,15 @@ function readHost(path: string, hostFile: string | undefined, cwd: string): Fiel
 
 /** The text of a file, unpacked if it is packed. */
 function readText(path: string, cwd: string): string {
-  const bytes = reading(path, () => readFileSync(resolve(cwd, path)));
-  if (!path.endsWith('.gz')) return bytes.toString('utf8');
-  try {
-    return gunzipSync(bytes).toString('utf8');
-  } catch {
-    throw new MalformedRecording(path, undefined, 'not a whole gzip file');
-  }
+  return reading(path, () => text.readText(resolve(cwd, path)));
 }
 
 /** Runs a read; its failure becomes one line. */
 function reading<T>(path: string, read: () => T): T {
   try {
-    return read();
+    return text.reading(read);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'cannot be read';
-    throw new UnreadableFile(`${path}: ${code === 'ENOENT' ? 'no such file or folder' : code}`);
+    if (error instanceof text.UnreadableText) throw new UnreadableFile(`${path}: ${error.message}`);
+    throw error;
   }
 }

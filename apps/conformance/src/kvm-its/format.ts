@@ -8,12 +8,15 @@ import { Host, PhysicalMemory, type ProfileName } from '@vsim/vfio-core';
 import { Gic, GRP, ItsDriver, KvmVm, type MemorySlot, type Vcpu, type Vgic, type VgicIts } from '@vsim/gic-its';
 import type { Format, ReplayOptions } from '../format.ts';
 import type { Fields, Json } from '../json.ts';
-import { fromHex } from '../json.ts';
+import { fromHex, MOST_BYTES } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
 
 const QUEUE = 0x1_0000;
 const TRANSLATER = 0x1_0040;
 const PAGE = 4096;
+/** The most that a recorded machine has. */
+const MOST_RAM = 0x4000_0000;
+const MOST_CPUS = 512;
 /** Where every recording has its ITS. */
 const ITS_BASE = 0x0808_0000;
 
@@ -95,10 +98,10 @@ class ScenarioReplay {
         this.#write(step.number('addr'), step.bytes('hex'));
         return;
       case 'mem_fill':
-        this.#write(step.number('addr'), new Uint8Array(step.number('len')).fill(step.number('byte')));
+        this.#write(step.number('addr'), new Uint8Array(step.count('len')).fill(step.number('byte')));
         return;
       case 'mem_seq':
-        this.#write(step.number('addr'), sequence(step.number('count'), step.bigint('base'), step.bigint('step')));
+        this.#write(step.number('addr'), sequence(step.count('count', MOST_BYTES / 8), step.bigint('base'), step.bigint('step')));
         return;
       case 'cmd':
         this.#write(this.#base + QUEUE + step.number('at'), step.bytes('hex'));
@@ -159,13 +162,13 @@ class ScenarioReplay {
   }
 
   #createVm(step: Fields): void {
-    const size = step.number('ram_size');
+    const size = step.count('ram_size', MOST_RAM);
     this.#base = step.number('ram_base');
     if (step.string('ram') === 'zero' || this.#ram === undefined) {
       this.#ram = new PhysicalMemory([{ base: this.#base, size }]);
       this.#golden = new Uint8Array(size);
     }
-    const vcpus = step.number('vcpus');
+    const vcpus = step.count('vcpus', MOST_CPUS);
     const host = new Host({ profile: this.#profile, ram: [{ base: 0x8000_0000, size: 0x100_0000 }] });
     const gic = new Gic(host, { version: 'gicv3', cpus: Math.max(vcpus, 1) });
     const vm = new KvmVm(host, { driver: new ItsDriver(host, gic), ipaBits: step.number('ipa_bits') });

@@ -21,6 +21,8 @@ interface Machine {
   readonly ram: { readonly base: number; readonly size: number };
 }
 
+/** The most that a recorded machine has. */
+const MOST_CPUS = 512;
 const TABLE_FORMAT = 'impdef-table-format';
 const CACHING = 'impdef-caching';
 
@@ -60,7 +62,7 @@ function runCase(line: Fields, name: string, machines: ReadonlyMap<string, Machi
   const machine = machines.get(line.string('machine'));
   if (machine === undefined) throw new MalformedRecording(line.path, line.line, `"machine": no such machine`);
   const tags = line.has('tags') ? line.list('tags') : [];
-  const replay = new CaseReplay(name, machine, line.number('cpus'), tags);
+  const replay = new CaseReplay(name, machine, line.count('cpus', MOST_CPUS), tags);
   line.objects('steps').forEach((step, i) => replay.step(step, i));
   return replay.report;
 }
@@ -106,7 +108,7 @@ class CaseReplay {
         memory.writeBytes(step.number('addr'), step.bytes('hex'));
         return;
       case 'ram_fill':
-        memory.writeBytes(step.number('addr'), new Uint8Array(step.number('len')).fill(step.number('byte')));
+        memory.writeBytes(step.number('addr'), new Uint8Array(step.count('len')).fill(step.number('byte')));
         return;
       case 'ram_dump':
         if (this.#formatTagged) this.report.relax(TABLE_FORMAT);
@@ -167,7 +169,7 @@ class CaseReplay {
   }
 
   #compareDump(step: Fields): void {
-    const bytes = new Uint8Array(step.number('len'));
+    const bytes = new Uint8Array(step.count('len'));
     for (const run of step.list('nonzero')) {
       const [offset, hex] = Array.isArray(run) ? (run as readonly Json[]) : [];
       if (typeof offset !== 'number' || typeof hex !== 'string') return step.fail('nonzero', 'pairs of offset and hex');
@@ -179,7 +181,7 @@ class CaseReplay {
   }
 
   #comparePending(step: Fields): void {
-    const bytes = new Uint8Array(step.number('len'));
+    const bytes = new Uint8Array(step.count('len'));
     this.#host.memory.readBytes(step.number('addr'), bytes);
     const set: number[] = [];
     for (let n = 0; n < bytes.length * 8; n += 1) if ((bytes[n >>> 3]! & (1 << (n & 7))) !== 0) set.push(n);

@@ -2,7 +2,7 @@
 import { EventFdFile } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { SUSPEND_RACE_RULE } from './relaxed.ts';
-import { MS, type Session } from './session.ts';
+import { MOST_MS, MS, type Session } from './session.ts';
 
 /** How far the clock moves between two looks. */
 const SLICE = 10 * MS;
@@ -46,7 +46,7 @@ export class EventfdSteps {
 
   wait(step: Fields): void {
     const { scheduler } = this.#session.machine.host;
-    const end = scheduler.now + step.number('timeout_ms') * MS;
+    const end = scheduler.now + step.count('timeout_ms', MOST_MS) * MS;
     let count = this.#count(step);
     while (typeof count === 'number' && scheduler.now < end) {
       scheduler.advance(Math.min(SLICE, end - scheduler.now));

@@ -1,7 +1,7 @@
 /** Jobs: a second process of the recorder, that may sleep in a write or a read. */
 import type { Sleeps, Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
-import { MS, type Session } from './session.ts';
+import { MOST_MS, MS, type Session } from './session.ts';
 
 /** How far the clock moves between two looks. */
 const SLICE = 10 * MS;
@@ -20,7 +20,7 @@ export class JobSteps {
   }
 
   state(step: Fields): void {
-    this.#session.machine.host.scheduler.advance(step.number('wait_ms') * MS);
+    this.#session.machine.host.scheduler.advance(step.count('wait_ms', MOST_MS) * MS);
     this.#compare(step);
   }
 

@@ -24,7 +24,7 @@ const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
 const ANY = 0xffff_ffff;
 
 /** The kernel's own drivers that the recordings load, as far as binding goes. */
-const NATIVE: Readonly<Record<string, (profile: ProfileName) => PciDriver>> = {
+const NATIVE: ReadonlyMap<string, (profile: ProfileName) => PciDriver> = new Map(Object.entries<(profile: ProfileName) => PciDriver>({
   'virtio-pci': () => new NativeDriver('virtio-pci', { ids: Array.from({ length: 0x80 }, (_, i) => pciId(0x1af4, 0x1000 + i)) }),
   virtio_pci: () => new NativeDriver('virtio-pci', { ids: Array.from({ length: 0x80 }, (_, i) => pciId(0x1af4, 0x1000 + i)) }),
   serial: () => new NativeDriver('serial', { ids: [pciId(ANY, ANY, 0x07_0000, 0xff_ff00)] }),
@@ -34,7 +34,7 @@ const NATIVE: Readonly<Record<string, (profile: ProfileName) => PciDriver>> = {
   igbvf: () => new NativeDriver('igbvf', { ids: [pciId(0x8086, 0x10ca)], vectors: 3 }),
   pcieport: () => new PciePort(),
   'pci-stub': () => new PciStub(),
-};
+}));
 
 export interface Machine {
   readonly host: Host;
@@ -81,7 +81,7 @@ function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<stri
   const loaded = header.list('native_modules').filter((name) => typeof name === 'string');
   const bound = [...states.values()].map(({ driver }) => driver).filter((name) => name !== null);
   for (const name of new Set([...bound, ...loaded])) {
-    const driver = name === 'vfio-pci' ? new VfioPciDriver(vfio) : NATIVE[name]?.(bus.host.profile.name);
+    const driver = name === 'vfio-pci' ? new VfioPciDriver(vfio) : NATIVE.get(name)?.(bus.host.profile.name);
     if (driver !== undefined && bus.driver(driver.name) === undefined) yield* bus.addDriver(driver);
   }
   if (loaded.includes('mdev')) yield* loadMdev(bus.host, vfio, loaded);

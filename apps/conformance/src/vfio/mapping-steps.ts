@@ -45,7 +45,7 @@ export class MappingSteps {
       return;
     }
     const { mapping, device } = map;
-    const size = step.number('size');
+    const size = step.count('size');
     const at = step.number('off');
     const bytes = new Uint8Array(size);
     if (size === 1 || size === 2 || size === 4) {

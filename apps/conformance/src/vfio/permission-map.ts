@@ -33,6 +33,8 @@ interface Probe {
   readonly physAfter: string;
 }
 
+const CONFIG_BYTES = 4096;
+
 export class PermissionMap {
   readonly #report: CaseRecorder;
   readonly #process: Process;
@@ -54,11 +56,11 @@ export class PermissionMap {
 
   probeRepeat(step: Fields, fd: number, device: string): void {
     const like = this.#seen.get(step.number('like')) ?? step.fail('like', 'a dword that was probed before');
-    for (let at = step.number('from'); at < step.number('to'); at += 4) this.#compare(like, this.#run(fd, device, at), device, at);
+    for (let at = step.count('from', CONFIG_BYTES); at < step.count('to', CONFIG_BYTES); at += 4) this.#compare(like, this.#run(fd, device, at), device, at);
   }
 
   probeZero(step: Fields, fd: number, device: string): void {
-    for (let at = step.number('from'); at < step.number('to'); at += 4) {
+    for (let at = step.count('from', CONFIG_BYTES); at < step.count('to', CONFIG_BYTES); at += 4) {
       const probe = this.#run(fd, device, at);
       const zero = '00000000';
       const clean = probe.orig === zero && probe.phys === zero && probe.writes.every(([, , v, p]) => v === '' && p === '');

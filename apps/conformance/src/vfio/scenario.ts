@@ -26,11 +26,13 @@ import type { Machine } from './machine.ts';
 import { MappingSteps } from './mapping-steps.ts';
 import { PermissionMap } from './permission-map.ts';
 import { EDU_DMA_REGISTERS, KERNEL_MEMORY_RULE, REGISTERS_RULE } from './relaxed.ts';
-import { MS, NO_FD, Session } from './session.ts';
+import { MOST_MS, MS, NO_FD, Session } from './session.ts';
 import { SysfsSteps } from './sysfs-steps.ts';
 import { VirtualFunctions } from './virtual-functions.ts';
 
 const FILLER = 0xee;
+/** The most calls that a note stands for. */
+const MOST_REPEATS = 0x1_0000;
 /** The VFIO region of a configuration space, as recordings name it. */
 const CONFIG = 'CONFIG';
 
@@ -155,7 +157,7 @@ export class ScenarioReplay {
         this.#session.result(step, 0);
         return;
       case 'sleep':
-        this.#machine.host.scheduler.advance(step.number('ms') * MS);
+        this.#machine.host.scheduler.advance(step.count('ms', MOST_MS) * MS);
         return;
       case 'note':
         this.#note(step.string('text'));
@@ -220,7 +222,7 @@ export class ScenarioReplay {
   #request(step: Fields, input: IoctlInput): number {
     const name = step.string('req');
     if (name === 'VFIO_DEVICE_FEATURE' && input instanceof Uint8Array && input.length >= 8) this.#noteWakeup(step, input);
-    const number = REQUESTS[name] ?? (/^0x[0-9a-f]+$/.test(name) ? Number(name) : step.fail('req', 'the name or number of a request'));
+    const number = (Object.hasOwn(REQUESTS, name) ? REQUESTS[name] : undefined) ?? (/^0x[0-9a-f]+$/.test(name) ? Number(name) : step.fail('req', 'the name or number of a request'));
     return this.#session.call('ioctl', this.#machine.process.sys.ioctl(this.#session.fd(step), number, input));
   }
 
@@ -236,7 +238,7 @@ export class ScenarioReplay {
     if (step.has('ptr')) return { input: step.bigint('ptr'), shown: 0 };
     if (step.has('str')) return { input: new TextEncoder().encode(`${step.string('str')}\0`), shown: 0 };
     const bytes = step.bytes('in');
-    const room = step.has('room') ? step.number('room') : bytes.length;
+    const room = step.has('room') ? step.count('room') : bytes.length;
     const buffer = new Uint8Array(Math.max(room, bytes.length)).fill(FILLER);
     buffer.set(bytes);
     const view = new DataView(buffer.buffer);
@@ -249,7 +251,7 @@ export class ScenarioReplay {
   }
 
   #pread(step: Fields): void {
-    const into = new Uint8Array(step.number('len'));
+    const into = new Uint8Array(step.count('len'));
     const events = new Set<string>();
     const stop = this.#machine.host.trace.listen(({ id }) => events.add(id));
     const result = this.#machine.process.tryPread(this.#session.fd(step), into, Number(step.bigint('off')));
@@ -275,6 +277,7 @@ export class ScenarioReplay {
     const repeat = /^the same call for i = (\d+)\.\.(\d+) \(offset (0x[0-9a-f]+) \+ (\d+) i\)/.exec(text);
     if (repeat !== null && this.#last !== undefined) {
       const [first, last, base, scale] = repeat.slice(1).map(Number);
+      if (last! - first! > MOST_REPEATS) this.#last.fail('note', `at most ${MOST_REPEATS} repeats`);
       for (let i = first!; i <= last!; i += 1) this.#repeatAt(this.#last, base! + scale! * i);
     }
     const mode = /^(\/dev\/\S+) is given mode ([0-7]+)/.exec(text);

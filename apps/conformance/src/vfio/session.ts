@@ -9,6 +9,8 @@ import { MODELLED } from './relaxed.ts';
 export const NO_FD = 1000;
 /** A millisecond of the recordings, in the nanoseconds of the clock. */
 export const MS = 1_000_000;
+/** The longest that a step takes: a day. */
+export const MOST_MS = 86_400_000;
 
 export class Session {
   readonly report: CaseRecorder;

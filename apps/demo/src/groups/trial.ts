@@ -53,7 +53,7 @@ const ANY = 0xffff_ffff;
 /** A file descriptor that nobody has. */
 const NO_FD = 1000;
 /** Drivers of the kernel that enable VFs, and what becomes of these when they leave. */
-const SRIOV_DRIVERS: Readonly<Record<string, 'taken-away' | 'left'>> = { igb: 'taken-away', nvme: 'left' };
+const SRIOV_DRIVERS: ReadonlyMap<string, 'taken-away' | 'left'> = new Map([['igb', 'taken-away'], ['nvme', 'left']]);
 
 export interface TrialHost {
   readonly host: Host;
@@ -147,7 +147,7 @@ function* bindDrivers(bus: PciBus, vfio: Vfio, machine: readonly MachineDevice[]
 function driverOf(name: string): PciDriver {
   if (name === 'pcieport') return new PciePort();
   if (name === 'pci-stub') return new PciStub();
-  return new NativeDriver(name, { ids: [pciId(ANY, ANY)], sriov: SRIOV_DRIVERS[name] });
+  return new NativeDriver(name, { ids: [pciId(ANY, ANY)], sriov: SRIOV_DRIVERS.get(name) });
 }
 
 /** driver_override, unbind, bind: as `driverctl` and its like do it. */

@@ -27,7 +27,7 @@ export interface MatrixRow {
 }
 
 export function matrixRow(options: MigrateOptions, patch: string): MatrixRow {
-  const name = PATCHES[patch];
+  const name = Object.hasOwn(PATCHES, patch) ? PATCHES[patch] : undefined;
   const switches = name === undefined ? {} : { [name]: false };
   return {
     without: patch,

@@ -1,7 +1,7 @@
 /**
  * RAM: ranges of physical addresses, sparse, backed by typed arrays.
  *
- * A range of gigabytes costs nothing until it is written: it is cut in 64 KiB chunks, made on the first write; a chunk
+ * A range costs what is written of it: it is cut in 64 KiB chunks, made on the first write, in a table of two levels; a chunk
  * never written reads as zero. Outside every range there is no RAM (see Memory for what then happens).
  */
 import type { Memory } from './memory.ts';
@@ -15,11 +15,15 @@ export interface RamRange {
   readonly size: number;
 }
 
+/** The leaf of chunks of which none was written. */
+const NOTHING: (DataView | undefined)[] = [];
+
 class Range {
   readonly base: number;
   readonly size: number;
-  readonly chunks: (Uint8Array | undefined)[];
-  readonly views: (DataView | undefined)[];
+  /** Chunks by index / leafSize, then by index % leafSize: both levels are as long as the root of what there may be. */
+  readonly #leaves: (DataView | undefined)[][];
+  readonly #leafBits: number;
 
   constructor({ base, size }: RamRange) {
     if (base % CHUNK !== 0 || size % CHUNK !== 0 || size <= 0 || !isInside(base, size, 0, 2 ** 52)) {
@@ -27,8 +31,33 @@ class Range {
     }
     this.base = base;
     this.size = size;
-    this.chunks = new Array<Uint8Array | undefined>(size / CHUNK).fill(undefined);
-    this.views = new Array<DataView | undefined>(size / CHUNK).fill(undefined);
+    this.#leafBits = Math.ceil(Math.log2(size / CHUNK) / 2);
+    this.#leaves = new Array<(DataView | undefined)[]>(Math.ceil(size / CHUNK / 2 ** this.#leafBits)).fill(NOTHING);
+  }
+
+  /** The chunk with a byte of the range; undefined: it was never written. */
+  chunk(offset: number): DataView | undefined {
+    const index = Math.floor(offset / CHUNK);
+    return this.#leaves[Math.floor(index / 2 ** this.#leafBits)]![index % 2 ** this.#leafBits];
+  }
+
+  /** The chunk with a byte of the range, made if it was never written. */
+  made(offset: number): DataView {
+    const index = Math.floor(offset / CHUNK);
+    const at = Math.floor(index / 2 ** this.#leafBits);
+    let leaf = this.#leaves[at]!;
+    if (leaf === NOTHING) this.#leaves[at] = leaf = new Array<DataView | undefined>(2 ** this.#leafBits).fill(undefined);
+    return (leaf[index % 2 ** this.#leafBits] ??= new DataView(new ArrayBuffer(CHUNK)));
+  }
+
+  /** Gives a chunk back. @returns the bytes from `offset` to the next that may have been written */
+  drop(offset: number): number {
+    const index = Math.floor(offset / CHUNK);
+    const leaf = this.#leaves[Math.floor(index / 2 ** this.#leafBits)]!;
+    const inside = index % 2 ** this.#leafBits;
+    if (leaf === NOTHING) return (2 ** this.#leafBits - inside) * CHUNK;
+    leaf[inside] = undefined;
+    return CHUNK;
   }
 }
 
@@ -61,32 +90,25 @@ export class PhysicalMemory implements Memory {
   read8(address: number): number {
     const range = this.#find(address);
     if (range === undefined) return 0xff;
-    const at = address - range.base;
-    const chunk = range.chunks[Math.floor(at / CHUNK)];
-    return chunk === undefined ? 0 : chunk[at % CHUNK]!;
+    return range.chunk(address - range.base)?.getUint8(address % CHUNK) ?? 0;
   }
 
   read16(address: number): number {
     if (address % CHUNK > CHUNK - 2) return this.read8(address) | (this.read8(address + 1) << 8);
     const range = this.#find(address);
     if (range === undefined) return 0xffff;
-    const at = address - range.base;
-    const view = range.views[Math.floor(at / CHUNK)];
-    return view === undefined ? 0 : view.getUint16(at % CHUNK, true);
+    return range.chunk(address - range.base)?.getUint16(address % CHUNK, true) ?? 0;
   }
 
   read32(address: number): number {
     if (address % CHUNK > CHUNK - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
     const range = this.#find(address);
     if (range === undefined) return 0xffff_ffff;
-    const at = address - range.base;
-    const view = range.views[Math.floor(at / CHUNK)];
-    return view === undefined ? 0 : view.getUint32(at % CHUNK, true);
+    return range.chunk(address - range.base)?.getUint32(address % CHUNK, true) ?? 0;
   }
 
   write8(address: number, value: number): void {
-    const view = this.#viewFor(address);
-    view?.setUint8(address % CHUNK, value);
+    this.#chunkFor(address)?.setUint8(address % CHUNK, value);
   }
 
   write16(address: number, value: number): void {
@@ -95,7 +117,7 @@ export class PhysicalMemory implements Memory {
       this.write8(address + 1, value >>> 8);
       return;
     }
-    this.#viewFor(address)?.setUint16(address % CHUNK, value, true);
+    this.#chunkFor(address)?.setUint16(address % CHUNK, value, true);
   }
 
   write32(address: number, value: number): void {
@@ -104,7 +126,7 @@ export class PhysicalMemory implements Memory {
       this.write16(address + 2, value >>> 16);
       return;
     }
-    this.#viewFor(address)?.setUint32(address % CHUNK, value, true);
+    this.#chunkFor(address)?.setUint32(address % CHUNK, value, true);
   }
 
   readBytes(address: number, into: Uint8Array): void {
@@ -112,8 +134,8 @@ export class PhysicalMemory implements Memory {
       const at = address + done;
       const take = Math.min(into.length - done, CHUNK - (at % CHUNK));
       const range = this.#find(at);
-      const chunk = range?.chunks[Math.floor((at - range.base) / CHUNK)];
-      if (chunk !== undefined) into.set(chunk.subarray(at % CHUNK, (at % CHUNK) + take), done);
+      const chunk = range?.chunk(at - range.base);
+      if (chunk !== undefined) into.set(new Uint8Array(chunk.buffer, at % CHUNK, take), done);
       else into.fill(range === undefined ? 0xff : 0, done, done + take);
       done += take;
     }
@@ -123,8 +145,8 @@ export class PhysicalMemory implements Memory {
     for (let done = 0; done < from.length; ) {
       const at = address + done;
       const take = Math.min(from.length - done, CHUNK - (at % CHUNK));
-      const view = this.#viewFor(at);
-      if (view !== undefined) new Uint8Array(view.buffer).set(from.subarray(done, done + take), at % CHUNK);
+      const chunk = this.#chunkFor(at);
+      if (chunk !== undefined) new Uint8Array(chunk.buffer).set(from.subarray(done, done + take), at % CHUNK);
       done += take;
     }
   }
@@ -136,13 +158,12 @@ export class PhysicalMemory implements Memory {
       const take = Math.min(length - done, CHUNK - (at % CHUNK));
       const range = this.#find(at);
       if (range === undefined) return;
-      const index = Math.floor((at - range.base) / CHUNK);
       if (take === CHUNK) {
-        range.chunks[index] = undefined;
-        range.views[index] = undefined;
-      } else {
-        range.chunks[index]?.fill(0, at % CHUNK, (at % CHUNK) + take);
+        done += range.drop(at - range.base);
+        continue;
       }
+      const chunk = range.chunk(at - range.base);
+      if (chunk !== undefined) new Uint8Array(chunk.buffer, at % CHUNK, take).fill(0);
       done += take;
     }
   }
@@ -160,16 +181,8 @@ export class PhysicalMemory implements Memory {
   }
 
   /** The chunk at `address`, made if it was never written; undefined where there is no RAM. */
-  #viewFor(address: number): DataView | undefined {
+  #chunkFor(address: number): DataView | undefined {
     const range = this.#find(address);
-    if (range === undefined) return undefined;
-    const index = Math.floor((address - range.base) / CHUNK);
-    const view = range.views[index];
-    if (view !== undefined) return view;
-    const chunk = new Uint8Array(CHUNK);
-    const made = new DataView(chunk.buffer);
-    range.chunks[index] = chunk;
-    range.views[index] = made;
-    return made;
+    return range?.made(address - range.base);
   }
 }

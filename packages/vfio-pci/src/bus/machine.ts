@@ -93,7 +93,7 @@ function makeFunction(host: Host, address: string, device: RecordedDevice, model
   const config = hexBytes(device.config, `config of ${address}`);
   const bars = device.resource.slice(0, PCI_ROM_RESOURCE + 1).flatMap((row, index) => barOf(row, index));
   const id = idText(read16(config, PCI_VENDOR_ID), read16(config, PCI_DEVICE_ID));
-  const model = models[id] ?? MODELS[id] ?? ((h, init, rom) => new RecordedFunction(h, init, rom));
+  const model = (Object.hasOwn(models, id) ? models[id] : MODELS[id]) ?? ((h, init, rom) => new RecordedFunction(h, init, rom));
   const functionInit: PciFunctionInit = {
     address,
     config,
