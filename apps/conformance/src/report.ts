@@ -1,5 +1,7 @@
 /** What a replay found, and the small recorder with which a format's runner builds it. */
 
+import type { Fields } from './json.ts';
+
 /** One value in which the model and the recording differ, or a step that the model did not execute. */
 export interface Divergence {
   readonly case: string;
@@ -50,6 +52,11 @@ export class CaseRecorder implements CaseReport {
   /** A value that is not compared strictly, by a rule of the recording's README. */
   relax(rule: string): void {
     this.relaxed.set(rule, (this.relaxed.get(rule) ?? 0) + 1);
+  }
+
+  /** Keys that nobody looks at say something that is not replayed: each is a divergence. */
+  unknown(fields: Fields, known: readonly string[]): void {
+    for (const key of fields.keys) if (!known.includes(key)) this.diverge(key, 'a key that the replayer knows', 'unknown');
   }
 
   diverge(field: string, expected: string, actual: string): void {

@@ -4,7 +4,7 @@
  * The first line of a file is `meta`; every other line is a scenario. Two RAM images are kept, as golden/kvm-its asks: the
  * simulated one, and the recorded one, to which each dump's changes are applied; at a dump the whole of both must be equal.
  */
-import { Host, PhysicalMemory, type ProfileName } from '@vsim/vfio-core';
+import { Host, PhysicalMemory, errnoName, type ProfileName } from '@vsim/vfio-core';
 import { Gic, GRP, ItsDriver, KvmVm, type MemorySlot, type Vcpu, type Vgic, type VgicIts } from '@vsim/gic-its';
 import type { Format, ReplayOptions } from '../format.ts';
 import type { Fields, Json } from '../json.ts';
@@ -20,6 +20,42 @@ const MOST_CPUS = 512;
 /** Where every recording has its ITS. */
 const ITS_BASE = 0x0808_0000;
 
+/** How KVM_RUN ends where the recorder's program does: KVM_EXIT_MMIO at this address. */
+const PROGRAM_END = { exit: 6, address: 0x900_0000 } as const;
+/** How many values the recorder writes to a register: walking bits, or all combinations of attributes. */
+const PATTERNS: readonly number[] = [134, 257];
+/** Instructions of a vCPU's program are triples: name, address, value. */
+const INSTRUCTION_LENGTH = 3;
+
+/** What only people read: a mark, the command's text, a comment. */
+const FOR_PEOPLE = ['op', 'note', 'tag', 't', 'reg', 'cpu'] as const;
+/** The keys that the runner understands, by op. */
+const KEYS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>(Object.entries({
+  vm: ['vcpus', 'ipa_bits', 'ram_base', 'ram_size', 'ram', 'ret', 'err'],
+  create_device: ['type', 'as', 'ret', 'err'],
+  set: ['dev', 'grp', 'attr', 'val', 'ret', 'err'],
+  get: ['dev', 'grp', 'attr', 'val', 'ret', 'err'],
+  has: ['dev', 'grp', 'attr', 'ret', 'err'],
+  wr64: ['dev', 'attr', 'pairs', 'halves'],
+  mem_write: ['addr', 'hex'],
+  mem_fill: ['addr', 'len', 'byte'],
+  mem_seq: ['addr', 'count', 'base', 'step'],
+  cmd: ['at', 'hex', 'w', 'ret', 'err'],
+  msi: ['addr', 'ev', 'flags', 'dev', 'ret', 'err'],
+  dump: ['changed'],
+  vrun: ['prog', 'ret', 'err', 'exit', 'exit_addr'],
+  vcpu_start_spin: [],
+  vcpu_stop: [],
+  memslot_delete: ['ret', 'err'],
+  memslot_restore: ['ret', 'err'],
+  memslot_readonly: ['ret', 'err'],
+  dirty_log_start: ['ret', 'err'],
+  dirty_log: ['pages', 'ret', 'err'],
+}));
+const SCENARIO_KEYS = ['group', 'name', 'desc', 'steps'];
+/** `ITS` and `kernel` are used, the others tell how it was recorded. */
+const META_KEYS = ['group', 'kernel', 'version', 'qemu', 'cmdline', 'GICD', 'GICR', 'ITS', 'doorbell'];
+
 export const kvmItsFormat: Format = {
   name: 'kvm-its',
   recognises: (first: Fields): boolean => first.has('meta') || (first.has('group') && first.has('steps')),
@@ -34,6 +70,8 @@ export const kvmItsFormat: Format = {
       const name = line.string('name');
       if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) continue;
       const replay = new ScenarioReplay(name, profile, its);
+      replay.report.unknown(line, SCENARIO_KEYS);
+      if (first.has('meta')) replay.report.unknown(first.object('meta'), META_KEYS);
       line.objects('steps').forEach((step, i) => replay.step(step, i));
       yield replay.report;
     }
@@ -44,6 +82,7 @@ export const kvmItsFormat: Format = {
 function profileOf(first: Fields): ProfileName {
   const kernel = first.has('meta') ? first.object('meta').string('kernel') : first.path.slice(first.path.lastIndexOf('/') + 1);
   if (kernel.startsWith('5.10')) return 'linux-5.10';
+  if (kernel.startsWith('7.3')) return 'linux-7.3';
   return kernel.startsWith('6.12') ? 'linux-6.12' : 'linux-6.1';
 }
 
@@ -70,6 +109,7 @@ class ScenarioReplay {
   step(step: Fields, index: number): void {
     this.report.begin(index);
     const op = step.string('op');
+    this.report.unknown(step, [...(KEYS.get(op) ?? []), ...FOR_PEOPLE]);
     if (op === 'vm') {
       this.#createVm(step);
       return;
@@ -127,21 +167,26 @@ class ScenarioReplay {
         return;
       case 'memslot_delete':
         this.#vm.memory.removeSlot(this.#base);
+        this.#ret(step, 0);
         return;
       case 'memslot_restore':
         this.#vm.memory.removeSlot(this.#base);
         this.#vm.memory.addSlot(this.#slot!);
+        this.#ret(step, 0);
         return;
       case 'memslot_readonly':
         this.#vm.memory.removeSlot(this.#base);
         this.#vm.memory.addSlot({ ...this.#slot!, readOnly: true });
+        this.#ret(step, 0);
         return;
       case 'dirty_log_start':
         this.#vm.memory.logDirty(true);
+        this.#ret(step, 0);
         return;
       case 'dirty_log': {
         const pages = this.#vm.memory.takeDirty().map((page) => `0x${(page * PAGE).toString(16)}`);
         this.report.compare('pages', JSON.stringify(step.list('pages')), JSON.stringify(pages));
+        this.#ret(step, 0);
         return;
       }
       default:
@@ -159,12 +204,15 @@ class ScenarioReplay {
 
   #ret(step: Fields, actual: number): void {
     this.report.compare('ret', step.number('ret'), actual);
+    if (step.has('err') || actual < 0) this.report.compare('err', step.has('err') ? step.string('err') : null, actual < 0 ? errnoName(actual) : null);
   }
 
   #createVm(step: Fields): void {
     const size = step.count('ram_size', MOST_RAM);
     this.#base = step.number('ram_base');
-    if (step.string('ram') === 'zero' || this.#ram === undefined) {
+    const ram = step.string('ram');
+    if (ram !== 'zero' && ram !== 'keep') step.fail('ram', 'zero or keep');
+    if (ram === 'zero' || this.#ram === undefined) {
       this.#ram = new PhysicalMemory([{ base: this.#base, size }]);
       this.#golden = new Uint8Array(size);
     }
@@ -189,7 +237,7 @@ class ScenarioReplay {
   #get(step: Fields): void {
     const value = this.#device(step).getAttr(groupOf(step), step.bigint('attr'));
     this.#ret(step, typeof value === 'number' ? value : 0);
-    if (step.has('val') && typeof value === 'bigint') this.report.compare('val', step.bigint('val'), value);
+    if (step.has('val') || typeof value === 'bigint') this.report.compare('val', step.has('val') ? step.bigint('val') : null, typeof value === 'bigint' ? value : null);
   }
 
   #writeAndReadBack(step: Fields): void {
@@ -197,8 +245,12 @@ class ScenarioReplay {
     const halves = step.has('halves');
     const group = halves ? GRP.REDIST_REGS : GRP.ITS_REGS;
     const attr = step.bigint('attr');
-    for (const pair of step.list('pairs')) {
-      const [written, readBack, ret] = asList(pair);
+    const pairs = step.list('pairs');
+    this.report.compare('pairs', PATTERNS.includes(pairs.length), true);
+    for (const pair of pairs) {
+      const [written, readBack, ret, ...more] = asList(pair);
+      const known = typeof written === 'string' && typeof readBack === 'string' && (ret === undefined || typeof ret === 'number');
+      if (!known || more.length > 0) return step.fail('pairs', 'what was written, what was read, and the result if it is not 0');
       const value = BigInt(asText(written));
       const low = device.setAttr(group, attr, halves ? BigInt.asUintN(32, value) : value);
       const result = low < 0 || !halves ? low : device.setAttr(group, attr + 4n, value >> 32n);
@@ -217,10 +269,19 @@ class ScenarioReplay {
   }
 
   #dump(step: Fields): void {
+    let end = 0;
     for (const run of step.list('changed')) {
-      const [address, hex] = asList(run);
+      const [address, hex, ...more] = asList(run);
+      this.report.compare('run', 0, more.length);
       const bytes = fromHex(asText(hex));
       if (bytes === undefined) return step.fail('changed', 'pairs of address and hex');
+      const start = Number(asText(address)) - this.#base;
+      if (start < end) return step.fail('changed', 'runs in ascending order');
+      end = start + bytes.length;
+      for (let at = start; at < end; at += 8) {
+        const changes = Buffer.compare(this.#golden.subarray(at, at + 8), bytes.subarray(at - start, at - start + 8)) !== 0;
+        if (!changes) this.report.diverge('changed', `a change at 0x${(this.#base + at).toString(16)}`, 'what was there');
+      }
       this.#golden.set(bytes, Number(asText(address)) - this.#base);
     }
     const actual = new Uint8Array(this.#golden.length);
@@ -233,7 +294,9 @@ class ScenarioReplay {
     const { vm } = vcpu;
     vcpu.run(vcpu.id);
     for (const instruction of step.list('prog')) {
-      const [op, where, value] = asList(instruction);
+      const elements = asList(instruction);
+      this.report.compare('instruction', INSTRUCTION_LENGTH, elements.length);
+      const [op, where, value] = elements;
       const address = where === undefined ? 0 : Number(asText(where));
       const wanted = value === undefined ? 0n : BigInt(asText(value));
       switch (asText(op)) {
@@ -263,6 +326,10 @@ class ScenarioReplay {
       }
     }
     vcpu.stop();
+    // A program that a guest can run comes to its end: nothing of the model stops it before.
+    this.#ret(step, 0);
+    this.report.compare('exit', step.number('exit'), PROGRAM_END.exit);
+    this.report.compare('exit_addr', step.number('exit_addr'), PROGRAM_END.address);
   }
 }
 

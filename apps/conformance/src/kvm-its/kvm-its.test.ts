@@ -7,18 +7,18 @@ import { kvmItsFormat } from './format.ts';
 
 /** file, scenarios, steps, values compared. Every file replays without divergence, the whole RAM equal at each dump. */
 const FILES: readonly (readonly [name: string, cases: number, steps: number, compared: number])[] = [
-  ['identity', 16, 610, 8008],
-  ['scenario', 52, 2733, 2633],
-  ['restore', 28, 2731, 3144],
-  ['errors', 51, 3637, 4125],
-  ['reset', 4, 238, 264],
-  ['vcpu', 4, 167, 192],
-  ['dirtylog', 2, 168, 172],
-  ['random_clean', 90, 18008, 19009],
-  ['random_errors', 107, 20565, 21798],
-  ['random_nasty', 79, 16645, 17434],
-  ['other-kernels/5.10.223-differs', 88, 10053, 11089],
-  ['other-kernels/6.12.107-differs', 29, 5866, 6229],
+  ['identity', 16, 610, 8097],
+  ['scenario', 52, 2733, 3386],
+  ['restore', 28, 2731, 3710],
+  ['errors', 51, 3637, 4771],
+  ['reset', 4, 238, 311],
+  ['vcpu', 4, 167, 264],
+  ['dirtylog', 2, 168, 223],
+  ['random_clean', 90, 18008, 20683],
+  ['random_errors', 107, 20565, 23639],
+  ['random_nasty', 79, 16645, 18832],
+  ['other-kernels/5.10.223-differs', 88, 10053, 12681],
+  ['other-kernels/6.12.107-differs', 29, 5866, 6818],
 ];
 
 function replay(name: string): readonly CaseReport[] {

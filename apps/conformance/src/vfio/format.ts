@@ -10,6 +10,7 @@ const KERNELS: readonly (readonly [prefix: string, profile: ProfileName])[] = [
   ['5.13.', 'linux-5.13'],
   ['6.1.', 'linux-6.1'],
   ['6.12.', 'linux-6.12'],
+  ['7.3.', 'linux-7.3'],
 ];
 
 export const vfioFormat: Format = {
@@ -23,7 +24,7 @@ export const vfioFormat: Format = {
     let skip = false;
     for (const line of lines) {
       if (line.has('scenario')) {
-        if (replay !== undefined) yield replay.report;
+        if (replay !== undefined) yield replay.finish();
         const name = line.string('scenario');
         skip = options.casePrefix !== undefined && !name.startsWith(options.casePrefix);
         replay = skip ? undefined : new ScenarioReplay(name, line, host, options.profile ?? profileOfKernel(line));
@@ -33,11 +34,11 @@ export const vfioFormat: Format = {
         line.fail('scenario', 'a header before the first step');
       }
     }
-    if (replay !== undefined) yield replay.report;
+    if (replay !== undefined) yield replay.finish();
   },
 };
 
 function profileOfKernel(header: Fields): ProfileName {
   const kernel = header.string('kernel');
-  return KERNELS.find(([prefix]) => kernel.startsWith(prefix))?.[1] ?? header.fail('kernel', 'a kernel 5.10, 5.13, 6.1 or 6.12');
+  return KERNELS.find(([prefix]) => kernel.startsWith(prefix))?.[1] ?? header.fail('kernel', 'a kernel 5.10, 5.13, 6.1, 6.12 or 7.3');
 }

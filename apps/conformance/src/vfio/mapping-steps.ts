@@ -54,8 +54,10 @@ export class MappingSteps {
     } else {
       bytes.set(mapping.readBytes(at, size));
     }
-    if (device !== undefined && !this.#session.isModelled(device)) this.#session.report.relax(REGISTERS_RULE);
-    else this.#session.report.compare('out', toHex(step.bytes('out')), toHex(bytes));
+    const expected = toHex(step.bytes('out'));
+    const registers = device !== undefined && !this.#session.isModelled(device) && expected.length === 2 * size;
+    if (registers && expected !== toHex(bytes)) this.#session.report.relax(REGISTERS_RULE);
+    else this.#session.report.compare('out', expected, toHex(bytes));
   }
 
   write(step: Fields): void {

@@ -1,9 +1,7 @@
 /** The permission map: a fixed series of writes to one dword, with what the user and the hardware show after each. */
 import type { Process } from '@vsim/vfio-core';
-import { extendedStructureLength, structureLength, type PciBus } from '@vsim/vfio-pci';
 import { fromHex, toHex, type Fields, type Json } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
-import { VENDOR_BYTES_RULE, isVendorByte } from './relaxed.ts';
 
 const CONFIG_REGION = 7 * 0x100_0000_0000;
 
@@ -24,11 +22,21 @@ const PATTERNS: readonly (readonly [at: number, bytes: readonly number[]])[] = [
   ]),
 ];
 
+/** One write of a probe and what was there after it; empty: as before. */
+interface Write {
+  readonly at: number;
+  readonly pattern: string;
+  readonly v: string;
+  readonly p: string;
+  /** Return values that are not the lengths. */
+  readonly ret: string;
+}
+
 /** What one probe found, as the recording writes it. */
 interface Probe {
   readonly orig: string;
   readonly phys: string;
-  readonly writes: readonly (readonly [at: number, pattern: string, virtual: string, physical: string])[];
+  readonly writes: readonly Write[];
   readonly after: string;
   readonly physAfter: string;
 }
@@ -38,81 +46,68 @@ const CONFIG_BYTES = 4096;
 export class PermissionMap {
   readonly #report: CaseRecorder;
   readonly #process: Process;
-  readonly #bus: PciBus;
   /** Expected probes of this scenario, for repeats. */
   readonly #seen = new Map<number, Fields>();
 
-  constructor(report: CaseRecorder, process: Process, bus: PciBus) {
+  constructor(report: CaseRecorder, process: Process) {
     this.#report = report;
     this.#process = process;
-    this.#bus = bus;
   }
 
   probe(step: Fields, fd: number, device: string): void {
     const at = step.number('at');
     this.#seen.set(at, step);
-    this.#compare(step, this.#run(fd, device, at), device, at);
+    this.#compare(step, this.#run(fd, device, at), at);
   }
 
   probeRepeat(step: Fields, fd: number, device: string): void {
     const like = this.#seen.get(step.number('like')) ?? step.fail('like', 'a dword that was probed before');
-    for (let at = step.count('from', CONFIG_BYTES); at < step.count('to', CONFIG_BYTES); at += 4) this.#compare(like, this.#run(fd, device, at), device, at);
+    for (let at = step.count('from', CONFIG_BYTES); at < step.count('to', CONFIG_BYTES); at += 4) this.#compare(like, this.#run(fd, device, at), at);
   }
 
   probeZero(step: Fields, fd: number, device: string): void {
     for (let at = step.count('from', CONFIG_BYTES); at < step.count('to', CONFIG_BYTES); at += 4) {
       const probe = this.#run(fd, device, at);
       const zero = '00000000';
-      const clean = probe.orig === zero && probe.phys === zero && probe.writes.every(([, , v, p]) => v === '' && p === '');
-      this.#report.compare(`dword 0x${at.toString(16)}`, 'zero', clean ? 'zero' : JSON.stringify(probe.writes));
+      const still = probe.after === zero && probe.physAfter === zero && probe.writes.every(({ v, p, ret }) => v === '' && p === '' && ret === '');
+      const clean = probe.orig === zero && probe.phys === zero && still;
+      this.#report.compare(`dword 0x${at.toString(16)}`, 'zero', clean ? 'zero' : JSON.stringify(probe));
     }
   }
 
-  #compare(step: Fields, probe: Probe, device: string, at: number): void {
+  #compare(step: Fields, probe: Probe, at: number): void {
     const report = this.#report;
-    report.compare(`orig 0x${at.toString(16)}`, toHex(step.bytes('orig')), probe.orig);
-    this.#comparePhysical(`phys 0x${at.toString(16)}`, device, at, toHex(step.bytes('phys')), probe.phys);
-    const writes = step.has('writes') ? step.list('writes') : [];
-    probe.writes.forEach(([offset, pattern, virtual, physical], i) => {
-      const [, , v, p] = writesRow(writes[i], step);
-      const where = `0x${at.toString(16)}+${offset}=${pattern}`;
-      report.compare(`v ${where}`, v, virtual);
-      this.#comparePhysical(`p ${where}`, device, at, p === '' ? step.string('phys') : p, physical === '' ? probe.phys : physical);
+    const orig = toHex(step.bytes('orig'));
+    const phys = toHex(step.bytes('phys'));
+    report.compare(`orig 0x${at.toString(16)}`, orig, probe.orig);
+    report.compare(`phys 0x${at.toString(16)}`, phys, probe.phys);
+    const rows = writesOf(step);
+    report.compare(`writes 0x${at.toString(16)}`, rows.length, probe.writes.length);
+    probe.writes.forEach((write, i) => {
+      const row = rows[i];
+      if (row === undefined) return;
+      const where = `0x${at.toString(16)}+${write.at}=${write.pattern}`;
+      report.compare(`write ${where}`, `${row.at} ${row.pattern}`, `${write.at} ${write.pattern}`);
+      report.compare(`v ${where}`, row.v, write.v);
+      report.compare(`p ${where}`, row.p, write.p);
+      report.compare(`ret ${where}`, row.ret, write.ret);
     });
-    report.compare(`after 0x${at.toString(16)}`, step.has('after') ? step.string('after') : probe.orig, probe.after);
-    this.#comparePhysical(`phys_after 0x${at.toString(16)}`, device, at, step.has('phys_after') ? step.string('phys_after') : step.string('phys'), probe.physAfter);
-  }
-
-  /** Bytes of the vendor's may differ: the hardware's own bits are not known. */
-  #comparePhysical(field: string, device: string, at: number, expected: string, actual: string): void {
-    if (expected === actual) {
-      this.#report.compare(field, expected, actual);
-      return;
-    }
-    const config = this.#bus.device(device)?.function.config.bytes ?? new Uint8Array(256);
-    const want = fromHex(expected) ?? new Uint8Array(4);
-    const have = fromHex(actual) ?? new Uint8Array(4);
-    const lengthOf = (id: number, start: number, extended: boolean): number =>
-      extended ? extendedStructureLength(config, id, start) : structureLength(config, id, start);
-    for (let i = 0; i < 4; i += 1) {
-      if (want[i] === have[i] || !isVendorByte(config, lengthOf, at + i)) continue;
-      this.#report.relax(VENDOR_BYTES_RULE);
-      have[i] = want[i]!;
-    }
-    this.#report.compare(field, expected, toHex(have));
+    report.compare(`after 0x${at.toString(16)}`, step.has('after') ? toHex(step.bytes('after')) : orig, probe.after);
+    report.compare(`phys_after 0x${at.toString(16)}`, step.has('phys_after') ? toHex(step.bytes('phys_after')) : phys, probe.physAfter);
   }
 
   #run(fd: number, device: string, at: number): Probe {
     const orig = this.#virtual(fd, at);
     const phys = this.#physical(device, at);
     const restore = fromHex(orig) ?? new Uint8Array(4);
-    const writes = PATTERNS.map(([offset, bytes]): [number, string, string, string] => {
+    const writes = PATTERNS.map(([offset, bytes]): Write => {
       const pattern = Uint8Array.from(bytes);
-      this.#process.tryPwrite(fd, pattern, CONFIG_REGION + at + offset);
-      const virtual = this.#virtual(fd, at);
-      const physical = this.#physical(device, at);
-      this.#process.tryPwrite(fd, restore, CONFIG_REGION + at);
-      return [offset, toHex(pattern), virtual === orig ? '' : virtual, physical === phys ? '' : physical];
+      const written = this.#process.tryPwrite(fd, pattern, CONFIG_REGION + at + offset);
+      const v = this.#virtual(fd, at);
+      const p = this.#physical(device, at);
+      const restored = this.#process.tryPwrite(fd, restore, CONFIG_REGION + at);
+      const usual = written === pattern.length && restored === restore.length;
+      return { at: offset, pattern: toHex(pattern), v: v === orig ? '' : v, p: p === phys ? '' : p, ret: usual ? '' : `[${written},${restored}]` };
     });
     return { orig, phys, writes, after: this.#virtual(fd, at), physAfter: this.#physical(device, at) };
   }
@@ -129,14 +124,22 @@ export class PermissionMap {
   }
 }
 
-/** A row of `writes`; a dword that is read-only has none, and nothing changes. */
-function writesRow(row: Json | undefined, step: Fields): readonly [number, string, string, string] {
-  if (row === undefined) return [0, '', '', ''];
+/** The rows of a probe. A dword that is `readonly` has none: nothing changed for any pattern. */
+function writesOf(step: Fields): readonly Write[] {
+  if (step.has('readonly') === step.has('writes')) return step.fail('writes', 'either these or readonly');
+  if (step.has('readonly')) {
+    if (!step.boolean('readonly')) return step.fail('readonly', 'true');
+    return PATTERNS.map(([at, bytes]) => ({ at, pattern: toHex(Uint8Array.from(bytes)), v: '', p: '', ret: '' }));
+  }
+  return step.list('writes').map((row) => writeOf(row, step));
+}
+
+function writeOf(row: Json, step: Fields): Write {
   if (!Array.isArray(row)) return step.fail('writes', 'rows of offset, pattern, v, p');
-  const [at, pattern, v, p] = row as readonly Json[];
-  if (typeof at !== 'number' || typeof pattern !== 'string' || typeof v !== 'string' || typeof p !== 'string') {
+  const [at, pattern, v, p, ret, ...more] = row as readonly Json[];
+  if (typeof at !== 'number' || typeof pattern !== 'string' || typeof v !== 'string' || typeof p !== 'string' || more.length > 0) {
     return step.fail('writes', 'rows of offset, pattern, v, p');
   }
   if ([pattern, v, p].some((text) => fromHex(text) === undefined)) return step.fail('writes', 'an even number of hex digits');
-  return [at, pattern, v, p];
+  return { at, pattern, v, p, ret: ret === undefined ? '' : JSON.stringify(ret) };
 }

@@ -7,6 +7,7 @@ import type { Machine } from './machine.ts';
 /** Attributes with one line, by their name in the recording. */
 const LINES: Readonly<Record<string, string>> = { vendor: 'vendor', device_id: 'device', driver_override: 'driver_override', reset_method: 'reset_method' };
 const LINKS: readonly string[] = ['driver', 'iommu_group'];
+const KEYS: readonly string[] = ['device', ...Object.keys(LINES), ...LINKS, 'resource', 'config'];
 
 export class VirtualFunctions {
   readonly #report: CaseRecorder;
@@ -27,6 +28,7 @@ export class VirtualFunctions {
   }
 
   #compareOne(vf: Fields, folder: string): void {
+    this.#report.unknown(vf, KEYS);
     for (const [field, attribute] of Object.entries(LINES)) this.#report.compare(field, textOrNull(vf, field), this.#text(`${folder}/${attribute}`)?.trimEnd() ?? null);
     for (const link of LINKS) this.#report.compare(link, textOrNull(vf, link), this.#link(`${folder}/${link}`));
     const rows = vf.list('resource').filter((row) => typeof row === 'string');

@@ -103,7 +103,11 @@ export class CommandQueue {
   /** Takes commands until CREADR meets CWRITER or one stalls. */
   run(): void {
     const regs = this.#regs;
-    if (this.#running || !this.enabled || (regs[CBASER + 1]! & VALID) === 0) return;
+    if (this.#running || !this.enabled) return;
+    if (!this.based) {
+      if (!this.idle) this.#unpredictable('CWRITER moved without a valid CBASER');
+      return;
+    }
     if (this.#choices.stallEnds === 'retry' && (regs[CREADR]! & STALLED) !== 0) return;
     const base = toNumber(regs[CBASER]! & 0xffff_f000, regs[CBASER + 1]! & 0x000f_ffff);
     const bytes = ((regs[CBASER]! & 0xff) + 1) * 4096;

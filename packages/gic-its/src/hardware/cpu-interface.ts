@@ -22,6 +22,8 @@ export interface CpuInterfaceSource {
   /** A guest took VLPI or vSGI `vintid`. */
   acknowledgeVlpi(vintid: number): void;
   deactivate(intid: number): void;
+  /** Software did what the architecture leaves open. */
+  unpredictable(what: string): void;
   /** ICC_SGI1R_EL1. @param targets one bit for each Aff0 @param cluster the other affinity fields @param others all PEs but this */
   sendSgi(sgi: number, targets: number, cluster: number, others: boolean): void;
 }
@@ -81,7 +83,10 @@ export class CpuInterface {
   /** ICC_EOIR1_EL1: priority drop, and deactivation unless EOImode splits the two. */
   endOfInterrupt(intid: number): void {
     if (intid >= 1020 && intid < FIRST_LPI) return;
-    if (this.#active.drop() === NO_PRIORITY) return;
+    if (this.#active.drop() === NO_PRIORITY) {
+      this.#source.unpredictable('ICC_EOIR1_EL1 written with nothing active');
+      return;
+    }
     if (!this.#eoiMode && intid < FIRST_LPI) this.#source.deactivate(intid);
     this.update();
   }

@@ -125,7 +125,7 @@ export class Its implements MmioDevice {
         // CIDbits and CIL; VMOVP; VSGI, VMAPP, SVPET (one vPE table for PEs with the same Aff3) and nID.
         return 0x1f | (version === 'gicv3' || !choices.vmovpOnce ? 0 : 0x20) | (version === 'gicv4.1' ? 0x0b80 : 0);
       case GITS.MPIDR:
-        return 0;
+        return version === 'gicv4.1' ? 0 : this.#ignored(offset);
       default:
         return offset >= GITS.IDREGS && offset < 0x1_0000 ? this.#host.idRegister(offset, 0x94) : this.#ignored(offset);
     }
@@ -174,13 +174,13 @@ export class Its implements MmioDevice {
   #setEnabled(enable: boolean): void {
     if (enable !== this.#queue.enabled) this.#translation.reset();
     if (enable) for (let n = 0; n < this.#tables.length; n += 1) this.#configure(n);
-    if (enable && this.#host.choices.reportUnpredictable) this.#checkEnable();
+    if (enable && !this.#queue.based) this.#unpredictable(`its ${this.index} enabled without CBASER`);
+    if (enable && this.#host.choices.reportUnpredictable) this.#checkTables();
     this.#queue.enabled = enable;
     this.#queue.run();
   }
 
-  #checkEnable(): void {
-    if (!this.#queue.based) this.#unpredictable(`its ${this.index} enabled without CBASER`);
+  #checkTables(): void {
     this.#tables.forEach((_table, n) => {
       if ((this.#baser[2 * n + 1]! & BASER_VALID) === 0) this.#unpredictable(`its ${this.index} enabled without BASER${n}`);
     });

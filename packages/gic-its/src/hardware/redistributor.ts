@@ -103,6 +103,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
 
   // The CPU interface's side
 
+  unpredictable(what: string): void {
+    const { trace } = this.#host;
+    if (trace.on) trace.emit(UNPREDICTABLE, { what: `cpu ${this.index}: ${what}` });
+  }
+
   acknowledge(intid: number): void {
     if (intid >= FIRST_LPI) {
       this.lpis.bank.take(intid);
@@ -185,7 +190,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
       case GICR.STATUSR:
         return 0;
       case GICR.SYNCR:
-        return this.#syncr();
+        return this.#host.choices.invalidateRegisters || this.#host.choices.directLpi ? this.#syncr() : this.#ignored(offset);
       case GICR.WAKER:
         return this.#waker === 0 ? 0 : WAKER_SLEEP | WAKER_ASLEEP;
       case GICR.PROPBASER:

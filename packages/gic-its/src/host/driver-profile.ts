@@ -18,6 +18,7 @@ const PROFILES: Readonly<Record<ProfileName, DriverProfile>> = {
   'linux-5.13': LINUX_6_1,
   'linux-6.1': LINUX_6_1,
   'linux-6.12': { ...LINUX_6_1, keepsVpeCpu: true },
+  'linux-7.3': { ...LINUX_6_1, keepsVpeCpu: true },
 };
 
 export function driverProfile(name: ProfileName): DriverProfile {

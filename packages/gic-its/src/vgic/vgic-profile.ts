@@ -87,6 +87,8 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
     cachedPerVcpu: undefined,
     forwardsOnce: true,
   },
+  // What 7.3 and 6.12 share besides; the rows V-23 to V-33 of 7.3 are not modelled.
+  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, cachedPerVcpu: undefined, forwardsOnce: true },
 };
 
 export function vgicProfile(name: ProfileName): VgicProfile {

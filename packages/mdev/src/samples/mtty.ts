@@ -81,7 +81,7 @@ const CFG = { BAR0: 0x10, BAR1: 0x14, BAR4: 0x20, INTERRUPT_LINE: 0x3c } as cons
 export class MttyDevice extends VfioDevice {
   readonly #config: Uint8Array;
   /** Which BARs were last written in part: their other bytes are what the driver's stack held. */
-  readonly #partial = new Set<number>();
+  readonly #partial = new Map<number, number>();
   readonly #uarts: readonly Uart[];
   /** Ports that the device shows: one or two. */
   readonly ports: number;
@@ -233,9 +233,17 @@ export class MttyDevice extends VfioDevice {
   #readConfig(offset: number, bytes: Uint8Array): void {
     for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.#config[offset + i] ?? 0;
     // The byte behind the configuration space is padding of the allocation: zero.
-    if (offset + bytes.length > CONFIG_BYTES + 1 || this.#partial.has(offset - (offset % 4))) {
-      this.device.host.trace.emit(KERNEL_MEMORY_SHOWN, { device: this.name, offset, length: bytes.length });
-    }
+    const end = offset + bytes.length;
+    this.#showKernelMemory(Math.max(offset, CONFIG_BYTES + 1), end);
+    const dword = offset - (offset % 4);
+    const written = this.#partial.get(dword);
+    if (written !== undefined) this.#showKernelMemory(Math.max(offset, dword + written), Math.min(end, dword + 4));
+  }
+
+  /** Tells which bytes of the configuration space are none of the sample's. */
+  #showKernelMemory(from: number, to: number): void {
+    if (from >= to) return;
+    this.device.host.trace.emit(KERNEL_MEMORY_SHOWN, { device: this.name, offset: VFIO_PCI_CONFIG_REGION_INDEX * SPAN + from, length: to - from });
   }
 
   #writeConfig(offset: number, bytes: Uint8Array): void {
@@ -243,7 +251,7 @@ export class MttyDevice extends VfioDevice {
     if (offset === CFG.INTERRUPT_LINE) config[offset] = bytes[0]!;
     else if (offset === CFG.BAR0 || offset === CFG.BAR1) {
       if ((offset - CFG.BAR0) / 4 >= this.ports) return; // hardwired to zero
-      if (bytes.length < 4) this.#partial.add(offset);
+      if (bytes.length < 4) this.#partial.set(offset, bytes.length);
       else this.#partial.delete(offset);
       const word = new Uint8Array(4);
       word.set(bytes);

@@ -1,0 +1,71 @@
+/**
+ * The keys of headers and steps that the runner understands: each is an argument of the call, or is compared. A step with another
+ * one says something that nobody looked at, and is a divergence.
+ */
+import type { Fields } from '../json.ts';
+import type { CaseRecorder } from '../report.ts';
+
+/** What only people read: a recording's README says of these that they need not be compared. */
+const FOR_PEOPLE = ['args', 'note'] as const;
+
+const STEP = ['n', 'call'] as const;
+const RESULT = ['ret', 'errno'] as const;
+/** A step whose outcome depends on time has `timing: true`. */
+const TIMED = ['timing'] as const;
+const POSITION = ['off', 'region', 'at'] as const;
+
+const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>(Object.entries({
+  open: ['path', 'flags', 'as', ...RESULT],
+  close: ['fd', ...RESULT],
+  dup: ['fd', 'as', ...RESULT],
+  ioctl: ['fd', 'req', 'arg', 'ptr', 'str', 'in', 'room', 'refs', 'as', 'out', ...RESULT],
+  pread: ['fd', 'len', 'out', ...POSITION, ...RESULT],
+  pwrite: ['fd', 'in', ...POSITION, ...RESULT],
+  mmap: ['as', 'fd', 'len', 'off', 'prot', 'flags', ...RESULT],
+  munmap: ['map', ...RESULT],
+  mem_read: ['map', 'off', 'size', 'out'],
+  mem_write: ['map', 'off', 'in'],
+  eventfd: ['as', 'init', ...RESULT],
+  eventfd_read: ['fd', 'count', ...RESULT],
+  eventfd_wait: ['fd', 'timeout_ms', 'count', ...TIMED, ...RESULT],
+  eventfd_write: ['fd', 'value', ...RESULT],
+  sysfs_write: ['path', 'text', 'at', ...RESULT],
+  sysfs_read: ['path', 'text', 'at', ...RESULT],
+  sysfs_link: ['path', 'to'],
+  ls: ['path', 'names'],
+  device_present: ['device', 'present', ...TIMED],
+  raw_config: ['device', 'at', 'out', ...RESULT],
+  spawn_sysfs_write: ['job', 'path', 'text'],
+  spawn_sysfs_read: ['job', 'path'],
+  job_state: ['job', 'wait_ms', 'done', 'exit', ...TIMED],
+  job_wait: ['job', 'done', 'exit', ...TIMED],
+  host: ['execute', 'arguments', 'result', ...TIMED],
+  setrlimit_memlock: ['cur', 'max', ...RESULT],
+  setuid: ['uid', ...RESULT],
+  sleep: ['ms', ...TIMED],
+  note: ['text'],
+  virtual_functions: ['device', 'list'],
+  cfg_probe: ['fd', 'at', 'orig', 'phys', 'readonly', 'writes', 'after', 'phys_after'],
+  cfg_probe_zero: ['fd', 'from', 'to'],
+  cfg_probe_repeat: ['fd', 'like', 'from', 'to'],
+  fdinfo: ['fd', 'text'],
+  lseek: ['fd', 'off', 'whence', ...RESULT],
+  proc_lines: ['path', 'match', 'lines'],
+  end: [],
+}));
+
+/** A header's own keys, then those that tell people what the scenario is about: its steps name every device that they use. */
+const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed'];
+const STATE = ['driver', 'driver_override', 'config_delta', 'absent', 'new_device'];
+
+/** The keys of a step that the runner understands. */
+export function knownStepKeys(call: string): readonly string[] {
+  return [...STEP, ...(CALLS.get(call) ?? []), ...FOR_PEOPLE];
+}
+
+/** Says which keys of a header, and of the states in it, the runner does not understand. */
+export function checkHeaderKeys(header: Fields, report: CaseRecorder): void {
+  const states = header.object('state');
+  report.unknown(header, HEADER);
+  for (const address of states.keys) report.unknown(states.object(address), STATE);
+}
