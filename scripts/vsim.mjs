@@ -15,7 +15,7 @@ const needed = [
 ];
 
 if (needed.every((path) => existsSync(path))) {
-  if (process.env.INIT_CWD !== undefined) process.chdir(process.env.INIT_CWD);
+  if (process.env.INIT_CWD !== undefined && existsSync(process.env.INIT_CWD)) process.chdir(process.env.INIT_CWD);
   process.argv[1] = bin;
   await import(pathToFileURL(bin).href);
 } else {

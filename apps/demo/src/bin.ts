@@ -1,6 +1,24 @@
 #!/usr/bin/env node
 /** The bin `vsim`. */
 import { main } from './cli.ts';
+import { EXIT } from './io.ts';
+
+// Who reads no further is told no more; a disk that is full is told of where that can be.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`vsim: standard output: ${error.code ?? error.message}\n`);
+  process.exitCode = EXIT.usage;
+});
+process.stderr.on('error', () => undefined);
+
+/** Where one is. A folder that was deleted has no name any more, and nothing in it. */
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/proc/self/cwd';
+  }
+}
 
 const lines: string[] = [];
 process.exitCode = main(process.argv.slice(2), {
@@ -11,6 +29,6 @@ process.exitCode = main(process.argv.slice(2), {
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   },
-  cwd: process.cwd(),
+  cwd: currentFolder(),
 });
 process.stdout.write(lines.join(''));

@@ -30,6 +30,9 @@ import { GUEST_GICD, GUEST_GICR, GUEST_ITS, GUEST_RAM } from '../guest/layout.ts
 import type { ArmHost } from '../hosts/arm-host.ts';
 import { AssignedDevice, type DeviceHost } from './assigned-device.ts';
 
+/** As QEMU's service raises it: an eventfd for each vector of 256 devices. */
+const MAX_FILES = 4096;
+
 /** KVM refused something that the VMM cannot do without. */
 export class VmmError extends Error {
   override readonly name = 'VmmError';
@@ -54,14 +57,15 @@ export class VirtualMachine implements DeviceHost {
   readonly nrIrqs: number = 96;
   readonly devices: AssignedDevice[] = [];
   readonly #container: number;
-  readonly #groups = new Map<AssignedDevice, number>();
+  /** Groups that are open, by their numbers: a group is opened once, however many devices of it the VM has. */
+  readonly #groups = new Map<number, { readonly fd: number; readonly devices: Set<AssignedDevice> }>();
   #mapped = false;
   #gsi = 64;
 
   /** vCPUs are stopped, the guest's memory is zero. */
   constructor(host: ArmHost, vcpus: number) {
     this.host = host;
-    this.process = new Process(host.host, { name: 'vmm' });
+    this.process = new Process(host.host, { name: 'vmm', maxFiles: MAX_FILES });
     this.#container = this.process.open('/dev/vfio/vfio', O_RDWR);
     this.memory = this.process.mmap(-1, GUEST_RAM.size);
     this.kvm = new KvmVm(host.host, { driver: host.its, irqBypass: host.irqBypass });
@@ -80,9 +84,18 @@ export class VirtualMachine implements DeviceHost {
 
   /** Puts a host device that is bound to its VFIO driver into the VM, with a DeviceID of the guest. */
   assign(name: string, guestDevice: number): AssignedDevice {
+    const id = this.host.groupOf(name);
+    const group = this.#groups.get(id) ?? this.#openGroup(id);
+    const device = new AssignedDevice(this, group.fd, name, guestDevice);
+    group.devices.add(device);
+    this.devices.push(device);
+    return device;
+  }
+
+  #openGroup(id: number): { readonly fd: number; readonly devices: Set<AssignedDevice> } {
     const { process } = this;
-    const group = process.open(`/dev/vfio/${this.host.groupOf(name)}`, O_RDWR);
-    setContainer(process, group, this.#container);
+    const fd = process.open(`/dev/vfio/${id}`, O_RDWR);
+    setContainer(process, fd, this.#container);
     if (!this.#mapped) {
       process.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
       mapDma(process, this.#container, {
@@ -93,23 +106,22 @@ export class VirtualMachine implements DeviceHost {
       });
       this.#mapped = true;
     }
-    must(this.kvmVfio.setAttr(process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, group), 'kvm-vfio');
-    const device = new AssignedDevice(this, group, name, guestDevice);
-    this.devices.push(device);
-    this.#groups.set(device, group);
-    return device;
+    must(this.kvmVfio.setAttr(process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, fd), 'kvm-vfio');
+    const group = { fd, devices: new Set<AssignedDevice>() };
+    this.#groups.set(id, group);
+    return group;
   }
 
   /** Takes a device out of the VM. */
   unplug(device: AssignedDevice): void {
     device.close();
     removeItem(this.devices, device);
-    const group = this.#groups.get(device);
-    if (group !== undefined) {
-      must(this.kvmVfio.setAttr(this.process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_DEL, group), 'kvm-vfio');
-      this.process.close(group);
+    for (const [id, { fd, devices }] of this.#groups) {
+      if (!devices.delete(device) || devices.size > 0) continue;
+      must(this.kvmVfio.setAttr(this.process, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_DEL, fd), 'kvm-vfio');
+      this.process.close(fd);
+      this.#groups.delete(id);
     }
-    this.#groups.delete(device);
     this.updateRouting();
   }
 
