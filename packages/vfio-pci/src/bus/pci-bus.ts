@@ -42,6 +42,7 @@ import { parseUnsigned } from './parse.ts';
 import { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
 import { PciePort } from './pcie-port.ts';
+import type { HotplugController } from './pciehp.ts';
 import { VgaArbiter } from './vga-arbiter.ts';
 
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
@@ -254,6 +255,12 @@ export class PciBus extends Bus<PciDevice> {
     return this.devices.find(
       (other) => other.isBridge && other.function.address.domain === domain && other.function.config.bytes[PCI_SECONDARY_BUS] === bus && bus !== 0,
     );
+  }
+
+  /** The slot of a hot-plug controller that a device is in. Kernel: struct pci_dev.slot. */
+  slotOf(device: PciDevice): HotplugController | undefined {
+    const port = this.bridgeOf(device);
+    return port?.driver instanceof PciePort ? port.driver.slot(port) : undefined;
   }
 
   /** The devices on the same bus as `device`, itself included, in the order of their numbers. */

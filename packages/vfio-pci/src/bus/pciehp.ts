@@ -20,6 +20,7 @@ import {
 } from '../pci/registers.ts';
 import { parseUnsigned } from './parse.ts';
 import type { PciDevice } from './pci-device.ts';
+import { resetBelow } from './reset.ts';
 
 /** How long the button can be pressed again to call it off: 5 s. */
 const BLINK = 5e9;
@@ -58,6 +59,11 @@ export class HotplugController {
 
   get state(): SlotState {
     return this.#state;
+  }
+
+  /** pciehp_reset_slot(): the bus below, without the link's changes being taken for a removal. @returns 0, or -ENOTTY where the link does not come back */
+  reset(): number {
+    return resetBelow(this.#device);
   }
 
   /** The driver leaves the port. */

@@ -1,7 +1,7 @@
 /**
  * Resets of functions and of buses. Kernel: pci_reset_fn_methods[], pci_try_reset_function(), pci_reset_bus().
  *
- * A reset takes no virtual time. Not modelled: slots apart from their buses, CRS.
+ * A reset takes no virtual time, and a hot-plug controller does not take that of its slot for news. Not modelled: CRS.
  */
 import { EAGAIN, ENOTTY } from '@vsim/vfio-core';
 import { findCapability, read16, read32 } from '../pci/capabilities.ts';
@@ -156,7 +156,7 @@ function runMethod(device: PciDevice, method: ResetMethod): number {
     case 'bus': {
       const bridge = device.bus.bridgeOf(device);
       if (bridge === undefined || !busAlone(device)) return -ENOTTY;
-      return secondaryBusReset(bridge, [device]);
+      return device.bus.slotOf(device)?.reset() ?? secondaryBusReset(bridge, [device]);
     }
   }
 }

@@ -8,7 +8,7 @@
  * wire: frames go to, and come from, whoever made the card.
  */
 import { addressOf, DmaLog, eventKind, frameOf, hex, type EventKind, type Host, type RecordedState } from '@vsim/vfio-core';
-import { buildConfig } from '../pci/config-builder.ts';
+import { buildConfig, type MsixInit } from '../pci/config-builder.ts';
 import { read32, write32 } from '../pci/capabilities.ts';
 import type { BarInit } from '../pci/bars.ts';
 import { PciFunction, ones, type PciFunctionInit } from '../pci/pci-function.ts';
@@ -47,8 +47,10 @@ export const RING_NIC_FAULT: EventKind<{ readonly device: string; readonly queue
   ({ device, queue, iova }) => `${device}: queue ${queue} stopped: no access to iova ${hex(iova)}`,
 );
 
-const BARS: readonly BarInit[] = [{ index: 0, size: 0x4000, kind: 'mem64' }];
-const MSIX_TABLE = 0x2000;
+/** What a card of another configuration space needs: its registers, and where its vectors are. */
+export const RING_NIC_BARS: readonly BarInit[] = [{ index: 0, size: 0x4000, kind: 'mem64' }];
+export const RING_NIC_MSIX: MsixInit = { vectors: RING_NIC_QUEUES, bar: 0, tableOffset: 0x2000 };
+
 const MAX_SIZE = 1024;
 const MAX_FRAME = 0x1_0000;
 const WORDS = 6;
@@ -226,13 +228,13 @@ export function createRingNic(host: Host, address: string): RingNic {
     vendor: 0x1d55,
     device: 0x0010,
     class: 0x02_0000,
-    bars: BARS,
-    msix: { vectors: RING_NIC_QUEUES, bar: 0, tableOffset: MSIX_TABLE },
+    bars: RING_NIC_BARS,
+    msix: RING_NIC_MSIX,
     express: true,
     flr: true,
     aer: true,
   });
-  const init: PciFunctionInit = { address, config, bars: BARS };
+  const init: PciFunctionInit = { address, config, bars: RING_NIC_BARS };
   return new RingNic(host, init);
 }
 

@@ -5,7 +5,10 @@ import { read32, write16, write32 } from './capabilities.ts';
 import {
   PCI_ACS_CAP,
   PCI_ACS_CTRL,
+  PCI_AF_CAP,
+  PCI_AF_CAP_TP_FLR,
   PCI_CAPABILITY_LIST,
+  PCI_CAP_ID_AF,
   PCI_CAP_ID_EXP,
   PCI_CAP_ID_MSI,
   PCI_CAP_ID_MSIX,
@@ -64,6 +67,8 @@ export interface ConfigInit {
   readonly flr?: boolean | undefined;
   /** Advanced Error Reporting; needs `express`. @default false */
   readonly aer?: boolean | undefined;
+  /** Advanced Features of a conventional device, with function level reset. @default false */
+  readonly advancedFeatures?: boolean | undefined;
   /** Access Control Services; needs `express`. @default none */
   readonly acs?: { readonly capability: number; readonly control: number } | undefined;
   /** Single root I/O virtualization; needs `express`. @default none */
@@ -95,6 +100,7 @@ export interface SriovInit {
 }
 
 const FIRST_CAPABILITY = 0x40;
+const PCI_AF_SIZE = 6;
 const FIRST_EXTENDED = 0x100;
 const ACS = 0x100;
 const SRIOV = 0x140;
@@ -128,6 +134,11 @@ export function buildConfig(init: ConfigInit): Uint8Array {
   if (init.powerManagement ?? express) write16(bytes, add(PCI_CAP_ID_PM, 8) + PCI_PM_PMC, 3); // version 3, D0 and D3hot
   if (init.msi !== undefined) addMsi(bytes, add(PCI_CAP_ID_MSI, 14), init.msi);
   if (init.msix !== undefined) addMsix(bytes, add(PCI_CAP_ID_MSIX, 12), init.msix);
+  if (init.advancedFeatures === true) {
+    const here = add(PCI_CAP_ID_AF, PCI_AF_SIZE);
+    bytes[here + 2] = PCI_AF_SIZE;
+    bytes[here + PCI_AF_CAP] = PCI_AF_CAP_TP_FLR;
+  }
   if (express) {
     const here = add(PCI_CAP_ID_EXP, 60);
     write16(bytes, here + PCI_EXP_FLAGS, 2); // version 2, endpoint

@@ -25,10 +25,12 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciRegistry } from './registry.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
 
-/** Everything that a bus reset of `device` reaches. */
+/** Whom a user has to own for a reset of the bus of `device`: all below the bridge, or, in a slot, those right in it. Kernel: vfio_pci_for_each_slot_or_bus(). */
 function affected(device: PciDevice): readonly PciDevice[] {
-  const bridge = device.bus.bridgeOf(device);
-  return bridge === undefined ? [] : device.bus.below(bridge);
+  const { bus } = device;
+  const bridge = bus.bridgeOf(device);
+  if (bridge === undefined) return [];
+  return bus.slotOf(device) === undefined ? bus.below(bridge) : bus.siblings(device);
 }
 
 /** VFIO_DEVICE_GET_PCI_HOT_RESET_INFO. */
