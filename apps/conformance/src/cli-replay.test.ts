@@ -93,6 +93,7 @@ describe('vsim replay', () => {
   it.each([
     ['no path', [], 'expected a file or folder'],
     ['an unknown option', ['info.jsonl.gz', '--frist', '1'], "'--frist'"],
+    ['a value that looks like an option', ['info.jsonl.gz', '--profile', '-1'], 'ambiguous'],
     ['a number that is none', ['info.jsonl.gz', '--first', 'x'], '--first: expected a number, got x'],
     ['an unknown profile', ['info.jsonl.gz', '--profile', 'linux-2.4'], '--profile: expected one of'],
     ['a missing file', ['nowhere.jsonl'], 'nowhere.jsonl: no such file or folder'],

@@ -96,7 +96,7 @@ function parsing<T>(body: () => T): T {
   try {
     return body();
   } catch (error) {
-    throw new UsageError(error instanceof Error ? (error.message.split('. ')[0] ?? '') : 'bad arguments');
+    throw new UsageError(error instanceof Error ? (error.message.split(/\. |\n/, 1)[0] ?? '') : 'bad arguments');
   }
 }
 

@@ -11,16 +11,17 @@ import { main } from '../src/cli.ts';
 const BIN = fileURLToPath(new URL('../src/bin.ts', import.meta.url));
 const D = '0000:00:02.0';
 
-type Content = string | Uint8Array | { readonly link: string } | 'folder';
+type Content = string | Uint8Array | { readonly link: string } | { readonly folder: true };
+const FOLDER: Content = { folder: true };
 
 function folder(files: Readonly<Record<string, Content>>): string {
   const root = mkdtempSync(join(tmpdir(), 'vsim-cli-'));
   for (const [name, content] of Object.entries(files)) {
     const path = join(root, name);
     mkdirSync(dirname(path), { recursive: true });
-    if (content === 'folder') mkdirSync(path);
-    else if (typeof content === 'object' && 'link' in content) symlinkSync(content.link, path);
-    else writeFileSync(path, content);
+    if (typeof content === 'string' || content instanceof Uint8Array) writeFileSync(path, content);
+    else if ('link' in content) symlinkSync(content.link, path);
+    else mkdirSync(path);
   }
   return root;
 }
@@ -44,12 +45,12 @@ const CONFIG = new Uint8Array(256).fill(1, 0, 4);
 describe('a folder of sysfs', () => {
   const folders: Readonly<Record<string, readonly [Readonly<Record<string, Content>>, string]>> = {
     'without config': [{ [`${D}/vendor`]: '0x1\n' }, 'config: no such file or folder'],
-    'whose config is a folder': [{ [`${D}/config`]: 'folder' }, 'config: EISDIR'],
+    'whose config is a folder': [{ [`${D}/config`]: FOLDER }, 'config: EISDIR'],
     'whose config has 5000 bytes': [{ [`${D}/config`]: new Uint8Array(5000) }, 'config: more than 4096 bytes'],
     'whose config has 100 bytes': [{ [`${D}/config`]: new Uint8Array(100) }, 'expected 64, 128, 256, 4096 bytes, got 100'],
     'whose config never ends': [{ [`${D}/config`]: { link: '/dev/zero' } }, 'config: more than 4096 bytes'],
     'whose device is a file': [{ [D]: 'x' }, 'config: ENOTDIR'],
-    'whose vendor is a folder': [{ [`${D}/config`]: CONFIG, [`${D}/vendor`]: 'folder' }, 'vendor: EISDIR'],
+    'whose vendor is a folder': [{ [`${D}/config`]: CONFIG, [`${D}/vendor`]: FOLDER }, 'vendor: EISDIR'],
     'whose vendor is no number': [{ [`${D}/config`]: CONFIG, [`${D}/vendor`]: 'zzz' }, 'vendor: expected a number up to 65535, got zzz'],
     'whose irq is larger than any': [{ [`${D}/config`]: CONFIG, [`${D}/irq`]: '99999999999' }, 'irq: expected a number up to 2147483647'],
     'whose resources are none': [{ [`${D}/config`]: CONFIG, [`${D}/resource`]: '0x1 0x2\n' }, 'expected rows of start, end and flags'],

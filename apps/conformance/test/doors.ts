@@ -1,0 +1,58 @@
+/** The door of the replayer for fuzzers: recordings that are none. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Random } from '@vsim/vfio-core';
+import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
+import { RECORDINGS, replayCommand } from '../src/index.ts';
+
+/** For a recording of some kilobytes; what grows with its numbers takes far more. */
+const MOST_MS = 8000;
+const STEPS = 40;
+const WORDS = ['__proto__', 'constructor', 'toString', '', '0x', '/dev/vfio/0', 'x'.repeat(2000)];
+const NUMBERS = ['-1', '1.5', '65536', '1073741824', '1099511627776', '9007199254740991', '1e300', '"0xffffffffffffffff"'];
+
+/** The first lines of a few recordings, each whole by itself. */
+const SEEDS: readonly string[] = [
+  ['vfio/info.jsonl.gz', STEPS],
+  ['vfio/sriov_native.jsonl.gz', STEPS],
+].map(([path, count]) => gunzipSync(readFileSync(join(RECORDINGS, String(path)))).toString('utf8').split('\n').slice(0, Number(count)).join('\n'));
+
+class Recordings implements World<string> {
+  readonly #file = join(mkdtempSync(join(tmpdir(), 'vsim-fuzz-')), 'x.jsonl');
+
+  generate(random: Random): string {
+    let text = pick(random, SEEDS);
+    for (let n = 1 + random.below(3); n > 0; n -= 1) text = spoiled(random, text);
+    return text;
+  }
+
+  check(text: string): Depth {
+    const packed = text.length % 5 === 0;
+    const file = packed ? `${this.#file}.gz` : this.#file;
+    writeFileSync(file, packed ? gzipSync(text) : text);
+    const out: string[] = [];
+    const err: string[] = [];
+    const before = performance.now();
+    const code = replayCommand([file], { out: (line) => out.push(line), err: (line) => err.push(line), cwd: '/' });
+    const took = performance.now() - before;
+    if (took > MOST_MS) throw new Error(`${text.length} characters took ${Math.round(took)} ms`);
+    if (code === 2 ? err.length !== 1 || err[0]!.includes('\n') : err.length !== 0) throw new Error(`exit ${code} with ${JSON.stringify(err).slice(0, 300)}`);
+    if (code !== 0 && code !== 1 && code !== 2) throw new Error(`exit ${code}`);
+    if (/is not a function|Cannot read propert|is not iterable|Invalid (array|typed)|call stack/i.test(err.join())) throw new Error(err[0]);
+    return code === 2 ? (/jsonl(\.gz)?:1?[^0-9]/.test(err[0]!) ? 'refused' : 'past') : 'succeeded';
+  }
+}
+
+function spoiled(random: Random, text: string): string {
+  const fields = [...text.matchAll(/"([a-z_]+)":("[^"]*"|-?\d+)/g)];
+  const field = fields[random.below(fields.length)];
+  if (field === undefined || random.below(8) === 0) return text.slice(0, random.below(text.length));
+  const value = field[2]!.startsWith('"') && random.below(3) > 0 ? JSON.stringify(pick(random, WORDS)) : pick(random, NUMBERS);
+  const replaced = random.below(6) === 0 ? '' : `"${field[1]!}":${value}`;
+  const at = field.index;
+  return `${text.slice(0, at)}${replaced}${text.slice(at + field[0].length)}`;
+}
+
+export const DOORS: readonly Door[] = [{ name: 'replay', length: 10, open: () => new Recordings() }];
