@@ -9,14 +9,13 @@ const LIMIT = 30_000 * MS;
 
 export class JobSteps {
   readonly #session: Session;
-  readonly #jobs = new Map<string, Thread<unknown>>();
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   spawn(step: Fields, body: Sleeps<unknown>): void {
-    this.#jobs.set(step.string('job'), this.#session.machine.process.start(`job ${step.string('job')}`, body));
+    this.#session.jobs.set(step.string('job'), this.#session.machine.process.start(`job ${step.string('job')}`, body));
   }
 
   state(step: Fields): void {
@@ -43,6 +42,6 @@ export class JobSteps {
   }
 
   #job(step: Fields): Thread<unknown> {
-    return this.#jobs.get(step.string('job')) ?? step.fail('job', 'the name of a job');
+    return this.#session.jobs.get(step.string('job')) ?? step.fail('job', 'the name of a job');
   }
 }

@@ -14,6 +14,9 @@ export const SUSPEND_RACE_RULE = 'suspend-race';
 /** The same worker, right after the close of a device: the power state that the physical PMCSR shows (Linux 7.3). */
 export const CLOSE_RACE_RULE = 'close-race';
 
+/** A signal of the kernel at work for another process that the recorder's wait just missed: it sleeps 1 s, the wait was 1.1 s (Linux 7.3). */
+export const LATE_SIGNAL_RULE = 'late-signal';
+
 /** Registers of edu that nothing resets. */
 export const EDU_DMA_REGISTERS = { first: 0x80, last: 0x9f } as const;
 

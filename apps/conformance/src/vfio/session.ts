@@ -1,5 +1,5 @@
 /** What the steps of a scenario share: the machine, the report, and the names that the recording gave to fds. */
-import { errnoName, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import { errnoName, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { CaseRecorder } from '../report.ts';
 import { buildMachine, type Machine } from './machine.ts';
@@ -19,6 +19,9 @@ export class Session {
   readonly fds: Map<string, number> = new Map<string, number>();
   /** Which device an fd is of. */
   readonly devices: Map<string, string> = new Map<string, string>();
+
+  /** Calls of a second process. */
+  readonly jobs: Map<string, Thread<unknown>> = new Map<string, Thread<unknown>>();
 
   constructor(name: string, header: Fields, host: Fields, profile: ProfileName) {
     this.report = new CaseRecorder(name);

@@ -25,21 +25,10 @@ import {
   VFIO_DEVICE_GET_REGION_INFO,
   VFIO_DEVICE_RESET,
   VFIO_DEVICE_SET_IRQS,
-  VFIO_IRQ_INFO_AUTOMASKED,
-  VFIO_IRQ_INFO_EVENTFD,
-  VFIO_IRQ_INFO_MASKABLE,
-  VFIO_IRQ_INFO_NORESIZE,
-  VFIO_IRQ_SET_ACTION_TRIGGER,
-  VFIO_IRQ_SET_DATA_EVENTFD,
-  VFIO_IRQ_SET_DATA_NONE,
   VFIO_PCI_CONFIG_REGION_INDEX,
-  VFIO_PCI_INTX_IRQ_INDEX,
-  VFIO_PCI_MSI_IRQ_INDEX,
   VFIO_PCI_NUM_IRQS,
   VFIO_PCI_NUM_REGIONS,
-  VFIO_PCI_REQ_IRQ_INDEX,
   VfioDevice,
-  type EventFdContext,
   type EventKind,
   type IrqAnswer,
   type MigrationDriver,
@@ -53,6 +42,7 @@ import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
 import type { MdevType } from '../mdev-type.ts';
+import { CheckedIrqs, LenientIrqs, type MttyIrqs } from './mtty-irqs.ts';
 import { Uart } from './uart.ts';
 
 const PORTS = 24;
@@ -87,10 +77,7 @@ export class MttyDevice extends VfioDevice {
   readonly ports: number;
   readonly #machine: StopCopyMigration;
   readonly #canMigrate: boolean;
-  #intx: EventFdContext | undefined;
-  #msi: EventFdContext | undefined;
-  /** The index that was set up last decides which eventfd is signalled. */
-  #index: number | undefined;
+  readonly #irqs: MttyIrqs;
   /** GET_INFO has been called: until then the driver knows of no interrupt. */
   #informed = false;
 
@@ -98,7 +85,8 @@ export class MttyDevice extends VfioDevice {
     super(vfio, mdev);
     this.#config = makeConfig(ports);
     this.ports = ports;
-    this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#interrupt(); }));
+    this.#irqs = mdev.host.profile.mttyChecksIrqs ? new CheckedIrqs() : new LenientIrqs();
+    this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#irqs.signal(); }));
     this.#canMigrate = canMigrate;
     this.#machine = new StopCopyMigration({
       stateLimit: HEADER_BYTES + ports * Uart.stateBytes,
@@ -158,47 +146,12 @@ export class MttyDevice extends VfioDevice {
   }
 
   #irq(index: number): IrqAnswer | undefined {
-    if (!this.#informed) return undefined;
-    switch (index) {
-      case VFIO_PCI_INTX_IRQ_INDEX:
-        return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, count: 1 };
-      case VFIO_PCI_MSI_IRQ_INDEX:
-      case VFIO_PCI_REQ_IRQ_INDEX:
-        return { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, count: 1 };
-      default:
-        return undefined;
-    }
+    return this.#informed ? this.#irqs.info(index) : undefined;
   }
 
   #setIrqs(process: Process, argument: UserArgument): number {
     const request = readIrqSet(argument, VFIO_PCI_NUM_IRQS, () => (this.#informed ? VFIO_PCI_NUM_IRQS : 0));
-    if (typeof request === 'number') return request;
-    const { index, action, dataType, data } = request;
-    if (action !== VFIO_IRQ_SET_ACTION_TRIGGER || index > VFIO_PCI_MSI_IRQ_INDEX) return 0;
-    const isMsi = index === VFIO_PCI_MSI_IRQ_INDEX;
-    if (dataType === VFIO_IRQ_SET_DATA_NONE) {
-      if (isMsi) {
-        this.#msi = undefined;
-        this.#index = VFIO_PCI_INTX_IRQ_INDEX;
-      } else {
-        this.#intx = undefined;
-      }
-      return 0;
-    }
-    if (dataType !== VFIO_IRQ_SET_DATA_EVENTFD || data.length < 4) return 0;
-    const fd = get(data, [0, 's32']);
-    if (fd <= 0 || (isMsi && this.#msi !== undefined)) return 0;
-    const eventfd = process.eventFdContext(fd);
-    if (typeof eventfd === 'number') return eventfd;
-    if (isMsi) this.#msi = eventfd;
-    else this.#intx = eventfd;
-    this.#index = index;
-    return 0;
-  }
-
-  #interrupt(): void {
-    if (this.#index === VFIO_PCI_MSI_IRQ_INDEX) this.#msi?.signal();
-    else if (this.#index === VFIO_PCI_INTX_IRQ_INDEX) this.#intx?.signal();
+    return typeof request === 'number' ? request : this.#irqs.set(process, request);
   }
 
   #access(bytes: Uint8Array, at: number, write: boolean): number {
@@ -305,7 +258,7 @@ function makeConfig(ports: number): Uint8Array {
 }
 
 export interface MttyInit {
-  /** The migration of 6.7, which the recorded kernels do not have. @default false */
+  /** The migration of 6.7. @default as the kernel has it */
   readonly migration?: boolean | undefined;
 }
 
@@ -321,7 +274,7 @@ export class Mtty extends MdevParent {
       { name: '2', pretty: 'Dual port serial' },
     ]);
     this.#vfio = vfio;
-    this.#canMigrate = init.migration ?? false;
+    this.#canMigrate = init.migration ?? bus.host.profile.mttyMigrates;
   }
 
   override available(type: MdevType): number {

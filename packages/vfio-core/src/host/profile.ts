@@ -49,6 +49,12 @@ export interface KernelProfile {
   readonly unmapAll: boolean;
   /** VFIO_UPDATE_VADDR (5.12). */
   readonly updateVaddr: boolean;
+  /** The extension VFIO_TYPE1_NESTING_IOMMU (until 6.12; T10). */
+  readonly nesting: boolean;
+  /** A range that passes 2^64 is EOVERFLOW, before its flags and alignment are looked at, not EINVAL (T11). */
+  readonly overflowIsTold: boolean;
+  /** Ranges are compared by their last byte: a mapping that ends at 2^64 is found. Before, its end is 0, and it spoils searches (T12, T13). */
+  readonly inclusiveEnds: boolean;
   /** UPDATE_VADDR is offered only with an instance, and not with an emulated group (D61-10, D61-20). */
   readonly vaddrNeedsInstance: boolean;
   /** An unmap takes its mappings by ascending address (5.12), not as the tree gives them. */
@@ -122,6 +128,9 @@ export interface KernelProfile {
   readonly fslmcResetsObjects: boolean;
   /** Each parent of mediated devices has a driver of its own, and parents are kept in no list (5.14 to 6.1; D61-42). */
   readonly mdevParentDrivers: boolean;
+  /** The sample mtty refuses what it cannot do, and migrates (6.7). */
+  readonly mttyChecksIrqs: boolean;
+  readonly mttyMigrates: boolean;
   /** How long the kernel waits for a Management Complex, in ns (D61-41). */
   readonly fslmcTimeout: number;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
@@ -130,6 +139,24 @@ export interface KernelProfile {
   readonly barAccess64: boolean;
   /** MSI-X vectors can be added later: no NORESIZE. */
   readonly msixDynamic: boolean;
+  /** The ERR interrupt is every device's, not those with PCI Express alone (until 6.12; D14). */
+  readonly errOfExpressOnly: boolean;
+  /** Feature MIG_PRECOPY_INFOv2: -EINVAL where a device has no PRE_COPY (D16). */
+  readonly preCopyInfo2: boolean;
+  /** BARs are claimed when the device is opened, and shown in /proc (D17). */
+  readonly claimsBarsAtOpen: boolean;
+  /** Feature DMA_BUF (D15). */
+  readonly dmaBuf: boolean;
+  /** fdinfo of a device fd names its sysfs folder (D18). */
+  readonly fdinfoNamesDevice: boolean;
+  /** VGA accesses of 8 bytes go out as one. */
+  readonly vgaAccess64: boolean;
+  /** Role-based error reporting: the mask of Advisory Non-Fatal errors is cleared (B7). */
+  readonly unmasksAdvisoryErrors: boolean;
+  /** A device without PM capability is in D0, not "unknown" (B8). */
+  readonly powerStateAlwaysKnown: boolean;
+  /** Attributes `serial_number`, and the folders `aer` and `wakeup` (B9). */
+  readonly serialNumberAttribute: boolean;
   /** ERR and REQ refuse fds below -1, instead of ignoring them. */
   readonly strictNotifierFds: boolean;
   /** Hot reset refuses an empty list of groups before it looks whether there is a slot or bus to reset. */
@@ -155,6 +182,9 @@ const LINUX_5_13: KernelProfile = {
   virqfdDrains: true,
   unmapAll: true,
   updateVaddr: true,
+  nesting: true,
+  overflowIsTold: false,
+  inclusiveEnds: false,
   vaddrNeedsInstance: false,
   unmapAscends: true,
   unmapOwnOnly: true,
@@ -188,10 +218,21 @@ const LINUX_5_13: KernelProfile = {
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
   mdevParentDrivers: false,
+  mttyChecksIrqs: false,
+  mttyMigrates: false,
   fslmcTimeout: 500_000_000,
   ioeventfd64: false,
   barAccess64: false,
   msixDynamic: false,
+  errOfExpressOnly: true,
+  preCopyInfo2: false,
+  claimsBarsAtOpen: false,
+  dmaBuf: false,
+  fdinfoNamesDevice: false,
+  vgaAccess64: false,
+  unmasksAdvisoryErrors: false,
+  powerStateAlwaysKnown: false,
+  serialNumberAttribute: false,
   strictNotifierFds: false,
   emptyHotResetFirst: false,
 };
@@ -265,14 +306,29 @@ const LINUX_6_12: KernelProfile = {
   deviceInfoSize: 24,
   overrideReadLocks: false,
   barAccess64: true,
+  vgaAccess64: true,
   msixDynamic: true,
   strictNotifierFds: true,
   emptyHotResetFirst: true,
+  mttyChecksIrqs: true,
+  mttyMigrates: true,
 };
 
 const LINUX_7_3: KernelProfile = {
   ...LINUX_6_12,
   name: 'linux-7.3',
+  nesting: false,
+  overflowIsTold: true,
+  inclusiveEnds: true,
+  errOfExpressOnly: false,
+  preCopyInfo2: true,
+  claimsBarsAtOpen: true,
+  dmaBuf: true,
+  fdinfoNamesDevice: true,
+  vgaAccess64: false,
+  unmasksAdvisoryErrors: true,
+  powerStateAlwaysKnown: true,
+  serialNumberAttribute: true,
 };
 
 const PROFILES: Readonly<Record<ProfileName, KernelProfile>> = {

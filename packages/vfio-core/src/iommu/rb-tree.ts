@@ -1,9 +1,10 @@
 /**
- * A red-black tree of frame ranges, for the one place where its shape can be seen: before 5.12 an unmap takes, of the mappings
- * in its range, always the one nearest the root. The algorithms are the textbook's (Cormen et al.), whose shape the kernel's
- * tree shares.
+ * A red-black tree of frame ranges, for the places where its shape can be seen: before 5.12 an unmap takes, of the mappings in its
+ * range, always the one nearest the root; and until 6.12 the end of a range that ends at 2^64 is 0, so that a search turns the wrong
+ * way at it. The algorithms are the textbook's (Cormen et al.), whose shape the kernel's tree shares.
  */
 import type { FrameRange } from '../memory/frame-map.ts';
+import { FRAMES } from '../memory/range.ts';
 
 interface RbNode<R> {
   range: R | undefined;
@@ -19,15 +20,50 @@ export class RbTree<R extends FrameRange> {
   readonly #nil: RbNode<R> = new Nil<R>();
   #root: RbNode<R> = this.#nil;
 
-  /** The range nearest the root that has a frame in [first, last]. */
-  topmost(first: number, last: number): R | undefined {
+  readonly #nodes = new Map<R, RbNode<R>>();
+
+  /** vfio_find_dma(): the range nearest the root that has a frame in [first, end). An `end` of 2^64 is 0. */
+  find(first: number, end: number): R | undefined {
     let node = this.#root;
     while (node.range !== undefined) {
-      if (last < node.range.first) node = node.left;
-      else if (first > node.range.last) node = node.right;
+      if (end <= node.range.first) node = node.left;
+      else if (first >= wrappedEnd(node.range)) node = node.right;
       else return node.range;
     }
     return undefined;
+  }
+
+  /** vfio_find_dma_first_node(): the leftmost range that ends after `first`, if it begins before `end`. */
+  firstFrom(first: number, end: number): R | undefined {
+    let found: R | undefined;
+    let node = this.#root;
+    while (node.range !== undefined) {
+      if (first < wrappedEnd(node.range)) {
+        found = node.range;
+        if (first >= node.range.first) break;
+        node = node.left;
+      } else node = node.right;
+    }
+    return found !== undefined && found.first < end ? found : undefined;
+  }
+
+  /** rb_first(). */
+  get first(): R | undefined {
+    return this.#leftmost(this.#root).range;
+  }
+
+  /** rb_next(). */
+  next(range: R): R | undefined {
+    let node = this.#nodes.get(range) ?? this.#nil;
+    if (node.right.range !== undefined) return this.#leftmost(node.right).range;
+    while (node.parent.range !== undefined && node === node.parent.right) node = node.parent;
+    return node.parent.range;
+  }
+
+  #leftmost(from: RbNode<R>): RbNode<R> {
+    let node = from;
+    while (node.left.range !== undefined) node = node.left;
+    return node;
   }
 
   insert(range: R): void {
@@ -35,18 +71,20 @@ export class RbTree<R extends FrameRange> {
     let side: Side = 'left';
     for (let at = this.#root; at.range !== undefined; at = at[side]) {
       parent = at;
-      side = range.last < at.range.first ? 'left' : 'right';
+      // vfio_link_dma() comes before the mapping has its size.
+      side = range.first <= at.range.first ? 'left' : 'right';
     }
     const node: RbNode<R> = { range, red: true, parent, left: this.#nil, right: this.#nil };
+    this.#nodes.set(range, node);
     if (parent === this.#nil) this.#root = node;
     else parent[side] = node;
     this.#fixInsert(node);
   }
 
   remove(range: R): void {
-    let node = this.#root;
-    while (node.range !== undefined && node.range !== range) node = range.last < node.range.first ? node.left : node.right;
-    if (node.range === undefined) return;
+    const node = this.#nodes.get(range);
+    if (node === undefined) return;
+    this.#nodes.delete(range);
     let black = !node.red;
     let moved: RbNode<R>;
     if (node.left === this.#nil || node.right === this.#nil) {
@@ -147,6 +185,11 @@ export class RbTree<R extends FrameRange> {
     else node.parent.right = by;
     by.parent = node.parent;
   }
+}
+
+/** Where the kernel takes a range to end: the sum of 64 bits. */
+export function wrappedEnd({ last }: FrameRange): number {
+  return last + 1 === FRAMES ? 0 : last + 1;
 }
 
 function other(side: Side): Side {

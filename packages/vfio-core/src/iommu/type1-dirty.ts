@@ -3,11 +3,11 @@
  *
  * Not modelled: the kernel's own memory. Bitmaps of more than 256 MiB in all are -ENOMEM.
  */
-import { wideRangeEnd } from '../memory/range.ts';
+import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { TASK_SIZE } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL, ENOMEM } from '../uapi/errno.ts';
+import { EFAULT, EINVAL, ENOMEM, EOVERFLOW } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
@@ -18,7 +18,6 @@ import {
   vfio_iommu_type1_dirty_bitmap_get,
 } from '../uapi/vfio.ts';
 import { DirtyBitmap, dirtyBitmapBytes, MAX_DIRTY_BITMAP, type UserBitmap } from './dirty-bitmap.ts';
-import { cuts } from '../memory/frame-map.ts';
 import { PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -129,20 +128,19 @@ export class DirtyTracking {
     if (range === undefined) return -EFAULT;
     const iova = get(range, layout.iova);
     const size = get(range, layout.range_size);
-    if (wideRangeEnd(iova, size) > ALL_ONES) return -EINVAL;
+    const { profile } = this.#state.module.host;
+    if (profile.overflowIsTold && size === 0n) return -EINVAL;
+    if (profile.overflowIsTold && passes64(iova, size)) return -EOVERFLOW;
+    // The sum of a range that ends at 2^64 is 0: less than its start.
+    if (!profile.inclusiveEnds && wideRangeEnd(iova, size) > ALL_ONES) return -EINVAL;
     const bitmap = this.readBitmap(process, argument, argsz, at + 16, size);
     if (typeof bitmap === 'number') return bitmap;
-    const { mappings, pageSize } = this.#state;
+    const { pageSize } = this.#state;
     if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n || !this.#on) return -EINVAL;
     const first = Number(iova / PAGE);
     const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
-    if (cuts(mappings, first, last)) return -EINVAL;
-    for (let from = first; from <= last; ) {
-      const mapping = mappings.firstIn(from, last);
-      if (mapping === undefined) break;
-      if (!this.report(mapping, first, bitmap)) return -EFAULT;
-      from = mapping.last + 1;
-    }
+    if (this.#state.cuts({ first, last })) return -EINVAL;
+    for (const mapping of this.#state.walk({ first, last })) if (!this.report(mapping, first, bitmap)) return -EFAULT;
     return 0;
   }
 }

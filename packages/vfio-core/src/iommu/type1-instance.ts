@@ -5,7 +5,7 @@
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOTTY } from '../uapi/errno.ts';
+import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOTTY, EOVERFLOW } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_DMA_CC_IOMMU,
@@ -140,10 +140,12 @@ export class Type1Instance implements IommuBackend {
     const updateVaddr = (flags & VFIO_DMA_MAP_FLAG_VADDR) !== 0;
     const protection =
       ((flags & VFIO_DMA_MAP_FLAG_READ) !== 0 ? IOMMU_READ : 0) | ((flags & VFIO_DMA_MAP_FLAG_WRITE) !== 0 ? IOMMU_WRITE : 0);
+    const passes = passes64(iova, size) || passes64(vaddr, size);
+    if (state.module.host.profile.overflowIsTold && size !== 0n && passes) return -EOVERFLOW;
     if ((protection !== 0) === updateVaddr) return -EINVAL;
     const pageMask = state.pageSize - 1n;
     if (size === 0n || ((size | iova | vaddr) & pageMask) !== 0n) return -EINVAL;
-    if (passes64(iova, size) || passes64(vaddr, size)) return -EINVAL;
+    if (passes) return -EINVAL;
     const first = Number(iova / PAGE);
     const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
     const found = state.find(first, last);

@@ -5,14 +5,15 @@
 import { removeItem } from '../memory/list.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
+import { FRAMES } from '../memory/range.ts';
 import type { Mm } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import { ENOMEM } from '../uapi/errno.ts';
 import type { DmaUnmapListener } from '../vfio/iommu-backend.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
-import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
+import { FrameMap, cuts, type FrameRange } from '../memory/frame-map.ts';
 import type { IommuGroup } from './iommu-group.ts';
-import { RbTree } from './rb-tree.ts';
+import { RbTree, wrappedEnd } from './rb-tree.ts';
 import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
 import type { Type1 } from './type1.ts';
 
@@ -67,9 +68,9 @@ export class Type1State {
   readonly v2: boolean;
   readonly nesting: boolean;
   readonly mappings: FrameMap<DmaMapping> = new FrameMap<DmaMapping>();
-  /** Mappings that end at 2^64: in these kernels their end wraps to 0, so that no search finds them until release. */
+  /** Mappings that end at 2^64, where ends are sums: they lie in the tree alone, and may overlap. */
   readonly beyond: DmaMapping[] = [];
-  /** The same mappings as before 5.12 they were searched. */
+  /** All mappings, as kernels search them whose ends are sums of 64 bits. */
   readonly #tree: RbTree<DmaMapping> | undefined;
   readonly domains: Attached[] = [];
   /** Groups of emulated devices: nothing is mapped for them. */
@@ -95,28 +96,62 @@ export class Type1State {
     this.v2 = v2;
     this.nesting = nesting;
     this.available = module.dmaEntryLimit;
-    this.#tree = module.host.profile.unmapAscends ? undefined : new RbTree();
+    this.#tree = module.host.profile.inclusiveEnds ? undefined : new RbTree();
     this.vaddrWait = new WaitQueue('the vaddr of a DMA mapping');
   }
 
-  /** vfio_find_dma(): the lowest mapping in the range. One that ends at 2^64 has a wrapped end, and finds nothing. */
-  find(first: number, last: number): DmaMapping | undefined {
-    return last === LAST_FRAME ? undefined : this.mappings.firstIn(first, last);
+  /** The tree, where its answer is another than that of the ordered mappings: a range or a mapping ends at 2^64. */
+  #treeFor(end: number): RbTree<DmaMapping> | undefined {
+    return end === FRAMES || this.beyond.length > 0 ? this.#tree : undefined;
   }
 
-  /** The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. */
-  firstToUnmap(first: number, last: number): DmaMapping | undefined {
-    return this.#tree === undefined || last === LAST_FRAME ? this.find(first, last) : this.#tree.topmost(first, last);
+  /** vfio_find_dma(): a mapping in the range. */
+  find(first: number, last: number): DmaMapping | undefined {
+    const tree = this.#treeFor(last + 1);
+    return tree === undefined ? this.mappings.firstIn(first, last) : tree.find(first, wrappedEnd({ first, last }));
+  }
+
+  /** Whether a mapping lies on both sides of an end of the range: v2 refuses that. */
+  cuts({ first, last }: FrameRange): boolean {
+    const tree = this.#treeFor(last + 1);
+    if (tree === undefined) return cuts(this.mappings, first, last);
+    const atFirst = tree.find(first, wrappedEnd({ first, last: first }));
+    const atLast = tree.find(last, wrappedEnd({ first: last, last }));
+    return (atFirst !== undefined && atFirst.first !== first) || (atLast !== undefined && wrappedEnd(atLast) !== wrappedEnd({ first, last }));
+  }
+
+  /** The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. `end` may be 0 for 2^64. */
+  firstToUnmap(first: number, end: number): DmaMapping | undefined {
+    const { unmapAscends } = this.module.host.profile;
+    if (this.#tree !== undefined && !unmapAscends) return this.#tree.find(first, end);
+    return this.#searchesTree(end) ? this.#tree?.firstFrom(first, end) : this.mappings.firstIn(first, end - 1);
+  }
+
+  /** The one after it. */
+  nextToUnmap(mapping: DmaMapping, end: number): DmaMapping | undefined {
+    const next = this.#searchesTree(end) ? this.#tree?.next(mapping) : this.mappings.firstIn(mapping.last + 1, end - 1);
+    return next !== undefined && next.first < end ? next : undefined;
+  }
+
+  /** The mappings that a dirty bitmap is asked of, as the kernel walks them. */
+  *walk({ first, last }: FrameRange): Generator<DmaMapping> {
+    const tree = this.#treeFor(last + 1);
+    for (let at = tree === undefined ? this.mappings.firstIn(first, last) : tree.first; at !== undefined; ) {
+      if (at.first > last) return;
+      if (at.first >= first) yield at;
+      at = tree === undefined ? this.mappings.firstIn(at.last + 1, last) : tree.next(at);
+    }
+  }
+
+  #searchesTree(end: number): boolean {
+    return this.#tree !== undefined && this.#treeFor(end === 0 ? FRAMES : end) !== undefined;
   }
 
   /** vfio_link_dma(). */
   insert(mapping: DmaMapping): void {
-    if (mapping.last === LAST_FRAME) {
-      this.beyond.push(mapping);
-      return;
-    }
-    this.mappings.insert(mapping);
     this.#tree?.insert(mapping);
+    if (mapping.last === LAST_FRAME && this.#tree !== undefined) this.beyond.push(mapping);
+    else this.mappings.insert(mapping);
   }
 
   /** Mappings of every kind, in no promised order. */
@@ -218,7 +253,7 @@ export class Type1State {
 
   /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
   drop(mapping: DmaMapping): void {
-    if (mapping.last === LAST_FRAME) removeItem(this.beyond, mapping);
+    if (mapping.last === LAST_FRAME && this.#tree !== undefined) removeItem(this.beyond, mapping);
     else this.mappings.remove(mapping.first);
     this.#tree?.remove(mapping);
     for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);

@@ -5,7 +5,7 @@ import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBUSY, EFAULT, EINVAL } from '../uapi/errno.ts';
+import { EBUSY, EFAULT, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {
   VFIO_DMA_UNMAP_FLAG_ALL,
@@ -14,8 +14,9 @@ import {
   vfio_iommu_type1_dma_unmap,
 } from '../uapi/vfio.ts';
 import type { UserBitmap } from './dirty-bitmap.ts';
-import { cuts, type FrameRange } from '../memory/frame-map.ts';
+import type { FrameRange } from '../memory/frame-map.ts';
 import type { DirtyTracking } from './type1-dirty.ts';
+import { wrappedEnd } from './rb-tree.ts';
 import { LAST_FRAME, PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 /** The kernel's BUG_ON: a device was told of an unmap more than ten times and still has pages of the mapping pinned. */
@@ -30,6 +31,8 @@ const UNMAP_RETRIES = 10;
 
 interface UnmapRequest {
   readonly range: FrameRange;
+  /** UNMAP_ALL: no mapping is cut. */
+  readonly all: boolean;
   readonly vaddrOnly: boolean;
   readonly bitmap: UserBitmap | undefined;
 }
@@ -76,27 +79,29 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
   let range: FrameRange;
   if (all) {
     if (iova !== 0n || size !== 0n) return -EINVAL;
-    range = { first: 0, last: LAST_FRAME - 1 };
+    range = { first: 0, last: LAST_FRAME };
   } else {
-    if (size === 0n || (size & pageMask) !== 0n || passes64(iova, size)) return -EINVAL;
+    if (size === 0n || (size & pageMask) !== 0n) return -EINVAL;
+    if (passes64(iova, size)) return profile.overflowIsTold ? -EOVERFLOW : -EINVAL;
     range = { first: Number(iova / PAGE), last: Number((wideRangeEnd(iova, size) - 1n) / PAGE) };
   }
   if (dirty && !tracking.on) return -EINVAL;
-  return { range, vaddrOnly, bitmap };
+  return { range, all, vaddrOnly, bitmap };
 }
 
 /** @returns the count of frames unmapped or invalidated, -EINVAL, or -EFAULT from the bitmap. */
-function unmapRange(state: Type1State, tracking: DirtyTracking, process: Process, { range, vaddrOnly, bitmap }: UnmapRequest): number {
-  const { first, last } = range;
-  const { unmapAscends, unmapOwnOnly } = state.module.host.profile;
+function unmapRange(state: Type1State, tracking: DirtyTracking, process: Process, { range, all, vaddrOnly, bitmap }: UnmapRequest): number {
+  const { first } = range;
+  const { unmapAscends, unmapOwnOnly, inclusiveEnds } = state.module.host.profile;
   // v2: a mapping that the range would cut refuses the whole call.
-  if (state.v2 && cuts(state.mappings, first, last)) return -EINVAL;
+  if (state.v2 && !all && state.cuts(range)) return -EINVAL;
+  // Where ends are sums, that of a range that ends at 2^64 is 0; UNMAP_ALL takes one byte less.
+  const end = inclusiveEnds || all ? range.last + 1 : wrappedEnd(range);
   let frames = 0;
   const invalidated: DmaMapping[] = [];
-  for (let at = first; at <= last; ) {
-    const mapping = state.firstToUnmap(at, last);
-    if (mapping === undefined) break;
-    if (unmapAscends) at = mapping.last + 1;
+  let next: DmaMapping | undefined;
+  for (let mapping = state.firstToUnmap(first, end); mapping !== undefined; mapping = unmapAscends ? next : state.firstToUnmap(first, end)) {
+    if (unmapAscends) next = state.nextToUnmap(mapping, end);
     // v1: a range that begins inside a mapping ends there, before anything else.
     if (!state.v2 && mapping.first < first) break;
     if (unmapOwnOnly && mapping.mm !== process.mm) break;

@@ -38,8 +38,9 @@ export class Type1 implements IommuBackendKind {
     switch (extension) {
       case VFIO_TYPE1_IOMMU:
       case VFIO_TYPE1v2_IOMMU:
-      case VFIO_TYPE1_NESTING_IOMMU:
         return 1;
+      case VFIO_TYPE1_NESTING_IOMMU:
+        return this.host.profile.nesting ? 1 : 0;
       case VFIO_UNMAP_ALL:
         return this.host.profile.unmapAll ? 1 : 0;
       case VFIO_UPDATE_VADDR:
@@ -56,7 +57,7 @@ export class Type1 implements IommuBackendKind {
       case VFIO_TYPE1v2_IOMMU:
         return new Type1Instance(this, true, false);
       case VFIO_TYPE1_NESTING_IOMMU:
-        return new Type1Instance(this, true, true);
+        return this.host.profile.nesting ? new Type1Instance(this, true, true) : -EINVAL;
       default:
         return -EINVAL;
     }

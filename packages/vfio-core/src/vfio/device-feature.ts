@@ -15,6 +15,7 @@ import {
   VFIO_DEVICE_FEATURE_MIGRATION,
   VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
   VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+  VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   vfio_device_feature,
@@ -78,6 +79,10 @@ export function deviceFeature(device: VfioDevice, process: Process, argument: Us
       const logger = device.dmaLogger;
       return logger === undefined ? -ENOTTY : dmaLoggingFeature(logger, process, feature, flags, data);
     }
+    case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2:
+      // No device model has it: the kernel asks for PRE_COPY before it looks at the operation.
+      if (profile.preCopyInfo2) return -EINVAL;
+      return device.deviceFeature(process, feature, flags, data);
     default:
       return device.deviceFeature(process, feature, flags, data);
   }

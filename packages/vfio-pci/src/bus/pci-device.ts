@@ -2,10 +2,20 @@
  * A PCI function as the kernel holds it: struct pci_dev. The hardware itself is a PciFunction, which outlives it (remove and rescan).
  */
 import { Device, type HostIrq } from '@vsim/vfio-core';
-import { findCapability, read16 } from '../pci/capabilities.ts';
+import { findCapability, findExtendedCapability, read16, read32 } from '../pci/capabilities.ts';
 import { idText } from '../pci/ids.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
-import { PCI_CAP_ID_EXP, PCI_CAP_ID_PM, PCI_CAP_ID_VPD, PCI_DEVICE_ID, PCI_INTERRUPT_PIN, PCI_VENDOR_ID } from '../pci/registers.ts';
+import {
+  PCI_CAP_ID_EXP,
+  PCI_CAP_ID_PM,
+  PCI_CAP_ID_VPD,
+  PCI_DEVICE_ID,
+  PCI_ERR_COR_MASK,
+  PCI_EXP_DEVCAP,
+  PCI_EXT_CAP_ID_ERR,
+  PCI_INTERRUPT_PIN,
+  PCI_VENDOR_ID,
+} from '../pci/registers.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -13,6 +23,10 @@ import { PciDriver, type ChannelState } from './pci-driver.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
+
+/** Role-based error reporting, and the mask of Advisory Non-Fatal errors. */
+const PCI_EXP_DEVCAP_RBER = 0x8000;
+const PCI_ERR_COR_ADV_NFAT = 0x2000;
 
 /** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
 export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
@@ -69,6 +83,8 @@ export class PciDevice extends Device {
     this.sriov = fn.sriov === undefined || fn.sriov.totalVfs === 0 ? undefined : new Sriov(this, fn.sriov);
     this.resetMethods = probeResetMethods(this);
     this.masksIntx = intxMaskable(this);
+    if (bus.host.profile.powerStateAlwaysKnown) this.powerState = 'D0';
+    if (bus.host.profile.unmasksAdvisoryErrors) unmaskAdvisoryErrors(this);
   }
 
   /** The driver, from the beginning of its probe to the end of its remove. */
@@ -117,4 +133,12 @@ export class PciDevice extends Device {
     this.bus.createDeviceAttributes(this);
     this.sriov?.createAttributes();
   }
+}
+
+/** pci_aer_init() of 7.x: a function that reports errors by its role reports advisory ones too. */
+function unmaskAdvisoryErrors({ function: fn, express }: PciDevice): void {
+  const { bytes } = fn.config;
+  const at = findExtendedCapability(bytes, PCI_EXT_CAP_ID_ERR);
+  if (at === 0 || express === 0 || (read32(bytes, express + PCI_EXP_DEVCAP) & PCI_EXP_DEVCAP_RBER) === 0) return;
+  fn.configWrite(at + PCI_ERR_COR_MASK, 4, fn.configRead(at + PCI_ERR_COR_MASK, 4) & ~PCI_ERR_COR_ADV_NFAT);
 }

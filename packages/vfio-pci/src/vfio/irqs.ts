@@ -46,12 +46,17 @@ export class Irqs {
       case VFIO_PCI_MSIX_IRQ_INDEX:
         return fn.msix?.size ?? 0;
       case VFIO_PCI_ERR_IRQ_INDEX:
-        return device.express === 0 ? 0 : 1;
+        return this.#hasErr ? 1 : 0;
       case VFIO_PCI_REQ_IRQ_INDEX:
         return 1;
       default:
         return 0;
     }
+  }
+
+  get #hasErr(): boolean {
+    const { device } = this.#owner;
+    return device.express !== 0 || !device.host.profile.errOfExpressOnly;
   }
 
   ioctl(process: Process, argument: UserArgument): number {
@@ -88,7 +93,7 @@ export class Irqs {
       case VFIO_PCI_MSIX_IRQ_INDEX:
         return this.messages.setTrigger(process, set);
       case VFIO_PCI_ERR_IRQ_INDEX:
-        return this.#owner.device.express === 0 ? -ENOTTY : this.err.setTrigger(process, set, strict);
+        return !this.#hasErr ? -ENOTTY : this.err.setTrigger(process, set, strict);
       case VFIO_PCI_REQ_IRQ_INDEX:
         return this.req.setTrigger(process, set, strict);
       default:

@@ -1,0 +1,135 @@
+/** The interrupts of mtty: INTx and MSI, one of each. Kernel: mtty_set_irqs(), mtty_get_irq_info() of samples/vfio-mdev/mtty.c. */
+import {
+  EINVAL,
+  ENOTTY,
+  get,
+  VFIO_IRQ_INFO_AUTOMASKED,
+  VFIO_IRQ_INFO_EVENTFD,
+  VFIO_IRQ_INFO_MASKABLE,
+  VFIO_IRQ_INFO_NORESIZE,
+  VFIO_IRQ_SET_ACTION_MASK,
+  VFIO_IRQ_SET_ACTION_TRIGGER,
+  VFIO_IRQ_SET_DATA_BOOL,
+  VFIO_IRQ_SET_DATA_EVENTFD,
+  VFIO_IRQ_SET_DATA_NONE,
+  VFIO_PCI_INTX_IRQ_INDEX,
+  VFIO_PCI_MSI_IRQ_INDEX,
+  VFIO_PCI_REQ_IRQ_INDEX,
+  type EventFdContext,
+  type IrqAnswer,
+  type IrqSet,
+  type Process,
+} from '@vsim/vfio-core';
+
+export interface MttyIrqs {
+  /** The answer of GET_IRQ_INFO; undefined: -EINVAL. */
+  info(index: number): IrqAnswer | undefined;
+  set(process: Process, request: IrqSet): number;
+  /** A port asks for an interrupt. */
+  signal(): void;
+}
+
+const INTX: IrqAnswer = { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED, count: 1 };
+const FIXED: IrqAnswer = { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, count: 1 };
+/** An fd in the data of a request. */
+const FD = [0, 's32'] as const;
+
+/** Until 6.6: what the driver does not know it takes, and does nothing. */
+export class LenientIrqs implements MttyIrqs {
+  #intx: EventFdContext | undefined;
+  #msi: EventFdContext | undefined;
+  /** The index that was set up last decides which eventfd is signalled. */
+  #index: number | undefined;
+
+  info(index: number): IrqAnswer | undefined {
+    if (index === VFIO_PCI_INTX_IRQ_INDEX) return INTX;
+    return index === VFIO_PCI_MSI_IRQ_INDEX || index === VFIO_PCI_REQ_IRQ_INDEX ? FIXED : undefined;
+  }
+
+  set(process: Process, { index, action, dataType, data }: IrqSet): number {
+    if (action !== VFIO_IRQ_SET_ACTION_TRIGGER || index > VFIO_PCI_MSI_IRQ_INDEX) return 0;
+    const isMsi = index === VFIO_PCI_MSI_IRQ_INDEX;
+    if (dataType === VFIO_IRQ_SET_DATA_NONE) {
+      if (isMsi) {
+        this.#msi = undefined;
+        this.#index = VFIO_PCI_INTX_IRQ_INDEX;
+      } else {
+        this.#intx = undefined;
+      }
+      return 0;
+    }
+    if (dataType !== VFIO_IRQ_SET_DATA_EVENTFD || data.length < 4) return 0;
+    const fd = get(data, FD);
+    if (fd <= 0 || (isMsi && this.#msi !== undefined)) return 0;
+    const eventfd = process.eventFdContext(fd);
+    if (typeof eventfd === 'number') return eventfd;
+    if (isMsi) this.#msi = eventfd;
+    else this.#intx = eventfd;
+    this.#index = index;
+    return 0;
+  }
+
+  signal(): void {
+    if (this.#index === VFIO_PCI_MSI_IRQ_INDEX) this.#msi?.signal();
+    else if (this.#index === VFIO_PCI_INTX_IRQ_INDEX) this.#intx?.signal();
+  }
+}
+
+/** From 6.7 on: one index at a time, and INTx can be masked. */
+export class CheckedIrqs implements MttyIrqs {
+  /** The index that is set up, and its eventfd. */
+  #index: number | undefined;
+  #eventfd: EventFdContext | undefined;
+  #masked = false;
+
+  info(index: number): IrqAnswer | undefined {
+    if (index === VFIO_PCI_INTX_IRQ_INDEX) return INTX;
+    return index === VFIO_PCI_MSI_IRQ_INDEX ? FIXED : undefined;
+  }
+
+  set(process: Process, request: IrqSet): number {
+    const { index, action, start, count, dataType, data } = request;
+    if (index > VFIO_PCI_MSI_IRQ_INDEX) return -ENOTTY;
+    if (action !== VFIO_IRQ_SET_ACTION_TRIGGER) {
+      if (index === VFIO_PCI_MSI_IRQ_INDEX) return -ENOTTY;
+      if (this.#index !== index || start !== 0 || count !== 1) return -EINVAL;
+      if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) return -ENOTTY;
+      if (dataType === VFIO_IRQ_SET_DATA_NONE || data[0] !== 0) this.#masked = action === VFIO_IRQ_SET_ACTION_MASK;
+      return 0;
+    }
+    const isOn = this.#index === index;
+    if (isOn && count === 0 && dataType === VFIO_IRQ_SET_DATA_NONE) {
+      this.#disable();
+      return 0;
+    }
+    if (!(isOn || this.#index === undefined) || start !== 0 || count !== 1) return -EINVAL;
+    if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) return this.#enable(process, index, get(data, FD));
+    if (!isOn) return -EINVAL;
+    if (dataType === VFIO_IRQ_SET_DATA_NONE || (dataType === VFIO_IRQ_SET_DATA_BOOL && data[0] !== 0)) this.signal();
+    return 0;
+  }
+
+  signal(): void {
+    if (this.#index === VFIO_PCI_INTX_IRQ_INDEX) {
+      if (this.#masked) return;
+      this.#masked = true;
+    }
+    this.#eventfd?.signal();
+  }
+
+  #enable(process: Process, index: number, fd: number): number {
+    this.#disable();
+    if (fd < 0) return 0;
+    const eventfd = process.eventFdContext(fd);
+    if (typeof eventfd === 'number') return eventfd;
+    this.#eventfd = eventfd;
+    this.#index = index;
+    return 0;
+  }
+
+  #disable(): void {
+    this.#eventfd = undefined;
+    this.#index = undefined;
+    this.#masked = false;
+  }
+}
