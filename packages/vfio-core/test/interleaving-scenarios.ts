@@ -102,7 +102,7 @@ function world(profile: ProfileName, scenario: Scenario): World {
     if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
     if (kernel.outcome.state === 'failed') throw kernel.outcome.error;
     const bound = scenario.ends === 'bound';
-    const device = sample.driver.data.all[0];
+    const device = [...sample.driver.data.values()][0];
     if ((device !== undefined) !== bound || vfio.groups.length !== (bound ? 1 : 0)) throw new Error(`device ${device?.state ?? 'none'}, ${vfio.groups.length} groups`);
     if (device !== undefined && (device.references !== 1 || device.openCount !== 0)) throw new Error(`${device.references} references, ${device.openCount} opens`);
     if (bound) sample.unbind('a').result(); // and it can be had back

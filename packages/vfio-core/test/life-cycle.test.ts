@@ -73,7 +73,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(probe.outcome).toEqual({ state: 'held', at: 'vfio/registered' });
     const fds = attach(sample, 0);
     const fd = getDeviceFd(sample.root, fds.group, 'a');
-    expect(sample.driver.data.all).toEqual([]);
+    expect([...sample.driver.data.values()]).toEqual([]);
     sample.host.scheduler.release(REGISTERED);
     expect(probe.result()).toBe(1);
     expect(sample.device('a').log).toEqual(['open']);
@@ -197,7 +197,7 @@ describe('life cycle of a VfioDevice', () => {
     expect(sample.device('a')).toBe(kept);
     sample.host.scheduler.release(LAST_PUT);
     unbind.result();
-    expect(sample.driver.data.all).toEqual([]);
+    expect([...sample.driver.data.values()]).toEqual([]);
   });
 
   it('[vfio D61-14] enters the driver for the first open and the last close only, and not again after a failed open', () => {
@@ -266,10 +266,10 @@ describe('a blocked unregister on the clock', () => {
       ]);
       expect(ids(events)).toEqual([RELEASE_BLOCKED.id]);
       expect(unbind.outcome.state).toBe(profile === 'linux-6.1' ? 'done' : 'asleep');
-      expect(sample.driver.data.all).toHaveLength(profile === 'linux-6.1' ? 0 : 1);
+      expect([...sample.driver.data.values()]).toHaveLength(profile === 'linux-6.1' ? 0 : 1);
       look(40);
       root.close(fds.group);
-      expect([unbind.result(), device.state, sample.driver.data.all.length]).toEqual([1, 'gone', 0]);
+      expect([unbind.result(), device.state, sample.driver.data.size]).toEqual([1, 'gone', 0]);
     },
   );
 });

@@ -33,7 +33,7 @@ function world(profile: ProfileName, oneGroup: boolean) {
   // I1: the device itself looks at its state when it is entered. Those that have gone count too.
   const seen = new Set<SampleVfioDevice>();
   const guard = () => {
-    for (const device of sample.driver.data.all) seen.add(device);
+    for (const device of [...sample.driver.data.values()]) seen.add(device);
     for (const { outside } of seen) bad.push(...outside);
   };
   const container: number[] = [];
@@ -145,7 +145,7 @@ describe.each(PROFILES)('random programs on %s', (profile) => {
           expect([group.iommuGroup.dmaOwnerClaimed, group.iommuGroup.domain]).toEqual([false, undefined]);
           for (const device of group.devices) expect([device.references, device.openCount]).toEqual([1, 0]);
         }
-        for (const device of driver.data.all) {
+        for (const device of driver.data.values()) {
           const opens = device.log.filter((line) => line === 'open').length;
           expect(device.log.filter((line) => line === 'close')).toHaveLength(opens);
         }

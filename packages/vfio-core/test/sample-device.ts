@@ -4,7 +4,6 @@ import {
   constant,
   Device,
   Driver,
-  DriverData,
   EFAULT,
   EINVAL,
   ENOTTY,
@@ -114,7 +113,7 @@ export class SampleDevice extends Device {
 export class SampleDriver extends Driver<SampleDevice> {
   override readonly name: string = 'vfio-sample';
   override readonly managesDma: boolean = true;
-  readonly data: DriverData<SampleDevice, SampleVfioDevice> = new DriverData<SampleDevice, SampleVfioDevice>();
+  readonly data: Map<SampleDevice, SampleVfioDevice> = new Map<SampleDevice, SampleVfioDevice>();
   readonly #vfio: Vfio;
 
   constructor(vfio: Vfio) {
@@ -135,7 +134,7 @@ export class SampleDriver extends Driver<SampleDevice> {
 
   override *remove(device: SampleDevice): Sleeps<void> {
     yield* this.data.get(device)!.unregister();
-    this.data.clear(device);
+    this.data.delete(device);
   }
 }
 
@@ -159,7 +158,7 @@ export class EmulatedVfioDevice extends SampleVfioDevice {
 export class EmulatedDriver extends Driver<SampleDevice> {
   override readonly name: string = 'vfio-emulated';
   override readonly managesDma: boolean = true;
-  readonly data: DriverData<SampleDevice, EmulatedVfioDevice> = new DriverData<SampleDevice, EmulatedVfioDevice>();
+  readonly data: Map<SampleDevice, EmulatedVfioDevice> = new Map<SampleDevice, EmulatedVfioDevice>();
   readonly #vfio: Vfio;
 
   constructor(vfio: Vfio) {
@@ -180,7 +179,7 @@ export class EmulatedDriver extends Driver<SampleDevice> {
 
   override *remove(device: SampleDevice): Sleeps<void> {
     yield* this.data.get(device)!.unregister();
-    this.data.clear(device);
+    this.data.delete(device);
   }
 }
 

@@ -3,6 +3,7 @@ import {
   getDeviceFd,
   getDeviceInfo,
   GROUP_NOT_VIABLE,
+  SERIES,
   setContainer,
   setIrqTriggers,
   VFIO_SET_IOMMU,
@@ -11,7 +12,6 @@ import {
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { atEveryYield } from '../../../testing/every-yield.ts';
-import { DriverBefore } from './before.ts';
 import { setUp, type FslMcHost, type SetUp } from './set-up.ts';
 
 /**
@@ -78,7 +78,8 @@ function visit(device: string, init: SetUp): { readonly found: readonly string[]
 const WORKS = '1 regions, 1 irqs, success, 1 resets';
 /** In the order of the scan. */
 const CHILDREN = ['dpbp.0', 'dpcon.0', 'dpmcp.0', 'dpni.0', 'dpni.1', 'dpio.0', 'dpio.1'];
-const before = { driver: (...init: ConstructorParameters<typeof DriverBefore>) => new DriverBefore(...init), profile: 'linux-5.13' } as const;
+const before: SetUp = { profile: 'linux-5.13', without: [5] };
+const FAULT = `(patch 5, "${SERIES[5]}")`;
 
 describe('who opens while a container is probed', () => {
   it.each<ProfileName>(['linux-5.13', 'linux-6.1'])('[vfio P5/6] [vfio Cross-patch-acceptance-t/6] gets an error or a container that works, at every yield, %s', (profile) => {
@@ -92,9 +93,9 @@ describe('who opens while a container is probed', () => {
 
   it('[vfio P5/2] [vfio P5/3] [vfio Cross-patch-acceptance-t/6] met NULL pointers, a portal that was not there and a mutex that was none before patch 5', () => {
     const { found, reports } = visit('dprc.2', before);
-    const w1 = 'dprc.2: open: NULL lock of the container';
-    const w2 = ['dprc.2: close: reset through a NULL portal', 'dprc.2: reset failed: -22'];
-    const w3 = 'dprc.2: SET_IRQS: uninitialised mutex';
+    const w1 = `dprc.2: opened before the lock of its container: NULL dereference ${FAULT}`;
+    const w2 = [`dprc.2: closed before its portal: a reset through a NULL pointer ${FAULT}`, 'dprc.2: reset failed: -22'];
+    const w3 = `dprc.2: SET_IRQS before its mutex is initialised ${FAULT}`;
     const refused = 'EINVAL, 0 resets';
     const noPortal = '1 regions, 1 irqs, EINVAL, 0 resets';
     // w4: while the scan makes child after child the container is public; only a group that is not viable keeps users out.
@@ -111,6 +112,6 @@ describe('who opens while a container is probed', () => {
     expect(found).toEqual([...Array.from({ length: from }, () => 'ENODEV'), ...Array.from({ length: found.length - from }, () => works)]);
     expect(reports.flat()).toEqual([]);
     const old = visit('dpni.0', before);
-    expect([...new Set(old.reports.flat())]).toEqual(['dpni.0: open: NULL lock of the container', 'dpni.0: SET_IRQS: uninitialised mutex']);
+    expect([...new Set(old.reports.flat())]).toEqual([`dpni.0: opened before the lock of its container: NULL dereference ${FAULT}`, `dpni.0: SET_IRQS before its mutex is initialised ${FAULT}`]);
   });
 });

@@ -11,8 +11,8 @@ import {
   Vfio,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
-  type Driver,
   type ProfileName,
+  type SeriesPatch,
   type Thread,
   type TraceEvent,
 } from '@vsim/vfio-core';
@@ -24,7 +24,6 @@ import {
   OPEN_COMMANDS,
   PARAMS,
   VfioFslMcDriver,
-  type FslMcDevice,
   type ManagementComplexInit,
   type McContainer,
   type McObject,
@@ -34,8 +33,8 @@ export interface SetUp extends ManagementComplexInit {
   readonly profile?: ProfileName;
   readonly msi?: 'none' | number;
   readonly iommu?: boolean;
-  /** Another driver of the name vfio-fsl-mc. */
-  readonly driver?: (bus: FslMcBus, vfio: Vfio) => Driver<FslMcDevice>;
+  /** Patches of the series that the kernel lacks. */
+  readonly without?: readonly SeriesPatch[];
 }
 
 /** The fds of a group whose container has an IOMMU. */
@@ -60,7 +59,7 @@ export class FslMcHost {
   readonly root: Process;
 
   constructor(init: SetUp = {}) {
-    this.host = new Host({ profile: init.profile });
+    this.host = new Host({ profile: init.profile, without: init.without });
     const { host } = this;
     this.events = host.trace.record();
     this.vfio = new Vfio(host);
@@ -78,7 +77,7 @@ export class FslMcHost {
     this.bus = new FslMcBus(host, { mc: this.mc, iommu, msi });
     this.driver = new VfioFslMcDriver(this.bus, this.vfio);
     this.started = host.scheduler.call('boot', this.bus.start());
-    host.scheduler.call('modprobe vfio-fsl-mc', this.bus.addDriver(init.driver?.(this.bus, this.vfio) ?? this.driver));
+    host.scheduler.call('modprobe vfio-fsl-mc', this.bus.addDriver(this.driver));
     this.root = new Process(host, { name: 'root' });
   }
 

@@ -2,7 +2,7 @@
  * A machine with a graphics card that has everything a probe of vfio-pci looks at: VGA, VFs, power management, a bridge above it.
  * Its vendor is ATI, so that it has no reset by power management, and an open during its probe is not refused for the lock.
  */
-import { ApicMsi, Host, Process, Vfio, VtdIommu, type ProfileName, type TraceEvent } from '@vsim/vfio-core';
+import { ApicMsi, Host, Process, Vfio, VtdIommu, type ProfileName, type SeriesPatch, type TraceEvent } from '@vsim/vfio-core';
 import {
   PROBE_STEP,
   PROBE_STEP_UNDONE,
@@ -26,6 +26,8 @@ const BARS: readonly BarInit[] = [{ index: 0, size: 0x1000 }];
 
 export interface CardHostInit extends VfioPciDriverInit {
   readonly profile?: ProfileName | undefined;
+  /** Patches of the series that the kernel lacks. */
+  readonly without?: readonly SeriesPatch[] | undefined;
   /** The driver's class. @default vfio-pci itself */
   readonly driver?: ((vfio: Vfio, init: VfioPciDriverInit) => VfioPciDriver) | undefined;
   /** Called before the card is plugged. */
@@ -61,7 +63,7 @@ function cardFunction(host: Host): PciFunction {
 }
 
 export function cardHost(init: CardHostInit = {}): CardHost {
-  const host = new Host(init.profile === undefined ? {} : { profile: init.profile });
+  const host = new Host({ profile: init.profile, without: init.without });
   const events = host.trace.record();
   const vfio = new Vfio(host);
   const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });

@@ -1,5 +1,6 @@
 /** What a user and the VGA arbiter do between any two steps of vfio-pci's probe and remove: every order of them. */
 import {
+  Host,
   DRIVER_BOUND,
   DRIVER_UNBINDING,
   LAST_PUT,
@@ -11,7 +12,6 @@ import {
   VFIO_GROUP_SET_CONTAINER,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
-  kernelProfile,
   type Point,
   type ProfileName,
   type Thread,
@@ -86,7 +86,7 @@ function world(profile: ProfileName, bound: boolean, before: readonly ('group' |
 
 /** Registers the tests of one kernel. */
 export function everyOrderOn(profile: ProfileName): void {
-  const order = bindingOrder(kernelProfile(profile));
+  const order = bindingOrder(new Host({ profile }));
   const probe: readonly Point[] = [...order.probe.map((step) => STEP_DONE[step]), REGISTERING, REGISTERED, DRIVER_BOUND];
   const remove: readonly Point[] = [DRIVER_UNBINDING, UNREGISTERING, LAST_PUT, UNLISTED, ...order.remove.map((step) => STEP_UNDONE[step])];
   it.each([

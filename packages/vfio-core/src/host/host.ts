@@ -10,6 +10,7 @@ import { FileTree } from './file-tree.ts';
 import { kernelProfile, type KernelProfile, type ProfileName } from './profile.ts';
 import { Random } from './random.ts';
 import { Scheduler, type Schedule } from './scheduler.ts';
+import { NOT_IN_5_10, SERIES, type SeriesPatch } from './series.ts';
 import { Trace } from './trace.ts';
 import { VERSION } from './version.ts';
 
@@ -18,6 +19,8 @@ export interface HostInit {
   readonly seed?: number | undefined;
   /** @default 'linux-6.1' */
   readonly profile?: ProfileName | undefined;
+  /** Patches of the series of March 2021 that the kernel is to be without: only linux-5.13, which merged it. @default none */
+  readonly without?: readonly SeriesPatch[] | undefined;
   /** Which thread runs next. @default runToBlock */
   readonly schedule?: Schedule | undefined;
   /** The machine's RAM. @default 4 GiB at 0x1_0000_0000 */
@@ -28,6 +31,7 @@ export class Host {
   /** The vsim version this host was made with: see assertSameCore(). */
   readonly version: string = VERSION;
   readonly profile: KernelProfile;
+  readonly #without: ReadonlySet<SeriesPatch>;
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly trace: Trace;
@@ -42,6 +46,7 @@ export class Host {
 
   constructor(init: HostInit = {}) {
     this.profile = kernelProfile(init.profile ?? 'linux-6.1');
+    this.#without = new Set(patchesWithout(this.profile, init.without ?? []));
     this.random = new Random(init.seed ?? 1);
     this.scheduler = new Scheduler(init.schedule);
     this.trace = new Trace(() => this.scheduler.now);
@@ -49,6 +54,19 @@ export class Host {
     this.pages = new PageAllocator(this.memory.ram);
     this.files = new FileTree();
   }
+
+  /** Whether the kernel has a patch of the series. */
+  has(patch: SeriesPatch): boolean {
+    return !this.#without.has(patch);
+  }
+}
+
+/** @throws RangeError for a patch that there is not, or a kernel that cannot be without one */
+function patchesWithout({ name }: KernelProfile, without: readonly SeriesPatch[]): readonly SeriesPatch[] {
+  if (without.length > 0 && name !== 'linux-5.13') throw new RangeError(`"without" expected the profile linux-5.13, which merged the series, got ${name}`);
+  const unknown = without.find((patch) => !Object.hasOwn(SERIES, patch));
+  if (unknown !== undefined) throw new RangeError(`"without" expected patches 1 to 14, got ${String(unknown)}`);
+  return name === 'linux-5.10' ? NOT_IN_5_10 : without;
 }
 
 /**

@@ -6,5 +6,6 @@ export * from './mutex.ts';
 export * from './profile.ts';
 export * from './random.ts';
 export * from './scheduler.ts';
+export * from './series.ts';
 export * from './trace.ts';
 export * from './version.ts';

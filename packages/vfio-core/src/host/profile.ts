@@ -237,7 +237,7 @@ const LINUX_5_13: KernelProfile = {
   emptyHotResetFirst: false,
 };
 
-/** Before the series, recorded from 5.10.223, which has the INTx rework of 2024. */
+/** Recorded from 5.10.223, which has half of the series as backports (series.ts), and the INTx rework of 2024. */
 const LINUX_5_10: KernelProfile = {
   ...LINUX_5_13,
   name: 'linux-5.10',

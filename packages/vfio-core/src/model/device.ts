@@ -20,6 +20,8 @@ export abstract class Device {
   driverName: string | undefined = undefined;
   /** The module of that driver. */
   module: ModuleUse | undefined = undefined;
+  /** Whose data is kept for the device: a driver's, and before patch 14 of the series that of VFIO's core. Kernel: dev_get_drvdata(). */
+  drvdata: object | undefined = undefined;
   /** The only driver that may bind, if set. */
   driverOverride: string | undefined = undefined;
   /** Set by the IOMMU when the device is added to its bus. */

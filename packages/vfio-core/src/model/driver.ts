@@ -38,15 +38,18 @@ export abstract class Driver<D extends Device> implements ModuleUse {
 export class DriverData<D extends Device, T> {
   readonly #data = new Map<D, T>();
 
+  /** Undefined also where somebody else has written over it. */
   get(device: D): T | undefined {
-    return this.#data.get(device);
+    return device.drvdata === this ? this.#data.get(device) : undefined;
   }
 
   set(device: D, data: T): void {
+    device.drvdata = this;
     this.#data.set(device, data);
   }
 
   clear(device: D): void {
+    if (device.drvdata === this) device.drvdata = undefined;
     this.#data.delete(device);
   }
 

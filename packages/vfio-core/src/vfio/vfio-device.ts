@@ -7,8 +7,8 @@
  * The subclass is what the kernel's driver structure is, and this class is the embedded struct vfio_device.
  */
 import { removeItem } from '../memory/list.ts';
-import type { Point, Sleeps } from '../host/scheduler.ts';
-import { WaitQueue } from '../host/scheduler.ts';
+import { WaitQueue, type Point, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
+import { BEFORE_SERIES, type SeriesPatch } from '../host/series.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { addEmulatedGroup } from '../iommu/software-groups.ts';
@@ -66,6 +66,8 @@ export abstract class VfioDevice {
   #group: VfioGroup | undefined;
   #references = 0;
   #dying = false;
+  /** register() has published the device and has not returned. */
+  #publishing = false;
   #openCount = 0;
   readonly #released: WaitQueue;
   /** The names of those who hold the device open, for whoever waits for it. */
@@ -136,7 +138,10 @@ export abstract class VfioDevice {
     this.#group = group;
     group.addDevice(this);
     this.vfio.deviceNumbers.add(this);
+    this.#ownData(true);
+    this.#publishing = true;
     yield REGISTERED;
+    this.#publishing = false;
     return 0;
   }
 
@@ -160,11 +165,10 @@ export abstract class VfioDevice {
     yield UNREGISTERING;
     this.#dying = true;
     if (!this.device.host.profile.dyingCanBeOpened) this.vfio.deviceNumbers.remove(this);
-    this.put();
+    this.#drop();
     yield* this.#waitForLastPut();
     yield LAST_PUT;
-    group.unlistDevice(this);
-    this.vfio.deviceNumbers.remove(this);
+    this.#unlist();
     yield UNLISTED;
     yield* group.deviceGone();
     this.#group = undefined;
@@ -175,16 +179,18 @@ export abstract class VfioDevice {
   }
 
   *#waitForLastPut(): Sleeps<void> {
-    const sched = this.device.host.scheduler;
+    const { host } = this.device;
+    const sched = host.scheduler;
     let interrupted = false;
     for (let count = 0; this.#references > 0; count += 1) {
       this.request(count);
       const until = sched.now + REQUEST_INTERVAL;
-      if (interrupted) {
-        yield* this.#released.wait(sched, () => this.#references === 0, until);
-        continue;
-      }
-      const end = yield* this.#released.waitInterruptible(sched, () => this.#references === 0, until);
+      const { releases } = this.vfio;
+      // Before patch 2 there was one queue for all devices: whoever was released woke everybody.
+      const woken = (): boolean => this.#references === 0 || (!host.has(2) && this.vfio.releases !== releases);
+      const queue = host.has(2) ? this.#released : this.vfio.released;
+      const end = yield* interrupted ? uninterrupted(queue.wait(sched, woken, until)) : queue.waitInterruptible(sched, woken, until);
+      if (end === 'ready' && this.#references > 0) this.#before(2, `asked for ${(until - sched.now) / 1e9} s too early, as another device was released`);
       if (end === 'signal') {
         interrupted = true;
         this.device.host.trace.emit(RELEASE_BLOCKED, { device: this.name, task: sched.current?.name ?? '', count });
@@ -196,18 +202,53 @@ export abstract class VfioDevice {
   tryGet(): boolean {
     if (this.#references === 0) return false;
     this.#references += 1;
+    if (!this.device.host.has(1)) {
+      this.#group?.get();
+      this.#before(1, 'a reference on the device takes one on its group, which it holds already');
+    }
     return true;
   }
 
   /** vfio_device_put(). */
   put(): void {
+    const group = this.#group;
+    this.#drop();
+    if (!this.device.host.has(1)) group?.put();
+  }
+
+  #drop(): void {
     this.#references -= 1;
     if (this.#references < 0) this.#broken('put without a reference');
-    if (this.#references === 0) this.#released.wake();
+    if (this.#references !== 0) return;
+    this.vfio.releases += 1;
+    if (!this.device.host.has(2)) {
+      this.#before(2, `taken off its group by ${this.device.host.scheduler.current?.name ?? 'the host program'}, not by who unregisters it`);
+      this.#unlist();
+    }
+    this.#released.wake();
+    this.vfio.released.wake();
+  }
+
+  /** Off the lists of group and class; before patch 14 the driver's data went with it. */
+  #unlist(): void {
+    if (this.#group?.devices.includes(this) !== true) return;
+    this.#group.unlistDevice(this);
+    this.vfio.deviceNumbers.remove(this);
+    this.#ownData(false);
+  }
+
+  /** Before patch 14 the core kept itself in the device's drvdata, which is the driver's. */
+  #ownData(own: boolean): void {
+    const { device } = this;
+    if (device.host.has(14)) return;
+    if (own && device.drvdata !== undefined) this.#before(14, 'drvdata of the driver is overwritten');
+    if (!own && device.drvdata !== this) this.#before(14, 'drvdata of the driver is cleared while it is bound');
+    device.drvdata = own ? this : undefined;
   }
 
   /** @internal The first open enters the driver, the last close leaves it; both under the device set's lock. */
   *open(opener: string): Sleeps<number> {
+    if (this.#publishing && !this.device.host.has(3)) this.#before(3, 'opened before vfio_add_group_dev() has given the driver its device');
     if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
     const { module } = this.device;
     if (module?.going === true) return -ENODEV;
@@ -346,9 +387,17 @@ export abstract class VfioDevice {
     return !this.device.host.profile.needsCoherentDma || group.kind !== 'iommu' || group.unit.coherent;
   }
 
+  #before(patch: SeriesPatch, what: string): void {
+    this.device.host.trace.emit(BEFORE_SERIES, { patch, device: this.name, what });
+  }
+
   #broken(what: string): void {
     this.device.host.trace.emit(LIFE_CYCLE_BROKEN, { device: this.name, what });
   }
+}
+
+function* uninterrupted(wait: Sleeps<boolean>): Sleeps<WaitEnd> {
+  return (yield* wait) ? 'ready' : 'timeout';
 }
 
 /** The data of VFIO_DEVICE_FEATURE: what lies behind its header of 8 bytes. */

@@ -4,6 +4,7 @@
 import type { FaultPoint } from '../host/fault-injection.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
+import { WaitQueue } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { addNoIommuGroup } from '../iommu/software-groups.ts';
@@ -37,6 +38,10 @@ export class Vfio {
   readonly type1: Type1;
   /** Containers that somebody holds: for reports and tests. */
   readonly containers: Set<VfioContainer> = new Set<VfioContainer>();
+  /** How many devices have lost their last reference, and who waits for any: before patch 2 of the series. @internal */
+  releases = 0;
+  /** @internal */
+  readonly released: WaitQueue = new WaitQueue('the last reference of any vfio device');
   /** Module parameter enable_unsafe_noiommu_mode. */
   noiommu = false;
   readonly #groups = new Map<IommuGroup, VfioGroup>();

@@ -5,6 +5,7 @@
  * registered. It has no id table: driver_override is the only way.
  */
 import {
+  BEFORE_SERIES,
   Driver,
   DriverData,
   EINVAL,
@@ -13,6 +14,7 @@ import {
   eventKind,
   type EventKind,
   type FaultPoint,
+  type Point,
   type Sleeps,
   type Vfio,
 } from '@vsim/vfio-core';
@@ -35,6 +37,10 @@ export const CONTAINER_LOCK_ALLOCATION: FaultPoint = { fault: 'vfio-fsl-mc/conta
 /** bus_register_notifier() of a container. */
 export const NOTIFIER_REGISTRATION: FaultPoint = { fault: 'vfio-fsl-mc/notifier-registration', error: ENOMEM };
 
+/** Points in the probe as it was before patch 5, with the device public. */
+export const LOCK_ATTACHED: Point = { point: 'vfio-fsl-mc/lock-attached' };
+export const DEVICE_INITIALISED: Point = { point: 'vfio-fsl-mc/device-initialised' };
+
 interface Bound {
   readonly vfioDevice: VfioFslMcDevice;
   /** Takes the notifier of a container away. */
@@ -48,7 +54,9 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   override readonly managesDma: boolean = true;
   readonly #vfio: Vfio;
   readonly #bus: FslMcBus;
-  readonly #bound = new DriverData<FslMcDevice, Bound>();
+  readonly #bound = new Map<FslMcDevice, Bound>();
+  /** dev_get_drvdata(), from patch 6 of the series on. */
+  readonly #data = new DriverData<FslMcDevice, VfioFslMcDevice>();
   readonly #lockUsers = new Map<FslMcDevice, number>();
   #notifiers = 0;
 
@@ -63,7 +71,11 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   }
 
   vfioDevice(device: FslMcDevice): VfioFslMcDevice | undefined {
-    return this.#bound.get(device)?.vfioDevice;
+    const { host } = device;
+    if (host.has(6)) return this.#data.get(device);
+    const found = this.#bound.get(device)?.vfioDevice;
+    if (found?.state === 'gone') host.trace.emit(BEFORE_SERIES, { patch: 6, device: device.name, what: 'its memory is the driver core\'s, and hides a late user after remove' });
+    return found;
   }
 
   /** Bus notifiers of containers: one for each that is bound. */
@@ -90,18 +102,54 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     yield* device.dprc?.removeChildren() ?? [];
     this.#uninit(device, bound.unlisten);
     this.#putLock(device.container);
-    this.#bound.clear(device);
+    this.#data.clear(device);
+    // devm_kzalloc(): before patch 6 the driver core freed it, after remove.
+    if (device.host.has(6)) this.#bound.delete(device);
     this.#vfio.iommuGroupPut(device);
   }
 
   *#probeInGroup(device: FslMcDevice): Sleeps<number> {
     const refused = device.host.faults.at(DEVICE_ALLOCATION);
     if (refused < 0) return refused;
+    const vfioDevice = new VfioFslMcDevice(this.#vfio, device);
+    if (!device.host.has(5)) return yield* this.#probeLive(device, vfioDevice);
     const attached = this.#getLock(device);
     if (attached < 0) return attached;
-    const error = yield* this.#probeLocked(device, new VfioFslMcDevice(this.#vfio, device));
+    const error = yield* this.#probeLocked(device, vfioDevice);
     if (error < 0) this.#putLock(device.container);
     return error;
+  }
+
+  /** Before patch 5: public first, then the container's lock, portal, scan, and the mutex of the interrupts. */
+  *#probeLive(device: FslMcDevice, vfioDevice: VfioFslMcDevice): Sleeps<number> {
+    vfioDevice.lacks = ['lock', 'mutex'];
+    const added = yield* vfioDevice.register();
+    if (added < 0) return added;
+    const attached = this.#getLock(device);
+    if (attached < 0) {
+      yield* vfioDevice.unregister();
+      return attached;
+    }
+    vfioDevice.lacks = ['mutex'];
+    yield LOCK_ATTACHED;
+    const unlisten = this.#init(device);
+    const scanned = typeof unlisten === 'number' ? unlisten : device.dprc === undefined ? 0 : yield* device.dprc.scan();
+    if (typeof unlisten === 'number' || scanned < 0) {
+      yield* device.dprc?.removeChildren() ?? [];
+      yield* vfioDevice.unregister();
+      if (typeof unlisten !== 'number') this.#uninit(device, unlisten);
+      this.#putLock(device.container);
+      return scanned;
+    }
+    yield DEVICE_INITIALISED;
+    vfioDevice.lacks = [];
+    this.#keep(device, vfioDevice, unlisten);
+    return 0;
+  }
+
+  #keep(device: FslMcDevice, vfioDevice: VfioFslMcDevice, unlisten: () => void): void {
+    this.#bound.set(device, { vfioDevice, unlisten });
+    if (device.host.has(6)) this.#data.set(device, vfioDevice);
   }
 
   /** vfio_fsl_mc_init_device(), register, scan. */
@@ -115,7 +163,7 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     }
     const scanned = device.dprc === undefined ? 0 : yield* device.dprc.scan();
     if (scanned === 0) {
-      this.#bound.set(device, { vfioDevice, unlisten });
+      this.#keep(device, vfioDevice, unlisten);
       return 0;
     }
     yield* device.dprc?.removeChildren() ?? [];

@@ -2,6 +2,7 @@
  * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c; catalogue: vfio 5.6.
  */
 import {
+  BEFORE_SERIES,
   EINVAL,
   ENOTTY,
   ETIMEDOUT,
@@ -72,8 +73,13 @@ interface Vector extends FslMcIrq {
   name: string | undefined;
 }
 
+/** What a device that is public already may still lack, before patch 5 of the series. */
+export type Missing = 'lock' | 'mutex';
+
 export class VfioFslMcDevice extends VfioDevice {
   override readonly device: FslMcDevice;
+  /** @internal Set by the driver. */
+  lacks: readonly Missing[] = [];
   #regions: readonly Region[] = [];
   #vectors: readonly Vector[] = [];
 
@@ -93,11 +99,13 @@ export class VfioFslMcDevice extends VfioDevice {
   }
 
   protected override *openDevice(): Sleeps<number> {
+    if (this.lacks.includes('lock')) this.#before('opened before the lock of its container: NULL dereference');
     this.#regions = this.device.regions.map((region) => ({ ...region, access: accessOf(this.device, region) }));
     return 0;
   }
 
   protected override *closeDevice(): Sleeps<void> {
+    if (this.device.container.dprc === undefined) this.#before('closed before its portal: a reset through a NULL pointer');
     this.#regions = [];
     const error = this.device.host.profile.fslmcResetsObjects ? this.#reset() : (this.device.container.dprc?.reset() ?? -EINVAL);
     if (error < 0) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
@@ -116,6 +124,7 @@ export class VfioFslMcDevice extends VfioDevice {
       case VFIO_DEVICE_GET_IRQ_INFO:
         return irqInfo(argument, (index) => (index < this.device.descriptor.irqCount ? { flags: VFIO_IRQ_INFO_EVENTFD, count: 1 } : undefined));
       case VFIO_DEVICE_SET_IRQS: {
+        if (this.lacks.includes('mutex')) this.#before('SET_IRQS before its mutex is initialised');
         const count = this.device.descriptor.irqCount;
         const irqs = readIrqSet(argument, count, () => count);
         return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
@@ -156,6 +165,10 @@ export class VfioFslMcDevice extends VfioDevice {
     if ((region.access & wanted) !== wanted || region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
     const cacheable = (region.flags & CACHED) === CACHED;
     return process.mm.mapDevice(length, { physical: region.start + at, live: () => true, cacheable }, read, write);
+  }
+
+  #before(what: string): void {
+    this.device.host.trace.emit(BEFORE_SERIES, { patch: 5, device: this.name, what });
   }
 
   get #canReset(): boolean {

@@ -5,13 +5,14 @@
  * Each step that can fail leaves nothing behind when it does; each has one undoing. The order of the steps is the kernel's profile's.
  */
 import {
+  BEFORE_SERIES,
   EINVAL,
   ENOMEM,
   eventKind,
   type EventKind,
   type FaultPoint,
   type IommuGroup,
-  type KernelProfile,
+  type Host,
   type Point,
   type Sleeps,
   type Vfio,
@@ -40,8 +41,14 @@ export interface BindingOrder {
   readonly remove: readonly ProbeStep[];
 }
 
-export function bindingOrder(profile: KernelProfile): BindingOrder {
-  return profile.pciCore ? { probe: PROBE_6_1, remove: REMOVE_6_1 } : { probe: PROBE_5_13, remove: REMOVE_5_13 };
+/** Before patch 8 the device was live right after its fields. */
+const PROBE_BEFORE_8: readonly ProbeStep[] = ['iommu-group', 'device', 'register', 'device-set', 'token', 'notifier', 'vga', 'power', 'driver-data'];
+/** Before patch 7 the VGA client went when its structure was freed already, and the token before its notifier. */
+const REMOVE_BEFORE_7: readonly ProbeStep[] = ['register', 'token', 'notifier', 'device-set', 'iommu-group', 'power', 'device', 'vga', 'driver-data'];
+
+export function bindingOrder(host: Host): BindingOrder {
+  if (host.profile.pciCore) return { probe: PROBE_6_1, remove: REMOVE_6_1 };
+  return { probe: host.has(8) ? PROBE_5_13 : PROBE_BEFORE_8, remove: host.has(7) ? REMOVE_5_13 : REMOVE_BEFORE_7 };
 }
 
 /** Probe has done a step, and another thread may run. */
@@ -155,8 +162,12 @@ export class Binding {
         if (error === 0) this.#unlisten = device.bus.listen(new VfCapture(this.#init.driver, device));
         return error;
       }
-      case 'vga':
-        return isVga(device) ? addVgaClient(device, (single) => vfioDevice.vgaDecodes(single)) : 0;
+      case 'vga': {
+        const error = isVga(device) ? addVgaClient(device, (single) => vfioDevice.vgaDecodes(single)) : 0;
+        if (error === 0 || device.host.has(7)) return error;
+        device.host.trace.emit(BEFORE_SERIES, { patch: 7, device: device.name, what: `the VGA arbiter refused it (${error}), and nobody looks` });
+        return 0;
+      }
       case 'power':
         vfioDevice.probePower();
         return 0;

@@ -2,7 +2,7 @@
  * The vfio-pci devices of a host, whatever driver of the kind has them, and the sets that are opened, closed and reset together.
  * Kernel: struct vfio_pci_reflck before 5.15, struct vfio_device_set from then on.
  */
-import { DriverData, ENOMEM, type FaultPoint, type Vfio } from '@vsim/vfio-core';
+import { ENOMEM, type FaultPoint, type Vfio } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
 
@@ -16,7 +16,7 @@ export class DeviceSet {
 }
 
 export class VfioPciRegistry {
-  readonly #devices = new DriverData<PciDevice, VfioPciDevice>();
+  readonly #devices = new Map<PciDevice, VfioPciDevice>();
   readonly #sets = new Map<object, DeviceSet>();
 
   /** The VFIO device that was made for a PCI device, registered or not yet. */
@@ -29,7 +29,7 @@ export class VfioPciRegistry {
   }
 
   remove(device: PciDevice): void {
-    this.#devices.clear(device);
+    this.#devices.delete(device);
   }
 
   /** vfio_device_get_from_dev(): the device while it is registered, with a reference that the caller puts. */

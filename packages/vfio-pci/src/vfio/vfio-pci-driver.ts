@@ -3,7 +3,7 @@
  *
  * The steps of probe and remove, in each kernel's order, are binding.ts's.
  */
-import { DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
@@ -39,7 +39,7 @@ export class VfioPciDriver extends PciDriver {
   readonly #registry: VfioPciRegistry;
   /** dev_get_drvdata(): from probe to the end of remove. */
   readonly #data = new DriverData<PciDevice, VfioPciDevice>();
-  readonly #bindings = new DriverData<PciDevice, Binding>();
+  readonly #bindings = new Map<PciDevice, Binding>();
 
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
@@ -51,14 +51,20 @@ export class VfioPciDriver extends PciDriver {
     this.#registry = registryOf(vfio);
   }
 
-  /** The VFIO device of a bound PCI device. */
+  /** The VFIO device of a bound PCI device. Before patch 9 of the series drvdata was the core's: it went with the last reference. */
   vfioDevice(device: PciDevice): VfioPciDevice | undefined {
-    return this.#data.get(device);
+    const { host } = device;
+    if (host.has(9)) return this.#data.get(device);
+    const found = this.#registry.get(device);
+    if (found === undefined || found.state === 'init') return undefined;
+    if (found.references > 0) return found;
+    if (this.#bindings.has(device)) host.trace.emit(BEFORE_SERIES, { patch: 9, device: device.name, what: 'its driver is bound, and its data is NULL' });
+    return undefined;
   }
 
   /** The order of its steps: the kernel's. A driver of another kernel overrides this. */
   protected get order(): BindingOrder {
-    return bindingOrder(this.vfio.host.profile);
+    return bindingOrder(this.vfio.host);
   }
 
   /** What the driver answers to an uncorrectable error: without a VFIO device nobody could recover it. Kernel: error_detected(). */
@@ -71,7 +77,7 @@ export class VfioPciDriver extends PciDriver {
   }
 
   override resetDone(device: PciDevice): void {
-    this.#data.get(device)?.resetDone();
+    this.vfioDevice(device)?.resetDone();
   }
 
   /** The parameters of the module, and the ids that it was loaded with. */
@@ -98,12 +104,12 @@ export class VfioPciDriver extends PciDriver {
       create: () => this.createDevice(device, { parameters: this.parameters, bypass: this.#bypass, registry: this.#registry }),
       setData: (vfioDevice) => {
         if (vfioDevice === undefined) this.#data.clear(device);
-        else this.#data.set(device, vfioDevice);
+        else if (device.host.has(9)) this.#data.set(device, vfioDevice);
       },
     });
     this.#bindings.set(device, binding);
     const error = yield* binding.probe(this.order.probe);
-    if (error < 0) this.#bindings.clear(device);
+    if (error < 0) this.#bindings.delete(device);
     if (error === -EINVAL) tellOfGroup(device);
     return error;
   }
@@ -114,7 +120,7 @@ export class VfioPciDriver extends PciDriver {
     // The VFs go first: whoever has one open holds up the PF (P9).
     if (device.sriov !== undefined) yield* device.sriov.disable();
     yield* binding.remove(this.order.remove);
-    this.#bindings.clear(device);
+    this.#bindings.delete(device);
   }
 
   override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {

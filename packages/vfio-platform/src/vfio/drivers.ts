@@ -54,7 +54,9 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   protected abstract readonly resetRequired: boolean;
   readonly #vfio: Vfio;
   readonly #acpi: boolean | undefined;
-  readonly #bound = new DriverData<PlatformDevice, Bound>();
+  readonly #bound = new Map<PlatformDevice, Bound>();
+  /** dev_get_drvdata(), from patch 4 of the series on. */
+  readonly #data = new DriverData<PlatformDevice, VfioPlatformDevice>();
 
   constructor(vfio: Vfio, { resets, acpi }: VfioPlatformInit) {
     super();
@@ -68,7 +70,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   }
 
   vfioDevice(device: PlatformDevice): VfioPlatformDevice | undefined {
-    return this.#bound.get(device)?.vfioDevice;
+    return device.host.has(4) ? this.#data.get(device) : this.#bound.get(device)?.vfioDevice;
   }
 
   override *probe(device: PlatformDevice): Sleeps<number> {
@@ -93,7 +95,8 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     device.runtimePmEnabled = false;
     if (bound.module !== undefined) this.resets.put(bound.module);
     this.#vfio.iommuGroupPut(device);
-    this.#bound.clear(device);
+    this.#data.clear(device);
+    this.#bound.delete(device);
   }
 
   *#probeWithReset(device: PlatformDevice, reset: Reset, module: string | undefined): Sleeps<number> {
@@ -107,6 +110,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     vfioDevice.initMutex();
     device.runtimePmEnabled = true;
     this.#bound.set(device, { vfioDevice, module });
+    if (device.host.has(4)) this.#data.set(device, vfioDevice);
     return 0;
   }
 
