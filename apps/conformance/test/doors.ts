@@ -39,6 +39,7 @@ class Recordings implements World<string> {
     const took = performance.now() - before;
     if (took > MOST_MS) throw new Error(`${text.length} characters took ${Math.round(took)} ms`);
     if (code === 2 ? err.length !== 1 || err[0]!.includes('\n') : err.length !== 0) throw new Error(`exit ${code} with ${JSON.stringify(err).slice(0, 300)}`);
+    if (text.includes('"room":1073741824') && code !== 2) throw new Error(`a room of 2^30: exit ${code}`);
     if (code !== 0 && code !== 1 && code !== 2) throw new Error(`exit ${code}`);
     if (/is not a function|Cannot read propert|is not iterable|Invalid (array|typed)|call stack/i.test(err.join())) throw new Error(err[0]);
     return code === 2 ? (/jsonl(\.gz)?:1?[^0-9]/.test(err[0]!) ? 'refused' : 'past') : 'succeeded';

@@ -35,8 +35,13 @@ class Streams implements World<StreamInput> {
     const source = bootVm(buildHost({ seed: 1, tickers: 1 }), ledger, 1);
     const destination = incomingVm(buildHost({ seed: 2, tickers: 1 }), ledger, 1);
     new Traffic(new Random(1), ledger, source.vm, 50).run(10);
-    const result = migrate({ source: source.vm, destination: destination.vm, link: new Link(), place: samePlace, transport: (message) => changed(message, input) });
+    const lengths = new Map<string, number>();
+    const result = migrate({ source: source.vm, destination: destination.vm, link: new Link(), place: samePlace, transport: (message) => {
+      for (const { name, data } of decodeStream(message)) lengths.set(name, data.length);
+      return changed(message, input);
+    } });
     const runs = [source, destination].map(({ vm }) => vm.kvm.vcpus.some(({ state }) => state !== 'stopped'));
+    if (wrongLength(lengths, input)) same('the outcome of a wrong length', result.outcome, 'cancelled');
     same('who runs', runs, result.outcome === 'cancelled' ? [true, false] : [false, true]);
     if (result.outcome === 'migrated') return 'succeeded';
     if (result.outcome === 'cancelled') {
@@ -45,6 +50,15 @@ class Streams implements World<StreamInput> {
     }
     return result.phase === 'send' ? 'refused' : 'past';
   }
+}
+
+/** Every section but MSI-X, which has 20 bytes a vector, has one length. */
+function wrongLength(lengths: ReadonlyMap<string, number>, { section, change, at }: StreamInput): boolean {
+  return [...lengths].some(([name, length]) => {
+    if (!name.startsWith(section)) return false;
+    const cut = at % (length + 1);
+    return name.startsWith('msix') ? change === 'cut' && cut % 20 !== 0 : change === 'longer' || (change === 'cut' && cut !== length);
+  });
 }
 
 function changed(message: Uint8Array, { section, change, at, values }: StreamInput): Uint8Array {

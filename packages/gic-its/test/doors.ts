@@ -1,5 +1,5 @@
 /** The doors of this package for fuzzers: what a guest does to its GIC beside another VM, and what a VMM does through device attributes. */
-import type { ProfileName, Random } from '@vsim/vfio-core';
+import { PhysicalMemory, type ProfileName, type Random } from '@vsim/vfio-core';
 import { pick, random64, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { GRP, OPCODE, type GicVersion } from '../src/index.ts';
 import { GUEST, Machine, takeAll, type Vector } from './machine.ts';
@@ -92,7 +92,10 @@ class Neighbours implements World<GuestInput> {
 
   #boot(): void {
     this.#hostile.boot();
-    this.#hostile.mapDevice(HOSTILE, [8192, 8192, 8193, 8194]);
+    // Three devices share an LPI.
+    [[8192], [8192], [8193, 8194], [8192]].forEach((lpis, n) => {
+      this.#hostile.mapDevice(HOSTILE + n, lpis);
+    });
   }
 
   #witnessIsWell(vector: Vector): void {
@@ -147,8 +150,18 @@ class Neighbours implements World<GuestInput> {
         machine.vm.destroy();
         this.#hostile = new Machine({ on: this.#witness });
         this.#boot();
+        this.#strangersAreSilent();
         return 'succeeded';
     }
+  }
+
+  /** The devices of the VM that is gone raise: nothing of it comes to the one that has its place. Then they are given back. */
+  #strangersAreSilent(): void {
+    const machine = this.#hostile;
+    machine.vcpu(0).run(0);
+    for (const vector of this.#vectors) if (vector !== undefined) machine.raise(vector);
+    same('the next VM took', takeAll(machine.vcpu(0)), []);
+    for (const vector of this.#vectors.splice(0)) if (vector !== undefined) machine.driver.release(vector.device, [vector.irq]);
   }
 
   #vector(kind: 'unplug' | 'free' | 'raise', n: number): Depth {
@@ -252,7 +265,122 @@ class Attributes implements World<AttrInput> {
   }
 }
 
+// Guest memory that is not there
+
+interface HoleInput {
+  readonly page: number;
+  readonly call: 'tables' | 'pending' | 'restore';
+}
+
+/** Guest memory with a page that the VMM has unmapped, which counts how often it is read. */
+class Holes extends PhysicalMemory {
+  hole: number | undefined;
+  reads = 0;
+
+  override accessible(address: number, length: number): boolean {
+    const inside = this.hole !== undefined && address < this.hole + PAGE && address + length > this.hole;
+    return !inside && super.accessible(address, length);
+  }
+
+  override read8(address: number): number {
+    this.reads += 1;
+    return super.read8(address);
+  }
+}
+
+const PAGE = 4096;
+const ITT = GUEST.ITT + 0x1000;
+/** What each call writes or reads: LPIs 8192 and 8193, of vCPUs 0 and 1, are bytes 0x400 of their tables. */
+const TOUCHED = {
+  tables: [GUEST.DEVICES, ITT, GUEST.COLLECTIONS],
+  pending: [GUEST.PENDING, GUEST.PENDING + 0x1_0000],
+  restore: [GUEST.DEVICES, ITT, GUEST.COLLECTIONS, GUEST.PROPERTIES, GUEST.PENDING, GUEST.PENDING + 0x1_0000],
+} as const;
+
+class UnmappedPages implements World<HoleInput> {
+  readonly #ram = new Holes([{ base: GUEST.RAM, size: 0x80_0000 }]);
+  readonly #machine: Machine;
+
+  constructor(random: Random) {
+    this.#machine = new Machine({ version: 'gicv3', profile: pick(random, PROFILES), ram: this.#ram });
+    this.#machine.boot();
+    this.#machine.mapDevice(1, [8192, 8193]);
+  }
+
+  generate(random: Random): HoleInput {
+    return { page: pick(random, [...TOUCHED.restore, GUEST.QUEUE, GUEST.DEVICES + PAGE, GUEST.RAM]), call: pick(random, ['tables', 'pending', 'restore']) };
+  }
+
+  check({ page, call }: HoleInput): Depth {
+    const machine = this.#machine;
+    if (call === 'restore') {
+      same('a save', machine.saveTables(), 0);
+      machine.resetIts();
+    }
+    this.#ram.hole = page;
+    const touched: readonly number[] = TOUCHED[call];
+    const fails = touched.includes(page);
+    const result = call === 'tables' ? machine.saveTables() : call === 'pending' ? machine.savePending() : machine.restoreTables();
+    this.#ram.hole = undefined;
+    same(`${call} without the page at ${page.toString(16)}`, result, fails ? -14 : 0);
+    if (call === 'restore') {
+      if (fails) {
+        machine.resetIts();
+        same('a restore of what is whole', machine.restoreTables(), 0);
+      }
+      machine.setIts(0x80, 0xb800_0000_0000_0400n | BigInt(GUEST.QUEUE));
+    }
+    return fails ? 'past' : 'succeeded';
+  }
+}
+
+// One store
+
+/** Two commands, over and over. */
+type FloodInput = readonly [first: readonly number[], second: readonly number[]];
+
+const LPIS = 1500;
+const COMMANDS = 4000;
+const LONG_QUEUE = 0x4060_0000;
+/** Reads of guest memory by one store: what the queue and a bounded amount of work take. */
+const MOST_READS = 0x12_0000;
+
+class OneStore implements World<FloodInput> {
+  readonly #ram = new Holes([{ base: GUEST.RAM, size: 0x80_0000 }]);
+  readonly #machine: Machine;
+
+  constructor() {
+    this.#machine = new Machine({ version: 'gicv3', profile: 'linux-6.1', ram: this.#ram });
+    this.#machine.boot();
+    this.#machine.command((to) => to.set([OPCODE.MAPD, 1, 14, 0, GUEST.ITT, 0x8000_0000]));
+    for (let n = 0; n < LPIS; n += 1) this.#machine.command((to) => to.set([OPCODE.MAPTI, 1, n, 8192 + n, 0, 0]));
+  }
+
+  generate(random: Random): FloodInput {
+    const one = (): number[] => pick(random, [[OPCODE.INVALL, 0, 0, 0, random.below(2), 0, 0, 0], [OPCODE.MOVI, 1, random.below(LPIS), 0, random.below(2), 0, 0, 0], [OPCODE.MOVALL, 0, 0, 0, 0, 0, 0x1_0000, 0], [OPCODE.INV, 1, random.below(LPIS), 0, 0, 0, 0, 0], [OPCODE.INT, 1, random.below(LPIS), 0, 0, 0, 0, 0]]);
+    return [one(), one()];
+  }
+
+  check(input: FloodInput): Depth {
+    const { vm } = this.#machine;
+    const [vcpu] = vm.vcpus;
+    for (let n = 0; n < COMMANDS; n += 1) input[n % 2]!.forEach((word, i) => {
+      this.#ram.write32(LONG_QUEUE + 32 * n + 4 * i, word);
+    });
+    vm.store(vcpu!, GUEST.ITS, 4, 0n);
+    vm.store(vcpu!, GUEST.ITS + 0x80, 8, 0xb800_0000_0000_0400n | BigInt(LONG_QUEUE) | 0x3fn);
+    vm.store(vcpu!, GUEST.ITS, 4, 1n);
+    this.#ram.reads = 0;
+    vm.store(vcpu!, GUEST.ITS + 0x88, 8, BigInt(32 * COMMANDS));
+    if (this.#ram.reads > MOST_READS) throw new Error(`one store read guest memory ${this.#ram.reads} times`);
+    for (let tries = 0; tries < 100; tries += 1) if (vm.load(vcpu!, GUEST.ITS + 0x90, 8) === BigInt(32 * COMMANDS)) return 'succeeded';
+    throw new Error('the queue does not end');
+  }
+}
+
 export const DOORS: readonly Door[] = [
   { name: 'guest-gic', length: 150, open: (random) => new Neighbours(random) },
   { name: 'kvm-attributes', length: 200, open: (random) => new Attributes(random) },
+  { name: 'unmapped-pages', length: 100, open: (random) => new UnmappedPages(random) },
+  { name: 'one-store', length: 4, open: () => new OneStore() },
 ];

@@ -1,7 +1,7 @@
-/** The door of this package for fuzzers: device trees. */
-import type { Random } from '@vsim/vfio-core';
-import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
-import { describeDevices, FdtError, parseFdt } from '../src/index.ts';
+/** The doors of this package for fuzzers: device trees, and a clock's registers. */
+import { Host, type Random } from '@vsim/vfio-core';
+import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
+import { describeDevices, FdtError, IrqLine, parseFdt, PL031, Pl031 } from '../src/index.ts';
 import { Blob } from './blob.ts';
 
 /** For a blob of some kilobytes; what grows too fast takes far more. */
@@ -64,4 +64,60 @@ function property(random: Random, blob: Blob): void {
   }
 }
 
-export const DOORS: readonly Door[] = [{ name: 'device-tree', length: 100, open: () => new Trees() }];
+// A clock
+
+type ClockInput = readonly ['match' | 'load' | 'mask' | 'clear' | 'advance', number];
+
+/** A PL031 beside a count of seconds that knows when it has to ring. */
+class Clock implements World<ClockInput> {
+  readonly #host = new Host();
+  readonly #irq = new IrqLine(34, 'level-high');
+  readonly #clock = new Pl031(this.#host, this.#irq);
+  #seconds = 0;
+  #match = 0;
+  #armed = false;
+  #raw = false;
+  #mask = false;
+
+  generate(random: Random): ClockInput {
+    const what = pick(random, ['match', 'match', 'load', 'mask', 'clear', 'advance'] as const);
+    return [what, what === 'mask' ? random.below(2) : what === 'clear' ? 1 : what === 'advance' ? random.below(30) : (this.#seconds + random.below(40)) >>> 0];
+  }
+
+  check([what, value]: ClockInput): Depth {
+    switch (what) {
+      case 'advance':
+        this.#host.scheduler.advance(value * 1_000_000_000);
+        if (this.#armed && value >= this.#match - this.#seconds) this.#ring();
+        this.#seconds += value;
+        break;
+      case 'mask':
+        this.#clock.write(PL031.IMSC, 4, value);
+        this.#mask = value === 1;
+        break;
+      case 'clear':
+        this.#clock.write(PL031.ICR, 4, 1);
+        this.#raw = false;
+        break;
+      default:
+        this.#clock.write(what === 'match' ? PL031.MR : PL031.LR, 4, value);
+        if (what === 'match') this.#match = value;
+        else this.#seconds = value;
+        this.#armed = this.#match > this.#seconds;
+        if (this.#match === this.#seconds) this.#ring();
+    }
+    same('seconds, interrupt and line', [this.#clock.read(PL031.DR), this.#clock.read(PL031.RIS), this.#irq.asserted], [this.#seconds, this.#raw ? 1 : 0, this.#raw && this.#mask]);
+    if (this.#host.scheduler.threads.length > 1) throw new Error(`${this.#host.scheduler.threads.length} threads`);
+    return 'succeeded';
+  }
+
+  #ring(): void {
+    this.#raw = true;
+    this.#armed = false;
+  }
+}
+
+export const DOORS: readonly Door[] = [
+  { name: 'device-tree', length: 100, open: () => new Trees() },
+  { name: 'pl031', length: 100, open: () => new Clock() },
+];
