@@ -13,12 +13,18 @@ import {
   VFIO_GROUP_GET_DEVICE_FD,
   VFIO_GROUP_GET_STATUS,
   VFIO_GROUP_SET_CONTAINER,
+  VFIO_GROUP_UNSET_CONTAINER,
   VFIO_IOMMU_DIRTY_PAGES,
   VFIO_IOMMU_GET_INFO,
   VFIO_IOMMU_MAP_DMA,
   VFIO_IOMMU_UNMAP_DMA,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1_NESTING_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
   getDeviceFd,
+  setContainer,
   VtdIommu,
+  type ProfileName,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { openGroup, sampleHost } from './sample-device.ts';
@@ -152,5 +158,68 @@ describe('[R4] a pointer beyond user space is EFAULT', () => {
       expect([root.tryPread(device, new Uint8Array(4), offset), root.tryPwrite(device, new Uint8Array(4), offset)]).toEqual([-22, -22]);
     }
     expect([root.tryMmap(device, 8192, 2 ** 64 - 4096, PROT_READ, MAP_SHARED), root.tryMmap(device, 2 ** 60, 0, PROT_READ, MAP_SHARED)]).toEqual([-75, -12]);
+  });
+});
+
+describe('[R7] a device whose DMA user space owns reaches nothing until there is a domain', () => {
+  /** A device left bus master, and what of the host's first page it can read. */
+  function claimed(profile: ProfileName, names: readonly string[] = ['a'], oneGroup = false) {
+    const sample = sampleHost(names, { profile, ram: [RAM] }, oneGroup);
+    for (const name of names) sample.bind(name);
+    sample.host.memory.write32(0x100, SECRET);
+    const reads = (name = 'a') => {
+      const into = new Uint8Array(4);
+      const dma = new DmaPort(sample.host, name, 8, () => sample.bus.device(name)?.iommuGroup);
+      return dma.read(0x100, into) && new DataView(into.buffer).getUint32(0, true) === SECRET;
+    };
+    const { root } = sample;
+    const container = root.open('/dev/vfio/vfio');
+    const group = root.open('/dev/vfio/0');
+    return { ...sample, container, group, reads };
+  }
+
+  it.each([
+    ['linux-5.10', true],
+    ['linux-5.13', true],
+    ['linux-6.1', false],
+    ['linux-6.12', false],
+  ] as const)('%s: between SET_CONTAINER and SET_IOMMU it reads the host’s memory: %s', (profile, leaks) => {
+    const { root, container, group, reads } = claimed(profile);
+    expect(reads()).toBe(true);
+    setContainer(root, group, container);
+    expect(reads()).toBe(leaks);
+    root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+    expect(reads()).toBe(false);
+    root.ioctl(group, VFIO_GROUP_UNSET_CONTAINER);
+    expect(reads()).toBe(true); // the default domain, which is identity here
+  });
+
+  it.each(['linux-6.1', 'linux-6.12'] as const)('%s: nor after a SET_IOMMU that fails', (profile) => {
+    const { root, container, group, reads } = claimed(profile);
+    setContainer(root, group, container);
+    expect(outcomeOf(() => root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1_NESTING_IOMMU))).toBe('EINVAL');
+    expect(reads()).toBe(false);
+  });
+
+  it('a device beside it in the group is blocked with it', () => {
+    const { root, container, group, reads } = claimed('linux-6.1', ['a', 'b'], true);
+    setContainer(root, group, container);
+    expect([reads('a'), reads('b')]).toEqual([false, false]);
+    root.close(group);
+    expect([reads('a'), reads('b')]).toEqual([true, true]);
+  });
+
+  it('another group is not', () => {
+    const { root, container, group, reads } = claimed('linux-6.1', ['a', 'b']);
+    setContainer(root, group, container);
+    expect([reads('a'), reads('b')]).toEqual([false, true]);
+  });
+
+  it('a claim that is refused changes nothing', () => {
+    const { root, container, group, reads, vfio } = claimed('linux-6.1');
+    const { iommuGroup } = vfio.groups[0]!;
+    expect(iommuGroup.useDefaultDomain()).toBe(true);
+    expect(outcomeOf(() => setContainer(root, group, container))).toBe('EPERM');
+    expect(reads()).toBe(true);
   });
 });

@@ -13,6 +13,7 @@ import { Scheduler, type Schedule } from './scheduler.ts';
 import { NOT_IN_5_10, SERIES, type SeriesPatch } from './series.ts';
 import { Trace } from './trace.ts';
 import { VERSION } from './version.ts';
+import { WorkQueue } from './work-queue.ts';
 
 export interface HostInit {
   /** Of everything random in this host. @default 1 */
@@ -35,6 +36,8 @@ export class Host {
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly trace: Trace;
+  /** What must not happen inside of what asked for it. */
+  readonly work: WorkQueue;
   /** Physical addresses: RAM and MMIO. */
   readonly memory: AddressSpace;
   /** The kernel's allocator of RAM pages. */
@@ -48,8 +51,9 @@ export class Host {
     this.profile = kernelProfile(init.profile ?? 'linux-6.1');
     this.#without = new Set(patchesWithout(this.profile, init.without ?? []));
     this.random = new Random(init.seed ?? 1);
-    this.scheduler = new Scheduler(init.schedule);
     this.trace = new Trace(() => this.scheduler.now);
+    this.work = new WorkQueue(this.trace);
+    this.scheduler = new Scheduler(init.schedule, this.work);
     this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);
     this.pages = new PageAllocator(this.memory.ram);
     this.files = new FileTree();

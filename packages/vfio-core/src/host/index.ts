@@ -9,3 +9,4 @@ export * from './scheduler.ts';
 export * from './series.ts';
 export * from './trace.ts';
 export * from './version.ts';
+export * from './work-queue.ts';

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { BlockedError, Scheduler, WaitQueue, type Point, type Sleeps, type Thread } from './scheduler.ts';
+import { Host } from './host.ts';
 import { Mutex } from './mutex.ts';
+import { Process } from '../process/process.ts';
 
 const MIDDLE: Point = { point: 'test/middle' };
 
@@ -129,4 +131,84 @@ describe('Scheduler', () => {
     }).toThrow('no');
     expect(sched.call('next', steps([], 'next'))).toBe('next');
   });
+});
+
+describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
+  const N = 20_000;
+
+  it('n readers of one eventfd, n writes: each wakes one', () => {
+    const host = new Host();
+    const queue = new WaitQueue('q');
+    let asked = 0;
+    let count = 0;
+    function* reader(): Sleeps<void> {
+      yield* queue.waitExclusive(host.scheduler, () => ((asked += 1), count > 0));
+      count -= 1;
+      if (count > 0) queue.wake();
+    }
+    for (let i = 0; i < N; i += 1) host.scheduler.spawn('reader', reader());
+    for (let i = 0; i < N; i += 1) {
+      count += 1;
+      queue.wake();
+      host.scheduler.settle();
+    }
+    expect([count, host.scheduler.threads.length, asked]).toEqual([0, 0, 2 * N]);
+  });
+
+  it('readers of a semaphore are served in the order in which they came, one write for many', () => {
+    const process = new Process(new Host());
+    const fd = process.eventfd(0, { nonblocking: false, semaphore: true });
+    const threads = Array.from({ length: 5 }, () => process.start('read', process.sys.pread(fd, new Uint8Array(8), -1)));
+    process.writeEventfd(fd, 3n);
+    expect(threads.map(({ outcome }) => outcome.state)).toEqual(['done', 'done', 'done', 'asleep', 'asleep']);
+  });
+
+  it('n sleepers with times of their own wake in order', () => {
+    const { scheduler } = new Host();
+    const woken: number[] = [];
+    function* sleeper(ns: number): Sleeps<void> {
+      yield* scheduler.sleep(ns);
+      woken.push(scheduler.now);
+    }
+    for (let i = N; i > 0; i -= 1) scheduler.spawn('sleeper', sleeper(i));
+    scheduler.advance(N);
+    expect(woken).toEqual(Array.from({ length: N }, (_, i) => i + 1));
+  });
+
+  it('deadlines of sleeps that ended early are not kept', () => {
+    const { scheduler } = new Host();
+    const queue = new WaitQueue('q');
+    let ends = false;
+    scheduler.spawn('polls', queue.wait(scheduler, () => ends, 1e9));
+    for (let i = 0; i < N; i += 1) {
+      queue.wake();
+      scheduler.settle();
+    }
+    ends = true;
+    scheduler.advance(2e9);
+    expect([scheduler.now, scheduler.threads.length]).toEqual([2e9, 0]);
+  });
+});
+
+it('[R11] n eventfds, closed and opened again: the lowest number each time', () => {
+  const process = new Process(new Host(), { maxFiles: 1_000_000 });
+  const fds = Array.from({ length: 20_000 }, () => process.eventfd());
+  expect([fds[0], fds.at(-1)]).toEqual([3, 20_002]);
+  for (let i = 0; i < 20_000; i += 1) {
+    process.close(3);
+    expect([process.eventfd(), process.nextFd()]).toEqual([3, 20_003]);
+  }
+  for (const fd of [900, 7, 50]) process.close(fd);
+  expect([process.eventfd(), process.dup(3), process.eventfd(), process.eventfd()]).toEqual([7, 50, 900, 20_003]);
+});
+
+it('[R11] n mappings and protections of pages, then unmapped one by one', () => {
+  const host = new Host();
+  const process = new Process(host);
+  const memory = process.mmap(-1, 20_000 * 4096);
+  for (let page = 0; page < 20_000; page += 2) process.mm.protect(memory.address + page * 4096, 4096, true, false);
+  const more = Array.from({ length: 5000 }, () => process.mmap(-1, 4096));
+  for (const one of more) one.unmap();
+  for (let page = 0; page < 20_000; page += 1) process.mm.unmap(memory.address + page * 4096, 4096);
+  expect(host.pages.used).toBe(0);
 });

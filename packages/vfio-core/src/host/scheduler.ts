@@ -6,7 +6,7 @@
  * schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold
  * threads at points and put user space between any two steps. No promise, timer or wall clock takes part.
  */
-import { removeItem } from '../memory/list.ts';
+import { Heap, OrderedSet } from './thread-lists.ts';
 
 /** A place where another thread may run; made once, at module load; its name is public API. */
 export interface Point {
@@ -17,6 +17,8 @@ export interface Point {
 export interface Sleep {
   readonly on: WaitQueue;
   readonly until: number | undefined;
+  /** One of those who wait so is woken at a time. @default false */
+  readonly exclusive?: boolean | undefined;
 }
 
 /** Code that may sleep. Called with `yield*`, only from a thread. */
@@ -25,11 +27,23 @@ export type Sleeps<T> = Generator<Point | Sleep, T, void>;
 /** Why an interruptible wait ended. */
 export type WaitEnd = 'ready' | 'timeout' | 'signal';
 
+/** What a scheduler does besides, before it settles. */
+interface Background {
+  drain(): void;
+}
+
+interface Deadline {
+  readonly thread: Thread<unknown>;
+  readonly sleep: Sleep;
+  readonly until: number;
+}
+
 /** Where sleepers wait. As the kernel's: the waker says so, the sleeper looks again. */
 export class WaitQueue {
   readonly what: string;
   readonly holders: () => readonly string[];
-  readonly #sleepers: Thread<unknown>[] = [];
+  readonly #sleepers = new OrderedSet<Thread<unknown>>();
+  readonly #exclusive = new OrderedSet<Thread<unknown>>();
 
   constructor(what: string, holders: () => readonly string[] = () => []) {
     this.what = what;
@@ -55,20 +69,35 @@ export class WaitQueue {
     return 'ready';
   }
 
-  /** Makes all sleepers runnable; runs nothing. */
+  /** As waitInterruptible(), and alone: of those who wait so, a wake goes to the first. Whoever leaves something for the next wakes it. */
+  *waitExclusive(sched: Scheduler, ready: () => boolean): Sleeps<WaitEnd> {
+    while (!ready()) {
+      if (sched.current?.signalPending === true) return 'signal';
+      yield { on: this, until: undefined, exclusive: true };
+    }
+    return 'ready';
+  }
+
+  /** Sleeps until `ready()` holds or the thread is killed. Kernel: TASK_KILLABLE. */
+  *waitKillable(sched: Scheduler, ready: () => boolean): Sleeps<void> {
+    while (!ready() && sched.current?.killed !== true) yield { on: this, until: undefined };
+  }
+
+  /** Makes all sleepers runnable, of the exclusive ones the first; runs nothing. */
   wake(): void {
-    const woken = this.#sleepers.splice(0);
-    for (const thread of woken) thread.wakeUp();
+    if (this.#sleepers.size > 0) for (const thread of this.#sleepers.take()) thread.wakeUp();
+    this.#exclusive.first()?.wakeUp();
   }
 
   /** @internal For the scheduler. */
-  add(thread: Thread<unknown>): void {
-    this.#sleepers.push(thread);
+  add(thread: Thread<unknown>, exclusive: boolean): void {
+    (exclusive ? this.#exclusive : this.#sleepers).add(thread);
   }
 
   /** @internal For the scheduler. */
   remove(thread: Thread<unknown>): void {
-    removeItem(this.#sleepers, thread);
+    this.#sleepers.delete(thread);
+    this.#exclusive.delete(thread);
   }
 }
 
@@ -98,15 +127,20 @@ export class BlockedError extends Error {
 /** A kernel thread, or a system call of a process. Not thenable: a blocked one would never settle. */
 export class Thread<out T> {
   readonly name: string;
+  /** @internal In the order of creation. */
+  readonly serial: number;
   /** A signal was sent and nobody has taken it: ends interruptible waits. */
   signalPending = false;
+  /** A fatal signal: its process exits. Also ends killable waits. */
+  killed = false;
   readonly #sched: Scheduler;
   readonly #body: Sleeps<T>;
   #outcome: Outcome<T> = { state: 'runnable', at: 'start' };
   #sleep: Sleep | undefined;
 
   /** @internal Threads are made by Scheduler.spawn. */
-  constructor(sched: Scheduler, name: string, body: Sleeps<T>) {
+  constructor(sched: Scheduler, name: string, body: Sleeps<T>, serial: number) {
+    this.serial = serial;
     this.#sched = sched;
     this.name = name;
     this.#body = body;
@@ -120,11 +154,6 @@ export class Thread<out T> {
 
   get finished(): boolean {
     return this.#outcome.state === 'done' || this.#outcome.state === 'failed';
-  }
-
-  /** Virtual time at which this thread wakes by itself. @internal */
-  get deadline(): number | undefined {
-    return this.#sleep?.until;
   }
 
   /**
@@ -155,6 +184,18 @@ export class Thread<out T> {
     this.#sched.settle();
   }
 
+  /** SIGKILL, of a process that exits: ends an interruptible or killable sleep; a thread that is held stays so. */
+  kill(): void {
+    this.signalPending = true;
+    this.killed = true;
+    if (this.#sleep !== undefined) this.wakeUp();
+  }
+
+  /** @internal Whether it is this sleep that the thread is in. */
+  sleepsIn(sleep: Sleep): boolean {
+    return this.#sleep === sleep;
+  }
+
   /** @internal Ends a sleep or a hold. */
   wakeUp(): void {
     if (this.#sleep !== undefined) {
@@ -183,7 +224,8 @@ export class Thread<out T> {
     const at = next.value;
     if ('on' in at) {
       this.#sleep = at;
-      at.on.add(this);
+      at.on.add(this, at.exclusive === true);
+      if (at.until !== undefined) this.#sched.wakeAt({ thread: this, sleep: at, until: at.until });
       return false;
     }
     if (held.has(at)) {
@@ -209,14 +251,21 @@ export const runToBlock: Schedule = (runnable, current) =>
 export class Scheduler {
   readonly #schedule: Schedule;
   readonly #held = new Set<Point>();
-  readonly #threads: Thread<unknown>[] = [];
-  readonly #runnable: Thread<unknown>[] = [];
+  readonly #threads = new OrderedSet<Thread<unknown>>();
+  readonly #runnable = new OrderedSet<Thread<unknown>>();
+  readonly #deadlines = new Heap<Deadline>(
+    ({ until }) => until,
+    ({ thread, sleep }) => thread.sleepsIn(sleep),
+  );
+  readonly #background: Background | undefined;
+  #serial = 0;
   #current: Thread<unknown> | undefined;
   #running = false;
   #now = 0;
 
-  constructor(schedule: Schedule = runToBlock) {
+  constructor(schedule: Schedule = runToBlock, background?: Background) {
     this.#schedule = schedule;
+    this.#background = background;
   }
 
   /** Virtual time in ns since the host was made. */
@@ -226,7 +275,7 @@ export class Scheduler {
 
   /** Threads that have not finished, in the order of their creation. */
   get threads(): readonly Thread<unknown>[] {
-    return this.#threads;
+    return this.#threads.toArray();
   }
 
   /** The thread that runs now; undefined outside of every thread. */
@@ -236,9 +285,10 @@ export class Scheduler {
 
   /** Starts a thread. From outside: settles before it returns. From inside a thread: only makes it runnable. */
   spawn<T>(name: string, body: Sleeps<T>): Thread<T> {
-    const thread = new Thread(this, name, body);
-    this.#threads.push(thread);
-    this.#runnable.push(thread);
+    this.#serial += 1;
+    const thread = new Thread(this, name, body, this.#serial);
+    this.#threads.add(thread);
+    this.#runnable.add(thread);
     this.settle();
     return thread;
   }
@@ -256,7 +306,7 @@ export class Scheduler {
   /** Lets go the threads held at `point`, and settles. */
   release(point: Point): void {
     this.#held.delete(point);
-    for (const thread of this.#threads) {
+    for (const thread of this.threads) {
       const outcome = thread.outcome;
       if (outcome.state === 'held' && outcome.at === point.point) thread.wakeUp();
     }
@@ -265,10 +315,12 @@ export class Scheduler {
 
   /** Runs until no thread is runnable. Only the outermost entry does so. */
   settle(): void {
-    if (this.#running || this.#runnable.length === 0) return;
+    if (this.#running) return;
+    this.#background?.drain();
+    if (this.#runnable.size === 0) return;
     this.#running = true;
     try {
-      while (this.#runnable.length > 0) this.#step(this.#schedule(this.#runnable, this.#current));
+      while (this.#runnable.size > 0) this.#step(this.#next());
     } finally {
       this.#running = false;
       this.#current = undefined;
@@ -285,12 +337,16 @@ export class Scheduler {
     const end = this.#now + ns;
     this.settle();
     for (;;) {
-      const next = this.#nextDeadline();
+      const next = this.#deadlines.peek()?.until;
       if (next === undefined || next > end) break;
       this.#now = Math.max(this.#now, next);
-      for (const thread of [...this.#threads]) {
-        if (thread.deadline !== undefined && thread.deadline <= this.#now) thread.wakeUp();
+      const due: Thread<unknown>[] = [];
+      for (let first = this.#deadlines.peek(); first !== undefined && first.until <= this.#now; first = this.#deadlines.peek()) {
+        due.push(first.thread);
+        this.#deadlines.pop();
       }
+      due.sort((a, b) => a.serial - b.serial);
+      for (const thread of due) thread.wakeUp();
       this.settle();
     }
     this.#now = end;
@@ -303,21 +359,27 @@ export class Scheduler {
 
   /** @internal */
   makeRunnable(thread: Thread<unknown>): void {
-    this.#runnable.push(thread);
+    this.#runnable.add(thread);
+  }
+
+  /** @internal A thread has gone to sleep until a time. */
+  wakeAt(deadline: Deadline): void {
+    this.#deadlines.push(deadline);
+    // Sleeps that ended early leave their deadlines behind: no more of them than there are threads.
+    if (this.#deadlines.size > 2 * this.#threads.size + 32) this.#deadlines.sweep();
+  }
+
+  /** The default order needs no list. */
+  #next(): Thread<unknown> {
+    const first = this.#runnable.first()!;
+    if (this.#schedule !== runToBlock) return this.#schedule(this.#runnable.toArray(), this.#current);
+    return this.#current !== undefined && this.#runnable.has(this.#current) ? this.#current : first;
   }
 
   #step(thread: Thread<unknown>): void {
     this.#current = thread;
     if (thread.step(this.#held)) return;
-    removeItem(this.#runnable, thread);
-    if (thread.finished) removeItem(this.#threads, thread);
-  }
-
-  #nextDeadline(): number | undefined {
-    let next: number | undefined;
-    for (const { deadline } of this.#threads) {
-      if (deadline !== undefined && (next === undefined || deadline < next)) next = deadline;
-    }
-    return next;
+    this.#runnable.delete(thread);
+    if (thread.finished) this.#threads.delete(thread);
   }
 }

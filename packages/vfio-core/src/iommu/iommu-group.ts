@@ -42,6 +42,8 @@ export class IommuGroup {
   #defaultUsers = 0;
   #owner: object | undefined;
   #domain: IommuDomain | undefined;
+  /** Nothing is mapped in it; there while the DMA is claimed. */
+  #blocking: IommuDomain | undefined;
 
   /**
    * @param id - its number. @default the lowest free one
@@ -108,9 +110,17 @@ export class IommuGroup {
     for (const listener of [...this.#listeners]) listener.groupEvent(event, device);
   }
 
-  /** The domain that translates the group's DMA; undefined is the kernel's default, identity. */
+  /** The domain that somebody has attached. */
   get domain(): IommuDomain | undefined {
     return this.#domain;
+  }
+
+  /**
+   * The domain that translates the group's DMA; undefined is the kernel's default, identity. While somebody has claimed the DMA and
+   * attached nothing it is one in which nothing is mapped. Kernel: __iommu_group_alloc_blocking_domain(), __iommu_group_set_core_domain().
+   */
+  get translation(): IommuDomain | undefined {
+    return this.#domain ?? this.#blocking;
   }
 
   /** iommu_device_use_default_domain(): a native driver binds. False while user space owns the DMA. */
@@ -128,12 +138,14 @@ export class IommuGroup {
   claimDmaOwner(owner: object): number {
     if (this.dmaInUse) return -EPERM;
     this.#owner = owner;
+    this.#blocking = this.unit.createDomain();
     return 0;
   }
 
   releaseDmaOwner(): void {
     if (this.#owner === undefined) this.host.trace.emit(DMA_OWNER_UNBALANCED, { group: this.id });
     this.#owner = undefined;
+    this.#blocking = undefined;
   }
 
   get dmaOwnerClaimed(): boolean {

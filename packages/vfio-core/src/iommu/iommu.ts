@@ -154,7 +154,7 @@ export class DmaPort {
   }
 
   #move(frame: number, offset: number, bytes: Uint8Array, write: boolean): boolean {
-    const domain = this.#group()?.domain;
+    const domain = this.#group()?.translation;
     if (!this.#check(domain, frame, offset, bytes.length, write)) return false;
     const { memory } = this.#host;
     const protection = write ? IOMMU_WRITE : IOMMU_READ;

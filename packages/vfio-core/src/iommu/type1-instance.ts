@@ -67,7 +67,7 @@ export class Type1Instance implements IommuBackend {
   *waitToAttach(): Sleeps<number> {
     const state = this.#state;
     const { scheduler } = state.module.host;
-    yield* state.vaddrWait.wait(scheduler, () => state.invalid === 0 || state.closed);
+    yield* state.vaddrWait.waitKillable(scheduler, () => state.invalid === 0 || state.closed);
     return state.invalid === 0 ? 0 : -EFAULT;
   }
 

@@ -57,8 +57,9 @@ function* validMapping(state: Type1State, iova: number): Sleeps<DmaMapping | num
     const mapping = state.find(iova, iova);
     if (mapping === undefined) return -EINVAL;
     if (mapping.vaddrValid) return mapping;
-    if (state.closed) return -EFAULT;
-    yield* state.vaddrWait.wait(state.module.host.scheduler, () => mapping.vaddrValid || state.closed);
+    const { scheduler } = state.module.host;
+    if (state.closed || scheduler.current?.killed === true) return -EFAULT;
+    yield* state.vaddrWait.waitKillable(scheduler, () => mapping.vaddrValid || state.closed);
   }
 }
 

@@ -88,14 +88,14 @@ describe('ApicMsi', () => {
 
 describe('Virqfd', () => {
   it.each([
-    [true, 0n],
-    [false, 2n],
-  ])('acts at once if it was signalled, and drains: %s', (drains, left) => {
+    [true, 0n, 'linux-6.1'],
+    [false, 2n, 'linux-5.10'],
+  ] as const)('acts at once if it was signalled, and drains: %s', (_drains, left, profile) => {
     const context = new EventFdContext('e', 1);
     let acted = 0;
     const virqfd = new Virqfd(
+      new Host({ profile }),
       context,
-      drains,
       () => (acted += 1),
       () => undefined,
     );
@@ -111,8 +111,8 @@ describe('Virqfd', () => {
     const context = new EventFdContext('e');
     let gone = false;
     new Virqfd(
+      new Host(),
       context,
-      true,
       () => undefined,
       () => (gone = true),
     );

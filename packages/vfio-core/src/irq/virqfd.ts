@@ -1,37 +1,46 @@
 /** An eventfd that user space writes to make the kernel do something. Kernel: struct virqfd, vfio_virqfd_enable(). */
+import type { Host } from '../host/host.ts';
+import type { Work } from '../host/work-queue.ts';
 import type { EventFdContext, EventFdListener } from './event-fd.ts';
 
-export class Virqfd implements EventFdListener {
+export class Virqfd implements EventFdListener, Work {
+  readonly #host: Host;
   readonly #context: EventFdContext;
-  readonly #drains: boolean;
   readonly #act: () => void;
   readonly #gone: () => void;
+  #enabled = true;
 
   /**
    * Acts at once if the eventfd is signalled already.
    *
-   * @param drains whether the kernel takes the count: since 5.11
    * @param gone the eventfd was closed, and this has let go of it
    */
-  constructor(context: EventFdContext, drains: boolean, act: () => void, gone: () => void) {
+  constructor(host: Host, context: EventFdContext, act: () => void, gone: () => void) {
+    this.#host = host;
     this.#context = context;
-    this.#drains = drains;
     this.#act = act;
     this.#gone = gone;
     context.listen(this);
   }
 
+  /** What it does may signal this eventfd again: it is work, never done inside the signal. */
   signalled(): void {
-    if (this.#drains) this.#context.drain();
-    this.#act();
+    if (this.#host.profile.virqfdDrains) this.#context.drain();
+    this.#host.work.run(this);
+  }
+
+  work(): void {
+    if (this.#enabled) this.#act();
   }
 
   closed(): void {
+    this.#enabled = false;
     this.#gone();
   }
 
   /** Takes what is in the counter, too: eventfd_ctx_remove_wait_queue(). */
   disable(): void {
+    this.#enabled = false;
     this.#context.drain();
     this.#context.unlisten(this);
   }

@@ -1,7 +1,7 @@
 /** eventfd as user space sees it: reads and writes of 8 bytes. Kernel: fs/eventfd.c. */
 import type { Sleeps, Scheduler } from '../host/scheduler.ts';
 import type { EventFdContext } from '../irq/event-fd.ts';
-import { EAGAIN, EINVAL } from '../uapi/errno.ts';
+import { EAGAIN, EINTR, EINVAL } from '../uapi/errno.ts';
 import { File, WOULD_SLEEP } from './file.ts';
 
 export class EventFdFile extends File {
@@ -26,8 +26,12 @@ export class EventFdFile extends File {
   }
 
   override *readSleeps(into: Uint8Array): Sleeps<number> {
-    yield* this.context.queue.wait(this.#sched, () => !this.context.isZero);
-    return this.read(into);
+    const { context } = this;
+    const end = yield* context.queue.waitExclusive(this.#sched, () => !context.isZero);
+    const result = end === 'signal' ? -EINTR : this.read(into);
+    // A semaphore that is not zero yet, or a wake that this reader does not use, is the next one's.
+    if (!context.isZero) context.queue.wake();
+    return result;
   }
 
   override write(from: Uint8Array): number {
@@ -41,8 +45,9 @@ export class EventFdFile extends File {
 
   override *writeSleeps(from: Uint8Array): Sleeps<number> {
     const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
-    yield* this.context.drained.wait(this.#sched, () => this.context.count + value <= 0xffff_ffff_ffff_fffen);
-    return this.write(from);
+    const { context } = this;
+    const end = yield* context.drained.waitInterruptible(this.#sched, () => context.count + value <= 0xffff_ffff_ffff_fffen);
+    return end === 'signal' ? -EINTR : this.write(from);
   }
 
   protected override *release(): Sleeps<void> {

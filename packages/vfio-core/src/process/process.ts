@@ -8,10 +8,11 @@
 import type { Attribute } from '../host/file-tree.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
+import { Heap } from '../host/thread-lists.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, errnoName } from '../uapi/errno.ts';
+import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, ESRCH, errnoName } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { STREAM, WOULD_SLEEP, type File } from './file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
@@ -82,7 +83,11 @@ export class Syscalls {
   }
 
   /** @returns an fd or a negative errno. */
-  *open(path: string, flags: number): Sleeps<number> {
+  open(path: string, flags: number): Sleeps<number> {
+    return this.#process.inCall(this.#open(path, flags));
+  }
+
+  *#open(path: string, flags: number): Sleeps<number> {
     const process = this.#process;
     const node = process.host.files.lookup(path);
     if (node === undefined) return -ENOENT;
@@ -99,14 +104,22 @@ export class Syscalls {
     return process.install(file, flags, fd);
   }
 
-  *close(fd: number): Sleeps<number> {
+  close(fd: number): Sleeps<number> {
+    return this.#process.inCall(this.#close(fd));
+  }
+
+  *#close(fd: number): Sleeps<number> {
     const file = this.#process.takeFd(fd);
     if (file === undefined) return -EBADF;
     yield* file.put();
     return 0;
   }
 
-  *ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
+  ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
+    return this.#process.inCall(this.#ioctl(fd, request, argument));
+  }
+
+  *#ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
     const user = new UserArgument(this.#process.mm, argument);
@@ -114,7 +127,11 @@ export class Syscalls {
     return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
   }
 
-  *pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+  pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+    return this.#process.inCall(this.#pread(fd, into, offset));
+  }
+
+  *#pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
     if (!isOffset(offset, into.length)) return -EINVAL;
@@ -122,7 +139,11 @@ export class Syscalls {
     return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
 
-  *pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+  pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+    return this.#process.inCall(this.#pwrite(fd, from, offset));
+  }
+
+  *#pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return -EBADF;
     if (!isOffset(offset, from.length)) return -EINVAL;
@@ -131,7 +152,11 @@ export class Syscalls {
   }
 
   /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
-  *writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
+  writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
+    return this.#process.inCall(this.#writeFile(path, content));
+  }
+
+  *#writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
     const found = this.#attribute(path, O_WRONLY);
     if (typeof found === 'number') return found;
     const bytes = typeof content === 'string' ? text.encode(content) : content;
@@ -140,16 +165,22 @@ export class Syscalls {
   }
 
   /** open(), read() and close() of a sysfs attribute. */
-  *readFile(path: string): Sleeps<string | Uint8Array | number> {
+  readFile(path: string): Sleeps<string | Uint8Array | number> {
+    return this.#process.inCall(this.#readFile(path));
+  }
+
+  *#readFile(path: string): Sleeps<string | Uint8Array | number> {
     const found = this.#attribute(path, O_RDONLY);
     if (typeof found === 'number') return found;
     return found.show === undefined ? -EACCES : yield* found.show();
   }
 
-  /** exit(): closes every fd in order and drops the memory. */
-  *exit(): Sleeps<void> {
-    for (const fd of this.#process.fds) yield* this.close(fd);
-    this.#process.mm.unmapAll();
+  /**
+   * exit(): kills the process' other threads. The last of them, or this one, closes every fd in order and drops the memory: what a
+   * call gets that is still under way is closed, too.
+   */
+  exit(): Sleeps<void> {
+    return this.#process.exitCall();
   }
 
   #attribute(path: string, flags: number): Attribute | number {
@@ -189,6 +220,16 @@ export class Process {
   readonly #fds: (Descriptor | undefined)[] = [];
   /** Numbers that a call in progress has taken for a file to come. */
   readonly #reserved = new Set<number>();
+  /** Numbers below #fds.length that may be free. */
+  readonly #free = new Heap<number>(
+    (fd) => fd,
+    (fd) => this.#fds[fd] === undefined && !this.#reserved.has(fd),
+  );
+  /** The lowest number that was never in use. */
+  #end = 3;
+  /** Calls under way. */
+  readonly #calls = new Set<{ readonly thread: Thread<unknown> | undefined }>();
+  #exiting = false;
 
   constructor(host: Host, init: ProcessInit = {}) {
     assertSameCore(host);
@@ -229,7 +270,7 @@ export class Process {
     if (file === undefined) return -EBADF;
     const user = new UserArgument(this.mm, argument);
     const result = file.ioctl(this, request >>> 0, user);
-    if (result === WOULD_SLEEP) return this.#run('ioctl', held(file, file.ioctlSleeps(this, request >>> 0, user)));
+    if (result === WOULD_SLEEP) return this.#run('ioctl', this.inCall(held(file, file.ioctlSleeps(this, request >>> 0, user))));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -244,7 +285,7 @@ export class Process {
     if (file === undefined) return -EBADF;
     if (!isOffset(offset, into.length)) return -EINVAL;
     const result = file.read(into, offset);
-    if (result === WOULD_SLEEP) return this.#run('pread', held(file, file.readSleeps(into, offset)));
+    if (result === WOULD_SLEEP) return this.#run('pread', this.inCall(held(file, file.readSleeps(into, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -267,7 +308,7 @@ export class Process {
     if (file === undefined) return -EBADF;
     if (!isOffset(offset, from.length)) return -EINVAL;
     const result = file.write(from, offset);
-    if (result === WOULD_SLEEP) return this.#run('pwrite', held(file, file.writeSleeps(from, offset)));
+    if (result === WOULD_SLEEP) return this.#run('pwrite', this.inCall(held(file, file.writeSleeps(from, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;
   }
@@ -359,6 +400,40 @@ export class Process {
     this.#run('exit', this.sys.exit());
   }
 
+  /** @internal A call of one of its threads. The last to leave a process that exits closes what there is. @returns -ESRCH while it exits */
+  *inCall<T>(body: Sleeps<T>): Sleeps<T | number> {
+    if (this.#exiting) return -ESRCH;
+    const call = { thread: this.host.scheduler.current };
+    this.#calls.add(call);
+    let result: T;
+    try {
+      result = yield* body;
+    } finally {
+      this.#calls.delete(call);
+    }
+    yield* this.#exitFiles();
+    return result;
+  }
+
+  /** @internal */
+  *exitCall(): Sleeps<void> {
+    this.#exiting = true;
+    for (const { thread } of this.#calls) thread?.kill();
+    yield* this.#exitFiles();
+  }
+
+  /** exit_files() and exit_mm() of the last thread. */
+  *#exitFiles(): Sleeps<void> {
+    if (!this.#exiting || this.#calls.size > 0) return;
+    for (const fd of this.fds) {
+      const file = this.takeFd(fd);
+      if (file !== undefined) yield* file.put();
+    }
+    this.mm.unmapAll();
+    // Whoever goes on with this process has the next one, with its name and rights.
+    this.#exiting = false;
+  }
+
   // What the kernel side asks of a process.
 
   /** The file of an fd. */
@@ -372,26 +447,34 @@ export class Process {
 
   /** The lowest free fd, or -EMFILE. */
   nextFd(): number {
-    let fd = 3;
-    while (this.#fds[fd] !== undefined || this.#reserved.has(fd)) fd += 1;
+    const fd = this.#free.peek() ?? this.#end;
     return fd < this.#maxFiles ? fd : -EMFILE;
   }
 
   /** get_unused_fd_flags(): the lowest free fd, kept until install() or unreserveFd(); or -EMFILE. */
   reserveFd(): number {
     const fd = this.nextFd();
-    if (fd >= 0) this.#reserved.add(fd);
+    if (fd >= 0) {
+      this.#reserved.add(fd);
+      this.#taken(fd);
+    }
     return fd;
   }
 
   /** put_unused_fd(). */
   unreserveFd(fd: number): void {
-    this.#reserved.delete(fd);
+    if (this.#reserved.delete(fd)) this.#free.push(fd);
+  }
+
+  /** Numbers up to this one have been in use. */
+  #taken(fd: number): void {
+    for (; this.#end <= fd; this.#end += 1) if (this.#end < fd) this.#free.push(this.#end);
   }
 
   /** fd_install(): the file's first reference belongs to the fd. */
   install(file: File, flags: number, fd: number = this.nextFd()): number {
     this.#reserved.delete(fd);
+    this.#taken(fd);
     this.#fds[fd] = { file, flags };
     return fd;
   }
@@ -399,7 +482,10 @@ export class Process {
   /** Takes the file out of the fd table. */
   takeFd(fd: number): File | undefined {
     const file = this.#fds[fd]?.file;
-    if (file !== undefined) this.#fds[fd] = undefined;
+    if (file !== undefined) {
+      this.#fds[fd] = undefined;
+      this.#free.push(fd);
+    }
     return file;
   }
 

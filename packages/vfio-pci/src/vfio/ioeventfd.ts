@@ -86,7 +86,7 @@ export class Ioeventfds {
     const gone = (): void => {
       // The eventfd is closed; the entry stays until it is taken away, as the kernel's does.
     };
-    this.#registered.push({ ...wanted, virqfd: new Virqfd(context, this.#owner.function.host.profile.virqfdDrains, fire, gone) });
+    this.#registered.push({ ...wanted, virqfd: new Virqfd(this.#owner.function.host, context, fire, gone) });
     return 0;
   }
 

@@ -80,10 +80,9 @@ export class Intx {
     const context = process.eventFdContext(fd);
     if (typeof context === 'number') return context;
     if (this.#unmaskFd !== undefined) return -EBUSY;
-    const drains = this.#owner.device.host.profile.virqfdDrains;
     this.#unmaskFd = new Virqfd(
+      this.#owner.device.host,
       context,
-      drains,
       () => this.unmask(),
       () => {
         this.#unmaskFd = undefined;

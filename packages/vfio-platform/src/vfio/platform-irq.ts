@@ -3,17 +3,19 @@
  *
  * An edge is signalled each time. A level is masked by the kernel when it comes, until user space unmasks it.
  */
-import { EBUSY, EINVAL, Virqfd, type EventFdContext } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, Virqfd, type EventFdContext, type Host } from '@vsim/vfio-core';
 import type { IrqLine } from '../bus/irq-line.ts';
 
 export class PlatformIrq {
+  readonly #host: Host;
   readonly line: IrqLine;
   readonly maskable: boolean;
   #trigger: EventFdContext | undefined;
   #masked = false;
   readonly #virqfds = new Map<'mask' | 'unmask', Virqfd>();
 
-  constructor(line: IrqLine) {
+  constructor(host: Host, line: IrqLine) {
+    this.#host = host;
     this.line = line;
     this.maskable = line.isLevel;
   }
@@ -66,7 +68,7 @@ export class PlatformIrq {
   }
 
   /** An eventfd of user space that masks or unmasks. @returns 0, -EINVAL, or -EBUSY if there is one */
-  setVirqfd(which: 'mask' | 'unmask', eventfd: EventFdContext | undefined, drains: boolean): number {
+  setVirqfd(which: 'mask' | 'unmask', eventfd: EventFdContext | undefined): number {
     if (!this.maskable) return -EINVAL;
     if (eventfd === undefined) {
       this.#virqfds.get(which)?.disable();
@@ -75,14 +77,14 @@ export class PlatformIrq {
     }
     if (this.#virqfds.has(which)) return -EBUSY;
     const act = which === 'mask' ? () => { this.mask(); } : () => { this.unmask(); };
-    this.#virqfds.set(which, new Virqfd(eventfd, drains, act, () => this.#virqfds.delete(which)));
+    this.#virqfds.set(which, new Virqfd(this.#host, eventfd, act, () => this.#virqfds.delete(which)));
     return 0;
   }
 
   /** The last close. */
   release(): void {
-    this.setVirqfd('mask', undefined, false);
-    this.setVirqfd('unmask', undefined, false);
+    this.setVirqfd('mask', undefined);
+    this.setVirqfd('unmask', undefined);
     this.setTrigger(undefined);
     this.#masked = false;
   }

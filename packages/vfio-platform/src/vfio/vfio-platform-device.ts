@@ -154,7 +154,7 @@ export class VfioPlatformDevice extends VfioDevice {
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
     if (!this.device.runtimePmEnabled) return -EACCES;
     this.#regions = this.device.resources.map(regionOf);
-    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(line));
+    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this.device.host, line));
     const resumed = this.device.resume();
     if (resumed < 0) return this.#closed(resumed);
     const error = yield* this.#callReset();
@@ -284,7 +284,7 @@ export class VfioPlatformDevice extends VfioDevice {
     if (!irq.maskable || start !== 0 || count !== 1) return -EINVAL;
     if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
       const eventfd = eventfdOf(process, data);
-      return typeof eventfd === 'number' ? eventfd : irq.setVirqfd(which, eventfd, this.device.host.profile.virqfdDrains);
+      return typeof eventfd === 'number' ? eventfd : irq.setVirqfd(which, eventfd);
     }
     if (dataType === VFIO_IRQ_SET_DATA_NONE || data[0] !== 0) {
       if (which === 'mask') irq.mask();
