@@ -77,7 +77,8 @@ export function hold<I>(door: Door<I>, weight = 1): void {
   const figures = fuzz(door, SEED, Math.max(1, Math.round(RUNS * weight)) * door.length);
   console.log(line(figures));
   if (figures.failures > 0) throw new Error(line(figures));
-  if (figures.past < PAST * figures.inputs) throw new Error(`too few inputs came past the first check: ${line(figures)}`);
+  // A handful says nothing about shares.
+  if (figures.inputs >= 200 && figures.past < PAST * figures.inputs) throw new Error(`too few inputs came past the first check: ${line(figures)}`);
 }
 
 /** Figures as one line. */
