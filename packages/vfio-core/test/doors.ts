@@ -1,11 +1,18 @@
-/** The doors of this package for fuzzers: a device's DMA behind type1, and threads of a process that exits. */
+/** The doors of this package for fuzzers: a device's DMA behind type1, pointers, the claim of a group's DMA, threads of a process that exits. */
 import {
   DEVICE_FOUND,
   DmaPort,
+  EFAULT,
   mapDma,
   Process,
+  setContainer,
   unmapDma,
   VFIO_GROUP_GET_DEVICE_FD,
+  VFIO_GROUP_GET_STATUS,
+  VFIO_GROUP_UNSET_CONTAINER,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1_NESTING_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
   type Mapping,
   type ProfileName,
   type Random,
@@ -219,11 +226,85 @@ class Exits implements World<ExitStep> {
   }
 }
 
+/** Pointers of 64 bits: only those inside of the user's memory are followed. */
+class Pointers implements World<bigint> {
+  readonly #root: Process;
+  readonly #group: number;
+  readonly #memory: Mapping;
+
+  constructor() {
+    const sample = sampleHost(['a']);
+    sample.bind('a');
+    this.#root = sample.root;
+    this.#group = openGroup(sample, 0).group;
+    this.#memory = sample.root.mmap(-1, PAGE);
+  }
+
+  generate(random: Random): bigint {
+    const inside = BigInt(this.#memory.address + random.below(PAGE + 16) - 8);
+    return [inside, inside, inside + (1n << BigInt(47 + random.below(17))), edgeAddress(random)][random.below(4)]!;
+  }
+
+  check(pointer: bigint): Depth {
+    // Whatever the alignment, what lies there is an argsz of 8 or more.
+    const before = new Uint8Array(PAGE).map((_, i) => (i % 4 === 0 ? 8 : 0));
+    this.#memory.writeBytes(0, before);
+    const base = BigInt(this.#memory.address);
+    const good = pointer >= base && pointer + 8n <= base + BigInt(PAGE);
+    same('GROUP_GET_STATUS', this.#root.tryIoctl(this.#group, VFIO_GROUP_GET_STATUS, pointer), good ? 0 : -EFAULT);
+    if (!good) sameBytes('memory after a refusal', this.#memory.readBytes(0, PAGE), before);
+    return good ? 'succeeded' : 'refused';
+  }
+}
+
+type ClaimStep = 'set' | 'unset' | 'iommu' | 'nesting';
+
+/** Whether a device left bus master reads the host's memory, at each step of its group through a container. */
+class Claims implements World<ClaimStep> {
+  readonly #sample;
+  readonly #container: number;
+  readonly #group: number;
+  readonly #dma: DmaPort;
+  #where: 'out' | 'in' | 'mapped' = 'out';
+
+  constructor(random: Random) {
+    this.#sample = sampleHost(['a'], { profile: pick(random, PROFILES) });
+    const { root, host, bind, bus } = this.#sample;
+    bind('a');
+    this.#container = root.open('/dev/vfio/vfio');
+    this.#group = root.open('/dev/vfio/0');
+    this.#dma = new DmaPort(host, 'a', 8, () => bus.device('a')?.iommuGroup);
+  }
+
+  generate(random: Random): ClaimStep {
+    return pick(random, ['set', 'unset', 'iommu', 'nesting'] as const);
+  }
+
+  check(step: ClaimStep): Depth {
+    const { root, host } = this.#sample;
+    const old = this.#where;
+    const calls = {
+      set: () => setContainer(root, this.#group, this.#container),
+      unset: () => root.ioctl(this.#group, VFIO_GROUP_UNSET_CONTAINER),
+      iommu: () => root.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU),
+      nesting: () => root.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1_NESTING_IOMMU),
+    };
+    const works = step === 'set' ? old === 'out' : step === 'unset' ? old !== 'out' : step === 'iommu' && old === 'in';
+    same(step, outcomeOf(calls[step]) === 'success', works);
+    if (works) this.#where = step === 'set' ? 'in' : step === 'unset' ? 'out' : 'mapped';
+    const blocked = this.#where === 'mapped' || (this.#where === 'in' && host.profile.dmaOwnership);
+    same('the device reads the host’s memory', this.#dma.read(0x1_0000_0000, new Uint8Array(4)), !blocked);
+    return works ? 'succeeded' : step === 'nesting' && old === 'in' ? 'past' : 'refused';
+  }
+}
+
 function sameBytes(what: string, got: Uint8Array, wanted: Uint8Array): void {
   for (let i = 0; i < wanted.length; i += 1) if (got[i] !== wanted[i]) throw new Error(`${what}: byte ${i} is ${got[i]}, not ${wanted[i]}`);
 }
 
 export const DOORS: readonly Door[] = [
   { name: 'device-dma', length: 200, open: (random) => new DeviceDma(random) },
+  { name: 'pointers', length: 100, open: () => new Pointers() },
+  { name: 'dma-claim', length: 50, open: (random) => new Claims(random) },
   { name: 'process-exit', length: 100, open: (random) => new Exits(random) },
 ];
