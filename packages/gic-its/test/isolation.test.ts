@@ -6,6 +6,7 @@ import { GUEST, Machine, takeAll, type Vector } from './machine.ts';
 const DEVICE = 0x10;
 const OTHER = 0x20;
 const PROFILES = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12'] as const;
+type Profile = (typeof PROFILES)[number] | 'linux-7.3';
 const VERSIONS = ['gicv4', 'gicv4.1'] as const;
 
 interface Shared {
@@ -14,7 +15,7 @@ interface Shared {
 }
 
 /** Two events of a device lead to one LPI, 8192, and both are forwarded as far as the kernel does it. */
-function sharedLpi(version: GicVersion, profile: (typeof PROFILES)[number]): Shared {
+function sharedLpi(version: GicVersion, profile: Profile): Shared {
   const machine = new Machine({ version, profile });
   machine.boot();
   machine.mapDevice(DEVICE, [8192, 8192]);
@@ -204,4 +205,19 @@ describe('taking forwarding back needs what forwarding needed [M17]', () => {
       expect([vector.irq.forwarded, machine.vm.lpis.find(8192)!.hw]).toEqual([true, true]);
     }
   });
+});
+
+describe('two events of one LPI: linux-7.3', () => {
+  for (const order of [[0, 1], [1, 0]]) {
+    it(`producers go in order ${order.join()}: each is found by its interrupt, nothing is left and nothing warned [R2]`, () => {
+      const shared = sharedLpi('gicv4.1', 'linux-7.3');
+      expect(shared.vectors.map(({ irq }) => irq.forwarded)).toEqual([true, false]);
+      const seen = warnings(shared);
+      shared.machine.vm.store(shared.machine.vcpu(0), GUEST.ITS, 4, 0n);
+      for (const n of order) unplug(shared, shared.vectors[n]!);
+      expect(shared.vectors.map(({ irq }) => irq.forwarded)).toEqual([false, false]);
+      shared.machine.vm.destroy();
+      expect([seen(), nextVm(shared)]).toEqual([[], []]);
+    });
+  }
 });

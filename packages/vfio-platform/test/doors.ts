@@ -99,7 +99,8 @@ class Clock implements World<ClockInput> {
         this.#clock.write(PL031.ICR, 4, 1);
         this.#raw = false;
         break;
-      default:
+      case 'match':
+      case 'load':
         this.#clock.write(what === 'match' ? PL031.MR : PL031.LR, 4, value);
         if (what === 'match') this.#match = value;
         else this.#seconds = value;

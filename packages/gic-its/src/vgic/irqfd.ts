@@ -64,8 +64,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   }
 
   delProducer(producer: IrqBypassProducer): void {
-    const route = this.#vm.route(this.gsi);
-    if (route !== undefined && producer.irq instanceof ItsIrq) unsetForwarding(this.#vm, producer.irq, route);
+    if (producer.irq instanceof ItsIrq) unsetForwarding(this.#vm, producer.irq, this.#vm.route(this.gsi));
   }
 
   *#inject(): Sleeps<void> {

@@ -35,6 +35,8 @@ export interface VgicProfile {
   readonly cachedPerVcpu: number | undefined;
   /** An interrupt that is forwarded already is left alone (V-20). */
   readonly forwardsOnce: boolean;
+  /** Forwarding is taken back by the host's interrupt, whatever the route leads to now: no VLPI is left mapped (V-20's other half). */
+  readonly unsetsByHostIrq: boolean;
   /** The end of a frame counts, not only its start (V-15, V-16). */
   readonly checksFrameEnd: boolean;
 }
@@ -54,6 +56,7 @@ const LINUX_6_1: VgicProfile = {
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
+  unsetsByHostIrq: false,
   checksFrameEnd: true,
 };
 
@@ -72,6 +75,7 @@ const LINUX_5_13: VgicProfile = {
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
+  unsetsByHostIrq: false,
   checksFrameEnd: false,
 };
 
@@ -88,7 +92,7 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
     forwardsOnce: true,
   },
   // What 7.3 and 6.12 share besides; the rows V-23 to V-33 of 7.3 are not modelled.
-  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, cachedPerVcpu: undefined, forwardsOnce: true },
+  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, cachedPerVcpu: undefined, forwardsOnce: true, unsetsByHostIrq: true },
 };
 
 export function vgicProfile(name: ProfileName): VgicProfile {

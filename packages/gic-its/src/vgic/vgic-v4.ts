@@ -53,14 +53,18 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
 
 /**
  * Takes forwarding back, if the route still leads to an LPI. Where two events share an LPI it has one host interrupt, the last that was
- * forwarded: the kernel warns, and one of the two stays forwarded until it or the VM goes.
+ * forwarded: the kernel warns, and one of the two stays forwarded until it or the VM goes. 7.3 looks for the interrupt instead.
  *
  * @returns 0, also when this VM or route cannot forward; what its.resolve() says; or what the driver answered
  */
-export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
+export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute | undefined): number {
   if (!supportsDirectMsis(vm)) return 0;
-  const its = vm.itsAt(route.address);
-  if (its === undefined || route.device === undefined) return 0;
+  if (vm.profile.unsetsByHostIrq) {
+    for (const irq of vm.lpis.all()) if (irq.hw && irq.hostIrq === hostIrq) unmapVlpi(irq);
+    return 0;
+  }
+  const its = route === undefined ? undefined : vm.itsAt(route.address);
+  if (its === undefined || route?.device === undefined) return 0;
   const irq = its.resolve(route.device, route.data);
   if (typeof irq === 'number') return irq;
   if ((!irq.hw || irq.hostIrq !== hostIrq) && vm.trace.on) vm.trace.emit(VLPI_MISMATCH, { intid: irq.intid, irq: hostIrq.number });
