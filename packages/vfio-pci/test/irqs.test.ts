@@ -236,6 +236,44 @@ describe('MSI and MSI-X', () => {
   });
 });
 
+describe('MSI-X where the interrupt controller cannot add vectors, as an ITS', () => {
+  const behindIts = (profile: ProfileName) => {
+    const host = messages(profile);
+    Object.assign(host.bus.msi, { allocatesLater: false });
+    return { ...host, eventfd: host.process.eventfd() };
+  };
+
+  it.each(['linux-6.1', 'linux-6.12', 'linux-7.3'] as const)('[M8] IRQ_INFO has NORESIZE, and a vector beyond those enabled is EINVAL: %s', (profile) => {
+    const host = behindIts(profile);
+    expect(getIrqInfo(host.process, host.device, MSIX)).toMatchObject({ flags: 9, count: 4 });
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd] })).toBe(0);
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd] }, 1)).toBe(-EINVAL);
+    host.fn.raise(0);
+    expect(Number(host.process.readEventfd(host.eventfd))).toBe(1);
+  });
+
+  it('[M8] a vector inside those enabled can be taken away and given again', () => {
+    const host = behindIts('linux-6.12');
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd, host.eventfd] })).toBe(0);
+    expect(irqs(host, MSIX, TRIGGER, { fds: [-1] }, 1)).toBe(0);
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd] }, 1)).toBe(0);
+    host.fn.raise(1);
+    expect(Number(host.process.readEventfd(host.eventfd))).toBe(1);
+  });
+
+  it('[M8] more vectors after all were disabled', () => {
+    const host = behindIts('linux-6.12');
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd] })).toBe(0);
+    expect(irqs(host, MSIX, TRIGGER, { none: 0 })).toBe(0);
+    expect(irqs(host, MSIX, TRIGGER, { fds: [host.eventfd, host.eventfd, host.eventfd] })).toBe(0);
+  });
+
+  it('[M8] plain MSI has NORESIZE on every host', () => {
+    const host = messages('linux-6.12');
+    expect(getIrqInfo(host.process, host.device, MSI).flags).toBe(9);
+  });
+});
+
 describe('the error and the request interrupt', () => {
   const express = { structures: [[0x10, 0x40, 2]] } as const;
 

@@ -47,6 +47,22 @@ describe('probe and remove', () => {
     expect(outcome({ resetRequired: false, profile: 'linux-5.13' })).toEqual(['success', []]);
   });
 
+  it.each([
+    ['linux-6.1', false, 'ENOENT'],
+    ['linux-6.12', false, 'success'],
+    ['linux-7.3', false, 'success'],
+    ['linux-6.12', true, 'ENOENT'],
+    ['linux-7.3', true, 'ENOENT'],
+  ] as const)('[M9] bind without a reset function, %s, reset_required=%s: %s', (profile, resetRequired, expected) => {
+    expect(outcomeOf(setUp({ withReset: false, resetRequired, profile }).bind)).toBe(expected);
+  });
+
+  it('[M9] a device that was bound so has no reset for its user', () => {
+    const { bind, open, root } = setUp({ withReset: false, resetRequired: false, profile: 'linux-6.12' });
+    bind();
+    expect(getDeviceInfo(root, open().device).flags & 1).toBe(0);
+  });
+
   it('[vfio 4.1/6] hold the reset module while bound, and give it back on every way out', () => {
     const { bind, unbind, resets, vfio, device, host, driver, root } = setUp();
     bind();

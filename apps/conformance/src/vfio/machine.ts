@@ -65,7 +65,8 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   const description: PciMachineDescription = {
     devices: Object.fromEntries([...states].map(([address, { recorded: device }]) => [address, device])),
   };
-  const vfio = new Vfio(host);
+  // Debian's 7.3 is built without CONFIG_VFIO_NOIOMMU.
+  const vfio = new Vfio(host, { noiommuBuilt: profile !== 'linux-7.3' });
   // The recording machine's interrupt controller is the emulator's: a line that is up already makes no edge.
   const bus = importPciMachine(host, description, { msi: new ApicMsi(host), iommu: new VtdIommu(host), earlyLevel: 'missed' });
   host.scheduler.call('boot', boot(bus, vfio, header, states));

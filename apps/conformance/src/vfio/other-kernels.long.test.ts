@@ -1,4 +1,4 @@
-/** The rest of the scenarios on Linux 5.10 and 6.12: longer. */
+/** The rest of the scenarios on Linux 5.10, 6.12 and 7.3: longer. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RECORDINGS, replayFile } from '../replay.ts';
@@ -13,9 +13,9 @@ const FILES: Readonly<Record<string, Readonly<Record<string, Counts>>>> = {
     'info.jsonl.gz': [25, 5298, 14_565, 0],
     'irq.jsonl.gz': [10, 7307, 19_280, 0],
     'random_1-60.jsonl.gz': [38, 3239, 5590, 0],
-    'randomb_61-100.jsonl.gz': [57, 5013, 8884, 0],
     'randomb_161-100.jsonl.gz': [51, 4524, 8264, 0],
     'randomb_261-100.jsonl.gz': [51, 4860, 8694, 0],
+    'randomb_61-100.jsonl.gz': [57, 5013, 8884, 0],
     'reset.jsonl.gz': [31, 5106, 13_960, 0],
     'sriov.jsonl.gz': [4, 357, 89_551, 0],
     'sriov_native.jsonl.gz': [1, 25, 40, 0],
@@ -27,11 +27,25 @@ const FILES: Readonly<Record<string, Readonly<Record<string, Counts>>>> = {
     'info.jsonl.gz': [25, 5298, 14_565, 0],
     'irq.jsonl.gz': [10, 7351, 19_346, 0],
     'random_1-60.jsonl.gz': [38, 3239, 5578, 0],
-    'randomb_61-100.jsonl.gz': [57, 5013, 8857, 0],
     'randomb_161-100.jsonl.gz': [51, 4524, 8221, 0],
     'randomb_261-100.jsonl.gz': [51, 4860, 8678, 0],
+    'randomb_61-100.jsonl.gz': [57, 5013, 8857, 0],
     'reset.jsonl.gz': [31, 5106, 13_570, 0],
     'sriov.jsonl.gz': [4, 357, 89_550, 0],
+    'sriov_native.jsonl.gz': [1, 25, 40, 0],
+  },
+  'vfio-7.3': {
+    'bars.jsonl.gz': [9, 474, 2060, 0],
+    'cfgmap.jsonl.gz': [22, 1267, 521_032, 0],
+    'hot.jsonl.gz': [8, 589, 1068, 0],
+    'info.jsonl.gz': [25, 5298, 14_548, 0],
+    'irq.jsonl.gz': [10, 7451, 19_466, 0],
+    'random_1-60.jsonl.gz': [38, 3239, 5573, 0],
+    'randomb_161-100.jsonl.gz': [51, 4524, 8213, 0],
+    'randomb_261-100.jsonl.gz': [51, 4860, 8668, 0],
+    'randomb_61-100.jsonl.gz': [57, 5013, 8841, 0],
+    'reset.jsonl.gz': [31, 5106, 13_528, 0],
+    'sriov.jsonl.gz': [4, 357, 89_548, 0],
     'sriov_native.jsonl.gz': [1, 25, 40, 0],
   },
 };

@@ -192,6 +192,15 @@ export class ScenarioReplay {
       case 'note':
         this.#note(step.string('text'));
         return;
+      case 'fdinfo':
+        this.report.compare('text', step.string('text'), this.#machine.process.fdinfo(this.#session.fd(step)).trimEnd());
+        return;
+      case 'lseek':
+        this.#session.result(step, this.#machine.process.tryLseek(this.#session.fd(step), step.number('off'), step.number('whence')));
+        return;
+      case 'proc_lines':
+        this.#sysfs.lines(step);
+        return;
       case 'virtual_functions':
         new VirtualFunctions(this.report, this.#machine).compare(step);
         return;
@@ -238,10 +247,10 @@ export class ScenarioReplay {
     const before = input instanceof Uint8Array ? input.slice() : undefined;
     const result = this.#request(step, input);
     const name = step.has('as') ? step.string('as') : undefined;
-    const madeFd = name !== undefined && result >= 0;
+    const madeFd = name !== undefined && result > 0;
     if (madeFd) {
       this.#session.fds.set(name, result);
-      this.#session.devices.set(name, step.string('str').split(' ')[0] ?? '');
+      if (step.has('str')) this.#session.devices.set(name, step.string('str').split(' ')[0] ?? '');
     }
     this.#session.result(step, madeFd ? 'fd' : result);
     if (before !== undefined && input instanceof Uint8Array && !step.has('str')) {

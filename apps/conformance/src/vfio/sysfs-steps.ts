@@ -45,6 +45,13 @@ export class SysfsSteps {
     this.#session.report.compare('text', step.raw('text') === null ? null : step.string('text'), step.has('ret') ? text : text.trimEnd());
   }
 
+  /** Lines of a file in /proc that hold a word. */
+  lines(step: Fields): void {
+    const content = this.#session.call('read', this.#session.machine.process.sys.readFile(step.string('path')));
+    const found = typeof content === 'string' ? content.split('\n').filter((line) => line.includes(step.string('match'))) : [];
+    this.#session.report.compare('lines', JSON.stringify(step.list('lines')), JSON.stringify(found.map((line) => line.trim())));
+  }
+
   link(step: Fields): void {
     const node = this.#session.machine.host.files.lookup(step.string('path'), true);
     const target = node?.kind === 'link' ? (node.target.split('/').at(-1) ?? '') : null;

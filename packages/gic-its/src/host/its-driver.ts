@@ -82,6 +82,8 @@ export class ItsDriver implements MsiController {
   readonly nodes: readonly ItsNode[];
   /** A device raises only what its DeviceID is mapped to. */
   readonly isolated: boolean = true;
+  /** ITS_MSI_FLAGS_SUPPORTED has no MSI_FLAG_PCI_MSIX_ALLOC_DYN. */
+  readonly allocatesLater: boolean = false;
   readonly #host: Host;
   readonly #properties: number;
   readonly #lpis: LpiAllocator;

@@ -149,8 +149,6 @@ export interface KernelProfile {
   readonly dmaBuf: boolean;
   /** fdinfo of a device fd names its sysfs folder (D18). */
   readonly fdinfoNamesDevice: boolean;
-  /** VGA accesses of 8 bytes go out as one. */
-  readonly vgaAccess64: boolean;
   /** Role-based error reporting: the mask of Advisory Non-Fatal errors is cleared (B7). */
   readonly unmasksAdvisoryErrors: boolean;
   /** A device without PM capability is in D0, not "unknown" (B8). */
@@ -229,7 +227,6 @@ const LINUX_5_13: KernelProfile = {
   claimsBarsAtOpen: false,
   dmaBuf: false,
   fdinfoNamesDevice: false,
-  vgaAccess64: false,
   unmasksAdvisoryErrors: false,
   powerStateAlwaysKnown: false,
   serialNumberAttribute: false,
@@ -306,10 +303,10 @@ const LINUX_6_12: KernelProfile = {
   deviceInfoSize: 24,
   overrideReadLocks: false,
   barAccess64: true,
-  vgaAccess64: true,
   msixDynamic: true,
   strictNotifierFds: true,
   emptyHotResetFirst: true,
+  platformNeedsReset: false,
   mttyChecksIrqs: true,
   mttyMigrates: true,
 };
@@ -325,7 +322,6 @@ const LINUX_7_3: KernelProfile = {
   claimsBarsAtOpen: true,
   dmaBuf: true,
   fdinfoNamesDevice: true,
-  vgaAccess64: false,
   unmasksAdvisoryErrors: true,
   powerStateAlwaysKnown: true,
   serialNumberAttribute: true,

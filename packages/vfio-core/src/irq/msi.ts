@@ -33,4 +33,6 @@ export interface MsiController {
   release(requester: number, irqs: readonly HostIrq[]): void;
   /** Whether a device can only raise its own interrupts (interrupt remapping, an ITS): IOMMU_CAP_INTR_REMAP. */
   readonly isolated: boolean;
+  /** Vectors of MSI-X can be added to those that a device has: MSI_FLAG_PCI_MSIX_ALLOC_DYN. @default true */
+  readonly allocatesLater?: boolean | undefined;
 }

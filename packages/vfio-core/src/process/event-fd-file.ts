@@ -17,6 +17,11 @@ export class EventFdFile extends File {
     this.#nonblocking = nonblocking;
   }
 
+  /** noop_llseek(). */
+  override seek(): number {
+    return 0;
+  }
+
   override read(into: Uint8Array): number {
     if (into.length < 8) return -EINVAL;
     const count = this.context.take();

@@ -5,7 +5,7 @@
  * the door (process.ts) runs the generator form in a thread. Results are the kernel's: >= 0, or a negative errno.
  */
 import type { Sleeps } from '../host/scheduler.ts';
-import { EINVAL, ENODEV, ENOTTY } from '../uapi/errno.ts';
+import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../uapi/errno.ts';
 import type { Mapping } from './mm.ts';
 import type { Process } from './process.ts';
 import type { UserArgument } from './user-argument.ts';
@@ -77,6 +77,16 @@ export abstract class File {
 
   mmap(_process: Process, _request: MmapRequest): Mapping | number {
     return -ENODEV;
+  }
+
+  /** @returns the new position, or a negative errno. Most files here have none. */
+  seek(_offset: number, _whence: number): number {
+    return -ESPIPE;
+  }
+
+  /** Lines of /proc/PID/fdinfo besides those that every file has. */
+  fdinfo(): readonly string[] {
+    return [];
   }
 
   /** The last reference is gone. */

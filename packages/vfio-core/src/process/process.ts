@@ -333,6 +333,22 @@ export class Process {
     return file.mmap(this, { length, offset, read, write, shared: (flags & MAP_SHARED) !== 0 });
   }
 
+  /** lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2. */
+  tryLseek(fd: number, offset: number, whence: number): number {
+    return this.file(fd)?.seek(offset, whence) ?? -EBADF;
+  }
+
+  lseek(fd: number, offset: number, whence: number): number {
+    return this.#check('lseek', fd, this.tryLseek(fd, offset, whence));
+  }
+
+  /** /proc/self/fdinfo/FD: what a file says of itself, without pos, flags, mnt_id and ino. */
+  fdinfo(fd: number): string {
+    const file = this.file(fd);
+    if (file === undefined) throw new SyscallError('open', ENOENT, `/proc/self/fdinfo/${fd}`);
+    return file.fdinfo().map((line) => `${line}\n`).join('');
+  }
+
   dup(fd: number): number {
     const descriptor = this.#fds[fd];
     if (descriptor === undefined) throw new SyscallError('dup', EBADF, `fd ${fd}`);

@@ -55,7 +55,7 @@ function parse(argument: UserArgument): Request | number {
   if ((flags & VFIO_DEVICE_FEATURE_PROBE) === 0 && (flags & both) === both) return -EINVAL;
   const data: FeatureArgument = {
     length: argsz - HEADER,
-    copyIn: (length) => argument.copyIn(length, HEADER),
+    copyIn: (length, offset = 0) => argument.copyIn(length, HEADER + offset),
     copyOut: (bytes) => argument.copyOut(bytes, HEADER),
   };
   return { feature: flags & VFIO_DEVICE_FEATURE_MASK, flags: flags & OPERATIONS, data };

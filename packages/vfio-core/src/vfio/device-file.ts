@@ -23,6 +23,11 @@ export class VfioDeviceFile extends File {
     this.#groupFile = groupFile;
   }
 
+  override fdinfo(): readonly string[] {
+    const { host, sysfs } = this.device.device;
+    return host.profile.fdinfoNamesDevice ? [`vfio-device-syspath: ${sysfs}`] : [];
+  }
+
   override read(into: Uint8Array, offset: number): number {
     return this.device.read(into, offset);
   }

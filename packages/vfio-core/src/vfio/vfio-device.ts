@@ -404,7 +404,8 @@ function* uninterrupted(wait: Sleeps<boolean>): Sleeps<WaitEnd> {
 export interface FeatureArgument {
   /** Bytes behind the header, as argsz says. */
   readonly length: number;
-  copyIn(length: number): Uint8Array | undefined;
+  /** Bytes of the data, from `offset` in it on; undefined is a fault. */
+  copyIn(length: number, offset?: number): Uint8Array | undefined;
   copyOut(bytes: Uint8Array): boolean;
 }
 

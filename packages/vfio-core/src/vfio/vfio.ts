@@ -29,6 +29,12 @@ export const NOIOMMU_ADDED: EventKind<{ readonly device: string }> = eventKind(
 /** vfio_create_group(): there is no memory for the group, or its node. */
 export const GROUP_ALLOCATION: FaultPoint = { fault: 'vfio/group-allocation', error: ENOMEM };
 
+/** How the kernel was built. */
+export interface VfioInit {
+  /** CONFIG_VFIO_NOIOMMU: there is a module parameter for it. @default true */
+  readonly noiommuBuilt?: boolean | undefined;
+}
+
 export class Vfio {
   readonly host: Host;
   /** Last registered first, as VFIO_SET_IOMMU tries them. */
@@ -47,12 +53,12 @@ export class Vfio {
   readonly #groups = new Map<IommuGroup, VfioGroup>();
   readonly #setLocks = new WeakMap<object, Mutex>();
 
-  constructor(host: Host) {
+  constructor(host: Host, init: VfioInit = {}) {
     assertSameCore(host);
     this.host = host;
     const open = () => this.#openContainer();
     host.files.add('/dev/vfio/vfio', { kind: 'device', mode: 0o666, open });
-    addBoolParameter(host, 'vfio', 'enable_unsafe_noiommu_mode', () => this.noiommu, (on) => (this.noiommu = on));
+    if (init.noiommuBuilt ?? true) addBoolParameter(host, 'vfio', 'enable_unsafe_noiommu_mode', () => this.noiommu, (on) => (this.noiommu = on));
     this.type1 = new Type1(host);
     this.backends = [this.type1, new NoIommuBackend(() => this.noiommu)];
     this.deviceNumbers = new DeviceNumbers(host);

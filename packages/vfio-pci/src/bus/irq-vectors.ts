@@ -119,3 +119,8 @@ export function addVectors(device: PciDevice, msi: MsiController, count: number)
   device.maskedVectors.push(...irqs.map(() => true));
   return device.irqVectors.length;
 }
+
+/** pci_msix_can_alloc_dyn(): vectors can be added to those that a device has. The kernel can, and so can the interrupt controller: an ITS cannot. */
+export function canAddVectors(device: PciDevice): boolean {
+  return device.host.profile.msixDynamic && (device.bus.msi.allocatesLater ?? true);
+}

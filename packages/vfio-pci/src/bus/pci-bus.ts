@@ -38,7 +38,9 @@ import {
 import { pciFacts } from '../topology/facts.ts';
 import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
+import { createDeviceFolders } from './device-folders.ts';
 import { parseUnsigned } from './parse.ts';
+import { createResourceFiles } from './resource-files.ts';
 import { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
 import { PciePort } from './pcie-port.ts';
@@ -116,6 +118,8 @@ export class PciBus extends Bus<PciDevice> {
   #freeRanges: { readonly io: boolean; readonly size: number; readonly address: number }[] = [];
   #nextAddress: number;
   #nextPort = FIRST_PORT;
+  /** wakeup_source_register(): they are numbered from boot on. */
+  #wakeupSources = 0;
 
   constructor(host: Host, init: PciBusInit) {
     super(host, 'pci');
@@ -128,6 +132,7 @@ export class PciBus extends Bus<PciDevice> {
     this.#windowEnd = window.base + window.size;
     this.rescanRemoveLock = new Mutex(host.scheduler, 'pci_rescan_remove_lock');
     this.listen(this.vga);
+    createResourceFiles(this);
     host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#storeRescan(bytes) });
   }
 
@@ -300,6 +305,8 @@ export class PciBus extends Bus<PciDevice> {
   /** @internal */
   createDeviceAttributes(device: PciDevice): void {
     createDeviceAttributes(device, this.#plugged.get(device.name)?.init.resource);
+    createDeviceFolders(device, this.#wakeupSources);
+    this.#wakeupSources += 1;
   }
 
   /** Finds the functions that the kernel has forgotten, behind a port or everywhere. With rescanRemoveLock held. */

@@ -62,6 +62,8 @@ export class PciDevice extends Device {
   maskedVectors: boolean[] = [];
   /** sysfs d3cold_allowed. */
   d3coldAllowed = true;
+  /** pci_request_selected_regions(): BARs that a driver has claimed, and the name that it gave. */
+  readonly barClaims: Map<number, string> = new Map<number, string>();
   /** Whether its link works. */
   channel: ChannelState = 'normal';
   /** The INTx pin is wired to nothing: IRQ_NOTCONNECTED. Set by the bus. */

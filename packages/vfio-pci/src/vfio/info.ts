@@ -33,6 +33,7 @@ import {
   type RegionAnswer,
   type UserArgument,
 } from '@vsim/vfio-core';
+import { canAddVectors } from '../bus/irq-vectors.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { DeviceRegion } from './device-region.ts';
 import type { Irqs } from './irqs.ts';
@@ -131,7 +132,7 @@ export function irqInfo(owner: InfoOwner, argument: UserArgument): number {
     if (index === VFIO_PCI_ERR_IRQ_INDEX && count === 0) return undefined;
     let flags: number = VFIO_IRQ_INFO_EVENTFD;
     if (index === VFIO_PCI_INTX_IRQ_INDEX) flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-    else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || count === 0 || !owner.device.host.profile.msixDynamic) flags |= VFIO_IRQ_INFO_NORESIZE;
+    else if (index !== VFIO_PCI_MSIX_IRQ_INDEX || count === 0 || !canAddVectors(owner.device)) flags |= VFIO_IRQ_INFO_NORESIZE;
     return { flags, count };
   });
 }

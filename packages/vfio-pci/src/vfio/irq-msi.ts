@@ -17,7 +17,7 @@ import {
   type IrqSet,
   type Process,
 } from '@vsim/vfio-core';
-import { addVectors, allocateVectors, freeVectors, maskVector, type VectorKind } from '../bus/irq-vectors.ts';
+import { addVectors, allocateVectors, canAddVectors, freeVectors, maskVector, type VectorKind } from '../bus/irq-vectors.ts';
 import { PCI_COMMAND } from '../pci/registers.ts';
 import { fdOf } from './irq-intx.ts';
 import type { IrqOwner } from './irq-owner.ts';
@@ -68,7 +68,7 @@ export class MessageIrqs {
       return failed;
     }
     // Where vectors come and go, one that is not there is passed over.
-    const anyIndex = this.#owner.device.host.profile.msixDynamic;
+    const anyIndex = canAddVectors(this.#owner.device);
     if (!active || (!anyIndex && set.start + set.count > this.#vectors.length)) return -EINVAL;
     for (let i = 0; i < set.count; i += 1) {
       if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[i] !== 0) this.#vectors[set.start + i]?.trigger.signal();
@@ -109,7 +109,7 @@ export class MessageIrqs {
   /** All or none of a block; what fails takes down the vectors of the block that were done before. */
   #setBlock(process: Process, set: IrqSet): number {
     const { device } = this.#owner;
-    const dynamic = this.#owner.irqKind === 'msix' && device.host.profile.msixDynamic;
+    const dynamic = this.#owner.irqKind === 'msix' && canAddVectors(device);
     if (set.start + set.count > this.#vectors.length) {
       if (!dynamic) return -EINVAL;
       addVectors(device, device.bus.msi, set.start + set.count);

@@ -50,6 +50,8 @@ export class Regions {
 
   /** The first open: the configuration as its user sees it, and the driver's own regions. */
   open(config: VirtualConfig, own: readonly DeviceRegion[]): void {
+    const { device } = this.#owner;
+    if (device.host.profile.claimsBarsAtOpen) for (const bar of device.function.bars) this.#claim(bar.index, 'vfio');
     this.#config = config;
     this.#own = own;
     this.#mappable = Array.from({ length: PCI_STD_NUM_BARS }, (_, index) => canMmap(this.#owner.device, index));
@@ -86,7 +88,11 @@ export class Regions {
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.read(into, at);
     if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, into, into.length);
     const own = this.own(index);
-    if (own === undefined) return this.#bars.read(index, at, into);
+    if (own === undefined) {
+      const count = this.#bars.read(index, at, into);
+      if (count !== -EINVAL) this.#claim(index, 'vfio');
+      return count;
+    }
     return at >= own.size ? -EINVAL : own.read(into.subarray(0, own.size - at), at);
   }
 
@@ -98,7 +104,11 @@ export class Regions {
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.write(from, at);
     if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, undefined, from.length);
     const own = this.own(index);
-    if (own === undefined) return this.#bars.write(index, at, from);
+    if (own === undefined) {
+      const count = this.#bars.write(index, at, from);
+      if (count !== -EINVAL) this.#claim(index, 'vfio');
+      return count;
+    }
     return at >= own.size ? -EINVAL : own.write(from.subarray(0, own.size - at), at);
   }
 
@@ -110,8 +120,15 @@ export class Regions {
     if (!request.shared || index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) return -EINVAL;
     const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
     if (at + pages(request.length) > pages(bar.size)) return -EINVAL;
+    this.#claim(index, 'vfio-pci');
     const region = { physical: bar.address + at, live: () => owner.mappingsLive };
     return process.mm.mapDevice(request.length, region, request.read, request.write);
+  }
+
+  /** The first use of a BAR claims it; the ROM is never claimed. */
+  #claim(index: number, name: string): void {
+    const { barClaims } = this.#owner.device;
+    if (index < VFIO_PCI_ROM_REGION_INDEX && !barClaims.has(index)) barClaims.set(index, name);
   }
 
   /** Around each access the arbiter makes the device the one that answers to legacy addresses. Not modelled beyond that: reads give ones. */

@@ -10,6 +10,7 @@ import {
   ENODEV,
   ENOTTY,
   VFIO_DEVICE_FEATURE,
+  VFIO_DEVICE_FEATURE_DMA_BUF,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
   VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
@@ -63,6 +64,7 @@ import { TokenUse } from './token-use.ts';
 import type { DeviceSet, VfioPciRegistry } from './registry.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
 import type { VfToken } from './vf-token.ts';
+import { dmaBufFeature } from './dma-buf.ts';
 import { vgaDecodes } from './vga-client.ts';
 import { VirtualConfig } from './virtual-config.ts';
 
@@ -321,6 +323,7 @@ export class VfioPciDevice extends VfioDevice {
     this.#power.closed();
     this.intxDisabled = false;
     this.#regions.close();
+    this.device.barClaims.clear();
     this.needsReset = true;
     // INTx stays off from here on: nobody would handle it.
     this.function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
@@ -399,6 +402,8 @@ export class VfioPciDevice extends VfioDevice {
         return lowPower ? this.#power.enterWithWakeup(process, flags, argument) : -ENOTTY;
       case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
         return lowPower ? this.#power.exit(flags, argument) : -ENOTTY;
+      case VFIO_DEVICE_FEATURE_DMA_BUF:
+        return this.device.host.profile.dmaBuf ? dmaBufFeature(this.device, process, flags, argument) : -ENOTTY;
       default:
         return -ENOTTY;
     }

@@ -1,0 +1,102 @@
+/** What vfio-pci of 7.3 does otherwise than that of 6.12: the rows D14 to D18, B7 to B9 of the catalogue. */
+import { EBADF, EINVAL, ENODEV, ENOTTY, ESPIPE, VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_DMA_BUF, getIrqInfo, type Process } from '@vsim/vfio-core';
+import { describe, expect, it } from 'vitest';
+import { openLayout, type Layout } from './config-host.ts';
+import { EDU_NAME, eduHost } from './edu-host.ts';
+
+const GET = 0x1_0000;
+const ERR = 3;
+const BARS: Layout = { bars: [{ index: 0, size: 0x4000 }, { index: 1, kind: 'io', size: 0x40 }] };
+const NEW = { profile: 'linux-7.3' } as const;
+const OLD = { profile: 'linux-6.12' } as const;
+
+/** VFIO_DEVICE_FEATURE 11 with these ranges of a BAR. */
+function dmaBuf(process: Process, fd: number, region: number, ...ranges: readonly (readonly [offset: number, length: number])[]): number {
+  const words = [24 + 16 * ranges.length, GET | VFIO_DEVICE_FEATURE_DMA_BUF, region, 2, 0, ranges.length, ...ranges.flatMap(([offset, length]) => [offset, 0, length, 0])];
+  return process.tryIoctl(fd, VFIO_DEVICE_FEATURE, new Uint8Array(Uint32Array.from(words).buffer));
+}
+
+const probe = (process: Process, fd: number, feature: number): number =>
+  process.tryIoctl(fd, VFIO_DEVICE_FEATURE, new Uint8Array(Uint32Array.from([8, 0x5_0000 | feature]).buffer));
+
+describe('linux-7.3', () => {
+  it('[vfio D14] has the ERR interrupt on a device without PCI Express', () => {
+    const { process, device } = openLayout({}, NEW);
+    expect(getIrqInfo(process, device, ERR)).toMatchObject({ flags: 9, count: 1 });
+    const old = openLayout({}, OLD);
+    expect(() => getIrqInfo(old.process, old.device, ERR)).toThrow('EINVAL');
+  });
+
+  it('[vfio D16] answers EINVAL to feature 12 of a device without PRE_COPY, and ENOTTY to 13', () => {
+    const { process, device } = openLayout({}, NEW);
+    expect([probe(process, device, 12), probe(process, device, 13)]).toEqual([-EINVAL, -ENOTTY]);
+    const old = openLayout({}, OLD);
+    expect(probe(old.process, old.device, 12)).toBe(-ENOTTY);
+  });
+
+  it('[vfio D15] makes a dma-buf of ranges of a memory BAR', () => {
+    const { process, device } = openLayout(BARS, NEW);
+    const fd = dmaBuf(process, device, 0, [0x1000, 0x1000], [0, 0x2000]);
+    expect(process.fdinfo(fd)).toBe('size:\t12288\ncount:\t1\nexp_name:\tvfio_pci_core\n');
+    expect([process.lseek(fd, 0, 2), process.lseek(fd, 0, 0), process.tryLseek(fd, 1, 0), process.tryLseek(fd, 0, 1)]).toEqual([0x3000, 0, -EINVAL, -EINVAL]);
+    expect([process.tryPread(fd, new Uint8Array(4), 0), process.tryMmap(fd, 4096, 0, 3, 1)]).toEqual([-ESPIPE, -EINVAL]);
+  });
+
+  it.each([
+    ['no range', 0, [], -EINVAL],
+    ['an I/O BAR', 1, [[0, 0x1000]], -EINVAL],
+    ['an absent BAR', 2, [[0, 0x1000]], -ENODEV],
+    ['the ROM', 6, [[0, 0x1000]], -ENODEV],
+    ['half a page', 0, [[0, 0x800]], -EINVAL],
+    ['the end of the BAR passed', 0, [[0x3000, 0x2000]], -EINVAL],
+  ] as const)('[vfio D15] refuses %s', (_, region, ranges, expected) => {
+    const { process, device } = openLayout(BARS, NEW);
+    expect(dmaBuf(process, device, region, ...ranges)).toBe(expected);
+  });
+
+  it('[vfio D15] a dma-buf does not keep the device open', () => {
+    const { process, device, vfio } = openLayout(BARS, NEW);
+    const fd = dmaBuf(process, device, 0, [0, 0x1000]);
+    process.close(device);
+    expect(vfio.groups.flatMap(({ devices }) => devices.map(({ openCount }) => openCount))).not.toContain(1);
+    expect(process.lseek(fd, 0, 2)).toBe(0x1000);
+  });
+
+  it('[vfio D17] claims every BAR at open, and gives all back at the last close; before, each at its first use', () => {
+    const claims = (process: Process): number => process.readFile('/proc/iomem').split(' : vfio').length - 1;
+    const { process, device } = openLayout(BARS, NEW);
+    expect([claims(process), process.readFile('/proc/ioports').includes(' : vfio')]).toEqual([1, true]);
+    process.close(device);
+    expect(claims(process)).toBe(0);
+    const old = openLayout(BARS, OLD);
+    expect(claims(old.process)).toBe(0);
+    old.process.tryPread(old.device, new Uint8Array(4), 0);
+    expect(claims(old.process)).toBe(1);
+  });
+
+  it('[vfio D18] names the device in fdinfo', () => {
+    const { process, device } = openLayout({}, NEW);
+    expect(process.fdinfo(device)).toBe('vfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n');
+    const old = openLayout({}, OLD);
+    expect(old.process.fdinfo(old.device)).toBe('');
+    expect(process.tryLseek(99, 0, 0)).toBe(-EBADF);
+  });
+
+  it('[vfio B7] unmasks advisory errors of a function that reports by its role', () => {
+    const structures = [
+      [0x10, 0x40, 2, 0, 0x00, 0x80, 0x00, 0x00],
+      [0x01, 0x100, ...new Array<number>(16).fill(0), 0x00, 0xe0, 0, 0],
+    ] as const;
+    expect(openLayout({ structures }, NEW).hardware(0x114, 4)).toBe(0xc000);
+    expect(openLayout({ structures }, OLD).hardware(0x114, 4)).toBe(0xe000);
+  });
+
+  it('[vfio B8] [vfio B9] knows the power state without a PM capability, and has the new folders', () => {
+    const { process } = openLayout({ structures: [[0x03, 0x100, 1, 2, 3, 4, 5, 6, 7, 8]] }, NEW);
+    const folder = '/sys/bus/pci/devices/0000:00:05.0';
+    expect(process.readFile(`${folder}/serial_number`)).toBe('08-07-06-05-04-03-02-01\n');
+    expect(process.readdir(`${folder}/aer`)).toEqual([]);
+    const [known, unknown] = [NEW, OLD].map((init) => eduHost(init).process.readFile(`/sys/bus/pci/devices/${EDU_NAME}/power_state`));
+    expect([known, unknown]).toEqual(['D0\n', 'unknown\n']);
+  });
+});
