@@ -6,7 +6,12 @@ it('[R6] work out of work waits for its turn, and is done before the first retur
   const { work } = new Host();
   const log: string[] = [];
   const second: Work = { work: () => log.push('second') };
-  work.run({ work: () => (work.run(second), log.push('first')) });
+  work.run({
+    work() {
+      work.run(second);
+      log.push('first');
+    },
+  });
   expect(log).toEqual(['first', 'second']);
 });
 
@@ -14,7 +19,12 @@ it('[R6] a circle is bounded at each settling, and told', () => {
   const { work, trace, scheduler } = new Host();
   const events = trace.record();
   let turns = 0;
-  const circle: Work = { work: () => ((turns += 1), work.run(circle)) };
+  const circle: Work = {
+    work() {
+      turns += 1;
+      work.run(circle);
+    },
+  };
   work.run(circle);
   const once = turns;
   scheduler.settle();
