@@ -9,6 +9,7 @@ import { FaultInjection } from './fault-injection.ts';
 import { FileTree } from './file-tree.ts';
 import { kernelProfile, type KernelProfile, type ProfileName } from './profile.ts';
 import { Random } from './random.ts';
+import { Refusals } from './reason.ts';
 import { Scheduler, type Schedule } from './scheduler.ts';
 import { NOT_IN_5_10, SERIES, type SeriesPatch } from './series.ts';
 import { Trace } from './trace.ts';
@@ -44,6 +45,8 @@ export class Host {
   readonly pages: PageAllocator;
   /** /dev and /sys. */
   readonly files: FileTree;
+  /** Why calls were refused. */
+  readonly refusals: Refusals;
   /** What a test makes fail. */
   readonly faults: FaultInjection = new FaultInjection();
 
@@ -54,6 +57,7 @@ export class Host {
     this.trace = new Trace(() => this.scheduler.now);
     this.work = new WorkQueue(this.trace);
     this.scheduler = new Scheduler(init.schedule, this.work);
+    this.refusals = new Refusals(this.trace, this.scheduler);
     this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);
     this.pages = new PageAllocator(this.memory.ram);
     this.files = new FileTree();

@@ -6,6 +6,7 @@ export * from './smmuv3.ts';
 export * from './software-groups.ts';
 export * from './type1.ts';
 export * from './type1-instance.ts';
+export * from './type1-reasons.ts';
 export { PIN_WHILE_INVALID } from './type1-pins.ts';
 export { UNMAP_IGNORED } from './type1-unmap.ts';
 export * from './vtd.ts';

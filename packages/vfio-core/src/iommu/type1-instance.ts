@@ -5,7 +5,7 @@
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EACCES, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOTTY, EOVERFLOW } from '../uapi/errno.ts';
+import { EACCES, EFAULT, ENOTTY, EOVERFLOW } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_DMA_CC_IOMMU,
@@ -28,6 +28,19 @@ import { DirtyTracking } from './type1-dirty.ts';
 import { attachGroup, detachGroup, releaseAll } from './type1-groups.ts';
 import { getInfo } from './type1-info.ts';
 import { dmaRw, pinPages, unpinPages } from './type1-pins.ts';
+import {
+  ARGUMENT_FAULT,
+  MAP_ALIGNMENT,
+  MAP_FLAGS,
+  MAP_LIMIT,
+  MAP_MEMLOCK,
+  MAP_NO_VADDR,
+  MAP_OVERFLOW,
+  MAP_OVERLAP,
+  MAP_RESERVED,
+  MAP_VADDR_VALID,
+  type MapRequest,
+} from './type1-reasons.ts';
 import { inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
 import { unmapDma } from './type1-unmap.ts';
 import type { Type1 } from './type1.ts';
@@ -127,13 +140,15 @@ export class Type1Instance implements IommuBackend {
   /** VFIO_IOMMU_MAP_DMA: the checks, in the kernel's order. */
   #mapDma(process: Process, argument: UserArgument): number {
     const state = this.#state;
+    const { profile, refusals } = state.module.host;
     const layout = vfio_iommu_type1_dma_map;
     const bytes = argument.copyIn(layout.size);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return refusals.refuse(ARGUMENT_FAULT, { request: 'VFIO_IOMMU_MAP_DMA' });
     const flags = get(bytes, layout.flags);
-    const vaddrFlag = state.module.host.profile.updateVaddr ? VFIO_DMA_MAP_FLAG_VADDR : 0;
+    const argsz = get(bytes, layout.argsz);
+    const vaddrFlag = profile.updateVaddr ? VFIO_DMA_MAP_FLAG_VADDR : 0;
     const known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | vaddrFlag;
-    if (get(bytes, layout.argsz) < layout.size || (flags & ~known) !== 0) return -EINVAL;
+    if (argsz < layout.size || (flags & ~known) !== 0) return refusals.refuse(MAP_FLAGS, { flags, argsz });
     const vaddr = get(bytes, layout.vaddr);
     const iova = get(bytes, layout.iova);
     const size = get(bytes, layout.map_size);
@@ -141,30 +156,40 @@ export class Type1Instance implements IommuBackend {
     const protection =
       ((flags & VFIO_DMA_MAP_FLAG_READ) !== 0 ? IOMMU_READ : 0) | ((flags & VFIO_DMA_MAP_FLAG_WRITE) !== 0 ? IOMMU_WRITE : 0);
     const passes = passes64(iova, size) || passes64(vaddr, size);
-    if (state.module.host.profile.overflowIsTold && size !== 0n && passes) return -EOVERFLOW;
-    if ((protection !== 0) === updateVaddr) return -EINVAL;
+    if (profile.overflowIsTold && size !== 0n && passes) return refusals.refuse(MAP_OVERFLOW, { iova, vaddr, size }, EOVERFLOW);
+    if ((protection !== 0) === updateVaddr) return refusals.refuse(MAP_FLAGS, { flags, argsz });
     const pageMask = state.pageSize - 1n;
-    if (size === 0n || ((size | iova | vaddr) & pageMask) !== 0n) return -EINVAL;
-    if (passes) return -EINVAL;
+    if (size === 0n || ((size | iova | vaddr) & pageMask) !== 0n) {
+      const wrong = size === 0n || (size & pageMask) !== 0n ? 'size' : (iova & pageMask) !== 0n ? 'iova' : 'vaddr';
+      return refusals.refuse(MAP_ALIGNMENT, { iova, vaddr, size, wrong, pageSize: state.pageSize });
+    }
+    if (passes) return refusals.refuse(MAP_OVERFLOW, { iova, vaddr, size });
     const first = Number(iova / PAGE);
     const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
     const found = state.find(first, last);
-    if (updateVaddr) return this.#validate(process, found, first, last, Number(vaddr));
-    if (found !== undefined) return -EEXIST;
-    if (state.available === 0) return -ENOSPC;
-    if (state.ranges.length > 0 && !inside(state.ranges, first, last)) return -EINVAL;
+    if (updateVaddr) return this.#validate(process, found, { iova, vaddr, size });
+    if (found !== undefined) return refusals.refuse(MAP_OVERLAP, { iova, vaddr, size, mapping: bytesOf(found) });
+    if (state.available === 0) return refusals.refuse(MAP_LIMIT, { limit: state.mappings.size + state.beyond.length });
+    if (state.ranges.length > 0 && !inside(state.ranges, first, last)) {
+      const available = state.ranges.map((each) => ({ first: BigInt(each.first) * PAGE, last: BigInt(each.last) * PAGE + PAGE - 1n }));
+      return refusals.refuse(MAP_RESERVED, { iova, vaddr, size, available });
+    }
     return this.#map(process, first, last, Number(vaddr), protection);
   }
 
   /** A new address for a mapping whose old one was given up. */
-  #validate(process: Process, found: DmaMapping | undefined, first: number, last: number, vaddr: number): number {
-    if (found === undefined) return -ENOENT;
-    if (found.vaddrValid || found.first !== first || found.last !== last) return -EINVAL;
-    if (this.#state.module.host.profile.vaddrMovesAccounting) {
+  #validate(process: Process, found: DmaMapping | undefined, request: MapRequest): number {
+    const { profile, refusals } = this.#state.module.host;
+    if (found === undefined) return refusals.refuse(MAP_NO_VADDR, request);
+    const mapping = bytesOf(found);
+    if (found.vaddrValid || mapping.iova !== request.iova || mapping.size !== request.size) {
+      return refusals.refuse(MAP_VADDR_VALID, { ...request, mapping, valid: found.vaddrValid });
+    }
+    if (profile.vaddrMovesAccounting) {
       const error = changeOwner(found, process);
       if (error < 0) return error;
     }
-    found.vaddr = vaddr;
+    found.vaddr = Number(request.vaddr);
     this.#state.setValid(found, true);
     return 0;
   }
@@ -203,11 +228,20 @@ export class Type1Instance implements IommuBackend {
   }
 }
 
+/** A mapping's range in bytes. */
+function bytesOf({ first, last }: DmaMapping): { readonly iova: bigint; readonly size: bigint } {
+  return { iova: BigInt(first) * PAGE, size: BigInt(last - first + 1) * PAGE };
+}
+
 /** vfio_change_dma_owner(): the locked pages are the calling process' from now on. */
 function changeOwner(mapping: DmaMapping, process: Process): number {
   if (mapping.mm === process.mm) return 0;
   const lockCapable = process.capable('CAP_IPC_LOCK');
-  if (!lockCapable && process.mm.lockedPages + mapping.accounted > Math.floor(process.memlock / PAGE_SIZE)) return -ENOMEM;
+  const limit = Math.floor(process.memlock / PAGE_SIZE);
+  const locked = process.mm.lockedPages;
+  if (!lockCapable && locked + mapping.accounted > limit) {
+    return process.host.refusals.refuse(MAP_MEMLOCK, { task: process.name, locked, wanted: mapping.accounted, limit });
+  }
   process.mm.lockedPages += mapping.accounted;
   mapping.mm.lockedPages -= mapping.accounted;
   mapping.task = process;

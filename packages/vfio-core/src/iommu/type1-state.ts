@@ -8,13 +8,13 @@ import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { FRAMES } from '../memory/range.ts';
 import type { Mm } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
-import { ENOMEM } from '../uapi/errno.ts';
 import type { DmaUnmapListener } from '../vfio/iommu-backend.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
 import { FrameMap, cuts, type FrameRange } from '../memory/frame-map.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { RbTree, wrappedEnd } from './rb-tree.ts';
 import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
+import { MAP_MEMLOCK, MAP_MEMORY } from './type1-reasons.ts';
 import type { Type1 } from './type1.ts';
 
 export const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -201,18 +201,23 @@ export class Type1State {
   pin(mapping: DmaMapping): number {
     const pages = mapping.last - mapping.first + 1;
     const limit = Math.floor(mapping.task.memlock / PAGE_SIZE);
+    const { refusals } = this.module.host;
     const extents: Extent[] = [];
     let accounted = -accountedPins(mapping);
     let error = 0;
     for (let done = 0; done < pages && error === 0; ) {
       const pinned = mapping.mm.pin(mapping.vaddr + done * PAGE_SIZE, pages - done, (mapping.protection & IOMMU_WRITE) !== 0);
       if (typeof pinned === 'number') {
-        error = pinned;
+        const vaddr = BigInt(mapping.vaddr) + BigInt(done) * PAGE;
+        error = refusals.refuse(MAP_MEMORY, { vaddr, write: (mapping.protection & IOMMU_WRITE) !== 0 }, -pinned);
         break;
       }
       extents.push(pinned);
       if (pinned.run !== undefined) accounted += pinned.count;
-      if (!mapping.lockCapable && accounted > 0 && mapping.mm.lockedPages + accounted > limit) error = -ENOMEM;
+      const locked = mapping.mm.lockedPages;
+      if (!mapping.lockCapable && accounted > 0 && locked + accounted > limit) {
+        error = refusals.refuse(MAP_MEMLOCK, { task: mapping.task.name, locked, wanted: pages, limit });
+      }
       done += pinned.count;
     }
     if (error < 0) {

@@ -30,6 +30,16 @@ export abstract class File {
   abstract readonly label: string;
   #references = 1;
 
+  /** What errors call the file: its path, or the device behind it. */
+  get subject(): string {
+    return this.label;
+  }
+
+  /** What an ioctl request is called on this kind of file; undefined for one that it does not have. */
+  requestName(_request: number): string | undefined {
+    return undefined;
+  }
+
   get references(): number {
     return this.#references;
   }

@@ -7,6 +7,7 @@
  */
 import type { Attribute } from '../host/file-tree.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
+import type { Refusal } from '../host/reason.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
 import { Heap } from '../host/thread-lists.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
@@ -30,19 +31,38 @@ export const MAP_PRIVATE = 2;
 /** The capabilities that the model looks at. Root has all of them. */
 export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
 
-/** A system call that failed. `code` and `errno` are API, the message is not. */
+/** What a system call was about, for its error. */
+export interface SyscallSubject {
+  /** The path, or what /proc/PID/fd shows of the fd. */
+  readonly path?: string | undefined;
+  /** The request of an ioctl, by name. */
+  readonly request?: string | undefined;
+  /** Which rule was broken. */
+  readonly why?: Refusal | undefined;
+}
+
+/** A system call that failed. All but the message is API: the message is one line for a person. */
 export class SyscallError extends Error {
   override readonly name = 'SyscallError';
   readonly code: string;
   /** Negative, as libuv has it. */
   readonly errno: number;
   readonly syscall: string;
+  readonly path: string | undefined;
+  readonly request: string | undefined;
+  /** The rule that was broken, and the numbers and names that decided. */
+  readonly why: Refusal | undefined;
 
-  constructor(syscall: string, errno: number, what: string) {
-    super(`${syscall} ${what}: ${errnoName(errno)}`);
+  constructor(syscall: string, errno: number, what: string, { path, request, why }: SyscallSubject = {}) {
+    const on = path === undefined || path === what ? what : `${what} (${path})`;
+    const rule = why === undefined ? '' : `: ${why.text}; ${why.reason.wayOut}`;
+    super(`${syscall} ${request === undefined ? '' : `${request} `}${on}: ${errnoName(errno)}${rule}`);
     this.code = errnoName(errno);
     this.errno = -Math.abs(errno);
     this.syscall = syscall;
+    this.path = path;
+    this.request = request;
+    this.why = why;
   }
 }
 
@@ -253,15 +273,15 @@ export class Process {
   // The calls as programs use them.
 
   open(path: string, flags: number = O_RDWR): number {
-    return this.#check('open', path, this.#run('open', this.sys.open(path, flags)));
+    return this.#check('open', path, () => this.#run('open', this.sys.open(path, flags)));
   }
 
   close(fd: number): void {
-    this.#check('close', fd, this.#run('close', this.sys.close(fd)));
+    this.#check('close', fd, () => this.#run('close', this.sys.close(fd)));
   }
 
   ioctl(fd: number, request: number, argument: IoctlInput = 0): number {
-    return this.#check('ioctl', fd, this.tryIoctl(fd, request, argument));
+    return this.#check('ioctl', fd, () => this.tryIoctl(fd, request, argument), request);
   }
 
   /** ioctl() that gives a negative errno instead of throwing. */
@@ -277,7 +297,7 @@ export class Process {
 
   /** Fills `into` from the file offset (an integer in [0, 2^63)). @returns the count of bytes read. */
   pread(fd: number, into: Uint8Array, offset: number): number {
-    return this.#check('pread', fd, this.tryPread(fd, into, offset));
+    return this.#check('pread', fd, () => this.tryPread(fd, into, offset));
   }
 
   tryPread(fd: number, into: Uint8Array, offset: number): number {
@@ -292,15 +312,15 @@ export class Process {
 
   /** read(): from the file's own position. */
   read(fd: number, into: Uint8Array): number {
-    return this.#check('read', fd, this.tryPread(fd, into, STREAM));
+    return this.#check('read', fd, () => this.tryPread(fd, into, STREAM), undefined, 'pread');
   }
 
   write(fd: number, from: Uint8Array): number {
-    return this.#check('write', fd, this.tryPwrite(fd, from, STREAM));
+    return this.#check('write', fd, () => this.tryPwrite(fd, from, STREAM), undefined, 'pwrite');
   }
 
   pwrite(fd: number, from: Uint8Array, offset: number): number {
-    return this.#check('pwrite', fd, this.tryPwrite(fd, from, offset));
+    return this.#check('pwrite', fd, () => this.tryPwrite(fd, from, offset));
   }
 
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
@@ -315,8 +335,8 @@ export class Process {
 
   /** mmap() of a file; with fd -1, of anonymous memory. */
   mmap(fd: number, length: number, offset = 0, prot: number = PROT_READ | PROT_WRITE, flags: number = MAP_SHARED): Mapping {
-    const made = this.tryMmap(fd, length, offset, prot, flags);
-    if (typeof made === 'number') throw new SyscallError('mmap', made, fd < 0 ? 'anonymous' : `fd ${fd}`);
+    const { result: made, why } = this.host.refusals.watch(`${this.name} mmap`, () => this.tryMmap(fd, length, offset, prot, flags));
+    if (typeof made === 'number') throw new SyscallError('mmap', made, fd < 0 ? 'anonymous' : `fd ${fd}`, { path: this.file(fd)?.subject, why });
     return made;
   }
 
@@ -352,14 +372,14 @@ export class Process {
   dup(fd: number): number {
     const descriptor = this.#fds[fd];
     if (descriptor === undefined) throw new SyscallError('dup', EBADF, `fd ${fd}`);
-    const copy = this.#check('dup', fd, this.nextFd());
+    const copy = this.#check('dup', fd, () => this.nextFd());
     descriptor.file.get();
     return this.install(descriptor.file, descriptor.flags, copy);
   }
 
   /** eventfd2(): `flags` as in sys/eventfd.h. */
   eventfd(count = 0, { nonblocking = true, semaphore = false }: EventfdFlags = {}): number {
-    const fd = this.#check('eventfd2', '', this.nextFd());
+    const fd = this.#check('eventfd2', '', () => this.nextFd());
     const context = new EventFdContext(`${this.name} eventfd ${fd}`, count, semaphore);
     return this.install(new EventFdFile(this.host.scheduler, context, nonblocking), O_RDWR, fd);
   }
@@ -382,13 +402,13 @@ export class Process {
 
   /** Writes a sysfs attribute, as `echo -n` does. @returns the count of bytes taken. */
   writeFile(path: string, content: string | Uint8Array): number {
-    return this.#check('write', path, this.#run('write', this.sys.writeFile(path, content)));
+    return this.#check('write', path, () => this.#run('write', this.sys.writeFile(path, content)));
   }
 
   /** The whole of a sysfs attribute as text. */
   readFile(path: string): string {
-    const content = this.#run('read', this.sys.readFile(path));
-    if (typeof content === 'number') throw new SyscallError('read', content, path);
+    const { result: content, why } = this.host.refusals.watch(`${this.name} read`, () => this.#run('read', this.sys.readFile(path)));
+    if (typeof content === 'number') throw new SyscallError('read', content, path, { path, why });
     return typeof content === 'string' ? content : new TextDecoder().decode(content);
   }
 
@@ -524,8 +544,13 @@ export class Process {
     return this.host.scheduler.call(`${this.name} ${name}`, body);
   }
 
-  #check(syscall: string, what: string | number, result: number): number {
-    if (result < 0) throw new SyscallError(syscall, result, typeof what === 'number' ? `fd ${what}` : what);
-    return result;
+  /** Makes a call and throws its error. `thread`: the name of the call's thread, where that is another. */
+  #check(syscall: string, what: string | number, call: () => number, request?: number, thread: string = syscall): number {
+    const file = typeof what === 'number' ? this.file(what) : undefined;
+    const { result, why } = this.host.refusals.watch(`${this.name} ${thread}`, call);
+    if (result >= 0) return result;
+    const path = typeof what === 'number' ? file?.subject : what;
+    const name = request === undefined ? undefined : (file?.requestName(request >>> 0) ?? `0x${(request >>> 0).toString(16)}`);
+    throw new SyscallError(syscall, result, typeof what === 'number' ? `fd ${what}` : what, { path, request: name, why });
   }
 }

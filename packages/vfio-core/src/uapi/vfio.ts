@@ -60,6 +60,11 @@ export const REQUESTS: Readonly<Record<string, number>> = {
   VFIO_MIG_GET_PRECOPY_INFO,
 };
 
+/** The name of a request among those that begin so: the numbers of containers, groups and devices overlap. */
+export function requestName(request: number, ...prefixes: readonly string[]): string | undefined {
+  return Object.keys(REQUESTS).find((name) => REQUESTS[name] === request && prefixes.some((prefix) => name.startsWith(prefix)));
+}
+
 export const VFIO_API_VERSION = 0;
 
 // VFIO_CHECK_EXTENSION and VFIO_SET_IOMMU

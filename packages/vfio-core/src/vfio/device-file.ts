@@ -4,7 +4,7 @@ import { File, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { VFIO_DEVICE_FEATURE } from '../uapi/vfio.ts';
+import { VFIO_DEVICE_FEATURE, requestName } from '../uapi/vfio.ts';
 import { deviceFeature, deviceFeatureSleeps } from './device-feature.ts';
 import type { VfioDevice } from './vfio-device.ts';
 import type { GroupFile } from './group-file.ts';
@@ -26,6 +26,14 @@ export class VfioDeviceFile extends File {
   override fdinfo(): readonly string[] {
     const { host, sysfs } = this.device.device;
     return host.profile.fdinfoNamesDevice ? [`vfio-device-syspath: ${sysfs}`] : [];
+  }
+
+  override get subject(): string {
+    return this.device.name;
+  }
+
+  override requestName(request: number): string | undefined {
+    return requestName(request, 'VFIO_DEVICE_');
   }
 
   override read(into: Uint8Array, offset: number): number {

@@ -9,6 +9,7 @@ import {
   VFIO_GROUP_GET_STATUS,
   VFIO_GROUP_SET_CONTAINER,
   VFIO_GROUP_UNSET_CONTAINER,
+  requestName,
 } from '../uapi/vfio.ts';
 import type { VfioGroup } from './vfio-group.ts';
 
@@ -23,6 +24,10 @@ export class GroupFile extends File {
     this.group = group;
     this.holder = `${opener} (group ${group.id})`;
     this.label = `/dev/vfio/${group.name}`;
+  }
+
+  override requestName(request: number): string | undefined {
+    return requestName(request, 'VFIO_GROUP_');
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {

@@ -10,7 +10,7 @@ import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
-import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU } from '../uapi/vfio.ts';
+import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU, requestName } from '../uapi/vfio.ts';
 import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
 import type { VfioGroup } from './vfio-group.ts';
 import type { Vfio } from './vfio.ts';
@@ -124,6 +124,10 @@ export class ContainerFile extends File {
   constructor(container: VfioContainer) {
     super();
     this.container = container;
+  }
+
+  override requestName(request: number): string | undefined {
+    return requestName(request, 'VFIO_IOMMU_', 'VFIO_GET_', 'VFIO_CHECK_', 'VFIO_SET_');
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
