@@ -359,7 +359,7 @@ export class Process {
   }
 
   lseek(fd: number, offset: number, whence: number): number {
-    return this.#check('lseek', fd, this.tryLseek(fd, offset, whence));
+    return this.#check('lseek', fd, () => this.tryLseek(fd, offset, whence));
   }
 
   /** /proc/self/fdinfo/FD: what a file says of itself, without pos, flags, mnt_id and ino. */
