@@ -16,6 +16,7 @@ import { KERNEL_MEMORY_SHOWN } from '@vsim/mdev';
 import { toHex, type Fields } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
 import { EventfdSteps } from './eventfd-steps.ts';
+import { HostSteps } from './host-steps.ts';
 import { JobSteps } from './job-steps.ts';
 import type { Machine } from './machine.ts';
 import { MappingSteps } from './mapping-steps.ts';
@@ -42,6 +43,7 @@ export class ScenarioReplay {
   readonly #eventfds: EventfdSteps;
   readonly #sysfs: SysfsSteps;
   readonly #jobs: JobSteps;
+  readonly #hostSteps: HostSteps;
   readonly #permissions: PermissionMap;
   #eduDmaWritten = false;
   /** The last ioctl, for notes that stand for more of the same. */
@@ -61,6 +63,7 @@ export class ScenarioReplay {
     this.#eventfds = new EventfdSteps(session);
     this.#sysfs = new SysfsSteps(session);
     this.#jobs = new JobSteps(session);
+    this.#hostSteps = new HostSteps(session, host);
     this.#permissions = new PermissionMap(this.report, this.#machine.process);
     checkHeaderKeys(header, this.report);
     const names = header.list('vfio_nodes').filter((node) => typeof node === 'string');
@@ -188,6 +191,9 @@ export class ScenarioReplay {
         return;
       case 'sleep':
         this.#machine.host.scheduler.advance(step.count('ms', MOST_MS) * MS);
+        return;
+      case 'host':
+        this.#hostSteps.run(step);
         return;
       case 'note':
         this.#note(step.string('text'));

@@ -81,7 +81,8 @@ export function importPciMachine(host: Host, description: PciMachineDescription,
   return bus;
 }
 
-function plugInit(device: RecordedDevice): PlugInit {
+/** How a described function is plugged: its group, its line, what sysfs shows. */
+export function plugInit(device: RecordedDevice): PlugInit {
   return {
     group: typeof device.iommu_group === 'string' ? Number(device.iommu_group) : device.iommu_group,
     irq: device.irq,
@@ -89,7 +90,8 @@ function plugInit(device: RecordedDevice): PlugInit {
   };
 }
 
-function makeFunction(host: Host, address: string, device: RecordedDevice, models: Readonly<Record<string, FunctionModel>>): PciFunction {
+/** The hardware of one described function. @throws TypeError for a description that is none */
+export function makeFunction(host: Host, address: string, device: RecordedDevice, models: Readonly<Record<string, FunctionModel>> = {}): PciFunction {
   const config = hexBytes(device.config, `config of ${address}`);
   const bars = device.resource.slice(0, PCI_ROM_RESOURCE + 1).flatMap((row, index) => barOf(row, index));
   const id = idText(read16(config, PCI_VENDOR_ID), read16(config, PCI_DEVICE_ID));

@@ -173,11 +173,14 @@ export class PciBus extends Bus<PciDevice> {
   /** @internal Functions that are no longer in the machine leave it, once the kernel has let them go. */
   forget(port: PciPort): void {
     for (const fn of this.functionsBehind(port)) {
-      if (fn.absence !== 'removed' || this.device(fn.name) !== undefined) continue;
-      fn.unmapBars();
-      this.#plugged.delete(fn.name);
-      for (const bar of fn.bars) if (bar.address !== 0 && !bar.shadow) this.#freeRanges.push({ io: bar.kind === 'io', size: rangeOf(bar), address: bar.address });
+      if (fn.absence === 'removed' && this.device(fn.name) === undefined) this.#leave(fn);
     }
+  }
+
+  #leave(fn: PciFunction): void {
+    fn.unmapBars();
+    this.#plugged.delete(fn.name);
+    for (const bar of fn.bars) if (bar.address !== 0 && !bar.shadow) this.#freeRanges.push({ io: bar.kind === 'io', size: rangeOf(bar), address: bar.address });
   }
 
   /** Every function on the buses behind a port. */
@@ -213,8 +216,15 @@ export class PciBus extends Bus<PciDevice> {
   /** plug(), and the kernel finds it at once: drivers are asked. The device may be gone again when a driver's probe removed it. */
   *hotplug(fn: PciFunction, init: PlugInit = {}): Sleeps<PciDevice> {
     const device = this.plug(fn, init);
+    assignBars(fn);
     yield* this.probe(device);
     return device;
+  }
+
+  /** Firmware asks for a function back, as with ACPI hot plug: the kernel lets it go, which may sleep, and it leaves the machine. Kernel: acpiphp_disable_and_eject_slot(). */
+  *eject(device: PciDevice): Sleeps<void> {
+    yield* this.stopAndRemoveLocked(device);
+    this.#leave(device.function);
   }
 
   /** A virtual function appears: it has its slices, a group, and no driver yet. @throws RangeError if its place is taken */
@@ -314,7 +324,7 @@ export class PciBus extends Bus<PciDevice> {
     for (const { fn, init } of [...this.#plugged.values()]) {
       if (this.device(fn.name) !== undefined || fn.physicalFunction !== undefined || fn.absence !== undefined) continue;
       if (behind !== undefined && !isBehind(behind, fn)) continue;
-      for (const bar of fn.bars) if (bar.address !== 0 && !bar.shadow && !bar.slice) setBarAddress(fn.config.bytes, bar, bar.address);
+      assignBars(fn);
       yield* this.probe(this.#announce(fn, init));
     }
   }
@@ -423,6 +433,13 @@ export class PciBus extends Bus<PciDevice> {
     if (io) this.#nextPort = end;
     else this.#nextAddress = end;
     return address;
+  }
+}
+
+/** The kernel writes the BARs of a function that it finds; a ROM's only when somebody enables it: pci_std_update_resource(). */
+function assignBars(fn: PciFunction): void {
+  for (const bar of fn.bars) {
+    if (bar.address !== 0 && !bar.shadow && !bar.slice && bar.index !== PCI_ROM_RESOURCE) setBarAddress(fn.config.bytes, bar, bar.address);
   }
 }
 
