@@ -124,6 +124,7 @@ export class MttyDevice extends VfioDevice {
       case VFIO_DEVICE_SET_IRQS:
         return this.#setIrqs(process, argument);
       case VFIO_DEVICE_RESET:
+        this.#machine.reset();
         return 0;
       default:
         return -ENOTTY;

@@ -2,7 +2,7 @@
 import { MIG_STATE } from '../migration/migration-driver.ts';
 import type { Process } from '../process/process.ts';
 import { getMigrationFlags, getMigrationState, setMigrationState } from '../uapi/requests.ts';
-import { VFIO_MIGRATION_STOP_COPY } from '../uapi/vfio.ts';
+import { VFIO_DEVICE_RESET, VFIO_MIGRATION_STOP_COPY } from '../uapi/vfio.ts';
 import { expectSame, outcomeOf, type ComplianceCase } from './suite.ts';
 
 /** A fresh device, open and running, for each case. */
@@ -85,6 +85,18 @@ export function migrationSuite(setup: () => MigrationSubject): readonly Complian
         if (state.length === 0) return;
         const outcome = resume(setup(), state.subarray(0, -1), 4096);
         if (outcome === 'success') expectSame('a state without its last byte', outcome, 'an error');
+      },
+    },
+    {
+      name: 'is RUNNING after VFIO_DEVICE_RESET, from any state, and its stream has ended [M5]',
+      run: () => {
+        for (const state of [STOP, STOP_COPY, RESUMING]) {
+          const { process, device } = setup();
+          const fd = setMigrationState(process, device, state);
+          process.ioctl(device, VFIO_DEVICE_RESET);
+          expectSame(`state after a reset in ${state}`, getMigrationState(process, device), RUNNING);
+          if (fd >= 0) expectSame('its stream', outcomeOf(() => process.read(fd, new Uint8Array(1))), state === STOP_COPY ? 'ENODEV' : 'EINVAL');
+        }
       },
     },
     {
