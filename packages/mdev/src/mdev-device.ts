@@ -61,6 +61,7 @@ export class MdevDevice extends Device {
     if (instance === undefined) return;
     this.instance = undefined;
     this.parent.releaseDevice(this, instance);
+    instance.free();
   }
 }
 

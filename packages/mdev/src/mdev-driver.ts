@@ -50,11 +50,16 @@ export class VfioMdevDriver extends Driver<MdevDevice> {
   override *probe(mdev: MdevDevice): Sleeps<number> {
     const refused = mdev.host.faults.at(VFIO_DEVICE_ALLOCATION);
     if (refused < 0) return refused;
-    return yield* register(mdev, mdev.instance === undefined ? undefined : new VfioMdevDevice(mdev, mdev.instance));
+    const device = mdev.instance === undefined ? undefined : new VfioMdevDevice(mdev, mdev.instance);
+    const error = yield* register(mdev, device);
+    if (error < 0) device?.free();
+    return error;
   }
 
   override *remove(mdev: MdevDevice): Sleeps<void> {
+    const device = mdev.vfioDevice;
     yield* unregister(mdev);
+    device?.free();
   }
 }
 

@@ -133,8 +133,10 @@ export class SampleDriver extends Driver<SampleDevice> {
   }
 
   override *remove(device: SampleDevice): Sleeps<void> {
-    yield* this.data.get(device)!.unregister();
+    const made = this.data.get(device)!;
+    yield* made.unregister();
     this.data.delete(device);
+    made.free();
   }
 }
 
@@ -178,8 +180,10 @@ export class EmulatedDriver extends Driver<SampleDevice> {
   }
 
   override *remove(device: SampleDevice): Sleeps<void> {
-    yield* this.data.get(device)!.unregister();
+    const made = this.data.get(device)!;
+    yield* made.unregister();
     this.data.delete(device);
+    made.free();
   }
 }
 

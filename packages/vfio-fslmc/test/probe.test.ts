@@ -211,18 +211,27 @@ describe('probe and remove', () => {
       made.assign();
       const device = made.bus.device('dprc.2')!;
       const seen: string[] = [];
-      // The driver core tells of it when remove has returned, and runs devres behind that.
+      const look = (when: string) => `${when}: ${driver(made) === undefined ? 'free' : 'there'}`;
+      let removed = '';
+      // The last step of remove; then the driver core runs devres, and then it tells the bus.
+      const put = made.vfio.iommuGroupPut.bind(made.vfio);
+      made.vfio.iommuGroupPut = (of) => {
+        if (of === device) removed = look('removed');
+        put(of);
+      };
       made.bus.listen({
         busEvent: (event, unbound) => {
-          if (unbound === device && (event === 'unbind' || event === 'unbound')) seen.push(`${event}: ${driver(made) === undefined ? 'free' : 'there'}`);
+          if (unbound !== device) return;
+          if (event === 'unbind') seen.push(look(event));
+          if (event === 'unbound') seen.push(removed, look(event));
         },
       });
       made.store('drivers/vfio-fsl-mc/unbind', 'dprc.2');
       return seen;
     };
     const device = ({ bus }: FslMcHost) => bus.device('dprc.2')!;
-    expect(found((made) => made.driver.vfioDevice(device(made)), {})).toEqual(['unbind: there', 'unbound: free']);
-    expect(found((made) => made.driver.vfioDevice(device(made)), { profile: 'linux-5.13', without: [6] })).toEqual(['unbind: there', 'unbound: there']);
+    expect(found((made) => made.driver.vfioDevice(device(made)), {})).toEqual(['unbind: there', 'removed: free', 'unbound: free']);
+    expect(found((made) => made.driver.vfioDevice(device(made)), { profile: 'linux-5.13', without: [6] })).toEqual(['unbind: there', 'removed: there', 'unbound: free']);
   });
 
   it('warn when a child goes to another driver', () => {

@@ -13,6 +13,7 @@ import {
   REGISTERED,
   UNLISTED,
   UNREGISTERING,
+  USE_AFTER_FREE,
   VFIO_DEVICE_FEATURE,
   VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
   VFIO_DEVICE_FEATURE_PROBE,
@@ -59,7 +60,7 @@ function startProbe({ host, process }: CardHost, stop: Point): Thread<number> {
 }
 
 function broken({ events }: CardHost): readonly string[] {
-  return events.filter(({ id }) => id === STRUCTURE_BROKEN.id).map(({ text }) => text);
+  return events.filter(({ id }) => id === STRUCTURE_BROKEN.id || id === USE_AFTER_FREE.id).map(({ text }) => text);
 }
 
 /** Lets a thread go from point to point, and does something at each. @returns where it came by */

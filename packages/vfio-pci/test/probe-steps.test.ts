@@ -5,6 +5,7 @@ import {
   ENODEV,
   ENOMEM,
   GROUP_ALLOCATION,
+  USE_AFTER_FREE,
   VfioDevice,
   type FaultPoint,
   type ProfileName,
@@ -16,7 +17,6 @@ import {
   DEVICE_SET_ALLOCATION,
   NOTIFIER_REGISTRATION,
   PROBE_REFUSED,
-  STRUCTURE_BROKEN,
   TOKEN_ALLOCATION,
   VGA_ARBITER_ALLOCATION,
   VGA_RSRC_ALL,
@@ -118,7 +118,7 @@ describe.each(PROFILES)('probe of vfio-pci on %s', (profile) => {
     expect(traces(made, device)).toEqual({ ...before, client: !isNew(profile), power: 0 });
     bus.vga.access(device);
     bus.vga.notifyClients();
-    const broken = made.events.some(({ id }) => id === STRUCTURE_BROKEN.id);
+    const broken = made.events.some(({ id }) => id === USE_AFTER_FREE.id);
     expect(broken).toBe(!isNew(profile));
     if (error === EBUSY) host.scheduler.call('unregister', twin.unregister());
     expect(attach(made, device)).toBe(0);

@@ -2,7 +2,7 @@
  * A host of 5.13 without single patches of the series: what each patch of vfio-pci mended shows as an event, and with the patch does not. What
  * nothing can show is said in docs/series.md.
  */
-import { BEFORE_SERIES, LAST_PUT, Process, REGISTERED, type Host, type SeriesPatch } from '@vsim/vfio-core';
+import { BEFORE_SERIES, LAST_PUT, Process, REGISTERED, USE_AFTER_FREE, type Host, type SeriesPatch } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { STEP_DONE, STEP_UNDONE, STRUCTURE_BROKEN, VGA_ARBITER_ALLOCATION } from '../src/index.ts';
 import { CARD, cardHost } from './card-host.ts';
@@ -17,7 +17,7 @@ function machine(without: readonly SeriesPatch[], before?: (host: Host) => void)
       const entry: { readonly patch?: SeriesPatch } = fields;
       return id === BEFORE_SERIES.id && entry.patch === patch ? [text] : [];
     });
-  const broken = (): readonly string[] => events.filter(({ id }) => id === STRUCTURE_BROKEN.id).map(({ text }) => text);
+  const broken = (): readonly string[] => events.filter(({ id }) => id === STRUCTURE_BROKEN.id || id === USE_AFTER_FREE.id).map(({ text }) => text);
   return { ...made, faults, broken };
 }
 

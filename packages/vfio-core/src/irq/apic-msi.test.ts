@@ -87,6 +87,8 @@ describe('ApicMsi', () => {
 });
 
 describe('Virqfd', () => {
+  const owner = (host: Host) => ({ device: { host }, enter: () => undefined });
+
   it.each([
     [true, 0n, 'linux-6.1'],
     [false, 2n, 'linux-5.10'],
@@ -94,7 +96,7 @@ describe('Virqfd', () => {
     const context = new EventFdContext('e', 1);
     let acted = 0;
     const virqfd = new Virqfd(
-      new Host({ profile }),
+      owner(new Host({ profile })),
       context,
       () => (acted += 1),
       () => undefined,
@@ -111,7 +113,7 @@ describe('Virqfd', () => {
     const context = new EventFdContext('e');
     let gone = false;
     new Virqfd(
-      new Host(),
+      owner(new Host()),
       context,
       () => undefined,
       () => (gone = true),

@@ -11,6 +11,8 @@ export interface IrqBypassProducer {
   readonly token: EventFdContext;
   /** The host interrupt whose delivery can be moved. */
   readonly irq: HostIrq;
+  /** Enters whom the producer belongs to, which has to be there still. */
+  readonly enter?: (operation: string) => void;
   /** Told before its consumer, and may refuse with an errno. */
   addConsumer?(consumer: IrqBypassConsumer): number;
   delConsumer?(consumer: IrqBypassConsumer): void;
@@ -70,6 +72,7 @@ export class IrqBypassManager {
 
   /** Both sides stopped, producer told first and taken back if the consumer refuses, both started again. */
   #connect(producer: IrqBypassProducer, consumer: IrqBypassConsumer): number {
+    producer.enter?.('irq bypass');
     producer.stop?.();
     consumer.stop?.();
     let error = producer.addConsumer?.(consumer) ?? 0;
@@ -86,6 +89,7 @@ export class IrqBypassManager {
   #disconnect(producer: IrqBypassProducer): void {
     const consumer = this.#links.get(producer);
     if (consumer === undefined) return;
+    producer.enter?.('irq bypass');
     producer.stop?.();
     consumer.stop?.();
     consumer.delProducer(producer);

@@ -3,8 +3,15 @@ import type { Host } from '../host/host.ts';
 import type { Work } from '../host/work-queue.ts';
 import type { EventFdContext, EventFdListener } from './event-fd.ts';
 
+/** Whose it is: a VFIO device, which has to be there still when the eventfd acts. */
+export interface VirqfdOwner {
+  readonly device: { readonly host: Host };
+  enter(operation: string): void;
+}
+
 export class Virqfd implements EventFdListener, Work {
   readonly #host: Host;
+  readonly #owner: VirqfdOwner;
   readonly #context: EventFdContext;
   readonly #act: () => void;
   readonly #gone: () => void;
@@ -15,8 +22,9 @@ export class Virqfd implements EventFdListener, Work {
    *
    * @param gone the eventfd was closed, and this has let go of it
    */
-  constructor(host: Host, context: EventFdContext, act: () => void, gone: () => void) {
-    this.#host = host;
+  constructor(owner: VirqfdOwner, context: EventFdContext, act: () => void, gone: () => void) {
+    this.#host = owner.device.host;
+    this.#owner = owner;
     this.#context = context;
     this.#act = act;
     this.#gone = gone;
@@ -30,7 +38,9 @@ export class Virqfd implements EventFdListener, Work {
   }
 
   work(): void {
-    if (this.#enabled) this.#act();
+    if (!this.#enabled) return;
+    this.#owner.enter('eventfd');
+    this.#act();
   }
 
   closed(): void {

@@ -257,6 +257,7 @@ export class Bus<D extends Device> {
     this.#notify('unbind', device);
     yield DRIVER_UNBINDING;
     yield* driver.remove(device);
+    driver.released(device);
     if (this.host.profile.dmaOwnership && !driver.managesDma) device.iommuGroup?.unuseDefaultDomain();
     device.driverName = undefined;
     device.module = undefined;

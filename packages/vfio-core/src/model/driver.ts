@@ -30,6 +30,11 @@ export abstract class Driver<D extends Device> implements ModuleUse {
   abstract probe(device: D): Sleeps<number>;
 
   abstract remove(device: D): Sleeps<void>;
+
+  /** devres_release_all(), after remove: what the driver core frees for the driver goes. */
+  released(_device: D): void {
+    // Nothing is the driver core's.
+  }
 }
 
 /**

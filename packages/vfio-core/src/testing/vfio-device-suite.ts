@@ -1,6 +1,8 @@
 /** What every VFIO device has to answer, whatever its bus: opening, sharing, closing and giving back. */
 import type { Thread } from '../host/scheduler.ts';
-import { LIFE_CYCLE_BROKEN, REQUEST_INTERVAL } from '../vfio/vfio-device.ts';
+import { vfioDeviceOfFile } from '../vfio/file-api.ts';
+import { LIFE_CYCLE_BROKEN, USE_AFTER_FREE } from '../vfio/life-events.ts';
+import { REQUEST_INTERVAL } from '../vfio/vfio-device.ts';
 import { O_RDWR, type Process } from '../process/process.ts';
 import { getDeviceFd, getDeviceInfo, getGroupStatus, getIrqInfo, getRegionInfo, setContainer } from '../uapi/requests.ts';
 import {
@@ -46,7 +48,7 @@ export function vfioDeviceSuite(setup: () => VfioDeviceSubject): readonly Compli
       const subject = setup();
       const broken: string[] = [];
       subject.process.host.trace.listen((event) => {
-        if (event.id === LIFE_CYCLE_BROKEN.id) broken.push(event.text);
+        if (event.id === LIFE_CYCLE_BROKEN.id || event.id === USE_AFTER_FREE.id) broken.push(event.text);
       });
       check(subject);
       expectSame('broken life cycle rules', broken.join('; '), '');
@@ -100,6 +102,19 @@ export function vfioDeviceSuite(setup: () => VfioDeviceSubject): readonly Compli
       process.close(fds.device);
       process.ioctl(fds.group, VFIO_GROUP_UNSET_CONTAINER);
       expectSame('status', getGroupStatus(process, fds.group) & VFIO_GROUP_FLAGS_CONTAINER_SET, 0);
+    }),
+    one('the structure is freed when its unbind returns, and not while anybody can enter it', (subject) => {
+      const { process } = subject;
+      const fds = open(subject);
+      const file = process.file(fds.device);
+      const device = file === undefined ? undefined : vfioDeviceOfFile(file);
+      const unbind = subject.unbind();
+      process.host.scheduler.advance(REQUEST_INTERVAL);
+      expectSame('while it is open', device?.freed, false);
+      process.close(fds.device);
+      process.close(fds.group);
+      expectSame('unbind', unbind.outcome.state, 'done');
+      expectSame('after that', device?.freed, true);
     }),
     one('an unbind waits for the last close and the device works until then', (subject) => {
       const { process } = subject;

@@ -37,15 +37,18 @@ export class VfioDeviceFile extends File {
   }
 
   override read(into: Uint8Array, offset: number): number {
+    this.device.enter('read');
     return this.device.read(into, offset);
   }
 
   override write(from: Uint8Array, offset: number): number {
+    this.device.enter('write');
     return this.device.write(from, offset);
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     const { device } = this;
+    device.enter(request === VFIO_DEVICE_FEATURE ? 'feature' : 'ioctl');
     const asleep = device.wake();
     if (asleep < 0) return asleep;
     const result = this.#parsedByCore(request) ? deviceFeature(device, process, argument) : device.ioctl(process, request, argument);
@@ -55,6 +58,7 @@ export class VfioDeviceFile extends File {
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     const { device } = this;
+    device.enter(request === VFIO_DEVICE_FEATURE ? 'feature' : 'ioctl');
     const asleep = device.wake();
     if (asleep < 0) return asleep;
     const result = this.#parsedByCore(request)
@@ -69,6 +73,7 @@ export class VfioDeviceFile extends File {
   }
 
   override mmap(process: Process, request: MmapRequest): Mapping | number {
+    this.device.enter('mmap');
     return this.device.mmap(process, request);
   }
 

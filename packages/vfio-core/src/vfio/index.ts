@@ -9,6 +9,7 @@ export * from './group-nodes.ts';
 export * from './group-notifier.ts';
 export * from './info-caps.ts';
 export * from './iommu-backend.ts';
+export * from './life-events.ts';
 export * from './noiommu.ts';
 export * from './pieces.ts';
 export * from './pin-pages.ts';

@@ -9,7 +9,6 @@
 import { removeItem } from '../memory/list.ts';
 import { WaitQueue, type Point, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
 import { BEFORE_SERIES, type SeriesPatch } from '../host/series.ts';
-import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { addEmulatedGroup } from '../iommu/software-groups.ts';
 import type { Device } from '../model/device.ts';
@@ -21,6 +20,7 @@ import { EBUSY, EINVAL, ENODEV, ENOTTY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
 import type { DmaLogger } from './dma-logging.ts';
 import type { DmaUnmapListener } from './iommu-backend.ts';
+import { ALREADY_REGISTERED, LIFE_CYCLE_BROKEN, RELEASE_BLOCKED, USE_AFTER_FREE } from './life-events.ts';
 import type { Vfio } from './vfio.ts';
 import type { VfioGroup } from './vfio-group.ts';
 
@@ -38,25 +38,6 @@ export const LAST_PUT: Point = { point: 'vfio/last-put' };
 /** unregister() has taken the device off its group's list, and the group still has its reference. */
 export const UNLISTED: Point = { point: 'vfio/unlisted' };
 
-/** A broken invariant of the life cycle: I1 an operation outside LIVE and DYING, and so on. */
-export const LIFE_CYCLE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
-  'vfio/life-cycle-broken',
-  'bug',
-  ({ device, what }) => `${device}: ${what}`,
-);
-/** The kernel's dev_warn: a device was asked to be given back, and user space has no way to hear it. */
-export const RELEASE_BLOCKED: EventKind<{ readonly device: string; readonly task: string; readonly count: number }> = eventKind(
-  'vfio/release-blocked',
-  'warn',
-  ({ device, task, count }) => `${device}: ${task} is blocked until the device is released (request ${count})`,
-);
-/** The device was already registered: dev_WARN of __vfio_register_dev(). */
-export const ALREADY_REGISTERED: EventKind<{ readonly device: string }> = eventKind(
-  'vfio/already-registered',
-  'warn',
-  ({ device }) => `${device}: device already exists on its group`,
-);
-
 /** Where a device stands in its life. */
 export type VfioDeviceState = 'init' | 'live' | 'dying' | 'zero' | 'gone';
 
@@ -73,9 +54,15 @@ export abstract class VfioDevice {
   /** The names of those who hold the device open, for whoever waits for it. */
   readonly #openers: string[] = [];
   #kvm: object | undefined;
+  #freed = false;
   /** registerEmulated() made the IOMMU group. */
   #ownsGroup = false;
-  readonly #listener: DmaUnmapListener = { dmaUnmap: (iova, length) => this.dmaUnmap?.(iova, length) };
+  readonly #listener: DmaUnmapListener = {
+    dmaUnmap: (iova, length) => {
+      this.enter('unmap');
+      this.dmaUnmap?.(iova, length);
+    },
+  };
 
   constructor(vfio: Vfio, device: Device) {
     this.vfio = vfio;
@@ -106,6 +93,29 @@ export abstract class VfioDevice {
     return this.#group;
   }
 
+  /** The kernel has freed the structure: at the end of remove, or when a probe failed. */
+  get freed(): boolean {
+    return this.#freed;
+  }
+
+  /** kfree(), or the release of the last reference. A driver says so where its kernel does; whoever enters the device later is an event. */
+  free(): void {
+    this.#freed = true;
+  }
+
+  /** A door of the device: all ways in lead through here, those of user space and those of the kernel. */
+  enter(operation: string): void {
+    if (this.#freed) this.device.host.trace.emit(USE_AFTER_FREE, { device: this.name, operation });
+  }
+
+  /** A handler that may be called at any time: it enters the device, which has to be there. */
+  handler<A extends readonly unknown[], R>(operation: string, act: (...args: A) => R): (...args: A) => R {
+    return (...args) => {
+      this.enter(operation);
+      return act(...args);
+    };
+  }
+
   /** The VM that user space told kvm-vfio of: from the first open to the last close (6.1). */
   get kvm(): object | undefined {
     return this.#kvm;
@@ -118,6 +128,7 @@ export abstract class VfioDevice {
    * @returns 0; -EINVAL without IOMMU group, or (6.1) without coherent DMA; -ENOMEM; -EBUSY if its device is registered already.
    */
   *register(): Sleeps<number> {
+    this.enter('register');
     yield REGISTERING;
     const grouped = this.device.iommuGroup !== undefined;
     const iommuGroup = this.vfio.iommuGroupGet(this.device);
@@ -159,6 +170,7 @@ export abstract class VfioDevice {
    * Sleeps as long as that takes. A signal is answered once, with one more request; later waits ignore signals.
    */
   *unregister(): Sleeps<void> {
+    this.enter('unregister');
     const group = this.#group;
     if (group === undefined) return;
     group.deviceLeaves(this);
@@ -183,6 +195,7 @@ export abstract class VfioDevice {
     const sched = host.scheduler;
     let interrupted = false;
     for (let count = 0; this.#references > 0; count += 1) {
+      this.enter('request');
       this.request(count);
       const until = sched.now + REQUEST_INTERVAL;
       const { releases } = this.vfio;
@@ -200,6 +213,7 @@ export abstract class VfioDevice {
 
   /** vfio_device_try_get(): false once the count has reached zero, though the device may still be listed. */
   tryGet(): boolean {
+    this.enter('get');
     if (this.#references === 0) return false;
     this.#references += 1;
     if (!this.device.host.has(1)) {
@@ -211,6 +225,7 @@ export abstract class VfioDevice {
 
   /** vfio_device_put(). */
   put(): void {
+    this.enter('put');
     const group = this.#group;
     this.#drop();
     if (!this.device.host.has(1)) group?.put();
@@ -248,6 +263,7 @@ export abstract class VfioDevice {
 
   /** @internal The first open enters the driver, the last close leaves it; both under the device set's lock. */
   *open(opener: string): Sleeps<number> {
+    this.enter('open');
     if (this.#publishing && !this.device.host.has(3)) this.#before(3, 'opened before vfio_add_group_dev() has given the driver its device');
     if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
     const { module } = this.device;
@@ -274,6 +290,7 @@ export abstract class VfioDevice {
 
   /** @internal */
   *close(opener: string): Sleeps<void> {
+    this.enter('close');
     if (this.#references === 0) this.#broken('closed outside of register and unregister (I1)');
     yield* this.vfio.deviceSetLock(this).lock();
     if (this.#openCount === 1) {

@@ -331,6 +331,7 @@ export class VfioGroup {
     const { dyingCanBeOpened } = this.vfio.host.profile;
     for (const device of this.#devices) {
       if (!dyingCanBeOpened && device.state === 'dying') continue;
+      device.enter('match');
       const match = device.match(name);
       if (match < 0) return match;
       if (match > 0 && device.tryGet()) return device;

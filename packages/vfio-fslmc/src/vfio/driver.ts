@@ -103,16 +103,31 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     this.#uninit(device, bound.unlisten);
     this.#putLock(device.container);
     this.#data.clear(device);
-    // devm_kzalloc(): before patch 6 the driver core freed it, after remove.
-    if (device.host.has(6)) this.#bound.delete(device);
+    if (device.host.has(6)) this.#free(device, bound.vfioDevice);
     this.#vfio.iommuGroupPut(device);
+  }
+
+  /** devm_kzalloc(): before patch 6 the driver core freed the structure, after remove. */
+  override released(device: FslMcDevice): void {
+    const bound = this.#bound.get(device);
+    if (bound !== undefined) this.#free(device, bound.vfioDevice);
+  }
+
+  #free(device: FslMcDevice, vfioDevice: VfioFslMcDevice): void {
+    this.#bound.delete(device);
+    vfioDevice.free();
   }
 
   *#probeInGroup(device: FslMcDevice): Sleeps<number> {
     const refused = device.host.faults.at(DEVICE_ALLOCATION);
     if (refused < 0) return refused;
     const vfioDevice = new VfioFslMcDevice(this.#vfio, device);
-    if (!device.host.has(5)) return yield* this.#probeLive(device, vfioDevice);
+    const error = device.host.has(5) ? yield* this.#probeWithLock(device, vfioDevice) : yield* this.#probeLive(device, vfioDevice);
+    if (error < 0) vfioDevice.free();
+    return error;
+  }
+
+  *#probeWithLock(device: FslMcDevice, vfioDevice: VfioFslMcDevice): Sleeps<number> {
     const attached = this.#getLock(device);
     if (attached < 0) return attached;
     const error = yield* this.#probeLocked(device, vfioDevice);

@@ -244,7 +244,7 @@ export class VfioFslMcDevice extends VfioDevice {
     if (vector.trigger === undefined && trigger === undefined) return;
     vector.trigger = trigger;
     vector.name = trigger === undefined ? undefined : `vfio-irq[${vector.hwirq}](${this.name})`;
-    vector.irq.setHandler(trigger === undefined ? undefined : () => { trigger.signal(); });
+    vector.irq.setHandler(trigger === undefined ? undefined : this.handler('interrupt', () => { trigger.signal(); }));
     const { address, data } = trigger === undefined ? { address: 0, data: 0 } : vector.irq.message;
     const dprc = this.device.container.dprc;
     dprc?.io.setIrq(dprc.handle, this.device.isDprc ? undefined : this.device.descriptor, index, address, data);

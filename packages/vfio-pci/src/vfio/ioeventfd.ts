@@ -12,6 +12,7 @@ import {
   vfio_device_ioeventfd,
   type Process,
   type UserArgument,
+  type VfioDevice,
 } from '@vsim/vfio-core';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
@@ -22,7 +23,7 @@ const SIZES = 0xf;
 const LIMIT = 1000;
 const REGION_SHIFT = 2n ** 40n;
 
-export interface IoeventfdOwner {
+export interface IoeventfdOwner extends VfioDevice {
   readonly function: PciFunction;
   readonly memoryEnabled: boolean;
   readonly memoryLock: MemoryLock;
@@ -86,7 +87,7 @@ export class Ioeventfds {
     const gone = (): void => {
       // The eventfd is closed; the entry stays until it is taken away, as the kernel's does.
     };
-    this.#registered.push({ ...wanted, virqfd: new Virqfd(this.#owner.function.host, context, fire, gone) });
+    this.#registered.push({ ...wanted, virqfd: new Virqfd(this.#owner, context, fire, gone) });
     return 0;
   }
 

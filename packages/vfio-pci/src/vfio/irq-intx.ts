@@ -34,10 +34,11 @@ export class Intx {
   #trigger: EventFdContext | undefined;
   #unmaskFd: Virqfd | undefined;
   #masked = false;
-  readonly #handler = (): boolean => this.#interrupt();
+  readonly #handler: () => boolean;
 
   constructor(owner: IrqOwner) {
     this.#owner = owner;
+    this.#handler = owner.handler('interrupt', () => this.#interrupt());
   }
 
   get #active(): boolean {
@@ -81,7 +82,7 @@ export class Intx {
     if (typeof context === 'number') return context;
     if (this.#unmaskFd !== undefined) return -EBUSY;
     this.#unmaskFd = new Virqfd(
-      this.#owner.device.host,
+      this.#owner,
       context,
       () => this.unmask(),
       () => {

@@ -132,8 +132,8 @@ export class MessageIrqs {
     if (typeof trigger === 'number') return trigger;
     const irq = device.irqVectors[vector];
     if (irq === undefined) return -EINVAL;
-    irq.setHandler(() => trigger.signal());
-    const producer: IrqBypassProducer = { token: trigger, irq };
+    irq.setHandler(this.#owner.handler('interrupt', () => { trigger.signal(); }));
+    const producer: IrqBypassProducer = { token: trigger, irq, enter: (operation) => { this.#owner.enter(operation); } };
     maskVector(device, vector, false);
     const error = bypass?.registerProducer(producer) ?? 0;
     // KVM's ITS answers with a code of its own, above zero, for an event that is not mapped.

@@ -1,11 +1,11 @@
 /** What the interrupt files need of the open device. */
-import type { IrqBypassManager } from '@vsim/vfio-core';
+import type { IrqBypassManager, VfioDevice } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 
 /** Which of the exclusive kinds of interrupt is in use. */
 export type IrqKind = 'none' | 'intx' | 'msi' | 'msix';
 
-export interface IrqOwner {
+export interface IrqOwner extends VfioDevice {
   readonly device: PciDevice;
   readonly bypass: IrqBypassManager | undefined;
   /** INTX_DISABLE of COMMAND, as the user sees it. */

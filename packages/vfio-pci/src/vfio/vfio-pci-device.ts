@@ -75,7 +75,7 @@ export const NO_REQUEST_EVENTFD: EventKind<{ readonly device: string }> = eventK
   ({ device }) => `${device}: no eventfd to ask user space for the device`,
 );
 
-/** The driver's structure was used before it was ready, or after it was freed. */
+/** The driver's structure was used before it was ready. */
 export const STRUCTURE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
   'vfio-pci/structure-broken',
   'bug',
@@ -111,8 +111,6 @@ export class VfioPciDevice extends VfioDevice {
   joined: DeviceSet | undefined;
   /** The token of a PF: from probe on. */
   token: VfToken | undefined;
-  /** Remove, or a probe that failed, has freed the structure. */
-  #freed = false;
   readonly #tokenUse: TokenUse;
   /** The configuration at open, which the close puts back. */
   #saved: SavedState | undefined;
@@ -246,18 +244,14 @@ export class VfioPciDevice extends VfioDevice {
 
   /** The hardware reported an uncorrectable error: user space is told, if it asked. Kernel: vfio_pci_aer_err_detected(). */
   errorDetected(): void {
+    this.enter('error handler');
     this.irqs.err.signal();
   }
 
   /** What the VGA arbiter is told that the device decodes. */
   vgaDecodes(single: boolean): number {
-    if (this.#freed) this.#broken('the VGA arbiter asks a structure that was freed');
+    this.enter('the question of the VGA arbiter');
     return vgaDecodes(this.device, single, this.#parameters.disableVga);
-  }
-
-  /** kfree(), or the release of the last reference: nobody may use the structure from here on. */
-  free(): void {
-    this.#freed = true;
   }
 
   #broken(what: string): void {

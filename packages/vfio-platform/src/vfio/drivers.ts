@@ -97,14 +97,19 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     this.#vfio.iommuGroupPut(device);
     this.#data.clear(device);
     this.#bound.delete(device);
+    bound.vfioDevice.free();
   }
 
   *#probeWithReset(device: PlatformDevice, reset: Reset, module: string | undefined): Sleeps<number> {
     const vfioDevice = new VfioPlatformDevice(this.#vfio, device, reset, this.resetRequired);
-    if (this.#vfio.iommuGroupGet(device) === undefined) return -EINVAL;
+    if (this.#vfio.iommuGroupGet(device) === undefined) {
+      vfioDevice.free();
+      return -EINVAL;
+    }
     const error = yield* vfioDevice.register();
     if (error < 0) {
       this.#vfio.iommuGroupPut(device);
+      vfioDevice.free();
       return error;
     }
     vfioDevice.initMutex();

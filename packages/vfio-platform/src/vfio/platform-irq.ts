@@ -3,19 +3,19 @@
  *
  * An edge is signalled each time. A level is masked by the kernel when it comes, until user space unmasks it.
  */
-import { EBUSY, EINVAL, Virqfd, type EventFdContext, type Host } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, Virqfd, type EventFdContext, type VfioDevice } from '@vsim/vfio-core';
 import type { IrqLine } from '../bus/irq-line.ts';
 
 export class PlatformIrq {
-  readonly #host: Host;
+  readonly #device: VfioDevice;
   readonly line: IrqLine;
   readonly maskable: boolean;
   #trigger: EventFdContext | undefined;
   #masked = false;
   readonly #virqfds = new Map<'mask' | 'unmask', Virqfd>();
 
-  constructor(host: Host, line: IrqLine) {
-    this.#host = host;
+  constructor(device: VfioDevice, line: IrqLine) {
+    this.#device = device;
     this.line = line;
     this.maskable = line.isLevel;
   }
@@ -31,7 +31,7 @@ export class PlatformIrq {
       this.#trigger = undefined;
     }
     if (trigger === undefined) return 0;
-    if (!this.line.request(() => { this.fire(); })) return -EBUSY;
+    if (!this.line.request(this.#device.handler('interrupt', () => { this.fire(); }))) return -EBUSY;
     this.#trigger = trigger;
     if (!this.#masked) this.line.enable();
     return 0;
@@ -77,7 +77,7 @@ export class PlatformIrq {
     }
     if (this.#virqfds.has(which)) return -EBUSY;
     const act = which === 'mask' ? () => { this.mask(); } : () => { this.unmask(); };
-    this.#virqfds.set(which, new Virqfd(this.#host, eventfd, act, () => this.#virqfds.delete(which)));
+    this.#virqfds.set(which, new Virqfd(this.#device, eventfd, act, () => this.#virqfds.delete(which)));
     return 0;
   }
 

@@ -154,7 +154,7 @@ export class VfioPlatformDevice extends VfioDevice {
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
     if (!this.device.runtimePmEnabled) return -EACCES;
     this.#regions = this.device.resources.map(regionOf);
-    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this.device.host, line));
+    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this, line));
     const resumed = this.device.resume();
     if (resumed < 0) return this.#closed(resumed);
     const error = yield* this.#callReset();
