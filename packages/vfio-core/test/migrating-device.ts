@@ -7,13 +7,10 @@ import {
   PreCopyFile,
   ResumeFile,
   SaveFile,
-  VFIO_DEVICE_RESET,
   type DmaLogger,
   type File,
   type MigState,
-  type Process,
   type Sleeps,
-  type UserArgument,
 } from '@vsim/vfio-core';
 import { SampleVfioDevice } from './sample-device.ts';
 
@@ -28,15 +25,6 @@ export class MigratingDevice extends SampleVfioDevice {
 
   override get migration(): MigrationDriver {
     return this.machine;
-  }
-
-  override ioctl(process: Process, request: number, argument: UserArgument): number {
-    if (request !== VFIO_DEVICE_RESET) return super.ioctl(process, request, argument);
-    this.machine.reset();
-    this.files.pre?.disable();
-    this.files.save?.disable();
-    this.files.resume?.disable();
-    return 0;
   }
 
   override get dmaLogger(): DmaLogger | undefined {

@@ -12,15 +12,18 @@ import {
   SaveFile,
   SmmuV3Iommu,
   VtdIommu,
+  VFIO_DEVICE_RESET,
   VFIO_MIGRATION_STOP_COPY,
   type File,
   type MigState,
+  type Process,
   type ProfileName,
   type Sleeps,
+  type UserArgument,
 } from '@vsim/vfio-core';
 import { openGroup, sampleHost, SampleVfioDevice } from './sample-device.ts';
 
-const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12'];
+const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'];
 const RAM = [{ base: 0x1_0000_0000, size: 0x100_0000 }];
 
 function tests(suite: readonly ComplianceCase[]): void {
@@ -80,6 +83,14 @@ class FourBytes extends SampleVfioDevice {
 
   override get migration(): MigrationDriver {
     return this.#machine;
+  }
+
+  override ioctl(process: Process, request: number, argument: UserArgument): number {
+    if (request !== VFIO_DEVICE_RESET) return super.ioctl(process, request, argument);
+    this.#machine.reset();
+    this.#save?.disable();
+    this.#resume?.disable();
+    return 0;
   }
 
   *#arc(from: MigState, to: MigState): Sleeps<File | number> {
