@@ -217,7 +217,7 @@ function takeAt(profile: ProfileName, way: Way, n: number): string | undefined {
   return place.name;
 }
 
-describe.each(['linux-5.13', 'linux-6.1', 'linux-6.12'] satisfies ProfileName[])('%s: a card that goes in the middle of a session', (profile) => {
+describe.each(['linux-5.13', 'linux-6.1', 'linux-7.3'] satisfies ProfileName[])('%s: a card that goes in the middle of a session', (profile) => {
   it.each(WAYS)('by %s', (way) => {
     const places: string[] = [];
     for (let name = takeAt(profile, way, 0); name !== undefined; name = takeAt(profile, way, places.length)) places.push(name);

@@ -25,7 +25,7 @@ import { CONFIG, ioeventfd, read32, write16, write32 } from './edu-host.ts';
 import { KINDS, MATRIX, SINCE, STATE_NAMES, document, type Kernel, type ResetKind, type StateName } from './reset-matrix.ts';
 import { RING_NIC, RING_NIC_ID, barAddress } from '../src/index.ts';
 
-const KERNELS = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12'] satisfies Kernel[];
+const KERNELS = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'] satisfies Kernel[];
 /** A register of the ring NIC that its user can write. */
 const REGISTER = RING_NIC.QUEUES + RING_NIC.BASE;
 
@@ -177,7 +177,7 @@ function arm(process: ResetSession['process'], device: number, index: number, co
   return eventfds;
 }
 
-const NEW = ['linux-6.1', 'linux-6.12'];
+const NEW = ['linux-6.1', 'linux-6.12', 'linux-7.3'];
 
 describe.each(KINDS)('a reset by %s', (kind) => {
   it.each(STATE_NAMES)('and %s', (name) => {

@@ -36,7 +36,7 @@ export const KIND_TEXT: Readonly<Record<ResetKind, string>> = {
   sysfs: 'root writes sysfs `reset`: pci_reset_function()',
 };
 
-export type Kernel = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.12';
+export type Kernel = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.12' | 'linux-7.3';
 
 export interface Row {
   /** What is looked at. */
@@ -201,7 +201,7 @@ export function document(): string {
   return [
     '# What a reset does',
     '',
-    'Made from the table in packages/vfio-pci/test/reset-matrix.ts, whose every cell is a test on linux-5.10, 5.13, 6.1 and 6.12. Rows are',
+    'Made from the table in packages/vfio-pci/test/reset-matrix.ts, whose every cell is a test on linux-5.10, 5.13, 6.1, 6.12 and 7.3. Rows are',
     'what user space has before; columns are ways to be reset; a cell is what it finds after. `*`: a recording of a real kernel shows it.',
     '',
     `| | ${KINDS.join(' | ')} |`,

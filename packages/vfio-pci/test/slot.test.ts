@@ -1,11 +1,11 @@
 /** Cards that come and go while user space has them: orderly, by surprise, and with the link. */
 import { EAGAIN, VFIO_DEVICE_RESET, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { ERROR_RECOVERY, ERROR_UNHANDLED, PciPort, PciePort, RING_NIC, RING_NIC_ID, createRingNic } from '../src/index.ts';
+import { ERROR_RECOVERY, ERROR_UNHANDLED, PciFunction, PciPort, PciePort, RING_NIC, RING_NIC_ID, buildConfig, createRingNic } from '../src/index.ts';
 import { CONFIG, bind, open, read32, write16 } from './edu-host.ts';
 import { CARD, PORT, armNotifiers, slotHost, type SlotHostInit } from './slot-host.ts';
 
-const PROFILES = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12'] satisfies ProfileName[];
+const PROFILES = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'] satisfies ProfileName[];
 const SECOND = 1e9;
 
 /** The card is open by a user, who is told of errors and requests. */
@@ -226,5 +226,33 @@ describe('what a machine\'s author gets wrong', () => {
     expect(() => port.pressAttentionButton()).toThrow('attention button');
     expect(() => new PciPort(host, { address: '0000:00:1d.0', kind: 'root', secondary: 0 })).toThrow('secondary');
     expect(() => new PciPort(host, { address: '0000:00:1d.0', kind: 'root', secondary: 2, slot: { number: 0 } })).toThrow('slot.number');
+  });
+});
+
+describe('power that firmware can cut', () => {
+  /** A bound, closed card sleeps. */
+  function sleeping(allowed: string) {
+    const { host, bus, process } = slotHost();
+    const fn = new PciFunction(host, { address: '0000:00:1f.0', config: buildConfig({ vendor: 0x1d55, device: 9, powerManagement: true }), powerCut: true });
+    const device = bus.plug(fn, { group: 5 });
+    process.writeFile(`${device.sysfs}/d3cold_allowed`, allowed);
+    bind(process, '0000:00:1f.0');
+    return { process, device, fn };
+  }
+
+  it('is cut while the device sleeps: D3cold, and nobody answers', () => {
+    const { process, device, fn } = sleeping('1');
+    expect([process.readFile(`${device.sysfs}/power_state`), fn.absence, fn.configRead(0, 4)]).toEqual(['D3cold\n', 'no power', 0xffff_ffff]);
+  });
+
+  it('is left on where sysfs says so: D3hot', () => {
+    const { process, device, fn } = sleeping('0');
+    expect([process.readFile(`${device.sysfs}/power_state`), fn.absence, process.readFile(`${device.sysfs}/d3cold_allowed`)]).toEqual(['D3hot\n', undefined, '0\n']);
+  });
+
+  it('comes back with the configuration that the device had', () => {
+    const { process, fn } = sleeping('1');
+    const { device } = open(process, '0000:00:1f.0', 5);
+    expect([fn.absence, read32(process, device, CONFIG)]).toEqual([undefined, 0x0009_1d55]);
   });
 });
