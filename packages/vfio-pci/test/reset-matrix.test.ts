@@ -202,6 +202,30 @@ describe('the table', () => {
   });
 });
 
+describe('MSI-X over a reset [M1]', () => {
+  it.each(['flr', 'sysfs', 'hot-reset', 'd3hot'] as const)('by %s: an armed vector that the function raises counts 1', (kind) => {
+    const session = resetSession('linux-6.1', kind);
+    const [eventfd] = arm(session.process, session.device, VFIO_PCI_MSIX_IRQ_INDEX, 1);
+    ACTS[kind](session);
+    session.nic.raise(0);
+    expect(session.process.readEventfd(eventfd!)).toBe(1n);
+  });
+
+  it('a vector that was disarmed before stays masked, and one that is armed after it is not', () => {
+    const { process, device, nic } = resetSession('linux-6.1', 'flr');
+    const [first, second] = arm(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 2);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [-1]);
+    process.ioctl(device, VFIO_DEVICE_RESET);
+    nic.raise(0);
+    expect(nic.msix?.isPending(0)).toBe(true);
+    setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [first!]);
+    // What waited is sent as soon as the vector is unmasked.
+    expect(process.readEventfd(first!)).toBe(1n);
+    nic.raise(1);
+    expect(process.readEventfd(second!)).toBe(1n);
+  });
+});
+
 describe('a vector that waits in its pending bit', () => {
   it('is an event, and none where it is sent [M1]', () => {
     const { process, device, nic, events } = resetSession('linux-6.1', 'flr');
