@@ -72,7 +72,7 @@ function setUp(profile: ProfileName = 'linux-6.1', type: number = VFIO_TYPE1v2_I
   const fd = getDeviceFd(root, fds.group, 'm');
   if (process.uid !== undefined) root.uid = process.uid;
   if (process.memlock !== undefined) root.memlock = process.memlock;
-  const events = host.trace.record();
+  const events = host.trace.record('fault');
   const memory = root.mmap(-1, 8 * PAGE);
   const map = (page: number, pages: number, flags = RW, at = 0) =>
     mapDma(root, fds.container, { iova: page * PAGE, size: pages * PAGE, vaddr: memory.address + at * PAGE, flags });

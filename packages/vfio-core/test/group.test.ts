@@ -34,7 +34,7 @@ const SET = VFIO_GROUP_FLAGS_CONTAINER_SET;
 
 function setUp(profile: ProfileName = 'linux-6.1', names: readonly string[] = ['a'], oneGroup = false) {
   const sample = sampleHost(names, { profile }, oneGroup);
-  const events = sample.host.trace.record();
+  const events = sample.host.trace.record('fault');
   sample.bind(names[0]!);
   const int = (value: number) => new Uint8Array(new Int32Array([value]).buffer);
   return { ...sample, events, int, ids: () => events.map(({ id }) => id) };

@@ -48,7 +48,7 @@ function ids(events: readonly TraceEvent[]): string[] {
 
 function bound(names: readonly string[] = ['a']): SampleHost & { readonly events: readonly TraceEvent[] } {
   const sample = sampleHost(names);
-  const events = sample.host.trace.record();
+  const events = sample.host.trace.record('fault');
   for (const name of names) sample.bind(name);
   return { ...sample, events };
 }
@@ -66,7 +66,7 @@ describe('life cycle of a VfioDevice', () => {
 
   it('[vfio 1/3] [vfio P3/4] [vfio Cross-patch-acceptance-t/4] may be opened before register has returned', () => {
     const sample = sampleHost();
-    const events = sample.host.trace.record();
+    const events = sample.host.trace.record('fault');
     sample.host.scheduler.stopAt(REGISTERED);
     sample.root.writeFile('/sys/bus/sample/devices/a/driver_override', 'vfio-sample');
     const probe = sample.root.start('probe', sample.root.sys.writeFile('/sys/bus/sample/drivers_probe', 'a'));
@@ -229,7 +229,7 @@ describe('a blocked unregister on the clock', () => {
     (profile) => {
       const sample = sampleHost(['a'], { profile });
       sample.bind('a');
-      const events = sample.host.trace.record();
+      const events = sample.host.trace.record('fault');
       const { root, host } = sample;
       const device = sample.device('a');
       const fds = attach(sample, 0);

@@ -23,7 +23,7 @@ const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1
 /** A host with a device behind an IOMMU (a) and one without (n). */
 function setUp(profile: ProfileName) {
   const sample = sampleHost(['a'], { profile });
-  const events = sample.host.trace.record();
+  const events = sample.host.trace.record('fault');
   sample.bus.announce(new SampleDevice(sample.host, 'n'));
   return { ...sample, events, ids: () => events.map(({ id }) => id) };
 }

@@ -1,7 +1,5 @@
 /** A list of events for people: one line each. */
-import type { Severity, TraceEvent } from './trace.ts';
-
-const ORDER: readonly Severity[] = ['info', 'fault', 'warn', 'bug'];
+import { isAtLeast, type Severity, type TraceEvent } from './trace.ts';
 
 /**
  * What `trace.record()` gave, as lines `time severity id: text`, time in ms.
@@ -9,7 +7,6 @@ const ORDER: readonly Severity[] = ['info', 'fault', 'warn', 'bug'];
  * @param from the least severity that is listed. @default 'info': all
  */
 export function eventList(events: readonly TraceEvent[], from: Severity = 'info'): string {
-  const least = ORDER.indexOf(from);
-  const shown = events.filter(({ severity }) => ORDER.indexOf(severity) >= least);
+  const shown = events.filter((event) => isAtLeast(event, from));
   return shown.map(({ at, severity, id, text }) => `${(at / 1e6).toFixed(3).padStart(10)} ${severity.padEnd(5)} ${id}: ${text}\n`).join('');
 }

@@ -23,6 +23,13 @@ export function eventKind<F extends object>(id: string, severity: Severity, text
   return { id, severity, text };
 }
 
+const ORDER: readonly Severity[] = ['info', 'fault', 'warn', 'bug'];
+
+/** Whether an event is of this severity or a higher one. */
+export function isAtLeast({ severity }: { readonly severity: Severity }, from: Severity): boolean {
+  return ORDER.indexOf(severity) >= ORDER.indexOf(from);
+}
+
 /** One event, as listeners see it. */
 export interface TraceEvent {
   /** Virtual time in ns. */
@@ -54,10 +61,16 @@ export class Trace {
     };
   }
 
-  /** All events from now on, in a list that grows. */
-  record(): readonly TraceEvent[] {
+  /**
+   * Events from now on, in a list that grows.
+   *
+   * @param from the least severity that is recorded. @default 'info': all
+   */
+  record(from: Severity = 'info'): readonly TraceEvent[] {
     const events: TraceEvent[] = [];
-    this.listen((event) => events.push(event));
+    this.listen((event) => {
+      if (isAtLeast(event, from)) events.push(event);
+    });
     return events;
   }
 

@@ -7,7 +7,7 @@ import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { TASK_SIZE } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL, ENOMEM, EOVERFLOW } from '../uapi/errno.ts';
+import { EINVAL, ENOMEM, EOVERFLOW } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP,
@@ -18,6 +18,7 @@ import {
   vfio_iommu_type1_dirty_bitmap_get,
 } from '../uapi/vfio.ts';
 import { DirtyBitmap, dirtyBitmapBytes, MAX_DIRTY_BITMAP, type UserBitmap } from './dirty-bitmap.ts';
+import { BITMAP, DIRTY_FLAGS, DIRTY_LIMIT, DIRTY_OFF, DIRTY_RANGE, UNMAP_CUTS } from './type1-reasons.ts';
 import { PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -42,8 +43,10 @@ export class DirtyTracking {
   #track(mapping: DmaMapping): number {
     const pages = mapping.last - mapping.first + 1;
     const bytes = dirtyBitmapBytes(pages);
-    if (bytes > MAX_DIRTY_BITMAP) return -EINVAL;
-    if (this.#state.dirtyBytes + bytes > MAX_DIRTY_BITMAP) return -ENOMEM;
+    const { refusals } = this.#state.module.host;
+    const all = this.#state.dirtyBytes + bytes;
+    if (bytes > MAX_DIRTY_BITMAP) return refusals.refuse(DIRTY_LIMIT, { bytes, limit: MAX_DIRTY_BITMAP });
+    if (all > MAX_DIRTY_BITMAP) return refusals.refuse(DIRTY_LIMIT, { bytes: all, limit: MAX_DIRTY_BITMAP }, ENOMEM);
     const dirty = new DirtyBitmap(pages);
     markPinned(mapping, dirty);
     this.#state.setDirty(mapping, dirty);
@@ -54,33 +57,37 @@ export class DirtyTracking {
   ioctl(process: Process, argument: UserArgument): number {
     const layout = vfio_iommu_type1_dirty_bitmap;
     const header = argument.copyIn(layout.size);
-    if (header === undefined) return -EFAULT;
-    if (get(header, layout.argsz) < layout.size) return -EINVAL;
-    switch (get(header, layout.flags)) {
+    if (header === undefined) return argument.fault();
+    const argsz = get(header, layout.argsz);
+    const flags = get(header, layout.flags);
+    if (argsz < layout.size) return argument.tooShort(argsz, layout.size);
+    switch (flags) {
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_START:
         return this.#start();
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP:
         this.#stop();
         return 0;
       case VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP:
-        return this.#getBitmap(process, argument, get(header, layout.argsz));
+        return this.#getBitmap(process, argument, argsz);
       default:
-        return -EINVAL;
+        return argument.refuse(DIRTY_FLAGS, { flags });
     }
   }
 
   /** The struct vfio_bitmap at `offset` of an argument, checked against the bytes that it is for: -EFAULT, -EINVAL. */
   readBitmap(process: Process, argument: UserArgument, argsz: number, offset: number, size: bigint): UserBitmap | number {
-    if (argsz < offset + vfio_bitmap.size) return -EINVAL;
+    if (argsz < offset + vfio_bitmap.size) return argument.tooShort(argsz, offset + vfio_bitmap.size);
     const bytes = argument.copyIn(vfio_bitmap.size, offset);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return argument.fault();
     const pageSize = get(bytes, vfio_bitmap.pgsize);
     const length = get(bytes, vfio_bitmap.bitmap_size);
     const data = get(bytes, vfio_bitmap.data);
-    if (wideRangeEnd(data, length) > BigInt(TASK_SIZE)) return -EINVAL;
+    if (wideRangeEnd(data, length) > BigInt(TASK_SIZE)) return argument.fault(EINVAL);
     const pages = pageSize === 0n ? 0n : size / (pageSize & -pageSize);
-    if (pages === 0n || length === 0n || length > BigInt(MAX_DIRTY_BITMAP)) return -EINVAL;
-    if (length < ((pages + 63n) / 64n) * 8n || pageSize !== this.#state.pageSize) return -EINVAL;
+    const none = pages === 0n || length === 0n || length > BigInt(MAX_DIRTY_BITMAP);
+    if (none || length < ((pages + 63n) / 64n) * 8n || pageSize !== this.#state.pageSize) {
+      return argument.refuse(BITMAP, { bytes: length, pageSize, range: size, containerPage: this.#state.pageSize });
+    }
     const { mm } = process;
     const base = Number(data);
     return {
@@ -123,24 +130,26 @@ export class DirtyTracking {
   #getBitmap(process: Process, argument: UserArgument, argsz: number): number {
     const at = vfio_iommu_type1_dirty_bitmap.size;
     const layout = vfio_iommu_type1_dirty_bitmap_get;
-    if (argsz - at < layout.size) return -EINVAL;
+    if (argsz - at < layout.size) return argument.tooShort(argsz, at + layout.size);
     const range = argument.copyIn(layout.size, at);
-    if (range === undefined) return -EFAULT;
+    if (range === undefined) return argument.fault();
     const iova = get(range, layout.iova);
     const size = get(range, layout.range_size);
     const { profile } = this.#state.module.host;
-    if (profile.overflowIsTold && size === 0n) return -EINVAL;
-    if (profile.overflowIsTold && passes64(iova, size)) return -EOVERFLOW;
+    const { pageSize } = this.#state;
+    const wrong = (errno: number): number => argument.refuse(DIRTY_RANGE, { iova, size, pageSize }, errno);
+    if (profile.overflowIsTold && size === 0n) return wrong(EINVAL);
+    if (profile.overflowIsTold && passes64(iova, size)) return wrong(EOVERFLOW);
     // The sum of a range that ends at 2^64 is 0: less than its start.
-    if (!profile.inclusiveEnds && wideRangeEnd(iova, size) > ALL_ONES) return -EINVAL;
+    if (!profile.inclusiveEnds && wideRangeEnd(iova, size) > ALL_ONES) return wrong(EINVAL);
     const bitmap = this.readBitmap(process, argument, argsz, at + 16, size);
     if (typeof bitmap === 'number') return bitmap;
-    const { pageSize } = this.#state;
-    if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n || !this.#on) return -EINVAL;
+    if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n) return wrong(EINVAL);
+    if (!this.#on) return argument.refuse(DIRTY_OFF, {});
     const first = Number(iova / PAGE);
     const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
-    if (this.#state.cuts({ first, last })) return -EINVAL;
-    for (const mapping of this.#state.walk({ first, last })) if (!this.report(mapping, first, bitmap)) return -EFAULT;
+    if (this.#state.cuts({ first, last })) return argument.refuse(UNMAP_CUTS, { iova, size, mapping: this.#state.cutBy({ first, last }) });
+    for (const mapping of this.#state.walk({ first, last })) if (!this.report(mapping, first, bitmap)) return argument.fault();
     return 0;
   }
 }

@@ -4,30 +4,33 @@
  * Not modelled: the allocation of a domain failing (EIO), the test for fine-grained super pages.
  */
 import { removeItem } from '../memory/list.ts';
-import { EBUSY, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
+import { EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import type { IommuDomain, IommuUnit } from './iommu.ts';
 import { iovaRanges } from './iova-ranges.ts';
 import type { DirtyTracking } from './type1-dirty.ts';
-import { inside, type DmaMapping, type Type1State } from './type1-state.ts';
+import { ATTACH_BUSES, ATTACH_DOMAIN, ATTACH_NESTING, ATTACH_WINDOWS, UNSAFE_INTERRUPTS, VADDR_EMULATED } from './type1-reasons.ts';
+import { bytesOf, inside, type DmaMapping, type Type1State } from './type1-state.ts';
 
 /** @returns 0; -EBUSY, -EINVAL, -ENODEV, -EPERM, -ENOMEM, -EFAULT, with everything as it was */
 export function attachGroup(state: Type1State, group: IommuGroup): number {
-  const { profile } = state.module.host;
-  if (state.invalid > 0 && profile.vaddrNeedsInstance) return -EBUSY;
-  if (state.emulated.has(group) || state.domains.some(({ groups }) => groups.includes(group))) return -EINVAL;
-  if (profile.oneBusToGroup && new Set(group.devices.map(({ busName }) => busName)).size > 1) return -EINVAL;
+  const { profile, refusals } = state.module.host;
+  const { id } = group;
+  if (state.invalid > 0 && profile.vaddrNeedsInstance) return refusals.refuse(VADDR_EMULATED, { groups: [] });
+  const buses = new Set(group.devices.map(({ busName }) => busName ?? 'none'));
+  const known = state.emulated.has(group) || state.domains.some(({ groups }) => groups.includes(group));
+  if (known || (profile.oneBusToGroup && buses.size > 1)) return refusals.refuse(ATTACH_BUSES, { group: id, buses: [...buses] });
   if (group.kind === 'emulated') {
     state.emulated.add(group);
     return 0;
   }
-  if (state.nesting && !group.unit.nesting) return profile.noNesting === 'EINVAL' ? -EINVAL : -ENODEV;
+  if (state.nesting && !group.unit.nesting) return refusals.refuse(ATTACH_NESTING, { group: id }, profile.noNesting === 'EINVAL' ? EINVAL : ENODEV);
   const { unit } = group;
   const same = state.domains.find(({ domain }) => domain.unit === unit);
   const domain = same?.domain ?? unit.createDomain();
   const error = group.attachDomain(domain);
-  if (error < 0) return error;
-  const refused = admit(state, unit) || (same === undefined ? replay(state, domain) : 0);
+  if (error < 0) return refusals.refuse(ATTACH_DOMAIN, { group: id });
+  const refused = admit(state, unit, id) || (same === undefined ? replay(state, domain) : 0);
   if (refused < 0) {
     group.detachDomain();
     return refused;
@@ -39,11 +42,14 @@ export function attachGroup(state: Type1State, group: IommuGroup): number {
 }
 
 /** Whether what is mapped lies where the unit can map, and its interrupts are safe. */
-function admit(state: Type1State, unit: IommuUnit): number {
+function admit(state: Type1State, unit: IommuUnit, group: number): number {
+  const { refusals } = state.module.host;
   const ranges = iovaRanges([...state.units(), unit]);
-  if (ranges.length === 0) return -EINVAL;
-  for (const { first, last } of state.all()) if (!inside(ranges, first, last)) return -EINVAL;
-  return unit.isolatesMsi || state.module.allowUnsafeInterrupts ? 0 : -EPERM;
+  if (ranges.length === 0) return refusals.refuse(ATTACH_WINDOWS, { group, mapping: undefined });
+  for (const mapping of state.all()) {
+    if (!inside(ranges, mapping.first, mapping.last)) return refusals.refuse(ATTACH_WINDOWS, { group, mapping: bytesOf(mapping) });
+  }
+  return unit.isolatesMsi || state.module.allowUnsafeInterrupts ? 0 : refusals.refuse(UNSAFE_INTERRUPTS, { group });
 }
 
 /** vfio_iommu_replay(): what is mapped is put into a new domain, pinned for it where it was not. */

@@ -1,7 +1,6 @@
 /** VFIO_IOMMU_GET_INFO: page sizes, and the chain MIGRATION, DMA_AVAIL, IOVA_RANGE. Kernel: vfio_iommu_type1_get_info(). */
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {
   VFIO_IOMMU_INFO_CAPS,
@@ -34,9 +33,9 @@ export interface Type1Info {
 export function getInfo(argument: UserArgument, type1Info: Type1Info): number {
   const layout = vfio_iommu_type1_info;
   const given = argument.copyIn(16);
-  if (given === undefined) return -EFAULT;
+  if (given === undefined) return argument.fault();
   const argsz = get(given, layout.argsz);
-  if (argsz < 16) return -EINVAL;
+  if (argsz < 16) return argument.tooShort(argsz, 16);
   const info = new Uint8Array(layout.size);
   info.set(given);
   set(info, layout.flags, VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS);
@@ -45,10 +44,10 @@ export function getInfo(argument: UserArgument, type1Info: Type1Info): number {
   if (argsz < layout.size + caps.length) {
     set(info, layout.argsz, layout.size + caps.length);
   } else {
-    if (!argument.copyOut(caps.bytes, layout.size)) return -EFAULT;
+    if (!argument.copyOut(caps.bytes, layout.size)) return argument.fault();
     set(info, layout.cap_offset, layout.size);
   }
-  return argument.copyOut(info.subarray(0, argsz >= 20 ? 20 : 16)) ? 0 : -EFAULT;
+  return argument.copyOut(info.subarray(0, argsz >= 20 ? 20 : 16)) ? 0 : argument.fault();
 }
 
 function infoCaps({ pageSizes, available, ranges, capabilityAlignment }: Type1Info): InfoCaps {

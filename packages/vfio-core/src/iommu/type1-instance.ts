@@ -5,7 +5,7 @@
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EACCES, EFAULT, ENOTTY, EOVERFLOW } from '../uapi/errno.ts';
+import { EOVERFLOW } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_DMA_CC_IOMMU,
@@ -29,7 +29,7 @@ import { attachGroup, detachGroup, releaseAll } from './type1-groups.ts';
 import { getInfo } from './type1-info.ts';
 import { dmaRw, pinPages, unpinPages } from './type1-pins.ts';
 import {
-  ARGUMENT_FAULT,
+  DIRTY_V1,
   MAP_ALIGNMENT,
   MAP_FLAGS,
   MAP_LIMIT,
@@ -39,9 +39,10 @@ import {
   MAP_OVERLAP,
   MAP_RESERVED,
   MAP_VADDR_VALID,
+  VADDR_WAIT,
   type MapRequest,
 } from './type1-reasons.ts';
-import { inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
+import { bytesOf, inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
 import { unmapDma } from './type1-unmap.ts';
 import type { Type1 } from './type1.ts';
 
@@ -81,7 +82,7 @@ export class Type1Instance implements IommuBackend {
     const state = this.#state;
     const { scheduler } = state.module.host;
     yield* state.vaddrWait.waitKillable(scheduler, () => state.invalid === 0 || state.closed);
-    return state.invalid === 0 ? 0 : -EFAULT;
+    return state.invalid === 0 ? 0 : state.module.host.refusals.refuse(VADDR_WAIT, {});
   }
 
   get attachWaits(): boolean {
@@ -131,9 +132,9 @@ export class Type1Instance implements IommuBackend {
       case VFIO_IOMMU_UNMAP_DMA:
         return unmapDma(this.#state, this.#dirty, process, argument);
       case VFIO_IOMMU_DIRTY_PAGES:
-        return v2 ? this.#dirty.ioctl(process, argument) : -EACCES;
+        return v2 ? this.#dirty.ioctl(process, argument) : argument.refuse(DIRTY_V1, {});
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 
@@ -143,7 +144,7 @@ export class Type1Instance implements IommuBackend {
     const { profile, refusals } = state.module.host;
     const layout = vfio_iommu_type1_dma_map;
     const bytes = argument.copyIn(layout.size);
-    if (bytes === undefined) return refusals.refuse(ARGUMENT_FAULT, { request: 'VFIO_IOMMU_MAP_DMA' });
+    if (bytes === undefined) return argument.fault();
     const flags = get(bytes, layout.flags);
     const argsz = get(bytes, layout.argsz);
     const vaddrFlag = profile.updateVaddr ? VFIO_DMA_MAP_FLAG_VADDR : 0;
@@ -226,11 +227,6 @@ export class Type1Instance implements IommuBackend {
   #coherent(domain: IommuDomain): boolean {
     return this.#state.module.host.profile.enforcedCoherency ? domain.unit.enforcesCoherency : domain.unit.coherent;
   }
-}
-
-/** A mapping's range in bytes. */
-function bytesOf({ first, last }: DmaMapping): { readonly iova: bigint; readonly size: bigint } {
-  return { iova: BigInt(first) * PAGE, size: BigInt(last - first + 1) * PAGE };
 }
 
 /** vfio_change_dma_owner(): the locked pages are the calling process' from now on. */

@@ -10,9 +10,10 @@ import { eventKind, type EventKind } from '../host/trace.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { framesTouched } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
-import { EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, EPERM } from '../uapi/errno.ts';
+import { EBUSY, EFAULT, EINVAL, EPERM } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { IOMMU_READ, IOMMU_WRITE } from './iommu.ts';
+import { DIRTY_V1, MAP_MEMLOCK, MAP_MEMORY, PIN_REFUSED, VADDR_WAIT } from './type1-reasons.ts';
 import type { DmaMapping, Pin, Type1State } from './type1-state.ts';
 
 /** The kernel's WARN_ONCE: a device that pins, in a container whose addresses are being changed. */
@@ -24,19 +25,19 @@ export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind
 
 /** @returns the physical frames; or an errno with nothing pinned */
 export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
-  if (!state.v2) return -EACCES;
-  const { profile, trace } = state.module.host;
+  const { profile, refusals, trace } = state.module.host;
+  if (!state.v2) return refusals.refuse(DIRTY_V1, {});
   if (profile.vaddrNeedsInstance && state.invalid > 0) {
     trace.emit(PIN_WHILE_INVALID, { what: 'pin_pages' });
-    return -EBUSY;
+    return refused(state, iovaFrames[0] ?? 0, 'a vaddr of the container is invalid', EBUSY);
   }
   // Nobody would tell the device when the pages are unmapped.
-  if (state.listeners.size === 0) return -EINVAL;
+  if (state.listeners.size === 0) return refused(state, iovaFrames[0] ?? 0, 'the device cannot be told of an unmap', EINVAL);
   const frames: number[] = [];
   let error = 0;
   for (const iova of iovaFrames) {
     const mapping = yield* validMapping(state, iova);
-    const frame = typeof mapping === 'number' ? mapping : pinOne(mapping, iova, protection);
+    const frame = typeof mapping === 'number' ? mapping : pinOne(state, mapping, iova, protection);
     if (frame < 0) {
       error = frame;
       break;
@@ -55,16 +56,22 @@ export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: read
 function* validMapping(state: Type1State, iova: number): Sleeps<DmaMapping | number> {
   for (;;) {
     const mapping = state.find(iova, iova);
-    if (mapping === undefined) return -EINVAL;
+    if (mapping === undefined) return refused(state, iova, 'nothing is mapped there', EINVAL);
     if (mapping.vaddrValid) return mapping;
-    const { scheduler } = state.module.host;
-    if (state.closed || scheduler.current?.killed === true) return -EFAULT;
+    const { refusals, scheduler } = state.module.host;
+    if (state.closed || scheduler.current?.killed === true) return refusals.refuse(VADDR_WAIT, {});
     yield* state.vaddrWait.waitKillable(scheduler, () => mapping.vaddrValid || state.closed);
   }
 }
 
-function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
-  if ((mapping.protection & protection) !== protection) return -EPERM;
+/** Refuses a device a page. `iova` is a frame. */
+function refused(state: Type1State, iova: number, what: string, errno: number): number {
+  return state.module.host.refusals.refuse(PIN_REFUSED, { iova: iova * PAGE_SIZE, what }, errno);
+}
+
+function pinOne(state: Type1State, mapping: DmaMapping, iova: number, protection: number): number {
+  const { refusals } = state.module.host;
+  if ((mapping.protection & protection) !== protection) return refused(state, iova, 'it is mapped without the right that the device wants', EPERM);
   const known = mapping.pins?.get(iova);
   if (known !== undefined) {
     known.count += 1;
@@ -72,12 +79,15 @@ function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
   }
   const write = (mapping.protection & IOMMU_WRITE) !== 0;
   const pinned = mapping.mm.pin(mapping.vaddr + (iova - mapping.first) * PAGE_SIZE, 1, write);
-  if (typeof pinned === 'number') return pinned;
+  if (typeof pinned === 'number') {
+    const vaddr = BigInt(mapping.vaddr) + BigInt(iova - mapping.first) * BigInt(PAGE_SIZE);
+    return refusals.refuse(MAP_MEMORY, { vaddr, write }, -pinned);
+  }
   if (mapping.extents === undefined && pinned.run !== undefined) {
     const limit = Math.floor(mapping.task.memlock / PAGE_SIZE);
     if (!mapping.lockCapable && mapping.mm.lockedPages + 1 > limit) {
       pinned.run.put();
-      return -ENOMEM;
+      return refusals.refuse(MAP_MEMLOCK, { task: mapping.task.name, locked: mapping.mm.lockedPages, wanted: 1, limit });
     }
     mapping.mm.lockedPages += 1;
     mapping.accounted += 1;
@@ -91,7 +101,7 @@ function pinOne(mapping: DmaMapping, iova: number, protection: number): number {
 
 /** @returns how many were unpinned, up to the first that is not mapped; -EINVAL for none */
 export function unpinPages(state: Type1State, iovaFrames: readonly number[]): number {
-  if (!state.v2) return -EACCES;
+  if (!state.v2) return state.module.host.refusals.refuse(DIRTY_V1, {});
   let done = 0;
   for (const iova of iovaFrames) {
     const mapping = state.find(iova, iova);
@@ -99,7 +109,7 @@ export function unpinPages(state: Type1State, iovaFrames: readonly number[]): nu
     unpinOne(mapping, iova);
     done += 1;
   }
-  return done > 0 || iovaFrames.length === 0 ? done : -EINVAL;
+  return done > 0 || iovaFrames.length === 0 ? done : refused(state, iovaFrames[0] ?? 0, 'nothing is mapped there', EINVAL);
 }
 
 function unpinOne(mapping: DmaMapping, iova: number): void {
@@ -120,7 +130,7 @@ export function* dmaRw(state: Type1State, current: Process | undefined, iova: nu
   const { profile, trace } = state.module.host;
   if (profile.vaddrNeedsInstance && state.invalid > 0) {
     trace.emit(PIN_WHILE_INVALID, { what: 'dma_rw' });
-    return -EBUSY;
+    return refused(state, Math.floor(iova / PAGE_SIZE), 'a vaddr of the container is invalid', EBUSY);
   }
   let frame = Math.floor(iova / PAGE_SIZE);
   let within = iova - frame * PAGE_SIZE;
@@ -129,11 +139,11 @@ export function* dmaRw(state: Type1State, current: Process | undefined, iova: nu
     if (typeof mapping === 'number') return mapping;
     const { protection, mm } = mapping;
     // A write needs both: the kernel's test, which a mapping for writing alone fails.
-    if ((write && (protection & IOMMU_WRITE) === 0) || (protection & IOMMU_READ) === 0) return -EPERM;
-    if (current !== undefined && current.mm !== mm) return -EFAULT;
+    if ((write && (protection & IOMMU_WRITE) === 0) || (protection & IOMMU_READ) === 0) return refused(state, frame, 'it is mapped without the right that the device wants', EPERM);
+    if (current !== undefined && current.mm !== mm) return refused(state, frame, 'another process has mapped it', EFAULT);
     const part = data.subarray(done, done + Math.min(data.length - done, (mapping.last - frame + 1) * PAGE_SIZE - within));
     const at = mapping.vaddr + (frame - mapping.first) * PAGE_SIZE + within;
-    if (write ? !mm.copyToUser(at, part) : !mm.copyFromUser(at, part)) return -EFAULT;
+    if (write ? !mm.copyToUser(at, part) : !mm.copyFromUser(at, part)) return refused(state, frame, 'the memory of the process is not there', EFAULT);
     if (write) mapping.dirty?.set(frame - mapping.first, framesTouched(within, part.length));
     done += part.length;
     within += part.length;

@@ -1,7 +1,7 @@
-/** Why type1 refuses a mapping: the rules of VFIO_IOMMU_MAP_DMA. Kernel: vfio_dma_do_map(); catalogue: vfio 2.13. */
+/** Why type1 refuses: mappings, unmaps, dirty bitmaps, groups. Kernel: vfio_iommu_type1.c; catalogue: vfio 2.13, 2.14. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
-import { E2BIG, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, EOVERFLOW } from '../uapi/errno.ts';
+import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, EOVERFLOW, EPERM } from '../uapi/errno.ts';
 
 const MAP = 'VFIO_IOMMU_MAP_DMA';
 const DO_MAP = 'vfio_dma_do_map()';
@@ -118,13 +118,195 @@ export const MAP_VADDR_VALID: Reason<MapRequest & { readonly mapping: { readonly
     `${range(iova, size)} meets the mapping ${range(mapping.iova, mapping.size)}, whose vaddr is ${valid ? 'valid' : 'invalid'}`,
 });
 
-/** Anything that user space hands to the kernel and that cannot be read or written. */
-export const ARGUMENT_FAULT: Reason<{ readonly request: string }> = reason({
-  id: 'uapi/argument-fault',
-  errno: [EFAULT, E2BIG],
-  call: 'any request',
-  rule: 'the argument points to readable and writable memory of the whole struct',
-  kernel: 'copy_from_user(), copy_to_user()',
-  wayOut: 'pass a pointer to memory of the process that holds all of argsz',
-  text: ({ request }) => `the argument of ${request} cannot be read or written`,
+const UNMAP = 'VFIO_IOMMU_UNMAP_DMA';
+const DO_UNMAP = 'vfio_dma_do_unmap()';
+
+interface Range {
+  readonly iova: bigint;
+  readonly size: bigint;
+}
+
+export const UNMAP_FLAGS: Reason<{ readonly flags: number }> = reason({
+  id: 'type1/unmap-flags',
+  errno: EINVAL,
+  call: UNMAP,
+  rule: 'flags are known to this kernel, and GET_DIRTY_BITMAP goes with neither ALL nor VADDR',
+  kernel: DO_UNMAP,
+  wayOut: 'ask VFIO_CHECK_EXTENSION for VFIO_UNMAP_ALL and VFIO_UPDATE_VADDR first',
+  text: ({ flags }) => `flags ${hex(flags)}`,
+});
+
+export const UNMAP_RANGE: Reason<Range & { readonly pageSize: bigint; readonly all: boolean }> = reason({
+  id: 'type1/unmap-range',
+  errno: [EINVAL, EOVERFLOW],
+  call: UNMAP,
+  rule: 'iova and size are multiples of the smallest page size, size is not 0, and the end does not pass 2^64; with ALL both are 0',
+  kernel: DO_UNMAP,
+  wayOut: 'align both to the smallest bit of iova_pgsizes in VFIO_IOMMU_GET_INFO',
+  text: ({ iova, size, pageSize, all }) => `iova ${hex(iova)} and size ${hex(size)}${all ? ' with ALL' : ''}, where the page size is ${hex(pageSize)}`,
+});
+
+export const UNMAP_CUTS: Reason<Range & { readonly mapping: Range | undefined }> = reason({
+  id: 'type1/unmap-cuts',
+  errno: EINVAL,
+  call: `${UNMAP}, VFIO_IOMMU_DIRTY_PAGES GET_BITMAP`,
+  rule: 'the range (type 1 v2) begins and ends inside no mapping',
+  kernel: DO_UNMAP,
+  wayOut: 'take whole mappings, or make smaller ones',
+  text: ({ iova, size, mapping }) => `${range(iova, size)} would cut ${mapping === undefined ? 'a mapping' : `the mapping ${range(mapping.iova, mapping.size)}`}`,
+});
+
+export const VADDR_INVALID: Reason<Range> = reason({
+  id: 'type1/vaddr-invalid',
+  errno: EINVAL,
+  call: `${UNMAP} with VADDR`,
+  rule: 'the vaddr of each mapping in the range is valid',
+  kernel: DO_UNMAP,
+  wayOut: 'give it a new one by VFIO_IOMMU_MAP_DMA with VADDR first',
+  text: ({ iova, size }) => `the mapping ${range(iova, size)} has no valid vaddr already`,
+});
+
+export const VADDR_EMULATED: Reason<{ readonly groups: readonly number[] }> = reason({
+  id: 'type1/vaddr-emulated',
+  errno: EBUSY,
+  call: `${UNMAP} with VADDR, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU`,
+  rule: 'no emulated device (mdev) is in a container in which a vaddr is invalid, as it could wait for ever for a page',
+  kernel: `${DO_UNMAP}, vfio_iommu_type1_attach_group()`,
+  wayOut: 'make the vaddrs valid, or take the emulated devices out of the container, first',
+  text: ({ groups }) => (groups.length === 0 ? 'a vaddr of the container is invalid' : `group ${groups.join(', ')} is emulated`),
+});
+
+export const BITMAP: Reason<{ readonly bytes: bigint; readonly pageSize: bigint; readonly range: bigint; readonly containerPage: bigint }> = reason({
+  id: 'type1/bitmap',
+  errno: EINVAL,
+  call: 'VFIO_IOMMU_DIRTY_PAGES GET_BITMAP, VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP',
+  rule: 'pgsize of the bitmap is the smallest of the container, and its size has a bit for each page, in whole u64s, up to 256 MiB',
+  kernel: 'verify_bitmap_size()',
+  wayOut: 'take pgsize and the limit from the capability MIGRATION of VFIO_IOMMU_GET_INFO',
+  text: ({ bytes, pageSize, range: size, containerPage }) =>
+    `${bytes} bytes with pgsize ${hex(pageSize)} for ${hex(size)} bytes of iova, where the page size is ${hex(containerPage)}`,
+});
+
+export const DIRTY_FLAGS: Reason<{ readonly flags: number }> = reason({
+  id: 'type1/dirty-flags',
+  errno: EINVAL,
+  call: 'VFIO_IOMMU_DIRTY_PAGES',
+  rule: 'flags are exactly one of START, STOP and GET_BITMAP',
+  kernel: 'vfio_iommu_type1_dirty_pages()',
+  wayOut: 'make one call for each',
+  text: ({ flags }) => `flags ${hex(flags)}`,
+});
+
+export const DIRTY_RANGE: Reason<Range & { readonly pageSize: bigint }> = reason({
+  id: 'type1/dirty-range',
+  errno: [EINVAL, EOVERFLOW],
+  call: 'VFIO_IOMMU_DIRTY_PAGES GET_BITMAP',
+  rule: 'iova and size are multiples of the smallest page size, size is not 0, and the end does not pass 2^64',
+  kernel: 'vfio_iommu_type1_dirty_pages()',
+  wayOut: 'align both to the smallest bit of iova_pgsizes in VFIO_IOMMU_GET_INFO',
+  text: ({ iova, size, pageSize }) => `iova ${hex(iova)} and size ${hex(size)}, where the page size is ${hex(pageSize)}`,
+});
+
+export const DIRTY_OFF: Reason<object> = reason({
+  id: 'type1/dirty-off',
+  errno: EINVAL,
+  call: 'VFIO_IOMMU_DIRTY_PAGES GET_BITMAP, VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP',
+  rule: 'dirty tracking is on',
+  kernel: 'vfio_iommu_type1_dirty_pages()',
+  wayOut: 'VFIO_IOMMU_DIRTY_PAGES with START first',
+  text: () => 'dirty tracking is off',
+});
+
+export const DIRTY_LIMIT: Reason<{ readonly bytes: number; readonly limit: number }> = reason({
+  id: 'type1/dirty-limit',
+  errno: [EINVAL, ENOMEM],
+  call: 'VFIO_IOMMU_DIRTY_PAGES START, VFIO_IOMMU_MAP_DMA',
+  rule: 'bitmaps of dirty pages take at most 256 MiB (of this model: all of them; of a kernel: each)',
+  kernel: 'vfio_dma_bitmap_alloc()',
+  wayOut: 'make smaller mappings',
+  text: ({ bytes, limit }) => `bitmaps of ${bytes} bytes, and ${limit} is the most`,
+});
+
+export const DIRTY_V1: Reason<object> = reason({
+  id: 'type1/v1',
+  errno: EACCES,
+  call: 'VFIO_IOMMU_DIRTY_PAGES, pages pinned by emulated devices',
+  rule: 'the container is of type 1 v2',
+  kernel: 'vfio_iommu_type1_dirty_pages(), vfio_iommu_type1_pin_pages()',
+  wayOut: 'VFIO_SET_IOMMU with VFIO_TYPE1v2_IOMMU (3)',
+  text: () => 'the container is of type 1 v1',
+});
+
+const ATTACH = 'VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU';
+const DO_ATTACH = 'vfio_iommu_type1_attach_group()';
+
+export const ATTACH_BUSES: Reason<{ readonly group: number; readonly buses: readonly string[] }> = reason({
+  id: 'type1/attach-buses',
+  errno: EINVAL,
+  call: ATTACH,
+  rule: 'the group is new to the container, and its devices are of one bus',
+  kernel: DO_ATTACH,
+  wayOut: 'there is none for a group of several buses',
+  text: ({ group, buses }) => `group ${group} has devices of ${buses.join(', ') || 'no bus'}`,
+});
+
+export const ATTACH_DOMAIN: Reason<{ readonly group: number }> = reason({
+  id: 'type1/attach-domain',
+  errno: EBUSY,
+  call: ATTACH,
+  rule: 'nobody else has attached a domain to the group',
+  kernel: 'iommu_attach_group()',
+  wayOut: 'end the other user of the group',
+  text: ({ group }) => `group ${group} has a domain of somebody else`,
+});
+
+export const ATTACH_NESTING: Reason<{ readonly group: number }> = reason({
+  id: 'type1/attach-nesting',
+  errno: [ENODEV, EINVAL],
+  call: 'VFIO_SET_IOMMU with VFIO_TYPE1_NESTING_IOMMU',
+  rule: 'the IOMMU of each group can nest',
+  kernel: DO_ATTACH,
+  wayOut: 'take VFIO_TYPE1v2_IOMMU (3)',
+  text: ({ group }) => `the IOMMU of group ${group} cannot nest`,
+});
+
+export const ATTACH_WINDOWS: Reason<{ readonly group: number; readonly mapping: Range | undefined }> = reason({
+  id: 'type1/attach-windows',
+  errno: EINVAL,
+  call: ATTACH,
+  rule: 'what is mapped lies where the IOMMU of the new group can map: inside its aperture, outside its reserved regions',
+  kernel: 'vfio_iommu_aper_conflict(), vfio_iommu_resv_conflict()',
+  wayOut: 'attach all groups before mapping, or unmap what is in the way',
+  text: ({ group, mapping }) =>
+    mapping === undefined ? `group ${group} leaves no iova for the container` : `the mapping ${range(mapping.iova, mapping.size)} is where group ${group} cannot map`,
+});
+
+export const UNSAFE_INTERRUPTS: Reason<{ readonly group: number }> = reason({
+  id: 'type1/unsafe-interrupts',
+  errno: EPERM,
+  call: ATTACH,
+  rule: 'interrupts are remapped or isolated, as else a device could raise any interrupt of the host',
+  kernel: DO_ATTACH,
+  wayOut: 'switch interrupt remapping on in the firmware, or load vfio_iommu_type1 with allow_unsafe_interrupts=1',
+  text: ({ group }) => `the interrupts of group ${group} are not isolated`,
+});
+
+export const VADDR_WAIT: Reason<object> = reason({
+  id: 'type1/vaddr-wait',
+  errno: EFAULT,
+  call: `${ATTACH}, pages pinned by emulated devices (5.13)`,
+  rule: 'an invalid vaddr becomes valid before the container is closed or the thread is killed',
+  kernel: 'vfio_wait()',
+  wayOut: 'give the mapping its new vaddr',
+  text: () => 'a vaddr of the container stayed invalid',
+});
+
+export const PIN_REFUSED: Reason<{ readonly iova: number; readonly what: string }> = reason({
+  id: 'type1/pin',
+  errno: [EINVAL, EPERM, EFAULT, EBUSY],
+  call: 'what an emulated device does: pin pages, copy from and to them',
+  rule: 'the pages are mapped, valid, with the rights that the device wants, and the device can be told of an unmap',
+  kernel: 'vfio_iommu_type1_pin_pages(), vfio_iommu_type1_dma_rw()',
+  wayOut: 'map what the device is told to access, with READ and WRITE',
+  text: ({ iova, what }) => `iova ${hex(iova)}: ${what}`,
 });

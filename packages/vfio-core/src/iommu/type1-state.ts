@@ -256,6 +256,12 @@ export class Type1State {
     return 0;
   }
 
+  /** In bytes, the mapping that [first, last] cuts: for whoever is told. */
+  cutBy({ first, last }: FrameRange): { readonly iova: bigint; readonly size: bigint } | undefined {
+    const cut = [this.find(first, first), this.find(last, last)].find((each) => each !== undefined && (each.first < first || each.last > last));
+    return cut === undefined ? undefined : bytesOf(cut);
+  }
+
   /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
   drop(mapping: DmaMapping): void {
     if (mapping.last === LAST_FRAME && this.#tree !== undefined) removeItem(this.beyond, mapping);
@@ -269,6 +275,11 @@ export class Type1State {
     if (!mapping.vaddrValid) this.setValid(mapping, true);
     this.available += 1;
   }
+}
+
+/** A mapping's range in bytes. */
+export function bytesOf({ first, last }: FrameRange): { readonly iova: bigint; readonly size: bigint } {
+  return { iova: BigInt(first) * PAGE, size: BigInt(last - first + 1) * PAGE };
 }
 
 /** Pages of a mapping that devices have pinned and that count as locked. */

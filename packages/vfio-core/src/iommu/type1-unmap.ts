@@ -5,7 +5,7 @@ import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBUSY, EFAULT, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
+import { EINVAL, EOVERFLOW } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {
   VFIO_DMA_UNMAP_FLAG_ALL,
@@ -17,7 +17,8 @@ import type { UserBitmap } from './dirty-bitmap.ts';
 import type { FrameRange } from '../memory/frame-map.ts';
 import type { DirtyTracking } from './type1-dirty.ts';
 import { wrappedEnd } from './rb-tree.ts';
-import { LAST_FRAME, PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
+import { DIRTY_OFF, UNMAP_CUTS, UNMAP_FLAGS, UNMAP_RANGE, VADDR_EMULATED, VADDR_INVALID } from './type1-reasons.ts';
+import { LAST_FRAME, PAGE, bytesOf, type DmaMapping, type Type1State } from './type1-state.ts';
 
 /** The kernel's BUG_ON: a device was told of an unmap more than ten times and still has pages of the mapping pinned. */
 export const UNMAP_IGNORED: EventKind<{ readonly iova: number }> = eventKind(
@@ -40,13 +41,13 @@ interface UnmapRequest {
 export function unmapDma(state: Type1State, tracking: DirtyTracking, process: Process, argument: UserArgument): number {
   const layout = vfio_iommu_type1_dma_unmap;
   const bytes = argument.copyIn(layout.size);
-  if (bytes === undefined) return -EFAULT;
+  if (bytes === undefined) return argument.fault();
   const request = parse(state, tracking, process, argument, bytes);
   if (typeof request === 'number') return request;
-  const frames = unmapRange(state, tracking, process, request);
+  const frames = unmapRange(state, tracking, process, argument, request);
   if (frames < 0) return frames;
   set(bytes, layout.unmap_size, BigInt(frames) * PAGE);
-  return argument.copyOut(bytes) ? 0 : -EFAULT;
+  return argument.copyOut(bytes) ? 0 : argument.fault();
 }
 
 /** The checks, in the kernel's order. */
@@ -64,8 +65,8 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
     VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP |
     (profile.unmapAll ? VFIO_DMA_UNMAP_FLAG_ALL : 0) |
     (profile.updateVaddr ? VFIO_DMA_UNMAP_FLAG_VADDR : 0);
-  if (argsz < layout.size || (flags & ~known) !== 0) return -EINVAL;
-  if (dirty && (all || vaddrOnly)) return -EINVAL;
+  if (argsz < layout.size) return argument.tooShort(argsz, layout.size);
+  if ((flags & ~known) !== 0 || (dirty && (all || vaddrOnly))) return argument.refuse(UNMAP_FLAGS, { flags });
   let bitmap: UserBitmap | undefined;
   if (dirty) {
     const told = tracking.readBitmap(process, argument, argsz, layout.size, size);
@@ -73,28 +74,35 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
     bitmap = told;
   }
   // A device that pins could be caught waiting for an address that never comes.
-  if (vaddrOnly && profile.vaddrNeedsInstance && state.emulated.size > 0) return -EBUSY;
+  if (vaddrOnly && profile.vaddrNeedsInstance && state.emulated.size > 0) return argument.refuse(VADDR_EMULATED, { groups: [...state.emulated].map(({ id }) => id) });
   const pageMask = state.pageSize - 1n;
-  if ((iova & pageMask) !== 0n) return -EINVAL;
+  const wrong = (errno: number): number => argument.refuse(UNMAP_RANGE, { iova, size, pageSize: state.pageSize, all }, errno);
+  if ((iova & pageMask) !== 0n) return wrong(EINVAL);
   let range: FrameRange;
   if (all) {
-    if (iova !== 0n || size !== 0n) return -EINVAL;
+    if (iova !== 0n || size !== 0n) return wrong(EINVAL);
     range = { first: 0, last: LAST_FRAME };
   } else {
-    if (size === 0n || (size & pageMask) !== 0n) return -EINVAL;
-    if (passes64(iova, size)) return profile.overflowIsTold ? -EOVERFLOW : -EINVAL;
+    if (size === 0n || (size & pageMask) !== 0n) return wrong(EINVAL);
+    if (passes64(iova, size)) return wrong(profile.overflowIsTold ? EOVERFLOW : EINVAL);
     range = { first: Number(iova / PAGE), last: Number((wideRangeEnd(iova, size) - 1n) / PAGE) };
   }
-  if (dirty && !tracking.on) return -EINVAL;
+  if (dirty && !tracking.on) return argument.refuse(DIRTY_OFF, {});
   return { range, all, vaddrOnly, bitmap };
 }
 
 /** @returns the count of frames unmapped or invalidated, -EINVAL, or -EFAULT from the bitmap. */
-function unmapRange(state: Type1State, tracking: DirtyTracking, process: Process, { range, all, vaddrOnly, bitmap }: UnmapRequest): number {
+function unmapRange(
+  state: Type1State,
+  tracking: DirtyTracking,
+  process: Process,
+  argument: UserArgument,
+  { range, all, vaddrOnly, bitmap }: UnmapRequest,
+): number {
   const { first } = range;
   const { unmapAscends, unmapOwnOnly, inclusiveEnds } = state.module.host.profile;
   // v2: a mapping that the range would cut refuses the whole call.
-  if (state.v2 && !all && state.cuts(range)) return -EINVAL;
+  if (state.v2 && !all && state.cuts(range)) return argument.refuse(UNMAP_CUTS, { ...bytesOf(range), mapping: state.cutBy(range) });
   // Where ends are sums, that of a range that ends at 2^64 is 0; UNMAP_ALL takes one byte less.
   const end = inclusiveEnds || all ? range.last + 1 : wrappedEnd(range);
   let frames = 0;
@@ -108,13 +116,13 @@ function unmapRange(state: Type1State, tracking: DirtyTracking, process: Process
     if (vaddrOnly) {
       if (!mapping.vaddrValid) {
         for (const undo of invalidated) state.setValid(undo, true);
-        return -EINVAL;
+        return argument.refuse(VADDR_INVALID, bytesOf(mapping));
       }
       state.setValid(mapping, false);
       invalidated.push(mapping);
     } else {
       takePinsBack(state, mapping);
-      if (bitmap !== undefined && !tracking.report(mapping, first, bitmap)) return -EFAULT;
+      if (bitmap !== undefined && !tracking.report(mapping, first, bitmap)) return argument.fault();
       state.drop(mapping);
     }
     frames += mapping.last - mapping.first + 1;

@@ -4,6 +4,7 @@
  */
 import type { Host } from '../host/host.ts';
 import { addBoolParameter, addUintParameter } from '../model/module-parameter.ts';
+import { SET_IOMMU_TYPE } from '../vfio/vfio-reasons.ts';
 import { EINVAL } from '../uapi/errno.ts';
 import {
   VFIO_TYPE1_IOMMU,
@@ -57,9 +58,9 @@ export class Type1 implements IommuBackendKind {
       case VFIO_TYPE1v2_IOMMU:
         return new Type1Instance(this, true, false);
       case VFIO_TYPE1_NESTING_IOMMU:
-        return this.host.profile.nesting ? new Type1Instance(this, true, true) : -EINVAL;
+        return this.host.profile.nesting ? new Type1Instance(this, true, true) : this.host.refusals.refuse(SET_IOMMU_TYPE, { type }, EINVAL);
       default:
-        return -EINVAL;
+        return this.host.refusals.refuse(SET_IOMMU_TYPE, { type }, EINVAL);
     }
   }
 }

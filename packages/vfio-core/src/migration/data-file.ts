@@ -3,9 +3,9 @@ import type { Sleeps } from '../host/scheduler.ts';
 import { File, STREAM } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL, ENODEV, ENOMEM, ENOMSG, ENOTTY, ESPIPE } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import { VFIO_MIG_GET_PRECOPY_INFO, vfio_precopy_info } from '../uapi/vfio.ts';
+import { PRECOPY_STATE, STREAM_EMPTY, STREAM_FULL, STREAM_OFFSET, STREAM_OVER } from '../vfio/feature-reasons.ts';
 import { MIG_STATE, type MigState, type PrecopyInfo } from './migration-driver.ts';
 
 /** Gives the bytes of a saved state, then 0: the end. After disable() it answers -ENODEV. */
@@ -21,8 +21,8 @@ export class SaveFile extends File {
   }
 
   override read(into: Uint8Array, offset: number): number {
-    if (offset !== STREAM) return -ESPIPE;
-    if (!this.#enabled) return -ENODEV;
+    if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
+    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
     const part = this.#bytes.subarray(this.#at, this.#at + into.length);
     into.set(part);
     this.#at += part.length;
@@ -79,9 +79,9 @@ export class PreCopyFile extends File {
   }
 
   override read(into: Uint8Array, offset: number): number {
-    if (offset !== STREAM) return -ESPIPE;
-    if (!this.#enabled) return -ENODEV;
-    if (this.#bytes.length === 0) return this.#finished ? 0 : -ENOMSG;
+    if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
+    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
+    if (this.#bytes.length === 0) return this.#finished ? 0 : this.refuse(STREAM_EMPTY, { stream: this.label });
     const part = this.#bytes.subarray(0, into.length);
     into.set(part);
     this.#bytes = this.#bytes.subarray(part.length);
@@ -91,17 +91,18 @@ export class PreCopyFile extends File {
 
   /** VFIO_MIG_GET_PRECOPY_INFO. */
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
-    if (request !== VFIO_MIG_GET_PRECOPY_INFO) return -ENOTTY;
-    if (!this.#enabled) return -ENODEV;
+    if (request !== VFIO_MIG_GET_PRECOPY_INFO) return argument.unknown();
+    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
     const state = this.#state();
-    if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return -EINVAL;
+    if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return this.refuse(PRECOPY_STATE, { state });
     const bytes = argument.copyIn(vfio_precopy_info.size);
-    if (bytes === undefined) return -EFAULT;
-    if (get(bytes, vfio_precopy_info.argsz) < vfio_precopy_info.size) return -EINVAL;
+    if (bytes === undefined) return argument.fault();
+    const argsz = get(bytes, vfio_precopy_info.argsz);
+    if (argsz < vfio_precopy_info.size) return argument.tooShort(argsz, vfio_precopy_info.size);
     set(bytes, vfio_precopy_info.flags, 0);
     set(bytes, vfio_precopy_info.initial_bytes, this.info.initialBytes);
     set(bytes, vfio_precopy_info.dirty_bytes, this.info.dirtyBytes);
-    return argument.copyOut(bytes) ? 0 : -EFAULT;
+    return argument.copyOut(bytes) ? 0 : argument.fault();
   }
 
   disable(): void {
@@ -132,9 +133,9 @@ export class ResumeFile extends File {
   }
 
   override write(from: Uint8Array, offset: number): number {
-    if (offset !== STREAM) return -ESPIPE;
-    if (!this.#enabled) return -ENODEV;
-    if (this.#length + from.length > this.#buffer.length) return -ENOMEM;
+    if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
+    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
+    if (this.#length + from.length > this.#buffer.length) return this.refuse(STREAM_FULL, { limit: this.#buffer.length });
     this.#buffer.set(from, this.#length);
     this.#length += from.length;
     return from.length;

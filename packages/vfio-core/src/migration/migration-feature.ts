@@ -6,7 +6,7 @@ import type { KernelProfile } from '../host/profile.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import { WOULD_SLEEP } from '../process/file.ts';
 import { O_RDWR, type Process } from '../process/process.ts';
-import { EFAULT, EINVAL, ENOTTY } from '../uapi/errno.ts';
+import { EINVAL, ENOTTY } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {
   VFIO_DEVICE_FEATURE_GET,
@@ -21,7 +21,8 @@ import {
   vfio_device_feature_migration,
 } from '../uapi/vfio.ts';
 import { checkFeature } from '../vfio/device-feature.ts';
-import type { FeatureArgument } from '../vfio/vfio-device.ts';
+import { FEATURE_UNKNOWN, MIGRATION_STATE } from '../vfio/feature-reasons.ts';
+import type { FeatureArgument, VfioDevice } from '../vfio/vfio-device.ts';
 import { migStateOf, type MigrationDriver } from './migration-driver.ts';
 
 const NO_FD = -1;
@@ -36,42 +37,45 @@ export function migrationFeature(driver: MigrationDriver, profile: KernelProfile
   switch (feature) {
     case VFIO_DEVICE_FEATURE_MIGRATION: {
       const layout = vfio_device_feature_migration;
-      const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET, layout.size);
+      const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, layout.size);
       if (go <= 0) return go;
       const out = new Uint8Array(layout.size);
       set(out, layout.flags, driver.flags & knownFlags(profile));
-      return data.copyOut(out) ? 0 : -EFAULT;
+      return data.copyOut(out) ? 0 : data.argument.fault();
     }
     case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: {
-      if (!profile.preCopy) return -ENOTTY;
+      if (!profile.preCopy) return data.argument.refuse(FEATURE_UNKNOWN, { device: 'this kernel', feature }, ENOTTY);
       const layout = vfio_device_feature_mig_data_size;
-      const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET, layout.size);
+      const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, layout.size);
       if (go <= 0) return go;
       const out = new Uint8Array(layout.size);
       set(out, layout.stop_copy_length, driver.stopCopyLength);
-      return data.copyOut(out) ? 0 : -EFAULT;
+      return data.copyOut(out) ? 0 : data.argument.fault();
     }
     default: {
       const layout = vfio_device_feature_mig_state;
-      const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, layout.size);
+      const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, layout.size);
       if (go <= 0) return go;
       if ((flags & VFIO_DEVICE_FEATURE_SET) !== 0) return WOULD_SLEEP;
-      if (data.copyIn(layout.size) === undefined) return -EFAULT;
-      return answer(data, driver.state, NO_FD) ? 0 : -EFAULT;
+      if (data.copyIn(layout.size) === undefined) return data.argument.fault();
+      return answer(data, driver.state, NO_FD) ? 0 : data.argument.fault();
     }
   }
 }
 
 /** SET of the device state: walks there, and hands a data stream out as an fd. The state told is the one asked for, also on failure. */
-export function* setMigrationState(driver: MigrationDriver, profile: KernelProfile, process: Process, data: FeatureArgument): Sleeps<number> {
+export function* setMigrationState(device: VfioDevice, driver: MigrationDriver, process: Process, data: FeatureArgument): Sleeps<number> {
+  const { argument } = data;
+  const { profile } = device.device.host;
   const bytes = data.copyIn(vfio_device_feature_mig_state.size);
-  if (bytes === undefined) return -EFAULT;
+  if (bytes === undefined) return argument.fault();
+  const from = driver.state;
   const asked = get(bytes, vfio_device_feature_mig_state.device_state);
   const target = migStateOf(asked);
   const stream = target === undefined ? -EINVAL : yield* driver.setState(target, knownFlags(profile));
   if (typeof stream === 'number') {
-    if (!answer(data, asked, NO_FD)) return -EFAULT;
-    return Math.min(stream, 0);
+    if (!answer(data, asked, NO_FD)) return argument.fault();
+    return stream < 0 ? argument.refuse(MIGRATION_STATE, { device: device.name, from, to: asked }, -stream) : 0;
   }
   const fd = process.reserveFd();
   if (fd >= 0 && answer(data, asked, fd)) {
@@ -80,7 +84,7 @@ export function* setMigrationState(driver: MigrationDriver, profile: KernelProfi
   }
   if (fd >= 0) process.unreserveFd(fd);
   yield* stream.put();
-  return fd < 0 ? fd : -EFAULT;
+  return fd < 0 ? fd : argument.fault();
 }
 
 function answer(data: FeatureArgument, state: number, fd: number): boolean {

@@ -8,9 +8,10 @@
 import { removeItem } from '../memory/list.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Point, Sleeps } from '../host/scheduler.ts';
-import { EAGAIN, EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
+import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
+import { DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
 
 /** The `driver` link is there and probe has succeeded. */
 export const DRIVER_BOUND: Point = { point: 'model/driver-bound' };
@@ -97,7 +98,7 @@ export class Bus<D extends Device> {
 
   /** rmmod: from here on nobody new may use the driver; then as removeDriver(). @returns 0, or -EAGAIN while somebody uses it */
   *unloadDriver(driver: Driver<D>): Sleeps<number> {
-    if (driver.users > 0) return -EAGAIN;
+    if (driver.users > 0) return this.host.refusals.refuse(MODULE_USED, { driver: driver.name, users: driver.users });
     driver.going = true;
     yield* this.removeDriver(driver);
     driver.going = false;
@@ -143,7 +144,9 @@ export class Bus<D extends Device> {
   /** device_driver_attach(): binds this driver to a driverless device, whatever matches. @returns 0, -EBUSY, or the probe's errno */
   *attach(driver: Driver<D>, device: D): Sleeps<number> {
     yield* device.lock.lock();
-    const error = device.driverName === undefined ? (yield* this.#attach(driver, device)).error : -EBUSY;
+    const bound = device.driverName;
+    const error =
+      bound === undefined ? (yield* this.#attach(driver, device)).error : this.host.refusals.refuse(HAS_DRIVER, { device: device.name, driver: bound });
     device.lock.unlock();
     return error;
   }
@@ -185,11 +188,13 @@ export class Bus<D extends Device> {
 
   *#bind(driver: Driver<D>, name: string): Sleeps<number> {
     const device = this.#devices.get(name);
-    if (device === undefined || !this.matches(driver, device)) return -ENODEV;
+    const { refusals } = this.host;
+    if (device === undefined) return refusals.refuse(NO_DEVICE, { bus: this.name, name });
+    if (!this.matches(driver, device)) return refusals.refuse(NO_MATCH, { device: name, driver: driver.name, override: device.driverOverride });
     yield* device.lock.lock();
     const strict = this.host.profile.bindPassesErrors;
     let error: number;
-    if (device.driverName !== undefined) error = strict ? -EBUSY : -ENODEV;
+    if (device.driverName !== undefined) error = refusals.refuse(HAS_DRIVER, { device: name, driver: device.driverName }, strict ? EBUSY : ENODEV);
     else {
       ({ error } = yield* this.#attach(driver, device));
       if (error < 0 && !strict && error !== -EBUSY) error = -ENODEV;
@@ -200,7 +205,9 @@ export class Bus<D extends Device> {
 
   *#unbind(driver: Driver<D>, name: string): Sleeps<number> {
     const device = this.#devices.get(name);
-    if (device?.driverName !== driver.name) return -ENODEV;
+    const { refusals } = this.host;
+    if (device === undefined) return refusals.refuse(NO_DEVICE, { bus: this.name, name });
+    if (device.driverName !== driver.name) return refusals.refuse(NOT_BOUND, { device: name, driver: driver.name, bound: device.driverName });
     yield* device.lock.lock();
     if (device.driverName === driver.name) yield* this.#detach(device);
     device.lock.unlock();
@@ -209,7 +216,7 @@ export class Bus<D extends Device> {
 
   *#driversProbe(name: string): Sleeps<number> {
     const device = this.#devices.get(name);
-    if (device === undefined) return -ENODEV;
+    if (device === undefined) return this.host.refusals.refuse(NO_DEVICE, { bus: this.name, name });
     yield* device.lock.lock();
     const refused = device.driverName === undefined && !(yield* this.#attachFirst(device));
     device.lock.unlock();
@@ -231,7 +238,10 @@ export class Bus<D extends Device> {
   *#attach(driver: Driver<D>, device: D): Sleeps<Attempt> {
     const group = device.iommuGroup;
     const ownsDma = this.host.profile.dmaOwnership && !driver.managesDma;
-    if (ownsDma && group !== undefined && !group.useDefaultDomain()) return { error: -EBUSY, tried: false };
+    if (ownsDma && group !== undefined && !group.useDefaultDomain()) {
+      const error = this.host.refusals.refuse(DMA_CLAIMED, { device: device.name, driver: driver.name, group: group.id });
+      return { error, tried: false };
+    }
     device.driverName = driver.name;
     device.module = driver;
     this.host.files.link(`${device.sysfs}/driver`, `${this.sysfs}/drivers/${driver.name}`);

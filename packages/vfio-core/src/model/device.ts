@@ -3,7 +3,7 @@ import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
-import { EINVAL } from '../uapi/errno.ts';
+import { BAD_VALUE } from './model-reasons.ts';
 import type { ModuleUse } from './driver.ts';
 
 const PAGE = 4096;
@@ -64,8 +64,10 @@ export abstract class Device {
   }
 
   *#storeOverride(bytes: Uint8Array, lock: Mutex): Sleeps<number> {
-    if (bytes.length >= PAGE - 1) return -EINVAL;
     const line = new TextDecoder().decode(bytes).split('\n', 1)[0] ?? '';
+    if (bytes.length >= PAGE - 1) {
+      return this.host.refusals.refuse(BAD_VALUE, { attribute: 'driver_override', text: line, wants: `less than ${PAGE - 1} bytes` });
+    }
     yield* lock.lock();
     this.driverOverride = line === '' ? undefined : line;
     lock.unlock();

@@ -1,4 +1,5 @@
 export * from './bus.ts';
 export * from './device.ts';
 export * from './driver.ts';
+export * from './model-reasons.ts';
 export * from './module-parameter.ts';

@@ -1,6 +1,6 @@
 /** Module parameters in sysfs, as kernel/params.c reads and shows them. */
 import type { Host } from '../host/host.ts';
-import { EINVAL } from '../uapi/errno.ts';
+import { BAD_VALUE } from './model-reasons.ts';
 
 /** A `bool` parameter: shown as Y or N. */
 export function addBoolParameter(host: Host, module: string, name: string, read: () => boolean, write: (on: boolean) => void): void {
@@ -11,8 +11,9 @@ export function addBoolParameter(host: Host, module: string, name: string, read:
       return read() ? 'Y\n' : 'N\n';
     },
     *store(bytes) {
-      const on = parseBool(new TextDecoder().decode(bytes));
-      if (on === undefined) return -EINVAL;
+      const text = new TextDecoder().decode(bytes);
+      const on = parseBool(text);
+      if (on === undefined) return host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'Y or N' });
       write(on);
       return bytes.length;
     },
@@ -28,8 +29,9 @@ export function addUintParameter(host: Host, module: string, name: string, read:
       return `${read()}\n`;
     },
     *store(bytes) {
-      const value = parseUint(new TextDecoder().decode(bytes));
-      if (value === undefined) return -EINVAL;
+      const text = new TextDecoder().decode(bytes);
+      const value = parseUint(text);
+      if (value === undefined) return host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'a number of 32 bits' });
       write(value);
       return bytes.length;
     },

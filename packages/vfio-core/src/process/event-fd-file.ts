@@ -1,8 +1,13 @@
-/** eventfd as user space sees it: reads and writes of 8 bytes. Kernel: fs/eventfd.c. */
+/**
+ * eventfd as user space sees it: reads and writes of 8 bytes. Kernel: fs/eventfd.c.
+ *
+ * EAGAIN and EINTR are answers (nothing is there yet), and refuse nothing: no event tells of them.
+ */
 import type { Sleeps, Scheduler } from '../host/scheduler.ts';
 import type { EventFdContext } from '../irq/event-fd.ts';
-import { EAGAIN, EINTR, EINVAL } from '../uapi/errno.ts';
+import { EAGAIN, EINTR } from '../uapi/errno.ts';
 import { File, WOULD_SLEEP } from './file.ts';
+import { EVENTFD_BUFFER } from './process-reasons.ts';
 
 export class EventFdFile extends File {
   override readonly label: string = 'anon_inode:[eventfd]';
@@ -23,7 +28,7 @@ export class EventFdFile extends File {
   }
 
   override read(into: Uint8Array): number {
-    if (into.length < 8) return -EINVAL;
+    if (into.length < 8) return this.refuse(EVENTFD_BUFFER, { length: into.length });
     const count = this.context.take();
     if (count === undefined) return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;
     new DataView(into.buffer, into.byteOffset).setBigUint64(0, count, true);
@@ -40,9 +45,9 @@ export class EventFdFile extends File {
   }
 
   override write(from: Uint8Array): number {
-    if (from.length < 8) return -EINVAL;
+    if (from.length < 8) return this.refuse(EVENTFD_BUFFER, { length: from.length });
     const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
-    if (value === 0xffff_ffff_ffff_ffffn) return -EINVAL;
+    if (value === 0xffff_ffff_ffff_ffffn) return this.refuse(EVENTFD_BUFFER, { length: from.length });
     const error = this.context.write(value);
     if (error === 0) return 8;
     return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;

@@ -4,10 +4,13 @@
  * An operation that cannot sleep is a plain method. Where one may have to wait for a lock it answers WOULD_SLEEP, and
  * the door (process.ts) runs the generator form in a thread. Results are the kernel's: >= 0, or a negative errno.
  */
+import type { Host } from '../host/host.ts';
+import type { Reason } from '../host/reason.ts';
 import type { Sleeps } from '../host/scheduler.ts';
-import { EINVAL, ENODEV, ENOTTY, ESPIPE } from '../uapi/errno.ts';
+import { EINVAL, ENODEV, ESPIPE } from '../uapi/errno.ts';
 import type { Mapping } from './mm.ts';
 import type { Process } from './process.ts';
+import { NO_OPERATION } from './process-reasons.ts';
 import type { UserArgument } from './user-argument.ts';
 
 /** "Run the sleeping form instead": outside the range of errnos. */
@@ -29,6 +32,7 @@ export abstract class File {
   /** As /proc/PID/fd shows it, e.g. `[vfio-device]`. */
   abstract readonly label: string;
   #references = 1;
+  #host: Host | undefined;
 
   /** What errors call the file: its path, or the device behind it. */
   get subject(): string {
@@ -38,6 +42,16 @@ export abstract class File {
   /** What an ioctl request is called on this kind of file; undefined for one that it does not have. */
   requestName(_request: number): string | undefined {
     return undefined;
+  }
+
+  /** @internal It has an fd: from here on it can say why it refuses. */
+  installed(host: Host): void {
+    this.#host = host;
+  }
+
+  /** Refuses a call: one event. @returns the negative errno */
+  protected refuse<F extends object>(reason: Reason<F>, fields: F, errno: number = reason.errnos[0] ?? 0): number {
+    return this.#host?.refusals.refuse(reason, fields, errno) ?? -errno;
   }
 
   get references(): number {
@@ -60,8 +74,8 @@ export abstract class File {
     this.#references -= 1;
   }
 
-  ioctl(_process: Process, _request: number, _argument: UserArgument): number {
-    return -ENOTTY;
+  ioctl(_process: Process, _request: number, argument: UserArgument): number {
+    return argument.unknown();
   }
 
   *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
@@ -70,7 +84,7 @@ export abstract class File {
 
   /** Fills `into` from the file offset; the count of bytes or a negative errno. */
   read(_into: Uint8Array, _offset: number): number {
-    return -EINVAL;
+    return this.#lacks('read', EINVAL);
   }
 
   *readSleeps(into: Uint8Array, offset: number): Sleeps<number> {
@@ -78,25 +92,29 @@ export abstract class File {
   }
 
   write(_from: Uint8Array, _offset: number): number {
-    return -EINVAL;
+    return this.#lacks('write', EINVAL);
   }
 
   *writeSleeps(from: Uint8Array, offset: number): Sleeps<number> {
     return this.write(from, offset);
   }
 
-  mmap(_process: Process, _request: MmapRequest): Mapping | number {
-    return -ENODEV;
+  mmap(process: Process, _request: MmapRequest): Mapping | number {
+    return process.host.refusals.refuse(NO_OPERATION, { file: this.subject, operation: 'mmap' }, ENODEV);
   }
 
   /** @returns the new position, or a negative errno. Most files here have none. */
   seek(_offset: number, _whence: number): number {
-    return -ESPIPE;
+    return this.#lacks('lseek', ESPIPE);
   }
 
   /** Lines of /proc/PID/fdinfo besides those that every file has. */
   fdinfo(): readonly string[] {
     return [];
+  }
+
+  #lacks(operation: 'read' | 'write' | 'lseek', errno: number): number {
+    return this.refuse(NO_OPERATION, { file: this.subject, operation }, errno);
   }
 
   /** The last reference is gone. */

@@ -1,3 +1,4 @@
+export * from './process-reasons.ts';
 export * from './event-fd-file.ts';
 export * from './file.ts';
 export * from './mm.ts';

@@ -11,7 +11,8 @@ import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
-import { EFAULT, EINVAL, ENOMEM } from '../uapi/errno.ts';
+import { EFAULT, ENOMEM } from '../uapi/errno.ts';
+import { MMAP_RANGE, NO_ADDRESSES } from './process-reasons.ts';
 
 /** User addresses end here (TASK_SIZE_MAX of x86-64). */
 export const TASK_SIZE = 0x7fff_ffff_f000;
@@ -112,7 +113,7 @@ export class Mapping {
 }
 
 export class Mm implements Memory {
-  readonly #host: Host;
+  readonly host: Host;
   readonly #vmas = new FrameMap<Vma>();
   #last: Vma | undefined;
   #next = FIRST_ADDRESS;
@@ -120,15 +121,15 @@ export class Mm implements Memory {
   lockedPages = 0;
 
   constructor(host: Host) {
-    this.#host = host;
+    this.host = host;
   }
 
   /** mmap() of zeroed anonymous memory, aligned to 2 MiB. `length` is rounded up to pages. @returns -EINVAL, -ENOMEM */
   mapAnonymous(length: number, read = true, write = true): Mapping | number {
-    if (!(length > 0)) return -EINVAL;
+    if (!(length > 0)) return this.host.refusals.refuse(MMAP_RANGE, { length, offset: 0 });
     const pages = Math.ceil(length / PAGE_SIZE);
-    const run = this.#host.pages.allocate(pages);
-    if (run === undefined) return -ENOMEM;
+    const run = this.host.pages.allocate(pages);
+    if (run === undefined) return this.host.refusals.refuse(NO_ADDRESSES, { length });
     const made = this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined });
     if (typeof made === 'number') run.put();
     return made;
@@ -225,24 +226,24 @@ export class Mm implements Memory {
 
   read8(address: number): number {
     const at = this.#resolve(address, false);
-    return at === undefined ? 0xff : this.#host.memory.read8(at);
+    return at === undefined ? 0xff : this.host.memory.read8(at);
   }
 
   read16(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 2) return this.read8(address) | (this.read8(address + 1) << 8);
     const at = this.#resolve(address, false);
-    return at === undefined ? 0xffff : this.#host.memory.read16(at);
+    return at === undefined ? 0xffff : this.host.memory.read16(at);
   }
 
   read32(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
     const at = this.#resolve(address, false);
-    return at === undefined ? 0xffff_ffff : this.#host.memory.read32(at);
+    return at === undefined ? 0xffff_ffff : this.host.memory.read32(at);
   }
 
   write8(address: number, value: number): void {
     const at = this.#resolve(address, true);
-    if (at !== undefined) this.#host.memory.write8(at, value);
+    if (at !== undefined) this.host.memory.write8(at, value);
   }
 
   write16(address: number, value: number): void {
@@ -252,7 +253,7 @@ export class Mm implements Memory {
       return;
     }
     const at = this.#resolve(address, true);
-    if (at !== undefined) this.#host.memory.write16(at, value);
+    if (at !== undefined) this.host.memory.write16(at, value);
   }
 
   write32(address: number, value: number): void {
@@ -262,19 +263,19 @@ export class Mm implements Memory {
       return;
     }
     const at = this.#resolve(address, true);
-    if (at !== undefined) this.#host.memory.write32(at, value);
+    if (at !== undefined) this.host.memory.write32(at, value);
   }
 
   readBytes(address: number, into: Uint8Array): void {
     this.#pieces(address, into.length, false, (physical, done, take) => {
       if (physical === undefined) into.fill(0xff, done, done + take);
-      else this.#host.memory.readBytes(physical, into.subarray(done, done + take));
+      else this.host.memory.readBytes(physical, into.subarray(done, done + take));
     });
   }
 
   writeBytes(address: number, from: Uint8Array): void {
     this.#pieces(address, from.length, true, (physical, done, take) => {
-      if (physical !== undefined) this.#host.memory.writeBytes(physical, from.subarray(done, done + take));
+      if (physical !== undefined) this.host.memory.writeBytes(physical, from.subarray(done, done + take));
     });
   }
 
@@ -295,11 +296,11 @@ export class Mm implements Memory {
   #resolve(address: number, write: boolean): number | undefined {
     const vma = this.#find(address);
     if (vma === undefined || (write ? !vma.write : !vma.read)) {
-      this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGSEGV', address, write });
+      this.host.trace.emit(MEMORY_FAULT, { signal: 'SIGSEGV', address, write });
       return undefined;
     }
     if (vma.device?.live() === false) {
-      this.#host.trace.emit(MEMORY_FAULT, { signal: 'SIGBUS', address, write });
+      this.host.trace.emit(MEMORY_FAULT, { signal: 'SIGBUS', address, write });
       return undefined;
     }
     return vma.frame * PAGE_SIZE + (address - vma.first * PAGE_SIZE);
@@ -323,7 +324,7 @@ export class Mm implements Memory {
     } else {
       start = FIRST_ADDRESS;
       for (;;) {
-        if (!isInside(start, span, 0, TASK_SIZE)) return -ENOMEM;
+        if (!isInside(start, span, 0, TASK_SIZE)) return this.host.refusals.refuse(NO_ADDRESSES, { length: bytes });
         const vma = this.#vmas.firstIn(start / PAGE_SIZE, (start + span) / PAGE_SIZE - 1);
         if (vma === undefined) break;
         start = Math.ceil(((vma.last + 2) * PAGE_SIZE) / HUGE) * HUGE;

@@ -14,7 +14,7 @@ describe('Process', () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(SyscallError);
-      expect(error).toMatchObject({ code: 'ENOENT', errno: -2, syscall: 'open', message: 'open /dev/none: ENOENT' });
+      expect(error).toMatchObject({ code: 'ENOENT', errno: -2, syscall: 'open', path: '/dev/none' });
     }
     expect(outcomeOf(() => process.ioctl(9, 0))).toBe('EBADF');
     expect(outcomeOf(() => { process.close(9); })).toBe('EBADF');

@@ -13,10 +13,23 @@ import { Heap } from '../host/thread-lists.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EACCES, EBADF, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, ESRCH, errnoName } from '../uapi/errno.ts';
+import { EBADF, EINVAL, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, errnoName } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { STREAM, WOULD_SLEEP, type File } from './file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
+import {
+  BAD_FD,
+  BAD_OFFSET,
+  FD_LIMIT,
+  IS_FOLDER,
+  MMAP_RANGE,
+  NOT_ATTRIBUTE,
+  NOT_EVENTFD,
+  NOT_PERMITTED,
+  NO_ENTRY,
+  ONE_WAY,
+  PROCESS_EXITS,
+} from './process-reasons.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
 
 export const O_RDONLY = 0;
@@ -109,11 +122,12 @@ export class Syscalls {
 
   *#open(path: string, flags: number): Sleeps<number> {
     const process = this.#process;
+    const { refusals } = process.host;
     const node = process.host.files.lookup(path);
-    if (node === undefined) return -ENOENT;
-    if (node.kind === 'folder' || node.kind === 'link') return -EISDIR;
-    if (!process.mayAccess(node.mode, flags)) return -EACCES;
-    if (node.kind === 'attribute') return -EINVAL; // attributes are read and written whole: readFile, writeFile
+    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
+    if (node.kind === 'folder' || node.kind === 'link') return refusals.refuse(IS_FOLDER, { path });
+    if (!process.mayAccess(node.mode, flags)) return process.notPermitted(path, node.mode);
+    if (node.kind === 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path }, EINVAL); // attributes are read and written whole: readFile, writeFile
     const fd = process.reserveFd();
     if (fd < 0) return fd;
     const file = yield* node.open(process, flags);
@@ -130,7 +144,7 @@ export class Syscalls {
 
   *#close(fd: number): Sleeps<number> {
     const file = this.#process.takeFd(fd);
-    if (file === undefined) return -EBADF;
+    if (file === undefined) return this.#process.badFd(fd);
     yield* file.put();
     return 0;
   }
@@ -141,8 +155,8 @@ export class Syscalls {
 
   *#ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
     const file = this.#process.file(fd);
-    if (file === undefined) return -EBADF;
-    const user = new UserArgument(this.#process.mm, argument);
+    if (file === undefined) return this.#process.badFd(fd);
+    const user = new UserArgument(this.#process.mm, argument, file, request >>> 0);
     const result = file.ioctl(this.#process, request >>> 0, user);
     return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
   }
@@ -153,8 +167,8 @@ export class Syscalls {
 
   *#pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
-    if (file === undefined) return -EBADF;
-    if (!isOffset(offset, into.length)) return -EINVAL;
+    if (file === undefined) return this.#process.badFd(fd);
+    if (!isOffset(offset, into.length)) return this.#process.badOffset(offset, into.length);
     const result = file.read(into, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
@@ -165,8 +179,8 @@ export class Syscalls {
 
   *#pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
-    if (file === undefined) return -EBADF;
-    if (!isOffset(offset, from.length)) return -EINVAL;
+    if (file === undefined) return this.#process.badFd(fd);
+    if (!isOffset(offset, from.length)) return this.#process.badOffset(offset, from.length);
     const result = file.write(from, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
   }
@@ -180,7 +194,7 @@ export class Syscalls {
     const found = this.#attribute(path, O_WRONLY);
     if (typeof found === 'number') return found;
     const bytes = typeof content === 'string' ? text.encode(content) : content;
-    if (found.store === undefined) return -EACCES;
+    if (found.store === undefined) return this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'write' });
     return bytes.length === 0 ? 0 : yield* found.store(bytes, 0);
   }
 
@@ -192,7 +206,7 @@ export class Syscalls {
   *#readFile(path: string): Sleeps<string | Uint8Array | number> {
     const found = this.#attribute(path, O_RDONLY);
     if (typeof found === 'number') return found;
-    return found.show === undefined ? -EACCES : yield* found.show();
+    return found.show === undefined ? this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'read' }) : yield* found.show();
   }
 
   /**
@@ -204,11 +218,12 @@ export class Syscalls {
   }
 
   #attribute(path: string, flags: number): Attribute | number {
-    const node = this.#process.host.files.lookup(path);
-    if (node === undefined) return -ENOENT;
-    if (node.kind === 'folder') return -EISDIR;
-    if (node.kind !== 'attribute') return -ENODEV;
-    return this.#process.mayAccess(node.mode, flags) ? node : -EACCES;
+    const { files, refusals } = this.#process.host;
+    const node = files.lookup(path);
+    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
+    if (node.kind === 'folder') return refusals.refuse(IS_FOLDER, { path });
+    if (node.kind !== 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path });
+    return this.#process.mayAccess(node.mode, flags) ? node : this.#process.notPermitted(path, node.mode);
   }
 }
 
@@ -287,8 +302,8 @@ export class Process {
   /** ioctl() that gives a negative errno instead of throwing. */
   tryIoctl(fd: number, request: number, argument: IoctlInput = 0): number {
     const file = this.file(fd);
-    if (file === undefined) return -EBADF;
-    const user = new UserArgument(this.mm, argument);
+    if (file === undefined) return this.badFd(fd);
+    const user = new UserArgument(this.mm, argument, file, request >>> 0);
     const result = file.ioctl(this, request >>> 0, user);
     if (result === WOULD_SLEEP) return this.#run('ioctl', this.inCall(held(file, file.ioctlSleeps(this, request >>> 0, user))));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -302,8 +317,8 @@ export class Process {
 
   tryPread(fd: number, into: Uint8Array, offset: number): number {
     const file = this.file(fd);
-    if (file === undefined) return -EBADF;
-    if (!isOffset(offset, into.length)) return -EINVAL;
+    if (file === undefined) return this.badFd(fd);
+    if (!isOffset(offset, into.length)) return this.badOffset(offset, into.length);
     const result = file.read(into, offset);
     if (result === WOULD_SLEEP) return this.#run('pread', this.inCall(held(file, file.readSleeps(into, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -325,8 +340,8 @@ export class Process {
 
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
     const file = this.file(fd);
-    if (file === undefined) return -EBADF;
-    if (!isOffset(offset, from.length)) return -EINVAL;
+    if (file === undefined) return this.badFd(fd);
+    if (!isOffset(offset, from.length)) return this.badOffset(offset, from.length);
     const result = file.write(from, offset);
     if (result === WOULD_SLEEP) return this.#run('pwrite', this.inCall(held(file, file.writeSleeps(from, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -345,17 +360,18 @@ export class Process {
     const write = (prot & PROT_WRITE) !== 0;
     if (fd < 0) return this.mm.mapAnonymous(length, read, write);
     const file = this.file(fd);
-    if (file === undefined) return -EBADF;
-    if (!(length > 0) || offset % PAGE_SIZE !== 0) return -EINVAL;
+    if (file === undefined) return this.badFd(fd);
+    const { refusals } = this.host;
+    if (!(length > 0) || offset % PAGE_SIZE !== 0) return refusals.refuse(MMAP_RANGE, { length, offset });
     // do_mmap(): what no process has room for, then what no file offset reaches.
-    if (length > TASK_SIZE) return -ENOMEM;
-    if (!isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE), 0, FRAMES)) return -EOVERFLOW;
+    if (length > TASK_SIZE) return refusals.refuse(MMAP_RANGE, { length, offset }, ENOMEM);
+    if (!isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE), 0, FRAMES)) return refusals.refuse(MMAP_RANGE, { length, offset }, EOVERFLOW);
     return file.mmap(this, { length, offset, read, write, shared: (flags & MAP_SHARED) !== 0 });
   }
 
   /** lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2. */
   tryLseek(fd: number, offset: number, whence: number): number {
-    return this.file(fd)?.seek(offset, whence) ?? -EBADF;
+    return this.file(fd)?.seek(offset, whence) ?? this.badFd(fd);
   }
 
   lseek(fd: number, offset: number, whence: number): number {
@@ -438,7 +454,7 @@ export class Process {
 
   /** @internal A call of one of its threads. The last to leave a process that exits closes what there is. @returns -ESRCH while it exits */
   *inCall<T>(body: Sleeps<T>): Sleeps<T | number> {
-    if (this.#exiting) return -ESRCH;
+    if (this.#exiting) return this.host.refusals.refuse(PROCESS_EXITS, { task: this.name });
     const call = { thread: this.host.scheduler.current };
     this.#calls.add(call);
     let result: T;
@@ -484,7 +500,7 @@ export class Process {
   /** The lowest free fd, or -EMFILE. */
   nextFd(): number {
     const fd = this.#free.peek() ?? this.#end;
-    return fd < this.#maxFiles ? fd : -EMFILE;
+    return fd < this.#maxFiles ? fd : this.host.refusals.refuse(FD_LIMIT, { task: this.name, limit: this.#maxFiles });
   }
 
   /** get_unused_fd_flags(): the lowest free fd, kept until install() or unreserveFd(); or -EMFILE. */
@@ -512,6 +528,7 @@ export class Process {
     this.#reserved.delete(fd);
     this.#taken(fd);
     this.#fds[fd] = { file, flags };
+    file.installed(this.host);
     return fd;
   }
 
@@ -528,8 +545,23 @@ export class Process {
   /** The eventfd behind an fd: -EBADF if it is none, -EINVAL if it is another kind of file. */
   eventFdContext(fd: number): EventFdContext | number {
     const file = this.file(fd);
-    if (file === undefined) return -EBADF;
-    return file instanceof EventFdFile ? file.context : -EINVAL;
+    if (file === undefined) return this.badFd(fd);
+    return file instanceof EventFdFile ? file.context : this.host.refusals.refuse(NOT_EVENTFD, { fd, file: file.subject });
+  }
+
+  /** @internal Refuses an fd that is not open: -EBADF. */
+  badFd(fd: number): number {
+    return this.host.refusals.refuse(BAD_FD, { fd, task: this.name });
+  }
+
+  /** @internal */
+  badOffset(offset: number, length: number): number {
+    return this.host.refusals.refuse(BAD_OFFSET, { offset, length });
+  }
+
+  /** @internal */
+  notPermitted(path: string, mode: number): number {
+    return this.host.refusals.refuse(NOT_PERMITTED, { path, mode, task: this.name, uid: this.uid });
   }
 
   /** Permission bits against an access, for files that belong to root. */

@@ -1,9 +1,12 @@
 /**
  * The third argument of ioctl(): a number, or an address in user memory, and which of the two it is only the request knows.
  */
+import type { Reason } from '../host/reason.ts';
 import { exactAddress, isInside } from '../memory/range.ts';
-import { EFAULT, EINVAL } from '../uapi/errno.ts';
+import { hex } from '../memory/u64.ts';
+import type { File } from './file.ts';
 import type { Mm } from './mm.ts';
+import { ARGUMENT_FAULT, ARGUMENT_SIZE, ARGUMENT_STRING, UNKNOWN_REQUEST } from './process-reasons.ts';
 
 /** What a caller may pass: a value or address; or bytes, standing for a buffer of that length in user memory. */
 export type IoctlInput = number | bigint | Uint8Array;
@@ -12,9 +15,40 @@ export class UserArgument {
   readonly #mm: Mm;
   readonly #input: IoctlInput;
 
-  constructor(mm: Mm, input: IoctlInput) {
+  readonly #file: File | undefined;
+  readonly #request: number;
+
+  /** `file` and `request`: what it is an argument of, for whoever refuses it. */
+  constructor(mm: Mm, input: IoctlInput, file?: File, request = 0) {
     this.#mm = mm;
     this.#input = input;
+    this.#file = file;
+    this.#request = request;
+  }
+
+  /** The request that it is the argument of, for people. */
+  get request(): string {
+    return this.#file?.requestName(this.#request) ?? hex(this.#request);
+  }
+
+  /** Refuses the call. @returns the negative errno */
+  refuse<F extends object>(reason: Reason<F>, fields: F, errno?: number): number {
+    return this.#mm.host.refusals.refuse(reason, fields, errno);
+  }
+
+  /** Refuses the call: memory of the user cannot be reached. */
+  fault(errno?: number): number {
+    return this.refuse(ARGUMENT_FAULT, { request: this.request }, errno);
+  }
+
+  /** Refuses the call: argsz is less than `least`. */
+  tooShort(argsz: number, least: number): number {
+    return this.refuse(ARGUMENT_SIZE, { request: this.request, argsz, least });
+  }
+
+  /** Refuses the call: the file does not know the request. */
+  unknown(errno?: number): number {
+    return this.refuse(UNKNOWN_REQUEST, { file: this.#file?.subject ?? 'the file', request: this.request }, errno);
   }
 
   /** The argument as an unsigned long, for requests that take a number. A buffer has an address that no request expects. */
@@ -53,10 +87,10 @@ export class UserArgument {
     let text = '';
     for (let i = 0; i < limit; i += 1) {
       const byte = this.copyIn(1, i)?.[0];
-      if (byte === undefined) return -EFAULT;
+      if (byte === undefined) return this.fault();
       if (byte === 0) return text;
       text += String.fromCharCode(byte);
     }
-    return -EINVAL;
+    return this.refuse(ARGUMENT_STRING, { request: this.request, limit });
   }
 }

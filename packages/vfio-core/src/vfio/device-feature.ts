@@ -4,7 +4,7 @@ import { migrationFeature, setMigrationState } from '../migration/migration-feat
 import { WOULD_SLEEP } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL, ENOTTY } from '../uapi/errno.ts';
+import { EINVAL } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
@@ -21,6 +21,7 @@ import {
   vfio_device_feature,
 } from '../uapi/vfio.ts';
 import { dmaLoggingFeature } from './dma-logging.ts';
+import { FEATURE_FLAGS, FEATURE_SIZE, FEATURE_UNKNOWN } from './feature-reasons.ts';
 import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
 
 const OPERATIONS = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
@@ -28,13 +29,14 @@ const HEADER = vfio_device_feature.size;
 
 /**
  * What a feature answers before it acts: an operation that it lacks or a short argument is -EINVAL, a probe 0; 1 means go on.
- * `supported` has the GET and SET bits that it knows, `minimum` is the size of its data.
+ * `flags` has GET, SET and PROBE of the call, `supported` has the GET and SET bits that it knows, `minimum` is the size of its data.
  */
-export function checkFeature(flags: number, length: number, supported: number, minimum: number): number {
-  if ((flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET) & ~supported) !== 0) return -EINVAL;
+export function checkFeature(data: FeatureArgument, flags: number, supported: number, minimum: number): number {
+  const both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+  if ((flags & both & ~supported) !== 0) return data.argument.refuse(FEATURE_FLAGS, { flags: data.flags });
   if ((flags & VFIO_DEVICE_FEATURE_PROBE) !== 0) return 0;
-  if ((flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET)) === 0) return -EINVAL;
-  return length < minimum ? -EINVAL : 1;
+  if ((flags & both) === 0) return data.argument.refuse(FEATURE_FLAGS, { flags: data.flags });
+  return data.length < minimum ? data.argument.refuse(FEATURE_SIZE, { length: data.length, least: minimum }) : 1;
 }
 
 interface Request {
@@ -46,14 +48,16 @@ interface Request {
 /** The header, and what of it is wrong for every feature: -EFAULT, -EINVAL. */
 function parse(argument: UserArgument): Request | number {
   const header = argument.copyIn(HEADER);
-  if (header === undefined) return -EFAULT;
+  if (header === undefined) return argument.fault();
   const argsz = get(header, vfio_device_feature.argsz);
   const flags = get(header, vfio_device_feature.flags);
-  if (argsz < HEADER) return -EINVAL;
-  if ((flags & ~(VFIO_DEVICE_FEATURE_MASK | OPERATIONS)) !== 0) return -EINVAL;
+  if (argsz < HEADER) return argument.tooShort(argsz, HEADER);
+  if ((flags & ~(VFIO_DEVICE_FEATURE_MASK | OPERATIONS)) !== 0) return argument.refuse(FEATURE_FLAGS, { flags });
   const both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
-  if ((flags & VFIO_DEVICE_FEATURE_PROBE) === 0 && (flags & both) === both) return -EINVAL;
+  if ((flags & VFIO_DEVICE_FEATURE_PROBE) === 0 && (flags & both) === both) return argument.refuse(FEATURE_FLAGS, { flags });
   const data: FeatureArgument = {
+    argument,
+    flags,
     length: argsz - HEADER,
     copyIn: (length, offset = 0) => argument.copyIn(length, HEADER + offset),
     copyOut: (bytes) => argument.copyOut(bytes, HEADER),
@@ -71,30 +75,36 @@ export function deviceFeature(device: VfioDevice, process: Process, argument: Us
     case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
     case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: {
       const driver = device.migration;
-      return driver === undefined ? -ENOTTY : migrationFeature(driver, profile, feature, flags, data);
+      return driver === undefined ? noFeature(device, feature, data) : migrationFeature(driver, profile, feature, flags, data);
     }
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP:
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: {
       const logger = device.dmaLogger;
-      return logger === undefined ? -ENOTTY : dmaLoggingFeature(logger, process, feature, flags, data);
+      return logger === undefined ? noFeature(device, feature, data) : dmaLoggingFeature(logger, process, feature, flags, data);
     }
     case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2:
       // No device model has it: the kernel asks for PRE_COPY before it looks at the operation.
-      if (profile.preCopyInfo2) return -EINVAL;
+      if (profile.preCopyInfo2) return noFeature(device, feature, data, EINVAL);
       return device.deviceFeature(process, feature, flags, data);
     default:
       return device.deviceFeature(process, feature, flags, data);
   }
 }
 
+/** A device does not have a feature. @returns -ENOTTY */
+export function noFeature(device: VfioDevice, feature: number, { argument }: FeatureArgument, errno?: number): number {
+  return argument.refuse(FEATURE_UNKNOWN, { device: device.name, feature }, errno);
+}
+
 /** The one feature that sleeps is a change of the migration state. */
 export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argument: UserArgument): Sleeps<number> {
   const request = parse(argument);
+  if (typeof request === 'number') return request;
   const driver = device.migration;
-  if (typeof request === 'number' || driver === undefined) return deviceFeature(device, process, argument);
+  if (driver === undefined) return deviceFeature(device, process, argument);
   if (request.feature !== VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE) return deviceFeature(device, process, argument);
   const { profile } = device.device.host;
   const plain = migrationFeature(driver, profile, request.feature, request.flags, request.data);
-  return plain === WOULD_SLEEP ? yield* setMigrationState(driver, profile, process, request.data) : plain;
+  return plain === WOULD_SLEEP ? yield* setMigrationState(device, driver, process, request.data) : plain;
 }

@@ -3,10 +3,10 @@
  * chain of capabilities. Catalogue: vfio 2.3, 2.4, 2.10.
  */
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import { VFIO_REGION_INFO_FLAG_CAPS, vfio_device_info, vfio_irq_info, vfio_region_info } from '../uapi/vfio.ts';
 import type { InfoCaps } from './info-caps.ts';
+import { NO_INDEX } from './vfio-reasons.ts';
 
 /** Bytes of struct vfio_device_info up to num_irqs: all that the first version had, and all that most drivers write. */
 const DEVICE_INFO_BYTES = 16;
@@ -35,15 +35,16 @@ export function deviceInfo(argument: UserArgument, flags: number, regions: numbe
   set(info, vfio_device_info.flags, flags);
   set(info, vfio_device_info.num_regions, regions);
   set(info, vfio_device_info.num_irqs, irqs);
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return argument.copyOut(info) ? 0 : argument.fault();
 }
 
 /** GET_REGION_INFO. `region` answers for an index; undefined is -EINVAL. */
 export function regionInfo(argument: UserArgument, region: (index: number) => RegionAnswer | undefined): number {
   const info = copyIn(argument, vfio_region_info.size);
   if (typeof info === 'number') return info;
-  const answer = region(get(info, vfio_region_info.index));
-  if (answer === undefined) return -EINVAL;
+  const index = get(info, vfio_region_info.index);
+  const answer = region(index);
+  if (answer === undefined) return argument.refuse(NO_INDEX, { request: argument.request, index });
   const { flags, size, offset, caps } = answer;
   set(info, vfio_region_info.flags, caps === undefined ? flags : flags | VFIO_REGION_INFO_FLAG_CAPS);
   set(info, vfio_region_info.region_size, size);
@@ -51,27 +52,29 @@ export function regionInfo(argument: UserArgument, region: (index: number) => Re
   if (caps !== undefined) {
     const needed = info.length + caps.length;
     const fits = get(info, vfio_region_info.argsz) >= needed;
-    if (fits && !argument.copyOut(caps.bytes, info.length)) return -EFAULT;
+    if (fits && !argument.copyOut(caps.bytes, info.length)) return argument.fault();
     if (!fits) set(info, vfio_region_info.argsz, needed);
     set(info, vfio_region_info.cap_offset, fits ? info.length : 0);
   }
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return argument.copyOut(info) ? 0 : argument.fault();
 }
 
 /** GET_IRQ_INFO. `irq` answers for an index; undefined is -EINVAL. */
 export function irqInfo(argument: UserArgument, irq: (index: number) => IrqAnswer | undefined): number {
   const info = copyIn(argument, vfio_irq_info.size);
   if (typeof info === 'number') return info;
-  const answer = irq(get(info, vfio_irq_info.index));
-  if (answer === undefined) return -EINVAL;
+  const index = get(info, vfio_irq_info.index);
+  const answer = irq(index);
+  if (answer === undefined) return argument.refuse(NO_INDEX, { request: argument.request, index });
   set(info, vfio_irq_info.flags, answer.flags);
   set(info, vfio_irq_info.count, answer.count);
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return argument.copyOut(info) ? 0 : argument.fault();
 }
 
 /** The first bytes of a struct that begins with argsz, which says at least so many. */
 function copyIn(argument: UserArgument, bytes: number): Uint8Array | number {
   const info = argument.copyIn(bytes);
-  if (info === undefined) return -EFAULT;
-  return get(info, vfio_device_info.argsz) < bytes ? -EINVAL : info;
+  if (info === undefined) return argument.fault();
+  const argsz = get(info, vfio_device_info.argsz);
+  return argsz < bytes ? argument.tooShort(argsz, bytes) : info;
 }

@@ -4,7 +4,7 @@
  */
 import { wideOverlaps, wideRangeEnd } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
-import { E2BIG, EFAULT, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
+import { E2BIG, EBUSY, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {
   VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
@@ -16,6 +16,7 @@ import {
   vfio_device_feature_dma_logging_report,
 } from '../uapi/vfio.ts';
 import { checkFeature } from './device-feature.ts';
+import { LOG_RANGE, LOG_RANGES, LOG_STATE } from './feature-reasons.ts';
 import type { FeatureArgument } from './vfio-device.ts';
 
 const END = 1n << 64n;
@@ -45,7 +46,7 @@ export function dmaLoggingFeature(logger: DmaLogger, process: Process, feature: 
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
       return report(logger, process, flags, data);
     default: {
-      const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+      const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
       return go <= 0 ? go : logger.stop();
     }
   }
@@ -53,37 +54,38 @@ export function dmaLoggingFeature(logger: DmaLogger, process: Process, feature: 
 
 function start(logger: DmaLogger, process: Process, flags: number, data: FeatureArgument): number {
   const layout = vfio_device_feature_dma_logging_control;
-  const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, layout.size);
+  const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, layout.size);
   if (go <= 0) return go;
   const control = data.copyIn(layout.size);
-  if (control === undefined) return -EFAULT;
+  if (control === undefined) return data.argument.fault();
   const pageSize = get(control, layout.page_size);
   const count = get(control, layout.num_ranges);
-  if (count === 0) return -EINVAL;
-  if (count > MAX_RANGES) return -E2BIG;
-  const ranges = readRanges(process, get(control, layout.ranges), count, pageSize);
+  if (count === 0) return data.argument.refuse(LOG_RANGES, { count, limit: MAX_RANGES });
+  if (count > MAX_RANGES) return data.argument.refuse(LOG_RANGES, { count, limit: MAX_RANGES }, E2BIG);
+  const ranges = readRanges(process, data, get(control, layout.ranges), count, pageSize);
   if (typeof ranges === 'number') return ranges;
   const kept = logger.start(ranges, pageSize);
-  if (typeof kept === 'number') return kept;
+  if (typeof kept === 'number') return data.argument.refuse(LOG_STATE, { on: kept === -EBUSY }, -kept);
   set(control, layout.page_size, kept);
   if (data.copyOut(control)) return 0;
   logger.stop();
-  return -EFAULT;
+  return data.argument.fault();
 }
 
 /** The ranges in user memory: aligned to the page size, inside the space, disjoint. */
-function readRanges(process: Process, address: bigint, count: number, pageSize: bigint): readonly IovaRange[] | number {
+function readRanges(process: Process, { argument }: FeatureArgument, address: bigint, count: number, pageSize: bigint): readonly IovaRange[] | number {
   const layout = vfio_device_feature_dma_logging_range;
   const ranges: IovaRange[] = [];
   const mask = BigInt.asUintN(64, pageSize - 1n);
   for (let i = 0; i < count; i += 1) {
     const bytes = new Uint8Array(layout.size);
-    if (!process.mm.copyFromUser(Number(address) + i * layout.size, bytes)) return -EFAULT;
+    if (!process.mm.copyFromUser(Number(address) + i * layout.size, bytes)) return argument.fault();
     const iova = get(bytes, layout.iova);
     const length = get(bytes, layout.range_length);
-    if (((iova | length) & mask) !== 0n) return -EINVAL;
-    if (wideRangeEnd(iova, length) >= END) return -EOVERFLOW;
-    if (ranges.some((other) => wideOverlaps(iova, length, other.iova, other.length))) return -EINVAL;
+    const refused = { iova, length, pageSize };
+    if (((iova | length) & mask) !== 0n) return argument.refuse(LOG_RANGE, refused);
+    if (wideRangeEnd(iova, length) >= END) return argument.refuse(LOG_RANGE, refused, EOVERFLOW);
+    if (ranges.some((other) => wideOverlaps(iova, length, other.iova, other.length))) return argument.refuse(LOG_RANGE, refused);
     ranges.push({ iova, length });
   }
   return ranges;
@@ -91,23 +93,23 @@ function readRanges(process: Process, address: bigint, count: number, pageSize: 
 
 function report(logger: DmaLogger, process: Process, flags: number, data: FeatureArgument): number {
   const layout = vfio_device_feature_dma_logging_report;
-  const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET, layout.size);
+  const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, layout.size);
   if (go <= 0) return go;
   const bytes = data.copyIn(layout.size);
-  if (bytes === undefined) return -EFAULT;
+  if (bytes === undefined) return data.argument.fault();
   const pageSize = get(bytes, layout.page_size);
   const iova = get(bytes, layout.iova);
   const length = get(bytes, layout.range_length);
   const bitmap = Number(get(bytes, layout.bitmap));
-  if (pageSize < PAGE || (pageSize & (pageSize - 1n)) !== 0n) return -EINVAL;
-  if (wideRangeEnd(iova, length) >= END) return -EOVERFLOW;
+  if (pageSize < PAGE || (pageSize & (pageSize - 1n)) !== 0n) return data.argument.refuse(LOG_RANGE, { iova, length, pageSize }, EINVAL);
+  if (wideRangeEnd(iova, length) >= END) return data.argument.refuse(LOG_RANGE, { iova, length, pageSize }, EOVERFLOW);
   const pages: number[] = [];
   const error = logger.readAndClear({ iova, length }, (at, size) => {
     const last = (at + size - 1n - iova) / pageSize;
     for (let page = (at - iova) / pageSize; page <= last; page += 1n) pages.push(Number(page));
   });
-  if (error < 0) return error;
-  return pages.every((page) => setBit(process, bitmap, page)) ? 0 : -EFAULT;
+  if (error < 0) return data.argument.refuse(LOG_STATE, { on: false }, -error);
+  return pages.every((page) => setBit(process, bitmap, page)) ? 0 : data.argument.fault();
 }
 
 /** Bits are only set: what the caller had stays. */

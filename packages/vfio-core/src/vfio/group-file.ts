@@ -3,7 +3,6 @@ import type { Sleeps } from '../host/scheduler.ts';
 import { File, WOULD_SLEEP } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { ENOTTY } from '../uapi/errno.ts';
 import {
   VFIO_GROUP_GET_DEVICE_FD,
   VFIO_GROUP_GET_STATUS,
@@ -41,7 +40,7 @@ export class GroupFile extends File {
       case VFIO_GROUP_GET_DEVICE_FD:
         return WOULD_SLEEP;
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 

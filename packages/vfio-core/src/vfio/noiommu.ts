@@ -4,9 +4,10 @@
  */
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import type { Process } from '../process/process.ts';
-import { EINVAL, ENOTTY, EPERM } from '../uapi/errno.ts';
+import { EINVAL } from '../uapi/errno.ts';
 import { VFIO_NOIOMMU_IOMMU } from '../uapi/vfio.ts';
 import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
+import { NOIOMMU_RIGHTS } from './vfio-reasons.ts';
 
 export class NoIommuBackend implements IommuBackendKind {
   readonly name: string = 'vfio-noiommu';
@@ -24,12 +25,12 @@ export class NoIommuBackend implements IommuBackendKind {
 
   open(type: number, process: Process): IommuBackend | number {
     if (type !== VFIO_NOIOMMU_IOMMU) return -EINVAL;
-    if (!process.capable('CAP_SYS_RAWIO')) return -EPERM;
+    if (!process.capable('CAP_SYS_RAWIO')) return process.host.refusals.refuse(NOIOMMU_RIGHTS, { group: 'without IOMMU', task: process.name });
     return {
       checkExtension: (extension) => this.checkExtension(extension),
       attachGroup: ({ kind }: IommuGroup) => (kind === 'noiommu' ? 0 : -EINVAL),
       detachGroup: () => undefined,
-      ioctl: () => -ENOTTY,
+      ioctl: (_process, _request, argument) => argument.unknown(),
       release: () => undefined,
     };
   }

@@ -1,6 +1,5 @@
 /** The shared check of VFIO_DEVICE_SET_IRQS. Kernel: vfio_set_irqs_validate_and_prepare(). */
 import type { UserArgument } from '../process/user-argument.ts';
-import { EFAULT, EINVAL } from '../uapi/errno.ts';
 import { get } from '../uapi/struct.ts';
 import {
   VFIO_IRQ_SET_DATA_BOOL,
@@ -8,6 +7,7 @@ import {
   VFIO_IRQ_SET_DATA_NONE,
   vfio_irq_set,
 } from '../uapi/vfio.ts';
+import { IRQ_FLAGS, IRQ_RANGE } from './vfio-reasons.ts';
 
 const DATA_MASK = 7;
 const ALL_FLAGS = 0x3f;
@@ -27,15 +27,18 @@ export interface IrqSet {
 /** Reads and checks the argument. `irqs(index)` is the count of interrupts of an index. @returns -EFAULT or -EINVAL */
 export function readIrqSet(argument: UserArgument, indices: number, irqs: (index: number) => number): IrqSet | number {
   const header = argument.copyIn(vfio_irq_set.size);
-  if (header === undefined) return -EFAULT;
+  if (header === undefined) return argument.fault();
   const argsz = get(header, vfio_irq_set.argsz);
   const flags = get(header, vfio_irq_set.flags);
   const index = get(header, vfio_irq_set.index);
   const start = get(header, vfio_irq_set.start);
   const count = get(header, vfio_irq_set.count);
-  if (argsz < vfio_irq_set.size || index >= indices || count >= 0xffff_ffff - start || flags > ALL_FLAGS) return -EINVAL;
+  if (argsz < vfio_irq_set.size) return argument.tooShort(argsz, vfio_irq_set.size);
+  if (index >= indices) return argument.refuse(IRQ_RANGE, { index, start, count, irqs: 0 });
+  if (count >= 0xffff_ffff - start) return argument.refuse(IRQ_RANGE, { index, start, count, irqs: irqs(index) });
+  if (flags > ALL_FLAGS) return argument.refuse(IRQ_FLAGS, { flags });
   const limit = irqs(index);
-  if (start >= limit || start + count > limit) return -EINVAL;
+  if (start >= limit || start + count > limit) return argument.refuse(IRQ_RANGE, { index, start, count, irqs: limit });
   const dataType = flags & DATA_MASK;
   let size: number;
   switch (dataType) {
@@ -49,10 +52,10 @@ export function readIrqSet(argument: UserArgument, indices: number, irqs: (index
       size = 4;
       break;
     default:
-      return -EINVAL;
+      return argument.refuse(IRQ_FLAGS, { flags });
   }
-  if (argsz - vfio_irq_set.size < count * size) return -EINVAL;
+  if (argsz - vfio_irq_set.size < count * size) return argument.tooShort(argsz, vfio_irq_set.size + count * size);
   const data = argument.copyIn(count * size, vfio_irq_set.size);
-  if (data === undefined) return -EFAULT;
+  if (data === undefined) return argument.fault();
   return { index, start, count, dataType, action: flags & ~DATA_MASK, data };
 }

@@ -6,13 +6,15 @@
 import { removeItem } from '../memory/list.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, type MmapRequest } from '../process/file.ts';
+import { NO_OPERATION } from '../process/process-reasons.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
+import { EINVAL, ENODEV } from '../uapi/errno.ts';
 import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU, requestName } from '../uapi/vfio.ts';
 import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
 import type { VfioGroup } from './vfio-group.ts';
+import { CONTAINER_NOT_SET, NOIOMMU_ALONE, SET_IOMMU_ORDER, SET_IOMMU_TYPE } from './vfio-reasons.ts';
 import type { Vfio } from './vfio.ts';
 
 export class VfioContainer {
@@ -46,7 +48,7 @@ export class VfioContainer {
   /** @returns -EPERM if `group` and those inside are not all with or all without an IOMMU. */
   admits(group: VfioGroup): number {
     const noiommu = group.iommuGroup.kind === 'noiommu';
-    return this.#groups.length > 0 && this.noiommu !== noiommu ? -EPERM : 0;
+    return this.#groups.length > 0 && this.noiommu !== noiommu ? this.vfio.host.refusals.refuse(NOIOMMU_ALONE, { group: group.name }) : 0;
   }
 
   /** A group joins: the backend attaches it, if there is one. @returns 0 or the backend's errno */
@@ -87,8 +89,11 @@ export class VfioContainer {
 
   /** VFIO_SET_IOMMU: tries each kind of backend that knows the type; the last error is what remains. */
   setIommu(process: Process, type: number): number {
-    if (this.#groups.length === 0 || this.#backend !== undefined) return -EINVAL;
-    let error = -ENODEV;
+    const { refusals } = this.vfio.host;
+    if (this.#groups.length === 0 || this.#backend !== undefined) {
+      return refusals.refuse(SET_IOMMU_ORDER, { groups: this.#groups.length, set: this.#backend !== undefined });
+    }
+    let error = 0;
     for (const kind of this.vfio.backends) {
       if (this.noiommu !== (kind.noiommu === true) || kind.checkExtension(type) <= 0) continue;
       const opened = this.#open(kind, type, process);
@@ -98,7 +103,7 @@ export class VfioContainer {
       }
       error = opened;
     }
-    return error;
+    return error < 0 ? error : refusals.refuse(SET_IOMMU_TYPE, { type });
   }
 
   /** A backend with all groups attached, or the errno after detaching them again in reverse. */
@@ -139,12 +144,13 @@ export class ContainerFile extends File {
       case VFIO_SET_IOMMU:
         return this.container.setIommu(process, argument.value);
       default:
-        return this.container.backend === undefined ? -EINVAL : this.container.backend.ioctl(process, request, argument);
+        return this.container.backend === undefined ? argument.refuse(CONTAINER_NOT_SET, { request: argument.request }) : this.container.backend.ioctl(process, request, argument);
     }
   }
 
   override mmap(_process: Process, _request: MmapRequest): Mapping | number {
-    return this.container.vfio.host.profile.containerMmap === 'EINVAL' ? -EINVAL : -ENODEV;
+    const errno = this.container.vfio.host.profile.containerMmap === 'EINVAL' ? EINVAL : ENODEV;
+    return this.refuse(NO_OPERATION, { file: this.label, operation: 'mmap' }, errno);
   }
 
   protected override *release(): Sleeps<void> {

@@ -16,13 +16,15 @@ import type { MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBUSY, EINVAL, ENODEV, ENOTTY } from '../uapi/errno.ts';
+import { EBUSY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
+import { noFeature } from './device-feature.ts';
 import type { DmaLogger } from './dma-logging.ts';
 import type { DmaUnmapListener } from './iommu-backend.ts';
 import { ALREADY_REGISTERED, LIFE_CYCLE_BROKEN, RELEASE_BLOCKED, USE_AFTER_FREE } from './life-events.ts';
 import type { Vfio } from './vfio.ts';
 import type { VfioGroup } from './vfio-group.ts';
+import { DEVICE_OFFSET, DRIVER_GOING, NOT_COHERENT, NO_IOMMU_GROUP } from './vfio-reasons.ts';
 
 /** Virtual time between two calls of request() while unregister waits: 10 s in ns. */
 export const REQUEST_INTERVAL = 10_000_000_000;
@@ -89,6 +91,11 @@ export abstract class VfioDevice {
     return this.#openCount;
   }
 
+  /** Who holds it open. */
+  get openers(): readonly string[] {
+    return this.#openers;
+  }
+
   get group(): VfioGroup | undefined {
     return this.#group;
   }
@@ -132,7 +139,9 @@ export abstract class VfioDevice {
     yield REGISTERING;
     const grouped = this.device.iommuGroup !== undefined;
     const iommuGroup = this.vfio.iommuGroupGet(this.device);
-    if (iommuGroup === undefined || !this.#coherent(iommuGroup)) return -EINVAL;
+    const { refusals } = this.device.host;
+    if (iommuGroup === undefined) return refusals.refuse(NO_IOMMU_GROUP, { device: this.name });
+    if (!this.#coherent(iommuGroup)) return refusals.refuse(NOT_COHERENT, { device: this.name, group: `${iommuGroup.id}` });
     const group = this.vfio.findOrCreateGroup(iommuGroup);
     if (typeof group === 'number') {
       if (!grouped) this.vfio.iommuGroupPut(this.device);
@@ -267,7 +276,7 @@ export abstract class VfioDevice {
     if (this.#publishing && !this.device.host.has(3)) this.#before(3, 'opened before vfio_add_group_dev() has given the driver its device');
     if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
     const { module } = this.device;
-    if (module?.going === true) return -ENODEV;
+    if (module?.going === true) return this.device.host.refusals.refuse(DRIVER_GOING, { device: this.name });
     if (module !== undefined) module.users += 1;
     yield* this.vfio.deviceSetLock(this).lock();
     this.#openCount += 1;
@@ -348,25 +357,30 @@ export abstract class VfioDevice {
   }
 
   /** pread(): fills `into` from the device fd's offset. */
-  read(_into: Uint8Array, _offset: number): number {
-    return -EINVAL;
+  read(into: Uint8Array, offset: number): number {
+    return this.refuseOffset(offset, into.length);
   }
 
-  write(_from: Uint8Array, _offset: number): number {
-    return -EINVAL;
+  write(from: Uint8Array, offset: number): number {
+    return this.refuseOffset(offset, from.length);
   }
 
   /** Any request but VFIO_DEVICE_FEATURE, where the core parses that. May answer WOULD_SLEEP. */
-  ioctl(_process: Process, _request: number, _argument: UserArgument): number {
-    return -ENOTTY;
+  ioctl(_process: Process, _request: number, argument: UserArgument): number {
+    return argument.unknown();
   }
 
   *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     return this.ioctl(process, request, argument);
   }
 
-  mmap(_process: Process, _request: MmapRequest): Mapping | number {
-    return -EINVAL;
+  mmap(_process: Process, { offset, length }: MmapRequest): Mapping | number {
+    return this.refuseOffset(offset, length);
+  }
+
+  /** Refuses an access that hits no region, or none that can be accessed so: -EINVAL. */
+  refuseOffset(offset: number, length: number): number {
+    return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length });
   }
 
   /** Somebody wants the device back: the `count`-th time, from 0. @default nothing, user space is not told */
@@ -386,8 +400,8 @@ export abstract class VfioDevice {
   dmaUnmap?(iova: number, length: number): void;
 
   /** A feature that the core does not answer itself (6.1). `flags` has GET, SET and PROBE; `argument` starts behind the header. */
-  deviceFeature(_process: Process, _feature: number, _flags: number, _argument: FeatureArgument): number {
-    return -ENOTTY;
+  deviceFeature(_process: Process, feature: number, _flags: number, argument: FeatureArgument): number {
+    return noFeature(this, feature, argument);
   }
 
   /** Migration (v2), where the device can. */
@@ -419,6 +433,10 @@ function* uninterrupted(wait: Sleeps<boolean>): Sleeps<WaitEnd> {
 
 /** The data of VFIO_DEVICE_FEATURE: what lies behind its header of 8 bytes. */
 export interface FeatureArgument {
+  /** Where a feature refuses. */
+  readonly argument: UserArgument;
+  /** As the caller gave them. */
+  readonly flags: number;
   /** Bytes behind the header, as argsz says. */
   readonly length: number;
   /** Bytes of the data, from `offset` in it on; undefined is a fault. */

@@ -13,15 +13,27 @@ import { constant } from '../model/bus.ts';
 import { WOULD_SLEEP, type File } from '../process/file.ts';
 import { O_RDWR, type Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
-import { EBADF, EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
+import { EBADFD, EINVAL, EPERM } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import { VFIO_GROUP_FLAGS_CONTAINER_SET, VFIO_GROUP_FLAGS_VIABLE, vfio_group_status } from '../uapi/vfio.ts';
 import { VfioDeviceFile } from './device-file.ts';
 import { GroupFile } from './group-file.ts';
 import { GroupNotifier } from './group-notifier.ts';
 import { ContainerFile, type VfioContainer } from './vfio-container.ts';
-import { tellNotViable } from './viability.ts';
+import { refuseNotViable } from './viability.ts';
 import type { VfioDevice } from './vfio-device.ts';
+import {
+  GROUP_GONE,
+  GROUP_HAS_CONTAINER,
+  GROUP_IN_USE,
+  GROUP_NO_CONTAINER,
+  GROUP_NOT_READY,
+  GROUP_OPEN,
+  NOIOMMU_ALONE,
+  NOIOMMU_RIGHTS,
+  NOT_CONTAINER,
+  NO_SUCH_DEVICE,
+} from './vfio-reasons.ts';
 import type { Vfio } from './vfio.ts';
 
 const PAGE = 4096;
@@ -170,16 +182,21 @@ export class VfioGroup {
 
   /** vfio_group_add_container_user(): for users inside the kernel. @returns 0, -EINVAL, -EPERM */
   addContainerUser(): number {
-    if (this.#containerUsers === 0) return -EINVAL;
-    if (this.iommuGroup.kind === 'noiommu') return -EPERM;
-    if (this.#container?.backend === undefined || !this.viable) return -EINVAL;
+    const { refusals } = this.vfio.host;
+    if (this.#containerUsers === 0) return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: 'container' });
+    if (this.iommuGroup.kind === 'noiommu') return refusals.refuse(NOIOMMU_ALONE, { group: this.name });
+    if (this.#container?.backend === undefined) return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: 'backend' });
+    if (!this.viable) return refuseNotViable(this, EINVAL);
     this.#containerUsers += 1;
     return 0;
   }
 
   *#open(process: Process): Sleeps<File | number> {
-    if (this.iommuGroup.kind === 'noiommu' && !process.capable('CAP_SYS_RAWIO')) return -EPERM;
-    if (this.#file !== undefined || this.#container !== undefined) return -EBUSY;
+    const { refusals } = this.vfio.host;
+    if (!this.#allowed(process)) return this.#notAllowed(process);
+    if (this.#file !== undefined || this.#container !== undefined) {
+      return refusals.refuse(GROUP_OPEN, { group: this.name, holder: this.#file?.holder ?? (this.#users().join(', ') || 'its container') });
+    }
     this.get();
     this.#file = new GroupFile(this, process.name);
     return this.#file;
@@ -195,34 +212,38 @@ export class VfioGroup {
   /** GROUP_GET_STATUS. */
   status(argument: UserArgument): number {
     const status = argument.copyIn(vfio_group_status.size);
-    if (status === undefined) return -EFAULT;
-    if (get(status, vfio_group_status.argsz) < vfio_group_status.size) return -EINVAL;
-    if (this.#gone) return -ENODEV;
+    if (status === undefined) return argument.fault();
+    const argsz = get(status, vfio_group_status.argsz);
+    if (argsz < vfio_group_status.size) return argument.tooShort(argsz, vfio_group_status.size);
+    if (this.#gone) return argument.refuse(GROUP_GONE, { group: this.name });
     let flags = 0;
     if (this.#container !== undefined) flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
     if (this.viable) flags |= VFIO_GROUP_FLAGS_VIABLE;
     set(status, vfio_group_status.flags, flags);
-    return argument.copyOut(status) ? 0 : -EFAULT;
+    return argument.copyOut(status) ? 0 : argument.fault();
   }
 
   /** GROUP_SET_CONTAINER. May answer WOULD_SLEEP. */
   setContainer(process: Process, argument: UserArgument): number {
     const bytes = argument.copyIn(4);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return argument.fault();
     const fd = get(bytes, [0, 's32']);
     const { profile } = this.vfio.host;
     const file = process.file(fd);
     if (profile.dmaOwnership) {
-      if (file === undefined) return -EBADF;
-      if (this.#container !== undefined) return -EINVAL;
-      if (this.#gone) return -ENODEV;
+      if (file === undefined) return process.badFd(fd);
+      if (this.#container !== undefined) return argument.refuse(GROUP_HAS_CONTAINER, { group: this.name });
+      if (this.#gone) return argument.refuse(GROUP_GONE, { group: this.name });
     } else {
-      if (fd < 0 || this.#containerUsers > 0) return -EINVAL;
-      if (!this.#allowed(process)) return -EPERM;
-      if (file === undefined) return -EBADF;
+      if (fd < 0) return argument.refuse(NOT_CONTAINER, { fd, file: 'no fd' });
+      if (this.#containerUsers > 0) return argument.refuse(GROUP_HAS_CONTAINER, { group: this.name });
+      if (!this.#allowed(process)) return this.#notAllowed(process);
+      if (file === undefined) return process.badFd(fd);
     }
-    if (!(file instanceof ContainerFile)) return profile.foreignContainerFd === 'EBADFD' ? -EBADFD : -EINVAL;
-    return this.#allowed(process) ? this.#join(file.container) : -EPERM;
+    if (!(file instanceof ContainerFile)) {
+      return argument.refuse(NOT_CONTAINER, { fd, file: file.subject }, profile.foreignContainerFd === 'EBADFD' ? EBADFD : EINVAL);
+    }
+    return this.#allowed(process) ? this.#join(file.container) : this.#notAllowed(process);
   }
 
   /** The same, where the container has to wait for user space. */
@@ -241,10 +262,7 @@ export class VfioGroup {
     if (mixed < 0) return mixed;
     if (container.backend?.attachWaits === true) return WOULD_SLEEP;
     const claims = this.#ownsDma;
-    if (claims && this.iommuGroup.claimDmaOwner(this) < 0) {
-      tellNotViable(this);
-      return -EPERM;
-    }
+    if (claims && this.iommuGroup.claimDmaOwner(this) < 0) return refuseNotViable(this, EPERM);
     const error = container.attachGroup(this);
     if (error < 0) {
       if (claims) this.iommuGroup.releaseDmaOwner();
@@ -257,8 +275,9 @@ export class VfioGroup {
 
   /** GROUP_UNSET_CONTAINER. */
   unsetContainer(): number {
-    if (this.#container === undefined) return -EINVAL;
-    if (this.#containerUsers !== 1) return -EBUSY;
+    const { refusals } = this.vfio.host;
+    if (this.#container === undefined) return refusals.refuse(GROUP_NO_CONTAINER, { group: this.name });
+    if (this.#containerUsers !== 1) return refusals.refuse(GROUP_IN_USE, { group: this.name, users: this.#users() });
     this.dropContainerUser();
     return 0;
   }
@@ -302,12 +321,21 @@ export class VfioGroup {
 
   /** Whether devices can be opened: -EINVAL without backend or (5.13) in a group that is not viable, -EPERM. */
   #usable(process: Process): number {
-    if (this.#container?.backend === undefined) return -EINVAL;
-    if (!this.vfio.host.profile.dmaOwnership && !this.viable) {
-      tellNotViable(this);
-      return -EINVAL;
+    const { profile, refusals } = this.vfio.host;
+    if (this.#container?.backend === undefined) {
+      return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: this.#container === undefined ? 'container' : 'backend' });
     }
-    return this.#allowed(process) ? 0 : -EPERM;
+    if (!profile.dmaOwnership && !this.viable) return refuseNotViable(this, EINVAL);
+    return this.#allowed(process) ? 0 : this.#notAllowed(process);
+  }
+
+  /** Who has devices of the group open. */
+  #users(): readonly string[] {
+    return this.#devices.flatMap(({ name, openers }) => openers.map((opener) => `${opener} (${name})`));
+  }
+
+  #notAllowed(process: Process): number {
+    return this.vfio.host.refusals.refuse(NOIOMMU_RIGHTS, { group: this.name, task: process.name });
   }
 
   /** Groups without IOMMU are for those who may do anything to the machine. */
@@ -336,7 +364,7 @@ export class VfioGroup {
       if (match < 0) return match;
       if (match > 0 && device.tryGet()) return device;
     }
-    return -ENODEV;
+    return this.vfio.host.refusals.refuse(NO_SUCH_DEVICE, { group: this.name, name, devices: this.#devices.map((device) => device.name) });
   }
 
   #detach(): void {

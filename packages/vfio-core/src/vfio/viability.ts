@@ -1,23 +1,26 @@
 /** Why a group is not user space's to have. Catalogue: vfio 2.7. */
-import { eventKind, type EventKind } from '../host/trace.ts';
+import { reason, type Reason } from '../host/reason.ts';
+import { EINVAL, EPERM } from '../uapi/errno.ts';
 import type { VfioGroup } from './vfio-group.ts';
 
 /** User space is refused a group: its DMA is somebody else's. `devices` are those whose drivers have it; none: another user has, or (5.13) a probe is not done. */
-export const GROUP_NOT_VIABLE: EventKind<{ readonly group: string; readonly devices: readonly string[] }> = eventKind(
-  'vfio/group-not-viable',
-  'fault',
-  ({ group, devices }) =>
+export const GROUP_NOT_VIABLE: Reason<{ readonly group: string; readonly devices: readonly string[] }> = reason({
+  id: 'vfio/group-not-viable',
+  errno: [EPERM, EINVAL],
+  call: 'VFIO_GROUP_SET_CONTAINER (5.13: VFIO_GROUP_GET_DEVICE_FD)',
+  rule: 'every device of the group has no driver, a VFIO driver, pci-stub or a bridge driver: what one can reach by DMA, all can',
+  kernel: 'iommu_group_claim_dma_owner(); 5.13: vfio_dev_viable()',
+  wayOut: 'unbind the other devices of the group, or bind to vfio-pci or pci-stub what the user does not need',
+  text: ({ group, devices }) =>
     devices.length === 0
       ? `group ${group} is not viable: another user owns its DMA, or one of its devices is being bound`
-      : `group ${group} is not viable: unbind ${devices.join(', ')}, or bind to vfio-pci or pci-stub what the user does not need`,
-);
+      : `group ${group} is not viable: unbind ${devices.join(', ')}`,
+});
 
-/** Emits the event, with each device and the driver that stands in the way. */
-export function tellNotViable(group: VfioGroup): void {
-  const { trace } = group.vfio.host;
-  if (!trace.on) return;
+/** Refuses the group, with each device and the driver that stands in the way. @returns the negative errno */
+export function refuseNotViable(group: VfioGroup, errno: number): number {
   const devices = group.iommuGroup.devices.flatMap(({ name, driverName, module, isBridge }) =>
     driverName === undefined || module?.managesDma === true || isBridge ? [] : [`${name} from ${driverName}`],
   );
-  trace.emit(GROUP_NOT_VIABLE, { group: group.name, devices });
+  return group.vfio.host.refusals.refuse(GROUP_NOT_VIABLE, { group: group.name, devices }, errno);
 }

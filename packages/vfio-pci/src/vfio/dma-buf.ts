@@ -86,7 +86,7 @@ export class PciDmaBuf extends File {
 
 /** Makes a dma-buf. @returns its fd, or a negative errno, with the checks in the kernel's order */
 export function dmaBufFeature(device: PciDevice, process: Process, flags: number, data: FeatureArgument): number {
-  const asked = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_GET, HEAD.size);
+  const asked = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, HEAD.size);
   if (asked !== 1) return asked;
   const head = data.copyIn(HEAD.size);
   if (head === undefined) return -EFAULT;

@@ -20,12 +20,12 @@ export class LowPower {
   }
 
   enter(flags: number, data: FeatureArgument): number {
-    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+    const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
     return go <= 0 ? go : this.#enter(undefined);
   }
 
   enterWithWakeup(process: Process, flags: number, data: FeatureArgument): number {
-    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, WAKEUP_SIZE);
+    const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, WAKEUP_SIZE);
     if (go <= 0) return go;
     const bytes = data.copyIn(WAKEUP_SIZE);
     if (bytes === undefined) return -EFAULT;
@@ -36,7 +36,7 @@ export class LowPower {
   }
 
   exit(flags: number, data: FeatureArgument): number {
-    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, 0);
+    const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
     if (go <= 0) return go;
     this.leave();
     return 0;

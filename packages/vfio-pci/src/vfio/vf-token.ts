@@ -68,7 +68,7 @@ export class VfToken {
 
   /** VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. */
   feature(flags: number, data: FeatureArgument): number {
-    const go = checkFeature(flags, data.length, VFIO_DEVICE_FEATURE_SET, TOKEN_BYTES);
+    const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, TOKEN_BYTES);
     if (go <= 0) return go;
     const bytes = data.copyIn(TOKEN_BYTES);
     if (bytes === undefined) return -EFAULT;
