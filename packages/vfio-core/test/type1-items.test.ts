@@ -239,6 +239,21 @@ describe('UNMAP_DMA', () => {
   });
 });
 
+describe('a range that ends at 2^64', () => {
+  it.each([...PROFILES, 'linux-7.3'] as const)('is empty where ends are sums of 64 bits, and finds the mappings in it on 7.3 (V51): %s', (profile) => {
+    const { map, unmap } = setUp(profile);
+    expect([map(2 * M, PAGE), unmap(M, TOP - BigInt(M)), unmap(M, 2 * M)]).toEqual(['success', ...(profile === 'linux-7.3' ? [PAGE, 0] : [0, PAGE])]);
+  });
+
+  it.each([...PROFILES, 'linux-7.3'] as const)('overlaps nothing where ends are sums of 64 bits (V51): %s', (profile) => {
+    const sample = sampleHost([], { profile });
+    const { group } = addEmulated(sample, 'm');
+    const { container } = openGroup(sample, group);
+    const map = (iova: number, size: number | bigint) => outcomeOf(() => mapDma(sample.root, container, { iova, size, vaddr: 0, flags: RW }));
+    expect([map(2 * M, PAGE), map(M, TOP - BigInt(M))]).toEqual(['success', profile === 'linux-7.3' ? 'EEXIST' : 'success']);
+  });
+});
+
 describe('a vaddr given by another process', () => {
   it.each(['linux-5.13', 'linux-6.1'] as const)('[vfio D61-21] takes the locked pages along on 6.1, and not on 5.13: %s', (profile) => {
     const sample = setUp(profile);
