@@ -82,7 +82,7 @@ describe('linux-7.3', () => {
     expect(process.tryLseek(99, 0, 0)).toBe(-EBADF);
   });
 
-  it('[vfio B7] unmasks advisory errors of a function that reports by its role', () => {
+  it('[B7] unmasks advisory errors of a function that reports by its role', () => {
     const structures = [
       [0x10, 0x40, 2, 0, 0x00, 0x80, 0x00, 0x00],
       [0x01, 0x100, ...new Array<number>(16).fill(0), 0x00, 0xe0, 0, 0],
@@ -91,7 +91,7 @@ describe('linux-7.3', () => {
     expect(openLayout({ structures }, OLD).hardware(0x114, 4)).toBe(0xe000);
   });
 
-  it('[vfio B8] [vfio B9] knows the power state without a PM capability, and has the new folders', () => {
+  it('[B8] [B9] knows the power state without a PM capability, and has the new folders', () => {
     const { process } = openLayout({ structures: [[0x03, 0x100, 1, 2, 3, 4, 5, 6, 7, 8]] }, NEW);
     const folder = '/sys/bus/pci/devices/0000:00:05.0';
     expect(process.readFile(`${folder}/serial_number`)).toBe('08-07-06-05-04-03-02-01\n');
