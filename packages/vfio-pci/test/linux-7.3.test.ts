@@ -20,21 +20,21 @@ const probe = (process: Process, fd: number, feature: number): number =>
   process.tryIoctl(fd, VFIO_DEVICE_FEATURE, new Uint8Array(Uint32Array.from([8, 0x5_0000 | feature]).buffer));
 
 describe('linux-7.3', () => {
-  it('[vfio D14] has the ERR interrupt on a device without PCI Express', () => {
+  it('[D14] has the ERR interrupt on a device without PCI Express', () => {
     const { process, device } = openLayout({}, NEW);
     expect(getIrqInfo(process, device, ERR)).toMatchObject({ flags: 9, count: 1 });
     const old = openLayout({}, OLD);
     expect(() => getIrqInfo(old.process, old.device, ERR)).toThrow('EINVAL');
   });
 
-  it('[vfio D16] answers EINVAL to feature 12 of a device without PRE_COPY, and ENOTTY to 13', () => {
+  it('[D16] answers EINVAL to feature 12 of a device without PRE_COPY, and ENOTTY to 13', () => {
     const { process, device } = openLayout({}, NEW);
     expect([probe(process, device, 12), probe(process, device, 13)]).toEqual([-EINVAL, -ENOTTY]);
     const old = openLayout({}, OLD);
     expect(probe(old.process, old.device, 12)).toBe(-ENOTTY);
   });
 
-  it('[vfio D15] makes a dma-buf of ranges of a memory BAR', () => {
+  it('[D15] makes a dma-buf of ranges of a memory BAR', () => {
     const { process, device } = openLayout(BARS, NEW);
     const fd = dmaBuf(process, device, 0, [0x1000, 0x1000], [0, 0x2000]);
     expect(process.fdinfo(fd)).toBe('size:\t12288\ncount:\t1\nexp_name:\tvfio_pci_core\n');
@@ -49,12 +49,12 @@ describe('linux-7.3', () => {
     ['the ROM', 6, [[0, 0x1000]], -ENODEV],
     ['half a page', 0, [[0, 0x800]], -EINVAL],
     ['the end of the BAR passed', 0, [[0x3000, 0x2000]], -EINVAL],
-  ] as const)('[vfio D15] refuses %s', (_, region, ranges, expected) => {
+  ] as const)('[D15] refuses %s', (_, region, ranges, expected) => {
     const { process, device } = openLayout(BARS, NEW);
     expect(dmaBuf(process, device, region, ...ranges)).toBe(expected);
   });
 
-  it('[vfio D15] a dma-buf does not keep the device open', () => {
+  it('[D15] a dma-buf does not keep the device open', () => {
     const { process, device, vfio } = openLayout(BARS, NEW);
     const fd = dmaBuf(process, device, 0, [0, 0x1000]);
     process.close(device);
@@ -62,7 +62,7 @@ describe('linux-7.3', () => {
     expect(process.lseek(fd, 0, 2)).toBe(0x1000);
   });
 
-  it('[vfio D17] claims every BAR at open, and gives all back at the last close; before, each at its first use', () => {
+  it('[D17] claims every BAR at open, and gives all back at the last close; before, each at its first use', () => {
     const claims = (process: Process): number => process.readFile('/proc/iomem').split(' : vfio').length - 1;
     const { process, device } = openLayout(BARS, NEW);
     expect([claims(process), process.readFile('/proc/ioports').includes(' : vfio')]).toEqual([1, true]);
@@ -74,7 +74,7 @@ describe('linux-7.3', () => {
     expect(claims(old.process)).toBe(1);
   });
 
-  it('[vfio D18] names the device in fdinfo', () => {
+  it('[D18] names the device in fdinfo', () => {
     const { process, device } = openLayout({}, NEW);
     expect(process.fdinfo(device)).toBe('vfio-device-syspath: /sys/devices/pci0000:00/0000:00:05.0\n');
     const old = openLayout({}, OLD);
