@@ -3,6 +3,7 @@ import {
   getIrqInfo,
   getDeviceInfo,
   getMigrationFlags,
+  getMigrationState,
   getRegionInfo,
   MIG_STATE,
   setIrqTriggers,
@@ -173,7 +174,7 @@ describe('mtty', () => {
     const to = setUp('linux-6.1', true);
     for (const host of [from, to]) host.create('mtty-1');
     const [a, b] = [from.open().device, to.open().device];
-    expect(getMigrationFlags(from.root, a)).toBe(1n);
+    expect(getMigrationFlags(from.root, a)).toBe(3n); // PRE_COPY came with 6.2
     const port = Number(getRegionInfo(from.root, a, 0).offset);
     const text = new TextEncoder().encode('half of it');
     from.root.pwrite(a, Uint8Array.of(1), port + UART.FCR);
@@ -198,6 +199,43 @@ describe('mtty', () => {
     const refused = setMigrationState(to.root, b, MIG_STATE.RESUMING);
     to.root.write(refused, state.subarray(0, length - 1));
     expect(outcomeOf(() => setMigrationState(to.root, b, MIG_STATE.STOP))).toBe('EINVAL');
+  });
+});
+
+describe('mtty of 6.7 and later', () => {
+  function open612() {
+    const made = setUp('linux-6.12', true);
+    made.create('mtty-2');
+    return { ...made, device: made.open().device };
+  }
+  const { PRE_COPY, PRE_COPY_P2P, STOP_COPY, RUNNING, RUNNING_P2P, STOP } = MIG_STATE;
+
+  it('has every state of the protocol', () => {
+    const { root, device } = open612();
+    expect(getMigrationFlags(root, device)).toBe(7n);
+    for (const state of [RUNNING_P2P, STOP, RUNNING, PRE_COPY, PRE_COPY_P2P, RUNNING_P2P, RUNNING]) {
+      setMigrationState(root, device, state);
+      expect(getMigrationState(root, device)).toBe(state);
+    }
+  });
+
+  it('sends its header in PRE_COPY, and the ports with the same stream from STOP_COPY on', () => {
+    const { root, device } = open612();
+    const stream = setMigrationState(root, device, PRE_COPY);
+    const into = new Uint8Array(4096);
+    expect(root.read(stream, into)).toBe(16);
+    expect(outcomeOf(() => root.read(stream, into))).toBe('ENOMSG');
+    expect(setMigrationState(root, device, STOP_COPY)).toBe(-1);
+    const rest = root.read(stream, into);
+    expect(rest).toBeGreaterThan(0);
+    expect(root.read(stream, into)).toBe(0);
+  });
+
+  it('ends the stream with the state: back to RUNNING a read is ENODEV', () => {
+    const { root, device } = open612();
+    const stream = setMigrationState(root, device, PRE_COPY);
+    setMigrationState(root, device, RUNNING);
+    expect(outcomeOf(() => root.read(stream, new Uint8Array(1)))).toBe('ENODEV');
   });
 });
 

@@ -18,7 +18,6 @@ import {
   readIrqSet,
   regionInfo,
   set,
-  StopCopyMigration,
   VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_IRQ_INFO,
@@ -31,6 +30,7 @@ import {
   VfioDevice,
   type EventKind,
   type IrqAnswer,
+  type DmaLogger,
   type MigrationDriver,
   type Process,
   type RegionAnswer,
@@ -43,6 +43,7 @@ import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
 import type { MdevType } from '../mdev-type.ts';
 import { CheckedIrqs, LenientIrqs, type MttyIrqs } from './mtty-irqs.ts';
+import { EMPTY_LOG, MttyMigration } from './mtty-migration.ts';
 import { Uart } from './uart.ts';
 
 const PORTS = 24;
@@ -75,7 +76,7 @@ export class MttyDevice extends VfioDevice {
   readonly #uarts: readonly Uart[];
   /** Ports that the device shows: one or two. */
   readonly ports: number;
-  readonly #machine: StopCopyMigration;
+  readonly #machine: MttyMigration;
   readonly #canMigrate: boolean;
   readonly #irqs: MttyIrqs;
   /** GET_INFO has been called: until then the driver knows of no interrupt. */
@@ -88,12 +89,11 @@ export class MttyDevice extends VfioDevice {
     this.#irqs = mdev.host.profile.mttyChecksIrqs ? new CheckedIrqs() : new LenientIrqs();
     this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#irqs.signal(); }));
     this.#canMigrate = canMigrate;
-    this.#machine = new StopCopyMigration({
-      stateLimit: HEADER_BYTES + ports * Uart.stateBytes,
-      // It acts only when it is written to: there is nothing to stop.
-      stop: () => undefined,
-      start: () => undefined,
-      save: () => this.#save(),
+    // It acts only when it is written to: there is nothing to stop.
+    this.#machine = new MttyMigration({
+      size: HEADER_BYTES + ports * Uart.stateBytes,
+      header: () => this.#header(),
+      ports: () => this.#savePorts(),
       load: (bytes) => this.#load(bytes),
     });
   }
@@ -108,6 +108,10 @@ export class MttyDevice extends VfioDevice {
 
   override get migration(): MigrationDriver | undefined {
     return this.#canMigrate ? this.#machine : undefined;
+  }
+
+  override get dmaLogger(): DmaLogger | undefined {
+    return this.#canMigrate ? EMPTY_LOG : undefined;
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
@@ -223,10 +227,15 @@ export class MttyDevice extends VfioDevice {
 
   // Migration: a header (magic, version, flags, ports; 16 bytes), then each port's state.
 
-  #save(): Uint8Array {
-    const out = new Uint8Array(HEADER_BYTES + this.ports * Uart.stateBytes);
+  #header(): Uint8Array {
+    const out = new Uint8Array(HEADER_BYTES);
     [MAGIC, VERSION, 0, this.ports].forEach((word, i) => { set(out, [4 * i, 'u32'], word); });
-    this.#shown.forEach((port, i) => { out.set(port.save(), HEADER_BYTES + i * Uart.stateBytes); });
+    return out;
+  }
+
+  #savePorts(): Uint8Array {
+    const out = new Uint8Array(this.ports * Uart.stateBytes);
+    this.#shown.forEach((port, i) => { out.set(port.save(), i * Uart.stateBytes); });
     return out;
   }
 
