@@ -206,7 +206,7 @@ describe('mtty of 6.7 and later', () => {
   function open612() {
     const made = setUp('linux-6.12', true);
     made.create('mtty-2');
-    return { ...made, device: made.open().device };
+    return { root: made.root, device: made.open().device };
   }
   const { PRE_COPY, PRE_COPY_P2P, STOP_COPY, RUNNING, RUNNING_P2P, STOP } = MIG_STATE;
 
