@@ -138,14 +138,10 @@ describe('a fatal error', () => {
     expect(log.slice(-2)).toEqual(['driver-0 resume', 'driver-1 resume']);
   });
 
-  it.each([
-    ['linux-5.10', true],
-    ['linux-5.13', false],
-    ['linux-7.3', false],
-  ] as const)('%s: a link that comes back overrules a driver that gave up: %s', (profile, overruled) => {
+  it.each(['linux-5.10', 'linux-5.13', 'linux-7.3'] as const)('%s: a link that comes back does not overrule a driver that gave up', (profile) => {
     const { cards, log } = machine(CAN, { detected: 'disconnect' }, profile);
     cards[0]!.error('malformed-tlp');
-    expect(log.includes('driver-1 resume')).toBe(overruled);
+    expect(log.filter((line) => line.endsWith('resume'))).toEqual([]);
   });
 });
 

@@ -89,8 +89,6 @@ export interface KernelProfile {
 
   /** Error reporting is switched on in every device that has AER, not by its driver (6.0). */
   readonly aerReportsByCore: boolean;
-  /** After a fatal error the outcome of the reset of the link replaces what drivers said of their devices (before 5.12). */
-  readonly linkResetOverrulesVotes: boolean;
 
   // vfio-pci
 
@@ -198,7 +196,6 @@ const LINUX_5_13: KernelProfile = {
   powerStateAttribute: true,
   vfTotalMsixAttribute: true,
   aerReportsByCore: false,
-  linkResetOverrulesVotes: false,
   pciCore: false,
   vgaClientUnwound: false,
   hidesUnconnectedIntx: false,
@@ -244,7 +241,6 @@ const LINUX_5_10: KernelProfile = {
   unmapAscends: false,
   powerStateAttribute: false,
   vfTotalMsixAttribute: false,
-  linkResetOverrulesVotes: true,
   intxKeepsLine: true,
   loopbackNeedsTrigger: true,
 };

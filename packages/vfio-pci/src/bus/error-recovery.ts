@@ -34,7 +34,10 @@ function* recover(source: PciDevice, state: ChannelState): Sleeps<void> {
   const { bus, host } = source;
   const bridge = source.function instanceof PciPort ? source : bus.bridgeOf(source);
   const end = (recovered: boolean, why: string): void => host.trace.emit(ERROR_RECOVERY, { device: source.name, recovered, why });
-  if (bridge === undefined) { end(false, 'no port above'); return; }
+  if (bridge === undefined) {
+    end(false, 'no port above');
+    return;
+  }
   const hurt = bus.below(bridge);
 
   let status: Vote = 'can-recover';
@@ -46,9 +49,11 @@ function* recover(source: PciDevice, state: ChannelState): Sleeps<void> {
   yield ERROR_REPORTED;
   if (state === 'frozen') {
     // Nothing is saved before this reset, and nothing restored after it: drivers do that in slot_reset.
-    const up = resetBelow(bridge) === 0;
-    if (host.profile.linkResetOverrulesVotes) status = up ? 'recovered' : 'disconnect';
-    if (!up) { end(false, 'the link does not come back'); return; }
+    // What drivers said stands: also in 5.10.223, which has "PCI/ERR: Retain status from error notification" as a backport.
+    if (resetBelow(bridge) < 0) {
+      end(false, 'the link does not come back');
+      return;
+    }
   }
   if (status === 'can-recover') {
     status = yield* walk(hurt, 'recovered', (device) => device.driver?.mmioEnabled(device));
@@ -56,7 +61,10 @@ function* recover(source: PciDevice, state: ChannelState): Sleeps<void> {
   if (status === 'need-reset') {
     status = yield* walk(hurt, 'recovered', (device) => device.driver?.slotReset(device));
   }
-  if (status !== 'recovered') { end(false, status === 'no-driver' ? 'a device has no driver that could recover it' : 'a driver gave its device up'); return; }
+  if (status !== 'recovered') {
+    end(false, status === 'no-driver' ? 'a device has no driver that could recover it' : 'a driver gave its device up');
+    return;
+  }
   for (const device of hurt) {
     yield* device.lock.lock();
     if (device.channel !== 'gone') device.channel = 'normal';
