@@ -31,6 +31,10 @@ export interface FileReport {
   readonly compared: number;
   readonly relaxed: ReadonlyMap<string, number>;
   readonly divergences: readonly Divergence[];
+  /** Steps that failed as recorded. */
+  readonly refused: number;
+  /** Those for which the model did not tell exactly one reason, by `call errno: reasons`. */
+  readonly untold: ReadonlyMap<string, number>;
 }
 
 export interface ReplayFileOptions {
@@ -80,17 +84,21 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
 export function replayFile(path: string, options: ReplayFileOptions = {}): FileReport {
   const relaxed = new Map<string, number>();
   const divergences: Divergence[] = [];
+  const untold = new Map<string, number>();
+  let refused = 0;
   let cases = 0;
   let steps = 0;
   let compared = 0;
   const run = replayCases(path, options);
   for (;;) {
     const next = run.next();
-    if (next.done === true) return { path, ...next.value, cases, steps, compared, relaxed, divergences };
+    if (next.done === true) return { path, ...next.value, cases, steps, compared, relaxed, divergences, refused, untold };
     const report = next.value;
     cases += 1;
     steps += report.steps;
     compared += report.compared;
+    refused += report.refused;
+    for (const [row, count] of report.untold) untold.set(row, (untold.get(row) ?? 0) + count);
     for (const [rule, count] of report.relaxed) relaxed.set(rule, (relaxed.get(rule) ?? 0) + count);
     for (const divergence of report.divergences) divergences.push(divergence);
   }

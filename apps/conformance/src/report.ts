@@ -20,6 +20,10 @@ export interface CaseReport {
   /** Values that a golden README lets one compare less strictly, by rule. */
   readonly relaxed: ReadonlyMap<string, number>;
   readonly divergences: readonly Divergence[];
+  /** Steps that failed as recorded. */
+  readonly refused: number;
+  /** Those for which the model did not tell exactly one reason, by `call errno: reasons`. */
+  readonly untold: ReadonlyMap<string, number>;
 }
 
 /** Counts and compares while a case runs. */
@@ -27,6 +31,8 @@ export class CaseRecorder implements CaseReport {
   readonly name: string;
   readonly relaxed: Map<string, number> = new Map();
   readonly divergences: Divergence[] = [];
+  readonly untold: Map<string, number> = new Map();
+  refused = 0;
   steps = 0;
   compared = 0;
   #step = 0;
@@ -52,6 +58,14 @@ export class CaseRecorder implements CaseReport {
   /** A value that is not compared strictly, by a rule of the recording's README. */
   relax(rule: string): void {
     this.relaxed.set(rule, (this.relaxed.get(rule) ?? 0) + 1);
+  }
+
+  /** A step failed: `told` are the reasons that the model gave meanwhile. */
+  failed(what: string, told: readonly string[]): void {
+    this.refused += 1;
+    if (told.length === 1) return;
+    const row = `${what}: ${told.join(' ') || 'none'}`;
+    this.untold.set(row, (this.untold.get(row) ?? 0) + 1);
   }
 
   /** Keys that nobody looks at say something that is not replayed: each is a divergence. */

@@ -1,5 +1,6 @@
 /** @vsim/mdev: mediated devices, and the sample parents mtty, mdpy and mbochs. */
-export { EXHAUSTED, MDEV_ALLOCATION, MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
+export * from './mdev-reasons.ts';
+export { MDEV_ALLOCATION, MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
 export { MdevDevice, mdevFromDevice } from './mdev-device.ts';
 export { MdevDriver, VFIO_DEVICE_ALLOCATION, VfioMdevDriver } from './mdev-driver.ts';
 export { MDEV_STATE, MdevParent, NO_REQUEST } from './mdev-parent.ts';

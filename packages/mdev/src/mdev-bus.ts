@@ -1,7 +1,8 @@
 /**
  * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
  */
-import { Bus, EAGAIN, EEXIST, EINVAL, ENODEV, ENOMEM, EUSERS, eventKind, type EventKind, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { BAD_VALUE, Bus, EAGAIN, ENOMEM, EUSERS, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { EXHAUSTED, PARENT_LEAVES, REMOVED_TWICE, UUID_TAKEN } from './mdev-reasons.ts';
 import { MdevDevice } from './mdev-device.ts';
 import { VfioMdevDriver } from './mdev-driver.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -12,12 +13,6 @@ export const MDEV_CREATED: Point = { point: 'mdev/created' };
 /** The `remove` file is gone, and the device is about to be unbound. */
 export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
 
-/** A parent makes no more of a type: how many are left, and who has the others. */
-export const EXHAUSTED: EventKind<{ readonly type: string; readonly left: number; readonly users: readonly string[] }> = eventKind(
-  'mdev/exhausted',
-  'info',
-  ({ type, left, users }) => `${type}: ${left} left; in use: ${users.join(', ')}`,
-);
 /** A creation has no memory for its device. */
 export const MDEV_ALLOCATION: FaultPoint = { fault: 'mdev/device-allocation', error: ENOMEM };
 
@@ -35,11 +30,13 @@ export class MdevBus extends Bus<MdevDevice> {
   /** mdev_device_create(). @returns `written`, or the negative errno of what refused */
   *create(type: MdevType, uuid: string, written: number): Sleeps<number> {
     const { parent } = type;
-    if (this.device(uuid) !== undefined) return -EEXIST;
+    const { refusals } = this.host;
+    const taken = this.device(uuid);
+    if (taken !== undefined) return refusals.refuse(UUID_TAKEN, { uuid, parent: taken.parent.driverName });
     if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return this.#exhausted(type, -EUSERS);
     const refused = this.host.faults.at(MDEV_ALLOCATION);
     if (refused < 0) return refused;
-    if (parent.leaving) return -ENODEV;
+    if (parent.leaving) return refusals.refuse(PARENT_LEAVES, { parent: parent.driverName });
     const mdev = new MdevDevice(this, type, uuid);
     const error = this.#common === undefined ? yield* this.#createBound(mdev) : yield* this.#createAndProbe(mdev);
     if (error < 0) return parent.available(type) > 0 ? error : this.#exhausted(type, error);
@@ -51,11 +48,12 @@ export class MdevBus extends Bus<MdevDevice> {
   /** A write to `remove`. */
   *storeRemove(mdev: MdevDevice, bytes: Uint8Array): Sleeps<number> {
     const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
-    if (!/^\+?(0x[0-9a-f]+|[0-9]+)$/i.test(text)) return -EINVAL;
+    if (!/^\+?(0x[0-9a-f]+|[0-9]+)$/i.test(text)) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'remove', text, wants: 'a number' });
     if (BigInt(text.replace('+', '')) === 0n) return bytes.length;
-    if (this.device(mdev.name) !== mdev) return -ENODEV;
-    if (!mdev.active) return -EAGAIN;
-    if (mdev.parent.leaving) return -ENODEV;
+    const { refusals } = this.host;
+    if (this.device(mdev.name) !== mdev) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'gone' });
+    if (!mdev.active) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'being made' }, EAGAIN);
+    if (mdev.parent.leaving) return refusals.refuse(PARENT_LEAVES, { parent: mdev.parent.driverName });
     yield* this.destroy(mdev);
     return bytes.length;
   }
@@ -81,8 +79,7 @@ export class MdevBus extends Bus<MdevDevice> {
 
   #exhausted(type: MdevType, error: number): number {
     const users = type.parent.devices.map(({ name, type: { id } }) => `${name} (${id})`);
-    this.host.trace.emit(EXHAUSTED, { type: type.id, left: type.parent.available(type), users });
-    return error;
+    return this.host.refusals.refuse(EXHAUSTED, { type: type.id, left: type.parent.available(type), users }, -error);
   }
 
   /** The parent's driver is attached, and a probe that fails takes the device away again. */

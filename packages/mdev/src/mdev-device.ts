@@ -1,5 +1,6 @@
 /** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
-import { constant, Device, ENODEV, type VfioDevice } from '@vsim/vfio-core';
+import { constant, Device, type VfioDevice } from '@vsim/vfio-core';
+import { NO_INSTANCE } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevParent } from './mdev-parent.ts';
 import type { MdevType } from './mdev-type.ts';
@@ -48,7 +49,7 @@ export class MdevDevice extends Device {
 
   /** Has the parent make the instance, if there is none yet. @returns 0 or the parent's errno */
   instantiate(): number {
-    if (this.instance !== undefined) return -ENODEV;
+    if (this.instance !== undefined) return this.host.refusals.refuse(NO_INSTANCE, { uuid: this.name });
     const made = this.parent.createDevice(this);
     if (typeof made === 'number') return made;
     this.instance = made;

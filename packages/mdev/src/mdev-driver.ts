@@ -3,6 +3,7 @@
  * which is attached at creation and matches nothing in sysfs. Kernel: vfio_mdev.c; struct mdev_driver.
  */
 import { Driver, EINVAL, ENOMEM, type FaultPoint, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
+import { NO_INSTANCE } from './mdev-reasons.ts';
 import type { MdevDevice } from './mdev-device.ts';
 import type { MdevParent } from './mdev-parent.ts';
 import { VfioMdevDevice } from './vfio-mdev-device.ts';
@@ -65,7 +66,7 @@ export class VfioMdevDriver extends Driver<MdevDevice> {
 
 /** drvdata is set once the device is registered. @returns 0 or a negative errno */
 function* register(mdev: MdevDevice, device: VfioDevice | undefined): Sleeps<number> {
-  if (device === undefined) return -EINVAL;
+  if (device === undefined) return mdev.host.refusals.refuse(NO_INSTANCE, { uuid: mdev.name }, EINVAL);
   const error = yield* device.registerEmulated();
   if (error === 0) mdev.vfioDevice = device;
   return error;

@@ -2,7 +2,8 @@
  * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
  * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
  */
-import { EEXIST, EINVAL, ENOMEM, eventKind, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
+import { EEXIST, ENOMEM, eventKind, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
+import { PARENT_REFUSED } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevDevice } from './mdev-device.ts';
 import { MdevDriver } from './mdev-driver.ts';
@@ -72,9 +73,12 @@ export abstract class MdevParent {
    * without types (5.13)
    */
   *register(): Sleeps<number> {
-    const { files, profile, trace } = this.bus.host;
-    if (!profile.mdevParentDrivers && this.types.length === 0) return -EINVAL;
-    if (files.lookup(`${this.sysfs}/mdev_supported_types`) !== undefined) return profile.mdevParentDrivers ? -ENOMEM : -EEXIST;
+    const { files, profile, refusals, trace } = this.bus.host;
+    const told = { parent: this.driverName, types: this.types.length };
+    if (!profile.mdevParentDrivers && this.types.length === 0) return refusals.refuse(PARENT_REFUSED, told);
+    if (files.lookup(`${this.sysfs}/mdev_supported_types`) !== undefined) {
+      return refusals.refuse(PARENT_REFUSED, told, profile.mdevParentDrivers ? ENOMEM : EEXIST);
+    }
     this.#registered = true;
     this.leaving = false;
     if (!profile.mdevParentDrivers && !this.asksUser) trace.emit(NO_REQUEST, { parent: this.driverName });

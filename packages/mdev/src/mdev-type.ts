@@ -1,5 +1,6 @@
 /** A type of mediated device that a parent can make, and its folder in sysfs. Kernel: struct mdev_type. */
-import { constant, EINVAL, type Sleeps } from '@vsim/vfio-core';
+import { constant, type Sleeps } from '@vsim/vfio-core';
+import { BAD_UUID } from './mdev-reasons.ts';
 import type { MdevParent } from './mdev-parent.ts';
 
 export interface MdevTypeInit {
@@ -45,7 +46,9 @@ export class MdevType {
   #create(bytes: Uint8Array): Sleeps<number> {
     const text = new TextDecoder().decode(bytes);
     const uuid = text.slice(0, UUID_LENGTH);
-    if (bytes.length < UUID_LENGTH || bytes.length > UUID_LENGTH + 1 || !UUID.test(uuid)) return constant(-EINVAL);
+    if (bytes.length < UUID_LENGTH || bytes.length > UUID_LENGTH + 1 || !UUID.test(uuid)) {
+      return constant(this.parent.bus.host.refusals.refuse(BAD_UUID, { text }));
+    }
     return this.parent.bus.create(this, uuid.toLowerCase(), bytes.length);
   }
 }

@@ -21,6 +21,7 @@ import { JobSteps } from './job-steps.ts';
 import type { Machine } from './machine.ts';
 import { MappingSteps } from './mapping-steps.ts';
 import { PermissionMap } from './permission-map.ts';
+import { RefusalCount } from './refusal-count.ts';
 import { EDU_DMA_REGISTERS, EDU_LEFTOVER_RULE, KERNEL_MEMORY_RULE, REGISTERS_RULE } from './relaxed.ts';
 import { MOST_MS, MS, NO_FD, Session } from './session.ts';
 import { SysfsSteps } from './sysfs-steps.ts';
@@ -37,6 +38,7 @@ const REGION_SHIFT = 40n;
 
 export class ScenarioReplay {
   readonly report: CaseRecorder;
+  readonly #refusals: RefusalCount;
   readonly #session: Session;
   readonly #machine: Machine;
   readonly #mappings: MappingSteps;
@@ -59,6 +61,7 @@ export class ScenarioReplay {
     this.#session = session;
     this.report = session.report;
     this.#machine = session.machine;
+    this.#refusals = new RefusalCount(this.report, session.machine.host);
     this.#mappings = new MappingSteps(session);
     this.#eventfds = new EventfdSteps(session);
     this.#sysfs = new SysfsSteps(session);
@@ -86,8 +89,10 @@ export class ScenarioReplay {
       this.#ended = true;
       return;
     }
+    this.#refusals.begin();
     try {
       this.#run(call, step);
+      this.#refusals.end(step);
     } catch (error) {
       if (!(error instanceof Error) || error.name === 'MalformedRecording') throw error;
       this.report.diverge('exception', 'none', `${error.name}: ${error.message}`);

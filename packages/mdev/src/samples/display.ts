@@ -3,7 +3,6 @@ import {
   constant,
   deviceInfo,
   EINVAL,
-  ENOTTY,
   get,
   inPieces,
   irqInfo,
@@ -23,6 +22,7 @@ import {
   type Sleeps,
   type UserArgument,
 } from '@vsim/vfio-core';
+import { SAMPLE_IRQ } from '../mdev-reasons.ts';
 
 export const CONFIG_BYTES = 0xff;
 /** Flags of a region that can be read and written. */
@@ -49,14 +49,14 @@ export abstract class SampleDisplay extends VfioDevice {
       case VFIO_DEVICE_GET_IRQ_INFO:
         return irqInfo(argument, (index) => (index < VFIO_PCI_NUM_IRQS ? { flags: 0, count: 0 } : undefined));
       case VFIO_DEVICE_SET_IRQS:
-        return -EINVAL;
+        return argument.refuse(SAMPLE_IRQ, { index: 0, action: 0, active: undefined }, EINVAL);
       case VFIO_DEVICE_RESET:
         this.reset();
         return 0;
       case VFIO_DEVICE_QUERY_GFX_PLANE:
         return this.queryPlane(argument);
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 

@@ -1,5 +1,5 @@
 /** A dmabuf: pages of a device as a file that anybody can map, and that lives on its own. Kernel: struct dma_buf. */
-import { EINVAL, File, PAGE_SIZE, type Mapping, type MmapRequest, type PageRun, type Process, type Sleeps } from '@vsim/vfio-core';
+import { File, MMAP_RANGE, PAGE_SIZE, type Mapping, type MmapRequest, type PageRun, type Process, type Sleeps } from '@vsim/vfio-core';
 
 export class DmaBufFile extends File {
   override readonly label: string = '/dmabuf:';
@@ -18,7 +18,7 @@ export class DmaBufFile extends File {
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     const page = offset / PAGE_SIZE;
-    if (!shared || page + Math.ceil(length / PAGE_SIZE) > this.#pages) return -EINVAL;
+    if (!shared || page + Math.ceil(length / PAGE_SIZE) > this.#pages) return this.refuse(MMAP_RANGE, { length, offset });
     const physical = (this.#run.first + this.#first + page) * PAGE_SIZE;
     return process.mm.mapDevice(length, { physical, live: () => !this.#released, cacheable: true }, read, write);
   }

@@ -1,5 +1,6 @@
 /** VFIO_DEVICE_QUERY_GFX_PLANE, as the display samples answer it. Catalogue: vfio 6.8. */
-import { EFAULT, EINVAL, get, set, vfio_device_gfx_plane_info, type UserArgument } from '@vsim/vfio-core';
+import { get, set, vfio_device_gfx_plane_info, type UserArgument } from '@vsim/vfio-core';
+import { PLANE } from '../mdev-reasons.ts';
 
 /** VFIO_GFX_PLANE_TYPE_*: how a driver shows a plane; PROBE asks whether it can. */
 export const GFX_PLANE = { PROBE: 1, DMABUF: 2, REGION: 4 } as const;
@@ -29,11 +30,12 @@ const PLANE_BYTES = 60;
  */
 export function queryGfxPlane(argument: UserArgument, way: number, plane: (type: number) => GfxPlane | undefined | number): number {
   const info = argument.copyIn(PLANE_BYTES);
-  if (info === undefined) return -EFAULT;
-  if (get(info, vfio_device_gfx_plane_info.argsz) < PLANE_BYTES) return -EINVAL;
+  if (info === undefined) return argument.fault();
+  const argsz = get(info, vfio_device_gfx_plane_info.argsz);
+  if (argsz < PLANE_BYTES) return argument.tooShort(argsz, PLANE_BYTES);
   const flags = get(info, vfio_device_gfx_plane_info.flags);
-  if (flags === (GFX_PLANE.PROBE | way)) return argument.copyOut(info) ? 0 : -EFAULT;
-  if (flags !== way) return -EINVAL;
+  if (flags === (GFX_PLANE.PROBE | way)) return argument.copyOut(info) ? 0 : argument.fault();
+  if (flags !== way) return argument.refuse(PLANE, { what: `flags ${flags}, and the device has ${way}` });
   const shown = plane(get(info, vfio_device_gfx_plane_info.drm_plane_type));
   if (typeof shown === 'number') return shown;
   // Modifier and positions are zero, as all is where nothing is shown.
@@ -46,5 +48,5 @@ export function queryGfxPlane(argument: UserArgument, way: number, plane: (type:
     set(info, vfio_device_gfx_plane_info.plane_size, shown.bytes);
     set(info, vfio_device_gfx_plane_info.region_index, shown.where);
   }
-  return argument.copyOut(info) ? 0 : -EFAULT;
+  return argument.copyOut(info) ? 0 : argument.fault();
 }

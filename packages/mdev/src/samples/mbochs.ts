@@ -7,7 +7,7 @@
  */
 import {
   EFAULT,
-  EINVAL,
+  ARGUMENT_SIZE,
   ENOENT,
   ENOMEM,
   ENOSPC,
@@ -39,6 +39,7 @@ import {
   type Vfio,
   type VfioDevice,
 } from '@vsim/vfio-core';
+import { PLANE } from '../mdev-reasons.ts';
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
@@ -142,9 +143,9 @@ export class MbochsDevice extends SampleDisplay {
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
-    if (offset !== MEMORY_OFFSET || length > this.#bytes || !shared) return -EINVAL;
+    if (offset !== MEMORY_OFFSET || length > this.#bytes || !shared) return this.refuseOffset(offset, length);
     const pages = this.#framebuffer();
-    if (pages === undefined) return -ENOMEM;
+    if (pages === undefined) return this.refuseOffset(offset, length, ENOMEM);
     return process.mm.mapDevice(length, { physical: pages.first * PAGE_SIZE, live: () => this.#pages === pages, cacheable: true }, read, write);
   }
 
@@ -152,7 +153,7 @@ export class MbochsDevice extends SampleDisplay {
   #regionInfo(argument: UserArgument): number {
     const asked = argument.copyIn(vfio_region_info.size);
     const argsz = asked === undefined ? 0 : get(asked, vfio_region_info.argsz);
-    if (argsz > REGION_INFO_WITH_TYPE) return -EINVAL;
+    if (argsz > REGION_INFO_WITH_TYPE) return argument.refuse(ARGUMENT_SIZE, { request: argument.request, argsz, least: vfio_region_info.size });
     if (asked === undefined || argsz < asked.length || get(asked, vfio_region_info.index) !== EDID_REGION) return regionInfo(argument, (index) => this.region(index));
     const info = new Uint8Array(REGION_INFO_WITH_TYPE);
     set(info, vfio_region_info.argsz, info.length);
@@ -166,7 +167,7 @@ export class MbochsDevice extends SampleDisplay {
     set(type, vfio_region_info_cap_type.type, TYPE_GFX);
     set(type, vfio_region_info_cap_type.subtype, SUBTYPE_GFX_EDID);
     info.set(caps.bytes, vfio_region_info.size);
-    return argument.copyOut(info.subarray(0, argsz)) ? 0 : -EFAULT;
+    return argument.copyOut(info.subarray(0, argsz)) ? 0 : argument.fault();
   }
 
   protected override region(index: number): RegionAnswer | undefined {
@@ -194,7 +195,7 @@ export class MbochsDevice extends SampleDisplay {
     } else if (at >= MEMORY_OFFSET && end <= MEMORY_OFFSET + this.#bytes) {
       return this.#memory(bytes, at - MEMORY_OFFSET, write);
     } else {
-      return -EFAULT;
+      return this.refuseOffset(at, bytes.length, EFAULT);
     }
     return 0;
   }
@@ -217,7 +218,7 @@ export class MbochsDevice extends SampleDisplay {
   #memory(bytes: Uint8Array, offset: number, write: boolean): number {
     const at = offset + MEMORY_OFFSET - MMIO_OFFSET;
     const pages = this.#framebuffer();
-    if (pages === undefined) return -ENOMEM;
+    if (pages === undefined) return this.refuseOffset(offset, bytes.length, ENOMEM);
     const { memory, trace } = this.device.host;
     if (at >= this.#bytes) {
       trace.emit(PAST_FRAMEBUFFER, { device: this.name, offset });
@@ -243,18 +244,18 @@ export class MbochsDevice extends SampleDisplay {
     if (found !== undefined) return { width: mode.width, height: mode.height, stride: mode.stride, bytes: mode.bytes, where: found.id };
     this.#dmabufs.push({ id: this.#nextId, mode });
     this.#nextId += 1;
-    return -ENOMEM;
+    return this.device.host.refusals.refuse(PLANE, { what: 'the dmabuf of this mode is made only now' }, ENOMEM);
   }
 
   /** @returns an fd, -ENOENT for an id that is none, -EINVAL for a framebuffer that begins within a page */
   #getDmaBuf(process: Process, argument: UserArgument): number {
     const id = argument.copyIn(4);
-    if (id === undefined) return -EFAULT;
+    if (id === undefined) return argument.fault();
     const dmabuf = this.#dmabufs.find((known) => known.id === get(id, [0, 'u32']));
-    if (dmabuf === undefined) return -ENOENT;
-    if (dmabuf.mode.offset % PAGE_SIZE !== 0) return -EINVAL;
+    if (dmabuf === undefined) return argument.refuse(PLANE, { what: `no dmabuf has id ${get(id, [0, 'u32'])}` }, ENOENT);
+    if (dmabuf.mode.offset % PAGE_SIZE !== 0) return argument.refuse(PLANE, { what: 'the framebuffer begins within a page' });
     const pages = this.#framebuffer();
-    if (pages === undefined) return -ENOMEM;
+    if (pages === undefined) return this.refuseOffset(MEMORY_OFFSET, this.#bytes, ENOMEM);
     const fd = process.nextFd();
     if (fd < 0) return fd;
     return process.install(new DmaBufFile(pages, dmabuf.mode.offset / PAGE_SIZE, Math.ceil(dmabuf.mode.bytes / PAGE_SIZE)), O_RDWR, fd);

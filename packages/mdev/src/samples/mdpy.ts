@@ -6,8 +6,8 @@
  */
 import {
   EFAULT,
-  EINVAL,
   ENOMEM,
+  NO_ADDRESSES,
   PAGE_SIZE,
   set,
   VFIO_PCI_BAR0_REGION_INDEX,
@@ -79,7 +79,7 @@ export class MdpyDevice extends SampleDisplay {
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
-    if (offset !== PAGE_SIZE || length > this.#bytes || !shared) return -EINVAL;
+    if (offset !== PAGE_SIZE || length > this.#bytes || !shared) return this.refuseOffset(offset, length);
     return process.mm.mapDevice(length, { physical: this.#framebuffer.first * PAGE_SIZE, live: () => true }, read, write);
   }
 
@@ -103,7 +103,7 @@ export class MdpyDevice extends SampleDisplay {
       else if (at === CFG_BAR0) this.writeBar(at, bytes, this.#bytes);
       return 0;
     }
-    if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return -EFAULT;
+    if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return this.refuseOffset(at, bytes.length, EFAULT);
     const base = this.#framebuffer.first * PAGE_SIZE;
     if (write) memory.writeBytes(base, bytes);
     else memory.readBytes(base, bytes);
@@ -155,7 +155,7 @@ export class Mdpy extends MdevParent {
     if (this.maxInstances === undefined && this.devices.length >= this.#count) return -ENOMEM;
     const bytes = 2 ** Math.ceil(Math.log2(mode.width * mode.height * BYTES_PER_PIXEL));
     const framebuffer = this.bus.host.pages.allocate(bytes / PAGE_SIZE);
-    return framebuffer === undefined ? -ENOMEM : new MdpyDevice(this.#vfio, mdev, mode, framebuffer);
+    return framebuffer === undefined ? this.bus.host.refusals.refuse(NO_ADDRESSES, { length: bytes }) : new MdpyDevice(this.#vfio, mdev, mode, framebuffer);
   }
 
   override releaseDevice(_mdev: MdevDevice, device: VfioDevice): void {

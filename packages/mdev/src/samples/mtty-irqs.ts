@@ -20,6 +20,7 @@ import {
   type IrqSet,
   type Process,
 } from '@vsim/vfio-core';
+import { SAMPLE_IRQ } from '../mdev-reasons.ts';
 
 export interface MttyIrqs {
   /** The answer of GET_IRQ_INFO; undefined: -EINVAL. */
@@ -89,11 +90,12 @@ export class CheckedIrqs implements MttyIrqs {
 
   set(process: Process, request: IrqSet): number {
     const { index, action, start, count, dataType, data } = request;
-    if (index > VFIO_PCI_MSI_IRQ_INDEX) return -ENOTTY;
+    const refuse = (errno: number): number => process.host.refusals.refuse(SAMPLE_IRQ, { index, action, active: this.#index }, errno);
+    if (index > VFIO_PCI_MSI_IRQ_INDEX) return refuse(ENOTTY);
     if (action !== VFIO_IRQ_SET_ACTION_TRIGGER) {
-      if (index === VFIO_PCI_MSI_IRQ_INDEX) return -ENOTTY;
-      if (this.#index !== index || start !== 0 || count !== 1) return -EINVAL;
-      if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) return -ENOTTY;
+      if (index === VFIO_PCI_MSI_IRQ_INDEX) return refuse(ENOTTY);
+      if (this.#index !== index || start !== 0 || count !== 1) return refuse(EINVAL);
+      if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) return refuse(ENOTTY);
       if (dataType === VFIO_IRQ_SET_DATA_NONE || data[0] !== 0) this.#masked = action === VFIO_IRQ_SET_ACTION_MASK;
       return 0;
     }
@@ -102,9 +104,9 @@ export class CheckedIrqs implements MttyIrqs {
       this.#disable();
       return 0;
     }
-    if (!(isOn || this.#index === undefined) || start !== 0 || count !== 1) return -EINVAL;
+    if (!(isOn || this.#index === undefined) || start !== 0 || count !== 1) return refuse(EINVAL);
     if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) return this.#enable(process, index, get(data, FD));
-    if (!isOn) return -EINVAL;
+    if (!isOn) return refuse(EINVAL);
     if (dataType === VFIO_IRQ_SET_DATA_NONE || (dataType === VFIO_IRQ_SET_DATA_BOOL && data[0] !== 0)) this.signal();
     return 0;
   }

@@ -10,7 +10,6 @@ import {
   deviceInfo,
   EFAULT,
   ENOSPC,
-  ENOTTY,
   eventKind,
   get,
   inPieces,
@@ -131,7 +130,7 @@ export class MttyDevice extends VfioDevice {
         this.#machine.reset();
         return 0;
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 
@@ -167,7 +166,7 @@ export class MttyDevice extends VfioDevice {
       else this.#readConfig(offset, bytes);
       return 0;
     }
-    if (index < BAR.first || index > BAR.last) return -EFAULT;
+    if (index < BAR.first || index > BAR.last) return this.refuseOffset(at, bytes.length, EFAULT);
     const uart = this.#uarts[index];
     if (uart === undefined) {
       if (!write) this.#kernelMemory(at, bytes);

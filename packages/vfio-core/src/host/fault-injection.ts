@@ -5,6 +5,20 @@
  * The kernel's code asks before it takes the step. Nothing is armed outside of tests, and the question is then one look at an empty map.
  */
 
+import { EBUSY, ENODEV, ENOMEM } from '../uapi/errno.ts';
+import { reason, type Reason, type Refusals } from './reason.ts';
+
+/** A test has made a step fail. */
+export const INJECTED_FAULT: Reason<{ readonly fault: string }> = reason({
+  id: 'host/injected-fault',
+  errno: [ENOMEM, EBUSY, ENODEV],
+  call: 'any call',
+  rule: 'the step was not made to fail by host.faults.failNext()',
+  kernel: 'lib/fault-inject.c',
+  wayOut: 'try again: a fault is injected once',
+  text: ({ fault }) => `${fault} was made to fail`,
+});
+
 /** A step that can be made to fail; made once, at module load; its name is public API. */
 export interface FaultPoint {
   readonly fault: string;
@@ -14,6 +28,11 @@ export interface FaultPoint {
 
 export class FaultInjection {
   readonly #armed = new Map<FaultPoint, number>();
+  readonly #refusals: Refusals;
+
+  constructor(refusals: Refusals) {
+    this.#refusals = refusals;
+  }
 
   /** The next time that the kernel comes to `point` the step fails, once. @param error a positive errno. @default the point's own */
   failNext(point: FaultPoint, error: number = point.error): void {
@@ -30,6 +49,6 @@ export class FaultInjection {
     const error = this.#armed.get(point);
     if (error === undefined) return 0;
     this.#armed.delete(point);
-    return -error;
+    return this.#refusals.refuse(INJECTED_FAULT, { fault: point.fault }, error);
   }
 }

@@ -48,7 +48,7 @@ export class Host {
   /** Why calls were refused. */
   readonly refusals: Refusals;
   /** What a test makes fail. */
-  readonly faults: FaultInjection = new FaultInjection();
+  readonly faults: FaultInjection;
 
   constructor(init: HostInit = {}) {
     this.profile = kernelProfile(init.profile ?? 'linux-6.1');
@@ -58,6 +58,7 @@ export class Host {
     this.work = new WorkQueue(this.trace);
     this.scheduler = new Scheduler(init.schedule, this.work);
     this.refusals = new Refusals(this.trace, this.scheduler);
+    this.faults = new FaultInjection(this.refusals);
     this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);
     this.pages = new PageAllocator(this.memory.ram);
     this.files = new FileTree();

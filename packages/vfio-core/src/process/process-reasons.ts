@@ -126,7 +126,7 @@ export const UNKNOWN_REQUEST: Reason<{ readonly file: string; readonly request: 
 /** Anything that user space hands to the kernel and that cannot be read or written. */
 export const ARGUMENT_FAULT: Reason<{ readonly request: string }> = reason({
   id: 'uapi/argument-fault',
-  errno: [EFAULT, E2BIG, EINVAL],
+  errno: [EFAULT, E2BIG, EINVAL, ENOMEM],
   call: 'any request',
   rule: 'the argument, and what it points to, is readable and writable memory of the whole struct',
   kernel: 'copy_from_user(), copy_to_user()',

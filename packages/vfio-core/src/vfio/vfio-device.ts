@@ -379,8 +379,8 @@ export abstract class VfioDevice {
   }
 
   /** Refuses an access that hits no region, or none that can be accessed so: -EINVAL. */
-  refuseOffset(offset: number, length: number): number {
-    return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length });
+  refuseOffset(offset: number, length: number, errno?: number): number {
+    return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length }, errno);
   }
 
   /** Somebody wants the device back: the `count`-th time, from 0. @default nothing, user space is not told */

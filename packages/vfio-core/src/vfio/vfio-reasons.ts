@@ -1,7 +1,7 @@
 /** Why VFIO's core refuses: containers, groups, devices by name, indices, interrupts. Catalogue: vfio 2.1 to 2.11. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
-import { EBADFD, EBUSY, EINVAL, ENODEV, EPERM } from '../uapi/errno.ts';
+import { EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, ENOMEM, EPERM } from '../uapi/errno.ts';
 
 interface OfGroup {
   readonly group: string;
@@ -199,7 +199,7 @@ export const IRQ_FLAGS: Reason<{ readonly flags: number }> = reason({
 
 export const DEVICE_OFFSET: Reason<{ readonly device: string; readonly offset: number; readonly length: number }> = reason({
   id: 'vfio/device-offset',
-  errno: EINVAL,
+  errno: [EINVAL, EFAULT, ENOMEM],
   call: 'pread, pwrite and mmap of a device fd',
   rule: 'the offset lies in a region of the device, which has the operation',
   kernel: "the driver's read, write and mmap",

@@ -1,12 +1,13 @@
 /** The sysfs attributes of a PCI device. Kernel: drivers/pci/pci-sysfs.c. */
-import { EINVAL, constant, rangeEnd, type Attribute, type Sleeps } from '@vsim/vfio-core';
+import { constant, rangeEnd, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
 import { IRQ_NOTCONNECTED } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
-import { parseUnsigned } from './parse.ts';
+import { RESET_FAILED } from './bus-reasons.ts';
+import { badValue, parseUnsigned } from './parse.ts';
 import { parseResetMethods, resetLocked } from './reset.ts';
 import { resumeDevice, suspendDevice } from './runtime-pm.ts';
 
@@ -57,7 +58,7 @@ function config(device: PciDevice): Attribute {
 
 function* remove(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   const value = parseUnsigned(bytes);
-  if (value === undefined) return -EINVAL;
+  if (value === undefined) return badValue(device.host, 'remove', bytes, 'a number');
   if (value !== 0) yield* device.bus.stopAndRemoveLocked(device);
   return bytes.length;
 }
@@ -69,7 +70,7 @@ function d3coldAllowed(device: PciDevice): Attribute {
     show: () => constant(device.d3coldAllowed ? '1\n' : '0\n'),
     *store(bytes) {
       const value = parseUnsigned(bytes);
-      if (value === undefined) return -EINVAL;
+      if (value === undefined) return badValue(device.host, 'd3cold_allowed', bytes, 'a number');
       device.d3coldAllowed = value !== 0;
       return bytes.length;
     },
@@ -78,7 +79,7 @@ function d3coldAllowed(device: PciDevice): Attribute {
 
 function* rescan(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   const value = parseUnsigned(bytes);
-  if (value === undefined) return -EINVAL;
+  if (value === undefined) return badValue(device.host, 'rescan', bytes, 'a number');
   if (value !== 0) yield* device.bus.rescan();
   return bytes.length;
 }
@@ -86,21 +87,21 @@ function* rescan(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
 /** Chooses among the methods that there are, in any order; none at all forbids resets. */
 function* resetMethod(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
   const methods = parseResetMethods(device, new TextDecoder().decode(bytes));
-  if (methods === undefined) return -EINVAL;
+  if (methods === undefined) return badValue(device.host, 'reset_method', bytes, 'methods that the device has, or default');
   device.resetMethods = methods;
   return bytes.length;
 }
 
 /** pci_reset_function(): waits for the device, which is awake meanwhile. */
 function* reset(device: PciDevice, bytes: Uint8Array): Sleeps<number> {
-  if (parseUnsigned(bytes) !== 1) return -EINVAL;
+  if (parseUnsigned(bytes) !== 1) return badValue(device.host, 'reset', bytes, '1');
   const sleeps = device.suspended !== undefined && device.host.profile.runtimePm;
   if (sleeps) resumeDevice(device);
   yield* device.lock.lock();
   const error = resetLocked(device);
   device.lock.unlock();
   if (sleeps) suspendDevice(device);
-  return error < 0 ? error : bytes.length;
+  return error < 0 ? device.host.refusals.refuse(RESET_FAILED, { device: device.name, methods: device.resetMethods }) : bytes.length;
 }
 
 /** Rows of a device that is no bridge: BARs, ROM, and the VF BARs of a PF. */

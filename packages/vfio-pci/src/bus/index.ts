@@ -1,3 +1,4 @@
+export * from './bus-reasons.ts';
 export * from './enable.ts';
 export * from './irq-vectors.ts';
 export * from './machine.ts';

@@ -7,7 +7,6 @@
  */
 import {
   Bus,
-  EINVAL,
   Mutex,
   eventKind,
   rangeEnd,
@@ -39,7 +38,7 @@ import { pciFacts } from '../topology/facts.ts';
 import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
 import { createDeviceFolders } from './device-folders.ts';
-import { parseUnsigned } from './parse.ts';
+import { badValue, parseUnsigned } from './parse.ts';
 import { createResourceFiles } from './resource-files.ts';
 import { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
@@ -367,7 +366,7 @@ export class PciBus extends Bus<PciDevice> {
 
   *#storeRescan(bytes: Uint8Array): Sleeps<number> {
     const value = parseUnsigned(bytes);
-    if (value === undefined) return -EINVAL;
+    if (value === undefined) return badValue(this.host, 'rescan', bytes, 'a number');
     if (value !== 0) yield* this.rescan();
     return bytes.length;
   }

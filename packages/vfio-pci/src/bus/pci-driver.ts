@@ -4,9 +4,11 @@
  * The id language of sysfs `new_id` and `remove_id`: hexadecimal fields, separated by blanks: vendor, device, subvendor, subdevice,
  * class, class mask, driver data; surplus text is ignored.
  */
-import { Driver, EEXIST, EINVAL, ENODEV, ENOENT, constant, type Sleeps } from '@vsim/vfio-core';
+import { Driver, constant, hex, type Host, type Sleeps } from '@vsim/vfio-core';
 import { read16, read32 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import { ID_KNOWN, ID_UNKNOWN, NUMVFS_DRIVER } from './bus-reasons.ts';
+import { badValue } from './parse.ts';
 import type { PciBus } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 
@@ -58,8 +60,8 @@ export abstract class PciDriver extends Driver<PciDevice> {
    *
    * @returns the count, or a negative errno
    */
-  sriovConfigure(_device: PciDevice, _count: number): Sleeps<number> {
-    return constant(-ENOENT);
+  sriovConfigure(device: PciDevice, _count: number): Sleeps<number> {
+    return constant(device.host.refusals.refuse(NUMVFS_DRIVER, { device: device.name, driver: this.name }));
   }
 
   /**
@@ -118,7 +120,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
   createAttributes(bus: PciBus): void {
     const folder = `${bus.sysfs}/drivers/${this.name}`;
     const newId = (bytes: Uint8Array): Sleeps<number> => this.#newId(bus, bytes);
-    const removeId = (bytes: Uint8Array): Sleeps<number> => this.#removeId(bytes);
+    const removeId = (bytes: Uint8Array): Sleeps<number> => this.#removeId(bus.host, bytes);
     bus.host.files.add(`${folder}/new_id`, { kind: 'attribute', mode: 0o200, store: newId });
     bus.host.files.add(`${folder}/remove_id`, { kind: 'attribute', mode: 0o200, store: removeId });
   }
@@ -127,18 +129,20 @@ export abstract class PciDriver extends Driver<PciDevice> {
   *#newId(bus: PciBus, bytes: Uint8Array): Sleeps<number> {
     const fields = scan(bytes);
     const id = idOf(fields);
-    if (id === undefined) return -EINVAL;
+    if (id === undefined) return badValue(bus.host, 'new_id', bytes, ID_FIELDS);
     // Whoever gives driver data, too, is taken to know: only shorter lines are checked.
-    if (bus.host.profile.newIdUnique && fields.length < 7 && this.#matches([...this.#dynamic, ...this.ids], id)) return -EEXIST;
+    if (bus.host.profile.newIdUnique && fields.length < 7 && this.#matches([...this.#dynamic, ...this.ids], id)) {
+      return bus.host.refusals.refuse(ID_KNOWN, { driver: this.name, id: idText(id) });
+    }
     this.#dynamic.push(id);
     yield* bus.attachAll(this);
     return bytes.length;
   }
 
   /** Forgets the first id that fits; bound devices stay bound. */
-  *#removeId(bytes: Uint8Array): Sleeps<number> {
+  *#removeId(host: Host, bytes: Uint8Array): Sleeps<number> {
     const id = idOf(scan(bytes));
-    if (id === undefined) return -EINVAL;
+    if (id === undefined) return badValue(host, 'remove_id', bytes, ID_FIELDS);
     const at = this.#dynamic.findIndex(
       (held) =>
         held.vendor === id.vendor &&
@@ -147,7 +151,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
         (id.subdevice === PCI_ANY_ID || held.subdevice === id.subdevice) &&
         ((held.class ^ id.class) & id.classMask) === 0,
     );
-    if (at < 0) return -ENODEV;
+    if (at < 0) return host.refusals.refuse(ID_UNKNOWN, { driver: this.name, id: idText(id) });
     this.#dynamic.splice(at, 1);
     return bytes.length;
   }
@@ -164,6 +168,12 @@ export abstract class PciDriver extends Driver<PciDevice> {
         ((id.class ^ identity.class) & id.classMask) === 0,
     );
   }
+}
+
+const ID_FIELDS = 'hexadecimal fields: vendor, device, subvendor, subdevice, class, class mask, data';
+
+function idText({ vendor, device }: PciDeviceId): string {
+  return `${hex(vendor, 4)}:${hex(device, 4)}`;
 }
 
 /** The leading hexadecimal numbers of a line, as sscanf("%x %x ...") takes them: at most seven. */

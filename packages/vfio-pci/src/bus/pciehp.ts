@@ -5,7 +5,7 @@
  * Events are handled by one kernel thread of the slot, one after the other: while an orderly removal waits for a user of a device,
  * whatever happens in the slot waits with it. Not modelled: indicators, latch, interlock, the second that powering off takes.
  */
-import { EINVAL, ENODEV, WaitQueue, constant, type Sleeps } from '@vsim/vfio-core';
+import { ENODEV, WaitQueue, constant, type Sleeps } from '@vsim/vfio-core';
 import { read16 } from '../pci/capabilities.ts';
 import type { HotplugEvent, PciPort, SlotInit } from '../pci/pci-port.ts';
 import {
@@ -18,7 +18,8 @@ import {
   PCI_EXP_SLTSTA,
   PCI_SECONDARY_BUS,
 } from '../pci/registers.ts';
-import { parseUnsigned } from './parse.ts';
+import { SLOT_STATE } from './bus-reasons.ts';
+import { badValue, parseUnsigned } from './parse.ts';
 import type { PciDevice } from './pci-device.ts';
 import { resetBelow } from './reset.ts';
 
@@ -200,13 +201,14 @@ export class HotplugController {
   /** pciehp_sysfs_enable_slot(), pciehp_sysfs_disable_slot(): they wait for the thread. */
   *#storePower(bytes: Uint8Array): Sleeps<number> {
     const value = parseUnsigned(bytes);
-    if (value === undefined) return -EINVAL;
-    if (value > 1) return -EINVAL;
+    const { host } = this.#device;
+    if (value === undefined || value > 1) return badValue(host, 'power', bytes, '0 or 1');
+    const told = { slot: this.sysfs, state: this.#state, wanted: `${value}` };
     const from: readonly SlotState[] = value === 1 ? ['off', 'blinking-on'] : ['on', 'blinking-off'];
-    if (!from.includes(this.#state)) return -EINVAL;
+    if (!from.includes(this.#state)) return host.refusals.refuse(SLOT_STATE, told);
     this.#queue(value === 1 ? 'enable' : 'disable');
-    yield* this.#idle.wait(this.#device.host.scheduler, () => !this.#running);
-    return this.#result < 0 ? this.#result : bytes.length;
+    yield* this.#idle.wait(host.scheduler, () => !this.#running);
+    return this.#result < 0 ? host.refusals.refuse(SLOT_STATE, told, -this.#result) : bytes.length;
   }
 }
 

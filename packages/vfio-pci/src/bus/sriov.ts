@@ -3,10 +3,11 @@
  *
  * Not modelled: VF migration, MSI-X vectors moved between VFs (`sriov_vf_total_msix` is 0), waits for the hardware.
  */
-import { EBUSY, EINVAL, ENOENT, ENOTTY, ERANGE, constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
+import { constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_MSE, PCI_SRIOV_CTRL_VFE, PCI_SRIOV_NUM_VF } from '../pci/registers.ts';
 import type { SriovCapability } from '../pci/sriov.ts';
-import { parseBoolean, parseUnsigned } from './parse.ts';
+import { NUMVFS_DRIVER, NUMVFS_HARDWARE, NUMVFS_RANGE, NUMVFS_SET } from './bus-reasons.ts';
+import { badValue, parseBoolean, parseUnsigned } from './parse.ts';
 import type { PciDevice } from './pci-device.ts';
 import { PciDriver } from './pci-driver.ts';
 
@@ -44,9 +45,10 @@ export class Sriov {
   /** pci_enable_sriov(), with the device lock held. @returns 0, -EBUSY while there are VFs, -ENOTTY for hardware that makes none */
   *enable(count: number): Sleeps<number> {
     const { bus, function: fn } = this.#pf;
-    if (this.#count > 0) return -EBUSY;
+    const { refusals } = this.#pf.host;
+    if (this.#count > 0) return refusals.refuse(NUMVFS_SET, { device: this.#pf.name, wanted: count, count: this.#count });
     const hardware = Array.from({ length: count }, (_, index) => fn.makeVirtualFunction(index));
-    if (hardware.includes(undefined)) return -ENOTTY;
+    if (hardware.includes(undefined)) return refusals.refuse(NUMVFS_HARDWARE, { device: this.#pf.name, wanted: count });
     fn.configWrite(this.#hardware.at + PCI_SRIOV_NUM_VF, 2, count);
     fn.configWrite(this.#hardware.at + PCI_SRIOV_CTRL, 2, this.#hardware.control | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
     this.#count = count;
@@ -127,7 +129,7 @@ export class Sriov {
 
   *#storeAutoprobe(bytes: Uint8Array): Sleeps<number> {
     const on = parseBoolean(bytes);
-    if (on === undefined) return -EINVAL;
+    if (on === undefined) return badValue(this.#pf.host, 'sriov_drivers_autoprobe', bytes, 'Y or N');
     this.driversAutoprobe = on;
     return bytes.length;
   }
@@ -145,8 +147,9 @@ export class Sriov {
 
   *#storeCount(bytes: Uint8Array): Sleeps<number> {
     const wanted = parseUnsigned(bytes);
-    if (wanted === undefined) return -EINVAL;
-    if (wanted > Math.min(this.totalVfs, U16)) return -ERANGE;
+    const { host, name } = this.#pf;
+    if (wanted === undefined) return badValue(host, 'sriov_numvfs', bytes, 'a number');
+    if (wanted > Math.min(this.totalVfs, U16)) return host.refusals.refuse(NUMVFS_RANGE, { device: name, wanted, total: this.totalVfs });
     yield* this.#pf.lock.lock();
     const error = wanted === this.#count ? 0 : yield* this.#configure(wanted);
     this.#pf.lock.unlock();
@@ -154,10 +157,10 @@ export class Sriov {
   }
 
   *#configure(wanted: number): Sleeps<number> {
-    const { bus, driverName } = this.#pf;
+    const { bus, driverName, host, name } = this.#pf;
     const driver = driverName === undefined ? undefined : bus.driver(driverName);
-    if (!(driver instanceof PciDriver)) return -ENOENT;
-    if (wanted > 0 && this.#count > 0) return -EBUSY;
+    if (!(driver instanceof PciDriver)) return host.refusals.refuse(NUMVFS_DRIVER, { device: name, driver: driverName });
+    if (wanted > 0 && this.#count > 0) return host.refusals.refuse(NUMVFS_SET, { device: name, wanted, count: this.#count });
     return yield* driver.sriovConfigure(this.#pf, wanted);
   }
 

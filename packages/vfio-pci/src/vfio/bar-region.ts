@@ -4,13 +4,15 @@
  * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
  * ones and ignores writes.
  */
-import { EINVAL, EIO, ENOMEM } from '@vsim/vfio-core';
+import type { PciDevice } from '../bus/pci-device.ts';
 import type { Bar } from '../pci/bars.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
+import { MEMORY_OFF, NO_ROM, REGION_RANGE } from './vfio-pci-reasons.ts';
 
 /** What the regions need of the open device. */
 export interface BarOwner {
+  readonly device: PciDevice;
   readonly function: PciFunction;
   /** The user has memory decoding on, and the device is awake. */
   readonly memoryEnabled: boolean;
@@ -32,15 +34,15 @@ export class BarRegions {
     if (typeof bar === 'number') return bar;
     const count = Math.min(into.length, bar.size - at);
     if (index === PCI_ROM_RESOURCE) {
-      if (!this.#owner.memoryEnabled) return -EIO;
+      if (!this.#owner.memoryEnabled) return this.#memoryOff(index);
       const image = this.#owner.function.romSize;
-      if (image === 0) return -ENOMEM;
+      if (image === 0) return this.#owner.device.host.refusals.refuse(NO_ROM, { device: this.#owner.device.name });
       for (let i = 0; i < count; i += 1) into[i] = at + i < image ? this.#owner.function.readRom(at + i) : 0xff;
       return count;
     }
     for (let done = 0; done < count; ) {
       const width = this.#width(bar, at + done, count - done);
-      if (width > 0 && !this.#decodes(bar)) return -EIO;
+      if (width > 0 && !this.#decodes(bar)) return this.#memoryOff(index);
       this.#readPiece(index, at + done, width, into, done);
       done += Math.max(width, 1);
     }
@@ -48,13 +50,13 @@ export class BarRegions {
   }
 
   write(index: number, at: number, from: Uint8Array): number {
-    if (index === PCI_ROM_RESOURCE) return -EINVAL;
+    if (index === PCI_ROM_RESOURCE) return this.#outside(index, at, 0);
     const bar = this.#bar(index, at);
     if (typeof bar === 'number') return bar;
     const count = Math.min(from.length, bar.size - at);
     for (let done = 0; done < count; ) {
       const width = this.#width(bar, at + done, count - done);
-      if (width > 0 && !this.#decodes(bar)) return -EIO;
+      if (width > 0 && !this.#decodes(bar)) return this.#memoryOff(index);
       this.#writePiece(index, at + done, width, from, done);
       done += Math.max(width, 1);
     }
@@ -64,8 +66,18 @@ export class BarRegions {
   #bar(index: number, at: number): Bar | number {
     const { function: fn } = this.#owner;
     const bar = fn.bar(index);
-    if (bar === undefined || bar.address === 0 || at >= bar.size) return -EINVAL;
+    if (bar === undefined || bar.address === 0 || at >= bar.size) return this.#outside(index, at, bar?.size ?? 0);
     return bar;
+  }
+
+  #outside(region: number, at: number, size: number): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(REGION_RANGE, { device: device.name, region, at, size });
+  }
+
+  #memoryOff(region: number): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(MEMORY_OFF, { device: device.name, region });
   }
 
   /** Asked for each access that is made: the MSI-X table is not accessed, so it "reads" with decoding off, too. */

@@ -7,6 +7,7 @@
 import {
   BEFORE_SERIES,
   EINVAL,
+  NO_IOMMU_GROUP,
   ENOMEM,
   eventKind,
   type EventKind,
@@ -24,6 +25,7 @@ import type { VfioPciRegistry } from './registry.ts';
 import { VfCapture } from './vf-capture.ts';
 import { VfToken } from './vf-token.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
+import { VGA_ARBITER } from './vfio-pci-reasons.ts';
 import { addVgaClient, removeVgaClient } from './vga-client.ts';
 
 /** A step of probe, named by what is there after it. */
@@ -164,7 +166,8 @@ export class Binding {
       }
       case 'vga': {
         const error = isVga(device) ? addVgaClient(device, (single) => vfioDevice.vgaDecodes(single)) : 0;
-        if (error === 0 || device.host.has(7)) return error;
+        if (error === 0) return 0;
+        if (device.host.has(7)) return device.host.refusals.refuse(VGA_ARBITER, { device: device.name }, -error);
         device.host.trace.emit(BEFORE_SERIES, { patch: 7, device: device.name, what: `the VGA arbiter refused it (${error}), and nobody looks` });
         return 0;
       }
@@ -225,7 +228,8 @@ export class Binding {
   #takeGroup(): number {
     this.#group = this.#init.vfio.iommuGroupGet(this.#init.device);
     this.#group?.get();
-    return this.#group === undefined ? -EINVAL : 0;
+    const { host, name } = this.#init.device;
+    return this.#group === undefined ? host.refusals.refuse(NO_IOMMU_GROUP, { device: name }) : 0;
   }
 }
 

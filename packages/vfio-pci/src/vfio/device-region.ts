@@ -1,13 +1,14 @@
 /** Regions that a driver adds behind those of every PCI device: index 9 and up. Kernel: struct vfio_pci_region, vfio_pci_regops. */
 import {
-  EINVAL,
   VFIO_REGION_INFO_FLAG_READ,
   VFIO_REGION_INFO_FLAG_WRITE,
   VFIO_REGION_SUBTYPE_MIGRATION,
   VFIO_REGION_TYPE_MIGRATION,
+  type Host,
   type InfoCaps,
   type MigrationRegionV1,
 } from '@vsim/vfio-core';
+import { READ_ONLY_REGION } from './vfio-pci-reasons.ts';
 
 /** Users find it by the capability chain of its info: its index says nothing. */
 export interface DeviceRegion {
@@ -26,7 +27,7 @@ export interface DeviceRegion {
 }
 
 /** A region that can only be read: writes are EINVAL. `fill` has `into` cut to what lies inside. */
-export function readOnlyRegion(type: number, subtype: number, size: number, fill: (into: Uint8Array, offset: number) => void): DeviceRegion {
+export function readOnlyRegion(host: Host, type: number, subtype: number, size: number, fill: (into: Uint8Array, offset: number) => void): DeviceRegion {
   return {
     type,
     subtype,
@@ -36,7 +37,7 @@ export function readOnlyRegion(type: number, subtype: number, size: number, fill
       fill(into, offset);
       return into.length;
     },
-    write: () => -EINVAL,
+    write: () => host.refusals.refuse(READ_ONLY_REGION, { region: `region of type ${type}, subtype ${subtype}` }),
   };
 }
 

@@ -5,11 +5,9 @@
  * Not modelled: importers. So nobody sees the pages, nor that they are revoked while memory decoding is off or the device sleeps.
  */
 import {
-  EFAULT,
   EINVAL,
   ENODEV,
   ENOMEM,
-  ENOTTY,
   EOVERFLOW,
   ESPIPE,
   File,
@@ -24,6 +22,7 @@ import {
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
+import { DMA_BUF_CALL, DMA_BUF_RANGE, DMA_BUF_REQUEST } from './vfio-pci-reasons.ts';
 
 /** struct vfio_device_feature_dma_buf, and of its ranges struct vfio_region_dma_range. */
 const HEAD = { size: 16, region: [0, 'u32'], flags: [8, 'u32'], ranges: [12, 'u32'] } as const;
@@ -51,28 +50,28 @@ export class PciDmaBuf extends File {
 
   /** Its size can be asked, and nothing else. */
   override seek(offset: number, whence: number): number {
-    if (offset !== 0 || (whence !== SEEK_SET && whence !== SEEK_END)) return -EINVAL;
+    if (offset !== 0 || (whence !== SEEK_SET && whence !== SEEK_END)) return this.refuse(DMA_BUF_CALL, { call: 'lseek elsewhere' });
     return whence === SEEK_END ? this.#size : 0;
   }
 
   override read(): number {
-    return -ESPIPE;
+    return this.refuse(DMA_BUF_CALL, { call: 'read' }, ESPIPE);
   }
 
   override write(): number {
-    return -ESPIPE;
+    return this.refuse(DMA_BUF_CALL, { call: 'write' }, ESPIPE);
   }
 
   override mmap(): number {
-    return -EINVAL;
+    return this.refuse(DMA_BUF_CALL, { call: 'mmap' });
   }
 
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
-    if (request !== DMA_BUF_IOCTL_SYNC) return -ENOTTY;
+    if (request !== DMA_BUF_IOCTL_SYNC) return argument.unknown();
     const bytes = argument.copyIn(8);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return argument.fault();
     const flags = get(bytes, [0, 'u64']);
-    return (flags & ~SYNC_FLAGS) !== 0n || (flags & SYNC_DIRECTION) === 0n ? -EINVAL : 0;
+    return (flags & ~SYNC_FLAGS) !== 0n || (flags & SYNC_DIRECTION) === 0n ? this.refuse(DMA_BUF_CALL, { call: 'a sync without direction' }) : 0;
   }
 
   override fdinfo(): readonly string[] {
@@ -89,20 +88,26 @@ export function dmaBufFeature(device: PciDevice, process: Process, flags: number
   const asked = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, HEAD.size);
   if (asked !== 1) return asked;
   const head = data.copyIn(HEAD.size);
-  if (head === undefined) return -EFAULT;
+  const { argument } = data;
+  if (head === undefined) return argument.fault();
   const count = get(head, HEAD.ranges);
-  if (count === 0 || get(head, HEAD.flags) !== 0) return -EINVAL;
   const index = get(head, HEAD.region);
+  const request = { device: device.name, region: index, count, flags: get(head, HEAD.flags) };
+  if (count === 0 || get(head, HEAD.flags) !== 0) return argument.refuse(DMA_BUF_REQUEST, request);
   const bar = index < PCI_STD_NUM_BARS ? device.function.bar(index) : undefined;
-  if (bar === undefined || !device.barClaims.has(index)) return -ENODEV;
+  if (bar === undefined || !device.barClaims.has(index)) return argument.refuse(DMA_BUF_REQUEST, request, ENODEV);
   const ranges = readRanges(data, count);
   if (typeof ranges === 'number') return ranges;
   const size = sizeOf(ranges);
-  if (size === undefined || bar.kind === 'io') return -EINVAL;
-  for (const { offset, length } of ranges) {
+  if (bar.kind === 'io') return argument.refuse(DMA_BUF_REQUEST, request);
+  const wrong = (range: Range | undefined, errno: number): number =>
+    argument.refuse(DMA_BUF_RANGE, { device: device.name, offset: range?.offset ?? 0n, length: range?.length ?? 0n, size: bar.size }, errno);
+  if (size === undefined) return wrong(ranges[0], EINVAL);
+  for (const range of ranges) {
+    const { offset, length } = range;
     const start = BigInt(bar.address) + offset;
-    if (start >= END || start + length > END) return -EOVERFLOW;
-    if (offset + length > BigInt(bar.size)) return -EINVAL;
+    if (start >= END || start + length > END) return wrong(range, EOVERFLOW);
+    if (offset + length > BigInt(bar.size)) return wrong(range, EINVAL);
   }
   const fd = process.nextFd();
   return fd < 0 ? fd : process.install(new PciDmaBuf(Number(size)), O_RDWR, fd);
@@ -115,11 +120,11 @@ interface Range {
 
 /** All of them are copied before any is looked at. */
 function readRanges(data: FeatureArgument, count: number): readonly Range[] | number {
-  if (count * RANGE.size > INT_MAX) return -ENOMEM;
+  if (count * RANGE.size > INT_MAX) return data.argument.fault(ENOMEM);
   const ranges: Range[] = [];
   for (let i = 0; i < count; i += 1) {
     const bytes = data.copyIn(RANGE.size, HEAD.size + i * RANGE.size);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return data.argument.fault();
     ranges.push({ offset: get(bytes, RANGE.offset), length: get(bytes, RANGE.length) });
   }
   return ranges;

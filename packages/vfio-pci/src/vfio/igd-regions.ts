@@ -48,7 +48,7 @@ export function addIgdRegions(device: PciDevice, config: VirtualConfig, regions:
   memory.readBytes(at, signature);
   const size = memory.read32(at + SIZE_AT) * KIB;
   if (String.fromCharCode(...signature) !== SIGNATURE || size === 0) return -EINVAL;
-  regions.push(readOnlyRegion(TYPE, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION, size, (into, offset) => memory.readBytes(at + offset, into)));
+  regions.push(readOnlyRegion(device.host, TYPE, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION, size, (into, offset) => memory.readBytes(at + offset, into)));
   config.makeVirtual(ASLS, 4);
   const host = addConfig(device, '00.0', HOST_BRIDGE, VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG, regions);
   return host < 0 ? host : addConfig(device, '1f.0', ISA_BRIDGE, VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG, regions);
@@ -62,6 +62,6 @@ function addConfig(device: PciDevice, place: string, wanted: number, subtype: nu
   const fill = (into: Uint8Array, offset: number): void => {
     for (let i = 0; i < into.length; i += 1) into[i] = bridge.function.configRead(offset + i, 1);
   };
-  regions.push(readOnlyRegion(TYPE, subtype, bridge.configSize, fill));
+  regions.push(readOnlyRegion(device.host, TYPE, subtype, bridge.configSize, fill));
   return 0;
 }

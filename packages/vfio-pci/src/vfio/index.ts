@@ -25,3 +25,4 @@ export { CONFIG_TABLE_OVERRUN } from './virtual-config.ts';
 export { vgaDecodes } from './vga-client.ts';
 export * from './device-region.ts';
 export { VF_TOKEN_REFUSED } from './token-use.ts';
+export * from './vfio-pci-reasons.ts';

@@ -1,7 +1,5 @@
 /** GET_INFO, GET_REGION_INFO and GET_IRQ_INFO of vfio-pci. Catalogue: vfio 3.3, 2.4. */
 import {
-  EFAULT,
-  EINVAL,
   InfoCaps,
   VFIO_DEVICE_FLAGS_PCI,
   VFIO_DEVICE_FLAGS_RESET,
@@ -59,9 +57,9 @@ export interface InfoOwner {
 
 export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
   const head = argument.copyIn(INFO_MINIMUM);
-  if (head === undefined) return -EFAULT;
+  if (head === undefined) return argument.fault();
   const argsz = get(head, vfio_device_info.argsz);
-  if (argsz < INFO_MINIMUM) return -EINVAL;
+  if (argsz < INFO_MINIMUM) return argument.tooShort(argsz, INFO_MINIMUM);
   const size = owner.device.host.profile.deviceInfoSize;
   const info = new Uint8Array(size);
   info.set(head);
@@ -70,7 +68,7 @@ export function deviceInfo(owner: InfoOwner, argument: UserArgument): number {
   set(info, vfio_device_info.num_irqs, VFIO_PCI_NUM_IRQS);
   // Where the struct is not padded, its last field goes out whole or not at all.
   const known = size === vfio_device_info.size ? (argsz >= size ? size : INFO_MINIMUM) : Math.min(argsz, size);
-  return argument.copyOut(info.subarray(0, known)) ? 0 : -EFAULT;
+  return argument.copyOut(info.subarray(0, known)) ? 0 : argument.fault();
 }
 
 export function regionInfo(owner: InfoOwner, argument: UserArgument): number {

@@ -1,10 +1,5 @@
 /** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. Catalogue: vfio 3.11. */
 import {
-  EEXIST,
-  EFAULT,
-  EINVAL,
-  ENODEV,
-  ENOSPC,
   Virqfd,
   get,
   lowHalf,
@@ -17,6 +12,7 @@ import {
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
 import type { MemoryLock } from './memory-lock.ts';
+import { IOEVENTFD_LIMIT, IOEVENTFD_NONE, IOEVENTFD_REQUEST, IOEVENTFD_TWICE } from './vfio-pci-reasons.ts';
 
 const MINIMUM = 28;
 const SIZES = 0xf;
@@ -47,20 +43,22 @@ export class Ioeventfds {
 
   ioctl(process: Process, argument: UserArgument): number {
     const bytes = argument.copyIn(MINIMUM);
-    if (bytes === undefined) return -EFAULT;
-    if (get(bytes, vfio_device_ioeventfd.argsz) < MINIMUM) return -EINVAL;
+    if (bytes === undefined) return argument.fault();
+    const argsz = get(bytes, vfio_device_ioeventfd.argsz);
+    if (argsz < MINIMUM) return argument.tooShort(argsz, MINIMUM);
     const flags = get(bytes, vfio_device_ioeventfd.flags);
     const fd = get(bytes, vfio_device_ioeventfd.fd);
-    if ((flags & ~SIZES) !== 0 || flags === 0 || (flags & (flags - 1)) !== 0 || fd < -1) return -EINVAL;
     const wide = get(bytes, vfio_device_ioeventfd.offset);
     const bar = Number(wide / REGION_SHIFT);
     const offset = Number(wide % REGION_SHIFT);
     const found = this.#owner.function.bar(bar);
+    const oneSize = (flags & ~SIZES) === 0 && flags !== 0 && (flags & (flags - 1)) === 0;
     // The flag bits are the sizes 1, 2, 4 and 8.
-    if (bar >= PCI_STD_NUM_BARS || found === undefined || offset + flags > found.size) return -EINVAL;
-    if (this.#inMsixTable(bar, offset, flags)) return -EINVAL;
+    const outside = bar >= PCI_STD_NUM_BARS || found === undefined || offset + flags > found.size;
     const { profile } = this.#owner.function.host;
-    if (flags === 8 && !profile.ioeventfd64) return -EINVAL;
+    if (!oneSize || fd < -1 || outside || this.#inMsixTable(bar, offset, flags) || (flags === 8 && !profile.ioeventfd64)) {
+      return argument.refuse(IOEVENTFD_REQUEST, { device: this.#owner.name, flags, region: bar, at: offset });
+    }
     return this.#change(process, { bar, offset, size: flags, data: get(bytes, vfio_device_ioeventfd.data) }, fd);
   }
 
@@ -74,13 +72,13 @@ export class Ioeventfds {
     const at = this.#registered.findIndex((r) => r.bar === bar && r.offset === offset && r.data === data && r.size === size);
     const found = this.#registered[at];
     if (found !== undefined) {
-      if (fd >= 0) return -EEXIST;
+      if (fd >= 0) return process.host.refusals.refuse(IOEVENTFD_TWICE, { device: this.#owner.name, region: bar, at: offset });
       found.virqfd.disable();
       this.#registered.splice(at, 1);
       return 0;
     }
-    if (fd < 0) return -ENODEV;
-    if (this.#registered.length >= LIMIT) return -ENOSPC;
+    if (fd < 0) return process.host.refusals.refuse(IOEVENTFD_NONE, { device: this.#owner.name, region: bar, at: offset });
+    if (this.#registered.length >= LIMIT) return process.host.refusals.refuse(IOEVENTFD_LIMIT, { device: this.#owner.name, limit: LIMIT });
     const context = process.eventFdContext(fd);
     if (typeof context === 'number') return context;
     const fire = (): void => this.#fire(wanted);

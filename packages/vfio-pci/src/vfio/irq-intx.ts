@@ -3,11 +3,7 @@
  * vfio 3.9.
  */
 import {
-  EBUSY,
-  EINVAL,
-  ENODEV,
   ENOTCONN,
-  ENOTTY,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_IRQ_SET_DATA_NONE,
   Virqfd,
@@ -21,6 +17,7 @@ import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_STATUS, PCI_STATUS_INTERRUPT } from '../pci/registers.ts';
 import type { IrqOwner } from './irq-owner.ts';
+import { INTX_SHARED, IRQ_ACTION, IRQ_COUNT, IRQ_KIND, NO_INTX, UNMASK_TAKEN } from './vfio-pci-reasons.ts';
 
 /** The oops of 5.13: INTx is signalled, and user space has given no eventfd. */
 export const INTX_WITHOUT_TRIGGER: EventKind<{ readonly device: string }> = eventKind(
@@ -51,24 +48,27 @@ export class Intx {
       this.disable();
       return 0;
     }
-    if ((!this.#active && this.#owner.irqKind !== 'none') || set.start !== 0 || set.count !== 1) return -EINVAL;
+    if (!this.#active && this.#owner.irqKind !== 'none') return this.#otherKind(set);
+    if (set.start !== 0 || set.count !== 1) return this.#notOne(set);
     if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) return this.#setEventfd(process, fdOf(set, 0));
-    if (!this.#active) return -EINVAL;
+    if (!this.#active) return this.#otherKind(set);
     if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.#signal();
     return 0;
   }
 
   /** ACTION_MASK. */
   setMask(set: IrqSet): number {
-    if (!this.#active || set.start !== 0 || set.count !== 1) return -EINVAL;
-    if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) return -ENOTTY; // nobody has asked the kernel for it
+    if (!this.#active) return this.#otherKind(set);
+    if (set.start !== 0 || set.count !== 1) return this.#notOne(set);
+    if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) return this.#owner.device.host.refusals.refuse(IRQ_ACTION, { index: set.index, flags: set.action | set.dataType }); // nobody has asked the kernel for it
     if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.mask();
     return 0;
   }
 
   /** ACTION_UNMASK. */
   setUnmask(process: Process, set: IrqSet): number {
-    if (!this.#active || set.start !== 0 || set.count !== 1) return -EINVAL;
+    if (!this.#active) return this.#otherKind(set);
+    if (set.start !== 0 || set.count !== 1) return this.#notOne(set);
     if (set.dataType !== VFIO_IRQ_SET_DATA_EVENTFD) {
       if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[0] !== 0) this.unmask();
       return 0;
@@ -80,7 +80,7 @@ export class Intx {
     }
     const context = process.eventFdContext(fd);
     if (typeof context === 'number') return context;
-    if (this.#unmaskFd !== undefined) return -EBUSY;
+    if (this.#unmaskFd !== undefined) return process.host.refusals.refuse(UNMASK_TAKEN, { device: this.#owner.device.name });
     this.#unmaskFd = new Virqfd(
       this.#owner,
       context,
@@ -174,7 +174,9 @@ export class Intx {
   /** vfio_intx_enable(), but for the line. @returns 0, or -ENODEV */
   #enable(): number {
     const owner = this.#owner;
-    if (!owner.hasIntx || (owner.device.function.line === undefined && !owner.intxUnconnected)) return -ENODEV;
+    if (!owner.hasIntx || (owner.device.function.line === undefined && !owner.intxUnconnected)) {
+      return owner.device.host.refusals.refuse(NO_INTX, { device: owner.device.name });
+    }
     owner.irqKind = 'intx';
     this.#masked = owner.intxDisabled;
     if (owner.canMaskIntx) setIntxEnabled(owner.device, !this.#masked);
@@ -211,12 +213,23 @@ export class Intx {
   #requestLine(): number {
     const { device, canMaskIntx } = this.#owner;
     const { line } = device.function;
-    if (line === undefined) return -ENOTCONN;
+    const { refusals } = device.host;
+    if (line === undefined) return refusals.refuse(NO_INTX, { device: device.name }, ENOTCONN);
     const late = device.host.profile.intxKeepsLine;
     const masked = !canMaskIntx && this.#masked;
-    if (!line.request(this.#handler, !canMaskIntx, masked && late)) return -EBUSY;
+    if (!line.request(this.#handler, !canMaskIntx, masked && late)) return refusals.refuse(INTX_SHARED, { device: device.name });
     if (masked && !late) line.disable();
     return 0;
+  }
+
+  #otherKind({ index }: IrqSet): number {
+    const { device, irqKind } = this.#owner;
+    return device.host.refusals.refuse(IRQ_KIND, { device: device.name, index, active: irqKind });
+  }
+
+  #notOne({ index, start, count }: IrqSet): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(IRQ_COUNT, { device: device.name, index, start, count, enabled: 1 });
   }
 
   #freeLine(): void {

@@ -4,7 +4,6 @@
  * Each vector with an eventfd is an irqbypass producer, so that KVM may take the interrupt over.
  */
 import {
-  EINVAL,
   ERANGE,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_IRQ_SET_DATA_NONE,
@@ -21,6 +20,7 @@ import { addVectors, allocateVectors, canAddVectors, freeVectors, maskVector, ty
 import { PCI_COMMAND } from '../pci/registers.ts';
 import { fdOf } from './irq-intx.ts';
 import type { IrqOwner } from './irq-owner.ts';
+import { IRQ_COUNT, IRQ_KIND } from './vfio-pci-reasons.ts';
 
 /** irqbypass did not take a producer: the interrupt is delivered by the host, which is only slower. */
 export const BYPASS_REFUSED: EventKind<{ readonly device: string; readonly vector: number; readonly error: number }> = eventKind(
@@ -58,10 +58,10 @@ export class MessageIrqs {
       this.disable();
       return 0;
     }
-    if (!active && this.#owner.irqKind !== 'none') return -EINVAL;
+    if (!active && this.#owner.irqKind !== 'none') return this.#otherKind(set);
     if (set.dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
       if (active) return this.#setBlock(process, set);
-      const error = this.#enable(kind, set.start + set.count);
+      const error = this.#enable(kind, set);
       if (error !== 0) return error;
       const failed = this.#setBlock(process, set);
       if (failed !== 0) this.disable();
@@ -69,7 +69,8 @@ export class MessageIrqs {
     }
     // Where vectors come and go, one that is not there is passed over.
     const anyIndex = canAddVectors(this.#owner.device);
-    if (!active || (!anyIndex && set.start + set.count > this.#vectors.length)) return -EINVAL;
+    if (!active) return this.#otherKind(set);
+    if (!anyIndex && set.start + set.count > this.#vectors.length) return this.#tooMany(set);
     for (let i = 0; i < set.count; i += 1) {
       if (set.dataType === VFIO_IRQ_SET_DATA_NONE || set.data[i] !== 0) this.#vectors[set.start + i]?.trigger.signal();
     }
@@ -84,8 +85,9 @@ export class MessageIrqs {
   }
 
   /** @returns 0, -ERANGE for none, or how many vectors there would have been */
-  #enable(kind: VectorKind, count: number): number {
-    if (count === 0) return -ERANGE;
+  #enable(kind: VectorKind, set: IrqSet): number {
+    const count = set.start + set.count;
+    if (count === 0) return this.#tooMany(set, ERANGE);
     const { device } = this.#owner;
     const got = this.#keepCommand(() => allocateVectors(device, device.bus.msi, kind, count));
     if (got < count) return got;
@@ -111,12 +113,12 @@ export class MessageIrqs {
     const { device } = this.#owner;
     const dynamic = this.#owner.irqKind === 'msix' && canAddVectors(device);
     if (set.start + set.count > this.#vectors.length) {
-      if (!dynamic) return -EINVAL;
+      if (!dynamic) return this.#tooMany(set);
       addVectors(device, device.bus.msi, set.start + set.count);
       while (this.#vectors.length < set.start + set.count) this.#vectors.push(undefined);
     }
     for (let i = 0; i < set.count; i += 1) {
-      const error = this.#setVector(process, set.start + i, fdOf(set, i));
+      const error = this.#setVector(process, set, i);
       if (error === 0) continue;
       for (let undo = i - 1; undo >= 0; undo -= 1) this.#clear(set.start + undo);
       return error;
@@ -124,14 +126,16 @@ export class MessageIrqs {
     return 0;
   }
 
-  #setVector(process: Process, vector: number, fd: number): number {
+  #setVector(process: Process, set: IrqSet, i: number): number {
+    const vector = set.start + i;
+    const fd = fdOf(set, i);
     const { device, bypass } = this.#owner;
     this.#clear(vector);
     if (fd < 0) return 0;
     const trigger = process.eventFdContext(fd);
     if (typeof trigger === 'number') return trigger;
     const irq = device.irqVectors[vector];
-    if (irq === undefined) return -EINVAL;
+    if (irq === undefined) return this.#tooMany(set);
     irq.setHandler(this.#owner.handler('interrupt', () => { trigger.signal(); }));
     const producer: IrqBypassProducer = { token: trigger, irq, enter: (operation) => { this.#owner.enter(operation); } };
     maskVector(device, vector, false);
@@ -140,6 +144,16 @@ export class MessageIrqs {
     if (error !== 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
     this.#vectors[vector] = { irq, trigger, producer: error === 0 ? producer : undefined };
     return 0;
+  }
+
+  #otherKind({ index }: IrqSet): number {
+    const { device, irqKind } = this.#owner;
+    return device.host.refusals.refuse(IRQ_KIND, { device: device.name, index, active: irqKind });
+  }
+
+  #tooMany({ index, start, count }: IrqSet, errno?: number): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(IRQ_COUNT, { device: device.name, index, start, count, enabled: this.#vectors.length }, errno);
   }
 
   #clear(vector: number): void {

@@ -1,7 +1,5 @@
 /** VFIO_DEVICE_SET_IRQS of vfio-pci: which index understands which action. Kernel: vfio_pci_set_irqs_ioctl(). */
 import {
-  EINVAL,
-  ENOTTY,
   VFIO_IRQ_SET_ACTION_MASK,
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_UNMASK,
@@ -20,6 +18,7 @@ import { Intx } from './irq-intx.ts';
 import { MessageIrqs } from './irq-msi.ts';
 import { Notifier } from './irq-notifiers.ts';
 import type { IrqOwner } from './irq-owner.ts';
+import { IRQ_ACTION } from './vfio-pci-reasons.ts';
 
 export class Irqs {
   readonly intx: Intx;
@@ -85,7 +84,9 @@ export class Irqs {
       if (set.action === VFIO_IRQ_SET_ACTION_MASK) return this.intx.setMask(set);
       if (set.action === VFIO_IRQ_SET_ACTION_UNMASK) return this.intx.setUnmask(process, set);
     }
-    if (set.action !== VFIO_IRQ_SET_ACTION_TRIGGER) return -ENOTTY;
+    if (set.action !== VFIO_IRQ_SET_ACTION_TRIGGER || (set.index === VFIO_PCI_ERR_IRQ_INDEX && !this.#hasErr)) {
+      return process.host.refusals.refuse(IRQ_ACTION, { index: set.index, flags: set.action | set.dataType });
+    }
     switch (set.index) {
       case VFIO_PCI_INTX_IRQ_INDEX:
         return this.intx.setTrigger(process, set);
@@ -93,11 +94,9 @@ export class Irqs {
       case VFIO_PCI_MSIX_IRQ_INDEX:
         return this.messages.setTrigger(process, set);
       case VFIO_PCI_ERR_IRQ_INDEX:
-        return !this.#hasErr ? -ENOTTY : this.err.setTrigger(process, set, strict);
-      case VFIO_PCI_REQ_IRQ_INDEX:
-        return this.req.setTrigger(process, set, strict);
+        return this.err.setTrigger(process, set, strict);
       default:
-        return -EINVAL;
+        return this.req.setTrigger(process, set, strict);
     }
   }
 }

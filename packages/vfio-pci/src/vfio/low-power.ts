@@ -1,13 +1,12 @@
 /** The low power features (6.1): the user lets the device sleep until it is next touched. Kernel: vfio_pci_core_pm_entry(); D61-34. */
 import {
-  EFAULT,
-  EINVAL,
   VFIO_DEVICE_FEATURE_SET,
   checkFeature,
   type EventFdContext,
   type FeatureArgument,
   type Process,
 } from '@vsim/vfio-core';
+import { LOW_POWER } from './vfio-pci-reasons.ts';
 
 const WAKEUP_SIZE = 8;
 
@@ -21,18 +20,18 @@ export class LowPower {
 
   enter(flags: number, data: FeatureArgument): number {
     const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
-    return go <= 0 ? go : this.#enter(undefined);
+    return go <= 0 ? go : this.#enter(data, undefined);
   }
 
   enterWithWakeup(process: Process, flags: number, data: FeatureArgument): number {
     const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, WAKEUP_SIZE);
     if (go <= 0) return go;
     const bytes = data.copyIn(WAKEUP_SIZE);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return data.argument.fault();
     const fd = new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
-    if (fd < 0) return -EINVAL;
+    if (fd < 0) return data.argument.refuse(LOW_POWER, { fd });
     const context = process.eventFdContext(fd);
-    return typeof context === 'number' ? context : this.#enter(context);
+    return typeof context === 'number' ? context : this.#enter(data, context);
   }
 
   exit(flags: number, data: FeatureArgument): number {
@@ -56,8 +55,8 @@ export class LowPower {
     this.#wakeup = undefined;
   }
 
-  #enter(wakeup: EventFdContext | undefined): number {
-    if (this.#entered) return -EINVAL;
+  #enter({ argument }: FeatureArgument, wakeup: EventFdContext | undefined): number {
+    if (this.#entered) return argument.refuse(LOW_POWER, { fd: undefined });
     this.#entered = true;
     this.#wakeup = wakeup;
     return 0;

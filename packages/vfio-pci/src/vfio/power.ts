@@ -2,7 +2,7 @@
  * The power of a device in a user's hands: asleep while nobody has it open, D-states that the user writes, and the low power features.
  * Catalogue: vfio 3.14, D61-17, D61-27, D61-34.
  */
-import { EIO, type FeatureArgument, type Process } from '@vsim/vfio-core';
+import { type FeatureArgument, type Process } from '@vsim/vfio-core';
 import { setPowerState } from '../bus/enable.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { resumeDevice, suspendDevice } from '../bus/runtime-pm.ts';
@@ -10,6 +10,7 @@ import { restoreState, saveState, type SavedState } from '../bus/saved-state.ts'
 import { PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET } from '../pci/registers.ts';
 import type { Intx } from './irq-intx.ts';
 import { LowPower } from './low-power.ts';
+import { STAYS_ASLEEP } from './vfio-pci-reasons.ts';
 
 export class DevicePower {
   readonly #device: PciDevice;
@@ -67,7 +68,7 @@ export class DevicePower {
   /** The user is about to access the device, which wakes up. @returns 0, or -EIO if it does not */
   begin(): number {
     if (!this.#lowPower.entered) return 0;
-    if (resumeDevice(this.#device) < 0) return -EIO;
+    if (resumeDevice(this.#device) < 0) return this.#device.host.refusals.refuse(STAYS_ASLEEP, { device: this.#device.name });
     this.#lowPower.touched();
     if (this.#intxMasked) this.#intx.unmask();
     this.#intxMasked = false;

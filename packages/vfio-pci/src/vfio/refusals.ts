@@ -1,13 +1,17 @@
 /** Why vfio-pci does not take a device, before its probe begins. Catalogue: vfio 3.2. */
-import { EBUSY, EINVAL, eventKind, type EventKind } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, ENODEV, eventKind, reason, type EventKind, type Reason } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 
 /** Probe refused a device: the rule, and what would help. */
-export const PROBE_REFUSED: EventKind<{ readonly device: string; readonly rule: string; readonly help: string; readonly error: number }> = eventKind(
-  'vfio-pci/probe-refused',
-  'fault',
-  ({ device, rule, help }) => `${device}: ${rule}: ${help}`,
-);
+export const PROBE_REFUSED: Reason<{ readonly device: string; readonly rule: string; readonly help: string; readonly error: number }> = reason({
+  id: 'vfio-pci/probe-refused',
+  errno: [EINVAL, EBUSY, ENODEV],
+  call: 'sysfs bind',
+  rule: 'the device is not denied by its makers, no bridge, and no PF that has VFs',
+  kernel: 'vfio_pci_probe(), vfio_pci_core_register_device()',
+  wayOut: 'see there which of them it is',
+  text: ({ device, rule, help }) => `${device}: ${rule}: ${help}`,
+});
 /** The kernel's warning: a denied device is bound all the same, as disable_denylist says. */
 export const DENYLIST_DISABLED: EventKind<{ readonly device: string }> = eventKind(
   'vfio-pci/denylist-disabled',
@@ -34,19 +38,7 @@ export function refusal(device: PciDevice, disableDenylist: boolean): number {
   return 0;
 }
 
-/** register() was refused: what the device's group lacks, if it is that. */
-export function tellOfGroup(device: PciDevice): void {
-  const { iommuGroup, host } = device;
-  if (iommuGroup === undefined) {
-    const help = "switch the IOMMU on, in the firmware and on the kernel's command line; without one only enable_unsafe_noiommu_mode helps";
-    refuse(device, 'it has no IOMMU group', help, EINVAL);
-  } else if (host.profile.needsCoherentDma && iommuGroup.kind === 'iommu' && !iommuGroup.unit.coherent) {
-    refuse(device, 'its IOMMU does not keep DMA coherent with the caches', 'there is no remedy on this machine: its host driver has to use it', EINVAL);
-  }
-}
-
 /** Tells of a refusal. @returns the negative errno */
 function refuse(device: PciDevice, rule: string, help: string, error: number): number {
-  device.host.trace.emit(PROBE_REFUSED, { device: device.name, rule, help, error: -error });
-  return -error;
+  return device.host.refusals.refuse(PROBE_REFUSED, { device: device.name, rule, help, error: -error }, error);
 }

@@ -12,12 +12,12 @@ import {
   type MmapRequest,
   type Process,
 } from '@vsim/vfio-core';
-import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
 import { BarRegions, type BarOwner } from './bar-region.ts';
 import type { DeviceRegion } from './device-region.ts';
 import { REGION_SPAN } from './info.ts';
 import { canMmap } from './mmap.ts';
+import { MMAP_BAR, REGION_RANGE, VGA_ARBITER } from './vfio-pci-reasons.ts';
 import type { VirtualConfig } from './virtual-config.ts';
 
 const PAGE = 4096;
@@ -30,7 +30,6 @@ const VGA_RANGES: readonly { readonly first: number; readonly last: number }[] =
 ];
 
 export interface RegionOwner extends BarOwner {
-  readonly device: PciDevice;
   readonly hasVga: boolean;
   /** Memory is reached by mappings, too. */
   readonly mappingsLive: boolean;
@@ -84,7 +83,7 @@ export class Regions {
     const index = Math.floor(offset / REGION_SPAN);
     const at = offset - index * REGION_SPAN;
     const config = this.#config;
-    if (config === undefined || offset < 0 || index >= this.count) return -EINVAL;
+    if (config === undefined || offset < 0 || index >= this.count) return this.#outside(index, at, 0);
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.read(into, at);
     if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, into, into.length);
     const own = this.own(index);
@@ -93,14 +92,14 @@ export class Regions {
       if (count !== -EINVAL) this.#claim(index, 'vfio');
       return count;
     }
-    return at >= own.size ? -EINVAL : own.read(into.subarray(0, own.size - at), at);
+    return at >= own.size ? this.#outside(index, at, own.size) : own.read(into.subarray(0, own.size - at), at);
   }
 
   write(from: Uint8Array, offset: number): number {
     const index = Math.floor(offset / REGION_SPAN);
     const at = offset - index * REGION_SPAN;
     const config = this.#config;
-    if (config === undefined || offset < 0 || index >= this.count) return -EINVAL;
+    if (config === undefined || offset < 0 || index >= this.count) return this.#outside(index, at, 0);
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) return config.write(from, at);
     if (index === VFIO_PCI_VGA_REGION_INDEX) return this.#vga(at, undefined, from.length);
     const own = this.own(index);
@@ -109,7 +108,7 @@ export class Regions {
       if (count !== -EINVAL) this.#claim(index, 'vfio');
       return count;
     }
-    return at >= own.size ? -EINVAL : own.write(from.subarray(0, own.size - at), at);
+    return at >= own.size ? this.#outside(index, at, own.size) : own.write(from.subarray(0, own.size - at), at);
   }
 
   mmap(process: Process, request: MmapRequest): Mapping | number {
@@ -117,12 +116,24 @@ export class Regions {
     const index = Math.floor(request.offset / REGION_SPAN);
     const at = request.offset - index * REGION_SPAN;
     const bar = owner.function.bar(index);
-    if (!request.shared || index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) return -EINVAL;
+    const { refusals } = process.host;
+    const device = owner.device.name;
+    if (!request.shared) return refusals.refuse(MMAP_BAR, { device, region: index, why: 'the mapping is private' });
+    if (index >= VFIO_PCI_ROM_REGION_INDEX || bar === undefined || !this.canMmap(index)) {
+      return refusals.refuse(MMAP_BAR, { device, region: index, why: 'it cannot be mapped' });
+    }
     const pages = (bytes: number): number => Math.ceil(bytes / PAGE) * PAGE;
-    if (at + pages(request.length) > pages(bar.size)) return -EINVAL;
+    if (at + pages(request.length) > pages(bar.size)) {
+      return refusals.refuse(MMAP_BAR, { device, region: index, why: `${request.length} bytes at ${at} leave its ${bar.size} bytes` });
+    }
     this.#claim(index, 'vfio-pci');
     const region = { physical: bar.address + at, live: () => owner.mappingsLive };
     return process.mm.mapDevice(request.length, region, request.read, request.write);
+  }
+
+  #outside(region: number, at: number, size: number): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(REGION_RANGE, { device: device.name, region, at, size });
   }
 
   /** The first use of a BAR claims it; the ROM is never claimed. */
@@ -135,9 +146,9 @@ export class Regions {
   #vga(at: number, into: Uint8Array | undefined, length: number): number {
     const { device, hasVga } = this.#owner;
     const range = VGA_RANGES.find(({ first, last }) => at >= first && at <= last);
-    if (!hasVga || range === undefined) return -EINVAL;
+    if (!hasVga || range === undefined) return this.#outside(VFIO_PCI_VGA_REGION_INDEX, at, 0);
     const error = device.bus.vga.access(device);
-    if (error < 0) return error;
+    if (error < 0) return device.host.refusals.refuse(VGA_ARBITER, { device: device.name });
     const count = Math.min(length, range.last + 1 - at);
     into?.fill(0xff, 0, count);
     return count;

@@ -3,13 +3,9 @@
  * gone. Catalogue: vfio 3.13.
  */
 import {
-  EBADF,
+  EAGAIN,
   EBUSY,
-  EFAULT,
   EINVAL,
-  ENODEV,
-  ENOSPC,
-  EPERM,
   GroupFile,
   get,
   set,
@@ -20,9 +16,20 @@ import {
   type UserArgument,
   type VfioGroup,
 } from '@vsim/vfio-core';
+import { RESET_FAILED } from '../bus/bus-reasons.ts';
 import { canResetBus, resetBus } from '../bus/reset.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciRegistry } from './registry.ts';
+import {
+  DEVICE_LOCKED,
+  HOT_RESET_BUS,
+  HOT_RESET_DRIVER,
+  HOT_RESET_GROUPLESS,
+  HOT_RESET_MISSING,
+  HOT_RESET_NOT_GROUP,
+  HOT_RESET_REQUEST,
+  HOT_RESET_SPACE,
+} from './vfio-pci-reasons.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
 
 /** Whom a user has to own for a reset of the bus of `device`: all below the bridge, or, in a slot, those right in it. Kernel: vfio_pci_for_each_slot_or_bus(). */
@@ -37,26 +44,27 @@ function affected(device: PciDevice): readonly PciDevice[] {
 export function hotResetInfo(device: PciDevice, argument: UserArgument): number {
   const layout = vfio_pci_hot_reset_info;
   const header = argument.copyIn(layout.size);
-  if (header === undefined) return -EFAULT;
+  if (header === undefined) return argument.fault();
   const argsz = get(header, layout.argsz);
-  if (argsz < layout.size) return -EINVAL;
-  if (!canResetBus(device)) return -ENODEV;
+  if (argsz < layout.size) return argument.tooShort(argsz, layout.size);
+  const { name } = device;
+  if (!canResetBus(device)) return argument.refuse(HOT_RESET_BUS, { device: name });
   const devices = affected(device);
   set(header, layout.flags, 0);
   set(header, layout.count, devices.length);
   const needed = layout.size + devices.length * vfio_pci_dependent_device.size;
-  if (argsz < needed) return argument.copyOut(header) ? -ENOSPC : -EFAULT;
+  if (argsz < needed) return argument.copyOut(header) ? argument.refuse(HOT_RESET_SPACE, { device: name, devices: devices.length, needed }) : argument.fault();
   const list = new Uint8Array(needed - layout.size);
   for (let i = 0; i < devices.length; i += 1) {
     const { iommuGroup, function: fn } = devices[i]!;
-    if (iommuGroup === undefined) return -EPERM;
+    if (iommuGroup === undefined) return argument.refuse(HOT_RESET_GROUPLESS, { device: devices[i]!.name });
     const entry = list.subarray(i * vfio_pci_dependent_device.size);
     set(entry, vfio_pci_dependent_device.group_id, iommuGroup.id);
     set(entry, vfio_pci_dependent_device.segment, fn.address.domain);
     set(entry, vfio_pci_dependent_device.bus, fn.address.bus);
     set(entry, vfio_pci_dependent_device.devfn, fn.address.devfn);
   }
-  return argument.copyOut(header) && argument.copyOut(list, layout.size) ? 0 : -EFAULT;
+  return argument.copyOut(header) && argument.copyOut(list, layout.size) ? 0 : argument.fault();
 }
 
 /**
@@ -66,25 +74,31 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
   const layout = vfio_pci_hot_reset;
   const { profile } = device.host;
   const header = argument.copyIn(layout.size);
-  if (header === undefined) return -EFAULT;
-  if (get(header, layout.argsz) < layout.size || get(header, layout.flags) !== 0) return -EINVAL;
+  if (header === undefined) return argument.fault();
+  const argsz = get(header, layout.argsz);
+  const flags = get(header, layout.flags);
   const count = get(header, layout.count);
-  if (count === 0 && profile.emptyHotResetFirst) return -EINVAL;
-  if (!canResetBus(device)) return -ENODEV;
+  const { name } = device;
+  const wrong = (): number => argument.refuse(HOT_RESET_REQUEST, { device: name, count, devices: affected(device).length, flags });
+  if (argsz < layout.size) return argument.tooShort(argsz, layout.size);
+  if (flags !== 0 || (count === 0 && profile.emptyHotResetFirst)) return wrong();
+  if (!canResetBus(device)) return argument.refuse(HOT_RESET_BUS, { device: name });
   const devices = affected(device);
-  if (count === 0 || count > devices.length) return -EINVAL;
+  if (count === 0 || count > devices.length) return wrong();
   const fds = argument.copyIn(4 * count, layout.size);
-  if (fds === undefined) return -EFAULT;
-  const groups = groupsOf(process, fds, count, !profile.dmaOwnership);
+  if (fds === undefined) return argument.fault();
+  const groups = groupsOf(process, argument, fds, count, !profile.dmaOwnership);
   if (typeof groups === 'number') return groups;
-  if (!devices.every(({ iommuGroup }) => groups.some((group) => group.iommuGroup === iommuGroup))) return -EINVAL;
+  const missing = devices.find(({ iommuGroup }) => !groups.some((group) => group.iommuGroup === iommuGroup));
+  if (missing !== undefined) return argument.refuse(HOT_RESET_MISSING, { device: name, missing: missing.name, group: missing.iommuGroup?.id });
   const members: VfioPciDevice[] = [];
   for (const other of devices) {
     const member = registry.get(other);
     if (member?.group === undefined) {
       // 5.13 tells apart what another driver has registered with VFIO.
       const registered = groups.some((group) => group.devices.some(({ device: of }) => of === other));
-      return registered && !profile.dmaOwnership ? -EBUSY : -EINVAL;
+      const errno = registered && !profile.dmaOwnership ? EBUSY : EINVAL;
+      return argument.refuse(HOT_RESET_DRIVER, { device: name, other: other.name, driver: other.driverName }, errno);
     }
     members.push(member);
   }
@@ -97,18 +111,21 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
     member.memoryLock.unlock();
     member.busWasReset(error);
   }
-  return error;
+  if (error === -EAGAIN) return argument.refuse(DEVICE_LOCKED, { device: name });
+  return error < 0 ? argument.refuse(RESET_FAILED, { device: name, methods: ['bus'] }, -error) : error;
 }
 
 /** The groups behind fds; 5.13 wants them in a container and viable. */
-function groupsOf(process: Process, fds: Uint8Array, count: number, attached: boolean): readonly VfioGroup[] | number {
+function groupsOf(process: Process, argument: UserArgument, fds: Uint8Array, count: number, attached: boolean): readonly VfioGroup[] | number {
   const groups: VfioGroup[] = [];
   const view = new DataView(fds.buffer, fds.byteOffset);
   for (let i = 0; i < count; i += 1) {
-    const file = process.file(view.getInt32(4 * i, true));
-    if (file === undefined) return -EBADF;
-    if (!(file instanceof GroupFile)) return -EINVAL;
-    if (attached && file.group.container === undefined) return -EINVAL;
+    const fd = view.getInt32(4 * i, true);
+    const file = process.file(fd);
+    if (file === undefined) return process.badFd(fd);
+    if (!(file instanceof GroupFile) || (attached && file.group.container === undefined)) {
+      return argument.refuse(HOT_RESET_NOT_GROUP, { fd, file: file.subject });
+    }
     groups.push(file.group);
   }
   return groups;

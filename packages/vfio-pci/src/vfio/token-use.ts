@@ -1,19 +1,24 @@
 /** Who may open a PF or a VF, by the token of the PF: vfio_pci_validate_vf_token(), get_pf_vdev(). Catalogue: vfio 3.12, P13. */
-import { EINVAL, eventKind, type EventKind } from '@vsim/vfio-core';
+import { EACCES, EINVAL, reason, type Reason } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciRegistry } from './registry.ts';
 import { matchName, type VfToken } from './vf-token.ts';
+import { VF_OPTION } from './vfio-pci-reasons.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
 
 /** A device was asked for with a VF token that does not fit: the kernel's notice. */
-export const VF_TOKEN_REFUSED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
-  'vfio-pci/vf-token-refused',
-  'warn',
-  ({ device, error }) =>
+export const VF_TOKEN_REFUSED: Reason<{ readonly device: string; readonly error: number }> = reason({
+  id: 'vfio-pci/vf-token-refused',
+  errno: [EACCES, EINVAL],
+  call: 'VFIO_GROUP_GET_DEVICE_FD',
+  rule: 'a VF whose PF is vfio-pci\'s, and a PF with VFs in use, are opened with the token of the PF; all others without one',
+  kernel: 'vfio_pci_validate_vf_token()',
+  wayOut: 'set the token on the fd of the PF with VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, and give it behind the name',
+  text: ({ device, error }) =>
     error === -EINVAL
       ? `${device}: a vf_token is given, and its PF is not vfio-pci's: leave it out`
       : `${device}: the vf_token of its PF has to be given as "${device} vf_token=UUID"; the PF's user sets it`,
-);
+});
 
 export class TokenUse {
   readonly #device: PciDevice;
@@ -30,10 +35,10 @@ export class TokenUse {
   match(name: string, own: VfToken | undefined): number {
     const match = matchName(this.#device.name, name);
     if (match === undefined) return 0;
-    if (typeof match === 'number') return match;
+    const { host, name: device } = this.#device;
+    if (typeof match === 'number') return host.refusals.refuse(VF_OPTION, { device, name });
     const error = this.#check(match.token, own);
-    if (error < 0) this.#device.host.trace.emit(VF_TOKEN_REFUSED, { device: this.#device.name, error });
-    return error < 0 ? error : 1;
+    return error < 0 ? host.refusals.refuse(VF_TOKEN_REFUSED, { device, error }, -error) : 1;
   }
 
   /** The first open of a VF. */

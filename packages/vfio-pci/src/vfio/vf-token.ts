@@ -5,7 +5,6 @@
  */
 import {
   EACCES,
-  EFAULT,
   EINVAL,
   VFIO_DEVICE_FEATURE_SET,
   checkFeature,
@@ -71,7 +70,7 @@ export class VfToken {
     const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, TOKEN_BYTES);
     if (go <= 0) return go;
     const bytes = data.copyIn(TOKEN_BYTES);
-    if (bytes === undefined) return -EFAULT;
+    if (bytes === undefined) return data.argument.fault();
     this.#token = digits(bytes);
     return 0;
   }

@@ -6,9 +6,7 @@
  */
 import {
   EAGAIN,
-  EINVAL,
   ENODEV,
-  ENOTTY,
   VFIO_DEVICE_FEATURE,
   VFIO_DEVICE_FEATURE_DMA_BUF,
   VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
@@ -26,6 +24,7 @@ import {
   VfioDevice,
   deviceFeature,
   eventKind,
+  noFeature,
   type EventKind,
   type FeatureArgument,
   type IrqBypassManager,
@@ -64,6 +63,7 @@ import { TokenUse } from './token-use.ts';
 import type { DeviceSet, VfioPciRegistry } from './registry.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
 import type { VfToken } from './vf-token.ts';
+import { DEVICE_LOCKED, IGD_OPREGION, NO_RESET } from './vfio-pci-reasons.ts';
 import { dmaBufFeature } from './dma-buf.ts';
 import { vgaDecodes } from './vga-client.ts';
 import { VirtualConfig } from './virtual-config.ts';
@@ -196,7 +196,7 @@ export class VfioPciDevice extends VfioDevice {
   protected deviceRegions(config: VirtualConfig): readonly DeviceRegion[] | number {
     const regions: DeviceRegion[] = [];
     const error = isIntelGraphics(this.device) ? addIgdRegions(this.device, config, regions) : 0;
-    return error < 0 && error !== -ENODEV ? error : regions;
+    return error < 0 && error !== -ENODEV ? this.device.host.refusals.refuse(IGD_OPREGION, { device: this.name }, -error) : regions;
   }
 
   intxDisableWritten(disabled: boolean): void {
@@ -284,7 +284,7 @@ export class VfioPciDevice extends VfioDevice {
     const error = tryResetFunction(device);
     if (error === -EAGAIN) {
       disableDevice(device);
-      return error;
+      return device.host.refusals.refuse(DEVICE_LOCKED, { device: device.name });
     }
     this.#resetWorks = error === 0;
     this.#saved = saveState(this.function);
@@ -377,7 +377,7 @@ export class VfioPciDevice extends VfioDevice {
       case VFIO_DEVICE_FEATURE:
         return deviceFeature(this, process, argument); // before 5.18: the core does not look at it
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 
@@ -389,17 +389,17 @@ export class VfioPciDevice extends VfioDevice {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {
       case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
-        return this.token?.feature(flags, argument) ?? -ENOTTY;
+        return this.token?.feature(flags, argument) ?? noFeature(this, feature, argument);
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
-        return lowPower ? this.#power.enter(flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.enter(flags, argument) : noFeature(this, feature, argument);
       case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
-        return lowPower ? this.#power.enterWithWakeup(process, flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.enterWithWakeup(process, flags, argument) : noFeature(this, feature, argument);
       case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
-        return lowPower ? this.#power.exit(flags, argument) : -ENOTTY;
+        return lowPower ? this.#power.exit(flags, argument) : noFeature(this, feature, argument);
       case VFIO_DEVICE_FEATURE_DMA_BUF:
-        return this.device.host.profile.dmaBuf ? dmaBufFeature(this.device, process, flags, argument) : -ENOTTY;
+        return this.device.host.profile.dmaBuf ? dmaBufFeature(this.device, process, flags, argument) : noFeature(this, feature, argument);
       default:
-        return -ENOTTY;
+        return noFeature(this, feature, argument);
     }
   }
 
@@ -414,8 +414,10 @@ export class VfioPciDevice extends VfioDevice {
   }
 
   #reset(): number {
-    if (!this.#resetWorks) return -EINVAL;
-    if (this.device.host.profile.runtimePm) this.setPowerState(0);
-    return this.functionReset();
+    const { host, name, resetMethods: methods } = this.device;
+    if (!this.#resetWorks) return host.refusals.refuse(NO_RESET, { device: name, methods: [] });
+    if (host.profile.runtimePm) this.setPowerState(0);
+    const error = this.functionReset();
+    return error < 0 ? host.refusals.refuse(NO_RESET, { device: name, methods }, -error) : error;
   }
 }

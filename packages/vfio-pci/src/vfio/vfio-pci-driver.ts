@@ -3,14 +3,16 @@
  *
  * The steps of probe and remove, in each kernel's order, are binding.ts's.
  */
-import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, ENOENT, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import { NUMVFS_DRIVER } from '../bus/bus-reasons.ts';
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId, type RecoveryVote } from '../bus/pci-driver.ts';
 import { Binding, bindingOrder, type BindingOrder } from './binding.ts';
 import { addParameterFiles, parseIds, type VfioPciParameters } from './module-parameters.ts';
-import { refusal, tellOfGroup } from './refusals.ts';
+import { refusal } from './refusals.ts';
+import { SRIOV_OFF } from './vfio-pci-reasons.ts';
 import { registryOf, type VfioPciRegistry } from './registry.ts';
 import { VfioPciDevice, type VfioPciDeviceInit } from './vfio-pci-device.ts';
 
@@ -110,7 +112,6 @@ export class VfioPciDriver extends PciDriver {
     this.#bindings.set(device, binding);
     const error = yield* binding.probe(this.order.probe);
     if (error < 0) this.#bindings.delete(device);
-    if (error === -EINVAL) tellOfGroup(device);
     return error;
   }
 
@@ -124,10 +125,10 @@ export class VfioPciDriver extends PciDriver {
   }
 
   override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
-    if (!this.parameters.enableSriov) return -ENOENT;
     const { sriov, host } = device;
+    if (!this.parameters.enableSriov) return host.refusals.refuse(SRIOV_OFF, { device: device.name });
     const vfioDevice = sriov === undefined ? undefined : this.#registry.getReference(device);
-    if (sriov === undefined || vfioDevice === undefined) return -ENODEV;
+    if (sriov === undefined || vfioDevice === undefined) return host.refusals.refuse(NUMVFS_DRIVER, { device: device.name, driver: this.name }, ENODEV);
     let result = -EINVAL; // the list of PFs has it already (D61-37); sysfs never comes here
     if (!host.profile.pciCore || count === 0 || device.virtualFunctions === 0) {
       if (host.profile.runtimePm && count > 0) resumeDevice(device);

@@ -5,7 +5,7 @@
  * Each byte belongs to a section: the header, a capability, or a gap between them, which is hardware both ways. Accesses are cut into
  * naturally aligned pieces of 4, 2 and 1 bytes that do not leave a section.
  */
-import { EFAULT, eventKind, type EventKind, type KernelProfile } from '@vsim/vfio-core';
+import { eventKind, type EventKind, type KernelProfile } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { barFlags, barMask, barMaskHigh, barRegister } from '../pci/bars.ts';
 import { capabilities, extendedCapabilities, read16, read32, write16, write32 } from '../pci/capabilities.ts';
@@ -38,6 +38,7 @@ import {
 } from '../pci/registers.ts';
 import { Permissions, headerPermissions } from './config-permissions.ts';
 import { capabilitySection, extendedSection, type Kind } from './config-sections.ts';
+import { CONFIG_RANGE } from './vfio-pci-reasons.ts';
 import { advancedFeaturesWritten, expressWritten, msiFlagsWritten, powerWritten, vpdWritten } from './config-side-effects.ts';
 
 /** The last extended capability that 5.13 knows: 16 GT/s. */
@@ -121,7 +122,7 @@ export class VirtualConfig {
 
   /** Fills `into` from `at`. @returns the count, or -EFAULT for a range that leaves the space: then nothing is read */
   read(into: Uint8Array, at: number): number {
-    if (at >= this.bytes.length || at + into.length > this.bytes.length) return -EFAULT;
+    if (at >= this.bytes.length || at + into.length > this.bytes.length) return this.#outside(at, into.length);
     for (let done = 0; done < into.length; ) {
       const width = this.#width(at + done, into.length - done);
       const value = this.#readPiece(at + done, width);
@@ -131,8 +132,13 @@ export class VirtualConfig {
     return into.length;
   }
 
+  #outside(at: number, length: number): number {
+    const { device } = this.#owner;
+    return device.host.refusals.refuse(CONFIG_RANGE, { device: device.name, at, length, size: this.bytes.length });
+  }
+
   write(from: Uint8Array, at: number): number {
-    if (at >= this.bytes.length || at + from.length > this.bytes.length) return -EFAULT;
+    if (at >= this.bytes.length || at + from.length > this.bytes.length) return this.#outside(at, from.length);
     for (let done = 0; done < from.length; ) {
       const width = this.#width(at + done, from.length - done);
       let value = 0;
