@@ -1,11 +1,10 @@
 /** The door of this package for fuzzers: what people paste of lspci. */
 import type { Random } from '@vsim/vfio-core';
+import { bounded } from '../../../testing/cost.ts';
 import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { computeIommuGroups, LspciSyntaxError, machineOfLspci, parseLspci } from '../src/index.ts';
 
 const ADDRESS = /^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?:\s|$)/i;
-/** Milliseconds for a text of a few kilobytes; what grows too fast takes far more. */
-const MOST_MS = 1500;
 const LONG = 3000;
 
 /** Lines as lspci has them, each with what is often next to it. */
@@ -19,11 +18,7 @@ class Texts implements World<string> {
   }
 
   check(text: string): Depth {
-    const before = performance.now();
-    const depth = this.#parse(text);
-    const took = performance.now() - before;
-    if (took > MOST_MS) throw new Error(`${text.length} characters took ${Math.round(took)} ms`);
-    return depth;
+    return bounded(`${text.length} characters`, () => this.#parse(text));
   }
 
   #parse(text: string): Depth {

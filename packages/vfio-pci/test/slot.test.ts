@@ -1,5 +1,5 @@
 /** Cards that come and go while user space has them: orderly, by surprise, and with the link. */
-import { EAGAIN, VFIO_DEVICE_RESET, type ProfileName } from '@vsim/vfio-core';
+import { EAGAIN, VFIO_DEVICE_RESET, mapDma, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { ERROR_RECOVERY, ERROR_UNHANDLED, PciFunction, PciPort, PciePort, RING_NIC, RING_NIC_ID, buildConfig, createRingNic } from '../src/index.ts';
 import { CONFIG, bind, open, read32, write16 } from './edu-host.ts';
@@ -80,6 +80,8 @@ describe('a card that is pulled while it is open', () => {
   it.each(PROFILES)('%s: reads are ones, writes vanish, DMA and interrupts are lost; ERR and REQ come; close ends it', (profile) => {
     const { host, process, port, card, device, group, container, err, req, bus, events, number } = openCard({ profile });
     const mapping = process.mmap(device, 0x1000);
+    mapDma(process, container, { iova: 0x1000, vaddr: process.mmap(-1, 0x1000).address, size: 0x1000, flags: 3 });
+    expect(card.dmaWrite(0x1000, Uint8Array.of(1))).toBe(true);
     port.surpriseRemove();
     expect(process.readEventfd(err)).toBe(1n);
     expect(process.readEventfd(req)).toBe(1n);
