@@ -35,6 +35,8 @@ export interface FileReport {
   readonly refused: number;
   /** Those for which the model did not tell exactly one reason, by `call errno: reasons`. */
   readonly untold: ReadonlyMap<string, number>;
+  /** The ids of the reasons that it told. */
+  readonly reasons: ReadonlySet<string>;
 }
 
 export interface ReplayFileOptions {
@@ -85,6 +87,7 @@ export function replayFile(path: string, options: ReplayFileOptions = {}): FileR
   const relaxed = new Map<string, number>();
   const divergences: Divergence[] = [];
   const untold = new Map<string, number>();
+  const reasons = new Set<string>();
   let refused = 0;
   let cases = 0;
   let steps = 0;
@@ -92,12 +95,13 @@ export function replayFile(path: string, options: ReplayFileOptions = {}): FileR
   const run = replayCases(path, options);
   for (;;) {
     const next = run.next();
-    if (next.done === true) return { path, ...next.value, cases, steps, compared, relaxed, divergences, refused, untold };
+    if (next.done === true) return { path, ...next.value, cases, steps, compared, relaxed, divergences, refused, untold, reasons };
     const report = next.value;
     cases += 1;
     steps += report.steps;
     compared += report.compared;
     refused += report.refused;
+    for (const id of report.reasons) reasons.add(id);
     for (const [row, count] of report.untold) untold.set(row, (untold.get(row) ?? 0) + count);
     for (const [rule, count] of report.relaxed) relaxed.set(rule, (relaxed.get(rule) ?? 0) + count);
     for (const divergence of report.divergences) divergences.push(divergence);

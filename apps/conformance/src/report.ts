@@ -24,6 +24,8 @@ export interface CaseReport {
   readonly refused: number;
   /** Those for which the model did not tell exactly one reason, by `call errno: reasons`. */
   readonly untold: ReadonlyMap<string, number>;
+  /** The ids of the reasons that it told. */
+  readonly reasons: ReadonlySet<string>;
 }
 
 /** Counts and compares while a case runs. */
@@ -32,6 +34,7 @@ export class CaseRecorder implements CaseReport {
   readonly relaxed: Map<string, number> = new Map();
   readonly divergences: Divergence[] = [];
   readonly untold: Map<string, number> = new Map();
+  readonly reasons: Set<string> = new Set();
   refused = 0;
   steps = 0;
   compared = 0;
@@ -63,6 +66,7 @@ export class CaseRecorder implements CaseReport {
   /** A step failed: `told` are the reasons that the model gave meanwhile. */
   failed(what: string, told: readonly string[]): void {
     this.refused += 1;
+    for (const id of told) this.reasons.add(id);
     if (told.length === 1) return;
     const row = `${what}: ${told.join(' ') || 'none'}`;
     this.untold.set(row, (this.untold.get(row) ?? 0) + 1);

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { RECORDINGS, replayFile } from '../replay.ts';
 
+/** What the model told of the failures in all files. */
+const told = { refused: 0, untold: new Map<string, number>(), reasons: new Set<string>() };
+
 /** Cases, steps, compared values, values compared less strictly by rule, divergences. */
 const FILES: Readonly<Record<string, readonly [cases: number, steps: number, compared: number, relaxed: number, divergences: number]>> = {
   'bars.jsonl.gz': [9, 474, 2060, 13, 0],
@@ -30,6 +33,106 @@ describe('recordings of Linux 6.1', () => {
     expect([report.cases, report.steps, report.compared, less, report.divergences.length]).toEqual([cases, steps, compared, relaxed, divergences]);
     expect(report.format).toBe('vfio');
     expect(report.profile).toBe('linux-6.1');
+    told.refused += report.refused;
+    for (const [row, count] of report.untold) told.untold.set(row, (told.untold.get(row) ?? 0) + count);
+    for (const id of report.reasons) told.reasons.add(id);
+  });
+
+  it('each failure has exactly one reason, but for eventfds that have nothing yet [M14]', () => {
+    expect([told.refused, ...told.untold]).toEqual([15_692, ['eventfd_read EAGAIN: none', 1635], ['eventfd_wait EAGAIN: none', 12]]);
+    expect([...told.reasons].sort()).toMatchInlineSnapshot(`
+      [
+        "feature/flags",
+        "feature/size",
+        "feature/unknown",
+        "mdev/bad-uuid",
+        "mdev/exhausted",
+        "mdev/uuid-taken",
+        "pci/id-known",
+        "pci/id-unknown",
+        "pci/numvfs-driver",
+        "pci/numvfs-range",
+        "pci/numvfs-set",
+        "pci/reset-failed",
+        "process/bad-fd",
+        "process/mmap-range",
+        "process/no-entry",
+        "process/no-operation",
+        "process/not-eventfd",
+        "process/not-permitted",
+        "process/one-way",
+        "process/unknown-request",
+        "sysfs/bad-value",
+        "sysfs/dma-claimed",
+        "sysfs/has-driver",
+        "sysfs/no-device",
+        "sysfs/no-match",
+        "sysfs/not-bound",
+        "type1/attach-nesting",
+        "type1/bitmap",
+        "type1/dirty-flags",
+        "type1/dirty-off",
+        "type1/dirty-range",
+        "type1/map-alignment",
+        "type1/map-flags",
+        "type1/map-memlock",
+        "type1/map-memory",
+        "type1/map-no-vaddr",
+        "type1/map-overflow",
+        "type1/map-overlap",
+        "type1/map-reserved",
+        "type1/map-vaddr-valid",
+        "type1/unmap-cuts",
+        "type1/unmap-flags",
+        "type1/unmap-range",
+        "type1/v1",
+        "type1/vaddr-invalid",
+        "uapi/argsz",
+        "uapi/argument-fault",
+        "uapi/string",
+        "vfio-pci/config-range",
+        "vfio-pci/hot-reset-bus",
+        "vfio-pci/hot-reset-driver",
+        "vfio-pci/hot-reset-missing",
+        "vfio-pci/hot-reset-not-group",
+        "vfio-pci/hot-reset-request",
+        "vfio-pci/hot-reset-space",
+        "vfio-pci/ioeventfd-limit",
+        "vfio-pci/ioeventfd-none",
+        "vfio-pci/ioeventfd-request",
+        "vfio-pci/ioeventfd-twice",
+        "vfio-pci/irq-action",
+        "vfio-pci/irq-count",
+        "vfio-pci/irq-kind",
+        "vfio-pci/low-power",
+        "vfio-pci/memory-off",
+        "vfio-pci/mmap-bar",
+        "vfio-pci/no-reset",
+        "vfio-pci/notifier",
+        "vfio-pci/probe-refused",
+        "vfio-pci/region-range",
+        "vfio-pci/sriov-off",
+        "vfio-pci/unmask-taken",
+        "vfio-pci/vf-option",
+        "vfio-pci/vf-token-refused",
+        "vfio/container-not-set",
+        "vfio/device-offset",
+        "vfio/group-gone",
+        "vfio/group-has-container",
+        "vfio/group-in-use",
+        "vfio/group-no-container",
+        "vfio/group-not-ready",
+        "vfio/group-not-viable",
+        "vfio/group-open",
+        "vfio/irq-flags",
+        "vfio/irq-range",
+        "vfio/no-index",
+        "vfio/no-such-device",
+        "vfio/not-container",
+        "vfio/set-iommu-order",
+        "vfio/set-iommu-type",
+      ]
+    `);
   });
 
   it('edu: every answer of info:0000:00:02.0 is the recorded one', () => {
