@@ -65,6 +65,12 @@ export const LOG_STATE: Reason<{ readonly on: boolean }> = reason({
   text: ({ on }) => `logging is ${on ? 'on already' : 'off'}`,
 });
 
+const STATES = ['ERROR', 'STOP', 'RUNNING', 'STOP_COPY', 'RESUMING', 'RUNNING_P2P', 'PRE_COPY', 'PRE_COPY_P2P'];
+
+function stateName(state: number): string {
+  return STATES[state] ?? `state ${state}, which is none,`;
+}
+
 export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: number; readonly to: number }> = reason({
   id: 'migration/state',
   errno: [EINVAL, ENODEV],
@@ -72,7 +78,7 @@ export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: n
   rule: 'the state exists, the device and this kernel know it, and a path leads there from the present one; what was written to a RESUMING stream is a state of such a device',
   kernel: 'vfio_mig_get_next_state()',
   wayOut: 'look at the flags of the feature MIGRATION; out of ERROR only VFIO_DEVICE_RESET leads',
-  text: ({ device, from, to }) => `${device} does not get from state ${from} to ${to}`,
+  text: ({ device, from, to }) => `${device} does not get from ${stateName(from)} to ${stateName(to)}`,
 });
 
 export const STREAM_OFFSET: Reason<{ readonly stream: string }> = reason({
