@@ -2,7 +2,7 @@
  * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
  */
 import { BAD_VALUE, Bus, EAGAIN, ENOMEM, EUSERS, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
-import { EXHAUSTED, PARENT_LEAVES, REMOVED_TWICE, UUID_TAKEN } from './mdev-reasons.ts';
+import { EXHAUSTED, REMOVED_TWICE, UUID_TAKEN } from './mdev-reasons.ts';
 import { MdevDevice } from './mdev-device.ts';
 import { VfioMdevDriver } from './mdev-driver.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -36,7 +36,11 @@ export class MdevBus extends Bus<MdevDevice> {
     if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return this.#exhausted(type, -EUSERS);
     const refused = this.host.faults.at(MDEV_ALLOCATION);
     if (refused < 0) return refused;
-    if (parent.leaving) return refusals.refuse(PARENT_LEAVES, { parent: parent.driverName });
+    return yield* parent.use(() => this.#create(type, uuid, written));
+  }
+
+  *#create(type: MdevType, uuid: string, written: number): Sleeps<number> {
+    const { parent } = type;
     const mdev = new MdevDevice(this, type, uuid);
     const error = this.#common === undefined ? yield* this.#createBound(mdev) : yield* this.#createAndProbe(mdev);
     if (error < 0) return parent.available(type) > 0 ? error : this.#exhausted(type, error);
@@ -53,9 +57,12 @@ export class MdevBus extends Bus<MdevDevice> {
     const { refusals } = this.host;
     if (this.device(mdev.name) !== mdev) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'gone' });
     if (!mdev.active) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'being made' }, EAGAIN);
-    if (mdev.parent.leaving) return refusals.refuse(PARENT_LEAVES, { parent: mdev.parent.driverName });
-    yield* this.destroy(mdev);
-    return bytes.length;
+    mdev.active = false;
+    const destroy = this.destroy.bind(this);
+    return yield* mdev.parent.use(function* () {
+      yield* destroy(mdev);
+      return bytes.length;
+    });
   }
 
   /** mdev_device_remove(): the user has to be gone before the parent takes its part back. */

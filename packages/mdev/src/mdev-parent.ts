@@ -2,8 +2,8 @@
  * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
  * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
  */
-import { EEXIST, ENOMEM, eventKind, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
-import { PARENT_REFUSED } from './mdev-reasons.ts';
+import { EEXIST, ENOMEM, eventKind, WaitQueue, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
+import { PARENT_LEAVES, PARENT_REFUSED } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevDevice } from './mdev-device.ts';
 import { MdevDriver } from './mdev-driver.ts';
@@ -33,8 +33,10 @@ export abstract class MdevParent {
   readonly maxInstances: number | undefined = undefined;
   /** Its devices have request(), and tell their user. Kernel: mdev_parent_ops.request, which 5.13 misses aloud. */
   readonly asksUser: boolean = false;
-  /** Unregistering has begun: nothing is created or removed by user space any more. */
-  leaving = false;
+  /** unreg_sem: creations and removals by user space that are under way; unregistering waits for them, and they do not begin once it has. */
+  #users = 0;
+  #leaving = false;
+  readonly #idle: WaitQueue;
   #registered = false;
 
   constructor(bus: MdevBus, driverName: string, types: readonly MdevTypeInit[]) {
@@ -43,6 +45,7 @@ export abstract class MdevParent {
     this.sysfs = `/sys/devices/virtual/${driverName}/${driverName}`;
     this.types = types.map((init) => new MdevType(this, init));
     this.driver = new MdevDriver(this);
+    this.#idle = new WaitQueue(`creations and removals of ${driverName}`);
   }
 
   /** How many more of this type can be made. */
@@ -80,7 +83,7 @@ export abstract class MdevParent {
       return refusals.refuse(PARENT_REFUSED, told, profile.mdevParentDrivers ? ENOMEM : EEXIST);
     }
     this.#registered = true;
-    this.leaving = false;
+    this.#leaving = false;
     if (!profile.mdevParentDrivers && !this.asksUser) trace.emit(NO_REQUEST, { parent: this.driverName });
     files.folder(`${this.sysfs}/power`);
     files.constant(`${this.sysfs}/uevent`, '', 0o644);
@@ -93,11 +96,22 @@ export abstract class MdevParent {
     return 0;
   }
 
-  /** mdev_unregister_parent(): removes every child, which sleeps while one is open. A parent that is none is left alone. */
+  /** @internal A creation or removal by user space. @returns what `body` does, or -ENODEV once unregistering has begun */
+  *use(body: () => Sleeps<number>): Sleeps<number> {
+    if (this.#leaving) return this.bus.host.refusals.refuse(PARENT_LEAVES, { parent: this.driverName });
+    this.#users += 1;
+    const result = yield* body();
+    this.#users -= 1;
+    if (this.#users === 0) this.#idle.wake();
+    return result;
+  }
+
+  /** mdev_unregister_parent(): waits for creations and removals under way, and removes every child, which sleeps while one is open. A parent that is none is left alone. */
   *unregister(): Sleeps<void> {
     if (!this.#registered) return;
     const { files, trace } = this.bus.host;
-    this.leaving = true;
+    this.#leaving = true;
+    yield* this.#idle.wait(this.bus.host.scheduler, () => this.#users === 0);
     files.remove(`/sys/class/mdev_bus/${this.driverName}`);
     for (const mdev of this.devices) yield* this.bus.destroy(mdev);
     yield* this.bus.removeParentDriver(this);

@@ -17,6 +17,8 @@ import {
   VfioDevice,
   getDeviceFd,
   setContainer,
+  LAST_PUT,
+  VFIO_GROUP_UNSET_CONTAINER,
   type ProfileName,
   type Sleeps,
 } from '@vsim/vfio-core';
@@ -271,6 +273,76 @@ describe('VFIO_DEVICE_PCI_HOT_RESET', () => {
     const device = getDeviceFd(process, groups[0]!, ALL[0]);
     const loose = process.open('/dev/vfio/21');
     expect(hotReset(process, device, [groups[0]!, loose])).toBe(outcome);
+  });
+});
+
+describe('a hot reset of 5.10 and 5.13 holds groups and devices', () => {
+  const OLD: readonly ProfileName[] = ['linux-5.10', 'linux-5.13'];
+
+  it.each(PROFILES)('%s: a group in a container without IOMMU is no user\'s [M15]', (profile) => {
+    const { process, openGroups } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    const { groups } = openGroups(20);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    const other = process.open('/dev/vfio/21');
+    setContainer(process, other, process.open('/dev/vfio/vfio'));
+    expect(hotReset(process, device, [groups[0]!, other])).toBe(OLD.includes(profile) ? -EINVAL : 0);
+  });
+
+  it.each(PROFILES)('%s: a container that lost its IOMMU with its other group is such a one; one that has an IOMMU of its own is not [M15]', (profile) => {
+    const { process, openGroups } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    bind(process, '0000:00:02.0');
+    const { groups } = openGroups(20);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    const own = openGroups(21);
+    expect(hotReset(process, device, [groups[0]!, own.groups[0]!])).toBe(0);
+    process.ioctl(own.groups[0]!, VFIO_GROUP_UNSET_CONTAINER);
+    expect(hotReset(process, device, [groups[0]!, own.groups[0]!])).toBe(OLD.includes(profile) ? -EINVAL : 0);
+  });
+
+  it.each(OLD)('%s: and lets them go, whatever came of it [M15] [M16]', (profile) => {
+    const { process, openGroups, vfio, driver, bus } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    const { groups } = openGroups(20, 21);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    const state = () => [vfio.groups.map(({ references, containerUsers }) => [references, containerUsers]), ALL.map((name) => driver.vfioDevice(bus.device(name)!)!.references)];
+    const before = state();
+    expect([hotReset(process, device, groups), hotReset(process, device, groups.slice(0, 1)), hotReset(process, device, [groups[0]!, device])]).toEqual([0, -EINVAL, -EINVAL]);
+    expect(state()).toEqual(before);
+  });
+
+  it.each(PROFILES)('%s: a device whose unbind waits for its group to leave the container cannot be got [M16]', (profile) => {
+    const { process, openGroups, functions, bus } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    const { groups } = openGroups(20, 21);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    const before = functions[0]!.resets;
+    const unbind = process.start('unbind', process.sys.writeFile(`${bus.sysfs}/drivers/vfio-pci/unbind`, ALL[2]));
+    expect(unbind.finished).toBe(!OLD.includes(profile));
+    expect(hotReset(process, device, groups)).toBe(-EINVAL);
+    expect(functions[0]!.resets).toBe(before);
+  });
+
+  it.each(OLD)('%s: one whose unbind waits for its user can, and is found locked [M16]', (profile) => {
+    const { process, openGroups, bus } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    const { groups } = openGroups(20, 21);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    getDeviceFd(process, groups[1]!, ALL[2]);
+    process.start('unbind', process.sys.writeFile(`${bus.sysfs}/drivers/vfio-pci/unbind`, ALL[2]));
+    expect(hotReset(process, device, groups)).toBe(-EAGAIN);
+  });
+
+  it.each(OLD)('%s: one between its last put and the end of unregister cannot [M16]', (profile) => {
+    const { process, openGroups, bus, host } = busHost({ profile });
+    for (const name of ALL) bind(process, name);
+    const { groups } = openGroups(20, 21);
+    const device = getDeviceFd(process, groups[0]!, ALL[0]);
+    host.scheduler.stopAt(LAST_PUT);
+    const unbind = process.start('unbind', process.sys.writeFile(`${bus.sysfs}/drivers/vfio-pci/unbind`, ALL[1]));
+    expect([unbind.outcome.state, hotReset(process, device, groups)]).toEqual(['held', -EINVAL]);
+    host.scheduler.release(LAST_PUT);
   });
 });
 

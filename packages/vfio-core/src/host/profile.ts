@@ -94,6 +94,8 @@ export interface KernelProfile {
 
   /** The library vfio-pci-core (5.15): probe leaves the group to register, and a driver of it matches by an override_only id (D61-26, D61-39). */
   readonly pciCore: boolean;
+  /** When vfio-pci's parameters nointxmask and disable_idle_d3 are read: at each use, when the module is loaded (5.15), when a device is bound (B10). */
+  readonly vfioPciParametersAt: 'use' | 'load' | 'bind';
   /** A probe that fails in register lets its VGA client go; the order of 5.13 forgets it (D61-38). */
   readonly vgaClientUnwound: boolean;
   /** A pin whose line is connected to nothing counts as no INTx (D61-30). */
@@ -197,6 +199,7 @@ const LINUX_5_13: KernelProfile = {
   vfTotalMsixAttribute: true,
   aerReportsByCore: false,
   pciCore: false,
+  vfioPciParametersAt: 'use',
   vgaClientUnwound: false,
   hidesUnconnectedIntx: false,
   runtimePm: false,
@@ -269,6 +272,7 @@ const LINUX_6_1: KernelProfile = {
   resetMethodAttribute: true,
   aerReportsByCore: true,
   pciCore: true,
+  vfioPciParametersAt: 'load',
   vgaClientUnwound: true,
   hidesUnconnectedIntx: true,
   runtimePm: true,
@@ -316,6 +320,7 @@ const LINUX_7_3: KernelProfile = {
   errOfExpressOnly: false,
   preCopyInfo2: true,
   claimsBarsAtOpen: true,
+  vfioPciParametersAt: 'bind',
   dmaBuf: true,
   fdinfoNamesDevice: true,
   unmasksAdvisoryErrors: true,

@@ -52,6 +52,11 @@ interface Vma extends FrameRange {
   readonly device: DeviceRegion | undefined;
 }
 
+/** Device memory that does not answer: the fault handler gives SIGBUS, so that nobody reaches or pins it. */
+function isDead({ device }: Vma): boolean {
+  return device?.live() === false;
+}
+
 /** Pages pinned by get_user_pages(): consecutive frames. */
 export interface PinnedPages {
   readonly frame: number;
@@ -191,7 +196,7 @@ export class Mm implements Memory {
    */
   pin(address: number, pages: number, write: boolean): PinnedPages | number {
     const vma = this.#find(address);
-    if (vma === undefined || !vma.read || (write && !vma.write)) return -EFAULT;
+    if (vma === undefined || !vma.read || (write && !vma.write) || isDead(vma)) return -EFAULT;
     const page = Math.floor(address / PAGE_SIZE);
     const skip = page - vma.first;
     const count = Math.min(pages, vma.last - page + 1);
@@ -211,14 +216,14 @@ export class Mm implements Memory {
     return true;
   }
 
-  /** Whether all of it is mapped so. access_ok() as well: nothing beyond TASK_SIZE is, whatever the sum. */
+  /** Whether all of it is mapped so, and answers. access_ok() as well: nothing beyond TASK_SIZE is, whatever the sum. */
   accessible(address: number, length: number, write = false): boolean {
     if (length === 0) return true;
     if (!isInside(address, length, 0, TASK_SIZE)) return false;
     const pages = Math.floor(address / PAGE_SIZE) + Math.ceil(((address % PAGE_SIZE) + length) / PAGE_SIZE);
     for (let page = Math.floor(address / PAGE_SIZE); page < pages; ) {
       const vma = this.#find(page * PAGE_SIZE);
-      if (vma === undefined || (write ? !vma.write : !vma.read)) return false;
+      if (vma === undefined || (write ? !vma.write : !vma.read) || isDead(vma)) return false;
       page = vma.last + 1;
     }
     return true;
@@ -299,7 +304,7 @@ export class Mm implements Memory {
       this.host.trace.emit(MEMORY_FAULT, { signal: 'SIGSEGV', address, write });
       return undefined;
     }
-    if (vma.device?.live() === false) {
+    if (isDead(vma)) {
       this.host.trace.emit(MEMORY_FAULT, { signal: 'SIGBUS', address, write });
       return undefined;
     }

@@ -65,6 +65,8 @@ export class VfioGroup {
   readonly #notifier: GroupNotifier | undefined;
   readonly #unlisten: () => void;
   #references = 0;
+  /** Drivers that have registered a device and not yet unregistered it: one more than is listed, while one is on its way out. */
+  #drivers = 0;
   #container: VfioContainer | undefined;
   #containerUsers = 0;
   #file: GroupFile | undefined;
@@ -146,6 +148,7 @@ export class VfioGroup {
 
   addDevice(device: VfioDevice): void {
     this.#devices.push(device);
+    this.#drivers += 1;
   }
 
   /** unregister() begins. */
@@ -158,17 +161,16 @@ export class VfioGroup {
     removeItem(this.#devices, device);
   }
 
-  /** After its last device the group leaves its container: by force, or when user space lets it go. Drops the device's reference. */
+  /** After its last device (by the list; since 6.1 by the count of drivers) the group leaves its container: when user space lets it go, or by force. Drops the device's reference. */
   *deviceGone(): Sleeps<void> {
     const { profile, scheduler } = this.vfio.host;
-    if (this.#devices.length === 0) {
-      if (profile.forcedDetach) {
-        this.#disappear();
-        if (this.#container !== undefined) this.#detach();
-        this.#gone = true;
-      } else {
-        yield* this.#detached.wait(scheduler, () => this.#container === undefined);
-      }
+    this.#drivers -= 1;
+    if (!profile.forcedDetach) {
+      if (this.#devices.length === 0) yield* this.#detached.wait(scheduler, () => this.#container === undefined);
+    } else if (this.#drivers === 0) {
+      this.#disappear();
+      if (this.#container !== undefined) this.#detach();
+      this.#gone = true;
     }
     this.put();
   }

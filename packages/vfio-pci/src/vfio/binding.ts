@@ -19,7 +19,6 @@ import {
   type Vfio,
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { resumeDevice } from '../bus/runtime-pm.ts';
 import { isVga } from '../bus/vga-arbiter.ts';
 import type { VfioPciRegistry } from './registry.ts';
 import { VfCapture } from './vf-capture.ts';
@@ -209,7 +208,7 @@ export class Binding {
         if (isVga(device)) removeVgaClient(device);
         return;
       case 'power':
-        resumeDevice(device);
+        vfioDevice?.removePower();
         return;
       case 'register':
         if (vfioDevice !== undefined) yield* vfioDevice.unregister();

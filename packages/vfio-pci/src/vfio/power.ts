@@ -24,7 +24,7 @@ export class DevicePower {
   /** INTx was masked for the time that the device sleeps. */
   #intxMasked = false;
 
-  /** @param staysAwake the module parameter disable_idle_d3, as it is now */
+  /** @param staysAwake the module parameter disable_idle_d3, as this kernel reads it */
   constructor(device: PciDevice, intx: Intx, staysAwake: () => boolean) {
     this.#device = device;
     this.#intx = intx;
@@ -40,8 +40,14 @@ export class DevicePower {
   probe(): void {
     const { pm, function: fn } = this.#device;
     this.#needsRestore = pm !== 0 && (fn.config.bytes[pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
-    setPowerState(this.#device, 0);
+    // Who stays awake is not woken by 5.13, either.
+    if (this.#device.host.profile.runtimePm || !this.#staysAwake()) setPowerState(this.#device, 0);
     this.sleep();
+  }
+
+  /** What remove does to the power: pm_runtime_forbid() wakes the device; 5.13 only where it lets devices sleep now. */
+  remove(): void {
+    if (this.#device.host.profile.runtimePm || !this.#staysAwake()) resumeDevice(this.#device);
   }
 
   /** vfio_pci_set_power_state(), 0 to 3, for the user. */

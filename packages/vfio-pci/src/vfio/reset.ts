@@ -6,7 +6,9 @@ import {
   EAGAIN,
   EBUSY,
   EINVAL,
+  getExternalUser,
   GroupFile,
+  putExternalUser,
   get,
   set,
   vfio_pci_dependent_device,
@@ -87,21 +89,41 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
   if (count === 0 || count > devices.length) return wrong();
   const fds = argument.copyIn(4 * count, layout.size);
   if (fds === undefined) return argument.fault();
-  const groups = groupsOf(process, argument, fds, count, !profile.dmaOwnership);
-  if (typeof groups === 'number') return groups;
+  const groups: VfioGroup[] = [];
+  const members: VfioPciDevice[] = [];
+  const holds = !profile.dmaOwnership;
+  let error = groupsOf(process, argument, fds, holds, groups);
+  if (error === 0) error = membersOf(device, argument, groups, registry, members);
+  if (error === 0) error = resetMembers(device, argument, members);
+  if (holds) {
+    for (const member of members) member.put();
+    for (const group of groups) putExternalUser(group);
+  }
+  return error;
+}
+
+/** The devices that are reset, if groups cover all of them. Before 6.1 they are held: one that nobody can get any more is none. */
+function membersOf(device: PciDevice, argument: UserArgument, groups: readonly VfioGroup[], registry: VfioPciRegistry, into: VfioPciDevice[]): number {
+  const { name, host } = device;
+  const holds = !host.profile.dmaOwnership;
+  const devices = affected(device);
   const missing = devices.find(({ iommuGroup }) => !groups.some((group) => group.iommuGroup === iommuGroup));
   if (missing !== undefined) return argument.refuse(HOT_RESET_MISSING, { device: name, missing: missing.name, group: missing.iommuGroup?.id });
-  const members: VfioPciDevice[] = [];
   for (const other of devices) {
-    const member = registry.get(other);
+    const member = holds ? registry.getReference(other) : registry.get(other);
     if (member?.group === undefined) {
       // 5.13 tells apart what another driver has registered with VFIO.
-      const registered = groups.some((group) => group.devices.some(({ device: of }) => of === other));
-      const errno = registered && !profile.dmaOwnership ? EBUSY : EINVAL;
-      return argument.refuse(HOT_RESET_DRIVER, { device: name, other: other.name, driver: other.driverName }, errno);
+      const registered = groups.some((group) => group.devices.some(({ device: of, references }) => of === other && references > 0));
+      return argument.refuse(HOT_RESET_DRIVER, { device: name, other: other.name, driver: other.driverName }, registered && holds ? EBUSY : EINVAL);
     }
-    members.push(member);
+    into.push(member);
   }
+  return 0;
+}
+
+function resetMembers(device: PciDevice, argument: UserArgument, members: readonly VfioPciDevice[]): number {
+  const { name, host } = device;
+  const { profile } = host;
   for (const member of members) {
     member.memoryLock.lock();
     if (profile.runtimePm) member.setPowerState(0);
@@ -115,20 +137,19 @@ export function hotReset(device: PciDevice, process: Process, argument: UserArgu
   return error < 0 ? argument.refuse(RESET_FAILED, { device: name, methods: ['bus'] }, -error) : error;
 }
 
-/** The groups behind fds; 5.13 wants them in a container and viable. */
-function groupsOf(process: Process, argument: UserArgument, fds: Uint8Array, count: number, attached: boolean): readonly VfioGroup[] | number {
-  const groups: VfioGroup[] = [];
+/** The groups behind fds; before 6.1 each is used as KVM uses one: in a container that has an IOMMU, and viable. @returns 0, or a negative errno */
+function groupsOf(process: Process, argument: UserArgument, fds: Uint8Array, holds: boolean, into: VfioGroup[]): number {
   const view = new DataView(fds.buffer, fds.byteOffset);
-  for (let i = 0; i < count; i += 1) {
-    const fd = view.getInt32(4 * i, true);
+  for (let at = 0; at < fds.length; at += 4) {
+    const fd = view.getInt32(at, true);
     const file = process.file(fd);
     if (file === undefined) return process.badFd(fd);
-    if (!(file instanceof GroupFile) || (attached && file.group.container === undefined)) {
-      return argument.refuse(HOT_RESET_NOT_GROUP, { fd, file: file.subject });
-    }
-    groups.push(file.group);
+    if (!(file instanceof GroupFile)) return argument.refuse(HOT_RESET_NOT_GROUP, { fd, file: file.subject });
+    const group = holds ? getExternalUser(file) : file.group;
+    if (typeof group === 'number') return group;
+    into.push(group);
   }
-  return groups;
+  return 0;
 }
 
 /** The last close on a bus: if everything below the bridge is vfio-pci's and closed, and one of them waits for a reset, all get it. */

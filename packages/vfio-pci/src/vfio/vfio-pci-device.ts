@@ -237,6 +237,11 @@ export class VfioPciDevice extends VfioDevice {
     this.#power.probe();
   }
 
+  /** The step of remove that undoes it. */
+  removePower(): void {
+    this.#power.remove();
+  }
+
   /** A PF whose VFs are gone may sleep again, unless somebody has it open. */
   idle(): void {
     if (!this.inUse) this.#power.sleep();

@@ -36,6 +36,8 @@ export class VfioPciDriver extends PciDriver {
   override readonly ids: readonly PciDeviceId[];
   readonly vfio: Vfio;
   readonly parameters: VfioPciParameters;
+  /** As they were when the module was loaded. */
+  #loaded: VfioPciParameters;
   readonly #bypass: IrqBypassManager | undefined;
   readonly #idsText: string;
   readonly #registry: VfioPciRegistry;
@@ -48,6 +50,7 @@ export class VfioPciDriver extends PciDriver {
     this.vfio = vfio;
     this.ids = vfio.host.profile.pciCore ? [ANY_BY_OVERRIDE] : [];
     this.parameters = { ...DEFAULTS, ...init.parameters };
+    this.#loaded = { ...this.parameters };
     this.#bypass = init.bypass;
     this.#idsText = init.ids ?? '';
     this.#registry = registryOf(vfio);
@@ -86,6 +89,7 @@ export class VfioPciDriver extends PciDriver {
   override createAttributes(bus: PciBus): void {
     super.createAttributes(bus);
     const { host } = bus;
+    this.#loaded = { ...this.parameters };
     if (this.name === 'vfio-pci' && host.files.lookup('/sys/module/vfio_pci/parameters') === undefined) addParameterFiles(host, this.parameters);
     for (const id of parseIds(host, this.#idsText)) this.addId(id);
   }
@@ -93,6 +97,18 @@ export class VfioPciDriver extends PciDriver {
   /** Makes the VFIO device; a driver with devices of its own overrides this. */
   protected createDevice(device: PciDevice, init: VfioPciDeviceInit): VfioPciDevice {
     return new VfioPciDevice(this.vfio, device, init);
+  }
+
+  /** The parameters that a device goes by which is bound now. */
+  get #parametersOfDevice(): VfioPciParameters {
+    switch (this.vfio.host.profile.vfioPciParametersAt) {
+      case 'use':
+        return this.parameters;
+      case 'load':
+        return this.#loaded;
+      case 'bind':
+        return { ...this.parameters };
+    }
   }
 
   override *probe(device: PciDevice): Sleeps<number> {
@@ -103,7 +119,7 @@ export class VfioPciDriver extends PciDriver {
       device,
       driver: this.name,
       registry: this.#registry,
-      create: () => this.createDevice(device, { parameters: this.parameters, bypass: this.#bypass, registry: this.#registry }),
+      create: () => this.createDevice(device, { parameters: this.#parametersOfDevice, bypass: this.#bypass, registry: this.#registry }),
       setData: (vfioDevice) => {
         if (vfioDevice === undefined) this.#data.clear(device);
         else if (device.host.has(9)) this.#data.set(device, vfioDevice);
