@@ -15,7 +15,7 @@ function machine(profile: ProfileName) {
   const create = (uuid = UUID) => root.start('create', root.sys.writeFile(CREATE, uuid));
   const remove = (uuid = UUID) => root.start('remove', root.sys.writeFile(`/sys/bus/mdev/devices/${uuid}/remove`, '1'));
   const rmmod = () => host.scheduler.spawn('rmmod mtty', mtty.unregister());
-  return { ...made, gone, start: { create, remove, rmmod } };
+  return { host, root, bus, mtty, gone, create: made.create, open: made.open, left: made.left, start: { create, remove, rmmod } };
 }
 
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1', 'linux-6.12'])('unregistering, %s', (profile) => {

@@ -1,6 +1,7 @@
 /** @vsim/vfio-platform: platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba. */
 export { IrqLine } from './bus/irq-line.ts';
 export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformResource } from './bus/platform-device.ts';
+export { RuntimePm, type RuntimeStatus } from './bus/runtime-pm.ts';
 export { describeDevices, type DeviceDescription, type DeviceRange } from './fdt/devices.ts';
 export { FdtError, FdtNode, parseFdt } from './fdt/fdt.ts';
 export type { DeviceInterrupt, Trigger } from './fdt/interrupts.ts';

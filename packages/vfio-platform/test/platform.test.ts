@@ -119,7 +119,7 @@ describe('reset', () => {
   it.each([['linux-5.13', 1, -EAGAIN], ['linux-6.1', 0, 0]] as const)('fails the open, after which 5.13 can unload the driver no more, %s', (profile, users, unloaded) => {
     const { bind, open, device, driver, bus, host, events, root } = setUp({ profile });
     bind();
-    device.resume = () => -110;
+    device.runtimePm.resume = () => -110;
     expect(outcomeOf(open)).toBe('ETIMEDOUT');
     root.exit();
     expect([driver.users, events.map(({ id }) => id), host.scheduler.call('rmmod', bus.unloadDriver(driver))]).toEqual([users, users === 1 ? [MODULE_LEAKED.id] : [], unloaded]);
@@ -128,7 +128,7 @@ describe('reset', () => {
   it('fails the open where the device does not resume', () => {
     const { bind, open, device, calls } = setUp();
     bind();
-    device.resume = () => -110;
+    device.runtimePm.resume = () => -110;
     expect(outcomeOf(open)).toBe('ETIMEDOUT');
     expect(calls).toEqual([]);
   });

@@ -94,10 +94,10 @@ describe('probe and remove', () => {
     for (const [errno, init, breakIt] of failing) {
       const made = setUp(init);
       const mend = breakIt?.(made);
-      const left = () => [made.resets.users(COMPATIBLE), made.vfio.groups.length, made.driver.vfioDevice(made.device), made.device.driverName, made.device.runtimePmEnabled];
+      const left = () => [made.resets.users(COMPATIBLE), made.vfio.groups.length, made.driver.vfioDevice(made.device), made.device.driverName, made.device.runtimePm.enabled];
       expect([outcomeOf(made.bind), left()]).toEqual([errno, [0, 0, undefined, undefined, false]]);
       mend?.();
-      expect([outcomeOf(made.bind), made.resets.users(COMPATIBLE), made.device.runtimePmEnabled]).toEqual(['success', 1, true]);
+      expect([outcomeOf(made.bind), made.resets.users(COMPATIBLE), made.device.runtimePm.enabled]).toEqual(['success', 1, true]);
     }
     const nameless = setUp();
     const stranger = new PlatformDevice(nameless.host, { name: 'x', resources: [] });
@@ -139,7 +139,7 @@ describe('probe and remove', () => {
   it.each([['platform', false], ['AMBA', true]] as const)('[vfio P4/1] [vfio P4/2] take their steps in order, and set what the driver keeps when all is done, %s', (_, amba) => {
     const { host, resets, vfio, device, driver, startBind } = setUp({ amba });
     const steps: string[] = [];
-    const look = () => `${resets.users(COMPATIBLE)} module users, ${vfio.groups.length} groups, runtime PM ${device.runtimePmEnabled ? 'on' : 'off'}, ${driver.vfioDevice(device) === undefined ? 'no drvdata' : 'drvdata'}`;
+    const look = () => `${resets.users(COMPATIBLE)} module users, ${vfio.groups.length} groups, runtime PM ${device.runtimePm.enabled ? 'on' : 'off'}, ${driver.vfioDevice(device) === undefined ? 'no drvdata' : 'drvdata'}`;
     const getReset = resets.get.bind(resets);
     vi.spyOn(resets, 'get').mockImplementation((compatible) => (steps.push(`reset: ${look()}`), getReset(compatible)));
     const getGroup = vfio.iommuGroupGet.bind(vfio);
@@ -169,7 +169,7 @@ describe('probe and remove', () => {
     for (const point of points) {
       const { host, resets, vfio, device, driver, bind, unbind, events } = setUp({ profile, amba });
       const puts = spyOnPuts({ resets, vfio, device });
-      const left = () => [resets.users(COMPATIBLE), vfio.groups.length, device.iommuGroup?.references, driver.vfioDevice(device), device.driverName, device.runtimePmEnabled, host.scheduler.threads.length];
+      const left = () => [resets.users(COMPATIBLE), vfio.groups.length, device.iommuGroup?.references, driver.vfioDevice(device), device.driverName, device.runtimePm.enabled, host.scheduler.threads.length];
       const before = left();
       host.faults.failNext(point);
       expect([outcomeOf(bind), left(), host.faults.isArmed(point)]).toEqual([profile === 'linux-5.13' ? 'ENODEV' : 'ENOMEM', before, false]);
@@ -196,7 +196,7 @@ describe('probe and remove', () => {
     const before = [resets.users(COMPATIBLE), vfio.groups[0]?.references, device.iommuGroup?.references];
     expect(outcomeOf(bind)).toBe('EBUSY');
     expect([resets.users(COMPATIBLE), vfio.groups[0]?.references, device.iommuGroup?.references]).toEqual(before);
-    expect([driver.vfioDevice(device), device.runtimePmEnabled, other.state]).toEqual([undefined, false, 'live']);
+    expect([driver.vfioDevice(device), device.runtimePm.enabled, other.state]).toEqual([undefined, false, 'live']);
     host.scheduler.call('unregister', other.unregister());
     bind();
   });
@@ -205,7 +205,7 @@ describe('probe and remove', () => {
     const inWindow = (profile: ProfileName) => {
       const { host, root, device, events, open, startBind } = setUp({ profile });
       // Left on by the driver before: else nobody can open the device in this window.
-      device.runtimePmEnabled = true;
+      device.runtimePm.enabled = true;
       host.scheduler.stopAt(REGISTERED);
       const probe = startBind();
       const { device: fd } = open();
@@ -227,12 +227,12 @@ describe('probe and remove', () => {
     const puts = spyOnPuts({ resets, vfio, device });
     const removing = unbind();
     expect(removing.outcome).toMatchObject({ state: 'asleep', what: `the last reference of vfio device ${NAME}` });
-    expect([resets.users(COMPATIBLE), device.runtimePmEnabled, driver.vfioDevice(device)?.state, puts]).toEqual([1, true, 'dying', []]);
+    expect([resets.users(COMPATIBLE), device.runtimePm.enabled, driver.vfioDevice(device)?.state, puts]).toEqual([1, true, 'dying', []]);
     root.close(fd);
     root.close(group);
     // The group that unregister puts is its own.
     expect([removing.result(), puts]).toEqual([NAME.length, ['group put, 1 module users', 'reset put, runtime PM off', 'group put, 0 module users']]);
-    expect([resets.users(COMPATIBLE), device.runtimePmEnabled, driver.vfioDevice(device), vfio.groups.length]).toEqual([0, false, undefined, 0]);
+    expect([resets.users(COMPATIBLE), device.runtimePm.enabled, driver.vfioDevice(device), vfio.groups.length]).toEqual([0, false, undefined, 0]);
   });
 
   it('[vfio P4/1] [vfio Cross-patch-acceptance-t/5] cannot refuse to let go: remove returns nothing', () => {
@@ -256,7 +256,7 @@ function spyOnPuts({ resets, vfio, device }: Pick<PlatformHost, 'resets' | 'vfio
   const puts: string[] = [];
   const putReset = resets.put.bind(resets);
   vi.spyOn(resets, 'put').mockImplementation((compatible) => {
-    puts.push(`reset put, runtime PM ${device.runtimePmEnabled ? 'on' : 'off'}`);
+    puts.push(`reset put, runtime PM ${device.runtimePm.enabled ? 'on' : 'off'}`);
     putReset(compatible);
   });
   const putGroup = vfio.iommuGroupPut.bind(vfio);

@@ -173,5 +173,5 @@ it.each(['linux-5.13', 'linux-6.1'] as const)('while a chip is waited for, 5.13 
   const opening = root.start('open', root.sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode('other\0')));
   expect(opening.outcome.state).toBe(profile === 'linux-5.13' ? 'asleep' : 'done');
   host.scheduler.advance(1000 * MS);
-  expect([opening.outcome.state, device.runtimePmEnabled, vfio.groups.map(({ devices }) => devices[0]?.openCount)]).toEqual(['done', true, [1, 1]]);
+  expect([opening.outcome.state, device.runtimePm.enabled, vfio.groups.map(({ devices }) => devices[0]?.openCount)]).toEqual(['done', true, [1, 1]]);
 });

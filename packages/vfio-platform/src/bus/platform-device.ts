@@ -2,6 +2,7 @@
 import { Device, type Host, type MmioDevice } from '@vsim/vfio-core';
 import type { DeviceDescription } from '../fdt/devices.ts';
 import { IrqLine } from './irq-line.ts';
+import { RuntimePm } from './runtime-pm.ts';
 
 /** A resource of the device. An I/O port range is listed, and cannot be accessed. */
 export interface PlatformResource {
@@ -37,10 +38,7 @@ export class PlatformDevice extends Device {
   readonly irqs: readonly (IrqLine | undefined)[];
   readonly firmware: Firmware;
   readonly peripheralId: number | undefined;
-  /** pm_runtime_get_sync() of the first open. @default it works: 0 */
-  resume: () => number = () => 0;
-  /** pm_runtime_enable() has been called: an open before fails. */
-  runtimePmEnabled = false;
+  readonly runtimePm: RuntimePm = new RuntimePm();
 
   constructor(host: Host, init: PlatformDeviceInit) {
     super(host, init.name, `/sys/devices/platform/${init.name}`);
@@ -58,6 +56,7 @@ export class PlatformDevice extends Device {
   override createAttributes(): void {
     super.createAttributes();
     this.createDriverOverride();
+    this.host.files.constant(`${this.sysfs}/power/runtime_status`, () => `${this.runtimePm.status}\n`);
   }
 }
 

@@ -92,7 +92,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;
     yield* bound.vfioDevice.unregister();
-    device.runtimePmEnabled = false;
+    device.runtimePm.enabled = false;
     if (bound.module !== undefined) this.resets.put(bound.module);
     this.#vfio.iommuGroupPut(device);
     this.#data.clear(device);
@@ -113,7 +113,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
       return error;
     }
     vfioDevice.initMutex();
-    device.runtimePmEnabled = true;
+    device.runtimePm.enabled = true;
     this.#bound.set(device, { vfioDevice, module });
     if (device.host.has(4)) this.#data.set(device, vfioDevice);
     return 0;

@@ -3,7 +3,6 @@
  * catalogue: vfio 4.2 to 4.6.
  */
 import {
-  EACCES,
   EBADF,
   EINVAL,
   ENOTTY,
@@ -151,19 +150,22 @@ export class VfioPlatformDevice extends VfioDevice {
   }
 
   *#firstOpen(): Sleeps<number> {
-    // The probe enables runtime PM only after it has registered the device: who is faster is refused.
-    if (!this.device.runtimePmEnabled) return -EACCES;
     this.#regions = this.device.resources.map(regionOf);
     this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this, line));
-    const resumed = this.device.resume();
-    if (resumed < 0) return this.#closed(resumed);
-    const error = yield* this.#callReset();
-    return error < 0 && this.#resetRequired ? this.#closed(error) : 0;
+    // The probe enables runtime PM only after it has registered the device: who is faster is refused.
+    let error = this.device.runtimePm.getSync();
+    if (error === 0) {
+      error = yield* this.#callReset();
+      if (error === 0 || !this.#resetRequired) return 0;
+    }
+    this.device.runtimePm.put();
+    return this.#closed(error);
   }
 
   protected override *closeDevice(): Sleeps<void> {
     const error = yield* this.#callReset();
     if (error < 0 && this.#resetRequired) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
+    this.device.runtimePm.put();
     this.#closed(0);
   }
 
