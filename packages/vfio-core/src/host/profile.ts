@@ -22,6 +22,8 @@ export interface KernelProfile {
   readonly foreignContainerFd: 'EINVAL' | 'EBADFD';
   /** GET_DEVICE_FD looks at the name, then for a free fd, before it looks at container and backend (D61-3). */
   readonly nameBeforeContainer: boolean;
+  /** GET_DEVICE_FD counts the container's user once the device is open, and without a lock: an UNSET_CONTAINER meanwhile goes through. */
+  readonly containerUserLate: boolean;
   /** GET_DEVICE_FD still finds a device whose unregister has begun, while other fds hold it. */
   readonly dyingCanBeOpened: boolean;
   /** mmap of a container fd (D61-9). */
@@ -168,6 +170,7 @@ const LINUX_5_13: KernelProfile = {
   negativeContainerFd: 'EINVAL',
   foreignContainerFd: 'EINVAL',
   nameBeforeContainer: false,
+  containerUserLate: true,
   dyingCanBeOpened: true,
   containerMmap: 'EINVAL',
   needsCoherentDma: false,
@@ -255,6 +258,7 @@ const LINUX_6_1: KernelProfile = {
   forcedDetach: true,
   negativeContainerFd: 'EBADF',
   nameBeforeContainer: true,
+  containerUserLate: false,
   containerMmap: 'ENODEV',
   needsCoherentDma: true,
   emulatedDevicesPin: true,

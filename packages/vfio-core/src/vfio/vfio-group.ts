@@ -2,8 +2,8 @@
  * A VFIO group: an IOMMU group that has VFIO devices, its node /dev/vfio/N, and its place in a container.
  * Kernel: struct vfio_group; catalogue: vfio 2.6, 2.7, 2.17.
  *
- * Not modelled: the race of 5.13 between UNSET_CONTAINER and an open in progress. The open counts as a user of the container
- * from its checks on, as in later kernels.
+ * 5.13 looks at the container, opens the device, and only then counts it as a user, all without a lock: a thread that says UNSET_CONTAINER
+ * in between leaves a device open in a group without container. Later kernels hold the group's lock, and count first.
  */
 import { removeItem } from '../memory/list.ts';
 import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
@@ -38,8 +38,18 @@ import type { Vfio } from './vfio.ts';
 
 const PAGE = 4096;
 
-/** GET_DEVICE_FD has taken its reference on the device, and has not yet looked at the container. */
+/** GET_DEVICE_FD has taken its reference on the device; 5.13 has looked at the container before, later kernels do so next. */
 export const DEVICE_FOUND: Point = { point: 'vfio/device-found' };
+
+/** The device is open, and 5.13 has not yet counted it as a user of the container. */
+export const DEVICE_OPENED: Point = { point: 'vfio/device-opened' };
+
+/** 5.13 lost a race: a group without container has users, and whoever follows its pointer follows NULL. */
+export const CONTAINER_LOST: EventKind<{ readonly group: string; readonly what: string }> = eventKind(
+  'vfio/container-lost',
+  'bug',
+  ({ group, what }) => `group ${group}: ${what}`,
+);
 
 /** A group was put more often than it was got (I2): each of its devices and its file hold one reference. */
 export const GROUP_UNBALANCED: EventKind<{ readonly group: string; readonly references: number }> = eventKind(
@@ -278,7 +288,8 @@ export class VfioGroup {
   /** GROUP_UNSET_CONTAINER. */
   unsetContainer(): number {
     const { refusals } = this.vfio.host;
-    if (this.#container === undefined) return refusals.refuse(GROUP_NO_CONTAINER, { group: this.name });
+    // 5.13 asks its count alone, which may be that of a device that was opened too late.
+    if (this.#container === undefined && this.#containerUsers === 0) return refusals.refuse(GROUP_NO_CONTAINER, { group: this.name });
     if (this.#containerUsers !== 1) return refusals.refuse(GROUP_IN_USE, { group: this.name, users: this.#users() });
     this.dropContainerUser();
     return 0;
@@ -296,7 +307,9 @@ export class VfioGroup {
     yield DEVICE_FOUND;
     // 5.13 asks for a number only once the device is open; the error is the same, and comes after the driver was entered.
     const fd = process.reserveFd();
-    const error = fd < 0 && profile.nameBeforeContainer ? fd : yield* this.#openDevice(device, process, fd);
+    let error = fd;
+    if (profile.containerUserLate) error = yield* this.#openUncounted(device, process, fd);
+    else if (fd >= 0) error = yield* this.#openCounted(device, process, fd);
     if (error < 0) {
       if (fd >= 0) process.unreserveFd(fd);
       device.put();
@@ -307,23 +320,38 @@ export class VfioGroup {
     return process.install(new VfioDeviceFile(device, opener(process, fd), groupFile), O_RDWR, fd);
   }
 
-  /** Opens the device as a user of the container. A missing fd number, told only here, takes the open back. */
-  *#openDevice(device: VfioDevice, process: Process, fd: number): Sleeps<number> {
+  /** Opens the device as a user of the container. */
+  *#openCounted(device: VfioDevice, process: Process, fd: number): Sleeps<number> {
     const unusable = this.#usable(process);
     if (unusable < 0) return unusable;
     this.#containerUsers += 1;
-    let error = yield* device.open(opener(process, fd));
-    if (error === 0 && fd < 0) {
-      yield* device.close(opener(process, fd));
-      error = fd;
-    }
+    const error = yield* device.open(opener(process, fd));
     if (error < 0) this.dropContainerUser();
     return error;
+  }
+
+  /** Opens the device, and counts it behind that: nobody looks whether the container is there still. A missing fd number takes the open back. */
+  *#openUncounted(device: VfioDevice, process: Process, fd: number): Sleeps<number> {
+    const error = yield* device.open(opener(process, fd));
+    if (error < 0) return error;
+    if (fd < 0) {
+      yield* device.close(opener(process, fd));
+      return fd;
+    }
+    yield DEVICE_OPENED;
+    this.#containerUsers += 1;
+    if (this.#container === undefined) this.#lost(`${device.name} is open, and its container was unset meanwhile`);
+    return 0;
+  }
+
+  #lost(what: string): void {
+    this.vfio.host.trace.emit(CONTAINER_LOST, { group: this.name, what });
   }
 
   /** Whether devices can be opened: -EINVAL without backend or (5.13) in a group that is not viable, -EPERM. */
   #usable(process: Process): number {
     const { profile, refusals } = this.vfio.host;
+    if (this.#container === undefined && this.#containerUsers > 0) this.#lost('a device is opened without a container: NULL dereference');
     if (this.#container?.backend === undefined) {
       return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: this.#container === undefined ? 'container' : 'backend' });
     }
@@ -370,6 +398,7 @@ export class VfioGroup {
   }
 
   #detach(): void {
+    if (this.#container === undefined) this.#lost('leaves a container that it is not in: NULL dereference');
     this.#container?.detachGroup(this);
     this.#container = undefined;
     this.#containerUsers = 0;
