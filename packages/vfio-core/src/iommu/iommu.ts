@@ -155,6 +155,7 @@ export class DmaPort {
 
   #move(frame: number, offset: number, bytes: Uint8Array, write: boolean): boolean {
     const domain = this.#group()?.translation;
+    if (domain !== undefined && bytes.length > 0 && offset + bytes.length <= PAGE_SIZE) return this.#movePage(domain, frame, offset, bytes, write);
     if (!this.#check(domain, frame, offset, bytes.length, write)) return false;
     const { memory } = this.#host;
     const protection = write ? IOMMU_WRITE : IOMMU_READ;
@@ -169,6 +170,17 @@ export class DmaPort {
       else memory.readBytes(physical * PAGE_SIZE + within, part);
       done += take;
     }
+    if (write) this.written?.(frame, offset, bytes.length);
+    return true;
+  }
+
+  /** Most transfers lie in one page: one look-up. */
+  #movePage(domain: IommuDomain, frame: number, offset: number, bytes: Uint8Array, write: boolean): boolean {
+    const physical = domain.translate(frame, write ? IOMMU_WRITE : IOMMU_READ);
+    if (physical === undefined) return this.#fault(frame, offset, write, domain.maps(frame) ? 'no permission' : 'not mapped');
+    const { memory } = this.#host;
+    if (write) memory.writeBytes(physical * PAGE_SIZE + offset, bytes);
+    else memory.readBytes(physical * PAGE_SIZE + offset, bytes);
     if (write) this.written?.(frame, offset, bytes.length);
     return true;
   }

@@ -37,7 +37,7 @@ export function attachGroup(state: Type1State, group: IommuGroup): number {
   }
   if (same === undefined) state.domains.push({ domain, groups: [group] });
   else same.groups.push(group);
-  state.ranges = iovaRanges(state.units());
+  state.domainsChanged();
   return 0;
 }
 
@@ -88,7 +88,7 @@ export function detachGroup(state: Type1State, dirty: DirtyTracking, group: Iomm
     if (state.emulated.size === 0) releaseAll(state);
     else for (const mapping of state.all()) state.unpin(mapping);
   }
-  state.ranges = iovaRanges(state.units());
+  state.domainsChanged();
 }
 
 export function releaseAll(state: Type1State): void {

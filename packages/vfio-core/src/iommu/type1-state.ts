@@ -5,14 +5,14 @@
 import { removeItem } from '../memory/list.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
-import { FRAMES } from '../memory/range.ts';
 import type { Mm } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { DmaUnmapListener } from '../vfio/iommu-backend.ts';
 import type { DirtyBitmap } from './dirty-bitmap.ts';
-import { FrameMap, cuts, type FrameRange } from '../memory/frame-map.ts';
+import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import type { IommuGroup } from './iommu-group.ts';
-import { RbTree, wrappedEnd } from './rb-tree.ts';
+import { iovaRanges } from './iova-ranges.ts';
+import { RbTree } from './rb-tree.ts';
 import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
 import { MAP_MEMLOCK, MAP_MEMORY } from './type1-reasons.ts';
 import type { Type1 } from './type1.ts';
@@ -70,16 +70,22 @@ export class Type1State {
   readonly mappings: FrameMap<DmaMapping> = new FrameMap<DmaMapping>();
   /** Mappings that end at 2^64, where ends are sums: they lie in the tree alone, and may overlap. */
   readonly beyond: DmaMapping[] = [];
-  /** All mappings, as kernels search them whose ends are sums of 64 bits. */
-  readonly #tree: RbTree<DmaMapping> | undefined;
+  /**
+   * All mappings, as kernels search them whose ends are sums of 64 bits. It costs as much as the rest of a map, so it is there only
+   * where its shape can be seen: before 5.12, and while no IOMMU keeps mappings from the end of the space.
+   */
+  #tree: RbTree<DmaMapping> | undefined;
+  /** Ends are sums: that of a range that ends at 2^64 is 0. */
+  readonly #sums: boolean;
   readonly domains: Attached[] = [];
   /** Groups of emulated devices: nothing is mapped for them. */
   readonly emulated: Set<IommuGroup> = new Set<IommuGroup>();
   /** Groups behind an IOMMU whose devices pin what they use: only those pages can be dirty. */
   readonly promoted: Set<IommuGroup> = new Set<IommuGroup>();
   readonly listeners: Set<DmaUnmapListener> = new Set<DmaUnmapListener>();
-  /** What can be mapped; empty: everything. */
-  ranges: readonly FrameRange[] = [];
+  #ranges: readonly FrameRange[] = [];
+  #pageSizes = withoutParts(ALL_ONES);
+  #pageSize: bigint = PAGE;
   /** Mappings that can still be made. */
   available: number;
   /** Mappings whose vaddr is invalid. */
@@ -96,46 +102,46 @@ export class Type1State {
     this.v2 = v2;
     this.nesting = nesting;
     this.available = module.dmaEntryLimit;
-    this.#tree = module.host.profile.inclusiveEnds ? undefined : new RbTree();
+    const { inclusiveEnds, unmapAscends } = module.host.profile;
+    this.#sums = !inclusiveEnds;
+    this.#tree = unmapAscends ? undefined : new RbTree();
     this.vaddrWait = new WaitQueue('the vaddr of a DMA mapping');
   }
 
-  /** The tree, where its answer is another than that of the ordered mappings: a range or a mapping ends at 2^64. */
-  #treeFor(end: number): RbTree<DmaMapping> | undefined {
-    return end === FRAMES || this.beyond.length > 0 ? this.#tree : undefined;
+  /** The tree, where its answer is another than that of the ordered mappings: a mapping ends at 2^64. */
+  get #treeOfSums(): RbTree<DmaMapping> | undefined {
+    return this.beyond.length > 0 ? this.#tree : undefined;
   }
 
-  /** vfio_find_dma(): a mapping in the range. */
+  /** vfio_find_dma(): a mapping in the range; none is below an end that is 0. */
   find(first: number, last: number): DmaMapping | undefined {
-    const tree = this.#treeFor(last + 1);
-    return tree === undefined ? this.mappings.firstIn(first, last) : tree.find(first, wrappedEnd({ first, last }));
+    if (this.#sums && last === LAST_FRAME) return undefined;
+    return this.#treeOfSums === undefined ? this.mappings.firstIn(first, last) : this.#treeOfSums.find(first, last + 1);
   }
 
   /** Whether a mapping lies on both sides of an end of the range: v2 refuses that. */
   cuts({ first, last }: FrameRange): boolean {
-    const tree = this.#treeFor(last + 1);
-    if (tree === undefined) return cuts(this.mappings, first, last);
-    const atFirst = tree.find(first, wrappedEnd({ first, last: first }));
-    const atLast = tree.find(last, wrappedEnd({ first: last, last }));
-    return (atFirst !== undefined && atFirst.first !== first) || (atLast !== undefined && wrappedEnd(atLast) !== wrappedEnd({ first, last }));
+    const atFirst = this.find(first, first);
+    const atLast = this.find(last, last);
+    return (atFirst !== undefined && atFirst.first !== first) || (atLast !== undefined && atLast.last !== last);
   }
 
   /** The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. `end` may be 0 for 2^64. */
   firstToUnmap(first: number, end: number): DmaMapping | undefined {
-    const { unmapAscends } = this.module.host.profile;
-    if (this.#tree !== undefined && !unmapAscends) return this.#tree.find(first, end);
-    return this.#searchesTree(end) ? this.#tree?.firstFrom(first, end) : this.mappings.firstIn(first, end - 1);
+    if (end === 0) return undefined;
+    if (this.#tree !== undefined && !this.module.host.profile.unmapAscends) return this.#tree.find(first, end);
+    return this.#treeOfSums === undefined ? this.mappings.firstIn(first, end - 1) : this.#treeOfSums.firstFrom(first, end);
   }
 
   /** The one after it. */
   nextToUnmap(mapping: DmaMapping, end: number): DmaMapping | undefined {
-    const next = this.#searchesTree(end) ? this.#tree?.next(mapping) : this.mappings.firstIn(mapping.last + 1, end - 1);
+    const next = this.#treeOfSums === undefined ? this.mappings.firstIn(mapping.last + 1, end - 1) : this.#treeOfSums.next(mapping);
     return next !== undefined && next.first < end ? next : undefined;
   }
 
   /** The mappings that a dirty bitmap is asked of, as the kernel walks them. */
   *walk({ first, last }: FrameRange): Generator<DmaMapping> {
-    const tree = this.#treeFor(last + 1);
+    const tree = this.#treeOfSums;
     for (let at = tree === undefined ? this.mappings.firstIn(first, last) : tree.first; at !== undefined; ) {
       if (at.first > last) return;
       if (at.first >= first) yield at;
@@ -143,14 +149,15 @@ export class Type1State {
     }
   }
 
-  #searchesTree(end: number): boolean {
-    return this.#tree !== undefined && this.#treeFor(end === 0 ? FRAMES : end) !== undefined;
-  }
-
   /** vfio_link_dma(). */
   insert(mapping: DmaMapping): void {
+    if (this.#sums && this.#tree === undefined && (this.ranges.at(-1)?.last ?? LAST_FRAME) === LAST_FRAME) {
+      // What was mapped below an IOMMU's limit came in some order that nobody kept: ascending, now.
+      this.#tree = new RbTree();
+      for (const other of this.mappings) this.#tree.insert(other);
+    }
     this.#tree?.insert(mapping);
-    if (mapping.last === LAST_FRAME && this.#tree !== undefined) this.beyond.push(mapping);
+    if (mapping.last === LAST_FRAME && this.#sums) this.beyond.push(mapping);
     else this.mappings.insert(mapping);
   }
 
@@ -163,18 +170,27 @@ export class Type1State {
     return this.domains.map(({ domain }) => domain.unit);
   }
 
+  /** What can be mapped; empty: everything. */
+  get ranges(): readonly FrameRange[] {
+    return this.#ranges;
+  }
+
   /** What all domains can do, nothing below a page. */
   get pageSizes(): bigint {
-    let sizes = ALL_ONES;
-    for (const { domain } of this.domains) sizes &= domain.unit.pageSizes;
-    const below = sizes & (PAGE - 1n);
-    return below === 0n ? sizes : (sizes & ~(PAGE - 1n)) | PAGE;
+    return this.#pageSizes;
   }
 
   /** The smallest page size: the granule of every address, and of dirty bitmaps. */
   get pageSize(): bigint {
-    const sizes = this.pageSizes;
-    return sizes & -sizes;
+    return this.#pageSize;
+  }
+
+  /** A domain has come or gone: what can be mapped, and in what pages. */
+  domainsChanged(): void {
+    const units = this.units();
+    this.#ranges = iovaRanges(units);
+    this.#pageSizes = withoutParts(units.reduce((sizes, unit) => sizes & unit.pageSizes, ALL_ONES));
+    this.#pageSize = this.#pageSizes & -this.#pageSizes;
   }
 
   /** Whether an IOMMU can have written every page of the mapping: then all are dirty, each time. */
@@ -264,7 +280,7 @@ export class Type1State {
 
   /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
   drop(mapping: DmaMapping): void {
-    if (mapping.last === LAST_FRAME && this.#tree !== undefined) removeItem(this.beyond, mapping);
+    if (mapping.last === LAST_FRAME && this.#sums) removeItem(this.beyond, mapping);
     else this.mappings.remove(mapping.first);
     this.#tree?.remove(mapping);
     for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);
@@ -280,6 +296,11 @@ export class Type1State {
 /** A mapping's range in bytes. */
 export function bytesOf({ first, last }: FrameRange): { readonly iova: bigint; readonly size: bigint } {
   return { iova: BigInt(first) * PAGE, size: BigInt(last - first + 1) * PAGE };
+}
+
+/** Page sizes, with a page for all that are smaller. */
+function withoutParts(sizes: bigint): bigint {
+  return (sizes & (PAGE - 1n)) === 0n ? sizes : (sizes & ~(PAGE - 1n)) | PAGE;
 }
 
 /** Pages of a mapping that devices have pinned and that count as locked. */

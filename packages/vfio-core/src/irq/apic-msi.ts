@@ -78,9 +78,10 @@ class ApicIrq implements HostIrq {
 export class ApicMsi implements MsiController, MmioDevice {
   readonly isolated: boolean;
   readonly #host: Host;
-  /** By handle, or by vector. */
-  readonly #entries: (ApicIrq | undefined)[];
+  /** By handle, or by vector, as far as any was handed out: a whole table costs more than the rest of a host. */
+  readonly #entries: (ApicIrq | undefined)[] = [];
   readonly #first: number;
+  readonly #end: number;
   #nextNumber = FIRST_IRQ;
 
   constructor(host: Host, init: ApicMsiInit = {}) {
@@ -92,7 +93,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     this.#host = host;
     this.isolated = init.remapping ?? true;
     this.#first = this.isolated ? 0 : FIRST_VECTOR;
-    this.#entries = new Array<ApicIrq | undefined>(this.isolated ? entries : LAST_VECTOR + 1).fill(undefined);
+    this.#end = this.isolated ? entries : LAST_VECTOR + 1;
     host.memory.map(WINDOW, WINDOW_SIZE, this);
   }
 
@@ -100,7 +101,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     const out: ApicIrq[] = [];
     // A block of plain MSI is aligned to its size: the device ors the vector's number into the data.
     const size = contiguous ? 2 ** Math.ceil(Math.log2(Math.max(count, 1))) : 1;
-    for (let at = Math.ceil(this.#first / size) * size; at + size <= this.#entries.length && out.length < count; at += size) {
+    for (let at = Math.ceil(this.#first / size) * size; at + size <= this.#end && out.length < count; at += size) {
       if (!this.#free(at, size)) continue;
       const take = contiguous ? count : 1;
       for (let i = 0; i < take; i += 1) out.push(this.#make(requester, at, at + i));
@@ -140,6 +141,7 @@ export class ApicMsi implements MsiController, MmioDevice {
       : { address: WINDOW, data: at };
     const irq = new ApicIrq(this.#nextNumber, requester, message);
     this.#nextNumber += 1;
+    while (this.#entries.length <= at) this.#entries.push(undefined);
     this.#entries[at] = irq;
     return irq;
   }

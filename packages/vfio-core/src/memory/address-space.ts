@@ -124,6 +124,7 @@ export class AddressSpace implements Memory {
   }
 
   readBytes(address: number, into: Uint8Array): void {
+    if (this.ram.readFew(address, into)) return;
     if (this.ram.accessible(address, into.length)) {
       this.ram.readBytes(address, into);
       return;
@@ -132,6 +133,7 @@ export class AddressSpace implements Memory {
   }
 
   writeBytes(address: number, from: Uint8Array): void {
+    if (this.ram.writeFew(address, from)) return;
     if (this.ram.accessible(address, from.length)) {
       this.ram.writeBytes(address, from);
       return;

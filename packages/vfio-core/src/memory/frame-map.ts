@@ -12,7 +12,7 @@ export interface FrameRange {
   readonly last: number;
 }
 
-const LEAF = 32;
+const LEAF = 64;
 const HALF = LEAF / 2;
 
 export class FrameMap<R extends FrameRange> {
@@ -20,11 +20,13 @@ export class FrameMap<R extends FrameRange> {
   #firsts: Float64Array = new Float64Array(16);
   #order: Uint32Array = new Uint32Array(16);
   #leaves = 0;
-  // The leaves, by their numbers: ends and ranges at number * LEAF, and how many there are.
+  // The leaves, by their numbers: first frames and places of their ranges at number * LEAF, and how many there are.
   #starts: Float64Array = new Float64Array(16 * LEAF);
-  #ends: Float64Array = new Float64Array(16 * LEAF);
+  #places: Uint32Array = new Uint32Array(16 * LEAF);
   #counts: Uint8Array = new Uint8Array(16);
+  /** By place, where each stays: an array of objects costs the collector of garbage for each that moves. */
   #ranges: (R | undefined)[] = [];
+  #freePlaces: number[] = [];
   /** Numbers that have been given back; the next new one is `#numbers`. */
   #free: number[] = [];
   #numbers = 0;
@@ -38,7 +40,7 @@ export class FrameMap<R extends FrameRange> {
   *[Symbol.iterator](): Iterator<R> {
     for (let at = 0; at < this.#leaves; at += 1) {
       const leaf = this.#order[at]!;
-      for (let i = 0; i < this.#counts[leaf]!; i += 1) yield this.#ranges[leaf * LEAF + i]!;
+      for (let i = 0; i < this.#counts[leaf]!; i += 1) yield this.#at(leaf * LEAF + i);
     }
   }
 
@@ -47,7 +49,9 @@ export class FrameMap<R extends FrameRange> {
     if (this.#leaves === 0) return undefined;
     const leaf = this.#order[this.#leafOf(frame)]!;
     const slot = this.#upper(leaf, frame) - 1;
-    return slot >= leaf * LEAF && this.#ends[slot]! >= frame ? this.#ranges[slot] : undefined;
+    if (slot < leaf * LEAF) return undefined;
+    const range = this.#at(slot);
+    return range.last >= frame ? range : undefined;
   }
 
   /** The lowest range that has a frame in [first, last]. */
@@ -56,11 +60,14 @@ export class FrameMap<R extends FrameRange> {
     const at = this.#leafOf(first);
     const leaf = this.#order[at]!;
     const slot = this.#upper(leaf, first);
-    if (slot > leaf * LEAF && this.#ends[slot - 1]! >= first) return this.#ranges[slot - 1];
+    if (slot > leaf * LEAF) {
+      const before = this.#at(slot - 1);
+      if (before.last >= first) return before;
+    }
     const inside = slot < leaf * LEAF + this.#counts[leaf]!;
     if (!inside && at + 1 === this.#leaves) return undefined;
-    const next = this.#ranges[inside ? slot : this.#order[at + 1]! * LEAF]!;
-    return next.first <= last ? next : undefined;
+    const next = inside ? slot : this.#order[at + 1]! * LEAF;
+    return this.#starts[next]! <= last ? this.#at(next) : undefined;
   }
 
   /** Adds a range that overlaps none that is there. */
@@ -75,12 +82,14 @@ export class FrameMap<R extends FrameRange> {
     const leaf = this.#order[at]!;
     const slot = this.#upper(leaf, range.first);
     const end = leaf * LEAF + this.#counts[leaf]!;
-    this.#starts.copyWithin(slot + 1, slot, end);
-    this.#ends.copyWithin(slot + 1, slot, end);
-    for (let i = end; i > slot; i -= 1) this.#ranges[i] = this.#ranges[i - 1];
+    for (let i = end; i > slot; i -= 1) {
+      this.#starts[i] = this.#starts[i - 1]!;
+      this.#places[i] = this.#places[i - 1]!;
+    }
+    const place = this.#freePlaces.pop() ?? this.#ranges.length;
+    this.#ranges[place] = range;
     this.#starts[slot] = range.first;
-    this.#ends[slot] = range.last;
-    this.#ranges[slot] = range;
+    this.#places[slot] = place;
     this.#counts[leaf]! += 1;
     this.#firsts[at] = this.#starts[leaf * LEAF]!;
   }
@@ -92,12 +101,15 @@ export class FrameMap<R extends FrameRange> {
     const leaf = this.#order[at]!;
     const slot = this.#upper(leaf, first) - 1;
     if (slot < leaf * LEAF || this.#starts[slot] !== first) return undefined;
-    const removed = this.#ranges[slot];
+    const place = this.#places[slot]!;
+    const removed = this.#ranges[place];
+    this.#ranges[place] = undefined;
+    this.#freePlaces.push(place);
     const end = leaf * LEAF + this.#counts[leaf]!;
-    this.#starts.copyWithin(slot, slot + 1, end);
-    this.#ends.copyWithin(slot, slot + 1, end);
-    for (let i = slot; i + 1 < end; i += 1) this.#ranges[i] = this.#ranges[i + 1];
-    this.#ranges[end - 1] = undefined;
+    for (let i = slot; i + 1 < end; i += 1) {
+      this.#starts[i] = this.#starts[i + 1]!;
+      this.#places[i] = this.#places[i + 1]!;
+    }
     this.#counts[leaf]! -= 1;
     this.#size -= 1;
     if (this.#counts[leaf] === 0) this.#dropLeaf(at);
@@ -119,7 +131,12 @@ export class FrameMap<R extends FrameRange> {
     this.#numbers = 0;
     this.#free = [];
     this.#ranges = [];
+    this.#freePlaces = [];
     this.#size = 0;
+  }
+
+  #at(slot: number): R {
+    return this.#ranges[this.#places[slot]!]!;
   }
 
   /** The place in the index of the last leaf that begins at or before `frame`, or 0. */
@@ -153,11 +170,7 @@ export class FrameMap<R extends FrameRange> {
     const from = leaf * LEAF + HALF;
     const to = other * LEAF;
     this.#starts.copyWithin(to, from, from + HALF);
-    this.#ends.copyWithin(to, from, from + HALF);
-    for (let i = 0; i < HALF; i += 1) {
-      this.#ranges[to + i] = this.#ranges[from + i];
-      this.#ranges[from + i] = undefined;
-    }
+    this.#places.copyWithin(to, from, from + HALF);
     this.#counts[leaf] = HALF;
     this.#counts[other] = HALF;
     this.#firsts[at + 1] = this.#starts[to]!;
@@ -170,7 +183,6 @@ export class FrameMap<R extends FrameRange> {
       leaf = this.#numbers;
       this.#numbers += 1;
       if (leaf === this.#counts.length) this.#growLeaves();
-      for (let i = 0; i < LEAF; i += 1) this.#ranges.push(undefined);
     }
     if (this.#leaves === this.#order.length) this.#growIndex();
     this.#firsts.copyWithin(at + 1, at, this.#leaves);
@@ -199,20 +211,13 @@ export class FrameMap<R extends FrameRange> {
 
   #growLeaves(): void {
     const starts = new Float64Array(this.#starts.length * 2);
-    const ends = new Float64Array(this.#ends.length * 2);
+    const places = new Uint32Array(this.#places.length * 2);
     const counts = new Uint8Array(this.#counts.length * 2);
     starts.set(this.#starts);
-    ends.set(this.#ends);
+    places.set(this.#places);
     counts.set(this.#counts);
     this.#starts = starts;
-    this.#ends = ends;
+    this.#places = places;
     this.#counts = counts;
   }
-}
-
-/** Whether [first, last] takes only a part of some range, at either end. */
-export function cuts<R extends FrameRange>(map: FrameMap<R>, first: number, last: number): boolean {
-  const head = map.find(first);
-  const tail = map.find(last);
-  return (head !== undefined && head.first !== first) || (tail !== undefined && tail.last !== last);
 }

@@ -11,37 +11,66 @@ export type Field32 = readonly [offset: number, type: 'u8' | 'u16' | 'u32' | 's3
 export function get(bytes: Uint8Array, field: Field64): bigint;
 export function get(bytes: Uint8Array, field: Field32): number;
 export function get(bytes: Uint8Array, [offset, type]: Field): bigint | number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (type) {
     case 'u8':
-      return view.getUint8(offset);
+      return byte(bytes, offset);
     case 'u16':
-      return view.getUint16(offset, true);
+      return byte(bytes, offset) | (byte(bytes, offset + 1) << 8);
     case 'u32':
-      return view.getUint32(offset, true);
+      return word(bytes, offset) >>> 0;
     case 's32':
-      return view.getInt32(offset, true);
-    case 'u64':
-      return view.getBigUint64(offset, true);
+      return word(bytes, offset);
+    case 'u64': {
+      const lo = word(bytes, offset) >>> 0;
+      const hi = word(bytes, offset + 4) >>> 0;
+      return hi < EXACT ? BigInt(hi * WORD + lo) : (BigInt(hi) << 32n) | BigInt(lo);
+    }
   }
 }
 
 /** Stores a field; a number is cut to the field's width. */
 export function set(bytes: Uint8Array, [offset, type]: Field, value: bigint | number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (type) {
     case 'u8':
-      view.setUint8(offset, Number(value));
+      store(bytes, offset, 1, Number(value));
       return;
     case 'u16':
-      view.setUint16(offset, Number(value), true);
+      store(bytes, offset, 2, Number(value));
       return;
     case 'u32':
     case 's32':
-      view.setInt32(offset, Number(value), true);
+      store(bytes, offset, 4, Number(value));
       return;
-    case 'u64':
-      view.setBigUint64(offset, BigInt(value), true);
-      return;
+    case 'u64': {
+      if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) {
+        store(bytes, offset, 4, value % WORD);
+        store(bytes, offset + 4, 4, Math.floor(value / WORD));
+        return;
+      }
+      const whole = BigInt.asUintN(64, BigInt(value));
+      store(bytes, offset, 4, Number(whole & 0xffff_ffffn));
+      store(bytes, offset + 4, 4, Number(whole >> 32n));
+    }
   }
+}
+
+// Byte by byte: a DataView would give each small array that it looks at a buffer outside of the heap.
+
+const WORD = 2 ** 32;
+/** High halves below this make numbers that are exact. */
+const EXACT = 2 ** 21;
+
+function byte(bytes: Uint8Array, offset: number): number {
+  const value = bytes[offset];
+  if (value === undefined) throw new RangeError(`"bytes" expected more than ${offset} bytes, got ${bytes.length}`);
+  return value;
+}
+
+function word(bytes: Uint8Array, offset: number): number {
+  return byte(bytes, offset) | (byte(bytes, offset + 1) << 8) | (byte(bytes, offset + 2) << 16) | (byte(bytes, offset + 3) << 24);
+}
+
+function store(bytes: Uint8Array, offset: number, width: number, value: number): void {
+  byte(bytes, offset + width - 1);
+  for (let i = 0; i < width; i += 1) bytes[offset + i] = value >>> (8 * i);
 }
