@@ -254,6 +254,19 @@ describe('a range that ends at 2^64', () => {
   });
 });
 
+it('what an IOMMU kept from the end of the space is found beside what ends there once the IOMMU has gone (V51)', () => {
+  const sample = sampleHost(['a']);
+  sample.bind('a');
+  const { root } = sample;
+  const { container } = openGroup(sample, addEmulated(sample, 'm').group);
+  const physical = openGroup(sample, 0, container);
+  const memory = root.mmap(-1, 2 * PAGE);
+  mapDma(root, container, { iova: 2 * M, size: PAGE, vaddr: memory.address, flags: RW });
+  root.ioctl(physical.group, VFIO_GROUP_UNSET_CONTAINER);
+  mapDma(root, container, { iova: TOP - 4096n, size: PAGE, vaddr: memory.address, flags: RW });
+  expect([unmapDma(root, container, 2 * M, PAGE), unmapDma(root, container, 2 * M, PAGE)]).toEqual([4096n, 0n]);
+});
+
 describe('a vaddr given by another process', () => {
   it.each(['linux-5.13', 'linux-6.1'] as const)('[vfio D61-21] takes the locked pages along on 6.1, and not on 5.13: %s', (profile) => {
     const sample = setUp(profile);

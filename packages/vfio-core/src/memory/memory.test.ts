@@ -8,6 +8,14 @@ import { hex, highHalf, lowHalf, toBigint, toNumber } from './u64.ts';
 
 const BASE = 0x4000_0000;
 
+it('a few bytes go across the border of a chunk, also where only one was ever written', () => {
+  const memory = new AddressSpace([{ base: BASE, size: 0x2_0000 }]);
+  memory.writeBytes(BASE + 0xfffe, Uint8Array.of(1, 2, 3, 4));
+  const into = new Uint8Array(6);
+  memory.readBytes(BASE + 0xfffd, into);
+  expect([...into]).toEqual([0, 1, 2, 3, 4, 0]);
+});
+
 describe('64-bit halves', () => {
   it('agree with bigint', () => {
     fc.assert(
