@@ -12,7 +12,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { migrationSuite, outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
-import { MDEV_CREATED, UART } from '../src/index.ts';
+import { MDEV_CREATED, REMOVED_TWICE, UART } from '../src/index.ts';
 import { setUp, subjectOf, TYPES, UUID, uuidOf } from './set-up.ts';
 
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('an mtty on %s', (profile) => {
@@ -88,6 +88,7 @@ describe('create and remove', () => {
     host.scheduler.stopAt(MDEV_CREATED);
     const create = root.start('create', root.sys.writeFile(`${TYPES}/mtty-1/create`, UUID));
     expect(outcomeOf(() => root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1'))).toBe('EAGAIN');
+    expect(() => root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1')).toThrow(`EAGAIN: ${REMOVED_TWICE.text({ uuid: UUID, state: 'being made' })}`);
     host.scheduler.release(MDEV_CREATED);
     expect(create.result()).toBe(36);
     root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1');

@@ -1,5 +1,5 @@
 /** What a user is told when VFIO_IOMMU_MAP_DMA is refused: the event and the error's message name the cause [M14]. */
-import { MAP_MEMLOCK, Process, SyscallError, VFIO_IOMMU_MAP_DMA, mapDma, type DmaMap } from '@vsim/vfio-core';
+import { MAP_LIMIT, MAP_MEMLOCK, Process, SyscallError, VFIO_IOMMU_MAP_DMA, mapDma, type DmaMap } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { openGroup, sampleHost } from './sample-device.ts';
 
@@ -86,6 +86,6 @@ describe('a mapping that is refused', () => {
     const memory = sample.root.mmap(-1, 0x2000);
     const map = (iova: number) => () => mapDma(sample.root, container, { iova, vaddr: memory.address, size: 0x1000, flags: BOTH });
     map(0)();
-    expect(map(0x1000)).toThrow('ENOSPC: the container has its 1 mappings; make fewer and larger mappings');
+    expect(map(0x1000)).toThrow(`ENOSPC: ${MAP_LIMIT.text({ limit: 1 })}; ${MAP_LIMIT.wayOut}`);
   });
 });

@@ -19,7 +19,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { EDU } from '../src/index.ts';
+import { EDU, NO_INTX } from '../src/index.ts';
 import { openLayout } from './config-host.ts';
 import { CONFIG, openEdu, write16, write32, type EduHost, type EduHostInit, type OpenDevice } from './edu-host.ts';
 
@@ -143,7 +143,9 @@ describe('INTx in use', () => {
   it('of a pin without a line is ENODEV [vfio 3.9/1]', () => {
     const host = openLayout({ interruptPin: 1 });
     host.fn.line = undefined;
+    const events = host.fn.host.trace.record();
     expect(irqs(host, INTX, TRIGGER, { fds: [host.process.eventfd()] })).toBe(-ENODEV);
+    expect(events.map(({ id }) => id)).toEqual([NO_INTX.id]);
   });
 
   it('of a device that ignores DisINTx begins masked where the user has it disabled [vfio 3.9/1]', () => {

@@ -42,6 +42,7 @@ import {
   createRingNic,
   registryOf,
   type PciDevice,
+  STAYS_ASLEEP,
 } from '../src/index.ts';
 import { CARD, attach, cardHost } from './card-host.ts';
 import { NAME, openLayout, type Structure } from './config-host.ts';
@@ -74,11 +75,14 @@ describe('power', () => {
     expect(feature(process, device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY)).toBe(-EINVAL);
     fn.accesses.length = 0;
     expect([info(process, device), read32(process, device, CONFIG), fn.powerState]).toEqual([0, 0x0009_1d55, 3]);
+    const events: string[] = [];
+    host.trace.listen(({ id }) => events.push(id));
     // Up and down again, each time.
     expect(fn.accesses.filter(([what, at]) => what === 'w' && at === 0x44)).toHaveLength(4);
     for (const call of [() => info(process, device), () => process.tryPread(device, new Uint8Array(4), CONFIG), () => process.tryPwrite(device, new Uint8Array(1), CONFIG + 0x3c)]) {
       host.faults.failNext(RUNTIME_RESUME);
       expect([call(), fn.powerState]).toEqual([-EIO, 3]);
+      expect(events.splice(0)).toEqual([STAYS_ASLEEP.id]);
     }
     expect(feature(process, device, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)).toBe(0);
     expect([info(process, device), fn.powerState, fn.command & 2]).toEqual([0, 0, 2]);

@@ -23,7 +23,7 @@ import {
   type Sleeps,
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { PciDriver, PciFunction, buildConfig, type ConfigInit, type PciDevice } from '../src/index.ts';
+import { HOT_RESET_GROUPLESS, PciDriver, PciFunction, buildConfig, type ConfigInit, type PciDevice } from '../src/index.ts';
 import { NAME, openLayout } from './config-host.ts';
 import { bind, eduHost, open, type EduHostInit } from './edu-host.ts';
 
@@ -156,7 +156,7 @@ describe('VFIO_DEVICE_GET_PCI_HOT_RESET_INFO', () => {
   });
 
   it('is ENODEV without a bridge above, EPERM where a device is in no group [vfio 3.13/3]', () => {
-    const { process, bus, openGroups } = busHost();
+    const { process, bus, events, openGroups } = busHost();
     bind(process, ALL[0]);
     bind(process, '0000:00:02.0');
     const edu = open(process);
@@ -169,6 +169,7 @@ describe('VFIO_DEVICE_GET_PCI_HOT_RESET_INFO', () => {
     if (last === undefined) throw new Error('no device');
     last.iommuGroup = undefined;
     expect(process.tryIoctl(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, bytes)).toBe(-EPERM);
+    expect(events.at(-1)).toMatchObject({ id: HOT_RESET_GROUPLESS.id, fields: { device: ALL[2] } });
   });
 });
 

@@ -44,6 +44,7 @@ import {
   type BarInit,
   type PciDevice,
   type VfioPciDeviceInit,
+  DEVICE_LOCKED,
 } from '../src/index.ts';
 import { CONFIG, EDU_NAME, bind, eduHost, open, openEdu, read32, write16, write32 } from './edu-host.ts';
 
@@ -231,7 +232,7 @@ describe('probe', () => {
     host.scheduler.stopAt(REGISTERED);
     process.start('bind', process.sys.writeFile('/sys/bus/pci/drivers_probe', NIC_NAME));
     const user = new Process(host);
-    expect(() => open(user, NIC_NAME, 7)).toThrow('EAGAIN');
+    expect(() => open(user, NIC_NAME, 7)).toThrow(`EAGAIN: ${DEVICE_LOCKED.text({ device: NIC_NAME })}`);
     host.scheduler.release(REGISTERED);
     user.exit();
     open(process, NIC_NAME, 7);

@@ -44,11 +44,17 @@ export class FaultInjection {
     return this.#armed.has(point);
   }
 
-  /** Asked at the step. @returns 0, or the negative errno that it has to fail with */
+  /** Asked at the step. @returns 0, or the negative errno that it has to fail with, told as the reason */
   at(point: FaultPoint): number {
+    const error = this.fails(point);
+    return error < 0 ? this.#refusals.refuse(INJECTED_FAULT, { fault: point.fault }, -error) : 0;
+  }
+
+  /** The same, where the caller has a reason of its own to tell. */
+  fails(point: FaultPoint): number {
     const error = this.#armed.get(point);
     if (error === undefined) return 0;
     this.#armed.delete(point);
-    return this.#refusals.refuse(INJECTED_FAULT, { fault: point.fault }, error);
+    return -error;
   }
 }

@@ -26,7 +26,7 @@ export function suspendDevice(device: PciDevice): void {
 
 /** Wakes it; nothing happens to a device that is awake. @returns 0, or the errno of a device that does not wake up */
 export function resumeDevice(device: PciDevice): number {
-  const error = device.host.faults.at(RUNTIME_RESUME);
+  const error = device.host.faults.fails(RUNTIME_RESUME);
   if (error < 0) return error;
   const dead = setPowerState(device, 0);
   if (dead < 0) return dead;
