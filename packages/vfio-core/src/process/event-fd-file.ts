@@ -6,8 +6,11 @@
 import type { Sleeps, Scheduler } from '../host/scheduler.ts';
 import type { EventFdContext } from '../irq/event-fd.ts';
 import { EAGAIN, EINTR } from '../uapi/errno.ts';
-import { File, WOULD_SLEEP } from './file.ts';
+import { File, POLLERR, POLLIN, POLLOUT, WOULD_SLEEP } from './file.ts';
 import { EVENTFD_BUFFER } from './process-reasons.ts';
+
+/** The largest count that writes reach. */
+const MOST = 0xffff_ffff_ffff_fffen;
 
 export class EventFdFile extends File {
   override readonly label: string = 'anon_inode:[eventfd]';
@@ -20,6 +23,12 @@ export class EventFdFile extends File {
     this.#sched = sched;
     this.context = context;
     this.#nonblocking = nonblocking;
+  }
+
+  /** eventfd_poll(): an error is a count that signals have overflown. */
+  override poll(): number {
+    const { count } = this.context;
+    return (count > 0n ? POLLIN : 0) | (count < MOST ? POLLOUT : 0) | (count > MOST ? POLLERR : 0);
   }
 
   /** noop_llseek(). */

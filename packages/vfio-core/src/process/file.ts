@@ -19,6 +19,11 @@ export const WOULD_SLEEP = -0x8000_0000;
 /** The offset that read() and write() pass, as against pread() and pwrite(): the file has its own position, or none. */
 export const STREAM = -1;
 
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLNVAL = 0x20;
+
 /** mmap() as a file sees it. `offset` is a file offset in bytes, a multiple of the page size. */
 export interface MmapRequest {
   readonly length: number;
@@ -106,6 +111,16 @@ export abstract class File {
   /** @returns the new position, or a negative errno. Most files here have none. */
   seek(_offset: number, _whence: number): number {
     return this.#lacks('lseek', ESPIPE);
+  }
+
+  /** What poll() finds, of POLLIN, POLLOUT and POLLERR. A file without the operation, as all of VFIO's, is always ready (DEFAULT_POLLMASK). */
+  poll(): number {
+    return POLLIN | POLLOUT;
+  }
+
+  /** ftruncate(). @returns 0, or a negative errno: most files have no length */
+  truncate(_size: number): number {
+    return -EINVAL;
   }
 
   /** Lines of /proc/PID/fdinfo besides those that every file has. */

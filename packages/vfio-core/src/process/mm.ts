@@ -50,7 +50,19 @@ interface Vma extends FrameRange {
   readonly frame: number;
   readonly run: PageRun | undefined;
   readonly device: DeviceRegion | undefined;
+  /** MAP_SHARED: a child of fork() has the same pages, not a copy. */
+  readonly shared: boolean;
 }
+
+/** Consecutive pages of a file, for a mapping of it; without run, pages that are not there: SIGBUS. */
+export interface MappedPages {
+  readonly run: PageRun | undefined;
+  readonly frame: number;
+  readonly count: number;
+}
+
+/** Past the end of a file. */
+const NOTHING: DeviceRegion = { physical: 0, live: () => false, cacheable: true };
 
 /** Device memory that does not answer: the fault handler gives SIGBUS, so that nobody reaches or pins it. */
 function isDead({ device }: Vma): boolean {
@@ -130,12 +142,12 @@ export class Mm implements Memory {
   }
 
   /** mmap() of zeroed anonymous memory, aligned to 2 MiB. `length` is rounded up to pages. @returns -EINVAL, -ENOMEM */
-  mapAnonymous(length: number, read = true, write = true): Mapping | number {
+  mapAnonymous(length: number, read = true, write = true, shared = false): Mapping | number {
     if (!(length > 0)) return this.host.refusals.refuse(MMAP_RANGE, { length, offset: 0 });
     const pages = Math.ceil(length / PAGE_SIZE);
     const run = this.host.pages.allocate(pages);
     if (run === undefined) return this.host.refusals.refuse(NO_ADDRESSES, { length });
-    const made = this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined });
+    const made = this.#insert(pages * PAGE_SIZE, { read, write, frame: run.first, run, device: undefined, shared });
     if (typeof made === 'number') run.put();
     return made;
   }
@@ -143,7 +155,61 @@ export class Mm implements Memory {
   /** mmap() of device registers. @returns -ENOMEM where no addresses are left */
   mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping | number {
     const bytes = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
-    return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device });
+    return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device, shared: true });
+  }
+
+  /** mmap() of a file in memory; a private mapping is a copy. @returns -ENOMEM */
+  mapPages(pages: readonly MappedPages[], read: boolean, write: boolean, shared: boolean): Mapping | number {
+    const count = pages.reduce((sum, piece) => sum + piece.count, 0);
+    const start = this.#reserve(count * PAGE_SIZE);
+    if (start < 0) return start;
+    let first = start / PAGE_SIZE;
+    const mapping = new Mapping(this, start, count * PAGE_SIZE, true);
+    for (const { run, frame, count: here } of pages) {
+      const device = run === undefined ? NOTHING : undefined;
+      const vma: Vma = { first, last: first + here - 1, read, write, frame, run, device, shared };
+      const made = shared ? vma : this.#copyOf(vma);
+      if (shared) run?.get();
+      if (made === undefined) {
+        mapping.unmap();
+        return this.host.refusals.refuse(NO_ADDRESSES, { length: count * PAGE_SIZE });
+      }
+      this.#vmas.insert(made);
+      first += here;
+    }
+    return mapping;
+  }
+
+  /**
+   * dup_mmap() of fork(): private pages are copied (those that are pinned must be, at once), shared ones and device mappings are the
+   * same. What is locked stays the parent's. @returns 0, or -ENOMEM with nothing mapped
+   */
+  copyFrom(parent: Mm): number {
+    this.#next = parent.#next;
+    for (const vma of parent.#vmas) {
+      const copy = vma.shared ? vma : this.#copyOf(vma);
+      if (copy === undefined) {
+        this.unmapAll();
+        return -ENOMEM;
+      }
+      if (vma.shared) vma.run?.get();
+      this.#vmas.insert({ ...copy });
+    }
+    return 0;
+  }
+
+  /** The same addresses, with pages of their own; undefined where there is no memory. */
+  #copyOf(vma: Vma): Vma | undefined {
+    if (vma.run === undefined) return vma;
+    const count = vma.last - vma.first + 1;
+    const run = this.host.pages.allocate(count);
+    if (run === undefined) return undefined;
+    const page = new Uint8Array(PAGE_SIZE);
+    for (let i = 0; i < count; i += 1) {
+      this.host.memory.readBytes((vma.frame + i) * PAGE_SIZE, page);
+      this.host.memory.writeBytes((run.first + i) * PAGE_SIZE, page);
+    }
+    return { ...vma, frame: run.first, run, shared: false };
   }
 
   /** munmap(): whole pages; cuts VMAs where needed. */
@@ -321,7 +387,7 @@ export class Mm implements Memory {
   }
 
   /** At the next addresses, a hole behind each mapping, so that running off one end is a fault; once they are used up, in the first hole. */
-  #insert(bytes: number, content: Omit<Vma, 'first' | 'last'>): Mapping | number {
+  #reserve(bytes: number): number {
     const span = Math.ceil((bytes + PAGE_SIZE) / HUGE) * HUGE;
     let start = this.#next;
     if (isInside(start, span, 0, TASK_SIZE)) {
@@ -335,6 +401,12 @@ export class Mm implements Memory {
         start = Math.ceil(((vma.last + 2) * PAGE_SIZE) / HUGE) * HUGE;
       }
     }
+    return start;
+  }
+
+  #insert(bytes: number, content: Omit<Vma, 'first' | 'last'>): Mapping | number {
+    const start = this.#reserve(bytes);
+    if (start < 0) return start;
     const first = start / PAGE_SIZE;
     this.#vmas.insert({ first, last: first + bytes / PAGE_SIZE - 1, ...content });
     return new Mapping(this, start, bytes, content.device === undefined || content.device.cacheable === true);

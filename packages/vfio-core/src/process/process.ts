@@ -15,7 +15,8 @@ import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
 import { EBADF, EINVAL, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, errnoName } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
-import { STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
 import {
   BAD_FD,
@@ -250,7 +251,7 @@ export class Process {
   uid: number;
   /** RLIMIT_MEMLOCK in bytes. */
   memlock: number;
-  readonly #capabilities: ReadonlySet<Capability> | undefined;
+  #capabilities: ReadonlySet<Capability> | undefined;
   readonly #maxFiles: number;
   readonly #fds: (Descriptor | undefined)[] = [];
   /** Numbers that a call in progress has taken for a file to come. */
@@ -358,7 +359,8 @@ export class Process {
   tryMmap(fd: number, length: number, offset: number, prot: number, flags: number): Mapping | number {
     const read = (prot & PROT_READ) !== 0;
     const write = (prot & PROT_WRITE) !== 0;
-    if (fd < 0) return this.mm.mapAnonymous(length, read, write);
+    const shared = (flags & MAP_SHARED) !== 0;
+    if (fd < 0) return this.mm.mapAnonymous(length, read, write, shared);
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
     const { refusals } = this.host;
@@ -366,7 +368,7 @@ export class Process {
     // do_mmap(): what no process has room for, then what no file offset reaches.
     if (length > TASK_SIZE) return refusals.refuse(MMAP_RANGE, { length, offset }, ENOMEM);
     if (!isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE), 0, FRAMES)) return refusals.refuse(MMAP_RANGE, { length, offset }, EOVERFLOW);
-    return file.mmap(this, { length, offset, read, write, shared: (flags & MAP_SHARED) !== 0 });
+    return file.mmap(this, { length, offset, read, write, shared });
   }
 
   /** lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2. */
@@ -391,6 +393,48 @@ export class Process {
     const copy = this.#check('dup', fd, () => this.nextFd());
     descriptor.file.get();
     return this.install(descriptor.file, descriptor.flags, copy);
+  }
+
+  /** memfd_create(): no bytes long; ftruncate() gives it some. */
+  memfd(name = 'memory'): number {
+    const fd = this.#check('memfd_create', '', () => this.nextFd());
+    return this.install(new MemfdFile(this.host, name), O_RDWR, fd);
+  }
+
+  ftruncate(fd: number, size: number): void {
+    this.#check('ftruncate', fd, () => this.file(fd)?.truncate(size) ?? this.badFd(fd));
+  }
+
+  /** poll() without waiting: what each fd is ready for, of what was asked, and errors; 0 for a negative fd, POLLNVAL for one that is not open. */
+  poll(requests: readonly { readonly fd: number; readonly events: number }[]): readonly number[] {
+    return requests.map(({ fd, events }) => {
+      if (fd < 0) return 0;
+      const file = this.file(fd);
+      return file === undefined ? POLLNVAL : file.poll() & (events | POLLERR);
+    });
+  }
+
+  /** sendmsg() and recvmsg() with SCM_RIGHTS: the other process gets an fd of the same open file. @returns its number there */
+  send(fd: number, other: Process): number {
+    const descriptor = this.#fds[fd];
+    if (descriptor === undefined) throw new SyscallError('sendmsg', EBADF, `fd ${fd}`);
+    const copy = this.#check('recvmsg', fd, () => other.nextFd());
+    descriptor.file.get();
+    return other.install(descriptor.file, descriptor.flags, copy);
+  }
+
+  /** fork(): a process with the same rights and the same open files, under the same numbers; its memory is as Mm.copyFrom() has it. */
+  fork(name = `${this.name} child`): Process {
+    const { uid, memlock } = this;
+    const child = new Process(this.host, { name, uid, memlock, maxFiles: this.#maxFiles });
+    child.#capabilities = this.#capabilities;
+    this.#check('fork', '', () => child.mm.copyFrom(this.mm));
+    for (const [fd, descriptor] of this.#fds.entries()) {
+      if (descriptor === undefined) continue;
+      descriptor.file.get();
+      child.install(descriptor.file, descriptor.flags, fd);
+    }
+    return child;
   }
 
   /** eventfd2(): `flags` as in sys/eventfd.h. */

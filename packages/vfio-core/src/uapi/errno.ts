@@ -20,6 +20,7 @@ export const EISDIR = 21;
 export const EINVAL = 22;
 export const EMFILE = 24;
 export const ENOTTY = 25;
+export const EFBIG = 27;
 export const ENOSPC = 28;
 export const ESPIPE = 29;
 export const EPIPE = 32;
@@ -59,6 +60,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [EINVAL, 'EINVAL'],
   [EMFILE, 'EMFILE'],
   [ENOTTY, 'ENOTTY'],
+  [EFBIG, 'EFBIG'],
   [ENOSPC, 'ENOSPC'],
   [ESPIPE, 'ESPIPE'],
   [EPIPE, 'EPIPE'],
