@@ -76,19 +76,22 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
   // A device that pins could be caught waiting for an address that never comes.
   if (vaddrOnly && profile.vaddrNeedsInstance && state.emulated.size > 0) return argument.refuse(VADDR_EMULATED, { groups: [...state.emulated].map(({ id }) => id) });
   const pageMask = state.pageSize - 1n;
-  const wrong = (errno: number): number => argument.refuse(UNMAP_RANGE, { iova, size, pageSize: state.pageSize, all }, errno);
-  if ((iova & pageMask) !== 0n) return wrong(EINVAL);
+  if ((iova & pageMask) !== 0n) return badRange(state, argument, iova, size, all);
   let range: FrameRange;
   if (all) {
-    if (iova !== 0n || size !== 0n) return wrong(EINVAL);
+    if (iova !== 0n || size !== 0n) return badRange(state, argument, iova, size, all);
     range = { first: 0, last: LAST_FRAME };
   } else {
-    if (size === 0n || (size & pageMask) !== 0n) return wrong(EINVAL);
-    if (passes64(iova, size)) return wrong(profile.overflowIsTold ? EOVERFLOW : EINVAL);
+    if (size === 0n || (size & pageMask) !== 0n) return badRange(state, argument, iova, size, all);
+    if (passes64(iova, size)) return badRange(state, argument, iova, size, all, profile.overflowIsTold ? EOVERFLOW : EINVAL);
     range = { first: Number(iova / PAGE), last: Number((wideRangeEnd(iova, size) - 1n) / PAGE) };
   }
   if (dirty && !tracking.on) return argument.refuse(DIRTY_OFF, {});
   return { range, all, vaddrOnly, bitmap };
+}
+
+function badRange(state: Type1State, argument: UserArgument, iova: bigint, size: bigint, all: boolean, errno?: number): number {
+  return argument.refuse(UNMAP_RANGE, { iova, size, pageSize: state.pageSize, all }, errno);
 }
 
 /** @returns the count of frames unmapped or invalidated, -EINVAL, or -EFAULT from the bitmap. */
