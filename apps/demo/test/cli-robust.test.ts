@@ -65,6 +65,12 @@ describe('a folder of sysfs', () => {
     });
   }
 
+  it('with a VF whose PF shows no SR-IOV, as who is not root reads it, is judged all the same [R15]', () => {
+    const pf = '0000:00:09.0';
+    const root = folder({ [`${D}/config`]: CONFIG.slice(0, 64), [`${D}/physfn`]: { link: `../${pf}` }, [`${pf}/config`]: CONFIG.slice(0, 64) });
+    expect(run('/', 'groups', root)).toMatchObject({ code: 0, err: [] });
+  });
+
   it('with links that lead nowhere or in a circle is read all the same [R15]', () => {
     const root = folder({ [`${D}/config`]: CONFIG, [`${D}/iommu_group`]: { link: '/nowhere/../../x' }, [`${D}/driver`]: { link: 'self' }, [`${D}/self`]: { link: 'driver' } });
     expect(run('/', 'groups', root)).toMatchObject({ code: 0, err: [] });

@@ -17,7 +17,7 @@ import {
   type Sleeps,
   type TraceEvent,
 } from '@vsim/vfio-core';
-import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
+import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine-file.ts';
 
 export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
@@ -118,7 +118,14 @@ function buildHost(machine: readonly MachineDevice[], options: TrialOptions): Tr
   const numbers = new Map(options.groups.flatMap((group, number) => group.map((address) => [address, `${number}`] as const)));
   const iommu = makeIommu(host, options);
   // No question here depends on what BARs decode; their sizes are often unknown.
-  const recordedOf = ({ facts, recorded }: MachineDevice): RecordedDevice => ({ ...recorded, resource: [], iommu_group: numbers.get(facts.address) ?? null });
+  // Who reads configuration spaces without root has 64 bytes of each: a VF whose PF shows no SR-IOV is a function like others.
+  const physical = new Set(machine.filter(({ recorded }) => isPhysicalFunction(recorded)).map(({ facts }) => facts.address));
+  const recordedOf = ({ facts, recorded }: MachineDevice): RecordedDevice => ({
+    ...recorded,
+    resource: [],
+    iommu_group: numbers.get(facts.address) ?? null,
+    physfn: recorded.physfn !== undefined && physical.has(recorded.physfn) ? recorded.physfn : undefined,
+  });
   const description = Object.fromEntries(machine.map((device) => [device.facts.address, recordedOf(device)]));
   const bus = importPciMachine(host, { devices: description }, { msi: new ApicMsi(host), iommu });
   host.scheduler.call('boot', bindDrivers(bus, new Vfio(host), machine));

@@ -107,10 +107,19 @@ export function makeFunction(host: Host, address: string, device: RecordedDevice
   return model(host, functionInit, hexBytes(device.rom_head ?? '', `rom_head of ${address}`));
 }
 
+/** Whether others can name a described function as their `physfn`: its bytes show SR-IOV. @throws TypeError for a description that is none */
+export function isPhysicalFunction(device: RecordedDevice): boolean {
+  return totalVfs(hexBytes(device.config, 'config')) > 0;
+}
+
+function totalVfs(config: Uint8Array): number {
+  const at = findExtendedCapability(config, PCI_EXT_CAP_ID_SRIOV);
+  return at === 0 ? 0 : read16(config, at + PCI_SRIOV_TOTAL_VF);
+}
+
 /** What VFs the PF would make: rows 7 to 12 have the slices of all of them. */
 function virtualFunctionsOf(config: Uint8Array, device: RecordedDevice): VirtualFunctionsInit | undefined {
-  const at = findExtendedCapability(config, PCI_EXT_CAP_ID_SRIOV);
-  const total = at === 0 ? 0 : read16(config, at + PCI_SRIOV_TOTAL_VF);
+  const total = totalVfs(config);
   if (total === 0) return undefined;
   const rows = device.resource.slice(FIRST_VF_ROW, FIRST_VF_ROW + PCI_STD_NUM_BARS);
   const bars = rows.flatMap((row, index) => barOf(row, index)).map((bar) => ({ ...bar, size: bar.size / total }));
