@@ -29,9 +29,23 @@ describe('a refusal', () => {
 
   it('is known to whoever watches the call, and only if the call failed of it', () => {
     const { refusals } = new Host();
-    const { result, why } = refusals.watch('nobody', () => refusals.refuse(RULE, { at: 7 }));
+    const since = refusals.watch();
+    const result = refusals.refuse(RULE, { at: 7 });
+    const why = refusals.last(since, 'nobody');
+    refusals.unwatch(since);
     expect([result, why?.text, why?.reason.id, why?.fields]).toEqual([-EINVAL, 'at 7 is odd', 'test/rule', { at: 7 }]);
-    expect(refusals.watch('nobody', () => 0).why).toBeUndefined();
+    expect(refusals.last(refusals.watch(), 'nobody')).toBeUndefined();
+  });
+
+  it('that a call within met is not taken for that of the call around it', () => {
+    const { refusals } = new Host();
+    const outer = refusals.watch();
+    refusals.refuse(RULE, { at: 1 });
+    const inner = refusals.watch();
+    expect(refusals.last(inner, 'nobody')).toBeUndefined();
+    refusals.refuse(RULE, { at: 3 });
+    refusals.unwatch(inner);
+    expect(refusals.last(outer, 'nobody')?.text).toBe('at 1 is odd');
   });
 
   it('of another thread is not taken for one\'s own', () => {
@@ -40,11 +54,9 @@ describe('a refusal', () => {
       refusals.refuse(RULE, { at: 1 });
       yield { point: 'test/here' };
     }
-    const watched = refusals.watch('mine', () => {
-      scheduler.spawn('theirs', other());
-      return 0;
-    });
-    expect(watched.why).toBeUndefined();
+    const since = refusals.watch();
+    scheduler.spawn('theirs', other());
+    expect(refusals.last(since, 'mine')).toBeUndefined();
   });
 
   it('puts nothing into words while nobody listens and nobody watches', () => {

@@ -58,8 +58,9 @@ interface Seen {
 export class Refusals {
   readonly #trace: Trace;
   readonly #scheduler: Scheduler;
-  /** While somebody who would throw waits for a call's result. */
-  #seen: Seen[] | undefined;
+  /** Refusals while somebody watches, who would throw an error for a call; what calls within that call met was taken out again. */
+  readonly #seen: Seen[] = [];
+  #watchers = 0;
 
   constructor(trace: Trace, scheduler: Scheduler) {
     this.#trace = trace;
@@ -69,22 +70,27 @@ export class Refusals {
   /** Refuses: one event. @returns the negative errno, the reason's first unless told otherwise */
   refuse<F extends object>(reason: Reason<F>, fields: F, errno: number = reason.errnos[0] ?? 0): number {
     if (this.#trace.on) this.#trace.emit(reason, fields);
-    this.#seen?.push({ thread: this.#scheduler.current, refusal: { reason, fields, text: reason.text(fields) } });
+    if (this.#watchers > 0) this.#seen.push({ thread: this.#scheduler.current, refusal: { reason, fields, text: reason.text(fields) } });
     return -errno;
   }
 
-  /** Makes a call whose thread, if it sleeps, has the name `owner`. @returns what it gave, and the last refusal that was its own */
-  watch<T>(owner: string, call: () => T): { readonly result: T; readonly why: Refusal | undefined } {
-    const outer = this.#seen;
+  /** Before a call whose refusal somebody wants to know. Nothing is allocated: calls are hot, and most are not refused. @returns the place for last() and unwatch() */
+  watch(): number {
+    this.#watchers += 1;
+    return this.#seen.length;
+  }
+
+  /** The last refusal since watch() that was the call's own: of the thread that called, or, if the call sleeps, of the one named `owner`. */
+  last(since: number, owner: string): Refusal | undefined {
     const caller = this.#scheduler.current;
-    const seen: Seen[] = [];
-    this.#seen = seen;
-    try {
-      const result = call();
-      return { result, why: seen.findLast(({ thread }) => thread === caller || thread?.name === owner)?.refusal };
-    } finally {
-      this.#seen = outer;
-    }
+    const own = this.#seen.findLastIndex(({ thread }) => thread === caller || thread?.name === owner);
+    return own < since ? undefined : this.#seen[own]?.refusal;
+  }
+
+  /** After the call, whether it threw or not. */
+  unwatch(since: number): void {
+    this.#watchers -= 1;
+    this.#seen.length = since;
   }
 }
 

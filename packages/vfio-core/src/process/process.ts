@@ -313,7 +313,7 @@ export class Process {
 
   /** Fills `into` from the file offset (an integer in [0, 2^63)). @returns the count of bytes read. */
   pread(fd: number, into: Uint8Array, offset: number): number {
-    return this.#check('pread', fd, () => this.tryPread(fd, into, offset));
+    return this.#transfer('pread', 'pread', fd, into, offset);
   }
 
   tryPread(fd: number, into: Uint8Array, offset: number): number {
@@ -328,15 +328,15 @@ export class Process {
 
   /** read(): from the file's own position. */
   read(fd: number, into: Uint8Array): number {
-    return this.#check('read', fd, () => this.tryPread(fd, into, STREAM), undefined, 'pread');
+    return this.#transfer('read', 'pread', fd, into, STREAM);
   }
 
   write(fd: number, from: Uint8Array): number {
-    return this.#check('write', fd, () => this.tryPwrite(fd, from, STREAM), undefined, 'pwrite');
+    return this.#transfer('write', 'pwrite', fd, from, STREAM);
   }
 
   pwrite(fd: number, from: Uint8Array, offset: number): number {
-    return this.#check('pwrite', fd, () => this.tryPwrite(fd, from, offset));
+    return this.#transfer('pwrite', 'pwrite', fd, from, offset);
   }
 
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
@@ -351,9 +351,15 @@ export class Process {
 
   /** mmap() of a file; with fd -1, of anonymous memory. */
   mmap(fd: number, length: number, offset = 0, prot: number = PROT_READ | PROT_WRITE, flags: number = MAP_SHARED): Mapping {
-    const { result: made, why } = this.host.refusals.watch(`${this.name} mmap`, () => this.tryMmap(fd, length, offset, prot, flags));
-    if (typeof made === 'number') throw new SyscallError('mmap', made, fd < 0 ? 'anonymous' : `fd ${fd}`, { path: this.file(fd)?.subject, why });
-    return made;
+    const { refusals } = this.host;
+    const since = refusals.watch();
+    try {
+      const made = this.tryMmap(fd, length, offset, prot, flags);
+      if (typeof made !== 'number') return made;
+      throw new SyscallError('mmap', made, fd < 0 ? 'anonymous' : `fd ${fd}`, { path: this.file(fd)?.subject, why: refusals.last(since, `${this.name} mmap`) });
+    } finally {
+      refusals.unwatch(since);
+    }
   }
 
   tryMmap(fd: number, length: number, offset: number, prot: number, flags: number): Mapping | number {
@@ -388,11 +394,7 @@ export class Process {
   }
 
   dup(fd: number): number {
-    const descriptor = this.#fds[fd];
-    if (descriptor === undefined) throw new SyscallError('dup', EBADF, `fd ${fd}`);
-    const copy = this.#check('dup', fd, () => this.nextFd());
-    descriptor.file.get();
-    return this.install(descriptor.file, descriptor.flags, copy);
+    return this.#check('dup', fd, () => this.#share(fd, this));
   }
 
   /** memfd_create(): no bytes long; ftruncate() gives it some. */
@@ -416,9 +418,15 @@ export class Process {
 
   /** sendmsg() and recvmsg() with SCM_RIGHTS: the other process gets an fd of the same open file. @returns its number there */
   send(fd: number, other: Process): number {
+    return this.#check(this.file(fd) === undefined ? 'sendmsg' : 'recvmsg', fd, () => this.#share(fd, other));
+  }
+
+  /** Installs the open file of an fd in a process, under its lowest free number or the one given. */
+  #share(fd: number, other: Process, as?: number): number {
     const descriptor = this.#fds[fd];
-    if (descriptor === undefined) throw new SyscallError('sendmsg', EBADF, `fd ${fd}`);
-    const copy = this.#check('recvmsg', fd, () => other.nextFd());
+    if (descriptor === undefined) return this.badFd(fd);
+    const copy = as ?? other.nextFd();
+    if (copy < 0) return copy;
     descriptor.file.get();
     return other.install(descriptor.file, descriptor.flags, copy);
   }
@@ -429,11 +437,7 @@ export class Process {
     const child = new Process(this.host, { name, uid, memlock, maxFiles: this.#maxFiles });
     child.#capabilities = this.#capabilities;
     this.#check('fork', '', () => child.mm.copyFrom(this.mm));
-    for (const [fd, descriptor] of this.#fds.entries()) {
-      if (descriptor === undefined) continue;
-      descriptor.file.get();
-      child.install(descriptor.file, descriptor.flags, fd);
-    }
+    for (const fd of this.fds) this.#share(fd, child, fd);
     return child;
   }
 
@@ -467,9 +471,15 @@ export class Process {
 
   /** The whole of a sysfs attribute as text. */
   readFile(path: string): string {
-    const { result: content, why } = this.host.refusals.watch(`${this.name} read`, () => this.#run('read', this.sys.readFile(path)));
-    if (typeof content === 'number') throw new SyscallError('read', content, path, { path, why });
-    return typeof content === 'string' ? content : new TextDecoder().decode(content);
+    const { refusals } = this.host;
+    const since = refusals.watch();
+    try {
+      const content = this.#run('read', this.sys.readFile(path));
+      if (typeof content !== 'number') return typeof content === 'string' ? content : new TextDecoder().decode(content);
+      throw new SyscallError('read', content, path, { path, why: refusals.last(since, `${this.name} read`) });
+    } finally {
+      refusals.unwatch(since);
+    }
   }
 
   /** Names in a folder, sorted. */
@@ -620,13 +630,32 @@ export class Process {
     return this.host.scheduler.call(`${this.name} ${name}`, body);
   }
 
-  /** Makes a call and throws its error. `thread`: the name of the call's thread, where that is another. */
-  #check(syscall: string, what: string | number, call: () => number, request?: number, thread: string = syscall): number {
+  /** Reads or writes as `call` and throws the error as `syscall`'s. Region access is hot: no closure. */
+  #transfer(syscall: string, call: 'pread' | 'pwrite', fd: number, bytes: Uint8Array, offset: number): number {
+    const { refusals } = this.host;
+    const since = refusals.watch();
+    try {
+      const result = call === 'pread' ? this.tryPread(fd, bytes, offset) : this.tryPwrite(fd, bytes, offset);
+      if (result >= 0) return result;
+      throw new SyscallError(syscall, result, `fd ${fd}`, { path: this.file(fd)?.subject, why: refusals.last(since, `${this.name} ${call}`) });
+    } finally {
+      refusals.unwatch(since);
+    }
+  }
+
+  /** Makes a call and throws its error. */
+  #check(syscall: string, what: string | number, call: () => number, request?: number): number {
+    const { refusals } = this.host;
     const file = typeof what === 'number' ? this.file(what) : undefined;
-    const { result, why } = this.host.refusals.watch(`${this.name} ${thread}`, call);
-    if (result >= 0) return result;
-    const path = typeof what === 'number' ? file?.subject : what;
-    const name = request === undefined ? undefined : (file?.requestName(request >>> 0) ?? `0x${(request >>> 0).toString(16)}`);
-    throw new SyscallError(syscall, result, typeof what === 'number' ? `fd ${what}` : what, { path, request: name, why });
+    const since = refusals.watch();
+    try {
+      const result = call();
+      if (result >= 0) return result;
+      const path = typeof what === 'number' ? file?.subject : what;
+      const name = request === undefined ? undefined : (file?.requestName(request >>> 0) ?? `0x${(request >>> 0).toString(16)}`);
+      throw new SyscallError(syscall, result, typeof what === 'number' ? `fd ${what}` : what, { path, request: name, why: refusals.last(since, `${this.name} ${syscall}`) });
+    } finally {
+      refusals.unwatch(since);
+    }
   }
 }
