@@ -5,6 +5,6 @@ export { recordedMachine } from './recorded-machine.ts';
 export { RECORDINGS, UnreadableFile, findRecordings, replayCases, replayFile, type FileReport, type ReplayFileOptions } from './replay.ts';
 export { UnreadableText, readBytes, readText, reading } from './read-text.ts';
 export type { CaseReport, Divergence } from './report.ts';
-export { fromHex, type Fields } from './json.ts';
+export { fromHex, toHex, type Fields } from './json.ts';
 export { deviceOf, parseHost, textOrNull } from './recorded-machine.ts';
 export { readRecording, topologyMachine, topologyNames, topologyText } from './recorded-topology.ts';

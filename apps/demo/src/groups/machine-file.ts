@@ -3,7 +3,7 @@
  */
 import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { MalformedRecording, UnreadableText, deviceOf, fromHex, parseHost, readBytes, readRecording, readText, reading, textOrNull } from '@vsim/conformance';
+import { MalformedRecording, UnreadableText, deviceOf, fromHex, parseHost, readBytes, readRecording, readText, reading, textOrNull, toHex } from '@vsim/conformance';
 import { LspciSyntaxError, idText, machineOfLspci, parseLspci, pciFacts, type PciFacts, type RecordedDevice } from '@vsim/vfio-pci';
 import { UsageError, type Io } from '../io.ts';
 
@@ -133,7 +133,7 @@ function readDevice(folder: string, address: string): MachineDevice {
   const full = new Uint8Array(config.length > 256 ? 4096 : 256);
   full.set(config);
   return machineDevice(facts, link('driver'), link('iommu_group'), {
-    config: Array.from(full, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    config: toHex(full),
     resource: (line('resource') ?? '').split('\n').filter((row) => row !== '').map((row) => resourceRow(row.split(' '), join(folder, 'resource'))),
     iommu_group: null,
     irq: number('irq', 0x7fff_ffff, 0),

@@ -6,7 +6,8 @@
  * schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold
  * threads at points and put user space between any two steps. No promise, timer or wall clock takes part.
  */
-import { Heap, OrderedSet } from './thread-lists.ts';
+import { Heap } from './heap.ts';
+import { OrderedSet } from './ordered-set.ts';
 
 /** A place where another thread may run; made once, at module load; its name is public API. */
 export interface Point {

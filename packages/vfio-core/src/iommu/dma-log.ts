@@ -11,7 +11,8 @@ export class DmaLog implements DmaLogger {
   readonly #largest: bigint;
   /** What is logged, in frames; undefined while the log is off. */
   #ranges: FrameMap<FrameRange> | undefined;
-  #pageSize: bigint = SMALLEST;
+  /** Frames of a page of the log. */
+  #frames = 1;
   /** Pages of the log that were written since they were reported last. */
   readonly #dirty = new FrameMap<FrameRange>();
 
@@ -34,7 +35,7 @@ export class DmaLog implements DmaLogger {
   wroteFrames(frame: number, offset: number, length: number): void {
     const ranges = this.#ranges;
     if (ranges === undefined || length === 0) return;
-    const frames = Number(this.#pageSize) / PAGE_SIZE;
+    const frames = this.#frames;
     const last = Math.floor((frame + framesTouched(offset, length) - 1) / frames);
     for (let page = Math.floor(frame / frames); page <= last; page += 1) {
       if (this.#dirty.find(page) !== undefined) continue;
@@ -45,9 +46,10 @@ export class DmaLog implements DmaLogger {
   start(ranges: readonly IovaRange[], pageSize: bigint): bigint | number {
     if (this.#ranges !== undefined) return -EBUSY;
     this.#ranges = framesOf(ranges);
-    this.#pageSize = SMALLEST;
-    while (this.#pageSize * 2n <= pageSize && this.#pageSize < this.#largest) this.#pageSize *= 2n;
-    return this.#pageSize;
+    let size = SMALLEST;
+    while (size * 2n <= pageSize && size < this.#largest) size *= 2n;
+    this.#frames = Number(size / SMALLEST);
+    return size;
   }
 
   stop(): number {
@@ -60,14 +62,15 @@ export class DmaLog implements DmaLogger {
     if (this.#ranges === undefined) return -EINVAL;
     if (length === 0n) return 0;
     const end = wideRangeEnd(iova, length);
-    const last = Number((end - 1n) / this.#pageSize);
-    for (let first = Number(iova / this.#pageSize); ; ) {
+    const size = BigInt(this.#frames) * SMALLEST;
+    const last = Number((end - 1n) / size);
+    for (let first = Number(iova / size); ; ) {
       const page = this.#dirty.firstIn(first, last);
       if (page === undefined) return 0;
       this.#dirty.remove(page.first);
-      const start = BigInt(page.first) * this.#pageSize;
+      const start = BigInt(page.first) * size;
       const from = start > iova ? start : iova;
-      const to = start + this.#pageSize < end ? start + this.#pageSize : end;
+      const to = start + size < end ? start + size : end;
       wrote(from, to - from);
       first = page.last + 1;
     }

@@ -5,7 +5,8 @@
 import type { KernelProfile } from '../host/profile.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import { WOULD_SLEEP } from '../process/file.ts';
-import { O_RDWR, type Process } from '../process/process.ts';
+import { O_RDWR } from '../process/flags.ts';
+import type { Process } from '../process/process.ts';
 import { EINVAL, ENOTTY } from '../uapi/errno.ts';
 import { get, set } from '../uapi/struct.ts';
 import {

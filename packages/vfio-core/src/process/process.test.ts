@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Host } from '../host/host.ts';
 import { outcomeOf } from '../testing/suite.ts';
 import { MEMORY_FAULT } from './mm.ts';
-import { O_RDONLY, O_RDWR, Process, PROT_READ, SyscallError } from './process.ts';
+import { O_RDONLY, O_RDWR, PROT_READ } from './flags.ts';
+import { Process } from './process.ts';
+import { SyscallError } from './syscall-error.ts';
 
 const PAGE = 4096;
 

@@ -5,80 +5,25 @@
  * BlockedError if the call sleeps. `process.sys` has the generator forms, for threads that may sleep: they give
  * the kernel's number, a negative errno for an error.
  */
-import type { Attribute } from '../host/file-tree.ts';
+import { Heap } from '../host/heap.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
-import type { Refusal } from '../host/reason.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
-import { Heap } from '../host/thread-lists.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EBADF, EINVAL, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, errnoName } from '../uapi/errno.ts';
+import { EBADF, EINVAL, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_READ, PROT_WRITE } from './flags.ts';
 import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
-import {
-  BAD_FD,
-  BAD_OFFSET,
-  FD_LIMIT,
-  IS_FOLDER,
-  MMAP_RANGE,
-  NOT_ATTRIBUTE,
-  NOT_EVENTFD,
-  NOT_PERMITTED,
-  NO_ENTRY,
-  ONE_WAY,
-  PROCESS_EXITS,
-} from './process-reasons.ts';
+import { BAD_FD, BAD_OFFSET, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, PROCESS_EXITS } from './process-reasons.ts';
+import { SyscallError } from './syscall-error.ts';
+import { Syscalls, held, isOffset } from './syscalls.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
-
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-
-export const PROT_READ = 1;
-export const PROT_WRITE = 2;
-export const MAP_SHARED = 1;
-export const MAP_PRIVATE = 2;
 
 /** The capabilities that the model looks at. Root has all of them. */
 export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
-
-/** What a system call was about, for its error. */
-export interface SyscallSubject {
-  /** The path, or what /proc/PID/fd shows of the fd. */
-  readonly path?: string | undefined;
-  /** The request of an ioctl, by name. */
-  readonly request?: string | undefined;
-  /** Which rule was broken. */
-  readonly why?: Refusal | undefined;
-}
-
-/** A system call that failed. All but the message is API: the message is one line for a person. */
-export class SyscallError extends Error {
-  override readonly name = 'SyscallError';
-  readonly code: string;
-  /** Negative, as libuv has it. */
-  readonly errno: number;
-  readonly syscall: string;
-  readonly path: string | undefined;
-  readonly request: string | undefined;
-  /** The rule that was broken, and the numbers and names that decided. */
-  readonly why: Refusal | undefined;
-
-  constructor(syscall: string, errno: number, what: string, { path, request, why }: SyscallSubject = {}) {
-    const on = path === undefined || path === what ? what : `${what} (${path})`;
-    const rule = why === undefined ? '' : `: ${why.text}; ${why.reason.wayOut}`;
-    super(`${syscall} ${request === undefined ? '' : `${request} `}${on}: ${errnoName(errno)}${rule}`);
-    this.code = errnoName(errno);
-    this.errno = -Math.abs(errno);
-    this.syscall = syscall;
-    this.path = path;
-    this.request = request;
-    this.why = why;
-  }
-}
 
 export interface ProcessInit {
   /** For messages and holders. @default 'process-N' */
@@ -104,141 +49,6 @@ export interface EventfdFlags {
 interface Descriptor {
   readonly file: File;
   readonly flags: number;
-}
-
-const text = new TextEncoder();
-
-/** The system calls that may sleep, as threads call them. */
-export class Syscalls {
-  readonly #process: Process;
-
-  constructor(process: Process) {
-    this.#process = process;
-  }
-
-  /** @returns an fd or a negative errno. */
-  open(path: string, flags: number): Sleeps<number> {
-    return this.#process.inCall(this.#open(path, flags));
-  }
-
-  *#open(path: string, flags: number): Sleeps<number> {
-    const process = this.#process;
-    const { refusals } = process.host;
-    const node = process.host.files.lookup(path);
-    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
-    if (node.kind === 'folder' || node.kind === 'link') return refusals.refuse(IS_FOLDER, { path });
-    if (!process.mayAccess(node.mode, flags)) return process.notPermitted(path, node.mode);
-    if (node.kind === 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path }, EINVAL); // attributes are read and written whole: readFile, writeFile
-    const fd = process.reserveFd();
-    if (fd < 0) return fd;
-    const file = yield* node.open(process, flags);
-    if (typeof file === 'number') {
-      process.unreserveFd(fd);
-      return file;
-    }
-    return process.install(file, flags, fd);
-  }
-
-  close(fd: number): Sleeps<number> {
-    return this.#process.inCall(this.#close(fd));
-  }
-
-  *#close(fd: number): Sleeps<number> {
-    const file = this.#process.takeFd(fd);
-    if (file === undefined) return this.#process.badFd(fd);
-    yield* file.put();
-    return 0;
-  }
-
-  ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
-    return this.#process.inCall(this.#ioctl(fd, request, argument));
-  }
-
-  *#ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
-    const file = this.#process.file(fd);
-    if (file === undefined) return this.#process.badFd(fd);
-    const user = new UserArgument(this.#process.mm, argument, file, request >>> 0);
-    const result = file.ioctl(this.#process, request >>> 0, user);
-    return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
-  }
-
-  pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
-    return this.#process.inCall(this.#pread(fd, into, offset));
-  }
-
-  *#pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
-    const file = this.#process.file(fd);
-    if (file === undefined) return this.#process.badFd(fd);
-    if (!isOffset(offset, into.length)) return this.#process.badOffset(offset, into.length);
-    const result = file.read(into, offset);
-    return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
-  }
-
-  pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
-    return this.#process.inCall(this.#pwrite(fd, from, offset));
-  }
-
-  *#pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
-    const file = this.#process.file(fd);
-    if (file === undefined) return this.#process.badFd(fd);
-    if (!isOffset(offset, from.length)) return this.#process.badOffset(offset, from.length);
-    const result = file.write(from, offset);
-    return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
-  }
-
-  /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
-  writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
-    return this.#process.inCall(this.#writeFile(path, content));
-  }
-
-  *#writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
-    const found = this.#attribute(path, O_WRONLY);
-    if (typeof found === 'number') return found;
-    const bytes = typeof content === 'string' ? text.encode(content) : content;
-    if (found.store === undefined) return this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'write' });
-    return bytes.length === 0 ? 0 : yield* found.store(bytes, 0);
-  }
-
-  /** open(), read() and close() of a sysfs attribute. */
-  readFile(path: string): Sleeps<string | Uint8Array | number> {
-    return this.#process.inCall(this.#readFile(path));
-  }
-
-  *#readFile(path: string): Sleeps<string | Uint8Array | number> {
-    const found = this.#attribute(path, O_RDONLY);
-    if (typeof found === 'number') return found;
-    return found.show === undefined ? this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'read' }) : yield* found.show();
-  }
-
-  /**
-   * exit(): kills the process' other threads. The last of them, or this one, closes every fd in order and drops the memory: what a
-   * call gets that is still under way is closed, too.
-   */
-  exit(): Sleeps<void> {
-    return this.#process.exitCall();
-  }
-
-  #attribute(path: string, flags: number): Attribute | number {
-    const { files, refusals } = this.#process.host;
-    const node = files.lookup(path);
-    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
-    if (node.kind === 'folder') return refusals.refuse(IS_FOLDER, { path });
-    if (node.kind !== 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path });
-    return this.#process.mayAccess(node.mode, flags) ? node : this.#process.notPermitted(path, node.mode);
-  }
-}
-
-/** rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. STREAM is none, and allowed. */
-function isOffset(offset: number, length: number): boolean {
-  return offset === STREAM || isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
-}
-
-/** fdget(): a call that sleeps keeps its file, though another thread may close the fd meanwhile. */
-function* held<T>(file: File, body: Sleeps<T>): Sleeps<T> {
-  file.get();
-  const result = yield* body;
-  yield* file.put();
-  return result;
 }
 
 const serials = new WeakMap<Host, number>();

@@ -3,7 +3,8 @@ import type { Thread } from '../host/scheduler.ts';
 import { vfioDeviceOfFile } from '../vfio/file-api.ts';
 import { LIFE_CYCLE_BROKEN, USE_AFTER_FREE } from '../vfio/life-events.ts';
 import { REQUEST_INTERVAL } from '../vfio/vfio-device.ts';
-import { O_RDWR, type Process } from '../process/process.ts';
+import { O_RDWR } from '../process/flags.ts';
+import type { Process } from '../process/process.ts';
 import { getDeviceFd, getDeviceInfo, getGroupStatus, getIrqInfo, getRegionInfo, setContainer } from '../uapi/requests.ts';
 import {
   VFIO_DEVICE_GET_INFO,

@@ -6,6 +6,7 @@
  * whatever happens in the slot waits with it. Not modelled: indicators, latch, interlock, the second that powering off takes.
  */
 import { ENODEV, WaitQueue, constant, type Sleeps } from '@vsim/vfio-core';
+import { formatAddress } from '../pci/address.ts';
 import { read16 } from '../pci/capabilities.ts';
 import type { HotplugEvent, PciPort, SlotInit } from '../pci/pci-port.ts';
 import {
@@ -188,7 +189,7 @@ export class HotplugController {
     const { files } = this.#device.host;
     const { domain } = this.#device.function.address;
     const bus = this.#device.function.config.bytes[PCI_SECONDARY_BUS]!;
-    files.constant(`${this.sysfs}/address`, () => `${hex(domain, 4)}:${hex(bus, 2)}:00\n`);
+    files.constant(`${this.sysfs}/address`, () => `${formatAddress(domain, bus << 8).slice(0, -2)}\n`);
     files.constant(`${this.sysfs}/adapter`, () => (this.port.present ? '1\n' : '0\n'));
     files.add(`${this.sysfs}/power`, {
       kind: 'attribute',
@@ -217,8 +218,4 @@ function freeName(device: PciDevice, path: string): string {
   let name = path;
   for (let n = 1; device.host.files.lookup(name) !== undefined; n += 1) name = `${path}-${n}`;
   return name;
-}
-
-function hex(value: number, digits: number): string {
-  return value.toString(16).padStart(digits, '0');
 }

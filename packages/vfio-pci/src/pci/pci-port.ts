@@ -5,6 +5,7 @@
  * attention button, surprise down errors. Not modelled: the interlock, the latch, indicators, command completion, link training time.
  */
 import type { Host } from '@vsim/vfio-core';
+import { PciAddress } from './address.ts';
 import { findCapability, read16, write16, write32 } from './capabilities.ts';
 import { buildConfig } from './config-builder.ts';
 import { PciFunction, type Absence, type PciFunctionInit } from './pci-function.ts';
@@ -195,7 +196,7 @@ function portInit({ address, kind, secondary, subordinate, slot, acs }: PciPortI
     acs: acs ?? { capability: ACS_ALL, control: ACS_ALL },
   });
   config[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_BRIDGE;
-  config[PCI_PRIMARY_BUS] = Number.parseInt(address.split(':')[1] ?? '', 16);
+  config[PCI_PRIMARY_BUS] = new PciAddress(address).bus;
   config[PCI_SECONDARY_BUS] = secondary;
   config[PCI_SUBORDINATE_BUS] = subordinate ?? secondary;
   const at = findCapability(config, PCI_CAP_ID_EXP);

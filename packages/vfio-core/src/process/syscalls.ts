@@ -1,0 +1,146 @@
+/** The system calls as generators, for threads that may sleep: they give the kernel's number, a negative errno for an error. */
+import type { Attribute } from '../host/file-tree.ts';
+import type { Sleeps } from '../host/scheduler.ts';
+import { PAGE_SIZE } from '../memory/page-allocator.ts';
+import { FRAMES, isInside } from '../memory/range.ts';
+import { EINVAL } from '../uapi/errno.ts';
+import { STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { O_RDONLY, O_WRONLY } from './flags.ts';
+import { IS_FOLDER, NOT_ATTRIBUTE, NO_ENTRY, ONE_WAY } from './process-reasons.ts';
+import type { Process } from './process.ts';
+import { UserArgument, type IoctlInput } from './user-argument.ts';
+
+const text = new TextEncoder();
+
+/** The system calls that may sleep, as threads call them. */
+export class Syscalls {
+  readonly #process: Process;
+
+  constructor(process: Process) {
+    this.#process = process;
+  }
+
+  /** @returns an fd or a negative errno. */
+  open(path: string, flags: number): Sleeps<number> {
+    return this.#process.inCall(this.#open(path, flags));
+  }
+
+  *#open(path: string, flags: number): Sleeps<number> {
+    const process = this.#process;
+    const { refusals } = process.host;
+    const node = process.host.files.lookup(path);
+    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
+    if (node.kind === 'folder' || node.kind === 'link') return refusals.refuse(IS_FOLDER, { path });
+    if (!process.mayAccess(node.mode, flags)) return process.notPermitted(path, node.mode);
+    if (node.kind === 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path }, EINVAL); // attributes are read and written whole: readFile, writeFile
+    const fd = process.reserveFd();
+    if (fd < 0) return fd;
+    const file = yield* node.open(process, flags);
+    if (typeof file === 'number') {
+      process.unreserveFd(fd);
+      return file;
+    }
+    return process.install(file, flags, fd);
+  }
+
+  close(fd: number): Sleeps<number> {
+    return this.#process.inCall(this.#close(fd));
+  }
+
+  *#close(fd: number): Sleeps<number> {
+    const file = this.#process.takeFd(fd);
+    if (file === undefined) return this.#process.badFd(fd);
+    yield* file.put();
+    return 0;
+  }
+
+  ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
+    return this.#process.inCall(this.#ioctl(fd, request, argument));
+  }
+
+  *#ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return this.#process.badFd(fd);
+    const user = new UserArgument(this.#process.mm, argument, file, request >>> 0);
+    const result = file.ioctl(this.#process, request >>> 0, user);
+    return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
+  }
+
+  pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+    return this.#process.inCall(this.#pread(fd, into, offset));
+  }
+
+  *#pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return this.#process.badFd(fd);
+    if (!isOffset(offset, into.length)) return this.#process.badOffset(offset, into.length);
+    const result = file.read(into, offset);
+    return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
+  }
+
+  pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+    return this.#process.inCall(this.#pwrite(fd, from, offset));
+  }
+
+  *#pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+    const file = this.#process.file(fd);
+    if (file === undefined) return this.#process.badFd(fd);
+    if (!isOffset(offset, from.length)) return this.#process.badOffset(offset, from.length);
+    const result = file.write(from, offset);
+    return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
+  }
+
+  /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
+  writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
+    return this.#process.inCall(this.#writeFile(path, content));
+  }
+
+  *#writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
+    const found = this.#attribute(path, O_WRONLY);
+    if (typeof found === 'number') return found;
+    const bytes = typeof content === 'string' ? text.encode(content) : content;
+    if (found.store === undefined) return this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'write' });
+    return bytes.length === 0 ? 0 : yield* found.store(bytes, 0);
+  }
+
+  /** open(), read() and close() of a sysfs attribute. */
+  readFile(path: string): Sleeps<string | Uint8Array | number> {
+    return this.#process.inCall(this.#readFile(path));
+  }
+
+  *#readFile(path: string): Sleeps<string | Uint8Array | number> {
+    const found = this.#attribute(path, O_RDONLY);
+    if (typeof found === 'number') return found;
+    return found.show === undefined ? this.#process.host.refusals.refuse(ONE_WAY, { path, lacks: 'read' }) : yield* found.show();
+  }
+
+  /**
+   * exit(): kills the process' other threads. The last of them, or this one, closes every fd in order and drops the memory: what a
+   * call gets that is still under way is closed, too.
+   */
+  exit(): Sleeps<void> {
+    return this.#process.exitCall();
+  }
+
+  #attribute(path: string, flags: number): Attribute | number {
+    const { files, refusals } = this.#process.host;
+    const node = files.lookup(path);
+    if (node === undefined) return refusals.refuse(NO_ENTRY, { path });
+    if (node.kind === 'folder') return refusals.refuse(IS_FOLDER, { path });
+    if (node.kind !== 'attribute') return refusals.refuse(NOT_ATTRIBUTE, { path });
+    return this.#process.mayAccess(node.mode, flags) ? node : this.#process.notPermitted(path, node.mode);
+  }
+}
+
+/** @internal rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. STREAM is none, and allowed. */
+export function isOffset(offset: number, length: number): boolean {
+  return offset === STREAM || isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
+}
+
+/** @internal fdget(): a call that sleeps keeps its file, though another thread may close the fd meanwhile. */
+export function* held<T>(file: File, body: Sleeps<T>): Sleeps<T> {
+  file.get();
+  const result = yield* body;
+  yield* file.put();
+  return result;
+}
