@@ -67,7 +67,7 @@ export class CaseRecorder implements CaseReport {
   failed(what: string, told: readonly string[]): void {
     this.refused += 1;
     for (const id of told) this.reasons.add(id);
-    if (told.length === 1) return;
+    if (told.length === 1 && told[0] !== undefined && !told[0].includes(' ')) return;
     const row = `${what}: ${told.join(' ') || 'none'}`;
     this.untold.set(row, (this.untold.get(row) ?? 0) + 1);
   }

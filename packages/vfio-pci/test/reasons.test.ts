@@ -1,7 +1,6 @@
 /** Twenty programs that a user would get wrong: the event and the error's message name the cause [M14]. */
 import {
   Process,
-  SyscallError,
   VFIO_DEVICE_IOEVENTFD,
   VFIO_DEVICE_PCI_HOT_RESET,
   VFIO_GROUP_GET_DEVICE_FD,
@@ -17,32 +16,16 @@ import {
   setIrqTriggers,
   setIrqs,
   unmapDma,
-  type TraceEvent,
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { NativeDriver, PciFunction, REGION_SPAN, buildConfig, pciId } from '../src/index.ts';
+import { why } from '../../../testing/why.ts';
 import { CARD, CARD_VF, attach, bridge, cardHost } from './card-host.ts';
 import { CONFIG, EDU_NAME, bind, eduHost, open, openEdu, write16 } from './edu-host.ts';
 
 const BOTH = 3;
 const UNMASK_NONE = 0x11;
 const OTHER = '0000:00:05.0';
-
-/** The one reason that a call is refused for: the event, which the error carries, and whose words its message has. */
-function why(events: readonly TraceEvent[], call: () => unknown): string {
-  const seen = events.length;
-  try {
-    call();
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error;
-    const told = events.slice(seen).filter(({ severity }) => severity === 'info');
-    expect(told.map(({ id }) => id)).toEqual([error.why?.reason.id]);
-    expect(error.message.split('\n')).toHaveLength(1);
-    expect(error.message).toContain(`${error.code}: ${told[0]?.text}; ${error.why?.reason.wayOut}`);
-    return `${error.code} ${told[0]?.id}: ${told[0]?.text}`;
-  }
-  throw new Error('it was not refused');
-}
 
 describe('a program that', () => {
   it('1: opens the group of a device that is bound to nothing', () => {

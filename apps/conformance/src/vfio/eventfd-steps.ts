@@ -35,12 +35,15 @@ export class EventfdSteps {
     this.#compareRead(step, this.#count(step));
   }
 
+  #file(step: Fields): EventFdFile {
+    const file = this.#session.machine.process.file(this.#session.fd(step));
+    return file instanceof EventFdFile ? file : step.fail('fd', 'an eventfd');
+  }
+
   /** The count taken from an eventfd, or a negative errno. */
   #count(step: Fields): bigint | number {
-    const file = this.#session.machine.process.file(this.#session.fd(step));
-    if (!(file instanceof EventFdFile)) return step.fail('fd', 'an eventfd');
     const into = new Uint8Array(8);
-    const result = file.read(into);
+    const result = this.#file(step).read(into);
     return result < 0 ? result : new DataView(into.buffer).getBigUint64(0, true);
   }
 
@@ -58,11 +61,9 @@ export class EventfdSteps {
   wait(step: Fields): void {
     const { scheduler } = this.#session.machine.host;
     const end = scheduler.now + step.count('timeout_ms', MOST_MS) * MS;
-    let count = this.#count(step);
-    while (typeof count === 'number' && scheduler.now < end) {
-      scheduler.advance(Math.min(SLICE, end - scheduler.now));
-      count = this.#count(step);
-    }
+    const { context } = this.#file(step);
+    while (context.isZero && scheduler.now < end) scheduler.advance(Math.min(SLICE, end - scheduler.now));
+    const count = this.#count(step);
     // Linux 7.3: a job was at work, and its signal came right after the wait there. It is still to be read.
     const working = [...this.#session.jobs.values()].some(({ finished }) => !finished) && this.#session.machine.host.profile.name === 'linux-7.3';
     if (working && step.raw('errno') === 'EAGAIN' && typeof count === 'bigint') {

@@ -1,4 +1,4 @@
-/** Counts the reasons that the model tells during one step: a step that failed has exactly one. */
+/** Counts the reasons that the model tells during one step: a step that failed has exactly one, with a field that holds what decided. */
 import * as core from '@vsim/vfio-core';
 import type { Host } from '@vsim/vfio-core';
 import * as mdev from '@vsim/mdev';
@@ -16,9 +16,11 @@ export class RefusalCount {
 
   constructor(report: CaseRecorder, host: Host) {
     this.#report = report;
-    host.trace.listen(({ id }) => {
+    host.trace.listen(({ id, fields }) => {
       // A job's thread, such as an unbind that waits, is a process of its own.
-      if (IDS.has(id) && host.scheduler.current?.name.includes(' job ') !== true) this.#told.push(id);
+      if (!IDS.has(id) || host.scheduler.current?.name.includes(' job ') === true) return;
+      const values = Object.values<unknown>({ ...fields });
+      this.#told.push(values.some((value) => value !== undefined && value !== '') ? id : `${id} without fields`);
     });
   }
 

@@ -145,7 +145,7 @@ export class DirtyTracking {
     const bitmap = this.readBitmap(process, argument, argsz, at + 16, size);
     if (typeof bitmap === 'number') return bitmap;
     if (((iova | size) & (pageSize - 1n)) !== 0n || size === 0n) return wrong(EINVAL);
-    if (!this.#on) return argument.refuse(DIRTY_OFF, {});
+    if (!this.#on) return argument.refuse(DIRTY_OFF, { request: argument.request, iova, size });
     const first = Number(iova / PAGE);
     const last = Number((wideRangeEnd(iova, size) - 1n) / PAGE);
     if (this.#state.cuts({ first, last })) return argument.refuse(UNMAP_CUTS, { iova, size, mapping: this.#state.cutBy({ first, last }) });

@@ -82,7 +82,7 @@ export class Type1Instance implements IommuBackend {
     const state = this.#state;
     const { scheduler } = state.module.host;
     yield* state.vaddrWait.waitKillable(scheduler, () => state.invalid === 0 || state.closed);
-    return state.invalid === 0 ? 0 : state.module.host.refusals.refuse(VADDR_WAIT, {});
+    return state.invalid === 0 ? 0 : state.module.host.refusals.refuse(VADDR_WAIT, { invalid: state.invalid });
   }
 
   get attachWaits(): boolean {
@@ -132,7 +132,7 @@ export class Type1Instance implements IommuBackend {
       case VFIO_IOMMU_UNMAP_DMA:
         return unmapDma(this.#state, this.#dirty, process, argument);
       case VFIO_IOMMU_DIRTY_PAGES:
-        return v2 ? this.#dirty.ioctl(process, argument) : argument.refuse(DIRTY_V1, {});
+        return v2 ? this.#dirty.ioctl(process, argument) : argument.refuse(DIRTY_V1, { request: argument.request });
       default:
         return argument.unknown();
     }

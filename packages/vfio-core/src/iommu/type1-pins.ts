@@ -26,7 +26,7 @@ export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind
 /** @returns the physical frames; or an errno with nothing pinned */
 export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
   const { profile, refusals, trace } = state.module.host;
-  if (!state.v2) return refusals.refuse(DIRTY_V1, {});
+  if (!state.v2) return refusals.refuse(DIRTY_V1, { request: 'vfio_pin_pages()' });
   if (profile.vaddrNeedsInstance && state.invalid > 0) {
     trace.emit(PIN_WHILE_INVALID, { what: 'pin_pages' });
     return refused(state, iovaFrames[0] ?? 0, 'a vaddr of the container is invalid', EBUSY);
@@ -59,7 +59,7 @@ function* validMapping(state: Type1State, iova: number): Sleeps<DmaMapping | num
     if (mapping === undefined) return refused(state, iova, 'nothing is mapped there', EINVAL);
     if (mapping.vaddrValid) return mapping;
     const { refusals, scheduler } = state.module.host;
-    if (state.closed || scheduler.current?.killed === true) return refusals.refuse(VADDR_WAIT, {});
+    if (state.closed || scheduler.current?.killed === true) return refusals.refuse(VADDR_WAIT, { invalid: state.invalid });
     yield* state.vaddrWait.waitKillable(scheduler, () => mapping.vaddrValid || state.closed);
   }
 }
@@ -101,7 +101,7 @@ function pinOne(state: Type1State, mapping: DmaMapping, iova: number, protection
 
 /** @returns how many were unpinned, up to the first that is not mapped; -EINVAL for none */
 export function unpinPages(state: Type1State, iovaFrames: readonly number[]): number {
-  if (!state.v2) return state.module.host.refusals.refuse(DIRTY_V1, {});
+  if (!state.v2) return state.module.host.refusals.refuse(DIRTY_V1, { request: 'vfio_unpin_pages()' });
   let done = 0;
   for (const iova of iovaFrames) {
     const mapping = state.find(iova, iova);

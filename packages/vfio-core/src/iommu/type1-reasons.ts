@@ -207,14 +207,14 @@ export const DIRTY_RANGE: Reason<Range & { readonly pageSize: bigint }> = reason
   text: ({ iova, size, pageSize }) => `iova ${hex(iova)} and size ${hex(size)}, where the page size is ${hex(pageSize)}`,
 });
 
-export const DIRTY_OFF: Reason<object> = reason({
+export const DIRTY_OFF: Reason<{ readonly request: string; readonly iova: bigint; readonly size: bigint }> = reason({
   id: 'type1/dirty-off',
   errno: EINVAL,
   call: 'VFIO_IOMMU_DIRTY_PAGES GET_BITMAP, VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP',
   rule: 'dirty tracking is on',
   kernel: 'vfio_iommu_type1_dirty_pages()',
   wayOut: 'VFIO_IOMMU_DIRTY_PAGES with START first',
-  text: () => 'dirty tracking is off',
+  text: ({ request, iova, size }) => `${request} asks for a bitmap of ${hex(size)} bytes at ${hex(iova)}, and dirty tracking is off`,
 });
 
 export const DIRTY_LIMIT: Reason<{ readonly bytes: number; readonly limit: number }> = reason({
@@ -227,14 +227,14 @@ export const DIRTY_LIMIT: Reason<{ readonly bytes: number; readonly limit: numbe
   text: ({ bytes, limit }) => `bitmaps of ${bytes} bytes, and ${limit} is the most`,
 });
 
-export const DIRTY_V1: Reason<object> = reason({
+export const DIRTY_V1: Reason<{ readonly request: string }> = reason({
   id: 'type1/v1',
   errno: EACCES,
   call: 'VFIO_IOMMU_DIRTY_PAGES, pages pinned by emulated devices',
   rule: 'the container is of type 1 v2',
   kernel: 'vfio_iommu_type1_dirty_pages(), vfio_iommu_type1_pin_pages()',
   wayOut: 'VFIO_SET_IOMMU with VFIO_TYPE1v2_IOMMU (3)',
-  text: () => 'the container is of type 1 v1',
+  text: ({ request }) => `${request} is not for a container of type 1 v1`,
 });
 
 const ATTACH = 'VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU';
@@ -291,14 +291,14 @@ export const UNSAFE_INTERRUPTS: Reason<{ readonly group: number }> = reason({
   text: ({ group }) => `the interrupts of group ${group} are not isolated`,
 });
 
-export const VADDR_WAIT: Reason<object> = reason({
+export const VADDR_WAIT: Reason<{ readonly invalid: number }> = reason({
   id: 'type1/vaddr-wait',
   errno: EFAULT,
   call: `${ATTACH}, pages pinned by emulated devices (5.13)`,
   rule: 'an invalid vaddr becomes valid before the container is closed or the thread is killed',
   kernel: 'vfio_wait()',
   wayOut: 'give the mapping its new vaddr',
-  text: () => 'a vaddr of the container stayed invalid',
+  text: ({ invalid }) => `the vaddr of ${invalid} mappings of the container stayed invalid`,
 });
 
 export const PIN_REFUSED: Reason<{ readonly iova: number; readonly what: string }> = reason({

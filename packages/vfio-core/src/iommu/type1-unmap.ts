@@ -86,7 +86,7 @@ function parse(state: Type1State, tracking: DirtyTracking, process: Process, arg
     if (passes64(iova, size)) return badRange(state, argument, iova, size, all, profile.overflowIsTold ? EOVERFLOW : EINVAL);
     range = { first: Number(iova / PAGE), last: Number((wideRangeEnd(iova, size) - 1n) / PAGE) };
   }
-  if (dirty && !tracking.on) return argument.refuse(DIRTY_OFF, {});
+  if (dirty && !tracking.on) return argument.refuse(DIRTY_OFF, { request: argument.request, iova, size });
   return { range, all, vaddrOnly, bitmap };
 }
 

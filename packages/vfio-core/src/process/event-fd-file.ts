@@ -1,13 +1,13 @@
 /**
  * eventfd as user space sees it: reads and writes of 8 bytes. Kernel: fs/eventfd.c.
  *
- * EAGAIN and EINTR are answers (nothing is there yet), and refuse nothing: no event tells of them.
+ * EINTR is an answer (a signal came), and refuses nothing: no event tells of it.
  */
 import type { Sleeps, Scheduler } from '../host/scheduler.ts';
 import type { EventFdContext } from '../irq/event-fd.ts';
-import { EAGAIN, EINTR } from '../uapi/errno.ts';
+import { EINTR } from '../uapi/errno.ts';
 import { File, POLLERR, POLLIN, POLLOUT, WOULD_SLEEP } from './file.ts';
-import { EVENTFD_BUFFER } from './process-reasons.ts';
+import { EVENTFD_BUFFER, EVENTFD_NOT_READY, type EventFdState } from './process-reasons.ts';
 
 /** The largest count that writes reach. */
 const MOST = 0xffff_ffff_ffff_fffen;
@@ -17,12 +17,14 @@ export class EventFdFile extends File {
   readonly context: EventFdContext;
   readonly #sched: Scheduler;
   readonly #nonblocking: boolean;
+  readonly #empty: EventFdState;
 
   constructor(sched: Scheduler, context: EventFdContext, nonblocking: boolean) {
     super();
     this.#sched = sched;
     this.context = context;
     this.#nonblocking = nonblocking;
+    this.#empty = { eventfd: context.name, count: 0n, adds: undefined };
   }
 
   /** eventfd_poll(): an error is a count that signals have overflown. */
@@ -39,7 +41,7 @@ export class EventFdFile extends File {
   override read(into: Uint8Array): number {
     if (into.length < 8) return this.refuse(EVENTFD_BUFFER, { length: into.length });
     const count = this.context.take();
-    if (count === undefined) return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;
+    if (count === undefined) return this.#nonblocking ? this.refuse(EVENTFD_NOT_READY, this.#empty) : WOULD_SLEEP;
     new DataView(into.buffer, into.byteOffset).setBigUint64(0, count, true);
     return 8;
   }
@@ -59,7 +61,7 @@ export class EventFdFile extends File {
     if (value === 0xffff_ffff_ffff_ffffn) return this.refuse(EVENTFD_BUFFER, { length: from.length });
     const error = this.context.write(value);
     if (error === 0) return 8;
-    return this.#nonblocking ? -EAGAIN : WOULD_SLEEP;
+    return this.#nonblocking ? this.refuse(EVENTFD_NOT_READY, { eventfd: this.context.name, count: this.context.count, adds: value }) : WOULD_SLEEP;
   }
 
   override *writeSleeps(from: Uint8Array): Sleeps<number> {

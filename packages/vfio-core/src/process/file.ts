@@ -120,7 +120,7 @@ export abstract class File {
 
   /** ftruncate(). @returns 0, or a negative errno: most files have no length */
   truncate(_size: number): number {
-    return -EINVAL;
+    return this.#lacks('ftruncate', EINVAL);
   }
 
   /** Lines of /proc/PID/fdinfo besides those that every file has. */
@@ -128,7 +128,7 @@ export abstract class File {
     return [];
   }
 
-  #lacks(operation: 'read' | 'write' | 'lseek', errno: number): number {
+  #lacks(operation: 'read' | 'write' | 'lseek' | 'ftruncate', errno: number): number {
     return this.refuse(NO_OPERATION, { file: this.subject, operation }, errno);
   }
 

@@ -7,9 +7,10 @@
 import type { Host } from '../host/host.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Sleeps } from '../host/scheduler.ts';
-import { EFBIG, EINVAL, ENOMEM, EPERM } from '../uapi/errno.ts';
+import { EFBIG, EINVAL, EPERM } from '../uapi/errno.ts';
 import { File, STREAM, type MmapRequest } from './file.ts';
 import type { Mapping, MappedPages } from './mm.ts';
+import { MEMFD_SIZE, NO_ADDRESSES } from './process-reasons.ts';
 import type { Process } from './process.ts';
 
 /** No file is longer than a loff_t, and no memory here is nearly as long. */
@@ -35,17 +36,21 @@ export class MemfdFile extends File {
 
   /** ftruncate(): new pages are zero. @returns 0; -EINVAL, -EFBIG, -ENOMEM; -EPERM for a size that is smaller */
   override truncate(size: number): number {
-    if (!Number.isInteger(size) || size < 0) return -EINVAL;
-    if (size > MAX_SIZE) return -EFBIG;
-    if (size < this.#size) return -EPERM;
+    if (!Number.isInteger(size) || size < 0) return this.#refuseSize(size, EINVAL);
+    if (size > MAX_SIZE) return this.#refuseSize(size, EFBIG);
+    if (size < this.#size) return this.#refuseSize(size, EPERM);
     const missing = Math.ceil(size / PAGE_SIZE) - this.#runs.reduce((sum, { count }) => sum + count, 0);
     if (missing > 0) {
       const run = this.#host.pages.allocate(missing);
-      if (run === undefined) return -ENOMEM;
+      if (run === undefined) return this.refuse(NO_ADDRESSES, { length: missing * PAGE_SIZE });
       this.#runs.push(run);
     }
     this.#size = size;
     return 0;
+  }
+
+  #refuseSize(wanted: number, errno: number): number {
+    return this.refuse(MEMFD_SIZE, { file: this.label, size: this.#size, wanted, most: MAX_SIZE }, errno);
   }
 
   override read(into: Uint8Array, offset: number): number {

@@ -11,8 +11,8 @@ import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
-import { EFAULT, ENOMEM } from '../uapi/errno.ts';
-import { MMAP_RANGE, NO_ADDRESSES } from './process-reasons.ts';
+import { EFAULT } from '../uapi/errno.ts';
+import { MMAP_RANGE, NOT_MAPPED, NO_ADDRESSES } from './process-reasons.ts';
 
 /** User addresses end here (TASK_SIZE_MAX of x86-64). */
 export const TASK_SIZE = 0x7fff_ffff_f000;
@@ -190,7 +190,7 @@ export class Mm implements Memory {
       const copy = vma.shared ? vma : this.#copyOf(vma);
       if (copy === undefined) {
         this.unmapAll();
-        return -ENOMEM;
+        return this.host.refusals.refuse(NO_ADDRESSES, { length: (vma.last - vma.first + 1) * PAGE_SIZE });
       }
       if (vma.shared) vma.run?.get();
       this.#vmas.insert({ ...copy });
@@ -235,7 +235,7 @@ export class Mm implements Memory {
     const found = this.#find(address);
     const first = Math.floor(address / PAGE_SIZE);
     const last = first + Math.ceil(length / PAGE_SIZE) - 1;
-    if (found === undefined || last > found.last) return -ENOMEM;
+    if (found === undefined || last > found.last) return this.host.refusals.refuse(NOT_MAPPED, { address, length });
     this.#cut(first);
     this.#cut(last + 1);
     const vma = this.#vmas.remove(first);

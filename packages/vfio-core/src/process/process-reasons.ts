@@ -1,7 +1,7 @@
 /** Why a process is refused a call before, or by whatever, the file behind its fd: fds, paths, addresses, arguments. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
-import { E2BIG, EACCES, EBADF, EFAULT, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTTY, EOVERFLOW, ESPIPE, ESRCH } from '../uapi/errno.ts';
+import { E2BIG, EACCES, EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EOVERFLOW, EPERM, ESPIPE, ESRCH } from '../uapi/errno.ts';
 
 export const BAD_FD: Reason<{ readonly fd: number; readonly task: string }> = reason({
   id: 'process/bad-fd',
@@ -41,6 +41,16 @@ export const IS_FOLDER: Reason<{ readonly path: string }> = reason({
   kernel: 'do_open()',
   wayOut: 'name a file in it',
   text: ({ path }) => `${path} is a folder`,
+});
+
+export const WRONG_KIND: Reason<{ readonly path: string; readonly wanted: 'folder' | 'link' }> = reason({
+  id: 'process/wrong-kind',
+  errno: [ENOTDIR, EINVAL],
+  call: 'readdir, readlink',
+  rule: 'a folder is listed, and a link is read',
+  kernel: 'iterate_dir(), do_readlinkat()',
+  wayOut: 'look with ls -l what is there',
+  text: ({ path, wanted }) => `${path} is no ${wanted}`,
 });
 
 export const NOT_PERMITTED: Reason<{ readonly path: string; readonly mode: number; readonly task: string; readonly uid: number }> = reason({
@@ -96,17 +106,17 @@ export const MMAP_RANGE: Reason<{ readonly length: number; readonly offset: numb
 export const NO_ADDRESSES: Reason<{ readonly length: number }> = reason({
   id: 'process/no-memory',
   errno: ENOMEM,
-  call: 'mmap',
-  rule: 'there are pages, and addresses in the process, for all of the mapping',
+  call: 'mmap, fork, ftruncate and pwrite of a memfd',
+  rule: 'there are pages, and addresses in the process, for all of it',
   kernel: 'get_unmapped_area(), alloc_pages()',
   wayOut: 'map less, unmap something, or give the host more memory',
   text: ({ length }) => `no room for ${hex(length)} bytes`,
 });
 
-export const NO_OPERATION: Reason<{ readonly file: string; readonly operation: 'read' | 'write' | 'mmap' | 'lseek' }> = reason({
+export const NO_OPERATION: Reason<{ readonly file: string; readonly operation: 'read' | 'write' | 'mmap' | 'lseek' | 'ftruncate' }> = reason({
   id: 'process/no-operation',
   errno: [EINVAL, ENODEV, ESPIPE],
-  call: 'read, write, mmap, lseek',
+  call: 'read, write, mmap, lseek, ftruncate',
   rule: 'the file has the operation',
   kernel: 'its struct file_operations',
   wayOut: 'registers and memory of a device are reached by the fd of the device, as VFIO_DEVICE_GET_REGION_INFO tells',
@@ -172,6 +182,44 @@ export const EVENTFD_BUFFER: Reason<{ readonly length: number }> = reason({
   kernel: 'eventfd_read(), eventfd_write()',
   wayOut: 'read and write a uint64_t',
   text: ({ length }) => `${length} bytes, or a count that no eventfd can have`,
+});
+
+/** One of these is made for an eventfd, and told each time that it is empty: an empty eventfd is polled often. */
+export interface EventFdState {
+  readonly eventfd: string;
+  readonly count: bigint;
+  /** What is to be added; undefined for a read. */
+  readonly adds: bigint | undefined;
+}
+
+export const EVENTFD_NOT_READY: Reason<EventFdState> = reason({
+  id: 'eventfd/not-ready',
+  errno: EAGAIN,
+  call: 'read and write of an eventfd with EFD_NONBLOCK',
+  rule: 'a read finds a count above 0, and a write leaves one of at most 2^64 - 2',
+  kernel: 'eventfd_read(), eventfd_write()',
+  wayOut: 'wait with poll() until it is ready, or make it without EFD_NONBLOCK',
+  text: ({ eventfd, count, adds }) => `${eventfd} counts ${count}${adds === undefined ? '' : `, and has no room for ${adds}`}`,
+});
+
+export const MEMFD_SIZE: Reason<{ readonly file: string; readonly size: number; readonly wanted: number; readonly most: number }> = reason({
+  id: 'process/memfd-size',
+  errno: [EINVAL, EFBIG, EPERM],
+  call: 'ftruncate and pwrite of a memfd',
+  rule: 'a size is a count of bytes up to the longest that a file can be; a memfd does not shrink (how this model does it)',
+  kernel: 'do_sys_ftruncate(), shmem_setattr()',
+  wayOut: 'give a size between the present one and the longest',
+  text: ({ file, size, wanted, most }) => `${file} has ${size} bytes, and ${wanted} are wanted, where ${most} are the most`,
+});
+
+export const NOT_MAPPED: Reason<{ readonly address: number; readonly length: number }> = reason({
+  id: 'process/not-mapped',
+  errno: ENOMEM,
+  call: 'mprotect',
+  rule: 'the pages are those of one mapping',
+  kernel: 'do_mprotect_pkey()',
+  wayOut: 'map them first, and change each mapping by itself',
+  text: ({ address, length }) => `${hex(length)} bytes at ${hex(address)} are not within one mapping`,
 });
 
 export const PROCESS_EXITS: Reason<{ readonly task: string }> = reason({

@@ -11,13 +11,13 @@ import type { Sleeps, Thread } from '../host/scheduler.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EBADF, EINVAL, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
+import { EINVAL, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File } from './file.ts';
 import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_READ, PROT_WRITE } from './flags.ts';
 import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
-import { BAD_FD, BAD_OFFSET, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, PROCESS_EXITS } from './process-reasons.ts';
+import { BAD_FD, BAD_OFFSET, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, NO_ENTRY, PROCESS_EXITS, WRONG_KIND } from './process-reasons.ts';
 import { SyscallError } from './syscall-error.ts';
 import { Syscalls, held, isOffset } from './syscalls.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
@@ -198,9 +198,15 @@ export class Process {
 
   /** /proc/self/fdinfo/FD: what a file says of itself, without pos, flags, mnt_id and ino. */
   fdinfo(fd: number): string {
-    const file = this.file(fd);
-    if (file === undefined) throw new SyscallError('open', ENOENT, `/proc/self/fdinfo/${fd}`);
-    return file.fdinfo().map((line) => `${line}\n`).join('');
+    const path = `/proc/self/fdinfo/${fd}`;
+    const lines: string[] = [];
+    this.#check('open', path, () => {
+      const file = this.file(fd);
+      if (file === undefined) return this.host.refusals.refuse(NO_ENTRY, { path });
+      lines.push(...file.fdinfo());
+      return 0;
+    });
+    return lines.map((line) => `${line}\n`).join('');
   }
 
   dup(fd: number): number {
@@ -262,8 +268,8 @@ export class Process {
   readEventfd(fd: number): bigint {
     const into = new Uint8Array(8);
     const file = this.file(fd);
-    if (!(file instanceof EventFdFile)) throw new SyscallError('read', file === undefined ? EBADF : EINVAL, `fd ${fd}`);
-    if (file.context.isZero) return 0n;
+    if (!(file instanceof EventFdFile)) this.#check('read', fd, () => (file === undefined ? this.badFd(fd) : this.host.refusals.refuse(NOT_EVENTFD, { fd, file: file.subject })));
+    else if (file.context.isZero) return 0n;
     this.read(fd, into);
     return new DataView(into.buffer).getBigUint64(0, true);
   }
@@ -294,16 +300,31 @@ export class Process {
 
   /** Names in a folder, sorted. */
   readdir(path: string): string[] {
-    const node = this.host.files.lookup(path);
-    if (node?.kind !== 'folder') throw new SyscallError('readdir', node === undefined ? ENOENT : ENOTDIR, path);
-    return [...node.entries.keys()].sort();
+    const names: string[] = [];
+    this.#check('readdir', path, () => {
+      const node = this.host.files.lookup(path);
+      if (node?.kind !== 'folder') return this.#wrongKind(path, node !== undefined, 'folder');
+      names.push(...node.entries.keys());
+      return 0;
+    });
+    return names.sort();
   }
 
   /** The target of a symbolic link. */
   readlink(path: string): string {
-    const node = this.host.files.lookup(path, true);
-    if (node?.kind !== 'link') throw new SyscallError('readlink', node === undefined ? ENOENT : EINVAL, path);
-    return node.target;
+    let target = '';
+    this.#check('readlink', path, () => {
+      const node = this.host.files.lookup(path, true);
+      if (node?.kind !== 'link') return this.#wrongKind(path, node !== undefined, 'link');
+      ({ target } = node);
+      return 0;
+    });
+    return target;
+  }
+
+  #wrongKind(path: string, exists: boolean, wanted: 'folder' | 'link'): number {
+    const { refusals } = this.host;
+    return exists ? refusals.refuse(WRONG_KIND, { path, wanted }, wanted === 'folder' ? ENOTDIR : EINVAL) : refusals.refuse(NO_ENTRY, { path });
   }
 
   /** Runs a call that may sleep as a thread of this process, and does not wait for it. */

@@ -11,8 +11,14 @@ import { LOW_POWER } from './vfio-pci-reasons.ts';
 const WAKEUP_SIZE = 8;
 
 export class LowPower {
+  readonly #device: string;
   #entered = false;
   #wakeup: EventFdContext | undefined;
+
+  /** `device`: its name, for whoever is refused. */
+  constructor(device: string) {
+    this.#device = device;
+  }
 
   get entered(): boolean {
     return this.#entered;
@@ -29,7 +35,7 @@ export class LowPower {
     const bytes = data.copyIn(WAKEUP_SIZE);
     if (bytes === undefined) return data.argument.fault();
     const fd = new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
-    if (fd < 0) return data.argument.refuse(LOW_POWER, { fd });
+    if (fd < 0) return data.argument.refuse(LOW_POWER, { device: this.#device, fd });
     const context = process.eventFdContext(fd);
     return typeof context === 'number' ? context : this.#enter(data, context);
   }
@@ -56,7 +62,7 @@ export class LowPower {
   }
 
   #enter({ argument }: FeatureArgument, wakeup: EventFdContext | undefined): number {
-    if (this.#entered) return argument.refuse(LOW_POWER, { fd: undefined });
+    if (this.#entered) return argument.refuse(LOW_POWER, { device: this.#device, fd: undefined });
     this.#entered = true;
     this.#wakeup = wakeup;
     return 0;

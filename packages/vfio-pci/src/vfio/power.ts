@@ -16,7 +16,7 @@ export class DevicePower {
   readonly #device: PciDevice;
   readonly #staysAwake: () => boolean;
   readonly #intx: Intx;
-  readonly #lowPower = new LowPower();
+  readonly #lowPower: LowPower;
   /** The function loses its registers between D3hot and D0, so that they are kept for it. Kernel: needs_pm_restore. */
   #needsRestore = false;
   /** The configuration before the user put the device into D3hot. */
@@ -29,6 +29,7 @@ export class DevicePower {
     this.#device = device;
     this.#intx = intx;
     this.#staysAwake = staysAwake;
+    this.#lowPower = new LowPower(device.name);
   }
 
   /** The user has let the device sleep: its memory cannot be reached by mappings. */

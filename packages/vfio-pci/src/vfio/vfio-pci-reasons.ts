@@ -284,14 +284,14 @@ export const HOT_RESET_DRIVER: Reason<OfDevice & { readonly other: string; reado
   text: ({ device, other, driver }) => `the reset of the bus of ${device} hits ${other}, which is bound to ${driver ?? 'no driver'}`,
 });
 
-export const LOW_POWER: Reason<{ readonly fd: number | undefined }> = reason({
+export const LOW_POWER: Reason<OfDevice & { readonly fd: number | undefined }> = reason({
   id: 'vfio-pci/low-power',
   errno: EINVAL,
   call: 'LOW_POWER_ENTRY, LOW_POWER_ENTRY_WITH_WAKEUP',
   rule: 'the device is not in low power already; the wakeup is an fd',
   kernel: 'vfio_pci_runtime_pm_entry()',
   wayOut: 'LOW_POWER_EXIT first; give an eventfd',
-  text: ({ fd }) => (fd === undefined ? 'the device is in low power already' : `fd ${fd} is no eventfd`),
+  text: ({ device, fd }) => (fd === undefined ? `${device} is in low power already` : `${device}: fd ${fd} is no eventfd`),
 });
 
 export const VF_OPTION: Reason<OfDevice & { readonly name: string }> = reason({
