@@ -54,10 +54,12 @@ export class MdevBus extends Bus<MdevDevice> {
     const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
     if (!/^\+?(0x[0-9a-f]+|[0-9]+)$/i.test(text)) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'remove', text, wants: 'a number' });
     if (BigInt(text.replace('+', '')) === 0n) return bytes.length;
-    const { refusals } = this.host;
-    if (this.device(mdev.name) !== mdev) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'gone' });
+    const { files, refusals } = this.host;
+    const path = `${mdev.sysfs}/remove`;
+    if (this.device(mdev.name) !== mdev || files.lookup(path) === undefined) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'gone' });
+    // device_remove_file_self(): the file goes with the first write that means it, whatever comes of that.
+    files.remove(path);
     if (!mdev.active) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'being made' }, EAGAIN);
-    mdev.active = false;
     const destroy = this.destroy.bind(this);
     return yield* mdev.parent.use(function* () {
       yield* destroy(mdev);
@@ -67,7 +69,6 @@ export class MdevBus extends Bus<MdevDevice> {
 
   /** mdev_device_remove(): the user has to be gone before the parent takes its part back. */
   *destroy(mdev: MdevDevice): Sleeps<void> {
-    mdev.active = false;
     mdev.unlink();
     yield MDEV_REMOVING;
     yield* this.remove(mdev);

@@ -12,7 +12,7 @@ export class MdevDevice extends Device {
   instance: VfioDevice | undefined = undefined;
   /** What is registered while a driver is bound: the instance itself, in 5.13 a device before it. */
   vfioDevice: VfioDevice | undefined = undefined;
-  /** Creation is complete and removal has not begun. */
+  /** Creation is complete. */
   active = false;
   readonly #bus: MdevBus;
 

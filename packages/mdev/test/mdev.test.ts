@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ENODEV,
   getIrqInfo,
   getDeviceInfo,
   getMigrationFlags,
@@ -83,15 +84,34 @@ describe('create and remove', () => {
     expect([bus.devices, mtty.available(mtty.types[0]!)]).toEqual([[], 24]);
   });
 
-  it('refuse a remove while the device is not complete', () => {
-    const { host, root } = setUp();
+  it('refuse a remove while the device is not complete, and the file is gone with that: the device goes with its parent alone', () => {
+    const { host, root, mtty, bus } = setUp();
+    const path = `/sys/bus/mdev/devices/${UUID}/remove`;
     host.scheduler.stopAt(MDEV_CREATED);
     const create = root.start('create', root.sys.writeFile(`${TYPES}/mtty-1/create`, UUID));
-    expect(outcomeOf(() => root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1'))).toBe('EAGAIN');
-    expect(() => root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1')).toThrow(`EAGAIN: ${REMOVED_TWICE.text({ uuid: UUID, state: 'being made' })}`);
+    expect(() => root.writeFile(path, '1')).toThrow(`EAGAIN: ${REMOVED_TWICE.text({ uuid: UUID, state: 'being made' })}`);
+    expect(outcomeOf(() => root.writeFile(path, '1'))).toBe('ENOENT');
     host.scheduler.release(MDEV_CREATED);
-    expect(create.result()).toBe(36);
-    root.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1');
+    expect([create.result(), outcomeOf(() => root.writeFile(path, '1'))]).toEqual([36, 'ENOENT']);
+    host.scheduler.call('rmmod mtty', mtty.unregister());
+    expect(bus.devices).toEqual([]);
+  });
+
+  it.each<ProfileName>(['linux-5.13', 'linux-6.1'])('are not at their type any more while a removal waits for the user, nor removed twice by who has the file open, %s', (profile) => {
+    const { host, root, create, open } = setUp(profile);
+    create('mtty-1');
+    const folder = `/sys/bus/mdev/devices/${UUID}`;
+    const file = host.files.lookup(`${folder}/remove`);
+    const late = () => (file?.kind === 'attribute' ? host.scheduler.call('late', file.store!(new TextEncoder().encode('1'), 0)) : undefined);
+    const fds = open();
+    const seen = () => [root.readdir(folder).filter((name) => name === 'mdev_type' || name === 'remove'), root.readdir(`${TYPES}/mtty-1/devices`)];
+    expect(seen()).toEqual([['mdev_type', 'remove'], [UUID]]);
+    const remove = root.start('remove', root.sys.writeFile(`${folder}/remove`, '1'));
+    expect([remove.outcome.state, ...seen()]).toEqual(['asleep', [], []]);
+    expect(late()).toBe(-ENODEV);
+    root.close(fds.device);
+    root.close(fds.group);
+    expect([remove.result(), late()]).toEqual([1, -ENODEV]);
   });
 
   it('end with the parent, which waits for open children and then makes no more', () => {

@@ -61,6 +61,8 @@ describe.each<ProfileName>(['linux-5.13', 'linux-6.1', 'linux-6.12'])('unregiste
     const rmmod = start.rmmod();
     expect(outcomeOf(() => root.writeFile(CREATE, uuidOf(2)))).toBe('ENODEV');
     expect(outcomeOf(() => root.writeFile(`/sys/bus/mdev/devices/${uuidOf(1)}/remove`, '1'))).toBe('ENODEV');
+    // The file went with that write: there is nothing to write to, and the device goes with its parent.
+    expect(outcomeOf(() => root.writeFile(`/sys/bus/mdev/devices/${uuidOf(1)}/remove`, '1'))).toBe('ENOENT');
     host.scheduler.release(MDEV_CREATED);
     expect([rmmod.finished, [...gone].sort()]).toEqual([true, [uuidOf(1), UUID]]);
   });

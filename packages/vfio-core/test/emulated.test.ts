@@ -57,7 +57,7 @@ import {
   type VfioDevice,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
-import { addEmulated, openGroup, sampleHost } from './sample-device.ts';
+import { addEmulated, openGroup, SampleDevice, sampleHost } from './sample-device.ts';
 
 const PAGE = 4096;
 const RW = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
@@ -239,6 +239,16 @@ describe('vfio_pin_pages', () => {
     expect(root.mm.lockedPages).toBe(0);
   });
 
+  it.each(['linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'] as const)('[vfio D61-25] takes no page that has no struct page since 6.1, as that of a mapped BAR, and accounts none in 5.13: on %s', (profile) => {
+    const { root, container, pin, map } = setUp(profile);
+    const bar = root.mm.mapDevice(PAGE, { physical: 0xfe00_0000, live: () => true }, true, true);
+    if (typeof bar === 'number') throw new Error(`no mapping: ${bar}`);
+    map(16, 1);
+    mapDma(root, container, { iova: 17 * PAGE, size: PAGE, vaddr: bar.address, flags: RW });
+    expect(pin([16, 17])).toEqual(profile === 'linux-5.13' ? [expect.any(Number), 0xfe000] : -EINVAL);
+    expect(root.mm.lockedPages).toBe(profile === 'linux-5.13' ? 1 : 0);
+  });
+
   it('[vfio 2.12/6] unpins up to the first page that is not mapped', () => {
     const { map, pin, emulated } = setUp();
     map(16, 2);
@@ -335,6 +345,42 @@ describe('dirty pages', () => {
     expect([dirty(4), dirty(4)]).toEqual([[16, 17], [16, 17]]);
     root.ioctl(physical, VFIO_GROUP_UNSET_CONTAINER);
     expect([dirty(4), dirty(4)]).toEqual([[16, 17], []]);
+  });
+
+  it('are those that are pinned, once a device of the physical group pins: it has said what it writes, and leaves no more behind', () => {
+    const { root, container, host, map, dirty, device } = setUp();
+    map(16, 8);
+    const physical = root.open('/dev/vfio/0');
+    setContainer(root, physical, container);
+    const fd = getDeviceFd(root, physical, 'a');
+    dirty(1);
+    expect(dirty(4)).toEqual([16, 17, 18, 19, 20, 21, 22, 23]);
+    host.scheduler.call('pin', pinPages(device('a'), [20], IOMMU_READ));
+    expect([dirty(4), dirty(4)]).toEqual([[20], [20]]);
+    root.close(fd);
+    root.ioctl(physical, VFIO_GROUP_UNSET_CONTAINER);
+    expect(dirty(4)).toEqual([20]);
+  });
+
+  it('are all of them again, when a second physical group joins that has pinned nothing', () => {
+    const sample = setUp();
+    const { root, container, host, map, dirty, device, bus, iommu } = sample;
+    const other = new SampleDevice(host, 'b');
+    bus.announce(other);
+    const { id } = iommu.addGroup([other]);
+    sample.bind('b');
+    map(16, 2);
+    const physical = root.open('/dev/vfio/0');
+    setContainer(root, physical, container);
+    getDeviceFd(root, physical, 'a');
+    host.scheduler.call('pin', pinPages(device('a'), [16], IOMMU_READ));
+    dirty(1);
+    expect(dirty(4)).toEqual([16]);
+    const second = root.open(`/dev/vfio/${id}`);
+    setContainer(root, second, container);
+    expect(dirty(4)).toEqual([16, 17]);
+    root.ioctl(second, VFIO_GROUP_UNSET_CONTAINER);
+    expect([dirty(4), dirty(4)]).toEqual([[16, 17], [16]]);
   });
 });
 

@@ -2,7 +2,7 @@
  * Pages that emulated devices pin and copy: what vfio_pin_pages() and vfio_dma_rw() ask of type1. Kernel:
  * vfio_iommu_type1_pin_pages(), ..._unpin_pages(), ..._dma_rw(); catalogue: vfio 2.16.
  *
- * Not modelled: pages without struct page (D61-25); the zero page, which this memory does not have: an untouched page is a page of
+ * Not modelled: the zero page, which this memory does not have: an untouched page is a page of
  * its own, pinned and given back like any other.
  */
 import type { Sleeps } from '../host/scheduler.ts';
@@ -70,7 +70,7 @@ function refused(state: Type1State, iova: number, what: string, errno: number): 
 }
 
 function pinOne(state: Type1State, mapping: DmaMapping, iova: number, protection: number): number {
-  const { refusals } = state.module.host;
+  const { profile, refusals } = state.module.host;
   if ((mapping.protection & protection) !== protection) return refused(state, iova, 'it is mapped without the right that the device wants', EPERM);
   const known = mapping.pins?.get(iova);
   if (known !== undefined) {
@@ -83,6 +83,8 @@ function pinOne(state: Type1State, mapping: DmaMapping, iova: number, protection
     const vaddr = BigInt(mapping.vaddr) + BigInt(iova - mapping.first) * BigInt(PAGE_SIZE);
     return refusals.refuse(MAP_MEMORY, { vaddr, write }, -pinned);
   }
+  // A device of 6.1 is handed pages, where one of 5.13 got frame numbers: a mapped BAR has none.
+  if (pinned.run === undefined && profile.emulatedDevicesPin) return refused(state, iova, 'a device is behind it, and no page', EINVAL);
   if (mapping.extents === undefined && pinned.run !== undefined) {
     const limit = Math.floor(mapping.task.memlock / PAGE_SIZE);
     if (!mapping.lockCapable && mapping.mm.lockedPages + 1 > limit) {
