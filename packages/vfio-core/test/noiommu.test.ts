@@ -83,3 +83,41 @@ it.each(PROFILES)('[vfio D61-15] the backend refuses a caller without the right,
   expect(unbind('n').result()).toBe(1);
   expect([bus.device('n')!.iommuGroup, root.readdir('/dev/vfio'), root.readdir('/sys/kernel/iommu_groups')]).toEqual([undefined, ['vfio'], ['0']]);
 });
+
+/** Holds the fds of a group without IOMMU and of a container, and lacks the right: another has opened them for it. */
+function weakHolder(profile: ProfileName) {
+  const sample = setUp(profile);
+  const { root, host, vfio } = sample;
+  vfio.noiommu = true;
+  sample.bind('n');
+  const weak = new Process(host, { name: 'weak', capabilities: [] });
+  const group = root.send(root.open('/dev/vfio/noiommu-1'), weak);
+  const container = root.send(root.open('/dev/vfio/vfio'), weak);
+  return { ...sample, weak, group, container, join: (fd: number) => outcomeOf(() => { setContainer(weak, group, fd); }) };
+}
+
+it.each(PROFILES)('SET_CONTAINER looks at the right before the fd (5.10, 5.13), or behind it (6.1), on %s', (profile) => {
+  const { join, container, weak } = weakHolder(profile);
+  const early = profile === 'linux-5.10' || profile === 'linux-5.13';
+  const eventfd = weak.eventfd();
+  expect([join(-1), join(99), join(eventfd), join(container)]).toEqual(early ? ['EINVAL', 'EPERM', 'EPERM', 'EPERM'] : ['EBADF', 'EBADF', profile === 'linux-6.1' ? 'EINVAL' : 'EBADFD', 'EPERM']);
+});
+
+it.each(PROFILES)('SET_CONTAINER of a group that is in a container already says so before the right, and before the fd where the right is, on %s', (profile) => {
+  const { root, join, weak, group, container } = weakHolder(profile);
+  const file = weak.file(group)!;
+  setContainer(root, root.fds.find((fd) => root.file(fd) === file)!, root.open('/dev/vfio/vfio'));
+  expect([join(99), join(container)]).toEqual(profile === 'linux-5.10' || profile === 'linux-5.13' ? ['EINVAL', 'EINVAL'] : ['EBADF', 'EINVAL']);
+});
+
+it.each(PROFILES)('GET_DEVICE_FD needs the right as well, behind name and container, on %s', (profile) => {
+  const { root, weak, group, vfio } = weakHolder(profile);
+  const get = (name: string) => outcomeOf(() => getDeviceFd(weak, group, name));
+  expect(get('n')).toBe('EINVAL');
+  const file = weak.file(group)!;
+  const container = root.open('/dev/vfio/vfio');
+  setContainer(root, root.fds.find((fd) => root.file(fd) === file)!, container);
+  root.ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
+  expect(get('n')).toBe('EPERM');
+  expect([get('x'), vfio.groups[0]!.containerUsers]).toEqual([profile === 'linux-5.10' || profile === 'linux-5.13' ? 'EPERM' : 'ENODEV', 1]);
+});

@@ -2,6 +2,7 @@
 import {
   EBADF,
   EBUSY,
+  EEXIST,
   EINVAL,
   ENODEV,
   ENOTTY,
@@ -13,6 +14,7 @@ import {
   VFIO_IRQ_SET_DATA_BOOL,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_IRQ_SET_DATA_NONE,
+  getDeviceFd,
   getIrqInfo,
   set,
   vfio_irq_set,
@@ -20,8 +22,8 @@ import {
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { EDU, NO_INTX } from '../src/index.ts';
-import { openLayout } from './config-host.ts';
-import { CONFIG, openEdu, write16, write32, type EduHost, type EduHostInit, type OpenDevice } from './edu-host.ts';
+import { NAME, openLayout } from './config-host.ts';
+import { CONFIG, EDU_NAME, ioeventfd, openEdu, read32, write16, write32, type EduHost, type EduHostInit, type OpenDevice } from './edu-host.ts';
 
 const [INTX, MSI, MSIX, ERR, REQ] = [0, 1, 2, 3, 4];
 const TRIGGER = VFIO_IRQ_SET_ACTION_TRIGGER;
@@ -315,5 +317,49 @@ describe('the error and the request interrupt', () => {
     const host = openLayout({});
     expect(irqs(host, ERR, TRIGGER, { fds: [host.process.eventfd()] })).toBe(-EINVAL);
     expect(irqs(host, REQ, TRIGGER, { fds: [host.process.eventfd()] })).toBe(0);
+  });
+});
+
+describe('the last close', () => {
+  const express = { structures: [[0x10, 0x40, 2]] } as const;
+
+  it.each(PROFILES.flatMap((profile) => [[ERR, profile], [REQ, profile]] as const))('takes the eventfd of %i away: the next open has none to trigger, on %s', (index, profile) => {
+    const host = openLayout(express, { profile });
+    const { process, group } = host;
+    const eventfd = process.eventfd();
+    expect(irqs(host, index, TRIGGER, { fds: [eventfd] })).toBe(0);
+    process.close(host.device);
+    const again = { process, device: getDeviceFd(process, group, NAME) };
+    expect([irqs(again, index, TRIGGER, { none: 1 }), process.readEventfd(eventfd)]).toEqual([-EINVAL, 0n]);
+  });
+
+  it('takes the eventfd of ERR away: an error tells the next user alone', () => {
+    const host = openLayout(express);
+    const { process, group, driver, bus } = host;
+    const eventfds = [process.eventfd(), process.eventfd()] as const;
+    irqs(host, ERR, TRIGGER, { fds: [eventfds[0]] });
+    process.close(host.device);
+    const again = { process, device: getDeviceFd(process, group, NAME) };
+    const error = () => driver.vfioDevice(bus.device(NAME)!)?.errorDetected();
+    error();
+    irqs(again, ERR, TRIGGER, { fds: [eventfds[1]] });
+    error();
+    expect(eventfds.map((fd) => process.readEventfd(fd))).toEqual([0n, 1n]);
+  });
+
+  it('takes ioeventfds away: the eventfd writes nothing any more, and the next user may have the place', () => {
+    const host = edu();
+    const { process, group, device } = host;
+    const eventfd = process.eventfd();
+    const at = (fd: number) => ioeventfd(process, fd, EDU.LIVENESS, 4, 0x55n, eventfd);
+    expect([at(device), at(device)]).toEqual([0, -EEXIST]);
+    process.close(device);
+    const again = getDeviceFd(process, group, EDU_NAME);
+    write16(process, again, CONFIG + 4, 6);
+    write32(process, again, EDU.LIVENESS, 1);
+    process.writeEventfd(eventfd, 1n);
+    expect([read32(process, again, EDU.LIVENESS), at(again)]).toEqual([~1 >>> 0, 0]);
+    process.writeEventfd(eventfd, 1n);
+    expect(read32(process, again, EDU.LIVENESS)).toBe(~0x55 >>> 0);
   });
 });

@@ -117,6 +117,21 @@ describe('sysfs', () => {
     expect(events.find(({ id }) => id === 'vfio-pci/vf-native-driver')).toMatchObject({ fields: { device: VFS[0], pf: PF, driver: 'vfdriver' } });
   });
 
+  it('captures no VF of another PF, though its own has VFs as well', () => {
+    const { process, bus, numVfs, host, events } = sriovHost();
+    const other = '0000:00:08.0';
+    const config = buildConfig({ vendor: 0x1d55, device: 4, class: 0x02_0000, bars: BARS, express: true, flr: true, sriov: { totalVfs: 1, vfDevice: 5 } });
+    bus.plug(new PciFunction(host, { address: other, config, bars: BARS, virtualFunctions: { ...virtualFunctionConfig(config), bars: BARS } }));
+    host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('pfdriver', { ids: [pciId(0x1d55, 4)], sriov: 'taken-away' })));
+    host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('vfdriver', { ids: [pciId(0x1d55, 5)] })));
+    bind(process, PF);
+    expect([numVfs(1), process.writeFile(`/sys/bus/pci/devices/${other}/sriov_numvfs`, '1')]).toEqual([1, 1]);
+    const vf = bus.devices.find(({ physicalFunction }) => physicalFunction === bus.device(other));
+    expect(vf).toMatchObject({ driverOverride: undefined, driverName: 'vfdriver' });
+    const told = events.filter(({ id }) => id === 'vfio-pci/vf-captured' || id === 'vfio-pci/vf-native-driver');
+    expect(told.map(({ fields }) => fields)).toEqual([{ device: VFS[0], pf: PF, driver: 'vfio-pci' }]);
+  });
+
   it('asks no driver for the VFs of a PF whose sriov_drivers_autoprobe is 0', () => {
     const { process, bus, numVfs, host } = sriovHost();
     host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('pfdriver', { ids: [pciId(0x1d55, 2)], sriov: 'taken-away' })));
