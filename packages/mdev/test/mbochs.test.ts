@@ -140,7 +140,7 @@ describe('mbochs', () => {
     for (const at of [0xff, 0xfff, 0x1_0000_0000]) expect([at, outcomeOf(() => read(at, 1))]).toEqual([at, 'EFAULT']);
   });
 
-  it('shows the monitor that user space plugs in: link down, data and size, link up', () => {
+  it('[vfio 2.3/8] shows the monitor that user space plugs in: link down, data and size, link up', () => {
     const { word, store, read, root, device } = display();
     const register = (field: readonly [number, 'u32'], value?: number) => {
       if (value !== undefined) store(EDID + field[0], value);

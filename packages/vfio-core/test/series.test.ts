@@ -1,5 +1,5 @@
 /** The core of 5.13 without single patches of the series: what each mended shows as an event, and with the patch does not. */
-import { BEFORE_SERIES, DriverData, Host, REGISTERED, SERIES, VFIO_GROUP_GET_DEVICE_FD, getDeviceFd, type HostInit, type SeriesPatch } from '@vsim/vfio-core';
+import { BEFORE_SERIES, DriverData, Host, LAST_PUT, REGISTERED, SERIES, VFIO_GROUP_GET_DEVICE_FD, getDeviceFd, type HostInit, type SeriesPatch } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { openGroup, sampleHost, type SampleDevice } from './sample-device.ts';
 
@@ -66,8 +66,34 @@ describe('patch 2, the lifetime of a device', () => {
   });
 });
 
+describe('patches 2 and 14', () => {
+  it.each([
+    ['without both', [2, 14], 'gone', 1],
+    ['without 2 alone', [2], 'kept', 1],
+    ['with both', [], 'kept', 0],
+  ] as const)('%s: the last close, while unregister waits for it, clears drvdata and takes the device off its group [vfio P2/2]', (_name, without, data, faults) => {
+    const { sample, host, root, bind, unbind, bus, vfio, faults: told } = world(without);
+    bind('a');
+    const { group } = openGroup(sample, 0);
+    const fd = getDeviceFd(root, group, 'a');
+    const device = bus.device('a')!;
+    const kept = without.length === 2 ? undefined : new DriverData<SampleDevice, string>();
+    kept?.set(device, 'sentinel');
+    const waiting = unbind('a');
+    host.scheduler.stopAt(LAST_PUT);
+    root.close(fd);
+    // Unregister has not gone on: what is gone now went with the close.
+    expect(waiting.outcome.state).toBe('held');
+    expect([device.drvdata === undefined ? 'gone' : 'kept', vfio.groups[0]?.devices.length]).toEqual([data, 1 - faults]);
+    expect(told().filter((text) => text.includes('taken off its group by root close'))).toHaveLength(faults);
+    host.scheduler.release(LAST_PUT);
+    root.close(group);
+    expect(waiting.finished).toBe(true);
+  });
+});
+
 describe('patch 3, init and register apart', () => {
-  it.each(BOTH(3))('%s: an open that comes before register has returned', (_name, without, fault) => {
+  it.each(BOTH(3))('%s: an open that comes before register has returned, and the driver has its device [vfio P3/2]', (_name, without, fault) => {
     const { sample, host, root, faults } = world(without);
     root.writeFile('/sys/bus/sample/devices/a/driver_override', 'vfio-sample');
     host.scheduler.stopAt(REGISTERED);

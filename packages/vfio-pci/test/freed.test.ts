@@ -1,8 +1,8 @@
 /** What the hardware, KVM and eventfds still call in a device whose driver freed it without taking its handlers away. */
-import { IrqBypassManager, setIrqTriggers, USE_AFTER_FREE, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX } from '@vsim/vfio-core';
+import { ENOMEM, GROUP_ALLOCATION, IrqBypassManager, REQUEST_INTERVAL, setIrqTriggers, USE_AFTER_FREE, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { EDU } from '../src/index.ts';
-import { CONFIG, EDU_NAME, ioeventfd, openEdu, write16, write32 } from './edu-host.ts';
+import { EDU, STEP_UNDONE, VfioPciDriver, type PciDevice, type VfioPciDevice, type VfioPciDeviceInit } from '../src/index.ts';
+import { CONFIG, EDU_NAME, eduHost, ioeventfd, openEdu, write16, write32 } from './edu-host.ts';
 
 function freed(index?: number) {
   const bypass = new IrqBypassManager();
@@ -50,5 +50,40 @@ describe('a freed function', () => {
     vfioDevice.free();
     vfioDevice.errorDetected();
     expect(entered()).toEqual(['error handler']);
+  });
+});
+
+describe.each<ProfileName>(['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'])('the structure of a function, %s', (profile) => {
+  it('[vfio 1/7] [vfio D61-12] is freed by remove once unregister has returned, and not before the last user is gone', () => {
+    const { host, process, device, group, driver, bus, events } = openEdu({ profile });
+    const vfioDevice = driver.vfioDevice(bus.device(EDU_NAME)!)!;
+    host.scheduler.stopAt(STEP_UNDONE.register);
+    const unbind = process.start('unbind', process.sys.writeFile('/sys/bus/pci/drivers/vfio-pci/unbind', EDU_NAME));
+    expect([unbind.outcome.state, vfioDevice.state, vfioDevice.freed]).toEqual(['asleep', 'dying', false]);
+    process.close(device);
+    process.close(group);
+    host.scheduler.advance(REQUEST_INTERVAL);
+    expect([unbind.outcome.state, vfioDevice.state, vfioDevice.freed]).toEqual(['held', 'gone', false]);
+    host.scheduler.release(STEP_UNDONE.register);
+    expect([unbind.finished, vfioDevice.freed, events.filter(({ id }) => id === USE_AFTER_FREE.id)]).toEqual([true, true, []]);
+  });
+
+  it('[vfio 1/7] [vfio D61-12] is freed by a probe that fails to register it', () => {
+    const made: VfioPciDevice[] = [];
+    const { host, bus, vfio } = eduHost({ profile });
+    class Watched extends VfioPciDriver {
+      override readonly name: string = 'watched';
+      protected override createDevice(device: PciDevice, init: VfioPciDeviceInit): VfioPciDevice {
+        const vfioDevice = super.createDevice(device, init);
+        made.push(vfioDevice);
+        return vfioDevice;
+      }
+    }
+    const driver = new Watched(vfio);
+    host.scheduler.call('modprobe', bus.addDriver(driver));
+    host.faults.failNext(GROUP_ALLOCATION);
+    const device = bus.device(EDU_NAME)!;
+    device.driverOverride = 'watched';
+    expect([host.scheduler.call('bind', bus.attach(driver, device)), made.map(({ freed }) => freed)]).toEqual([-ENOMEM, [true]]);
   });
 });

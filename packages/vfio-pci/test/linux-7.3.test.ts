@@ -34,7 +34,7 @@ describe('linux-7.3', () => {
     expect(probe(old.process, old.device, 12)).toBe(-ENOTTY);
   });
 
-  it('[D15] makes a dma-buf of ranges of a memory BAR', () => {
+  it('[D15] [vfio 2.3/39] makes a dma-buf of ranges of a memory BAR', () => {
     const { process, device } = openLayout(BARS, NEW);
     const fd = dmaBuf(process, device, 0, [0x1000, 0x1000], [0, 0x2000]);
     expect(process.fdinfo(fd)).toBe('size:\t12288\ncount:\t1\nexp_name:\tvfio_pci_core\n');
