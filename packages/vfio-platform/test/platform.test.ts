@@ -110,10 +110,10 @@ describe('reset', () => {
   });
 
   it('is no offer, and refused aloud, where 5.13 binds without a function', () => {
-    const { root, bind, open, events } = setUp({ profile: 'linux-5.13', withReset: false, resetRequired: false });
+    const { root, bind, open, reasons } = setUp({ profile: 'linux-5.13', withReset: false, resetRequired: false });
     bind();
     const { device } = open();
-    expect([getDeviceInfo(root, device).flags, outcomeOf(() => root.ioctl(device, VFIO_DEVICE_RESET)), events.map(({ id }) => id)]).toEqual([4, 'EINVAL', [NO_RESET.id]]);
+    expect([getDeviceInfo(root, device).flags, outcomeOf(() => root.ioctl(device, VFIO_DEVICE_RESET)), reasons.map(({ id }) => id)]).toEqual([4, 'EINVAL', [NO_RESET.id]]);
   });
 
   it.each([['linux-5.13', 1, -EAGAIN], ['linux-6.1', 0, 0]] as const)('fails the open, after which 5.13 can unload the driver no more, %s', (profile, users, unloaded) => {

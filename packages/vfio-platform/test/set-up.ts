@@ -55,7 +55,10 @@ export function openGroup(process: Process, id: number): Omit<Opened, 'device'> 
 
 export class PlatformHost {
   readonly host: Host;
+  /** From severity warn on. */
   readonly events: readonly TraceEvent[];
+  /** Why calls were refused: severity info. */
+  readonly reasons: readonly TraceEvent[];
   readonly vfio: Vfio;
   readonly resets: ResetModules;
   /** Calls of the reset function. */
@@ -75,7 +78,8 @@ export class PlatformHost {
     this.host = new Host({ profile: init.profile });
     const { host, calls, answers } = this;
     const amba = init.amba === true;
-    this.events = host.trace.record();
+    this.events = host.trace.record('warn');
+    this.reasons = host.trace.record();
     this.vfio = new Vfio(host);
     this.resets = init.resets ?? new ResetModules();
     const { resets } = this;

@@ -378,9 +378,9 @@ export abstract class VfioDevice {
     return this.refuseOffset(offset, length);
   }
 
-  /** Refuses an access that hits no region, or none that can be accessed so: -EINVAL. */
-  refuseOffset(offset: number, length: number, errno?: number): number {
-    return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length }, errno);
+  /** Refuses an access that hits no region, or none that can be accessed so: -EINVAL. `why` in words, where it is not that nothing is there. */
+  refuseOffset(offset: number, length: number, errno?: number, why?: string): number {
+    return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length, why }, errno);
   }
 
   /** Somebody wants the device back: the `count`-th time, from 0. @default nothing, user space is not told */

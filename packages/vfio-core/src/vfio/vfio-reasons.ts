@@ -1,7 +1,7 @@
 /** Why VFIO's core refuses: containers, groups, devices by name, indices, interrupts. Catalogue: vfio 2.1 to 2.11. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
-import { EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, ENOMEM, EPERM } from '../uapi/errno.ts';
+import { EBADFD, EBUSY, EFAULT, EINVAL, ENODEV, ENOMEM, ENOTTY, EPERM } from '../uapi/errno.ts';
 
 interface OfGroup {
   readonly group: string;
@@ -197,12 +197,33 @@ export const IRQ_FLAGS: Reason<{ readonly flags: number }> = reason({
   text: ({ flags }) => `flags ${hex(flags)}`,
 });
 
-export const DEVICE_OFFSET: Reason<{ readonly device: string; readonly offset: number; readonly length: number }> = reason({
+/** Of the drivers that take one interrupt an index. */
+export const IRQ_ACTION_LACKS: Reason<{ readonly device: string; readonly index: number; readonly action: number }> = reason({
+  id: 'vfio/irq-action',
+  errno: [ENOTTY, EINVAL],
+  call: 'VFIO_DEVICE_SET_IRQS',
+  rule: 'there is one action, and the interrupt has it: MASK and UNMASK only where it is maskable, TRIGGER always',
+  kernel: "the driver's set_irqs function",
+  wayOut: 'ask VFIO_DEVICE_GET_IRQ_INFO: MASKABLE is for MASK and UNMASK',
+  text: ({ device, index, action }) => `interrupt ${index} of ${device} does not have action ${hex(action)}`,
+});
+
+export const IRQ_ALONE: Reason<{ readonly device: string; readonly index: number; readonly start: number; readonly count: number }> = reason({
+  id: 'vfio/irq-alone',
+  errno: EINVAL,
+  call: 'VFIO_DEVICE_SET_IRQS',
+  rule: 'an index of these drivers has interrupt 0 alone: start is 0 and count 1; count 0 only with TRIGGER and DATA_NONE, which takes the eventfd away',
+  kernel: "the driver's set_irqs function",
+  wayOut: 'make one request for each index, with start 0 and count 1',
+  text: ({ device, index, start, count }) => `start ${start}, count ${count} of interrupt ${index} of ${device}`,
+});
+
+export const DEVICE_OFFSET: Reason<{ readonly device: string; readonly offset: number; readonly length: number; readonly why?: string | undefined }> = reason({
   id: 'vfio/device-offset',
   errno: [EINVAL, EFAULT, ENOMEM],
   call: 'pread, pwrite and mmap of a device fd',
   rule: 'the offset lies in a region of the device, which has the operation',
   kernel: "the driver's read, write and mmap",
   wayOut: 'take offset, size and flags from VFIO_DEVICE_GET_REGION_INFO',
-  text: ({ device, offset, length }) => `${device} has nothing for ${length} bytes at offset ${hex(offset)}`,
+  text: ({ device, offset, length, why }) => `${device} has nothing for ${length} bytes at offset ${hex(offset)}${why === undefined ? '' : `: ${why}`}`,
 });

@@ -10,9 +10,9 @@ import {
   DriverData,
   EINVAL,
   ENODATA,
-  ENOENT,
   ENOMEM,
   eventKind,
+  NO_IOMMU_GROUP,
   type EventKind,
   type FaultPoint,
   type Sleeps,
@@ -20,7 +20,8 @@ import {
 } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { ResetModules } from './reset-modules.ts';
-import { NO_RESET, VfioPlatformDevice, type Reset } from './vfio-platform-device.ts';
+import { VfioPlatformDevice, type Reset } from './vfio-platform-device.ts';
+import { NO_RESET, UNIDENTIFIED } from './vfio-platform-reasons.ts';
 
 /** What the firmware does not say of a device: the ACPI object, its hardware id, or the property `compatible`. */
 export const NO_IDENTITY: EventKind<{ readonly device: string; readonly missing: 'companion' | 'hid' | 'compatible' }> = eventKind(
@@ -104,7 +105,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     const vfioDevice = new VfioPlatformDevice(this.#vfio, device, reset, this.resetRequired);
     if (this.#vfio.iommuGroupGet(device) === undefined) {
       vfioDevice.free();
-      return -EINVAL;
+      return device.host.refusals.refuse(NO_IOMMU_GROUP, { device: device.name });
     }
     const error = yield* vfioDevice.register();
     if (error < 0) {
@@ -130,7 +131,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     const first = compatible?.[0];
     if (first !== undefined) return { compatible: first };
     lacks('compatible');
-    return compatible === undefined ? -EINVAL : -ENODATA;
+    return device.host.refusals.refuse(UNIDENTIFIED, { device: device.name, acpi: acpi?.hid, compatible }, compatible === undefined ? EINVAL : ENODATA);
   }
 
   /** `_RST` where ACPI describes the device, else the module for its first compatible string. */
@@ -143,11 +144,11 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     return found === undefined ? undefined : () => found(device);
   }
 
-  /** 6.1 fails the probe also where no reset is required, and says so only where one is. */
+  /** 6.1 fails the probe also where no reset is required. */
   #checkReset(device: PlatformDevice, reset: Reset): number {
     if (reset !== undefined) return 0;
-    if (this.resetRequired) device.host.trace.emit(NO_RESET, { device: device.name });
-    return this.resetRequired || device.host.profile.platformNeedsReset ? -ENOENT : 0;
+    const needed = this.resetRequired || device.host.profile.platformNeedsReset;
+    return needed ? device.host.refusals.refuse(NO_RESET, { device: device.name }) : 0;
   }
 }
 

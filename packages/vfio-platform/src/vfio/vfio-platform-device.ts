@@ -5,7 +5,9 @@
 import {
   EBADF,
   EINVAL,
-  ENOTTY,
+  IRQ_ACTION_LACKS,
+  IRQ_ALONE,
+  IRQ_RANGE,
   PAGE_SIZE,
   deviceInfo,
   eventKind,
@@ -52,6 +54,7 @@ import {
 import type { IrqLine } from '../bus/irq-line.ts';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { PlatformIrq } from './platform-irq.ts';
+import { LINE_TAKEN, MASK_TAKEN, NOT_AWAKE, NO_RESET, RESET_ERROR } from './vfio-platform-reasons.ts';
 
 const SPAN = 2 ** 40;
 const AMBA_NR_IRQS = 9;
@@ -64,13 +67,6 @@ export const REGION_OVERRUN: EventKind<{ readonly device: string; readonly regio
   'bug',
   ({ device, region, offset }) => `${device}: access to region ${region} at 0x${offset.toString(16)}, past its end`,
 );
-/** A device has no reset function, and the driver, or user space, wants one. */
-export const NO_RESET: EventKind<{ readonly device: string }> = eventKind(
-  'vfio-platform/no-reset',
-  'warn',
-  ({ device }) => `${device}: no reset function found`,
-);
-
 /** A reset failed that was required: the kernel's WARN at the last close. */
 export const RESET_FAILED: EventKind<{ readonly device: string; readonly error: number }> = eventKind(
   'vfio-platform/reset-failed',
@@ -153,12 +149,15 @@ export class VfioPlatformDevice extends VfioDevice {
     this.#regions = this.device.resources.map(regionOf);
     this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this, line));
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
-    let error = this.device.runtimePm.getSync();
+    const { runtimePm } = this.device;
+    const asleep = runtimePm.getSync();
+    let error = asleep === 0 ? 0 : this.device.host.refusals.refuse(NOT_AWAKE, { device: this.name, status: runtimePm.status }, -asleep);
     if (error === 0) {
       error = yield* this.#callReset();
       if (error === 0 || !this.#resetRequired) return 0;
+      this.#refuseReset(error);
     }
-    this.device.runtimePm.put();
+    runtimePm.put();
     return this.#closed(error);
   }
 
@@ -182,20 +181,20 @@ export class VfioPlatformDevice extends VfioDevice {
         if (!this.#hasMutex) this.device.host.trace.emit(UNINITIALISED_MUTEX, { device: this.name });
         const count = this.#irqs.length;
         const irqs = readIrqSet(argument, count, () => count);
-        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
+        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, argument, irqs);
       }
       case VFIO_DEVICE_RESET:
-        if (this.#reset !== undefined) return WOULD_SLEEP;
-        this.device.host.trace.emit(NO_RESET, { device: this.name });
-        return -EINVAL;
+        return this.#reset === undefined ? argument.refuse(NO_RESET, { device: this.name }, EINVAL) : WOULD_SLEEP;
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 
   /** A reset function may wait for its device. */
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
-    return request === VFIO_DEVICE_RESET ? yield* this.#callReset() : this.ioctl(process, request, argument);
+    if (request !== VFIO_DEVICE_RESET) return this.ioctl(process, request, argument);
+    const error = yield* this.#callReset();
+    return error < 0 ? this.#refuseReset(error) : error;
   }
 
   override read(into: Uint8Array, offset: number): number {
@@ -209,11 +208,14 @@ export class VfioPlatformDevice extends VfioDevice {
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     const index = Math.floor(offset / SPAN);
     const region = this.#regions[index];
-    if (region === undefined || !shared || offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL;
-    if ((region.flags & VFIO_REGION_INFO_FLAG_MMAP) === 0) return -EINVAL;
-    if ((read && (region.flags & VFIO_REGION_INFO_FLAG_READ) === 0) || (write && (region.flags & VFIO_REGION_INFO_FLAG_WRITE) === 0)) return -EINVAL;
+    const refuse = (why?: string): number => this.refuseOffset(offset, length, EINVAL, why);
+    if (region === undefined) return refuse();
+    if (!shared) return refuse('the mapping is private');
+    if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return refuse('these are no whole pages');
+    if ((region.flags & VFIO_REGION_INFO_FLAG_MMAP) === 0) return refuse('the region cannot be mapped');
+    if ((read && (region.flags & VFIO_REGION_INFO_FLAG_READ) === 0) || (write && (region.flags & VFIO_REGION_INFO_FLAG_WRITE) === 0)) return refuse('the region cannot be accessed so');
     const at = offset - index * SPAN;
-    if (region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
+    if (region.size < PAGE_SIZE || at + length > region.size) return refuse('they leave the region');
     return process.mm.mapDevice(length, { physical: region.start + at, live: () => true }, read, write);
   }
 
@@ -240,28 +242,28 @@ export class VfioPlatformDevice extends VfioDevice {
     return { flags: VFIO_IRQ_INFO_EVENTFD | (irq.maskable ? VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED : 0), count: 1 };
   }
 
-  #setIrqs(process: Process, request: IrqSet): number {
+  #setIrqs(process: Process, argument: UserArgument, request: IrqSet): number {
     const irq = this.#irqs[request.index];
-    if (irq === undefined) return -EINVAL;
+    if (irq === undefined) return argument.refuse(IRQ_RANGE, { index: request.index, start: request.start, count: request.count, irqs: 0 });
     switch (request.action) {
       case VFIO_IRQ_SET_ACTION_TRIGGER:
-        return this.#trigger(process, irq, request);
+        return this.#trigger(process, argument, irq, request);
       case VFIO_IRQ_SET_ACTION_MASK:
-        return this.#maskAction(process, irq, request, 'mask');
+        return this.#maskAction(process, argument, irq, request, 'mask');
       case VFIO_IRQ_SET_ACTION_UNMASK:
-        return this.#maskAction(process, irq, request, 'unmask');
+        return this.#maskAction(process, argument, irq, request, 'unmask');
       default:
-        return -ENOTTY;
+        return argument.refuse(IRQ_ACTION_LACKS, { device: this.name, index: request.index, action: request.action });
     }
   }
 
-  #trigger(process: Process, irq: PlatformIrq, { dataType, start, count, data }: IrqSet): number {
+  #trigger(process: Process, argument: UserArgument, irq: PlatformIrq, { index, dataType, start, count, data }: IrqSet): number {
     if (count === 0 && dataType === VFIO_IRQ_SET_DATA_NONE) return irq.setTrigger(undefined);
-    if (start !== 0 || count !== 1) return -EINVAL;
+    if (start !== 0 || count !== 1) return argument.refuse(IRQ_ALONE, { device: this.name, index, start, count });
     switch (dataType) {
       case VFIO_IRQ_SET_DATA_EVENTFD: {
         const eventfd = eventfdOf(process, data);
-        if (typeof eventfd !== 'number') return irq.setTrigger(eventfd);
+        if (typeof eventfd !== 'number') return irq.setTrigger(eventfd) < 0 ? argument.refuse(LINE_TAKEN, { device: this.name, index, line: irq.line.number }) : 0;
         irq.setTrigger(undefined);
         return eventfd;
       }
@@ -282,11 +284,13 @@ export class VfioPlatformDevice extends VfioDevice {
     return 0;
   }
 
-  #maskAction(process: Process, irq: PlatformIrq, { dataType, start, count, data }: IrqSet, which: 'mask' | 'unmask'): number {
-    if (!irq.maskable || start !== 0 || count !== 1) return -EINVAL;
+  #maskAction(process: Process, argument: UserArgument, irq: PlatformIrq, { index, action, dataType, start, count, data }: IrqSet, which: 'mask' | 'unmask'): number {
+    if (!irq.maskable) return argument.refuse(IRQ_ACTION_LACKS, { device: this.name, index, action }, EINVAL);
+    if (start !== 0 || count !== 1) return argument.refuse(IRQ_ALONE, { device: this.name, index, start, count });
     if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
       const eventfd = eventfdOf(process, data);
-      return typeof eventfd === 'number' ? eventfd : irq.setVirqfd(which, eventfd);
+      if (typeof eventfd === 'number') return eventfd;
+      return irq.setVirqfd(which, eventfd) < 0 ? argument.refuse(MASK_TAKEN, { device: this.name, index, action: which }) : 0;
     }
     if (dataType === VFIO_IRQ_SET_DATA_NONE || data[0] !== 0) {
       if (which === 'mask') irq.mask();
@@ -297,13 +301,13 @@ export class VfioPlatformDevice extends VfioDevice {
 
   /** Accesses of 4, 2 and 1 bytes, as they align. */
   #access(bytes: Uint8Array, offset: number, direction: number): number {
-    if (offset < 0 || offset >= MAX_OFFSET) return -EINVAL;
     const index = Math.floor(offset / SPAN);
-    const region = this.#regions[index];
-    if (region === undefined || (region.flags & direction) === 0) return -EINVAL;
+    const region = offset < 0 || offset >= MAX_OFFSET ? undefined : this.#regions[index];
+    if (region === undefined) return this.refuseOffset(offset, bytes.length);
+    if ((region.flags & direction) === 0) return this.refuseOffset(offset, bytes.length, EINVAL, 'the region cannot be accessed so');
     const { memory, profile } = this.device.host;
     const start = offset - index * SPAN;
-    if (profile.platformChecksBounds && start >= region.size) return -EINVAL;
+    if (profile.platformChecksBounds && start >= region.size) return this.refuseOffset(offset, bytes.length, EINVAL, 'it is past the end of the region');
     const length = profile.platformChecksBounds ? Math.min(bytes.length, region.size - start) : bytes.length;
     return inPieces(bytes.subarray(0, length), start, (piece, at) => {
       if (at + piece.length > region.size) this.#overrun(index, at, piece, direction);
@@ -311,6 +315,10 @@ export class VfioPlatformDevice extends VfioDevice {
       else store(memory, region.start + at, piece);
       return 0;
     });
+  }
+
+  #refuseReset(error: number): number {
+    return this.device.host.refusals.refuse(RESET_ERROR, { device: this.name, error }, -error);
   }
 
   #overrun(region: number, offset: number, piece: Uint8Array, direction: number): void {
