@@ -6,6 +6,7 @@ export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc, TOO_MANY_IRQS } from './
 export { DprcDriver } from './bus/dprc-driver.ts';
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
+export * from './bus/fslmc-reasons.ts';
 export { IRQ_POOL_MAX, IrqPool, type FslMcIrq } from './bus/irq-pool.ts';
 export { MC_TIMEOUT, McIo, type Connection, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
 export { ALLOCATABLE, ResourcePool } from './bus/resource-pool.ts';

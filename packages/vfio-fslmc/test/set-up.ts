@@ -47,7 +47,10 @@ export interface OpenGroup {
 /** A root container with one of its own for user space: 2 dpni, 2 dpio, dpbp, dpcon, dpmcp. */
 export class FslMcHost {
   readonly host: Host;
+  /** From severity warn on. */
   readonly events: readonly TraceEvent[];
+  /** Why calls were refused: severity info. */
+  readonly reasons: readonly TraceEvent[];
   readonly vfio: Vfio;
   readonly mc: ManagementComplex;
   readonly guest: McContainer;
@@ -61,7 +64,8 @@ export class FslMcHost {
   constructor(init: SetUp = {}) {
     this.host = new Host({ profile: init.profile, without: init.without });
     const { host } = this;
-    this.events = host.trace.record();
+    this.events = host.trace.record('warn');
+    this.reasons = host.trace.record();
     this.vfio = new Vfio(host);
     this.mc = new ManagementComplex(host, init);
     this.guest = this.mc.root.addContainer({ id: 2, icid: 23 });

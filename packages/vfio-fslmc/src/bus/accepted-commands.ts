@@ -3,8 +3,9 @@
  *
  * A command is known by its id under a mask. What is listed last are the commands that every type of object has, with the type in the id.
  */
-import { EACCES, EPERM, get, type Process } from '@vsim/vfio-core';
+import { EPERM, get, type Process } from '@vsim/vfio-core';
 import { mc_header } from '../mc/command.ts';
+import { COMMAND_REFUSED } from './fslmc-reasons.ts';
 
 export interface AcceptedCommand {
   /** cmd_id under the mask. */
@@ -84,10 +85,11 @@ export const ACCEPTED_COMMANDS: readonly AcceptedCommand[] = [
 export function checkCommand(command: Uint8Array, process: Process): number {
   const id = get(command, mc_header.cmd_id);
   const accepted = ACCEPTED_COMMANDS.find((known) => (id & known.mask) === known.id);
-  if (accepted === undefined) return -EACCES;
-  if (command.subarray(accepted.size).some((byte) => byte !== 0)) return -EACCES;
-  if ((get(command, mc_header.token) !== 0) !== accepted.token) return -EACCES;
+  const { refusals } = process.host;
+  if (accepted === undefined) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'unknown' });
+  if (command.subarray(accepted.size).some((byte) => byte !== 0)) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'too long' });
+  if ((get(command, mc_header.token) !== 0) !== accepted.token) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'token' });
   const module = (id >>> MODULE_SHIFT) & MODULE_MASK;
-  if (accepted.typed && (module === 0 || module > MAX_MODULE)) return -EACCES;
-  return accepted.admin && !process.capable('CAP_NET_ADMIN') ? -EPERM : 0;
+  if (accepted.typed && (module === 0 || module > MAX_MODULE)) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'module' });
+  return accepted.admin && !process.capable('CAP_NET_ADMIN') ? refusals.refuse(COMMAND_REFUSED, { command: id, why: 'rights' }, EPERM) : 0;
 }

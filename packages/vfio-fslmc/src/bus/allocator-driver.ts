@@ -2,8 +2,9 @@
  * The kernel's driver of allocatable objects: it puts them into the pools of their container. Kernel: fsl-mc-allocator.c; catalogue: vfio
  * 5.4.
  */
-import { Driver, EINVAL, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
+import { Driver, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
+import { NOT_ALLOCATABLE } from './fslmc-reasons.ts';
 import { ALLOCATABLE, type ResourcePool } from './resource-pool.ts';
 
 /** An object is taken away while somebody has it: the kernel's remove says -EBUSY, and nobody listens. */
@@ -23,7 +24,8 @@ export class FslMcAllocatorDriver extends Driver<FslMcDevice> {
   }
 
   override *probe(device: FslMcDevice): Sleeps<number> {
-    return poolOf(device)?.add(device) ?? -EINVAL;
+    const added = poolOf(device)?.add(device);
+    return added === 0 ? 0 : device.host.refusals.refuse(NOT_ALLOCATABLE, { device: device.name, type: device.descriptor.type });
   }
 
   override *remove(device: FslMcDevice): Sleeps<void> {

@@ -2,10 +2,11 @@
  * `/dev/dprc.1`: commands of user space (restool) to the root container. The first opener has the root's own portal, each further one a
  * dpmcp of its pool. Kernel: fsl-mc-uapi.c; catalogue: vfio 5.3.
  */
-import { EFAULT, EINVAL, File, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
-import { COMMAND_SIZE } from '../mc/command.ts';
+import { EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { COMMAND_SIZE, mc_header } from '../mc/command.ts';
 import { checkCommand } from './accepted-commands.ts';
 import type { Dprc } from './dprc.ts';
+import { MC_ERROR } from './fslmc-reasons.ts';
 import type { McIo } from './mc-io.ts';
 
 /** _IOWR('R', 0xe0, struct fsl_mc_command). */
@@ -22,10 +23,10 @@ export function addCommandDevice(dprc: Dprc): () => void {
     *open() {
       if (!staticInUse) {
         staticInUse = true;
-        return new CommandFile(dprc.io, () => { staticInUse = false; });
+        return new CommandFile(dprc.device.name, dprc.io, () => { staticInUse = false; });
       }
       const portal = dprc.allocatePortal();
-      return typeof portal === 'number' ? portal : new CommandFile(portal, () => { dprc.freePortal(portal); });
+      return typeof portal === 'number' ? portal : new CommandFile(dprc.device.name, portal, () => { dprc.freePortal(portal); });
     },
   });
   return () => { files.remove(path); };
@@ -33,24 +34,28 @@ export function addCommandDevice(dprc: Dprc): () => void {
 
 class CommandFile extends File {
   override readonly label: string = 'fsl-mc command device';
+  readonly #dprc: string;
   readonly #io: McIo;
   readonly #free: () => void;
 
-  constructor(io: McIo, free: () => void) {
+  constructor(dprc: string, io: McIo, free: () => void) {
     super();
+    this.#dprc = dprc;
     this.#io = io;
     this.#free = free;
   }
 
   /** One command of 64 bytes, which its answer replaces. @returns -EINVAL for any other request, the checks' errno, or the status' */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
-    if (request !== FSL_MC_SEND_MC_COMMAND) return -EINVAL;
+    if (request !== FSL_MC_SEND_MC_COMMAND) return argument.unknown(EINVAL);
     const command = argument.copyIn(COMMAND_SIZE);
-    if (command === undefined) return -EFAULT;
+    if (command === undefined) return argument.fault();
     const refused = checkCommand(command, process);
-    const error = refused < 0 ? refused : this.#io.send(command);
-    if (error < 0) return error;
-    return argument.copyOut(command) ? 0 : -EFAULT;
+    if (refused < 0) return refused;
+    const what = hex(get(command, mc_header.cmd_id));
+    const error = this.#io.send(command);
+    if (error < 0) return argument.refuse(MC_ERROR, { object: this.#dprc, what, error }, -error);
+    return argument.copyOut(command) ? 0 : argument.fault();
   }
 
   protected override *release(): Sleeps<void> {

@@ -6,6 +6,7 @@ import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type
 import { addCommandDevice } from './command-device.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
+import { CONTAINER_SET_UP, MC_ERROR, NO_PORTAL } from './fslmc-reasons.ts';
 import { IRQ_POOL_MAX, IrqPool } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 import { ALLOCATABLE, ResourcePool } from './resource-pool.ts';
@@ -73,8 +74,11 @@ export class Dprc {
 
   /** fsl_mc_portal_allocate(): a portal of its own, on a dpmcp that is opened. @returns -ENXIO, -EBUSY, or what the MC answers */
   allocatePortal(): McIo | number {
+    const { refusals } = this.device.host;
+    const pool = this.pool('dpmcp');
+    const noPortal = (error: number): number => refusals.refuse(NO_PORTAL, { dprc: this.device.name, lent: pool?.lent ?? 0, all: pool?.size ?? 0 }, -error);
     const dpmcp = this.allocate('dpmcp');
-    if (typeof dpmcp === 'number') return dpmcp;
+    if (typeof dpmcp === 'number') return noPortal(dpmcp);
     const start = dpmcp.regions[0]?.start ?? 0;
     const io = new McIo(this.device.host, start);
     const taken = this.#bus.takePortal(start);
@@ -82,7 +86,7 @@ export class Dprc {
     if (token < 0) {
       if (taken) this.#bus.putPortal(start);
       this.pool('dpmcp')?.give(dpmcp);
-      return token;
+      return taken ? refusals.refuse(MC_ERROR, { object: dpmcp.name, what: 'open', error: token }, -token) : noPortal(token);
     }
     this.#portals.set(io, { dpmcp, token });
     return io;
@@ -118,7 +122,7 @@ export class Dprc {
   /** dprc_scan_objects(): takes away what is gone, then adds what is new, allocatable types first. */
   *#scanObjects(): Sleeps<number> {
     const count = this.io.objectCount(this.handle);
-    if (count < 0) return count;
+    if (count < 0) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: 'the count of objects', error: count }, -count);
     const found: ObjectDescriptor[] = [];
     for (let i = 0; i < count; i += 1) {
       const descriptor = this.io.object(this.handle, i);
@@ -180,10 +184,11 @@ export class Dprc {
 
 /** dprc_setup(). @returns 0, or a negative errno with everything undone */
 export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
-  if (!device.isDprc || device.dprc !== undefined) return -EINVAL;
+  const refuse = (why: string, errno = EINVAL): number => device.host.refusals.refuse(CONTAINER_SET_UP, { device: device.name, why }, errno);
+  if (!device.isDprc || device.dprc !== undefined) return refuse(device.isDprc ? 'it is set up already' : 'it is no container');
   const [region] = device.regions;
-  if (region === undefined) return -EINVAL;
-  if (!bus.takePortal(region.start)) return -EBUSY;
+  if (region === undefined) return refuse('it has no portal');
+  if (!bus.takePortal(region.start)) return refuse('its portal is taken', EBUSY);
   const io = new McIo(device.host, region.start);
   const opened = open(io, device);
   if (typeof opened === 'number') {
@@ -196,12 +201,14 @@ export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
 }
 
 function open(io: McIo, device: FslMcDevice): { readonly handle: number; readonly apiVersion: readonly [number, number] } | number {
+  const { refusals } = device.host;
+  const mcError = (what: string, error: number): number => refusals.refuse(MC_ERROR, { object: device.name, what, error }, -error);
   const handle = io.open('dprc', device.descriptor.id);
-  if (handle < 0) return handle;
+  if (handle < 0) return mcError('open', handle);
   const icid = io.icid(handle);
   const version = icid < 0 ? icid : io.apiVersion();
-  const refused = typeof version === 'number' ? version : version[0] < 6 ? -ENOTSUPP : 0;
-  if (typeof version !== 'number' && refused === 0) return { handle, apiVersion: version };
+  if (typeof version !== 'number' && version[0] >= 6) return { handle, apiVersion: version };
   io.close(handle);
-  return refused;
+  if (typeof version === 'number') return mcError(icid < 0 ? 'the attributes' : 'the API version', version);
+  return refusals.refuse(CONTAINER_SET_UP, { device: device.name, why: `its API version is ${version.join('.')}` }, ENOTSUPP);
 }

@@ -2,11 +2,13 @@
  * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c; catalogue: vfio 5.1, 5.4.
  */
 import {
+  BAD_VALUE,
   Bus,
   constant,
   EFAULT,
   EINVAL,
   ENODEV,
+  firstLine,
   type Host,
   type IommuGroup,
   type IommuUnitBase,
@@ -170,14 +172,18 @@ export class FslMcBus extends Bus<FslMcDevice> {
 
   *#rescan(bytes: Uint8Array): Sleeps<number> {
     const value = number(bytes);
-    if (value === undefined) return -EINVAL;
+    if (value === undefined) return this.#badNumber('rescan', bytes);
     if (value !== 0) yield* this.root?.dprc?.scan() ?? [];
     return bytes.length;
   }
 
+  #badNumber(attribute: string, bytes: Uint8Array): number {
+    return this.host.refusals.refuse(BAD_VALUE, { attribute, text: firstLine(bytes), wants: 'a number' });
+  }
+
   #autorescan(bytes: Uint8Array): number {
     const value = number(bytes);
-    if (value === undefined) return -EINVAL;
+    if (value === undefined) return this.#badNumber('autorescan', bytes);
     const { root } = this;
     if (root !== undefined) this.dprcDriver.listen(root, value !== 0);
     return bytes.length;

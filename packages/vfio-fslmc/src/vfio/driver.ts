@@ -8,10 +8,9 @@ import {
   BEFORE_SERIES,
   Driver,
   DriverData,
-  EINVAL,
-  ENODEV,
   ENOMEM,
   eventKind,
+  NO_IOMMU_GROUP,
   type EventKind,
   type FaultPoint,
   type Point,
@@ -21,6 +20,7 @@ import {
 import { setUpDprc } from '../bus/dprc.ts';
 import type { FslMcBus } from '../bus/fslmc-bus.ts';
 import type { FslMcDevice } from '../bus/fslmc-device.ts';
+import { CONTAINER_NOT_BOUND } from '../bus/fslmc-reasons.ts';
 import { VfioFslMcDevice } from './vfio-fslmc-device.ts';
 
 /** An object of a container in user space was bound to a driver of the kernel. */
@@ -89,7 +89,7 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   }
 
   override *probe(device: FslMcDevice): Sleeps<number> {
-    if (this.#vfio.iommuGroupGet(device) === undefined) return -EINVAL;
+    if (this.#vfio.iommuGroupGet(device) === undefined) return device.host.refusals.refuse(NO_IOMMU_GROUP, { device: device.name });
     const error = yield* this.#probeInGroup(device);
     if (error < 0) this.#vfio.iommuGroupPut(device);
     return error;
@@ -206,8 +206,8 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
 
   /** vfio_fsl_mc_reflck_attach(): 5.13 counts, and finds a child's through its registered container; 6.1 has a device set. */
   #getLock(device: FslMcDevice): number {
-    if (!device.isDprc && !device.host.profile.fslmcDeviceSet && !this.#registered(device.parent)) return -ENODEV;
-    const { container } = device;
+    const { container, host } = device;
+    if (!device.isDprc && !host.profile.fslmcDeviceSet && !this.#registered(device.parent)) return host.refusals.refuse(CONTAINER_NOT_BOUND, { device: device.name, container: container.name });
     const users = this.lockUsers(container);
     const refused = users === 0 ? device.host.faults.at(CONTAINER_LOCK_ALLOCATION) : 0;
     if (refused === 0) this.#lockUsers.set(container, users + 1);

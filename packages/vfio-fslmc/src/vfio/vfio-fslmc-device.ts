@@ -4,12 +4,14 @@
 import {
   BEFORE_SERIES,
   EINVAL,
-  ENOTTY,
+  IRQ_ACTION_LACKS,
+  IRQ_ALONE,
   ETIMEDOUT,
   PAGE_SIZE,
   deviceInfo,
   eventKind,
   get,
+  hex,
   irqInfo,
   readIrqSet,
   regionInfo,
@@ -40,11 +42,14 @@ import {
   type Vfio,
 } from '@vsim/vfio-core';
 import { REGION_CACHEABLE, REGION_SHAREABLE, type FslMcDevice, type FslMcRegion } from '../bus/fslmc-device.ts';
+import { CONTAINER_NOT_BOUND, MC_ERROR, NO_IRQS, OBJECT_NO_RESET } from '../bus/fslmc-reasons.ts';
 import { IRQ_POOL_MAX, type FslMcIrq } from '../bus/irq-pool.ts';
 import { loadCommand, MC_TIMEOUT, submitCommand } from '../bus/mc-io.ts';
 import { COMMAND_SIZE, MC_STATUS_READY, mc_header } from '../mc/command.ts';
 
 const SPAN = 2 ** 40;
+/** What a read or write of a region is for. */
+const ONLY_COMMANDS = `a region takes whole commands of ${COMMAND_SIZE} bytes, at its start`;
 /** How long a write waits for the MC, in ns. */
 const WRITE_TIMEOUT = 5_000_000_000;
 /** Only a region that has both is mapped through the caches. */
@@ -127,12 +132,12 @@ export class VfioFslMcDevice extends VfioDevice {
         if (this.lacks.includes('mutex')) this.#before('SET_IRQS before its mutex is initialised');
         const count = this.device.descriptor.irqCount;
         const irqs = readIrqSet(argument, count, () => count);
-        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, irqs);
+        return typeof irqs === 'number' ? irqs : this.#setIrqs(process, argument, irqs);
       }
       case VFIO_DEVICE_RESET:
-        return this.#canReset ? this.#reset() : -ENOTTY;
+        return this.#canReset ? this.#resetAsked(argument) : argument.refuse(OBJECT_NO_RESET, { device: this.name });
       default:
-        return -ENOTTY;
+        return argument.unknown();
     }
   }
 
@@ -148,21 +153,26 @@ export class VfioFslMcDevice extends VfioDevice {
   override write(from: Uint8Array, offset: number): number {
     const region = this.#commandRegion(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
     if (typeof region === 'number') return region;
-    const { memory, trace } = this.device.host;
+    const { memory, refusals, trace } = this.device.host;
     submitCommand(memory, region.start, from);
     // An answer that is not there now does not come.
     if ((memory.read32(region.start) >>> 16 & 0xff) !== MC_STATUS_READY) return COMMAND_SIZE;
-    trace.emit(MC_TIMEOUT, { portal: region.start, command: get(from, mc_header.cmd_id), ns: WRITE_TIMEOUT });
-    return -ETIMEDOUT;
+    const command = get(from, mc_header.cmd_id);
+    trace.emit(MC_TIMEOUT, { portal: region.start, command, ns: WRITE_TIMEOUT });
+    return refusals.refuse(MC_ERROR, { object: this.name, what: hex(command), error: -ETIMEDOUT }, ETIMEDOUT);
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     const index = Math.floor(offset / SPAN);
     const region = this.#regions[index];
-    if (region === undefined || !shared || offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return -EINVAL;
+    const refuse = (why?: string): number => this.refuseOffset(offset, length, EINVAL, why);
+    if (region === undefined) return refuse();
+    if (!shared) return refuse('the mapping is private');
+    if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return refuse('these are no whole pages');
     const wanted = VFIO_REGION_INFO_FLAG_MMAP | (read ? VFIO_REGION_INFO_FLAG_READ : 0) | (write ? VFIO_REGION_INFO_FLAG_WRITE : 0);
     const at = offset - index * SPAN;
-    if ((region.access & wanted) !== wanted || region.size < PAGE_SIZE || at + length > region.size) return -EINVAL;
+    if ((region.access & wanted) !== wanted) return refuse('the region cannot be mapped');
+    if (region.size < PAGE_SIZE || at + length > region.size) return refuse('they leave the region');
     const cacheable = (region.flags & CACHED) === CACHED;
     return process.mm.mapDevice(length, { physical: region.start + at, live: () => true, cacheable }, read, write);
   }
@@ -173,6 +183,13 @@ export class VfioFslMcDevice extends VfioDevice {
 
   get #canReset(): boolean {
     return this.device.isDprc || this.device.host.profile.fslmcResetsObjects;
+  }
+
+  #resetAsked(argument: UserArgument): number {
+    const { dprc, name } = this.device.container;
+    if (dprc === undefined) return argument.refuse(CONTAINER_NOT_BOUND, { device: this.name, container: name }, EINVAL);
+    const error = this.#reset();
+    return error < 0 ? argument.refuse(MC_ERROR, { object: this.name, what: 'reset', error }, -error) : error;
   }
 
   /** A container alone, not those below it; any other object through a handle of its own (6.1). */
@@ -193,18 +210,21 @@ export class VfioFslMcDevice extends VfioDevice {
     return region === undefined ? undefined : { flags: region.access, size: region.size, offset: index * SPAN };
   }
 
-  #setIrqs(process: Process, { index, action, dataType, start, count, data }: IrqSet): number {
-    if ((action & VFIO_IRQ_SET_ACTION_TRIGGER) === 0) return -EINVAL;
+  #setIrqs(process: Process, argument: UserArgument, { index, action, dataType, start, count, data }: IrqSet): number {
+    if ((action & VFIO_IRQ_SET_ACTION_TRIGGER) === 0) return argument.refuse(IRQ_ACTION_LACKS, { device: this.name, index, action }, EINVAL);
     if (count === 0 && dataType === VFIO_IRQ_SET_DATA_NONE) {
       const vector = this.#vectors[index];
       if (vector === undefined) this.#nullIrq(index, 'table');
       else this.#setTrigger(index, vector, undefined);
       return 0;
     }
-    if (start !== 0 || count !== 1) return -EINVAL;
+    if (start !== 0 || count !== 1) return argument.refuse(IRQ_ALONE, { device: this.name, index, start, count });
     const error = this.#allocateVectors();
     const vector = this.#vectors[index];
-    if (error < 0 || vector === undefined) return error < 0 ? error : -EINVAL;
+    if (error < 0 || vector === undefined) {
+      const pool = this.device.container.dprc?.irqs;
+      return argument.refuse(NO_IRQS, { device: this.name, wanted: this.device.descriptor.irqCount, free: pool === undefined ? undefined : pool.size - pool.inUse }, error < 0 ? -error : EINVAL);
+    }
     if (dataType === VFIO_IRQ_SET_DATA_EVENTFD) {
       const fd = get(data, [0, 's32']);
       this.#setTrigger(index, vector, undefined);
@@ -257,8 +277,8 @@ export class VfioFslMcDevice extends VfioDevice {
   #commandRegion(bytes: Uint8Array, offset: number, direction: number): Region | number {
     const index = Math.floor(offset / SPAN);
     const region = offset < 0 ? undefined : this.#regions[index];
-    if (region === undefined || (region.access & direction) === 0) return -EINVAL;
-    return bytes.length === COMMAND_SIZE && offset === index * SPAN ? region : -EINVAL;
+    if (region === undefined || (region.access & direction) === 0) return this.refuseOffset(offset, bytes.length);
+    return bytes.length === COMMAND_SIZE && offset === index * SPAN ? region : this.refuseOffset(offset, bytes.length, EINVAL, ONLY_COMMANDS);
   }
 }
 
