@@ -81,6 +81,16 @@ export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: n
   text: ({ device, from, to }) => `${device} does not get from ${stateName(from)} to ${stateName(to)}`,
 });
 
+export const MIGRATION_V1: Reason<{ readonly state: number; readonly offset: number; readonly length: number }> = reason({
+  id: 'migration/region-v1',
+  errno: EINVAL,
+  call: 'pread and pwrite of a migration region (version 1)',
+  rule: 'registers are accessed whole, and are written only as the uAPI has it; a path leads from the present device_state to the next; data is written while RESUMING, and stays within its section',
+  kernel: 'vfio.h of 5.8 to 5.17: struct vfio_device_migration_info',
+  wayOut: 'access device_state by 4 bytes, the others by 8, and go the ways that the header names',
+  text: ({ state, offset, length }) => `${length} bytes at ${hex(offset)} of the migration region, whose device_state is ${state}`,
+});
+
 export const STREAM_OFFSET: Reason<{ readonly stream: string }> = reason({
   id: 'migration/stream-offset',
   errno: ESPIPE,

@@ -1,5 +1,6 @@
 /** Regions that a driver adds behind those of every PCI device: index 9 and up. Kernel: struct vfio_pci_region, vfio_pci_regops. */
 import {
+  MIGRATION_V1,
   VFIO_REGION_INFO_FLAG_READ,
   VFIO_REGION_INFO_FLAG_WRITE,
   VFIO_REGION_SUBTYPE_MIGRATION,
@@ -42,13 +43,15 @@ export function readOnlyRegion(host: Host, type: number, subtype: number, size: 
 }
 
 /** Migration, version 1, as a region of its device. */
-export function migrationRegion(region: MigrationRegionV1): DeviceRegion {
+export function migrationRegion(host: Host, region: MigrationRegionV1): DeviceRegion {
+  const told = (result: number, offset: number, length: number): number =>
+    result < 0 ? host.refusals.refuse(MIGRATION_V1, { state: region.state, offset, length }, -result) : result;
   return {
     type: VFIO_REGION_TYPE_MIGRATION,
     subtype: VFIO_REGION_SUBTYPE_MIGRATION,
     size: region.size,
     flags: VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
-    read: (into, offset) => region.read(into, offset),
-    write: (from, offset) => region.write(from, offset),
+    read: (into, offset) => told(region.read(into, offset), offset, into.length),
+    write: (from, offset) => told(region.write(from, offset), offset, from.length),
   };
 }
