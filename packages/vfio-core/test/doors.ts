@@ -19,6 +19,7 @@ import {
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { edgeAddress, pick, random64, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
+import { SLEEPERS } from './eventfd-sleepers.ts';
 import { openGroup, sampleHost } from './sample-device.ts';
 
 const PAGE = 4096;
@@ -307,4 +308,5 @@ export const DOORS: readonly Door[] = [
   { name: 'pointers', length: 100, open: () => new Pointers() },
   { name: 'dma-claim', length: 50, open: (random) => new Claims(random) },
   { name: 'process-exit', length: 100, open: (random) => new Exits(random) },
+  SLEEPERS,
 ];

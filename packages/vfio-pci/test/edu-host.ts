@@ -4,6 +4,9 @@ import {
   Host,
   Process,
   VFIO_DEVICE_IOEVENTFD,
+  VFIO_DEVICE_SET_IRQS,
+  VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_TYPE1v2_IOMMU,
   VFIO_SET_IOMMU,
   Vfio,
@@ -12,6 +15,7 @@ import {
   set,
   setContainer,
   vfio_device_ioeventfd,
+  vfio_irq_set,
   type HostInit,
   type IrqBypassManager,
   type TraceEvent,
@@ -100,4 +104,14 @@ export function ioeventfd(process: Process, fd: number, offset: number, size: nu
   set(request, vfio_device_ioeventfd.data, data);
   set(request, vfio_device_ioeventfd.fd, eventfd);
   return process.tryIoctl(fd, VFIO_DEVICE_IOEVENTFD, request);
+}
+
+/** VFIO_DEVICE_SET_IRQS: a signal of `eventfd` unmasks INTx; -1 ends that. */
+export function unmaskBy(process: Process, fd: number, eventfd: number): number {
+  const request = new Uint8Array(vfio_irq_set.size + 4);
+  set(request, vfio_irq_set.argsz, request.length);
+  set(request, vfio_irq_set.flags, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK);
+  set(request, vfio_irq_set.count, 1);
+  new DataView(request.buffer).setInt32(vfio_irq_set.size, eventfd, true);
+  return process.ioctl(fd, VFIO_DEVICE_SET_IRQS, request);
 }

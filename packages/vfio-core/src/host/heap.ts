@@ -1,10 +1,10 @@
 /** Things by a number, the lowest first: a binary heap. What no longer holds is left out when it comes up. */
 export class Heap<T> {
   readonly #items: T[] = [];
-  readonly #key: (item: T) => number;
+  readonly #key: (item: T) => number | bigint;
   readonly #holds: (item: T) => boolean;
 
-  constructor(key: (item: T) => number, holds: (item: T) => boolean) {
+  constructor(key: (item: T) => number | bigint, holds: (item: T) => boolean) {
     this.#key = key;
     this.#holds = holds;
   }

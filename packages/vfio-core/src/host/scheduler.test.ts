@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BlockedError, Scheduler, WaitQueue, type Point, type Sleeps, type Thread } from './scheduler.ts';
+import { BlockedError, runToBlock, Scheduler, WaitQueue, type Point, type Sleeps, type Thread } from './scheduler.ts';
 import { Host } from './host.ts';
 import { Mutex } from './mutex.ts';
 import { Process } from '../process/process.ts';
@@ -138,6 +138,7 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
 
   it('n readers of one eventfd, n writes: each wakes one', () => {
     const host = new Host();
+    const n = 2000; // what is asked is counted
     const queue = new WaitQueue('q');
     let asked = 0;
     let count = 0;
@@ -146,13 +147,54 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
       count -= 1;
       if (count > 0) queue.wake();
     }
-    for (let i = 0; i < N; i += 1) host.scheduler.spawn('reader', reader());
-    for (let i = 0; i < N; i += 1) {
+    for (let i = 0; i < n; i += 1) host.scheduler.spawn('reader', reader());
+    for (let i = 0; i < n; i += 1) {
       count += 1;
       queue.wake();
       host.scheduler.settle();
     }
-    expect([count, host.scheduler.threads.length, asked]).toEqual([0, 0, 2 * N]);
+    expect([count, host.scheduler.threads.length, asked]).toEqual([0, 0, 2 * n]);
+  });
+
+  it('n writers of a full eventfd, n reads: each wakes one', () => {
+    let steps = 0;
+    const host = new Host({ schedule: (runnable, current) => ((steps += 1), runToBlock(runnable, current)) });
+    const process = new Process(host, { name: 'user' });
+    const fd = process.eventfd(0, { nonblocking: false });
+    const most = new Uint8Array(8).fill(0xff);
+    most[0] = 0xfe; // 2^64 - 2
+    const n = 1000;
+    for (let i = 0; i <= n; i += 1) process.start('write', process.sys.pwrite(fd, most, -1));
+    const asleep = host.scheduler.threads.length;
+    steps = 0;
+    for (let i = 0; i <= n; i += 1) process.pread(fd, new Uint8Array(8), -1);
+    expect([asleep, host.scheduler.threads.length, steps <= 3 * n]).toEqual([n, 0, true]);
+  });
+
+  it('a writer with less to write is not kept by one with more, nor by one that a signal took away', () => {
+    const process = new Process(new Host());
+    const fd = process.eventfd(0, { nonblocking: false, semaphore: true });
+    const write = (value: bigint) => {
+      const bytes = new Uint8Array(8);
+      new DataView(bytes.buffer).setBigUint64(0, value, true);
+      return process.start('write', process.sys.pwrite(fd, bytes, -1));
+    };
+    const [, large, gone, small] = [write(0xffff_ffff_ffff_fffen), write(100n), write(1n), write(1n)];
+    gone.signal();
+    process.pread(fd, new Uint8Array(8), -1);
+    expect([large, gone, small].map(({ outcome }) => outcome.state)).toEqual(['asleep', 'done', 'done']);
+  });
+
+  it('a read that makes room for many lets all of them write', () => {
+    const process = new Process(new Host());
+    const fd = process.eventfd(0, { nonblocking: false });
+    const most = new Uint8Array(8).fill(0xff);
+    most[0] = 0xfe;
+    process.pwrite(fd, most, -1);
+    const one = new Uint8Array(8).fill(1, 0, 1);
+    const threads = Array.from({ length: 5 }, () => process.start('write', process.sys.pwrite(fd, one, -1)));
+    process.readEventfd(fd);
+    expect([threads.every(({ finished }) => finished), process.readEventfd(fd)]).toEqual([true, 5n]);
   });
 
   it('readers of a semaphore are served in the order in which they came, one write for many', () => {

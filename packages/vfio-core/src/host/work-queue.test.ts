@@ -30,3 +30,40 @@ it('[R6] a circle is bounded at each settling, and told', () => {
   scheduler.settle();
   expect([turns, events.map(({ id }) => id)]).toEqual([2 * once, [WORK_WITHOUT_END.id, WORK_WITHOUT_END.id]]);
 });
+
+it('[R6] work that waits is not queued again; work that runs is', () => {
+  const { work } = new Host();
+  const log: string[] = [];
+  let again = 2;
+  const second: Work = {
+    work() {
+      log.push('second');
+      if (again > 0) work.run(second);
+      again -= 1;
+    },
+  };
+  work.run({
+    work() {
+      for (let i = 0; i < 5; i += 1) work.run(second);
+    },
+  });
+  expect(log).toEqual(['second', 'second', 'second']);
+});
+
+it('[R6] work behind a circle that was put off waits with it: it does not drain the circle once more', () => {
+  const { work, scheduler } = new Host();
+  let turns = 0;
+  const circle: Work = {
+    work() {
+      turns += 1;
+      work.run(circle);
+    },
+  };
+  work.run(circle);
+  const once = turns;
+  let done = 0;
+  for (let i = 0; i < 10; i += 1) work.run({ work: () => (done += 1) });
+  expect([done, turns]).toEqual([0, once]);
+  scheduler.settle();
+  expect(done).toBe(10);
+});

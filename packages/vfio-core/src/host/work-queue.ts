@@ -3,8 +3,10 @@
  * signals another, or the same. Kernel: schedule_work(), as virqfd does.
  *
  * Work that comes from outside of all work runs at once; work that comes out of work waits for its turn, so that a circle of
- * eventfds takes no stack. A circle never ends: what is not done after LIMIT waits until the host settles again.
+ * eventfds takes no stack. What waits is not queued a second time, so that a circle takes no more room than it has works. A circle never
+ * ends: what is not done after LIMIT waits until the host settles again.
  */
+import { OrderedSet } from './ordered-set.ts';
 import { eventKind, type EventKind, type Trace } from './trace.ts';
 
 /** Work at one go. A device has at most 1000 ioeventfds. */
@@ -23,35 +25,37 @@ export interface Work {
 
 export class WorkQueue {
   readonly #trace: Trace;
-  #waiting: Work[] = [];
+  readonly #waiting = new OrderedSet<Work>();
   #busy = false;
 
   constructor(trace: Trace) {
     this.#trace = trace;
   }
 
-  /** schedule_work(). */
+  /**
+   * schedule_work(): nothing for work that waits already; work that runs may be queued again. Behind what was put off it waits, too, so
+   * that a signal to many does not drain a circle once for each.
+   */
   run(work: Work): void {
-    this.#waiting.push(work);
-    this.drain();
+    if (this.#waiting.has(work)) return;
+    this.#waiting.add(work);
+    if (this.#waiting.size === 1) this.drain();
   }
 
   /** Does what waits; nothing inside of work. */
   drain(): void {
-    if (this.#busy || this.#waiting.length === 0) return;
+    if (this.#busy || this.#waiting.size === 0) return;
     this.#busy = true;
-    let done = 0;
     try {
-      while (done < this.#waiting.length && done < LIMIT) {
-        const next = this.#waiting[done]!;
-        done += 1;
+      for (let done = 0; done < LIMIT; done += 1) {
+        const next = this.#waiting.first();
+        if (next === undefined) break;
+        this.#waiting.delete(next);
         next.work();
       }
     } finally {
-      if (done === this.#waiting.length) this.#waiting.length = 0;
-      else this.#waiting.splice(0, done);
       this.#busy = false;
     }
-    if (this.#waiting.length > 0) this.#trace.emit(WORK_WITHOUT_END, { waiting: this.#waiting.length });
+    if (this.#waiting.size > 0) this.#trace.emit(WORK_WITHOUT_END, { waiting: this.#waiting.size });
   }
 }

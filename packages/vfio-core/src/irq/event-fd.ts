@@ -3,19 +3,33 @@
  * VFIO's virqfd listen to it, user space reads it through a file (process/event-fd-file.ts). Kernel: fs/eventfd.c.
  */
 import { removeItem } from '../memory/list.ts';
-import { WaitQueue } from '../host/scheduler.ts';
+import { Heap } from '../host/heap.ts';
+import { WaitQueue, type Scheduler, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
 import { highHalf, lowHalf, toBigint } from '../memory/u64.ts';
 import { EAGAIN } from '../uapi/errno.ts';
 
 const ALL_ONES = 0xffff_ffff;
+/** @internal The largest count that writes reach. */
+export const EVENTFD_MOST = 0xffff_ffff_ffff_fffen;
+
+/** A writer that sleeps until its value has room. */
+interface Writer {
+  readonly value: bigint;
+  /** In the order in which they came. */
+  readonly serial: bigint;
+  readonly queue: WaitQueue;
+  waits: boolean;
+}
 
 export class EventFdContext {
   readonly name: string;
   readonly semaphore: boolean;
   /** Where readers sleep; woken by every signal and by close. */
   readonly queue: WaitQueue;
-  /** Where writers sleep that found it full; woken by every read. */
-  readonly drained: WaitQueue;
+  /** Writers that found it full, the one with the least to write first: where that has no room, none has. Made for the first of them. */
+  #writers: Heap<Writer> | undefined;
+  #writersAsleep = 0;
+  #writersSoFar = 0n;
   readonly #listeners: EventFdListener[] = [];
   // The count in halves: signals come from the interrupt path, which does without bigint.
   #lo: number;
@@ -28,7 +42,6 @@ export class EventFdContext {
     this.#hi = 0;
     this.semaphore = semaphore;
     this.queue = new WaitQueue(`a count in ${name}`);
-    this.drained = new WaitQueue(`room in ${name}`);
   }
 
   /** The counter, in [0, 2^64 - 1]; the largest value only by signals that overflowed it. */
@@ -48,7 +61,7 @@ export class EventFdContext {
   /** A write by user space. @returns 0, or -EAGAIN when the count would pass 2^64 - 2. */
   write(value: bigint): number {
     const sum = this.count + value;
-    if (sum > 0xffff_ffff_ffff_fffen) return -EAGAIN;
+    if (sum > EVENTFD_MOST) return -EAGAIN;
     if (value > 0n) this.#add(lowHalf(value), highHalf(value));
     return 0;
   }
@@ -60,7 +73,7 @@ export class EventFdContext {
     const left = this.count - taken;
     this.#lo = lowHalf(left);
     this.#hi = highHalf(left);
-    this.drained.wake();
+    this.wakeWriter();
     return taken;
   }
 
@@ -68,7 +81,28 @@ export class EventFdContext {
   drain(): void {
     this.#lo = 0;
     this.#hi = 0;
-    this.drained.wake();
+    this.wakeWriter();
+  }
+
+  /** Sleeps until there is room for `value`. Who has waited wakes the next one when it has written, or left. */
+  *waitForRoom(sched: Scheduler, value: bigint): Sleeps<WaitEnd> {
+    const writer: Writer = { value, serial: this.#writersSoFar, queue: new WaitQueue(`room in ${this.name}`), waits: true };
+    this.#writersSoFar += 1n;
+    this.#writers ??= new Heap(({ value: most, serial }) => (most << 64n) | serial, ({ waits }) => waits);
+    // Writers that a signal took away leave their places behind: no more of them than there are sleepers.
+    if (this.#writers.size > 2 * this.#writersAsleep + 32) this.#writers.sweep();
+    this.#writers.push(writer);
+    this.#writersAsleep += 1;
+    const end = yield* writer.queue.waitInterruptible(sched, () => this.count + value <= EVENTFD_MOST);
+    writer.waits = false;
+    this.#writersAsleep -= 1;
+    return end;
+  }
+
+  /** One of the writers, if there is room for any. */
+  wakeWriter(): void {
+    const first = this.#writers?.peek();
+    if (first !== undefined && this.count + first.value <= EVENTFD_MOST) first.queue.wake();
   }
 
   #add(lo: number, hi: number): void {

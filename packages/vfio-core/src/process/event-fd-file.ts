@@ -4,13 +4,10 @@
  * EINTR is an answer (a signal came), and refuses nothing: no event tells of it.
  */
 import type { Sleeps, Scheduler } from '../host/scheduler.ts';
-import type { EventFdContext } from '../irq/event-fd.ts';
+import { EVENTFD_MOST, type EventFdContext } from '../irq/event-fd.ts';
 import { EINTR } from '../uapi/errno.ts';
 import { File, POLLERR, POLLIN, POLLOUT, WOULD_SLEEP } from './file.ts';
 import { EVENTFD_BUFFER, EVENTFD_NOT_READY, type EventFdState } from './process-reasons.ts';
-
-/** The largest count that writes reach. */
-const MOST = 0xffff_ffff_ffff_fffen;
 
 export class EventFdFile extends File {
   override readonly label: string = 'anon_inode:[eventfd]';
@@ -30,7 +27,7 @@ export class EventFdFile extends File {
   /** eventfd_poll(): an error is a count that signals have overflown. */
   override poll(): number {
     const { count } = this.context;
-    return (count > 0n ? POLLIN : 0) | (count < MOST ? POLLOUT : 0) | (count > MOST ? POLLERR : 0);
+    return (count > 0n ? POLLIN : 0) | (count < EVENTFD_MOST ? POLLOUT : 0) | (count > EVENTFD_MOST ? POLLERR : 0);
   }
 
   /** noop_llseek(). */
@@ -67,8 +64,10 @@ export class EventFdFile extends File {
   override *writeSleeps(from: Uint8Array): Sleeps<number> {
     const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
     const { context } = this;
-    const end = yield* context.drained.waitInterruptible(this.#sched, () => context.count + value <= 0xffff_ffff_ffff_fffen);
-    return end === 'signal' ? -EINTR : this.write(from);
+    const end = yield* context.waitForRoom(this.#sched, value);
+    const result = end === 'signal' ? -EINTR : this.write(from);
+    context.wakeWriter();
+    return result;
   }
 
   protected override *release(): Sleeps<void> {
