@@ -3,7 +3,8 @@
  * files whose tests name it, and the items that are left out with the reason (docs/left-out.tsv).
  *
  * `npm run coverage -- --check` writes nothing: exit 1 if docs/coverage.md is not what it would write, or a test names an
- * item that there is not, or a left-out item is tested. Exit 2 if there is no run of all tests to read.
+ * item that there is not, or a left-out item is tested, or a reason of docs/reasons.md was told in no test (testing/told.ts).
+ * Exit 2 if there is no run of all tests to read.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -29,9 +30,11 @@ const leftOut = rows('left-out.tsv');
 const problems = [];
 
 const tests = new Map([...items.keys()].map((id) => [id, new Set()]));
+const told = new Set();
 for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
   const file = relative(ROOT, path);
-  for (const { fullName, status } of assertionResults) {
+  for (const { fullName, status, meta } of assertionResults) {
+    if (status === 'passed') for (const id of meta?.told ?? []) told.add(id);
     // [gic G09] and the like name a scenario, a bug of a real kernel: no item.
     for (const [, id] of fullName.matchAll(/\[((?:vfio|gic) (?![GUV]\d)[^\]]+)\]/g)) {
       const found = tests.get(id);
@@ -39,6 +42,10 @@ for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
       else if (status === 'passed') found.add(file);
     }
   }
+}
+
+for (const [, id] of readFileSync(join(ROOT, 'docs', 'reasons.md'), 'utf8').matchAll(/^\| ([a-z0-9-]+\/[a-z0-9-]+) \|/gm)) {
+  if (!told.has(id)) problems.push(`docs/reasons.md: no test is told ${id}`);
 }
 
 const reason = (id) => leftOut.find(([pattern]) => (pattern.endsWith('*') ? id.startsWith(pattern.slice(0, -1)) : pattern === id))?.[1];

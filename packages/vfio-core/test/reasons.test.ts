@@ -260,7 +260,7 @@ describe('dirty tracking', () => {
     expect(why(events, start)).toBe('EINVAL type1/dirty-limit: bitmaps of 536870912 bytes, and 268435456 is the most');
   });
 
-  it('is told that it is off, and that a container of version 1 has none', () => {
+  it('is told that it is off, that a range is not of whole pages, and that a container of version 1 has none', () => {
     const sample = sampleHost(['a', 'b']);
     const { host, root, bind } = sample;
     bind('a');
@@ -274,6 +274,8 @@ describe('dirty tracking', () => {
     view.setUint32(4, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, true);
     for (const [at, value] of [[8, 0x1000n], [16, 0x2000n], [24, 4096n], [32, 8n]] as const) view.setBigUint64(at, value, true);
     expect(why(events, () => root.ioctl(container, VFIO_IOMMU_DIRTY_PAGES, request))).toBe('EINVAL type1/dirty-off: VFIO_IOMMU_DIRTY_PAGES asks for a bitmap of 0x2000 bytes at 0x1000, and dirty tracking is off');
+    view.setBigUint64(8, 0x1800n, true);
+    expect(why(events, () => root.ioctl(container, VFIO_IOMMU_DIRTY_PAGES, request))).toBe('EINVAL type1/dirty-range: iova 0x1800 and size 0x2000, where the page size is 0x1000');
     expect(why(events, () => root.ioctl(old, VFIO_IOMMU_DIRTY_PAGES, request))).toBe('EACCES type1/v1: VFIO_IOMMU_DIRTY_PAGES is not for a container of type 1 v1');
   });
 });

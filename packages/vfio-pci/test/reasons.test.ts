@@ -22,11 +22,11 @@ import {
   unmapDma,
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { NativeDriver, PciFunction, REGION_SPAN, VGA_ARBITER, VGA_ARBITER_ALLOCATION, buildConfig, createEdu, pciId } from '../src/index.ts';
+import { NativeDriver, PciFunction, PciePort, REGION_SPAN, VGA_ARBITER, VGA_ARBITER_ALLOCATION, buildConfig, createEdu, pciId } from '../src/index.ts';
 import { why } from '../../../testing/why.ts';
 import { CARD, CARD_VF, attach, bridge, cardHost } from './card-host.ts';
 import { openLayout } from './config-host.ts';
-import { CONFIG, EDU_NAME, bind, eduHost, open, openEdu, write16 } from './edu-host.ts';
+import { CONFIG, EDU_NAME, bind, eduHost, ioeventfd, open, openEdu, write16 } from './edu-host.ts';
 import { slotHost } from './slot-host.ts';
 
 const BOTH = 3;
@@ -265,6 +265,32 @@ describe('vfio-pci and the PCI core', () => {
     const { sysfs } = bus.plug(new PciFunction(host, { address: OTHER, config }), { group: 5 });
     bind(process, OTHER);
     expect(why(events, () => process.writeFile(`${sysfs}/sriov_numvfs`, '1'))).toBe(`ENOTTY pci/numvfs-hardware: ${OTHER} does not make 1 VFs`);
+  });
+
+  it('say which methods of reset did not work', () => {
+    const { host, bus, process, events } = eduHost();
+    const config = buildConfig({ vendor: 0x1d55, device: 1, express: true });
+    const fn = new PciFunction(host, { address: OTHER, config });
+    const device = bus.plug(fn, { group: 5 });
+    fn.setAbsence('no power');
+    expect(why(events, () => process.writeFile(`${device.sysfs}/reset`, '1'))).toBe(`ENOTTY pci/reset-failed: ${OTHER}: ${device.resetMethods.join(', ')} did not work`);
+  });
+
+  it('say how many ioeventfds a device may have', () => {
+    const { process, device, events } = openEdu();
+    const one = process.eventfd();
+    for (let n = 0; n < 1000; n += 1) expect(ioeventfd(process, device, 0x20, 4, BigInt(n), one)).toBe(0);
+    expect(why(events, () => ioeventfd(process, device, 0x20, 4, 1000n, one))).toBe(`ENOSPC vfio-pci/ioeventfd-limit: ${EDU_NAME} has its 1000 ioeventfds`);
+  });
+
+  it('say that a device is no port', () => {
+    const { host, bus, process, events } = eduHost();
+    host.scheduler.call('modprobe', bus.addDriver(new PciePort()));
+    bus.plug(bridge(host, '0000:00:1e.0', 1), { group: 19 });
+    bus.plug(new PciFunction(host, { address: OTHER, config: buildConfig({ vendor: 1, device: 2, class: 0x06_0400, express: true }) }), { group: 5 });
+    const bindTo = (name: string) => () => process.writeFile('/sys/bus/pci/drivers/pcieport/bind', name);
+    expect(why(events, bindTo('0000:00:1e.0'))).toBe('EINVAL pci/not-port: 0000:00:1e.0 has no PCI Express capability');
+    expect(why(events, bindTo(OTHER))).toBe(`EINVAL pci/not-port: ${OTHER} is of PCI Express type 0`);
   });
 
   it('say in which state a slot is', () => {

@@ -75,6 +75,16 @@ export const ID_UNKNOWN: Reason<{ readonly driver: string; readonly id: string }
   text: ({ driver, id }) => `${driver} was given no id ${id}`,
 });
 
+export const NOT_PORT: Reason<OfDevice & { readonly type: number | undefined }> = reason({
+  id: 'pci/not-port',
+  errno: EINVAL,
+  call: 'sysfs bind',
+  rule: 'pcieport takes root ports, and the ports of switches',
+  kernel: 'pcie_portdrv_probe()',
+  wayOut: 'leave other bridges without a driver, or bind them to vfio-pci or pci-stub',
+  text: ({ device, type }) => (type === undefined ? `${device} has no PCI Express capability` : `${device} is of PCI Express type ${type}`),
+});
+
 export const SLOT_STATE: Reason<{ readonly slot: string; readonly state: string; readonly wanted: string }> = reason({
   id: 'pci/slot-state',
   errno: [EINVAL, ENODEV],

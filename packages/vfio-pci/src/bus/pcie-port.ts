@@ -1,8 +1,9 @@
 /** The driver of PCI Express ports and its services: hot plug for a slot, error handling for what is below a root port. Kernel: portdrv.c. */
-import { DriverData, EINVAL, type Sleeps } from '@vsim/vfio-core';
+import { DriverData, type Sleeps } from '@vsim/vfio-core';
 import type { ErrorMessage } from '../pci/aer.ts';
 import { PciPort } from '../pci/pci-port.ts';
 import { PCI_EXP_FLAGS, PCI_EXP_FLAGS_TYPE, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT, PCI_EXP_TYPE_UPSTREAM } from '../pci/registers.ts';
+import { NOT_PORT } from './bus-reasons.ts';
 import { handleError } from './error-recovery.ts';
 import type { PciDevice } from './pci-device.ts';
 import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
@@ -16,10 +17,11 @@ export class PciePort extends PciDriver {
   readonly #slots = new DriverData<PciDevice, HotplugController>();
 
   override *probe(device: PciDevice): Sleeps<number> {
-    if (device.express === 0) return -EINVAL;
-    const type = (device.function.config.bytes[device.express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
+    const { express, host, name } = device;
+    if (express === 0) return host.refusals.refuse(NOT_PORT, { device: name, type: undefined });
+    const type = (device.function.config.bytes[express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
     const isPort = type === PCI_EXP_TYPE_ROOT_PORT || type === PCI_EXP_TYPE_UPSTREAM || type === PCI_EXP_TYPE_DOWNSTREAM;
-    if (!isPort) return -EINVAL;
+    if (!isPort) return host.refusals.refuse(NOT_PORT, { device: name, type });
     const { function: fn } = device;
     if (fn instanceof PciPort && fn.slot !== undefined) this.#slots.set(device, new HotplugController(device, fn, fn.slot));
     return 0;
