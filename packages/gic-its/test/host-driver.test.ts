@@ -1,5 +1,5 @@
 /** The host's GIC driver: what it sends, in what order, and what it answers. */
-import { Host, PAGE_SIZE, type TraceEvent } from '@vsim/vfio-core';
+import { Host, PAGE_SIZE, type PageRun, type TraceEvent } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { encode, Gic, GICR, GITS, ItsDriver, type GicPreset, type GicVersion, type ImplementationChoices, type ItsDriverInit, type ItsIrq, type ItsVm } from '../src/index.ts';
 import { made } from './machine.ts';
@@ -314,6 +314,22 @@ describe('vPEs', () => {
     expect(machine.driver.freeLpis).toBe(lpis);
     // The vPE table's level 2 page stays.
     expect(machine.host.pages.used - pages).toBe(0x1_0000 / PAGE_SIZE);
+  });
+
+  it('creation fails with whatever table has no room, the last one as well, and takes nothing', () => {
+    const { driver, host } = new Driver('gicv4.1', { ram: 0x40_0000 });
+    const blocks: PageRun[] = [];
+    for (let run = host.pages.allocate(16); run !== undefined; run = host.pages.allocate(16)) blocks.push(run);
+    const [lpis, pages] = [driver.freeLpis, host.pages.used];
+    // A property table, a VPT, and a page of level 2 of the vPE table.
+    for (let free = 0; free < 3; free += 1) {
+      expect([free, driver.createVm(1), driver.freeLpis, host.pages.used]).toEqual([free, -12, lpis, pages - free * 16]);
+      blocks.pop()?.put();
+    }
+    const vm = made(driver.createVm(1));
+    expect([vm.vpes.map(({ vpeid }) => vpeid), host.pages.used]).toEqual([[0], pages]);
+    vm.free();
+    expect([driver.freeLpis, host.pages.used]).toEqual([lpis, pages - 2 * 16]);
   });
 
   it('are mapped at once on every ITS [gic D-26] [gic D-28]', () => {

@@ -217,8 +217,11 @@ export class ItsDriver implements MsiController {
       vpts.push(vpt);
       const id = this.#vpeids.allocate(1);
       if (id === undefined) break;
+      if (this.v4Nodes.some((node) => node.provideVpe(id) < 0)) {
+        this.#vpeids.release(id, 1);
+        break;
+      }
       ids.push(id);
-      if (this.v4Nodes.some((node) => node.provideVpe(id) < 0)) break;
     }
     if (properties === undefined || ids.length < count) {
       for (const vpt of vpts) this.view.freeTable(vpt);
