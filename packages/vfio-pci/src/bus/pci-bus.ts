@@ -157,6 +157,8 @@ export class PciBus extends Bus<PciDevice> {
     if (this.function(port.name) !== port) throw new RangeError(`"port" expected a port of this bus, got ${port.name}`);
     const outside = card.find((fn) => !isBehind(port, fn));
     if (outside !== undefined || card.length === 0) throw new RangeError(`"card" expected functions below ${port.name}, got ${outside?.name ?? 'none'}`);
+    // A card that was pulled while the slot was off: no thread of the kernel has looked since.
+    this.forget(port);
     for (const fn of card) this.#wire(fn, init);
     port.seat(true);
   }
