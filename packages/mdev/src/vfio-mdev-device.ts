@@ -23,36 +23,42 @@ export class VfioMdevDevice extends VfioDevice {
     this.#instance = instance;
   }
 
+  /** What the parent made, which its driver may have freed too early. */
+  #parents(operation: string): VfioDevice {
+    this.#instance.enter(operation);
+    return this.#instance;
+  }
+
   protected override *openDevice(): Sleeps<number> {
-    return yield* VfioDevice.openOf(this.#instance);
+    return yield* VfioDevice.openOf(this.#parents('open'));
   }
 
   protected override *closeDevice(): Sleeps<void> {
-    yield* VfioDevice.closeOf(this.#instance);
+    yield* VfioDevice.closeOf(this.#parents('close'));
   }
 
   override read(into: Uint8Array, offset: number): number {
-    return this.#instance.read(into, offset);
+    return this.#parents('read').read(into, offset);
   }
 
   override write(from: Uint8Array, offset: number): number {
-    return this.#instance.write(from, offset);
+    return this.#parents('write').write(from, offset);
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {
-    return this.#instance.ioctl(process, request, argument);
+    return this.#parents('ioctl').ioctl(process, request, argument);
   }
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
-    return yield* this.#instance.ioctlSleeps(process, request, argument);
+    return yield* this.#parents('ioctl').ioctlSleeps(process, request, argument);
   }
 
   override mmap(process: Process, request: MmapRequest): Mapping | number {
-    return this.#instance.mmap(process, request);
+    return this.#parents('mmap').mmap(process, request);
   }
 
   override request(count: number): void {
-    if (this.#mdev.parent.asksUser) this.#instance.request(count);
+    if (this.#mdev.parent.asksUser) this.#parents('request').request(count);
     else if (count === 0) this.device.host.trace.emit(NOT_ASKED, { device: this.name });
   }
 }

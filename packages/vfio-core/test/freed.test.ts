@@ -5,16 +5,20 @@ import {
   getDeviceInfo,
   IrqBypassManager,
   mapDma,
+  MIG_STATE,
   pinPages,
+  setMigrationState,
   unmapDma,
   USE_AFTER_FREE,
   VFIO_DEVICE_FEATURE,
   VFIO_DMA_MAP_FLAG_READ,
+  VFIO_MIG_GET_PRECOPY_INFO,
   Virqfd,
   type HostIrq,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { describe, expect, it } from 'vitest';
+import { MigratingDevice } from './migrating-device.ts';
 import { addEmulated, openGroup, sampleHost, type SampleVfioDevice } from './sample-device.ts';
 
 /** A device that is bound and open, and then freed by a driver that should not have. */
@@ -119,5 +123,23 @@ describe('a freed device', () => {
     device.free();
     unmapDma(root, fds.container, 0, 0x1000);
     expect(new Set(events.filter(({ id }) => id === USE_AFTER_FREE.id).map(({ text }) => text))).toEqual(new Set(['e: unmap after its structure was freed']));
+  });
+
+  it('is told by the data file of a migration that asks it for its state, and by none that only moves bytes', () => {
+    const sample = sampleHost(['a'], { profile: 'linux-6.12' });
+    const { host, root, bus, vfio } = sample;
+    const events = host.trace.record();
+    const device = new MigratingDevice(vfio, bus.device('a')!);
+    host.scheduler.call('register', device.register());
+    const fd = getDeviceFd(root, openGroup(sample, 0).group, 'a');
+    const pre = setMigrationState(root, fd, MIG_STATE.PRE_COPY);
+    const info = Uint8Array.from({ length: 24 }, (_, i) => (i === 0 ? 24 : 0));
+    root.ioctl(pre, VFIO_MIG_GET_PRECOPY_INFO, info);
+    device.free();
+    root.read(pre, new Uint8Array(1));
+    const told = () => events.filter(({ id }) => id === USE_AFTER_FREE.id).map(({ text }) => text);
+    expect(told()).toEqual([]);
+    root.ioctl(pre, VFIO_MIG_GET_PRECOPY_INFO, info);
+    expect(told()).toEqual(['a: migration data after its structure was freed']);
   });
 });

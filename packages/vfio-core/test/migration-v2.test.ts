@@ -186,7 +186,10 @@ describe('the data fds', () => {
     expect([root.read(pre, new Uint8Array(9)), root.read(pre, two)]).toEqual([4, 0]);
     expect(outcomeOf(() => root.pread(pre, two, 0))).toBe('ESPIPE');
     setMigrationState(root, fd, RUNNING);
-    expect([outcomeOf(() => root.read(pre, two)), ask()]).toEqual(['ENODEV', 'ENODEV']);
+    expect([outcomeOf(() => root.read(pre, two)), ask()]).toEqual(['ENODEV', 'EINVAL']);
+    // Another stream is the one of this state.
+    setMigrationState(root, fd, PRE_COPY);
+    expect([outcomeOf(() => root.read(pre, two)), ask(), ask(23)]).toEqual(['ENODEV', 'ENODEV', 'EINVAL']);
   });
 });
 

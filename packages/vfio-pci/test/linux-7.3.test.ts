@@ -1,7 +1,7 @@
 /** What vfio-pci of 7.3 does otherwise than that of 6.12: the rows D14 to D18, B7 to B9 of the catalogue. */
-import { EBADF, EINVAL, ENODEV, ENOTTY, ESPIPE, VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_DMA_BUF, getIrqInfo, type Process } from '@vsim/vfio-core';
+import { EBADF, EINVAL, ENODEV, ENOTTY, ESPIPE, USE_AFTER_FREE, VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_DMA_BUF, getIrqInfo, type Process } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { openLayout, type Layout } from './config-host.ts';
+import { NAME, openLayout, type Layout } from './config-host.ts';
 import { EDU_NAME, eduHost } from './edu-host.ts';
 
 const GET = 0x1_0000;
@@ -60,6 +60,23 @@ describe('linux-7.3', () => {
     process.close(device);
     expect(vfio.groups.flatMap(({ devices }) => devices.map(({ openCount }) => openCount))).not.toContain(1);
     expect(process.lseek(fd, 0, 2)).toBe(0x1000);
+  });
+
+  it('[D15] a dma-buf that is closed behind the last close of its device enters that no more, and one that is closed before does', () => {
+    const { process, device, driver, bus, events } = openLayout(BARS, NEW);
+    const vfioDevice = driver.vfioDevice(bus.device(NAME)!)!;
+    const [first, second] = [dmaBuf(process, device, 0, [0, 0x1000]), dmaBuf(process, device, 0, [0, 0x1000])];
+    const entered = () => events.filter(({ id }) => id === USE_AFTER_FREE.id).map(({ text }) => text);
+    process.close(first);
+    expect([entered(), vfioDevice.dmaBufs.size]).toEqual([[], 1]);
+    const third = dmaBuf(process, device, 0, [0, 0x1000]);
+    vfioDevice.free();
+    process.close(second);
+    expect(entered()).toEqual([`${NAME}: dma-buf after its structure was freed`]);
+    process.close(device);
+    const seen = entered().length;
+    process.close(third);
+    expect([entered().length, vfioDevice.dmaBufs.size]).toEqual([seen, 0]);
   });
 
   it('[D17] claims every BAR at open, and gives all back at the last close; before, each at its first use', () => {

@@ -29,6 +29,8 @@ export interface MttyState {
   ports(): Uint8Array;
   /** Takes header and ports whole, or refuses them with nothing changed. */
   load(bytes: Uint8Array): boolean;
+  /** A data file asks where the state machine stands. */
+  enter(): void;
 }
 
 class MttyArcs implements MigrationArcs {
@@ -78,7 +80,10 @@ export class MttyMigration extends MigrationDriver {
   readonly #arcs: MttyArcs;
 
   constructor(state: MttyState) {
-    const arcs = new MttyArcs(state, () => this.state);
+    const arcs = new MttyArcs(state, () => {
+      state.enter();
+      return this.state;
+    });
     super(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY, arcs);
     this.#arcs = arcs;
   }

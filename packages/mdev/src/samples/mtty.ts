@@ -94,6 +94,7 @@ export class MttyDevice extends VfioDevice {
       header: () => this.#header(),
       ports: () => this.#savePorts(),
       load: (bytes) => this.#load(bytes),
+      enter: () => { this.enter('migration data'); },
     });
   }
 

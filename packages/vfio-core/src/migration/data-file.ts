@@ -52,7 +52,7 @@ export class PreCopyFile extends File {
   #finished = false;
   #enabled = true;
 
-  /** `state`: where the device's state machine stands. */
+  /** `state`: where the device's state machine stands, which enters the device (VfioDevice.handler()): all else is the stream's own. */
   constructor(state: () => MigState, initial: Uint8Array) {
     super();
     this.#state = state;
@@ -92,13 +92,14 @@ export class PreCopyFile extends File {
   /** VFIO_MIG_GET_PRECOPY_INFO. */
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
     if (request !== VFIO_MIG_GET_PRECOPY_INFO) return argument.unknown();
-    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
-    const state = this.#state();
-    if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return this.refuse(PRECOPY_STATE, { state });
     const bytes = argument.copyIn(vfio_precopy_info.size);
     if (bytes === undefined) return argument.fault();
     const argsz = get(bytes, vfio_precopy_info.argsz);
     if (argsz < vfio_precopy_info.size) return argument.tooShort(argsz, vfio_precopy_info.size);
+    // The device comes first, whose state says whether there is such a stream; then whether it is this one.
+    const state = this.#state();
+    if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return this.refuse(PRECOPY_STATE, { state });
+    if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
     set(bytes, vfio_precopy_info.flags, 0);
     set(bytes, vfio_precopy_info.initial_bytes, this.info.initialBytes);
     set(bytes, vfio_precopy_info.dirty_bytes, this.info.dirtyBytes);

@@ -19,6 +19,7 @@ import {
   type Process,
   type Sleeps,
   type UserArgument,
+  type VfioDevice,
 } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
@@ -38,14 +39,28 @@ const DMA_BUF_IOCTL_SYNC = 0x4008_6200;
 const SYNC_DIRECTION = 3n;
 const SYNC_FLAGS = 7n;
 
+/** The device whose BAR it is: it knows its buffers until its last close. */
+export interface DmaBufOwner extends VfioDevice {
+  readonly device: PciDevice;
+  readonly dmaBufs: Set<PciDmaBuf>;
+}
+
 /** The fd of a dma-buf of vfio-pci: it lives on its own, whatever becomes of the device. */
 export class PciDmaBuf extends File {
   override readonly label: string = '/dmabuf:';
   readonly #size: number;
+  #owner: DmaBufOwner | undefined;
 
-  constructor(size: number) {
+  constructor(size: number, owner: DmaBufOwner) {
     super();
     this.#size = size;
+    this.#owner = owner;
+    owner.dmaBufs.add(this);
+  }
+
+  /** vfio_pci_dma_buf_cleanup(): the device is closed, and the buffer has no device any more. */
+  orphan(): void {
+    this.#owner = undefined;
   }
 
   /** Its size can be asked, and nothing else. */
@@ -79,12 +94,15 @@ export class PciDmaBuf extends File {
   }
 
   protected override *release(): Sleeps<void> {
-    // Nothing of the device is held.
+    this.#owner?.enter('dma-buf');
+    this.#owner?.dmaBufs.delete(this);
+    this.#owner = undefined;
   }
 }
 
 /** Makes a dma-buf. @returns its fd, or a negative errno, with the checks in the kernel's order */
-export function dmaBufFeature(device: PciDevice, process: Process, flags: number, data: FeatureArgument): number {
+export function dmaBufFeature(owner: DmaBufOwner, process: Process, flags: number, data: FeatureArgument): number {
+  const { device } = owner;
   const asked = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, HEAD.size);
   if (asked !== 1) return asked;
   const head = data.copyIn(HEAD.size);
@@ -110,7 +128,7 @@ export function dmaBufFeature(device: PciDevice, process: Process, flags: number
     if (offset + length > BigInt(bar.size)) return wrong(range, EINVAL);
   }
   const fd = process.nextFd();
-  return fd < 0 ? fd : process.install(new PciDmaBuf(Number(size)), O_RDWR, fd);
+  return fd < 0 ? fd : process.install(new PciDmaBuf(Number(size), owner), O_RDWR, fd);
 }
 
 interface Range {

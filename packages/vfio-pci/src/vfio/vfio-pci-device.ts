@@ -64,7 +64,7 @@ import type { DeviceSet, VfioPciRegistry } from './registry.ts';
 import { hotReset, hotResetInfo, tryBusReset } from './reset.ts';
 import type { VfToken } from './vf-token.ts';
 import { DEVICE_LOCKED, IGD_OPREGION, NO_RESET } from './vfio-pci-reasons.ts';
-import { dmaBufFeature } from './dma-buf.ts';
+import { dmaBufFeature, type PciDmaBuf } from './dma-buf.ts';
 import { vgaDecodes } from './vga-client.ts';
 import { VirtualConfig } from './virtual-config.ts';
 
@@ -109,6 +109,8 @@ export class VfioPciDevice extends VfioDevice {
   readonly #power: DevicePower;
   /** The devices that are opened, closed and reset together with this one: from probe on. */
   joined: DeviceSet | undefined;
+  /** Dma-bufs of its BARs that are open: until the last close. @internal */
+  readonly dmaBufs: Set<PciDmaBuf> = new Set<PciDmaBuf>();
   /** The token of a PF: from probe on. */
   token: VfToken | undefined;
   readonly #tokenUse: TokenUse;
@@ -307,6 +309,8 @@ export class VfioPciDevice extends VfioDevice {
 
   protected override *closeDevice(): Sleeps<void> {
     this.#tokenUse.end();
+    for (const buffer of this.dmaBufs) buffer.orphan();
+    this.dmaBufs.clear();
     this.#disable();
     this.irqs.err.clear();
     this.irqs.req.clear();
@@ -402,7 +406,7 @@ export class VfioPciDevice extends VfioDevice {
       case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
         return lowPower ? this.#power.exit(flags, argument) : noFeature(this, feature, argument);
       case VFIO_DEVICE_FEATURE_DMA_BUF:
-        return this.device.host.profile.dmaBuf ? dmaBufFeature(this.device, process, flags, argument) : noFeature(this, feature, argument);
+        return this.device.host.profile.dmaBuf ? dmaBufFeature(this, process, flags, argument) : noFeature(this, feature, argument);
       default:
         return noFeature(this, feature, argument);
     }
