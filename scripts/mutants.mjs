@@ -1,7 +1,8 @@
 /**
  * `npm run mutants [NAME...]`: shows that guards are held. mutants.json lists guards of the code: a file, the text of the guard
  * (found there exactly once), what to put in its place, and the tests that must then go red. Each mutant is applied alone,
- * its project's tests are run, and exactly the named tests have to fail. The file is put back whatever happens.
+ * the tests of the file's package are run (or those of `project`, where another room has them), and exactly the named tests have to
+ * fail. The file is put back whatever happens.
  *
  * Left out are the files *.wide.test.ts: random programs and searches of every order see almost every fault, which says little
  * about the test that is meant to. `--list` prints the tests that go red, for a new entry.
@@ -55,7 +56,7 @@ if (!list) console.log(`${mutants.length - wrong} of ${mutants.length} mutants c
 process.exitCode = wrong === 0 || list ? 0 : 1;
 
 /** Applies one mutant and runs its project; what is wrong, if anything is. */
-async function check({ name, file, find, replace, red }) {
+async function check({ name, file, find, replace, red, project = file.split('/')[1] }) {
   const path = join(ROOT, file);
   const text = readFileSync(path, 'utf8');
   if (text.split(find).length !== 2) {
@@ -65,7 +66,7 @@ async function check({ name, file, find, replace, red }) {
   }
   open = { path, text };
   writeFileSync(path, text.replace(find, () => replace));
-  const failed = await run(file.split('/')[1]);
+  const failed = await run(project);
   restore();
   if (list) console.log(JSON.stringify({ name, red: failed }));
   if (failed === undefined) return 'the tests could not be run';

@@ -290,6 +290,31 @@ describe('a memfd', () => {
     expect(root.mm.lockedPages).toBe(0);
   });
 
+  it('that is mapped privately where the copy has no room leaves nothing of the part that it had', () => {
+    const { host, root } = machine();
+    const fd = root.memfd();
+    // Two runs of pages: the copy of the second has no room.
+    root.ftruncate(fd, PAGE);
+    root.ftruncate(fd, 0x180_0000);
+    root.mmap(-1, 0x200_0000);
+    const before = host.pages.used;
+    expect([outcomeOf(() => root.mmap(fd, 0x180_0000, 0, PROT, MAP_PRIVATE)), host.pages.used]).toEqual(['ENOMEM', before]);
+  });
+
+  it('gives its pages back with its last mapping, whoever has that, and not before', () => {
+    const { host, root } = machine();
+    const before = host.pages.used;
+    const fd = root.memfd();
+    root.ftruncate(fd, 2 * PAGE);
+    const other = new Process(host, { name: 'other' });
+    const theirs = other.mmap(root.send(fd, other), 2 * PAGE);
+    root.close(fd);
+    for (const each of other.fds) other.close(each);
+    expect([host.pages.used, theirs.read(0, 4)]).toEqual([before + 2, 0]);
+    theirs.unmap();
+    expect(host.pages.used).toBe(before);
+  });
+
   it('that is mapped privately is a copy', () => {
     const { root, memfd, memory } = machine();
     memory.write(0, 4, 5);

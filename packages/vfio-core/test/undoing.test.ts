@@ -1,7 +1,29 @@
 /** What a step that fails halfway leaves behind: nothing. */
 import { describe, expect, it } from 'vitest';
-import { Driver, EIO, getDeviceFd, mapDma, set, setContainer, VFIO_GROUP_UNSET_CONTAINER, VFIO_IOMMU_DIRTY_PAGES, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, vfio_iommu_type1_dirty_bitmap, type Sleeps } from '@vsim/vfio-core';
+import {
+  DmaLog,
+  Driver,
+  EIO,
+  getDeviceFd,
+  getMigrationState,
+  mapDma,
+  MIG_STATE,
+  Process,
+  set,
+  setContainer,
+  setMigrationState,
+  VFIO_DEVICE_FEATURE,
+  VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+  VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+  VFIO_DEVICE_FEATURE_SET,
+  VFIO_GROUP_UNSET_CONTAINER,
+  VFIO_IOMMU_DIRTY_PAGES,
+  VFIO_IOMMU_DIRTY_PAGES_FLAG_START,
+  vfio_iommu_type1_dirty_bitmap,
+  type Sleeps,
+} from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
+import { MigratingDevice } from './migrating-device.ts';
 import { addEmulated, openGroup, sampleHost, type SampleDevice } from './sample-device.ts';
 
 /** A driver of the kernel's own that finds its device broken. */
@@ -61,5 +83,52 @@ describe('a failure halfway', () => {
     expect(outcomeOf(() => root.writeFile('/sys/bus/sample/drivers/broken/bind', 'b'))).toBe('EIO');
     const group = root.open('/dev/vfio/0');
     expect(outcomeOf(() => { setContainer(root, group, root.open('/dev/vfio/vfio')); })).toBe('success');
+  });
+});
+
+describe('an answer that cannot be written to user memory', () => {
+  /** A device that migrates and keeps a log, open; and a request in memory that can be read, not written. */
+  function setUp() {
+    const sample = sampleHost(['a'], { profile: 'linux-6.12' });
+    const { host, root, bus, vfio } = sample;
+    const device = new MigratingDevice(vfio, bus.device('a')!);
+    device.logger = new DmaLog();
+    host.scheduler.call('register', device.register());
+    const fd = getDeviceFd(root, openGroup(sample, 0).group, 'a');
+    const ask = (writable: boolean, words: readonly number[], ranges: readonly number[] = []) => {
+      const memory = root.mmap(-1, 4096);
+      const bytes = new Uint8Array(4096);
+      const view = new DataView(bytes.buffer);
+      words.forEach((word, i) => view.setUint32(4 * i, word, true));
+      ranges.forEach((word, i) => view.setBigUint64(0x100 + 8 * i, BigInt(word), true));
+      if (ranges.length > 0) view.setBigUint64(24, BigInt(memory.address) + 0x100n, true);
+      memory.writeBytes(0, bytes);
+      if (!writable) root.mm.protect(memory.address, 4096, true, false);
+      return outcomeOf(() => root.ioctl(fd, VFIO_DEVICE_FEATURE, memory.address));
+    };
+    return { ...sample, device, fd, ask };
+  }
+
+  it('takes the fd of a migration’s stream back, and its number', () => {
+    const { root, device, fd, ask } = setUp();
+    const { STOP_COPY } = MIG_STATE;
+    const before = root.nextFd();
+    expect(ask(false, [16, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, STOP_COPY, 0])).toBe('EFAULT');
+    expect([root.nextFd(), device.files.save?.references, getMigrationState(root, fd)]).toEqual([before, 0, STOP_COPY]);
+  });
+
+  it('takes the stream back where no number is left for it', () => {
+    const sample = setUp();
+    const { root, host, device, fd } = sample;
+    const full = new Process(host, { name: 'full', maxFiles: 4 });
+    const theirs = root.send(fd, full);
+    expect(outcomeOf(() => setMigrationState(full, theirs, MIG_STATE.STOP_COPY))).toBe('EMFILE');
+    expect([device.files.save?.references, full.fds]).toEqual([0, [theirs]]);
+  });
+
+  it('turns the log of DMA off again: the next START is no second one', () => {
+    const { ask } = setUp();
+    const words = [32, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START, 4096, 0, 1, 0];
+    expect([ask(false, words, [0, 4096]), ask(true, words, [0, 4096]), ask(true, words, [0, 4096])]).toEqual(['EFAULT', 'success', 'EBUSY']);
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ApicMsi, EACCES, ENOMEM, ENOSPC, Host, setIrqTriggers, VFIO_DEVICE_RESET, VFIO_GROUP_GET_DEVICE_FD, type Process, type ProfileName } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
-import { IrqPool, MC_DISABLE, MC_ENABLE, mcCommand, McIo, RESET_FAILED, SCAN } from '../src/index.ts';
+import { CONTAINER_LOCK_ALLOCATION, IrqPool, MC_DISABLE, MC_ENABLE, mcCommand, McIo, NOTIFIER_REGISTRATION, RESET_FAILED, SCAN } from '../src/index.ts';
 import { setUp, type SetUp } from './set-up.ts';
 
 const BOTH: readonly ProfileName[] = ['linux-5.13', 'linux-6.1'];
@@ -131,6 +131,23 @@ describe('the lock of a container', () => {
     expect(probe.result()).toBe(profile === 'linux-5.13' ? -19 : -ENOMEM);
     expect(seen).toEqual(['dpio.1: 7', 'dpio.0: 6', 'dpni.1: 5', 'dpni.0: 4', 'dpmcp.0: 3', 'dpcon.0: 2', 'dpbp.0: 1']);
     expect(driver.lockUsers(dprc)).toBe(0);
+  });
+});
+
+describe('a probe before patch 5, which fails when the container is public already', () => {
+  it.each([
+    ['the lock', CONTAINER_LOCK_ALLOCATION],
+    ['the notifier', NOTIFIER_REGISTRATION],
+    ['the scan', SCAN],
+  ] as const)('leaves nothing where %s fails, and the container can be bound afterwards', (_, point) => {
+    const { host, bus, prepare, bind, leftOvers } = setUp({ profile: 'linux-5.13', without: [5] });
+    prepare();
+    const before = leftOvers();
+    host.faults.failNext(point);
+    expect(outcomeOf(bind)).toBe('ENODEV');
+    const device = bus.device('dprc.2')!;
+    expect([leftOvers(), device.children, device.dprc, device.driverName]).toEqual([before, [], undefined, undefined]);
+    expect(outcomeOf(bind)).toBe('success');
   });
 });
 

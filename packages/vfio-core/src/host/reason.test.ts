@@ -37,6 +37,13 @@ describe('a refusal', () => {
     expect(refusals.last(refusals.watch(), 'nobody')).toBeUndefined();
   });
 
+  it('is kept for nobody once the last call is over', () => {
+    const { refusals } = new Host();
+    refusals.unwatch(refusals.watch());
+    refusals.refuse(RULE, { at: 3 });
+    expect(refusals.watch()).toBe(0);
+  });
+
   it('that a call within met is not taken for that of the call around it', () => {
     const { refusals } = new Host();
     const outer = refusals.watch();

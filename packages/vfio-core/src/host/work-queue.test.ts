@@ -67,3 +67,23 @@ it('[R6] work behind a circle that was put off waits with it: it does not drain 
   scheduler.settle();
   expect(done).toBe(10);
 });
+
+it('[R6] what was done before a circle reached its bound is not done again', () => {
+  const { work, scheduler } = new Host();
+  let firsts = 0;
+  let turns = 0;
+  const circle: Work = {
+    work() {
+      turns += 1;
+      if (turns < 5000) work.run(circle);
+    },
+  };
+  work.run({
+    work() {
+      firsts += 1;
+      work.run(circle);
+    },
+  });
+  for (let i = 0; i < 3; i += 1) scheduler.settle();
+  expect([firsts, turns]).toEqual([1, 5000]);
+});
