@@ -35,6 +35,11 @@ function folder(files: Readonly<Record<string, string | Buffer>>): string {
 const EDU = 'info:0000:00:02.0';
 
 describe('vsim replay', () => {
+  it('prints the failures that have not one reason: a race that went the other way here', () => {
+    const { out } = run('reset.jsonl.gz');
+    expect(out.slice(1, -1)).toEqual(['  reasons of a failure, 1 times: eventfd_read EAGAIN: none']);
+  });
+
   it('prints a line for each file and the total, and exits 0 without divergence', () => {
     const { code, out, err } = run('info.jsonl.gz', '--case', EDU);
     expect(out).toEqual([

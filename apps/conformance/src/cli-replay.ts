@@ -139,6 +139,7 @@ function sum(reports: readonly FileReport[]): Counts {
 
 function tell(report: FileReport, first: number, io: CommandIo): void {
   io.out(line(report.path, countsOf(report)));
+  for (const [failure, count] of report.untold) io.out(`  reasons of a failure, ${count} times: ${failure}`);
   for (const { case: name, step, field, expected, actual } of report.divergences.slice(0, first)) {
     io.out(`  case ${name} step ${step} ${field}: expected ${expected}, got ${actual}`);
   }
