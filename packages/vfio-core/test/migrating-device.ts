@@ -35,8 +35,8 @@ export class MigratingDevice extends SampleVfioDevice {
     if (to === this.refuse) return -EIO;
     this.arcs.push(`${from}>${to}`);
     const { files } = this;
-    if (to === PRE_COPY && from === RUNNING) return (files.pre = new PreCopyFile(this.handler('migration data', () => this.machine.state), new Uint8Array([1, 2])));
-    if (to === PRE_COPY_P2P && from === RUNNING_P2P) return (files.pre = new PreCopyFile(this.handler('migration data', () => this.machine.state), new Uint8Array([1, 2])));
+    if (to === PRE_COPY && from === RUNNING) return (files.pre = new PreCopyFile(this.handler('migration data', () => this.machine), new Uint8Array([1, 2])));
+    if (to === PRE_COPY_P2P && from === RUNNING_P2P) return (files.pre = new PreCopyFile(this.handler('migration data', () => this.machine), new Uint8Array([1, 2])));
     if (to === STOP_COPY && from === STOP) return (files.save = new SaveFile(this.memory));
     if (to === STOP_COPY) files.pre?.finish(this.memory);
     if (to === RESUMING) return (files.resume = new ResumeFile(8));

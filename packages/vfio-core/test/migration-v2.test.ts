@@ -96,7 +96,7 @@ function setUp(profile: ProfileName = 'linux-6.12') {
     const outcome = outcomeOf(() => root.ioctl(fd, VFIO_DEVICE_FEATURE, bytes));
     return { outcome, word: (i: number) => view.getBigUint64(8 + 8 * i, true) };
   };
-  return { ...sample, device, fd, feature };
+  return { ...sample, device, group, fd, feature };
 }
 
 describe('the features', () => {
@@ -190,6 +190,70 @@ describe('the data fds', () => {
     // Another stream is the one of this state.
     setMigrationState(root, fd, PRE_COPY);
     expect([outcomeOf(() => root.read(pre, two)), ask(), ask(23)]).toEqual(['ENODEV', 'ENODEV', 'EINVAL']);
+  });
+
+  describe('PRECOPY_INFO [D16]', () => {
+    const FEATURE = 12;
+
+    function preCopy(profile?: ProfileName) {
+      const sample = setUp(profile);
+      const { root } = sample;
+      let { fd } = sample;
+      const info = () => {
+        const bytes = new Uint8Array(24);
+        const view = new DataView(bytes.buffer);
+        view.setUint32(0, 24, true);
+        view.setUint32(4, 0x5a, true);
+        root.ioctl(stream, VFIO_MIG_GET_PRECOPY_INFO, bytes);
+        return [view.getUint32(4, true), view.getBigUint64(8, true), view.getBigUint64(16, true)];
+      };
+      const optIn = (flags: number = VFIO_DEVICE_FEATURE_SET): string => sample.feature(FEATURE | flags, []).outcome;
+      let stream = -1;
+      const reopen = (): void => {
+        root.close(fd);
+        fd = getDeviceFd(root, sample.group, 'b');
+      };
+      return { ...sample, info, optIn, reopen, begin: () => (stream = setMigrationState(root, fd, PRE_COPY)) };
+    }
+
+    it('leaves the flags as the user had them', () => {
+      const { info, begin } = preCopy();
+      begin();
+      expect(info()).toEqual([0x5a, 2n, 0n]);
+    });
+
+    it('tells new initial data as a change without MIG_PRECOPY_INFOv2', () => {
+      const { info, begin, device } = preCopy('linux-7.3');
+      begin();
+      device.files.pre!.restart(new Uint8Array(3));
+      expect(info()).toEqual([0x5a, 2n, 3n]);
+    });
+
+    it('tells it once as REINIT with it, and all that is left as initial', () => {
+      const { info, begin, optIn, device } = preCopy('linux-7.3');
+      expect(optIn()).toBe('success');
+      begin();
+      expect(info()).toEqual([0, 2n, 0n]);
+      device.files.pre!.append(new Uint8Array(1));
+      device.files.pre!.restart(new Uint8Array(3));
+      expect(info()).toEqual([1, 6n, 0n]);
+      expect(info()).toEqual([0, 6n, 0n]);
+    });
+
+    it('forgets MIG_PRECOPY_INFOv2 at the last close', () => {
+      const { info, begin, optIn, reopen } = preCopy('linux-7.3');
+      optIn();
+      reopen();
+      begin();
+      expect(info()).toEqual([0x5a, 2n, 0n]);
+    });
+
+    it('knows MIG_PRECOPY_INFOv2 in 7.3 alone, and SET and PROBE of it', () => {
+      expect(preCopy().optIn()).toBe('ENOTTY');
+      const { optIn } = preCopy('linux-7.3');
+      expect(optIn(VFIO_DEVICE_FEATURE_GET)).toBe('EINVAL');
+      expect(optIn(VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET)).toBe('success');
+    });
   });
 });
 

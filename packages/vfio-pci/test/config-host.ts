@@ -22,6 +22,8 @@ export interface Layout {
   /** What software can write, dwords by offset, over what the specifications say. */
   readonly writable?: Readonly<Record<number, number>>;
   readonly vpd?: Uint8Array;
+  readonly firmwareRom?: Uint8Array;
+  readonly nonMappableBars?: boolean;
 }
 
 /** Keeps every configuration access that reaches the hardware. */
@@ -85,8 +87,8 @@ export interface ConfigHost extends EduHost, OpenDevice {
 /** A bound and opened function of this layout. */
 export function openLayout(layout: Layout, init: EduHostInit = {}): ConfigHost {
   const made = eduHost(init);
-  const { bars, writable, vpd } = layout;
-  const fn = new Probe(made.host, { address: NAME, config: layOut(layout), bars, vpd, writeMasks: writable, vendorBytes: 'storage' });
+  const { bars, writable, vpd, firmwareRom, nonMappableBars } = layout;
+  const fn = new Probe(made.host, { address: NAME, config: layOut(layout), bars, vpd, firmwareRom, nonMappableBars, writeMasks: writable, vendorBytes: 'storage' });
   made.bus.plug(fn, { group: GROUP });
   bind(made.process, NAME);
   const opened = open(made.process, NAME, GROUP);

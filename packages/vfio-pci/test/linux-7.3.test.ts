@@ -1,11 +1,13 @@
 /** What vfio-pci of 7.3 does otherwise than that of 6.12: the rows D14 to D18, B7 to B9 of the catalogue. */
-import { EBADF, EINVAL, ENODEV, ENOTTY, ESPIPE, USE_AFTER_FREE, VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_DMA_BUF, getIrqInfo, type Process } from '@vsim/vfio-core';
+import { EBADF, EINVAL, ENODEV, ENOTTY, ESPIPE, USE_AFTER_FREE, VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_DMA_BUF, getIrqInfo, getRegionInfo, type Process } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
+import { REGION_SPAN } from '../src/index.ts';
 import { NAME, openLayout, type Layout } from './config-host.ts';
-import { EDU_NAME, eduHost } from './edu-host.ts';
+import { EDU_NAME, eduHost, ioeventfd } from './edu-host.ts';
 
 const GET = 0x1_0000;
 const ERR = 3;
+const MMAP = 4;
 const BARS: Layout = { bars: [{ index: 0, size: 0x4000 }, { index: 1, kind: 'io', size: 0x40 }] };
 const NEW = { profile: 'linux-7.3' } as const;
 const OLD = { profile: 'linux-6.12' } as const;
@@ -106,6 +108,82 @@ describe('linux-7.3', () => {
     ] as const;
     expect(openLayout({ structures }, NEW).hardware(0x114, 4)).toBe(0xc000);
     expect(openLayout({ structures }, OLD).hardware(0x114, 4)).toBe(0xe000);
+  });
+
+  describe('a ROM from firmware', () => {
+    const firmwareRom = Uint8Array.from({ length: 0x1100 }, (_, i) => i);
+    const ROM = 6;
+
+    it('[vfio_pci_ioctl_get_region_info] is the ROM region, its size a power of two', () => {
+      const { process, device } = openLayout({ firmwareRom }, NEW);
+      expect(getRegionInfo(process, device, ROM)).toMatchObject({ size: 0x2000n, flags: 1 });
+    });
+
+    it('[vfio_pci_bar_rw] is read with memory decoding off, and has ones behind the image', () => {
+      const { process, device } = openLayout({ firmwareRom }, NEW);
+      const bytes = new Uint8Array(4);
+      expect(process.pread(device, bytes, ROM * REGION_SPAN + 0x10fe)).toBe(4);
+      expect([...bytes]).toEqual([0xfe, 0xff, 0xff, 0xff]);
+    });
+
+    it('[vfio_pci_bar_rw] ends at the power of two, and cannot be written', () => {
+      const { process, device } = openLayout({ firmwareRom }, NEW);
+      expect(process.pread(device, new Uint8Array(4), ROM * REGION_SPAN + 0x1ffe)).toBe(2);
+      expect(process.tryPread(device, new Uint8Array(4), ROM * REGION_SPAN + 0x2000)).toBe(-EINVAL);
+      expect(process.tryPwrite(device, new Uint8Array(4), ROM * REGION_SPAN)).toBe(-EINVAL);
+    });
+
+    it('[vfio_bar_fixup] has a virtual ROM BAR of that size', () => {
+      const { get, put } = openLayout({ firmwareRom }, NEW);
+      put(0x30, 4, 0xffff_ffff);
+      expect(get(0x30, 4)).toBe(0xffff_e001);
+    });
+
+    it('is not seen where the function has a ROM BAR with an address', () => {
+      const { process, device, get, put } = openLayout({ firmwareRom, bars: [{ index: ROM, size: 0x1_0000 }] }, NEW);
+      expect(getRegionInfo(process, device, ROM)).toMatchObject({ size: 0n });
+      put(0x30, 4, 0xffff_ffff);
+      expect(get(0x30, 4)).toBe(0xffff_0001);
+    });
+
+    it('is not seen by 6.12', () => {
+      const { process, device, get, put } = openLayout({ firmwareRom }, OLD);
+      expect(getRegionInfo(process, device, ROM)).toMatchObject({ size: 0n });
+      expect(process.tryPread(device, new Uint8Array(4), ROM * REGION_SPAN)).toBe(-EINVAL);
+      put(0x30, 4, 0xffff_ffff);
+      expect(get(0x30, 4)).toBe(0);
+    });
+  });
+
+  describe('[vfio_pci_probe_mmaps] BARs that cannot be mapped', () => {
+    const layout: Layout = { ...BARS, nonMappableBars: true };
+    const READ_WRITE = 3;
+
+    it('have no MMAP flag, and mmap is refused', () => {
+      const { process, device } = openLayout(layout, NEW);
+      expect(getRegionInfo(process, device, 0)).toMatchObject({ size: 0x4000n, flags: READ_WRITE });
+      expect(process.tryMmap(device, 4096, 0, 3, 1)).toBe(-EINVAL);
+    });
+
+    it('are not claimed at open, so that each access is ENODEV', () => {
+      const { process, device } = openLayout(layout, NEW);
+      expect(process.readFile('/proc/iomem')).not.toContain(' : vfio');
+      expect(process.tryPread(device, new Uint8Array(4), 0)).toBe(-ENODEV);
+      expect(process.tryPwrite(device, new Uint8Array(4), REGION_SPAN)).toBe(-ENODEV);
+      expect(dmaBuf(process, device, 0, [0, 0x1000])).toBe(-ENODEV);
+      expect(process.tryPread(device, new Uint8Array(4), 0x4000)).toBe(-EINVAL);
+    });
+
+    it('take no ioeventfd', () => {
+      const { process, device, events } = openLayout(layout, NEW);
+      expect(ioeventfd(process, device, 0, 4, 1n, process.eventfd())).toBe(-ENODEV);
+      expect(events.at(-1)).toMatchObject({ id: 'vfio-pci/non-mappable-bars', fields: { device: NAME, region: 0 } });
+    });
+
+    it('are an ordinary matter for 6.12', () => {
+      const { process, device } = openLayout(layout, OLD);
+      expect(getRegionInfo(process, device, 0).flags & MMAP).toBe(MMAP);
+    });
   });
 
   it('[B8] [B9] knows the power state without a PM capability, and has the new folders', () => {

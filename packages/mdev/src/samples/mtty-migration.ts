@@ -35,18 +35,18 @@ export interface MttyState {
 
 class MttyArcs implements MigrationArcs {
   readonly #state: MttyState;
-  readonly #now: () => MigState;
+  readonly #driver: () => MigrationDriver;
   #early: PreCopyFile | undefined;
   #saving: SaveFile | undefined;
   #resuming: ResumeFile | undefined;
 
-  constructor(state: MttyState, now: () => MigState) {
+  constructor(state: MttyState, driver: () => MigrationDriver) {
     this.#state = state;
-    this.#now = now;
+    this.#driver = driver;
   }
 
   *arc(from: MigState, to: MigState): Sleeps<File | number> {
-    if ((from === RUNNING && to === PRE_COPY) || (from === RUNNING_P2P && to === PRE_COPY_P2P)) return (this.#early = new PreCopyFile(this.#now, this.#state.header()));
+    if ((from === RUNNING && to === PRE_COPY) || (from === RUNNING_P2P && to === PRE_COPY_P2P)) return (this.#early = new PreCopyFile(this.#driver(), this.#state.header()));
     if (from === PRE_COPY_P2P && to === STOP_COPY) this.#early?.finish(this.#state.ports());
     else if (from === STOP && to === STOP_COPY) return (this.#saving = new SaveFile(concat(this.#state.header(), this.#state.ports())));
     else if (from === STOP && to === RESUMING) return (this.#resuming = new ResumeFile(this.#state.size));
@@ -82,7 +82,7 @@ export class MttyMigration extends MigrationDriver {
   constructor(state: MttyState) {
     const arcs = new MttyArcs(state, () => {
       state.enter();
-      return this.state;
+      return this;
     });
     super(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY, arcs);
     this.#arcs = arcs;

@@ -147,6 +147,10 @@ export interface KernelProfile {
   readonly preCopyInfo2: boolean;
   /** BARs are claimed when the device is opened, and shown in /proc (D17). */
   readonly claimsBarsAtOpen: boolean;
+  /** A ROM image from firmware is the ROM region of a function without ROM BAR. */
+  readonly firmwareRoms: boolean;
+  /** A function can say of itself that its BARs cannot be mapped; before, the architecture said it of all. */
+  readonly nonMappableBars: boolean;
   /** Feature DMA_BUF (D15). */
   readonly dmaBuf: boolean;
   /** fdinfo of a device fd names its sysfs folder (D18). */
@@ -228,6 +232,8 @@ const LINUX_5_13: KernelProfile = {
   errOfExpressOnly: true,
   preCopyInfo2: false,
   claimsBarsAtOpen: false,
+  firmwareRoms: false,
+  nonMappableBars: false,
   dmaBuf: false,
   fdinfoNamesDevice: false,
   unmasksAdvisoryErrors: false,
@@ -324,6 +330,8 @@ const LINUX_7_3: KernelProfile = {
   errOfExpressOnly: false,
   preCopyInfo2: true,
   claimsBarsAtOpen: true,
+  firmwareRoms: true,
+  nonMappableBars: true,
   vfioPciParametersAt: 'bind',
   dmaBuf: true,
   fdinfoNamesDevice: true,

@@ -4,9 +4,9 @@ import { File, STREAM } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { get, set } from '../uapi/struct.ts';
-import { VFIO_MIG_GET_PRECOPY_INFO, vfio_precopy_info } from '../uapi/vfio.ts';
+import { VFIO_MIG_GET_PRECOPY_INFO, VFIO_PRECOPY_INFO_REINIT, vfio_precopy_info } from '../uapi/vfio.ts';
 import { PRECOPY_STATE, STREAM_EMPTY, STREAM_FULL, STREAM_OFFSET, STREAM_OVER } from '../vfio/feature-reasons.ts';
-import { MIG_STATE, type MigState, type PrecopyInfo } from './migration-driver.ts';
+import { MIG_STATE, type MigrationDriver, type PrecopyInfo } from './migration-driver.ts';
 
 /** Gives the bytes of a saved state, then 0: the end. After disable() it answers -ENODEV. */
 export class SaveFile extends File {
@@ -45,17 +45,19 @@ export class SaveFile extends File {
  */
 export class PreCopyFile extends File {
   override readonly label: string = 'anon_inode:[vfio-mig-precopy]';
-  readonly #state: () => MigState;
+  readonly #driver: () => MigrationDriver;
   #bytes: Uint8Array;
   /** Of #bytes: what is left of the first part. */
   #initial: number;
+  /** New initial data that PRECOPY_INFO has not told of yet. */
+  #reinit = false;
   #finished = false;
   #enabled = true;
 
-  /** `state`: where the device's state machine stands, which enters the device (VfioDevice.handler()): all else is the stream's own. */
-  constructor(state: () => MigState, initial: Uint8Array) {
+  /** `driver`: gives the device's state machine, and enters the device (VfioDevice.handler()): all else is the stream's own. */
+  constructor(driver: () => MigrationDriver, initial: Uint8Array) {
     super();
-    this.#state = state;
+    this.#driver = driver;
     this.#bytes = initial;
     this.#initial = initial.length;
   }
@@ -70,6 +72,17 @@ export class PreCopyFile extends File {
     grown.set(this.#bytes);
     grown.set(bytes, this.#bytes.length);
     this.#bytes = grown;
+  }
+
+  /**
+   * The device needs new initial data, as it was configured anew. For who asked for MIG_PRECOPY_INFOv2 all that is left to read is
+   * initial from now on, and the next PRECOPY_INFO says REINIT; for others it is one more change.
+   */
+  restart(bytes: Uint8Array): void {
+    this.append(bytes);
+    if (!this.#driver().preCopyInfo2) return;
+    this.#initial = this.#bytes.length;
+    this.#reinit = true;
   }
 
   /** The device has stopped: with `rest` the stream ends. */
@@ -89,7 +102,7 @@ export class PreCopyFile extends File {
     return part.length;
   }
 
-  /** VFIO_MIG_GET_PRECOPY_INFO. */
+  /** VFIO_MIG_GET_PRECOPY_INFO. Without MIG_PRECOPY_INFOv2 the flags stay as the user had them. Kernel: vfio_check_precopy_ioctl(), mtty_precopy_ioctl(). */
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
     if (request !== VFIO_MIG_GET_PRECOPY_INFO) return argument.unknown();
     const bytes = argument.copyIn(vfio_precopy_info.size);
@@ -97,10 +110,11 @@ export class PreCopyFile extends File {
     const argsz = get(bytes, vfio_precopy_info.argsz);
     if (argsz < vfio_precopy_info.size) return argument.tooShort(argsz, vfio_precopy_info.size);
     // The device comes first, whose state says whether there is such a stream; then whether it is this one.
-    const state = this.#state();
+    const { state, preCopyInfo2 } = this.#driver();
     if (state !== MIG_STATE.PRE_COPY && state !== MIG_STATE.PRE_COPY_P2P) return this.refuse(PRECOPY_STATE, { state });
     if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
-    set(bytes, vfio_precopy_info.flags, 0);
+    if (preCopyInfo2) set(bytes, vfio_precopy_info.flags, this.#reinit ? VFIO_PRECOPY_INFO_REINIT : 0);
+    this.#reinit = false;
     set(bytes, vfio_precopy_info.initial_bytes, this.info.initialBytes);
     set(bytes, vfio_precopy_info.dirty_bytes, this.info.dirtyBytes);
     return argument.copyOut(bytes) ? 0 : argument.fault();

@@ -86,6 +86,8 @@ export class MigrationDriver {
   /** VFIO_MIGRATION_STOP_COPY, P2P, PRE_COPY. */
   readonly flags: number;
   readonly #arcs: MigrationArcs;
+  /** Feature MIG_PRECOPY_INFOv2 was set: the flags of PRECOPY_INFO are output. The last close forgets it (7.3). */
+  preCopyInfo2 = false;
   #state: MigState = RUNNING;
 
   constructor(flags: number, arcs: MigrationArcs) {

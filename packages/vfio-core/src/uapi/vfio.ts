@@ -137,7 +137,7 @@ export const VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP = 7;
 export const VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
 export const VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
 export const VFIO_DEVICE_FEATURE_DMA_BUF = 11;
-export const VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2 = 12;
+export const VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 = 12;
 
 /** With a vendor id in the low 16 bits. */
 export const VFIO_REGION_TYPE_PCI_VENDOR_TYPE = 0x8000_0000;
@@ -246,6 +246,9 @@ export const vfio_device_migration_info = {
   data_offset: [16, 'u64'],
   data_size: [24, 'u64'],
 } as const;
+/** Of vfio_precopy_info.flags: new initial data is in the stream (7.3). */
+export const VFIO_PRECOPY_INFO_REINIT = 1;
+
 export const vfio_precopy_info = {
   size: 24,
   argsz: [0, 'u32'],

@@ -1,5 +1,6 @@
 /** VFIO_DEVICE_FEATURE as the core parses it since 5.18. Kernel: vfio_ioctl_device_feature(), vfio_check_feature(). */
 import type { Sleeps } from '../host/scheduler.ts';
+import { MIG_STATE } from '../migration/migration-driver.ts';
 import { migrationFeature, setMigrationState } from '../migration/migration-feature.ts';
 import { WOULD_SLEEP } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
@@ -15,7 +16,7 @@ import {
   VFIO_DEVICE_FEATURE_MIGRATION,
   VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
   VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
-  VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2,
+  VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   vfio_device_feature,
@@ -83,13 +84,21 @@ export function deviceFeature(device: VfioDevice, process: Process, argument: Us
       const logger = device.dmaLogger;
       return logger === undefined ? noFeature(device, feature, data) : dmaLoggingFeature(logger, process, feature, flags, data);
     }
-    case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFO2:
-      // No device model has it: the kernel asks for PRE_COPY before it looks at the operation.
-      if (profile.preCopyInfo2) return noFeature(device, feature, data, EINVAL);
-      return device.deviceFeature(process, feature, flags, data);
+    case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+      return profile.preCopyInfo2 ? preCopyInfo2(device, flags, data) : device.deviceFeature(process, feature, flags, data);
     default:
       return device.deviceFeature(process, feature, flags, data);
   }
+}
+
+/** MIG_PRECOPY_INFOv2: the kernel asks for PRE_COPY before it looks at the operation. */
+function preCopyInfo2(device: VfioDevice, flags: number, data: FeatureArgument): number {
+  const driver = device.migration;
+  if (driver?.supports(MIG_STATE.PRE_COPY) !== true) return noFeature(device, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, data, EINVAL);
+  const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
+  if (go <= 0) return go;
+  driver.preCopyInfo2 = true;
+  return 0;
 }
 
 /** A device does not have a feature. @returns -ENOTTY */

@@ -306,6 +306,7 @@ export abstract class VfioDevice {
       yield* this.closeDevice();
       this.#listens(false);
       this.#kvm = undefined;
+      if (this.migration !== undefined) this.migration.preCopyInfo2 = false;
     }
     // The kernel asserts that the device is open: a close too many must not make the next open look like the second.
     if (this.#openCount === 0) this.#broken('closed without being open');

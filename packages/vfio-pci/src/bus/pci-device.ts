@@ -14,6 +14,7 @@ import {
   PCI_EXP_DEVCAP,
   PCI_EXT_CAP_ID_ERR,
   PCI_INTERRUPT_PIN,
+  PCI_ROM_RESOURCE,
   PCI_VENDOR_ID,
 } from '../pci/registers.ts';
 import { intxMaskable } from './intx-masking.ts';
@@ -27,6 +28,7 @@ import { Sriov } from './sriov.ts';
 /** Role-based error reporting, and the mask of Advisory Non-Fatal errors. */
 const PCI_EXP_DEVCAP_RBER = 0x8000;
 const PCI_ERR_COR_ADV_NFAT = 0x2000;
+const NO_IMAGE = new Uint8Array(0);
 
 /** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
 export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
@@ -93,6 +95,17 @@ export class PciDevice extends Device {
   get driver(): PciDriver | undefined {
     const driver = this.driverName === undefined ? undefined : this.bus.driver(this.driverName);
     return driver instanceof PciDriver ? driver : undefined;
+  }
+
+  /** pdev->rom: an image from firmware that stands for the ROM that the function lacks, in a kernel that shows it to users; or empty. */
+  get firmwareRom(): Uint8Array {
+    const own = (this.function.bar(PCI_ROM_RESOURCE)?.address ?? 0) !== 0;
+    return this.host.profile.firmwareRoms && !own ? this.function.firmwareRom : NO_IMAGE;
+  }
+
+  /** pdev->non_mappable_bars, in a kernel that has it. */
+  get nonMappableBars(): boolean {
+    return this.host.profile.nonMappableBars && this.function.nonMappableBars;
   }
 
   /** How many VFs are enabled: vfio-pci refuses a PF that has some. */

@@ -67,6 +67,10 @@ export interface PciFunctionInit {
   readonly acpiReset?: boolean | undefined;
   /** The machine's firmware can cut its power (_PR3): it sleeps in D3cold. @default false */
   readonly powerCut?: boolean | undefined;
+  /** An expansion ROM's image that firmware has left in memory, for a function without a ROM of its own (struct setup_data, SETUP_PCI). */
+  readonly firmwareRom?: Uint8Array | undefined;
+  /** Its BARs answer to special instructions alone, so that nobody can map them (s390's ISM). @default false */
+  readonly nonMappableBars?: boolean | undefined;
   /** What the VFs are, for a function with an SR-IOV capability. @default it cannot have any */
   readonly virtualFunctions?: VirtualFunctionsInit | undefined;
   /** The PF of a virtual function, whose BARs are slices of the PF's. */
@@ -115,6 +119,9 @@ export class PciFunction implements IntxSource {
   readonly acpiReset: boolean;
   /** Firmware can cut its power. */
   readonly powerCut: boolean;
+  /** The image of a ROM that firmware has left in memory; empty if there is none. */
+  readonly firmwareRom: Uint8Array;
+  readonly nonMappableBars: boolean;
   /** Where error messages go; set by the bus. */
   errorMessage: ((message: ErrorMessage) => void) | undefined = undefined;
   /** The line that the INTx pin is wired to; set by the bus. */
@@ -146,6 +153,8 @@ export class PciFunction implements IntxSource {
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
     this.acpiReset = init.acpiReset ?? false;
     this.powerCut = init.powerCut ?? false;
+    this.firmwareRom = init.firmwareRom ?? new Uint8Array(0);
+    this.nonMappableBars = init.nonMappableBars ?? false;
     this.#vendorBytes = init.vendorBytes ?? 'read-only';
     setWriteMasks(this.config, this.bars, this.#vendorBytes);
     if (init.writeMasks !== undefined) overrideWriteMasks(this.config, init.writeMasks);

@@ -5,6 +5,11 @@ const SIGNATURE = 0xaa55;
 const DATA_STRUCTURE = 0x5249_4350;
 const SECTOR = 512;
 
+/** Bytes of the BAR that a ROM would have which holds an image of this length: a power of two. */
+export function romBarSize(length: number): number {
+  return 2 ** Math.ceil(Math.log2(length));
+}
+
 /**
  * How many bytes of a ROM the images in it take, from the first to the one that says that it is the last; 0 if it has none.
  *

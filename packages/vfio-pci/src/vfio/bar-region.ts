@@ -8,7 +8,13 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import type { Bar } from '../pci/bars.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
-import { MEMORY_OFF, NO_ROM, REGION_RANGE } from './vfio-pci-reasons.ts';
+import { romBarSize } from '../pci/rom.ts';
+import { MEMORY_OFF, NON_MAPPABLE, NO_ROM, REGION_RANGE } from './vfio-pci-reasons.ts';
+
+/** A BAR that the kernel could not map for itself either: vdev->barmap holds the error. @returns -ENODEV */
+export function refuseNonMappable(device: PciDevice, region: number): number {
+  return device.host.refusals.refuse(NON_MAPPABLE, { device: device.name, region });
+}
 
 /** What the regions need of the open device. */
 export interface BarOwner {
@@ -30,6 +36,7 @@ export class BarRegions {
 
   /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO, -ENOMEM for a ROM without image */
   read(index: number, at: number, into: Uint8Array): number {
+    if (index === PCI_ROM_RESOURCE && this.#owner.device.firmwareRom.length > 0) return this.#readFirmwareRom(at, into);
     const bar = this.#bar(index, at);
     if (typeof bar === 'number') return bar;
     const count = Math.min(into.length, bar.size - at);
@@ -46,6 +53,17 @@ export class BarRegions {
       this.#readPiece(index, at + done, width, into, done);
       done += Math.max(width, 1);
     }
+    return count;
+  }
+
+  /** RAM, not the device: decoding counts only if there is a ROM BAR, which nobody has given an address. Behind the image are ones. */
+  #readFirmwareRom(at: number, into: Uint8Array): number {
+    const { firmwareRom } = this.#owner.device;
+    const size = romBarSize(firmwareRom.length);
+    if (at >= size) return this.#outside(PCI_ROM_RESOURCE, at, size);
+    if (this.#owner.function.bar(PCI_ROM_RESOURCE) !== undefined && !this.#owner.memoryEnabled) return this.#memoryOff(PCI_ROM_RESOURCE);
+    const count = Math.min(into.length, size - at);
+    for (let i = 0; i < count; i += 1) into[i] = firmwareRom[at + i] ?? 0xff;
     return count;
   }
 
@@ -67,6 +85,7 @@ export class BarRegions {
     const { function: fn } = this.#owner;
     const bar = fn.bar(index);
     if (bar === undefined || bar.address === 0 || at >= bar.size) return this.#outside(index, at, bar?.size ?? 0);
+    if (index !== PCI_ROM_RESOURCE && this.#owner.device.nonMappableBars) return refuseNonMappable(this.#owner.device, index);
     return bar;
   }
 

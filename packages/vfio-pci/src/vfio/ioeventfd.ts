@@ -9,8 +9,10 @@ import {
   type UserArgument,
   type VfioDevice,
 } from '@vsim/vfio-core';
+import type { PciDevice } from '../bus/pci-device.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_STD_NUM_BARS } from '../pci/registers.ts';
+import { refuseNonMappable } from './bar-region.ts';
 import type { MemoryLock } from './memory-lock.ts';
 import { IOEVENTFD_LIMIT, IOEVENTFD_NONE, IOEVENTFD_REQUEST, IOEVENTFD_TWICE } from './vfio-pci-reasons.ts';
 
@@ -20,6 +22,7 @@ const LIMIT = 1000;
 const REGION_SHIFT = 2n ** 40n;
 
 export interface IoeventfdOwner extends VfioDevice {
+  readonly device: PciDevice;
   readonly function: PciFunction;
   readonly memoryEnabled: boolean;
   readonly memoryLock: MemoryLock;
@@ -69,16 +72,18 @@ export class Ioeventfds {
 
   #change(process: Process, wanted: Omit<Registration, 'virqfd'>, fd: number): number {
     const { bar, offset, size, data } = wanted;
+    const { device } = this.#owner;
+    if (device.nonMappableBars) return refuseNonMappable(device, bar);
     const at = this.#registered.findIndex((r) => r.bar === bar && r.offset === offset && r.data === data && r.size === size);
     const found = this.#registered[at];
     if (found !== undefined) {
-      if (fd >= 0) return process.host.refusals.refuse(IOEVENTFD_TWICE, { device: this.#owner.name, region: bar, at: offset });
+      if (fd >= 0) return process.host.refusals.refuse(IOEVENTFD_TWICE, { device: device.name, region: bar, at: offset });
       found.virqfd.disable();
       this.#registered.splice(at, 1);
       return 0;
     }
-    if (fd < 0) return process.host.refusals.refuse(IOEVENTFD_NONE, { device: this.#owner.name, region: bar, at: offset });
-    if (this.#registered.length >= LIMIT) return process.host.refusals.refuse(IOEVENTFD_LIMIT, { device: this.#owner.name, limit: LIMIT });
+    if (fd < 0) return process.host.refusals.refuse(IOEVENTFD_NONE, { device: device.name, region: bar, at: offset });
+    if (this.#registered.length >= LIMIT) return process.host.refusals.refuse(IOEVENTFD_LIMIT, { device: device.name, limit: LIMIT });
     const context = process.eventFdContext(fd);
     if (typeof context === 'number') return context;
     const fire = (): void => this.#fire(wanted);

@@ -8,7 +8,7 @@ const PAGE = 4096;
  */
 export function canMmap(device: PciDevice, index: number): boolean {
   const bar = device.function.bar(index);
-  if (bar === undefined || bar.kind === 'io' || bar.address === 0) return false;
+  if (bar === undefined || bar.kind === 'io' || bar.address === 0 || device.nonMappableBars) return false;
   if (bar.size >= PAGE) return true;
   if (bar.address % PAGE !== 0) return false;
   const end = bar.address + PAGE;

@@ -136,10 +136,10 @@ export class Regions {
     return device.host.refusals.refuse(REGION_RANGE, { device: device.name, region, at, size });
   }
 
-  /** The first use of a BAR claims it; the ROM is never claimed. */
+  /** The first use of a BAR claims it; the ROM is never claimed, nor what cannot be mapped. */
   #claim(index: number, name: string): void {
-    const { barClaims } = this.#owner.device;
-    if (index < VFIO_PCI_ROM_REGION_INDEX && !barClaims.has(index)) barClaims.set(index, name);
+    const { barClaims, nonMappableBars } = this.#owner.device;
+    if (index < VFIO_PCI_ROM_REGION_INDEX && !nonMappableBars && !barClaims.has(index)) barClaims.set(index, name);
   }
 
   /** Around each access the arbiter makes the device the one that answers to legacy addresses. Not modelled beyond that: reads give ones. */

@@ -42,6 +42,16 @@ export const NO_ROM: Reason<OfDevice> = reason({
   text: ({ device }) => `${device} has no ROM image`,
 });
 
+export const NON_MAPPABLE: Reason<OfDevice & { readonly region: number }> = reason({
+  id: 'vfio-pci/non-mappable-bars',
+  errno: ENODEV,
+  call: 'pread and pwrite of a BAR, VFIO_DEVICE_IOEVENTFD',
+  rule: 'the kernel has mapped the BAR when the device was opened',
+  kernel: 'vfio_pci_core_map_bars()',
+  wayOut: 'use the driver of vfio that is made for this device: its BARs answer to special instructions alone',
+  text: ({ device, region }) => `${device}: region ${region} is of a function whose BARs cannot be mapped`,
+});
+
 export const CONFIG_RANGE: Reason<OfDevice & { readonly at: number; readonly length: number; readonly size: number }> = reason({
   id: 'vfio-pci/config-range',
   errno: EFAULT,

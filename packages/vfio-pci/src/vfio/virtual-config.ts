@@ -29,6 +29,7 @@ import {
   PCI_PM_CTRL_PME_STATUS,
   PCI_PM_PMC,
   PCI_ROM_ADDRESS,
+  PCI_ROM_ADDRESS_ENABLE,
   PCI_ROM_RESOURCE,
   PCI_STATUS,
   PCI_STATUS_CAP_LIST,
@@ -36,6 +37,7 @@ import {
   PCI_VENDOR_ID,
   PCI_VPD_ADDR,
 } from '../pci/registers.ts';
+import { romBarSize } from '../pci/rom.ts';
 import { Permissions, headerPermissions } from './config-permissions.ts';
 import { capabilitySection, extendedSection, type Kind } from './config-sections.ts';
 import { CONFIG_RANGE } from './vfio-pci-reasons.ts';
@@ -271,6 +273,11 @@ export class VirtualConfig {
     for (let index = 0; index <= PCI_ROM_RESOURCE; index += 1) {
       const at = barRegister(index);
       const bar = fn.bar(index);
+      const { firmwareRom } = this.#owner.device;
+      if (index === PCI_ROM_RESOURCE && firmwareRom.length > 0) {
+        write32(bytes, at, (read32(bytes, at) & (-romBarSize(firmwareRom.length) | PCI_ROM_ADDRESS_ENABLE)) >>> 0);
+        continue;
+      }
       if (bar === undefined || bar.address === 0) {
         const upper = index > 0 && fn.bar(index - 1)?.kind === 'mem64' && index < PCI_ROM_RESOURCE;
         if (!upper) write32(bytes, at, 0);
