@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { REGION_SPAN } from '../src/index.ts';
 import { NAME, openLayout, type Layout } from './config-host.ts';
 import { EDU_NAME, eduHost, ioeventfd } from './edu-host.ts';
+import { CARD, PORT, slotHost } from './slot-host.ts';
 
 const GET = 0x1_0000;
 const ERR = 3;
@@ -108,6 +109,30 @@ describe('linux-7.3', () => {
     ] as const;
     expect(openLayout({ structures }, NEW).hardware(0x114, 4)).toBe(0xc000);
     expect(openLayout({ structures }, OLD).hardware(0x114, 4)).toBe(0xe000);
+  });
+
+  describe('[B9] can wake the machine', () => {
+    const wakes = (process: Process, name: string): boolean => process.readdir(`/sys/bus/pci/devices/${name}/power`).includes('wakeup');
+
+    it('[pcie_pme_mark_devices] what was below a root port when its driver came, and the port', () => {
+      const { process } = slotHost(NEW);
+      expect([PORT, CARD, EDU_NAME].map((name) => wakes(process, name))).toEqual([true, true, false]);
+    });
+
+    it('[pcie_pme_mark_devices] no device that came later, until the port is bound again', () => {
+      const { process } = slotHost(NEW);
+      process.writeFile(`/sys/bus/pci/devices/${CARD}/remove`, '1');
+      process.writeFile('/sys/bus/pci/rescan', '1');
+      expect(wakes(process, CARD)).toBe(false);
+      process.writeFile('/sys/bus/pci/drivers/pcieport/unbind', PORT);
+      process.writeFile('/sys/bus/pci/drivers/pcieport/bind', PORT);
+      expect(wakes(process, CARD)).toBe(true);
+    });
+
+    it.each([[0xc802, true], [0x0002, false]])('[pci_pm_init] what says in PMC 0x%s that it has PME#', (pmc, expected) => {
+      const { process } = openLayout({ structures: [[0x01, 0x40, pmc & 0xff, pmc >> 8, 0, 0]] }, NEW);
+      expect(wakes(process, NAME)).toBe(expected);
+    });
   });
 
   describe('a ROM from firmware', () => {

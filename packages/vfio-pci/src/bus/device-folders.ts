@@ -5,8 +5,8 @@
  * Not modelled: what is written to them, and the counters of power and wakeup, which are constants.
  */
 import { constant } from '@vsim/vfio-core';
-import { findExtendedCapability, read32 } from '../pci/capabilities.ts';
-import { PCI_EXP_LNKCAP, PCI_EXT_CAP_ID_ERR } from '../pci/registers.ts';
+import { findExtendedCapability, read16, read32 } from '../pci/capabilities.ts';
+import { PCI_EXP_LNKCAP, PCI_EXT_CAP_ID_ERR, PCI_PM_CAP_PME_MASK, PCI_PM_PMC } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
 
 const PCI_EXT_CAP_ID_DSN = 3;
@@ -46,18 +46,28 @@ export function createDeviceFolders(device: PciDevice, source: number): void {
   if (!device.host.profile.serialNumberAttribute) return;
   const { files } = device.host;
   const { bytes } = device.function.config;
-  const folder = (name: string, lines: readonly (readonly [string, string])[]): void => {
-    files.folder(`${device.sysfs}/${name}`);
-    for (const [file, text] of lines) files.add(`${device.sysfs}/${name}/${file}`, { kind: 'attribute', mode: 0o644, show: () => constant(`${text}\n`) });
-  };
   const serial = findExtendedCapability(bytes, PCI_EXT_CAP_ID_DSN);
   if (serial !== 0) files.constant(`${device.sysfs}/serial_number`, `${serialNumber(bytes.subarray(serial + 4, serial + 12))}\n`);
-  folder('aer', findExtendedCapability(bytes, PCI_EXT_CAP_ID_ERR) === 0 ? [] : RATELIMITS);
-  folder('link', ASPM.filter(([, bit]) => linkHas(device, bit)).map(([name]) => [name, '0']));
-  // The wakeup attributes are of devices that firmware or PCI Express can wake: what has a slot, and the ports.
-  folder('power', device.express !== 0 || device.function.address.bus !== 0 ? [...POWER, ...WAKEUP] : POWER);
-  folder('wakeup', []);
+  folder(device, 'aer', findExtendedCapability(bytes, PCI_EXT_CAP_ID_ERR) === 0 ? [] : RATELIMITS);
+  folder(device, 'link', ASPM.filter(([, bit]) => linkHas(device, bit)).map(([name]) => [name, '0']));
+  folder(device, 'power', POWER);
+  if (device.pm !== 0 && (read16(bytes, device.pm + PCI_PM_PMC) & PCI_PM_CAP_PME_MASK) !== 0) createWakeupFiles(device);
+  folder(device, 'wakeup', []);
   if (!device.isVirtual) files.folder(`${device.sysfs}/wakeup/wakeup${source}`);
+}
+
+/**
+ * device_set_wakeup_capable(): the device can wake the machine, as it has PME#, or as the PME service of a root port found it below.
+ * Kernel: pci_pm_init(), pcie_pme_mark_devices().
+ */
+export function createWakeupFiles(device: PciDevice): void {
+  const { files, profile } = device.host;
+  if (profile.serialNumberAttribute && files.lookup(`${device.sysfs}/power/wakeup`) === undefined) folder(device, 'power', WAKEUP);
+}
+
+function folder({ host, sysfs }: PciDevice, name: string, lines: readonly (readonly [string, string])[]): void {
+  host.files.folder(`${sysfs}/${name}`);
+  for (const [file, text] of lines) host.files.add(`${sysfs}/${name}/${file}`, { kind: 'attribute', mode: 0o644, show: () => constant(`${text}\n`) });
 }
 
 /** Eight bytes, the highest first. */

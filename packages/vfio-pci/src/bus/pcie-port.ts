@@ -1,9 +1,10 @@
-/** The driver of PCI Express ports and its services: hot plug for a slot, error handling for what is below a root port. Kernel: portdrv.c. */
+/** The driver of PCI Express ports and its services: hot plug for a slot, errors and PME of what is below a root port. Kernel: portdrv.c. */
 import { DriverData, type Sleeps } from '@vsim/vfio-core';
 import type { ErrorMessage } from '../pci/aer.ts';
 import { PciPort } from '../pci/pci-port.ts';
 import { PCI_EXP_FLAGS, PCI_EXP_FLAGS_TYPE, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT, PCI_EXP_TYPE_UPSTREAM } from '../pci/registers.ts';
 import { NOT_PORT } from './bus-reasons.ts';
+import { createWakeupFiles } from './device-folders.ts';
 import { handleError } from './error-recovery.ts';
 import type { PciDevice } from './pci-device.ts';
 import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
@@ -22,6 +23,7 @@ export class PciePort extends PciDriver {
     const type = (device.function.config.bytes[express + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_TYPE) >> 4;
     const isPort = type === PCI_EXP_TYPE_ROOT_PORT || type === PCI_EXP_TYPE_UPSTREAM || type === PCI_EXP_TYPE_DOWNSTREAM;
     if (!isPort) return host.refusals.refuse(NOT_PORT, { device: name, type });
+    if (type === PCI_EXP_TYPE_ROOT_PORT) for (const each of [device, ...device.bus.below(device)]) createWakeupFiles(each);
     const { function: fn } = device;
     if (fn instanceof PciPort && fn.slot !== undefined) this.#slots.set(device, new HotplugController(device, fn, fn.slot));
     return 0;
