@@ -238,6 +238,80 @@ describe('poll', () => {
     expect(root.poll([device, group, container, memfd, 99, -1].map((fd) => ({ fd, events })))).toEqual([IN_OUT, IN_OUT, IN_OUT, IN_OUT, POLLNVAL, 0]);
   });
 
+  describe('that sleeps', () => {
+    /** A poll of these eventfds in a thread. */
+    function polling(count: number, timeout: number) {
+      const { host, root } = machine();
+      const fds = Array.from({ length: count }, () => root.eventfd());
+      const poll = (events: number = POLLIN) => root.start('poll', root.sys.poll(fds.map((fd) => ({ fd, events })), timeout));
+      return { host, root, fds, poll };
+    }
+
+    it('wakes for any of its fds, and tells which', () => {
+      const { root, fds, poll } = polling(3, -1);
+      const thread = poll();
+      expect(thread.outcome).toMatchObject({ state: 'asleep', what: 'a polled fd' });
+      root.writeEventfd(fds[1]!, 1n);
+      expect(thread.result()).toEqual([0, POLLIN, 0]);
+    });
+
+    it('ends with nothing when its time is over, and not before', () => {
+      const { host, poll } = polling(1, 5);
+      const thread = poll();
+      host.scheduler.advance(4_999_999);
+      expect(thread.finished).toBe(false);
+      host.scheduler.advance(1);
+      expect(thread.result()).toEqual([0]);
+    });
+
+    it('wakes for room, which a read makes', () => {
+      const { root, fds, poll } = polling(1, -1);
+      root.writeEventfd(fds[0]!, 0xffff_ffff_ffff_fffen);
+      const thread = poll(POLLOUT);
+      expect(thread.finished).toBe(false);
+      root.readEventfd(fds[0]!);
+      expect(thread.result()).toEqual([POLLOUT]);
+    });
+
+    it('is ended by a signal: EINTR', () => {
+      const { poll } = polling(1, -1);
+      const thread = poll();
+      thread.signal();
+      expect(thread.result()).toBe(-EINTR);
+    });
+
+    it('takes nothing: each that polls wakes, and the count is there for a reader', () => {
+      const { root, fds, poll } = polling(1, -1);
+      const threads = [poll(), poll()];
+      root.writeEventfd(fds[0]!, 3n);
+      expect(threads.map((thread) => thread.result())).toEqual([[POLLIN], [POLLIN]]);
+      expect(root.readEventfd(fds[0]!)).toBe(3n);
+    });
+
+    it('keeps the file of an fd that another thread closes, and leaves nothing behind', () => {
+      const { host, root, fds, poll } = polling(2, -1);
+      const thread = poll();
+      root.close(fds[0]!);
+      root.writeEventfd(fds[1]!, 1n);
+      expect(thread.result()).toEqual([POLLNVAL, POLLIN]);
+      expect(host.scheduler.threads).toEqual([]);
+    });
+
+    it('ends with its process', () => {
+      const { host, root, poll } = polling(1, -1);
+      poll();
+      root.exit();
+      expect(host.scheduler.threads).toEqual([]);
+    });
+
+    it('says in a program of one thread that nobody will wake it', () => {
+      const { root, fds } = polling(1, -1);
+      expect(() => root.poll([{ fd: fds[0]!, events: POLLIN }], -1)).toThrow('waits for a polled fd');
+      root.writeEventfd(fds[0]!, 1n);
+      expect(root.poll([{ fd: fds[0]!, events: POLLIN }], -1)).toEqual([POLLIN]);
+    });
+  });
+
   it('sees through a context that the kernel signals', () => {
     const context = new EventFdContext('kernel');
     const { host, root } = machine();

@@ -20,6 +20,8 @@ export interface Sleep {
   readonly until: number | undefined;
   /** One of those who wait so is woken at a time. @default false */
   readonly exclusive?: boolean | undefined;
+  /** More queues, of which each wakes. */
+  readonly also?: readonly WaitQueue[] | undefined;
 }
 
 /** Code that may sleep. Called with `yield*`, only from a thread. */
@@ -60,12 +62,12 @@ export class WaitQueue {
     return true;
   }
 
-  /** As wait(), but ends early when the thread has a signal; the signal stays pending. */
-  *waitInterruptible(sched: Scheduler, ready: () => boolean, until?: number): Sleeps<WaitEnd> {
+  /** As wait(), but ends early when the thread has a signal; the signal stays pending. Whoever wakes one of `also` wakes it, too. */
+  *waitInterruptible(sched: Scheduler, ready: () => boolean, until?: number, also?: readonly WaitQueue[]): Sleeps<WaitEnd> {
     while (!ready()) {
       if (sched.current?.signalPending === true) return 'signal';
       if (until !== undefined && sched.now >= until) return 'timeout';
-      yield { on: this, until };
+      yield { on: this, until, also };
     }
     return 'ready';
   }
@@ -201,6 +203,7 @@ export class Thread<out T> {
   wakeUp(): void {
     if (this.#sleep !== undefined) {
       this.#sleep.on.remove(this);
+      if (this.#sleep.also !== undefined) for (const queue of this.#sleep.also) queue.remove(this);
       this.#sleep = undefined;
     } else if (this.#outcome.state !== 'held') {
       return;
@@ -226,6 +229,7 @@ export class Thread<out T> {
     if ('on' in at) {
       this.#sleep = at;
       at.on.add(this, at.exclusive === true);
+      if (at.also !== undefined) for (const queue of at.also) queue.add(this, false);
       if (at.until !== undefined) this.#sched.wakeAt({ thread: this, sleep: at, until: at.until });
       return false;
     }

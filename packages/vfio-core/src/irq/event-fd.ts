@@ -26,6 +26,8 @@ export class EventFdContext {
   readonly semaphore: boolean;
   /** Where readers sleep; woken by every signal and by close. */
   readonly queue: WaitQueue;
+  /** Where those sleep who poll for room; woken by every read. */
+  readonly drained: WaitQueue;
   /** Writers that found it full, the one with the least to write first: where that has no room, none has. Made for the first of them. */
   #writers: Heap<Writer> | undefined;
   #writersAsleep = 0;
@@ -42,6 +44,7 @@ export class EventFdContext {
     this.#hi = 0;
     this.semaphore = semaphore;
     this.queue = new WaitQueue(`a count in ${name}`);
+    this.drained = new WaitQueue(`room in ${name}`);
   }
 
   /** The counter, in [0, 2^64 - 1]; the largest value only by signals that overflowed it. */
@@ -73,6 +76,7 @@ export class EventFdContext {
     const left = this.count - taken;
     this.#lo = lowHalf(left);
     this.#hi = highHalf(left);
+    this.drained.wake();
     this.wakeWriter();
     return taken;
   }
@@ -81,6 +85,7 @@ export class EventFdContext {
   drain(): void {
     this.#lo = 0;
     this.#hi = 0;
+    this.drained.wake();
     this.wakeWriter();
   }
 

@@ -3,7 +3,7 @@
  *
  * EINTR is an answer (a signal came), and refuses nothing: no event tells of it.
  */
-import type { Sleeps, Scheduler } from '../host/scheduler.ts';
+import type { Scheduler, Sleeps, WaitQueue } from '../host/scheduler.ts';
 import { EVENTFD_MOST, type EventFdContext } from '../irq/event-fd.ts';
 import { EINTR } from '../uapi/errno.ts';
 import { File, POLLERR, POLLIN, POLLOUT, WOULD_SLEEP } from './file.ts';
@@ -28,6 +28,10 @@ export class EventFdFile extends File {
   override poll(): number {
     const { count } = this.context;
     return (count > 0n ? POLLIN : 0) | (count < EVENTFD_MOST ? POLLOUT : 0) | (count > EVENTFD_MOST ? POLLERR : 0);
+  }
+
+  override get pollQueues(): readonly WaitQueue[] {
+    return [this.context.queue, this.context.drained];
   }
 
   /** noop_llseek(). */

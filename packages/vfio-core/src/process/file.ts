@@ -6,7 +6,7 @@
  */
 import type { Host } from '../host/host.ts';
 import type { Reason } from '../host/reason.ts';
-import type { Sleeps } from '../host/scheduler.ts';
+import type { Sleeps, WaitQueue } from '../host/scheduler.ts';
 import { EINVAL, ENODEV, ESPIPE } from '../uapi/errno.ts';
 import type { Mapping } from './mm.ts';
 import type { Process } from './process.ts';
@@ -23,6 +23,13 @@ export const POLLIN = 1;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLNVAL = 0x20;
+
+/** struct pollfd. */
+export interface PollRequest {
+  readonly fd: number;
+  /** POLLIN, POLLOUT. */
+  readonly events: number;
+}
 
 /** mmap() as a file sees it. `offset` is a file offset in bytes, a multiple of the page size. */
 export interface MmapRequest {
@@ -116,6 +123,11 @@ export abstract class File {
   /** What poll() finds, of POLLIN, POLLOUT and POLLERR. A file without the operation, as all of VFIO's, is always ready (DEFAULT_POLLMASK). */
   poll(): number {
     return POLLIN | POLLOUT;
+  }
+
+  /** Where poll() sleeps until what it finds may have changed. Kernel: poll_wait(). */
+  get pollQueues(): readonly WaitQueue[] {
+    return [];
   }
 
   /** ftruncate(). @returns 0, or a negative errno: most files have no length */

@@ -13,7 +13,7 @@ import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
 import { EINVAL, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
-import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File, type PollRequest } from './file.ts';
 import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_READ, PROT_WRITE } from './flags.ts';
 import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
@@ -223,8 +223,21 @@ export class Process {
     this.#check('ftruncate', fd, () => this.file(fd)?.truncate(size) ?? this.badFd(fd));
   }
 
-  /** poll() without waiting: what each fd is ready for, of what was asked, and errors; 0 for a negative fd, POLLNVAL for one that is not open. */
-  poll(requests: readonly { readonly fd: number; readonly events: number }[]): readonly number[] {
+  /**
+   * poll(): what each fd is ready for, of what was asked, and errors; 0 for a negative fd, POLLNVAL for one that is not open.
+   *
+   * @param timeout how long it may sleep until one is ready, in ms of virtual time; below 0 for ever @default 0
+   * @throws BlockedError if it sleeps: a thread waits with sys.poll()
+   */
+  poll(requests: readonly PollRequest[], timeout = 0): readonly number[] {
+    if (timeout === 0) return this.look(requests);
+    const found = this.#run('poll', this.sys.poll(requests, timeout));
+    if (typeof found === 'number') throw new SyscallError('poll', found, '');
+    return found;
+  }
+
+  /** @internal What poll() finds now: an fd means what is behind it at each look. Kernel: do_pollfd(). */
+  look(requests: readonly PollRequest[]): readonly number[] {
     return requests.map(({ fd, events }) => {
       if (fd < 0) return 0;
       const file = this.file(fd);

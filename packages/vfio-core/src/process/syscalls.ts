@@ -1,14 +1,16 @@
 /** The system calls as generators, for threads that may sleep: they give the kernel's number, a negative errno for an error. */
 import type { Attribute } from '../host/file-tree.ts';
-import type { Sleeps } from '../host/scheduler.ts';
+import { WaitQueue, type Sleeps } from '../host/scheduler.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EINVAL } from '../uapi/errno.ts';
-import { STREAM, WOULD_SLEEP, type File } from './file.ts';
+import { EINTR, EINVAL } from '../uapi/errno.ts';
+import { STREAM, WOULD_SLEEP, type File, type PollRequest } from './file.ts';
 import { O_RDONLY, O_WRONLY } from './flags.ts';
 import { IS_FOLDER, NOT_ATTRIBUTE, NO_ENTRY, ONE_WAY } from './process-reasons.ts';
 import type { Process } from './process.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
+
+const NS_PER_MS = 1e6;
 
 const text = new TextEncoder();
 
@@ -88,6 +90,29 @@ export class Syscalls {
     if (!isOffset(offset, from.length)) return this.#process.badOffset(offset, from.length);
     const result = file.write(from, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
+  }
+
+  /** As Process.poll(), asleep until an fd is ready, or the time is over. @returns -EINTR after a signal */
+  poll(requests: readonly PollRequest[], timeout: number): Sleeps<readonly number[] | number> {
+    return this.#process.inCall(this.#poll(requests, timeout));
+  }
+
+  *#poll(requests: readonly PollRequest[], timeout: number): Sleeps<readonly number[] | number> {
+    const process = this.#process;
+    const { scheduler } = process.host;
+    let found = process.look(requests);
+    if (found.some(Boolean)) return found;
+    // The file behind a queue stays while somebody sleeps there, whoever closes the fd.
+    const files = requests.flatMap(({ fd }) => process.file(fd) ?? []);
+    for (const file of files) file.get();
+    const ready = (): boolean => {
+      found = process.look(requests);
+      return found.some(Boolean);
+    };
+    const until = timeout < 0 ? undefined : scheduler.now + timeout * NS_PER_MS;
+    const end = yield* new WaitQueue('a polled fd').waitInterruptible(scheduler, ready, until, files.flatMap(({ pollQueues }) => pollQueues));
+    for (const file of files) yield* file.put();
+    return end === 'signal' ? -EINTR : found;
   }
 
   /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
