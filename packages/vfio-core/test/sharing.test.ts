@@ -5,6 +5,7 @@ import {
   getDeviceFd,
   getDeviceInfo,
   mapDma,
+  EINTR,
   MAP_PRIVATE,
   MAP_SHARED,
   POLLERR,
