@@ -68,6 +68,7 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'vfio-core/src/migration/stop-copy.ts': [2, 'the feature: migration/state'],
   'vfio-core/src/model/bus.ts': [2, 'who refused the attempt; the errno of 5.13, and that of drivers_probe'],
   'vfio-core/src/process/event-fd-file.ts': [2, 'nobody: EINTR is an answer'],
+  'vfio-core/src/process/syscalls.ts': [1, 'nobody: EINTR is an answer'],
   'vfio-core/src/process/mm.ts': [1, 'type1: type1/map-memory'],
   'vfio-core/src/vfio/external-user.ts': [2, 'nobody: functions for drivers'],
   'vfio-core/src/vfio/noiommu.ts': [2, 'the container: vfio/set-iommu-type, vfio/noiommu-alone'],

@@ -46,7 +46,7 @@ class MttyArcs implements MigrationArcs {
   }
 
   *arc(from: MigState, to: MigState): Sleeps<File | number> {
-    if ((from === RUNNING && to === PRE_COPY) || (from === RUNNING_P2P && to === PRE_COPY_P2P)) return (this.#early = new PreCopyFile(this.#driver(), this.#state.header()));
+    if ((from === RUNNING && to === PRE_COPY) || (from === RUNNING_P2P && to === PRE_COPY_P2P)) return (this.#early = new PreCopyFile(this.#driver, this.#state.header()));
     if (from === PRE_COPY_P2P && to === STOP_COPY) this.#early?.finish(this.#state.ports());
     else if (from === STOP && to === STOP_COPY) return (this.#saving = new SaveFile(concat(this.#state.header(), this.#state.ports())));
     else if (from === STOP && to === RESUMING) return (this.#resuming = new ResumeFile(this.#state.size));
