@@ -1,5 +1,5 @@
 /** How an interrupt gets into a VM: KVM_SIGNAL_MSI, the translation cache, irqfds, irqbypass; and what an LPI is meanwhile. */
-import { EventFdContext, Host } from '@vsim/vfio-core';
+import { EventFdContext, Host, type PageRun } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { CTRL, encode, Gic, GRP, IRQFD_INJECT, ItsDriver, KvmVm, OPCODE, type VgicIrq } from '../src/index.ts';
 import { commandNames, DOORBELL, GUEST, Machine, made, takeAll, type MachineInit, type Vector } from './machine.ts';
@@ -456,6 +456,19 @@ describe('irqbypass', () => {
       made(vm.createIts());
       expect(commandNames(events)).toEqual(version === 'gicv4' ? map : v41);
     }
+  });
+
+  it('an ITS whose VM gets no vPEs is none: ENOMEM, and the next one is the first', () => {
+    const host = new Host({ ram: [{ base: 0x8000_0000, size: 0x200_0000 }] });
+    const vm = new KvmVm(host, { driver: new ItsDriver(host, new Gic(host, { version: 'gicv4', cpus: 1 })) });
+    vm.createVcpu();
+    made(vm.createVgic()).setAttr(GRP.CTRL, CTRL.INIT, 0);
+    const blocks: PageRun[] = [];
+    for (let run = host.pages.allocate(16); run !== undefined; run = host.pages.allocate(16)) blocks.push(run);
+    expect([vm.createIts(), vm.itss, vm.itsVm]).toEqual([-12, [], undefined]);
+    for (const run of blocks) run.put();
+    const its = made(vm.createIts());
+    expect([its.index, vm.itss.length, vm.itsVm?.vpes.length]).toEqual([0, 1, 1]);
   });
 
   it('unset_forwarding: the count goes down, the interrupt is the host\'s; nothing if the guest unmapped the event [gic K-46] [gic A-39] [gic 11/10] [gic G04]', () => {

@@ -142,13 +142,16 @@ export class KvmVm {
     return this.#vgic;
   }
 
-  /** KVM_CREATE_DEVICE(ARM_VGIC_ITS), as many as one likes. @returns the device, or -ENOMEM when its vPEs cannot be made */
+  /** KVM_CREATE_DEVICE(ARM_VGIC_ITS), as many as one likes. @returns the device, or -ENOMEM, and no device, when the VM's vPEs cannot be made */
   createIts(): VgicIts | number {
     const its = new VgicIts(this, this.itss.length);
     this.itss.push(its);
     if (this.#vgic?.initialized === true) {
       const error = this.#vgic.initVpes();
-      if (error < 0) return error;
+      if (error < 0) {
+        this.itss.pop();
+        return error;
+      }
     }
     return its;
   }
