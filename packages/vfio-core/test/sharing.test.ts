@@ -139,6 +139,8 @@ describe('fork', () => {
 
   it('is ENOMEM where the copy has no room, and takes nothing', () => {
     const { root, host } = machine();
+    // The copy of the first has room.
+    root.mmap(-1, PAGE, 0, PROT, MAP_PRIVATE);
     root.mmap(-1, 0x300_0000, 0, PROT, MAP_PRIVATE);
     const before = host.pages.used;
     expect([outcomeOf(() => root.fork()), host.pages.used]).toEqual(['ENOMEM', before]);

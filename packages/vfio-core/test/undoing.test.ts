@@ -5,10 +5,13 @@ import {
   Driver,
   EIO,
   getDeviceFd,
+  getExternalUser,
+  getExternalUserFromDevice,
   getMigrationState,
   mapDma,
   MIG_STATE,
   Process,
+  putExternalUser,
   set,
   setContainer,
   setMigrationState,
@@ -131,4 +134,28 @@ describe('an answer that cannot be written to user memory', () => {
     const words = [32, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START, 4096, 0, 1, 0];
     expect([ask(false, words, [0, 4096]), ask(true, words, [0, 4096]), ask(true, words, [0, 4096])]).toEqual(['EFAULT', 'success', 'EBUSY']);
   });
+});
+
+it('memory for which a process has no addresses is given back', () => {
+  const { root, host } = sampleHost([]);
+  // mmap() gives addresses from 0x7e00_0000_0000 to 2^47; those of a device cost no memory.
+  expect(typeof root.mm.mapDevice(2 ** 41 - 2 ** 22, { physical: 0, live: () => true }, true, true)).toBe('object');
+  const before = host.pages.used;
+  expect([outcomeOf(() => root.mmap(-1, 2 ** 23)), host.pages.used]).toEqual(['ENOMEM', before]);
+});
+
+it('a user of a group inside the kernel of 5.13 leaves it as it was, and may come from its device or its file', () => {
+  const sample = sampleHost(['a'], { profile: 'linux-5.13' });
+  const { root, vfio, bus } = sample;
+  sample.bind('a');
+  const { group } = openGroup(sample, 0);
+  const vfioGroup = vfio.groups[0]!;
+  const before = [vfioGroup.references, vfioGroup.containerUsers];
+  for (const hold of [() => getExternalUser(root.file(group)!), () => getExternalUserFromDevice(vfio, bus.device('a')!)]) {
+    const held = hold();
+    if (typeof held === 'number') throw new Error(`no user: ${held}`);
+    expect([vfioGroup.references, vfioGroup.containerUsers]).toEqual(before.map((count) => count + 1));
+    putExternalUser(held);
+    expect([vfioGroup.references, vfioGroup.containerUsers]).toEqual(before);
+  }
 });

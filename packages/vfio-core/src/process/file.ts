@@ -81,11 +81,6 @@ export abstract class File {
     if (this.#references === 0) yield* this.release();
   }
 
-  /** Drops a reference where that cannot be the last one, or releasing does not sleep. */
-  drop(): void {
-    this.#references -= 1;
-  }
-
   ioctl(_process: Process, _request: number, argument: UserArgument): number {
     return argument.unknown();
   }
