@@ -387,6 +387,19 @@ describe('vPEs', () => {
     expect([vpe!.pendingLast, rings]).toEqual([true, 0]);
   });
 
+  it('GICv4.0: a doorbell that waits at the old redistributor does not stay there when the vPE moves', () => {
+    const machine = new Driver('gicv4', { choices: { directLpi: true } });
+    const vm = machine.vm(1);
+    const [vpe] = vm.vpes;
+    const irq = machine.irq();
+    irq.mapVlpi(vlpi(vm));
+    machine.msi(irq);
+    const waits = () => machine.gic.redistributors.map(({ lpis }) => lpis.bank.test(vpe!.doorbell));
+    expect(waits()).toEqual([true, false]);
+    vpe!.setAffinity(1);
+    expect(waits()[0]).toBe(false);
+  });
+
   it('GICv4.1: asks for a doorbell and reads PendingLast back, or assumes it [gic D-31]', () => {
     const machine = new Driver('gicv4.1', { preset: 'strict' });
     const [vpe] = machine.vm(1).vpes;
