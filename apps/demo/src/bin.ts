@@ -31,4 +31,5 @@ process.exitCode = main(process.argv.slice(2), {
   },
   cwd: currentFolder(),
 });
-process.stdout.write(lines.join(''));
+// Even a write of nothing fails on a disk that is full.
+if (lines.length > 0) process.stdout.write(lines.join(''));

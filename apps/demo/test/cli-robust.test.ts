@@ -144,6 +144,14 @@ describe('the bin', () => {
     expect(start(['frobnicate'], { stderr: '/dev/full' }).status).toBe(2);
   });
 
+  it('says nothing of a full disk where it has nothing to write, and the reason all the same [R16]', () => {
+    expect(start(['groups', '/nowhere'], { stdout: '/dev/full' })).toEqual({ status: 2, err: 'vsim groups: /nowhere: no such file or folder\n' });
+  });
+
+  it('ends in silence with its standard output closed [R16]', () => {
+    expect(start(['lspci', '--dump'], { script: '"$@" >&-' })).toEqual({ status: 0, err: '' });
+  });
+
   it('runs in a folder that is gone, where no file is [R15]', () => {
     const gone = folder({});
     const script = `mkdir -p ${gone} && cd ${gone} && rmdir ${gone} && exec "$@"`;

@@ -9,6 +9,7 @@ import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, samePlace } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
 import { Link, migrate } from '../src/vmm/migration.ts';
+import { CLI_DOORS } from './cli-doors.ts';
 
 // Streams
 
@@ -170,4 +171,5 @@ export const DOORS: readonly Door[] = [
   { name: 'migration-stream', length: 10, open: () => new Streams() },
   { name: 'arguments', length: 20, open: () => new Arguments() },
   { name: 'sysfs-folder', length: 20, open: () => new Folders() },
+  ...CLI_DOORS,
 ];

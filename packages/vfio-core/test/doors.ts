@@ -20,6 +20,7 @@ import {
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { edgeAddress, pick, random64, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { SLEEPERS } from './eventfd-sleepers.ts';
+import { REFUSALS } from './refused-calls.ts';
 import { openGroup, sampleHost } from './sample-device.ts';
 
 const PAGE = 4096;
@@ -309,4 +310,5 @@ export const DOORS: readonly Door[] = [
   { name: 'dma-claim', length: 50, open: (random) => new Claims(random) },
   { name: 'process-exit', length: 100, open: (random) => new Exits(random) },
   SLEEPERS,
+  REFUSALS,
 ];

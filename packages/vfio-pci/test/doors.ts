@@ -4,6 +4,7 @@ import { bounded } from '../../../testing/cost.ts';
 import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { computeIommuGroups, LspciSyntaxError, machineOfLspci, parseLspci } from '../src/index.ts';
 import { LOOPS } from './eventfd-loops.ts';
+import { REFUSALS } from './refused-calls.ts';
 
 const ADDRESS = /^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?:\s|$)/i;
 const LONG = 3000;
@@ -81,4 +82,4 @@ function mutated(random: Random, text: string): string {
   return out;
 }
 
-export const DOORS: readonly Door[] = [{ name: 'lspci-text', length: 50, open: () => new Texts() }, LOOPS];
+export const DOORS: readonly Door[] = [{ name: 'lspci-text', length: 50, open: () => new Texts() }, LOOPS, REFUSALS];

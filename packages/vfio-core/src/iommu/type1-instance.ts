@@ -58,7 +58,7 @@ export class Type1Instance implements IommuBackend {
 
   /** Mappings in the container: for tests and reports. */
   get mappings(): number {
-    return this.#state.mappings.size + this.#state.beyond.length;
+    return this.#state.mappings.size + this.#state.beyond.size;
   }
 
   checkExtension(extension: number): number {
@@ -170,7 +170,7 @@ export class Type1Instance implements IommuBackend {
     const found = state.find(first, last);
     if (updateVaddr) return this.#validate(process, found, { iova, vaddr, size });
     if (found !== undefined) return refusals.refuse(MAP_OVERLAP, { iova, vaddr, size, mapping: bytesOf(found) });
-    if (state.available === 0) return refusals.refuse(MAP_LIMIT, { limit: state.mappings.size + state.beyond.length });
+    if (state.available === 0) return refusals.refuse(MAP_LIMIT, { limit: state.mappings.size + state.beyond.size });
     if (state.ranges.length > 0 && !inside(state.ranges, first, last)) {
       const available = state.ranges.map((each) => ({ first: BigInt(each.first) * PAGE, last: BigInt(each.last) * PAGE + PAGE - 1n }));
       return refusals.refuse(MAP_RESERVED, { iova, vaddr, size, available });

@@ -2,7 +2,6 @@
  * The state of one type1 container, which MAP, UNMAP, pinning, dirty tracking and the attaching of groups share. Kernel: struct
  * vfio_iommu, struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
  */
-import { removeItem } from '../memory/list.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Mm } from '../process/mm.ts';
@@ -69,7 +68,7 @@ export class Type1State {
   readonly nesting: boolean;
   readonly mappings: FrameMap<DmaMapping> = new FrameMap<DmaMapping>();
   /** Mappings that end at 2^64, where ends are sums: they lie in the tree alone, and may overlap. */
-  readonly beyond: DmaMapping[] = [];
+  readonly beyond: Set<DmaMapping> = new Set<DmaMapping>();
   /**
    * All mappings, as kernels search them whose ends are sums of 64 bits. It costs as much as the rest of a map, so it is there only
    * where its shape can be seen: before 5.12, and while no IOMMU keeps mappings from the end of the space.
@@ -110,7 +109,7 @@ export class Type1State {
 
   /** The tree, where its answer is another than that of the ordered mappings: a mapping ends at 2^64. */
   get #treeOfSums(): RbTree<DmaMapping> | undefined {
-    return this.beyond.length > 0 ? this.#tree : undefined;
+    return this.beyond.size > 0 ? this.#tree : undefined;
   }
 
   /** vfio_find_dma(): a mapping in the range; none is below an end that is 0. */
@@ -157,7 +156,7 @@ export class Type1State {
       for (const other of this.mappings) this.#tree.insert(other);
     }
     this.#tree?.insert(mapping);
-    if (mapping.last === LAST_FRAME && this.#sums) this.beyond.push(mapping);
+    if (mapping.last === LAST_FRAME && this.#sums) this.beyond.add(mapping);
     else this.mappings.insert(mapping);
   }
 
@@ -280,7 +279,7 @@ export class Type1State {
 
   /** vfio_remove_dma(): the mapping goes, out of every domain, with all that is pinned for it. */
   drop(mapping: DmaMapping): void {
-    if (mapping.last === LAST_FRAME && this.#sums) removeItem(this.beyond, mapping);
+    if (mapping.last === LAST_FRAME && this.#sums) this.beyond.delete(mapping);
     else this.mappings.remove(mapping.first);
     this.#tree?.remove(mapping);
     for (const { domain } of this.domains) domain.unmap(mapping.first, mapping.last);

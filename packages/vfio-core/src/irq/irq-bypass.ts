@@ -32,42 +32,40 @@ export interface IrqBypassConsumer {
 
 /** Matches producers and consumers, at most one each to a token. */
 export class IrqBypassManager {
-  readonly #producers: IrqBypassProducer[] = [];
-  readonly #consumers: IrqBypassConsumer[] = [];
-  readonly #links = new Map<IrqBypassProducer, IrqBypassConsumer>();
+  readonly #producers = new Map<EventFdContext, IrqBypassProducer>();
+  readonly #consumers = new Map<EventFdContext, IrqBypassConsumer>();
+  /** Producers whose consumer took them. */
+  readonly #linked = new Set<IrqBypassProducer>();
 
   /** @returns 0; -EBUSY if the token has a producer already; or what a side answered to being connected. */
   registerProducer(producer: IrqBypassProducer): number {
-    if (this.#producers.some(({ token }) => token === producer.token)) return -EBUSY;
-    const consumer = this.#consumers.find(({ token }) => token === producer.token);
+    if (this.#producers.has(producer.token)) return -EBUSY;
+    const consumer = this.#consumers.get(producer.token);
     const error = consumer === undefined ? 0 : this.#connect(producer, consumer);
-    if (error !== 0) return error;
-    this.#producers.push(producer);
-    return 0;
+    if (error === 0) this.#producers.set(producer.token, producer);
+    return error;
   }
 
   /** @returns as registerProducer(). */
   registerConsumer(consumer: IrqBypassConsumer): number {
-    if (this.#consumers.some((other) => other === consumer || other.token === consumer.token)) return -EBUSY;
-    const producer = this.#producers.find(({ token }) => token === consumer.token);
+    if (this.#consumers.has(consumer.token)) return -EBUSY;
+    const producer = this.#producers.get(consumer.token);
     const error = producer === undefined ? 0 : this.#connect(producer, consumer);
-    if (error !== 0) return error;
-    this.#consumers.push(consumer);
-    return 0;
+    if (error === 0) this.#consumers.set(consumer.token, consumer);
+    return error;
   }
 
   unregisterProducer(producer: IrqBypassProducer): void {
-    const at = this.#producers.indexOf(producer);
-    if (at < 0) return;
+    if (this.#producers.get(producer.token) !== producer) return;
     this.#disconnect(producer);
-    this.#producers.splice(at, 1);
+    this.#producers.delete(producer.token);
   }
 
   unregisterConsumer(consumer: IrqBypassConsumer): void {
-    const at = this.#consumers.indexOf(consumer);
-    if (at < 0) return;
-    for (const [producer, linked] of this.#links) if (linked === consumer) this.#disconnect(producer);
-    this.#consumers.splice(at, 1);
+    if (this.#consumers.get(consumer.token) !== consumer) return;
+    const producer = this.#producers.get(consumer.token);
+    if (producer !== undefined) this.#disconnect(producer);
+    this.#consumers.delete(consumer.token);
   }
 
   /** Both sides stopped, producer told first and taken back if the consumer refuses, both started again. */
@@ -82,13 +80,13 @@ export class IrqBypassManager {
     }
     consumer.start?.();
     producer.start?.();
-    if (error === 0) this.#links.set(producer, consumer);
+    if (error === 0) this.#linked.add(producer);
     return error;
   }
 
   #disconnect(producer: IrqBypassProducer): void {
-    const consumer = this.#links.get(producer);
-    if (consumer === undefined) return;
+    const consumer = this.#consumers.get(producer.token);
+    if (consumer === undefined || !this.#linked.delete(producer)) return;
     producer.enter?.('irq bypass');
     producer.stop?.();
     consumer.stop?.();
@@ -96,6 +94,5 @@ export class IrqBypassManager {
     producer.delConsumer?.(consumer);
     consumer.start?.();
     producer.start?.();
-    this.#links.delete(producer);
   }
 }

@@ -114,4 +114,22 @@ describe('IrqBypassManager', () => {
     manager.unregisterConsumer(consumer);
     expect(log).toEqual([]);
   });
+
+  it('[R11] looks at the token of whom it is asked for, and at no other', () => {
+    let looks = 0;
+    const manager = new IrqBypassManager();
+    const n = 500;
+    const sides = Array.from({ length: n }, (_, i) => {
+      const { producer, consumer } = pair(new EventFdContext(`token ${i}`));
+      const { token } = producer;
+      const counted = { get: () => ((looks += 1), token) };
+      return { producer: Object.defineProperty(producer, 'token', counted), consumer: Object.defineProperty(consumer, 'token', counted) };
+    });
+    for (const { producer, consumer } of sides) expect([manager.registerProducer(producer), manager.registerConsumer(consumer)]).toEqual([0, 0]);
+    for (const { producer, consumer } of sides.toReversed()) {
+      manager.unregisterConsumer(consumer);
+      manager.unregisterProducer(producer);
+    }
+    expect(looks).toBeLessThan(20 * n);
+  });
 });
