@@ -99,6 +99,12 @@ describe('a file that is none', () => {
     });
   }
 
+  it('a gzip bomb of many members, and one with more after it: one line and exit 2, wherever a file is named [R19]', () => {
+    const member = gzipSync(Buffer.alloc(0x10_0000));
+    const root = folder({ many: Buffer.concat(Array.from({ length: 65 }, () => member)), 'x.jsonl.gz': gzipSync(Buffer.alloc(0x500_0000)), more: Buffer.concat([gzipSync(Buffer.alloc(0x500_0000)), member]) });
+    for (const args of [['groups', 'many'], ['lspci', 'many'], ['lspci', '--dump', 'more'], ['replay', 'x.jsonl.gz']]) refused(root, args, 'more than 67108864 bytes when it is unpacked');
+  });
+
   it('names that lead to nothing: one line and exit 2 [R15]', () => {
     const root = folder({ file: 'x' });
     for (const [name, what] of [['', 'an empty name'], ['a'.repeat(5000), 'ENAMETOOLONG'], ['file/x', 'ENOTDIR'], ['nowhere', 'no such file or folder'], ['/dev/null', 'expected the output of lspci'], ['/dev/zero', 'more than 67108864 bytes']] as const) refused(root, ['groups', name], what);
