@@ -75,7 +75,7 @@ function page() {
     const own = id.replace(/\/\d+$/, '').replace(/-?\d+$/, (end) => (id.includes('/') ? end : ''));
     if (own !== section) out.push('', `## ${own}`, '', '| item | what it says | tests |', '|---|---|---|');
     section = own;
-    out.push(`| ${id.replace(/^\S+ /, '')} | ${shorten(what)} | ${told(id)} |`);
+    out.push(`| ${id.replace(/^\S+ /, '')} | ${shorten(what)} | ${holders(id)} |`);
   }
   return `${out.join('\n')}\n`;
 }
@@ -88,7 +88,7 @@ function counts() {
   });
 }
 
-function told(id) {
+function holders(id) {
   const files = [...tests.get(id)].sort();
   if (files.length === 0) return reason(id) === undefined ? '**open**' : `left out: ${reason(id)}`;
   return files.map((file) => file.replace(/^packages\//, '')).join(', ');
