@@ -6,6 +6,7 @@ import {
   EBUSY,
   EFAULT,
   EINVAL,
+  EOVERFLOW,
   ENODEV,
   ENOMEM,
   EPERM,
@@ -195,6 +196,14 @@ describe('vfio_pin_pages', () => {
     expect(pin([16, 16, 17])).toHaveLength(3);
     root.close(fd);
     expect([pin([18]), unpinPages(emulated, [16])]).toEqual([-EINVAL, -EINVAL]);
+  });
+
+  it.each([
+    ['linux-6.12', -EINVAL],
+    ['linux-7.3', -EOVERFLOW],
+  ] as const)('[vfio_iommu_type1_pin_pages] %s: pages that end beyond 2^64', (profile, expected) => {
+    const last = 2 ** 52 - 1;
+    expect(setUp(profile).pin([last, last + 1])).toBe(expected);
   });
 
   it('needs somebody who listens to unmaps, and type1 v2', () => {

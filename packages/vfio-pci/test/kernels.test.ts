@@ -5,6 +5,7 @@ import {
   EIO,
   ENODEV,
   ENOTCONN,
+  errnoName,
   ENOTTY,
   MIG_STATE,
   VFIO_DEVICE_FEATURE,
@@ -28,6 +29,7 @@ import {
   type Process,
   type ProfileName,
 } from '@vsim/vfio-core';
+import { outcomeOf } from '@vsim/vfio-core/testing';
 import { describe, expect, it, vi } from 'vitest';
 import {
   CONFIG_TABLE_OVERRUN,
@@ -260,6 +262,23 @@ describe('INTx', () => {
     const request = { index: 0, action: VFIO_IRQ_SET_ACTION_TRIGGER, dataType: 4, start: 0, count: 1, data: new Uint8Array([0xff, 0xff, 0xff, 0xff]) };
     const direct = structure.irqs.intx.setTrigger(process, request);
     expect(direct).toBe(profile === 'linux-5.13' ? 0 : profile === 'linux-5.10' ? -ENOTCONN : -ENODEV);
+  });
+
+  it.each<[profile: ProfileName, pin: number, error: number]>([
+    ['linux-5.10', 1, -ENODEV],
+    ['linux-5.13', 1, -ENODEV],
+    ['linux-6.1', 1, -ENODEV],
+    ['linux-6.12', 1, -ENODEV],
+    ['linux-7.3', 0, -EINVAL],
+  ])('[vfio_config_init] %s: a pin without an irq number', (profile, pin, error) => {
+    const { host, bus, process } = eduHost({ profile });
+    bus.plug(createEdu(host, '0000:00:07.0'), { group: 7, irq: 0 });
+    bind(process, '0000:00:07.0');
+    const { device } = open(process, '0000:00:07.0', 7);
+    const byte = new Uint8Array(1);
+    process.pread(device, byte, CONFIG + 0x3d);
+    expect([byte[0], getIrqInfo(process, device, VFIO_PCI_INTX_IRQ_INDEX).count]).toEqual([pin, pin]);
+    expect(outcomeOf(() => { setIrqTriggers(process, device, VFIO_PCI_INTX_IRQ_INDEX, 0, [process.eventfd()]); })).toBe(errnoName(-error));
   });
 
   it.each(OLD_AND_NEW)('[vfio D61-31] %s: the pin that counts, and a VF\'s', (profile) => {

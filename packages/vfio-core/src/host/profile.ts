@@ -102,6 +102,8 @@ export interface KernelProfile {
   readonly vgaClientUnwound: boolean;
   /** A pin whose line is connected to nothing counts as no INTx (D61-30). */
   readonly hidesUnconnectedIntx: boolean;
+  /** So does one that has no irq number (7.3). */
+  readonly hidesIntxWithoutIrq: boolean;
   /** PM: unused devices are in D3hot by runtime PM, and D3hot stops memory access (D61-27). */
   readonly runtimePm: boolean;
   /** Features 3, 4 and 5 of VFIO_DEVICE_FEATURE: low power (D61-34). */
@@ -209,6 +211,7 @@ const LINUX_5_13: KernelProfile = {
   vfioPciParametersAt: 'use',
   vgaClientUnwound: false,
   hidesUnconnectedIntx: false,
+  hidesIntxWithoutIrq: false,
   runtimePm: false,
   lowPowerFeatures: false,
   virtualPme: false,
@@ -332,6 +335,7 @@ const LINUX_7_3: KernelProfile = {
   claimsBarsAtOpen: true,
   firmwareRoms: true,
   nonMappableBars: true,
+  hidesIntxWithoutIrq: true,
   vfioPciParametersAt: 'bind',
   dmaBuf: true,
   fdinfoNamesDevice: true,

@@ -10,11 +10,11 @@ import { eventKind, type EventKind } from '../host/trace.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { framesTouched } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
-import { EBUSY, EFAULT, EINVAL, EPERM } from '../uapi/errno.ts';
+import { EBUSY, EFAULT, EINVAL, EOVERFLOW, EPERM } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
 import { IOMMU_READ, IOMMU_WRITE } from './iommu.ts';
 import { DIRTY_V1, MAP_MEMLOCK, MAP_MEMORY, PIN_REFUSED, VADDR_WAIT } from './type1-reasons.ts';
-import type { DmaMapping, Pin, Type1State } from './type1-state.ts';
+import { LAST_FRAME, type DmaMapping, type Pin, type Type1State } from './type1-state.ts';
 
 /** The kernel's WARN_ONCE: a device that pins, in a container whose addresses are being changed. */
 export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind(
@@ -27,6 +27,8 @@ export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind
 export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
   const { profile, refusals, trace } = state.module.host;
   if (!state.v2) return refusals.refuse(DIRTY_V1, { request: 'vfio_pin_pages()' });
+  const outside = profile.overflowIsTold && iovaFrames.some((frame) => frame > LAST_FRAME);
+  if (outside) return refused(state, iovaFrames[0] ?? 0, 'the pages end beyond 2^64', EOVERFLOW);
   if (profile.vaddrNeedsInstance && state.invalid > 0) {
     trace.emit(PIN_WHILE_INVALID, { what: 'pin_pages' });
     return refused(state, iovaFrames[0] ?? 0, 'a vaddr of the container is invalid', EBUSY);

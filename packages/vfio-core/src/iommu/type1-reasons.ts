@@ -303,7 +303,7 @@ export const VADDR_WAIT: Reason<{ readonly invalid: number }> = reason({
 
 export const PIN_REFUSED: Reason<{ readonly iova: number; readonly what: string }> = reason({
   id: 'type1/pin',
-  errno: [EINVAL, EPERM, EFAULT, EBUSY],
+  errno: [EINVAL, EPERM, EFAULT, EBUSY, EOVERFLOW],
   call: 'what an emulated device does: pin pages, copy from and to them',
   rule: 'the pages are mapped, valid, with the rights that the device wants, and the device can be told of an unmap',
   kernel: 'vfio_iommu_type1_pin_pages(), vfio_iommu_type1_dma_rw()',

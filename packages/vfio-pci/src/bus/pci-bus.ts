@@ -74,7 +74,7 @@ export const GROUP_JOINED: EventKind<Join & { readonly group: number }> = eventK
 export interface PlugInit {
   /** Number of the IOMMU group; functions with the same number share it; null: not behind the IOMMU. @default as Linux groups the topology, numbered by the lowest free number */
   readonly group?: number | null | undefined;
-  /** Linux irq number of the INTx pin; IRQ_NOTCONNECTED for one that is wired to nothing. @default 16 to 19, by device number and pin */
+  /** Linux irq number of the INTx pin; IRQ_NOTCONNECTED for one that is wired to nothing, 0 where the kernel has found none. @default 16 to 19, by device number and pin */
   readonly irq?: number | undefined;
   /** What sysfs `resource` shows besides the BARs. @default nothing */
   readonly resource?: string | undefined;
@@ -205,7 +205,7 @@ export class PciBus extends Bus<PciDevice> {
     const pin = fn.config.bytes[PCI_INTERRUPT_PIN]!;
     if (pin !== 0) {
       const irq = init.irq ?? FIRST_LINE + ((fn.address.device + pin - 1) % LINES);
-      if (irq !== IRQ_NOTCONNECTED) fn.line = this.line(irq);
+      if (irq !== 0 && irq !== IRQ_NOTCONNECTED) fn.line = this.line(irq);
       if (init.irq === undefined) fn.config.bytes[PCI_INTERRUPT_LINE] = irq;
     }
     fn.mapBars();

@@ -161,8 +161,9 @@ export class VfioPciDevice extends VfioDevice {
 
   /** The user sees no INTx, whatever the pin says: virtual functions, an INTx that nothing masks, a pin that is wired to nothing (D61-30). */
   get hidesIntx(): boolean {
-    const { isVirtual, lineUnconnected, host } = this.device;
-    return isVirtual || this.#intxBroken || (lineUnconnected && host.profile.hidesUnconnectedIntx);
+    const { isVirtual, lineUnconnected, host, function: fn } = this.device;
+    const { hidesUnconnectedIntx, hidesIntxWithoutIrq } = host.profile;
+    return isVirtual || this.#intxBroken || (lineUnconnected ? hidesUnconnectedIntx : hidesIntxWithoutIrq && fn.line === undefined);
   }
 
   get canMaskIntx(): boolean {
