@@ -82,7 +82,9 @@ class Files implements World<FileInput> {
     const memory = (process.resourceUsage().maxRSS - before) / 1024;
     same('exit code and lines that say why', [code, err.length, err[0]?.includes('\n')], [2, 1, false]);
     if (memory > MOST_MEMORY) throw new Error(`${bytes} bytes took ${Math.round(memory)} MiB`);
-    if (command !== 'host') same(`whether ${bytes} bytes are too many`, err[0]!.includes('more than 67108864 bytes'), bytes > LIMIT);
+    // Of a member that is cut nobody knows how much comes out before its end is missed.
+    const open = kind === 'cut' && size * MIB <= LIMIT && bytes > LIMIT;
+    if (command !== 'host' && !open) same(`whether ${bytes} bytes are too many`, err[0]!.includes('more than 67108864 bytes'), bytes > LIMIT);
     return bytes > LIMIT ? 'past' : 'refused';
   }
 }
