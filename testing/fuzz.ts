@@ -23,6 +23,8 @@ export interface Door<I = unknown> {
   readonly name: string;
   /** Inputs of one program. */
   readonly length: number;
+  /** Programs that a test of it runs at most: of a door whose inputs start processes or fill files. `npm run soak` knows no such limit. */
+  readonly most?: number;
   open(random: Random): World<I>;
 }
 
@@ -74,7 +76,7 @@ export function fuzz<I>(door: Door<I>, seed: number, inputs: number): Figures {
 
 /** A door as a test: as many programs as testing/random.ts says, no failure, and enough inputs past the first check. */
 export function hold<I>(door: Door<I>, weight = 1): void {
-  const figures = fuzz(door, SEED, Math.max(1, Math.round(RUNS * weight)) * door.length);
+  const figures = fuzz(door, SEED, Math.min(door.most ?? Infinity, Math.max(1, Math.round(RUNS * weight))) * door.length);
   console.log(line(figures));
   if (figures.failures > 0) throw new Error(line(figures));
   // A handful says nothing about shares.

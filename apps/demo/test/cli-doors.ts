@@ -124,7 +124,7 @@ class Ends implements World<StreamsInput> {
 }
 
 export const CLI_DOORS: readonly Door[] = [
-  { name: 'device-counts', length: 4, open: () => new Counts() },
-  { name: 'large-files', length: 8, open: () => new Files() },
-  { name: 'ended-streams', length: 2, open: () => new Ends() },
+  { name: 'device-counts', length: 4, most: 100, open: () => new Counts() },
+  { name: 'large-files', length: 8, most: 50, open: () => new Files() },
+  { name: 'ended-streams', length: 2, most: 10, open: () => new Ends() },
 ];
