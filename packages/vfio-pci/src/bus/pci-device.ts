@@ -17,6 +17,7 @@ import {
   PCI_ROM_RESOURCE,
   PCI_VENDOR_ID,
 } from '../pci/registers.ts';
+import { romBarSize } from '../pci/rom.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -101,6 +102,12 @@ export class PciDevice extends Device {
   get firmwareRom(): Uint8Array {
     const own = (this.function.bar(PCI_ROM_RESOURCE)?.address ?? 0) !== 0;
     return this.host.profile.firmwareRoms && !own ? this.function.firmwareRom : NO_IMAGE;
+  }
+
+  /** Bytes of the ROM region that the image makes: a power of two, or 0. */
+  get firmwareRomSize(): number {
+    const { length } = this.firmwareRom;
+    return length === 0 ? 0 : romBarSize(length);
   }
 
   /** pdev->non_mappable_bars, in a kernel that has it. */

@@ -8,7 +8,6 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import type { Bar } from '../pci/bars.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
-import { romBarSize } from '../pci/rom.ts';
 import { MEMORY_OFF, NON_MAPPABLE, NO_ROM, REGION_RANGE } from './vfio-pci-reasons.ts';
 
 /** A BAR that the kernel could not map for itself either: vdev->barmap holds the error. @returns -ENODEV */
@@ -36,7 +35,7 @@ export class BarRegions {
 
   /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO, -ENOMEM for a ROM without image */
   read(index: number, at: number, into: Uint8Array): number {
-    if (index === PCI_ROM_RESOURCE && this.#owner.device.firmwareRom.length > 0) return this.#readFirmwareRom(at, into);
+    if (index === PCI_ROM_RESOURCE && this.#owner.device.firmwareRomSize > 0) return this.#readFirmwareRom(at, into);
     const bar = this.#bar(index, at);
     if (typeof bar === 'number') return bar;
     const count = Math.min(into.length, bar.size - at);
@@ -58,8 +57,7 @@ export class BarRegions {
 
   /** RAM, not the device: decoding counts only if there is a ROM BAR, which nobody has given an address. Behind the image are ones. */
   #readFirmwareRom(at: number, into: Uint8Array): number {
-    const { firmwareRom } = this.#owner.device;
-    const size = romBarSize(firmwareRom.length);
+    const { firmwareRom, firmwareRomSize: size } = this.#owner.device;
     if (at >= size) return this.#outside(PCI_ROM_RESOURCE, at, size);
     if (this.#owner.function.bar(PCI_ROM_RESOURCE) !== undefined && !this.#owner.memoryEnabled) return this.#memoryOff(PCI_ROM_RESOURCE);
     const count = Math.min(into.length, size - at);

@@ -33,7 +33,6 @@ import {
 } from '@vsim/vfio-core';
 import { canAddVectors } from '../bus/irq-vectors.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { romBarSize } from '../pci/rom.ts';
 import type { DeviceRegion } from './device-region.ts';
 import type { Irqs } from './irqs.ts';
 import type { Regions } from './regions.ts';
@@ -111,7 +110,7 @@ function find(owner: InfoOwner, index: number): Region | undefined {
     case VFIO_PCI_VGA_REGION_INDEX:
       return owner.hasVga ? { size: VGA_REGION_SIZE, flags: READ_WRITE } : undefined;
     case VFIO_PCI_ROM_REGION_INDEX:
-      if (owner.device.firmwareRom.length > 0) return { size: romBarSize(owner.device.firmwareRom.length), flags: VFIO_REGION_INFO_FLAG_READ };
+      if (owner.device.firmwareRomSize > 0) return { size: owner.device.firmwareRomSize, flags: VFIO_REGION_INFO_FLAG_READ };
       return fn.romSize === 0 || bar === undefined ? ABSENT : { size: bar.size, flags: VFIO_REGION_INFO_FLAG_READ };
     default: {
       const own = owner.regions.own(index);

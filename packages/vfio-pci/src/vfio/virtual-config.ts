@@ -37,7 +37,6 @@ import {
   PCI_VENDOR_ID,
   PCI_VPD_ADDR,
 } from '../pci/registers.ts';
-import { romBarSize } from '../pci/rom.ts';
 import { Permissions, headerPermissions } from './config-permissions.ts';
 import { capabilitySection, extendedSection, type Kind } from './config-sections.ts';
 import { CONFIG_RANGE } from './vfio-pci-reasons.ts';
@@ -273,9 +272,9 @@ export class VirtualConfig {
     for (let index = 0; index <= PCI_ROM_RESOURCE; index += 1) {
       const at = barRegister(index);
       const bar = fn.bar(index);
-      const { firmwareRom } = this.#owner.device;
-      if (index === PCI_ROM_RESOURCE && firmwareRom.length > 0) {
-        write32(bytes, at, (read32(bytes, at) & (-romBarSize(firmwareRom.length) | PCI_ROM_ADDRESS_ENABLE)) >>> 0);
+      const { firmwareRomSize } = this.#owner.device;
+      if (index === PCI_ROM_RESOURCE && firmwareRomSize > 0) {
+        write32(bytes, at, (read32(bytes, at) & (-firmwareRomSize | PCI_ROM_ADDRESS_ENABLE)) >>> 0);
         continue;
       }
       if (bar === undefined || bar.address === 0) {
