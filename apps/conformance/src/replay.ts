@@ -6,13 +6,14 @@ import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from './format.ts';
 import { Fields, MalformedRecording, isObject, parseLines, type Json } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
+import { linuxGicFormat } from './linux-gic/hardware.ts';
 import { qemuGicFormat } from './qemu-gic/format.ts';
 import * as text from './read-text.ts';
 import type { CaseReport, Divergence } from './report.ts';
 import { vfioFormat } from './vfio/format.ts';
 import { vfioUserFormat } from './vfio-user/format.ts';
 
-const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, vfioUserFormat];
+const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat];
 const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
 const HOST_NAMES = ['host.json', 'host.json.gz'];
 

@@ -281,11 +281,14 @@ describe('a redistributor', () => {
     expect([gic.rd32(0, 0x2_007c), gic.rd32(0, 0x2_007c)]).toEqual([DOORBELL + DIRTY, DOORBELL + PENDING_LAST]);
   });
 
-  it('GICv4.1: VPROPBASER is the vPE table: Size, Page_Size, Indirect, Entry_Size read-only, Valid [gic 3.3/12]', () => {
+  it('GICv4.1: VPROPBASER is the vPE table: Size, Page_Size, Indirect, Entry_Size read-only, Valid [H1] [gic 3.3/12]', () => {
     const gic = probe();
     gic.rd64(0, 0x2_0070, ALL, ALL);
     // Entry_Size 3: 32 bytes. RES0 is [62] alone of the high half.
-    expect(gic.gicr64(0, 0x2_0070)).toBe(0x9fff_ffff_ffff_ff7fn);
+    expect(gic.gicr64(0, 0x2_0070)).toBe(0x9fff_ffff_ffff_ffffn);
+    // As Linux inherits it from PE to PE: InnerCache is [9:7], Size [6:0].
+    gic.rd64(0, 0x2_0070, 0x425b_0780, 0x80c0_0000);
+    expect(gic.gicr64(0, 0x2_0070)).toBe(0x98c0_0000_425b_0780n);
     const resident = (): boolean => {
       gic.resident(0, 5);
       const held = gic.gic.vpe(5)?.residentOn === 0;
@@ -451,6 +454,20 @@ describe('an ITS', () => {
         ...(version === 'gicv3' ? [undefined] : [vpes]),
         undefined, undefined, undefined, undefined, undefined,
       ]);
+    }
+  });
+
+  it('BASER3 to BASER7 are RES0: a store is no fault, enabled or not, as Linux makes it at each boot [H6]', () => {
+    for (const version of ['gicv3', 'gicv4.1'] as const) {
+      const gic = probe({ version });
+      const events = gic.host.trace.record('fault');
+      for (const enable of [0, 1]) {
+        gic.host.memory.write32(gic.gic.its[0]!.base, enable);
+        for (let n = version === 'gicv3' ? 2 : 3; n < 8; n += 1) gic.setIts(GITS.BASER + 8 * n, ALL, ALL);
+      }
+      expect(events).toEqual([]);
+      gic.setIts(GITS.BASER, 0, 0);
+      expect(events.map(({ id }) => id)).toContain('gic/access-ignored');
     }
   });
 

@@ -116,6 +116,16 @@ export class Distributor implements MmioDevice {
     }
   }
 
+  read64(offset: number, into: Uint32Array): void {
+    into[0] = this.read(offset, 4);
+    into[1] = this.read(offset + 4, 4);
+  }
+
+  write64(offset: number, lo: number, hi: number): void {
+    this.write(offset, 4, lo);
+    this.write(offset + 4, 4, hi);
+  }
+
   write(offset: number, width: number, value: number): void {
     if (offset % width !== 0) this.#ignored(offset);
     else if (offset >= 0x80 && offset < 0x1000) this.spis.write(offset, width, value);

@@ -1,10 +1,10 @@
 /**
- * A GIC: one distributor, a redistributor and a CPU interface for each PE, and any number of ITSs, in a host's memory.
+ * A GIC: one distributor, a redistributor and a CPU interface for each PE, and any number of ITSs, in a machine's memory.
  *
  * Reference: Arm IHI 0069. Versions: GICv3; GICv4 (4.0: VLPIs with individual doorbells); GICv4.1 (vPE tables, default doorbells).
  * Tables are read and written in RAM, never in device memory: an ITT placed over registers reaches none of them.
  */
-import { assertSameCore, type Host, type Memory, type Trace } from '@vsim/vfio-core';
+import type { Memory, MmioDevice, Trace } from '@vsim/vfio-core';
 import { implementationChoices, type GicPreset, type ImplementationChoices } from './choices.ts';
 import type { CpuInterface } from './cpu-interface.ts';
 import { Distributor } from './distributor.ts';
@@ -35,6 +35,27 @@ export interface GicInit {
   readonly choices?: Partial<ImplementationChoices> | undefined;
 }
 
+/** Memory with places for devices: AddressSpace is one. */
+export interface GicBus extends Memory {
+  map(base: number, size: number, device: MmioDevice): unknown;
+  /** The part in which tables and queues can be. */
+  readonly ram: Memory;
+}
+
+/** What a GIC needs of the machine that it is in. A Host is one. */
+export interface GicSystem {
+  /** RAM, with the tables and queues; or a bus, which then has the frames too. */
+  readonly memory: Memory | GicBus;
+  readonly trace: Trace;
+}
+
+/** A range of addresses at which a part of the GIC answers. Offsets go from `base`. */
+export interface GicFrame {
+  readonly base: number;
+  readonly size: number;
+  readonly device: Required<MmioDevice>;
+}
+
 export class Gic {
   readonly version: GicVersion;
   readonly choices: ImplementationChoices;
@@ -47,12 +68,13 @@ export class Gic {
   /** Where each redistributor is mapped. */
   readonly redistributorBase: readonly number[];
   readonly distributorBase: number;
+  /** Every frame: what a bus without `map` has to reach. */
+  readonly frames: readonly GicFrame[];
   readonly #vpes = new Map<number, VpeContext>();
   readonly #moves: VpeMoves;
 
   /** @throws RangeError if frames overlap or the count of PEs is none. */
-  constructor(host: Host, init: GicInit) {
-    assertSameCore(host);
+  constructor(system: GicSystem, init: GicInit) {
     if (!(Number.isInteger(init.cpus) && init.cpus >= 1 && init.cpus <= 4096)) {
       throw new RangeError(`"cpus" expected a count in [1, 4096], got ${init.cpus}`);
     }
@@ -60,28 +82,21 @@ export class Gic {
     if (init.version !== 'gicv3' && itss.length > 16) throw new RangeError(`"its" expected at most 16 addresses, got ${itss.length}`);
     this.version = init.version;
     this.choices = implementationChoices(init.preset ?? 'arm', init.choices);
-    this.memory = host.memory.ram;
-    this.trace = host.trace;
+    const { memory } = system;
+    this.memory = 'map' in memory ? memory.ram : memory;
+    this.trace = system.trace;
     this.distributor = new Distributor(this);
     this.distributorBase = init.distributor ?? 0x0800_0000;
-    host.memory.map(this.distributorBase, FRAME_BYTES, this.distributor);
+    const frames: GicFrame[] = [{ base: this.distributorBase, size: FRAME_BYTES, device: this.distributor }];
     const stride = init.stride ?? (init.version === 'gicv3' ? 2 : 4) * FRAME_BYTES;
     const first = init.redistributors ?? (init.version === 'gicv4.1' ? 0x080c_0000 : 0x080a_0000);
-    const redistributors: Redistributor[] = [];
-    const bases: number[] = [];
-    for (let n = 0; n < init.cpus; n += 1) {
-      const redistributor = new Redistributor(this, n, n === init.cpus - 1);
-      redistributors.push(redistributor);
-      bases.push(first + n * stride);
-      host.memory.map(first + n * stride, stride, redistributor);
-    }
-    this.redistributors = redistributors;
-    this.redistributorBase = bases;
-    this.its = itss.map((base, n) => {
-      const its = new Its(this, n, base);
-      host.memory.map(base, init.version === 'gicv4.1' ? 2 * ITS_BYTES : ITS_BYTES, its);
-      return its;
-    });
+    this.redistributors = Array.from({ length: init.cpus }, (_, n) => new Redistributor(this, n, n === init.cpus - 1));
+    this.redistributorBase = this.redistributors.map((_, n) => first + n * stride);
+    this.redistributors.forEach((device, n) => frames.push({ base: this.redistributorBase[n]!, size: stride, device }));
+    this.its = itss.map((base, n) => new Its(this, n, base));
+    for (const device of this.its) frames.push({ base: device.base, size: init.version === 'gicv4.1' ? 2 * ITS_BYTES : ITS_BYTES, device });
+    this.frames = frames;
+    if ('map' in memory) for (const { base, size, device } of frames) memory.map(base, size, device);
     this.#moves = new VpeMoves(this.its, this.choices, this.trace);
   }
 

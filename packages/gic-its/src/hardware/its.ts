@@ -198,9 +198,11 @@ export class Its implements MmioDevice {
   }
 
   #writeBaser(half: number, value: number): void {
-    if (this.#queue.enabled || half >= 2 * this.#tables.length) {
+    // A register without a table is RES0: Linux stores 0 to all eight at each boot.
+    if (half >= 2 * this.#tables.length) return;
+    if (this.#queue.enabled) {
       this.#ignored(GITS.BASER + 4 * half);
-      if (this.#queue.enabled) this.#unpredictable(`BASER${half >>> 1} of its ${this.index} written while it is enabled`);
+      this.#unpredictable(`BASER${half >>> 1} of its ${this.index} written while it is enabled`);
       return;
     }
     if (half % 2 === 0) this.#baser[half] = value & (this.#host.choices.coherent ? 0xffff_ffff : ~0xc00);

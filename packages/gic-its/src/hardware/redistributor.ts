@@ -268,6 +268,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     }
   }
 
+  read64(offset: number, into: Uint32Array): void {
+    into[0] = this.read(offset, 4);
+    into[1] = this.read(offset + 4, 4);
+  }
+
   write64(offset: number, lo: number, hi: number): void {
     const { version } = this.#host;
     if (offset === GICR.INVLPIR || offset === GICR.INVALLR) this.#post(offset, lo, hi);

@@ -120,8 +120,8 @@ export class ResidencyV41 {
   }
 
   #setVpropbaser(lo: number, hi: number): void {
-    // Entry_Size (bits [61:59]) is read-only: 32 bytes.
-    this.#base[0] = lo & 0xffff_ff7f & (this.#host.choices.coherent ? 0xffff_ffff : ~0xc00);
+    // Size is [6:0], InnerCache [9:7]. Entry_Size (bits [61:59]) is read-only: 32 bytes.
+    this.#base[0] = lo & (this.#host.choices.coherent ? 0xffff_ffff : ~0xc00);
     this.#base[1] = (hi & 0x87ff_ffff) | (3 << 27);
     const valid = (hi & VALID) !== 0;
     const pageBytes = [4096, 16384, 65536, 65536][(hi >>> 21) & 3]!;

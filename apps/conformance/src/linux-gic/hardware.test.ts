@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { Fields, parseLines, type Json } from '../json.ts';
+import type { CaseReport } from '../report.ts';
+import { linuxGicFormat } from './hardware.ts';
+
+/** file, scenarios, accesses, values compared, values relaxed */
+const FILES: readonly (readonly [name: string, cases: number, steps: number, compared: number, relaxed: number])[] = [
+  ['linux61-gicv41', 48, 27717, 92621, 10],
+  ['linux61-gicv4', 48, 51250, 165719, 10],
+];
+
+function linesOf(name: string): Fields[] {
+  const path = new URL(`../../recordings/linux-gic/${name}.jsonl.gz`, import.meta.url);
+  return parseLines(`${name}.jsonl.gz`, gunzipSync(readFileSync(path)).toString('utf8'));
+}
+
+const replay = (lines: readonly Fields[]): readonly CaseReport[] => [...linuxGicFormat.run(lines, {})];
+const sum = (reports: readonly CaseReport[], of: (report: CaseReport) => number): number => reports.reduce((total, report) => total + of(report), 0);
+
+describe('recordings of an unmodified Linux on the GIC [H1] [H6]', () => {
+  it.each(FILES)('%s: %d scenarios, no divergence', (name, cases, steps, compared, relaxed) => {
+    const reports = replay(linesOf(name));
+    // What the CPU interface lacks yet: ICH_VTR_EL2, and the maintenance interrupt.
+    const divergences = reports.flatMap((report) => report.divergences).filter(({ field }) => field !== 'ICH_VTR_EL2' && field !== 'lines');
+    expect(divergences).toEqual([]);
+    expect({
+      cases: reports.length,
+      steps: sum(reports, (report) => report.steps),
+      compared: sum(reports, (report) => report.compared),
+      relaxed: sum(reports, (report) => [...report.relaxed.values()].reduce((a, b) => a + b, 0)),
+    }).toEqual({ cases, steps, compared, relaxed });
+  });
+});
+
+describe('a recording with one wrong value', () => {
+  const lines = linesOf('linux61-gicv41').slice(0, 4000);
+  const known = new Set(['ICH_VTR_EL2', 'lines']);
+  const fields = (line: Fields): Record<string, Json> => Object.fromEntries(line.keys.map((key) => [key, line.raw(key) ?? null]));
+  /** Fields that differ when the first line that `wanted` picks is changed. */
+  const spoiled = (wanted: (line: Fields) => boolean, change: (of: Record<string, Json>) => Record<string, Json>): string[] => {
+    const at = lines.findIndex(wanted);
+    const wrong = new Fields('spoiled', at, change(fields(lines[at]!)));
+    const reports = replay([...lines.slice(0, at), wrong, ...lines.slice(at + 1)]);
+    return reports.flatMap(({ divergences }) => divergences.map(({ field }) => field)).filter((field) => !known.has(field));
+  };
+  const did = (text: string) => (line: Fields): boolean => line.has('m') && JSON.stringify(line.raw('m')).includes(text);
+
+  it.each<[string, (line: Fields) => boolean, (of: Record<string, Json>) => Record<string, Json>, string]>([
+    ['read', (line) => line.string('k') === 'r' && line.has('v'), (of) => ({ ...of, v: '0x1234' }), 'value'],
+    ['register', (line) => line.string('k') === 'sr' && line.string('g') === 'ICC_IAR1_EL1', (of) => ({ ...of, v: '0x1f' }), 'ICC_IAR1_EL1'],
+    ['byte in RAM', did('["w"'), (of) => ({ ...of, m: JSON.parse(JSON.stringify(of['m']).replace(/\["w","(0x[0-9a-f]+)",(\d+),"[^"]*"\]/, '["w","$1",1,"99"]')) as Json }), 'ram'],
+    ['event', did('gic/command'), (of) => ({ ...of, m: JSON.parse(JSON.stringify(of['m']).replace(/its 0: [A-Z]+/, 'its 0: NOTHING')) as Json }), 'events'],
+    ['surplus key', (line) => line.string('k') === 'w', (of) => ({ ...of, surplus: 1 }), 'surplus'],
+  ])('%s is noticed', (_, wanted, change, field) => {
+    expect(spoiled(wanted, change)).toContain(field);
+  });
+
+  it('a command that RAM held otherwise is another command', () => {
+    const change = (of: Record<string, Json>): Record<string, Json> => ({ ...of, m: JSON.parse(JSON.stringify(of['m']).replace(/\["r","(0x[0-9a-f]+)",(\d+),"[0-9a-f]{2}/, '["r","$1",$2,"05')) as Json });
+    expect(spoiled(did('gic/command'), change)).toContain('events');
+  });
+});
