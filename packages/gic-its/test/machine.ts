@@ -40,6 +40,8 @@ export interface MachineInit {
   readonly choices?: Partial<ImplementationChoices>;
   readonly switches?: Partial<MigrationSwitches>;
   readonly vcpus?: number;
+  /** Their ids, if they are not 0 and so on. */
+  readonly ids?: readonly number[];
   readonly its?: readonly number[];
   /** A machine on whose host this VM is to be. */
   readonly on?: Machine;
@@ -66,7 +68,7 @@ export class Machine {
     this.vm = new KvmVm(this.host, { driver: this.driver, irqBypass: this.bypass });
     this.ram = init.ram ?? new PhysicalMemory([{ base: GUEST.RAM, size: RAM_BYTES }]);
     this.vm.memory.addSlot({ gpa: GUEST.RAM, size: RAM_BYTES, memory: this.ram, offset: GUEST.RAM });
-    for (let n = 0; n < (init.vcpus ?? 2); n += 1) this.vm.createVcpu();
+    for (const id of init.ids ?? Array.from({ length: init.vcpus ?? 2 }, (_, n) => n)) made(this.vm.createVcpu(id));
     this.vgic = made(this.vm.createVgic());
     this.its = made(this.vm.createIts());
     this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, GUEST.DIST);

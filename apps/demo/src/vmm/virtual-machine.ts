@@ -70,7 +70,7 @@ export class VirtualMachine implements DeviceHost {
     this.memory = this.process.mmap(-1, GUEST_RAM.size);
     this.kvm = new KvmVm(host.host, { driver: host.its, irqBypass: host.irqBypass });
     this.kvm.memory.addSlot({ gpa: GUEST_RAM.base, size: GUEST_RAM.size, memory: this.process.mm, offset: this.memory.address });
-    for (let n = 0; n < vcpus; n += 1) this.kvm.createVcpu();
+    for (let n = 0; n < vcpus; n += 1) made(this.kvm.createVcpu(), 'KVM_CREATE_VCPU');
     this.vgic = made(this.kvm.createVgic(), 'KVM_CREATE_DEVICE(ARM_VGIC_V3)');
     this.its = made(this.kvm.createIts(), 'KVM_CREATE_DEVICE(ARM_VGIC_ITS)');
     this.kvmVfio = made(this.kvm.createVfio(), 'KVM_CREATE_DEVICE(VFIO)');

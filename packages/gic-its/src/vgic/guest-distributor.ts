@@ -17,6 +17,8 @@ const CTLR_FIXED = 0x50; // DS, ARE_NS
 const CTLR_GRP1 = 2;
 const CTLR_NASSGIREQ = 0x100;
 const TYPER2_NASSGICAP = 0x100;
+const IROUTER = 0x6000;
+const IROUTER_END = 0x8000;
 
 export class GuestDistributor {
   readonly #vm: KvmVm;
@@ -25,6 +27,8 @@ export class GuestDistributor {
   #revision: number;
   #nrIrqs = 0;
   #spis = new WiredInterrupts(32, 0);
+  /** GICD_IROUTER of each SPI: Aff2, Aff1 and Aff0. */
+  #routers = new Uint32Array(0);
 
   constructor(vm: KvmVm) {
     this.#vm = vm;
@@ -46,6 +50,12 @@ export class GuestDistributor {
     this.#nrIrqs = count;
     this.#spis = new WiredInterrupts(32, count - 32);
     this.#spis.group.fill(1);
+    this.#routers = new Uint32Array(count - 32);
+  }
+
+  /** The affinity to which an SPI is routed. */
+  router(intid: number): number {
+    return this.#routers[intid - 32] ?? 0;
   }
 
   frame(): GuestDevice {
@@ -73,13 +83,17 @@ export class GuestDistributor {
       case 0x10:
         return by === 'user' ? 0xffff_ffff : 0;
       default:
+        // The upper half, Aff3, is not there.
+        if (offset >= IROUTER && offset < IROUTER_END) return offset % 8 === 0 ? this.router((offset - IROUTER) / 8) : 0;
         return offset >= 0xffd0 ? idRegister(offset) : 0;
     }
   }
 
   /** @returns 0; -EINVAL to user space for an IIDR or TYPER2 that this GIC cannot have */
   write(offset: number, width: number, value: number, by: Accessor): number {
-    if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by);
+    if (offset >= IROUTER && offset < IROUTER_END) {
+      if (offset % 8 === 0 && offset >= IROUTER + 8 * 32) this.#routers[(offset - IROUTER) / 8 - 32] = value & 0xff_ffff;
+    } else if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by);
     else if (offset === 0) this.#setCtlr(value, by);
     else if (by === 'user' && offset === 0x8) return this.#setIidr(value);
     else if (by === 'user' && offset === 0xc) return value === this.read(0xc, 4, by) ? 0 : -EINVAL;
@@ -138,7 +152,7 @@ export class GuestDistributor {
 /** IROUTER has 64 bits, IPRIORITYR and ITARGETSR bytes. */
 function widthsOf(offset: number): number {
   if (offset >= 0x400 && offset < 0xc00) return 4 | 1;
-  return offset >= 0x6000 && offset < 0x8000 ? 8 | 4 : 4;
+  return offset >= IROUTER && offset < IROUTER_END ? 8 | 4 : 4;
 }
 
 /** Of the identification registers only PIDR2 says something. */
@@ -146,8 +160,23 @@ export function idRegister(offset: number): number {
   return offset === 0xffe8 ? 0x3b : 0;
 }
 
-/** Whether there is a register at an offset. */
-export function isDistributorRegister(offset: number): boolean {
-  if (offset <= 0x10) return true;
-  return (offset >= 0x80 && offset < 0x0e00) || (offset >= 0x6000 && offset < 0x8000) || (offset >= 0xffd0 && offset < 0x1_0000);
+/** Registers with some bits for each interrupt: from where to where, and how many bits. */
+const BANKS: readonly (readonly [start: number, end: number, bits: number])[] = [
+  [0x80, 0x400, 1],
+  [0x400, 0xc00, 8],
+  [0xc00, 0xd00, 2],
+  [0xd00, 0xd80, 1],
+  [IROUTER, IROUTER_END, 64],
+];
+
+/** Whether there is a register at an offset. Those of interrupts that the VM does not have are none. @param nrIrqs INTIDs of the VM */
+export function isDistributorRegister(offset: number, nrIrqs: number): boolean {
+  if (offset % 4 !== 0) return false;
+  if (offset <= 0x10 || (offset >= 0xffd0 && offset < 0x1_0000)) return true;
+  const bank = BANKS.find(([start, end]) => offset >= start && offset < end);
+  if (bank === undefined) return false;
+  const [, , bits] = bank;
+  // A bank has room for 1024 interrupts, and is aligned to that.
+  const first = ((offset % (128 * bits)) * 8) / bits;
+  return first < nrIrqs;
 }

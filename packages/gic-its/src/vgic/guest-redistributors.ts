@@ -2,16 +2,14 @@
  * The redistributors that a guest sees: two frames for each vCPU.
  *
  * Kernel: the GICR_* handlers of vgic-mmio-v3.c; vgic_enable_lpis(), vgic_flush_pending_lpis(), its_sync_lpi_pending_table().
- * GICR_PROPBASER is one for the VM. There is no VLPI frame. Not modelled: redistributor regions beyond the first; RWP is never seen set.
+ * GICR_PROPBASER is one for the VM. There is no VLPI frame. Not modelled: RWP is never seen set.
  */
 import { toNumber } from '@vsim/vfio-core';
-import { idRegister, IIDR, isDistributorRegister, type GuestDistributor } from './guest-distributor.ts';
+import { idRegister, IIDR, type GuestDistributor } from './guest-distributor.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
+import { RedistributorRegions } from './redistributor-regions.ts';
 import { checkedFrame, FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
-
-/** RD and SGI frame. */
-export const REDISTRIBUTOR_BYTES = 0x2_0000;
 
 const CTLR_ENABLE_LPIS = 1;
 const CTLR_IR_CES = 6;
@@ -23,12 +21,14 @@ const REVISION_INVALIDATES = 3;
 export class GuestRedistributors {
   readonly #vm: KvmVm;
   readonly #distributor: GuestDistributor;
+  readonly regions: RedistributorRegions;
   /** GICR_PROPBASER in halves. */
   readonly #propbaser = new Uint32Array([PROPBASER_RESET, 0]);
 
   constructor(vm: KvmVm, distributor: GuestDistributor) {
     this.#vm = vm;
     this.#distributor = distributor;
+    this.regions = new RedistributorRegions(vm, (vcpu) => this.#frame(vcpu));
   }
 
   /** INTIDs of LPIs are below this. */
@@ -46,7 +46,7 @@ export class GuestRedistributors {
     return toNumber(vcpu.pendbaser[0]! & 0xffff_0000, vcpu.pendbaser[1]! & 0xf_ffff);
   }
 
-  frame(vcpu: Vcpu): GuestDevice {
+  #frame(vcpu: Vcpu): GuestDevice {
     return checkedFrame(this.#vm, `redistributor ${vcpu.id}`, widthsOf, {
       load: (_from, offset, width) => loadHalves(offset, width, (at, w) => this.read(vcpu, at, w, 'guest')),
       store: (_from, offset, width, value) => {
@@ -62,12 +62,10 @@ export class GuestRedistributors {
         return (vcpu.lpisEnabled ? CTLR_ENABLE_LPIS : 0) | (this.#invalidates ? CTLR_IR_CES : 0);
       case 0x4:
         return IIDR;
-      case 0x8: {
-        const last = vcpu.id === this.#vm.vcpus.length - 1 && (by === 'guest' || this.#vm.profile.userSeesLast);
-        return (vcpu.id << 8) | (this.#vm.itss.length > 0 ? 1 : 0) | (last ? 0x10 : 0);
-      }
+      case 0x8:
+        return (vcpu.id << 8) | (this.#vm.itss.length > 0 ? 1 : 0) | (this.regions.isLast(vcpu, by === 'user') ? 0x10 : 0);
       case 0xc:
-        return vcpu.id;
+        return vcpu.affinity & 0xff_ffff;
       case 0x70:
       case 0x74:
         return this.#propbaser[(offset - 0x70) / 4]!;
@@ -152,10 +150,18 @@ function widthsOf(offset: number): number {
   return register === 0x8 || register === 0x70 || register === 0x78 || register === 0xa0 || register === 0xb0 ? 8 | 4 : 4;
 }
 
+/** Registers of the SGI frame, by where each begins, and how many bytes it has. */
+const SGI_FRAME: ReadonlyMap<number, number> = new Map([0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0x400, 0xc00, 0xd00, 0xe00].map((at) => [at, at === 0x400 ? 32 : at === 0xc00 ? 8 : 4]));
+
 /** Whether there is a register at an offset of a redistributor's two frames. */
 export function isRedistributorRegister(offset: number): boolean {
-  if (offset >= FRAME_64K) return isDistributorRegister(offset - FRAME_64K) && offset - FRAME_64K < 0x0e00 && offset - FRAME_64K >= 0x80;
-  return offset <= 0x14 || (offset >= 0x70 && offset < 0x80) || offset === 0xa0 || offset === 0xb0 || offset === 0xc0 || (offset >= 0xffd0 && offset < FRAME_64K);
+  if (offset % 4 !== 0) return false;
+  if (offset >= FRAME_64K) {
+    const at = offset - FRAME_64K;
+    return [...SGI_FRAME].some(([start, bytes]) => at >= start && at < start + bytes);
+  }
+  if (offset < 0x18 || (offset >= 0x70 && offset < 0x80) || (offset >= 0xffd0 && offset < FRAME_64K)) return true;
+  return (offset & ~4) === 0xa0 || (offset & ~4) === 0xb0 || offset === 0xc0;
 }
 
 /** Shareability [11:10] and inner cacheability [9:7] as KVM accepts them. */

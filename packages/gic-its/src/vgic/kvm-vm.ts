@@ -9,8 +9,8 @@ import {
   EBUSY,
   EEXIST,
   EINVAL,
+  EIO,
   ENODEV,
-  ENOENT,
   WaitQueue,
   type EventFdContext,
   type Host,
@@ -31,6 +31,9 @@ import { Vgic } from './vgic.ts';
 import { LpiList } from './vgic-irq.ts';
 import { vgicProfile, type VgicProfile } from './vgic-profile.ts';
 import { VgicIts } from './vgic-its.ts';
+
+/** vCPUs of a VM, and what their ids are below. Kernel: KVM_MAX_VCPUS, which is VGIC_V3_MAX_CPUS. */
+export const MAX_VCPUS = 512;
 
 /** Between a vCPU's number and the vCPU. */
 export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
@@ -75,7 +78,10 @@ export class KvmVm {
   readonly trace: Trace;
   readonly ipaBits: number;
   readonly memory: GuestMemory = new GuestMemory();
+  /** In order of creation. Kernel: kvm->vcpus, by vcpu_idx. */
   readonly vcpus: Vcpu[] = [];
+  /** A first KVM_RUN failed: every call on its fds is -EIO from then on. Kernel: kvm_vm_dead(). */
+  dead = false;
   readonly itss: VgicIts[] = [];
   readonly lpis: LpiList;
   readonly cache: TranslationCache;
@@ -92,6 +98,8 @@ export class KvmVm {
   readonly #irqfds: Irqfd[] = [];
   #injecting = 0;
   #creating = 0;
+  /** Some vCPU has run. */
+  #ran = false;
   readonly #drained = new WaitQueue('irqfd work');
 
   constructor(host: Host, init: KvmVmInit) {
@@ -116,18 +124,59 @@ export class KvmVm {
 
   // Creation
 
-  createVcpu(): Vcpu {
-    const vcpu = new Vcpu(this, this.vcpus.length);
+  /**
+   * KVM_CREATE_VCPU, in any order of ids.
+   *
+   * @param id by default how many vCPUs there are
+   * @returns the vCPU; -EINVAL for an id or a vCPU too many, or when the redistributors do not fit; -EBUSY once the vgic is initialised; -EEXIST
+   */
+  createVcpu(id: number = this.vcpus.length): Vcpu | number {
+    return this.#checkVcpu(id) || this.#makeVcpu(id);
+  }
+
+  /** KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run. */
+  *createVcpuSlowly(id: number = this.vcpus.length): Sleeps<Vcpu | number> {
+    const error = this.#checkVcpu(id);
+    if (error < 0) return error;
+    this.#creating += 1;
+    yield CREATE_VCPU;
+    this.#creating -= 1;
+    return this.#makeVcpu(id);
+  }
+
+  #checkVcpu(id: number): number {
+    if (!(id >= 0 && id < MAX_VCPUS) || this.vcpus.length + this.#creating >= MAX_VCPUS) return -EINVAL;
+    return this.#vgic?.initialized === true ? -EBUSY : 0;
+  }
+
+  #makeVcpu(id: number): Vcpu | number {
+    const vcpu = new Vcpu(this, id, this.vcpus.length);
+    const { regions } = this.#vgic ?? {};
+    const error = regions?.place(vcpu) ?? 0;
+    if (error < 0) return error;
+    // Only now: a redistributor that was taken for a vCPU that is there already stays taken.
+    if (this.vcpuById(id) !== undefined) {
+      regions?.remove(vcpu);
+      return -EEXIST;
+    }
     this.vcpus.push(vcpu);
     return vcpu;
   }
 
-  /** KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run. */
-  *createVcpuSlowly(): Sleeps<Vcpu> {
-    this.#creating += 1;
-    yield CREATE_VCPU;
-    this.#creating -= 1;
-    return this.createVcpu();
+  /** The vCPU with an id. Kernel: kvm_get_vcpu_by_id(). */
+  vcpuById(id: number): Vcpu | undefined {
+    const likely = this.vcpus[id];
+    return likely?.id === id ? likely : this.vcpus.find((vcpu) => vcpu.id === id);
+  }
+
+  /** The vCPU that RDbase of an ITS command or of a collection names. */
+  vcpuOfTarget(target: number): Vcpu | undefined {
+    return this.profile.vcpusById ? this.vcpuById(target) : this.vcpus[target];
+  }
+
+  /** The vCPU with an affinity: Aff3 to Aff0. Kernel: kvm_mpidr_to_vcpu(). */
+  vcpuOfAffinity(affinity: number): Vcpu | undefined {
+    return this.vcpus.find((vcpu) => vcpu.affinity === affinity);
   }
 
   /** A vCPU is being created. */
@@ -135,9 +184,11 @@ export class KvmVm {
     return this.#creating > 0;
   }
 
-  /** KVM_CREATE_DEVICE(ARM_VGIC_V3). @returns the device, or -EEXIST */
+  /** KVM_CREATE_DEVICE(ARM_VGIC_V3). @returns the device; -EEXIST; -EBUSY while a vCPU runs, or once one has run */
   createVgic(): Vgic | number {
+    if (!this.allVcpusStopped) return -EBUSY;
     if (this.#vgic !== undefined) return -EEXIST;
+    if (this.#ran) return -EBUSY;
     this.#vgic = new Vgic(this);
     return this.#vgic;
   }
@@ -178,6 +229,22 @@ export class KvmVm {
 
   // vCPUs as a whole
 
+  /**
+   * What a vCPU needs before it first runs: with a vgic its addresses, and that it is initialised. Kernel: kvm_arch_vcpu_run_pid_change().
+   *
+   * @returns 0; -ENXIO, -EINVAL or -EBUSY as Vgic.mapResources(); -EIO for a VM in which that has failed
+   */
+  firstRun(): number {
+    if (this.dead) return -EIO;
+    const error = this.#vgic?.mapResources() ?? 0;
+    if (error < 0) {
+      if (this.profile.failedFirstRun === 'dead') this.dead = true;
+      return error;
+    }
+    this.#ran = true;
+    return 0;
+  }
+
   /** Every vCPU could be locked: none is in KVM_RUN. */
   get allVcpusStopped(): boolean {
     return this.vcpus.every((vcpu) => vcpu.state === 'stopped');
@@ -209,6 +276,12 @@ export class KvmVm {
   /** Puts emulated registers at a guest physical address. */
   mapWindow(base: number, size: number, device: GuestDevice): void {
     this.#windows.push({ base, size, device });
+  }
+
+  /** Takes them away: what begins there. */
+  unmapWindow(base: number): void {
+    const at = this.#windows.findIndex((window) => window.base === base);
+    if (at >= 0) this.#windows.splice(at, 1);
   }
 
   /** A load by guest code; outside memory and registers it reads as zero. */
@@ -299,13 +372,11 @@ export class KvmVm {
     return 0;
   }
 
-  /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @returns 0 or -ENOENT */
+  /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @returns 0, also where there is no such irqfd */
   deassignIrqfd(eventfd: EventFdContext, gsi: number): number {
     const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
-    const irqfd = this.#irqfds[at];
-    if (irqfd === undefined) return -ENOENT;
-    this.#irqfds.splice(at, 1);
-    irqfd.detach();
+    const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
+    irqfd?.detach();
     return 0;
   }
 

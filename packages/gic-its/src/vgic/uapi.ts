@@ -4,7 +4,10 @@
 export const GRP = { ADDR: 0, DIST_REGS: 1, CPU_REGS: 2, NR_IRQS: 3, CTRL: 4, REDIST_REGS: 5, CPU_SYSREGS: 6, LEVEL_INFO: 7, ITS_REGS: 8 } as const;
 
 /** Attributes of GRP.ADDR. */
-export const ADDR_TYPE = { DIST: 2, REDIST: 3, ITS: 4 } as const;
+export const ADDR_TYPE = { DIST: 2, REDIST: 3, ITS: 4, REDIST_REGION: 5 } as const;
+
+/** Fields of ADDR_TYPE.REDIST_REGION: how many redistributors, where, flags, and which region, of which KVM takes 8 bits. */
+export const REGION = { COUNT_SHIFT: 52n, BASE: 0xf_ffff_ffff_0000n, FLAGS: 0xf000n, INDEX: 0xffn } as const;
 
 /** Attributes of GRP.CTRL. */
 export const CTRL = { INIT: 0, ITS_SAVE_TABLES: 1, ITS_RESTORE_TABLES: 2, SAVE_PENDING_TABLES: 3, ITS_RESET: 4 } as const;

@@ -23,8 +23,12 @@ export type VcpuState = 'stopped' | 'running' | 'blocked';
 
 export class Vcpu {
   readonly vm: KvmVm;
-  /** vcpu_id, and Aff0 of the guest's MPIDR. */
+  /** What KVM_CREATE_VCPU was asked for. Kernel: vcpu_id. */
   readonly id: number;
+  /** How many vCPUs were there before. Kernel: vcpu_idx. */
+  readonly index: number;
+  /** Affinity fields of the guest's MPIDR_EL1, Aff3 to Aff0 from the top. Kernel: reset_mpidr(), which keeps Aff0 below 16 for SGIs. */
+  affinity: number;
   /** Pending LPIs of this vCPU, in the order in which they came. Kernel: ap_list. */
   readonly queue: VgicIrq[] = [];
   /** SGIs and PPIs. */
@@ -52,9 +56,11 @@ export class Vcpu {
   readonly #loaded: (VgicIrq | VgicSgi | undefined)[] = new Array<VgicIrq | VgicSgi | undefined>(LIST_REGISTERS).fill(undefined);
 
   /** @internal Made by KvmVm.createVcpu(). */
-  constructor(vm: KvmVm, id: number) {
+  constructor(vm: KvmVm, id: number, index: number) {
     this.vm = vm;
     this.id = id;
+    this.index = index;
+    this.affinity = (id & 0xf) | (((id >>> 4) & 0xff) << 8) | (((id >>> 12) & 0xff) << 16);
   }
 
   get state(): VcpuState {
@@ -69,13 +75,14 @@ export class Vcpu {
   /**
    * KVM_RUN on a physical CPU, until stop().
    *
-   * @returns 0; -EINVAL for a CPU that does not exist or a vCPU that runs; -EBUSY where another vCPU runs
+   * @returns 0; -EINVAL for a CPU that does not exist or a vCPU that runs; -EBUSY where another vCPU runs; what KvmVm.firstRun() says
    */
   run(cpu: number): number {
     const { cpus } = this.vm.driver;
     if (this.#state === 'running' || cpu < 0 || cpu >= cpus.count) return -EINVAL;
     if (cpus.guests[cpu] !== undefined) return -EBUSY;
-    this.vm.vgic?.firstRun();
+    const error = this.vm.firstRun();
+    if (error < 0) return error;
     this.#load(cpu);
     return 0;
   }
@@ -170,11 +177,14 @@ export class Vcpu {
   /** ICC_SGI1R_EL1 written by the guest: an SGI to vCPUs of one cluster, or to all but this one. */
   sendSgi(value: bigint): void {
     const sgi = Number((value >> 24n) & 0xfn);
-    const cluster = Number((value >> 16n) & 0xffn);
+    const targets = Number(value & 0xffffn);
+    const cluster = Number((((value >> 48n) & 0xffn) << 16n) | (((value >> 32n) & 0xffn) << 8n) | ((value >> 16n) & 0xffn));
     const others = ((value >> 40n) & 1n) !== 0n;
+    const { vcpusById } = this.vm.profile;
     for (const vcpu of this.vm.vcpus) {
-      const listed = vcpu.id >>> 4 === cluster && ((value >> BigInt(vcpu.id & 0xf)) & 1n) !== 0n;
-      if (others ? vcpu === this : !listed) continue;
+      const level0 = vcpu.affinity & 0xff;
+      const listed = vcpu.affinity >>> 8 === cluster && level0 < 16 && (targets & (1 << level0)) !== 0;
+      if (others ? (vcpusById ? vcpu === this : vcpu.index === this.id) : !listed) continue;
       vcpu.privates.send(sgi, true);
       vcpu.kick();
     }

@@ -9,6 +9,13 @@ export type Accessor = 'guest' | 'user';
 /** A frame of registers. */
 export const FRAME_64K = 0x1_0000;
 
+/** An address as user space gives it. Above 2^53, where numbers are not exact any more, what is not aligned stays so. */
+export function addressOf(value: bigint | number): number {
+  const address = BigInt.asUintN(64, BigInt(value));
+  const low = address % BigInt(FRAME_64K);
+  return address < 2n ** 53n || low === 0n ? Number(address) : Number(address - low) + PAGE_SIZE;
+}
+
 /** vgic_check_iorange(). @param old where it is already @returns 0 or a negative errno */
 export function checkFrame(vm: KvmVm, old: number | undefined, address: number, size: number): number {
   if (!vm.profile.checksFrameEnd) {

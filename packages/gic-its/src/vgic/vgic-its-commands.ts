@@ -59,7 +59,7 @@ export class ItsCommands {
     const device = word(1);
     const event = word(2);
     const icid = word(4) & 0xffff;
-    /** A vCPU's number: 32 bits from bit 16 on. */
+    /** RDbase, a vCPU: 32 bits from bit 16 on. */
     const target = (n: number): number => (((word(n + 1) & 0xffff) << 16) | (word(n) >>> 16)) >>> 0;
     const valid = (word(5) & VALID) !== 0;
     const opcode = word(0) & 0xff;
@@ -120,7 +120,7 @@ export class ItsCommands {
   }
 
   #mapc(icid: number, target: number, valid: boolean): number {
-    if ((valid || this.#vm.profile.unmapChecksTarget) && target >= this.#vm.vcpus.length) return E_ITS.MAPC_PROCNUM_OOR;
+    if ((valid || this.#vm.profile.unmapChecksTarget) && this.#vm.vcpuOfTarget(target) === undefined) return E_ITS.MAPC_PROCNUM_OOR;
     const old = this.#mappings.findCollection(icid);
     if (!valid) {
       if (old !== undefined) this.#mappings.freeCollection(old);
@@ -192,12 +192,13 @@ export class ItsCommands {
   }
 
   #movall(from: number, to: number): number {
-    const { vcpus } = this.#vm;
-    if (from >= vcpus.length || to >= vcpus.length) return E_ITS.MOVALL_PROCNUM_OOR;
+    const source = this.#vm.vcpuOfTarget(from);
+    const destination = this.#vm.vcpuOfTarget(to);
+    if (source === undefined || destination === undefined) return E_ITS.MOVALL_PROCNUM_OOR;
     if (from === to) return 0;
     const all = this.#vm.profile.movallMovesAll;
     this.#vm.work += this.#vm.lpis.count;
-    for (const irq of this.#vm.lpis.all()) if (all || irq.target === vcpus[from]) this.#mappings.retarget(irq, vcpus[to]);
+    for (const irq of this.#vm.lpis.all()) if (all || irq.target === source) this.#mappings.retarget(irq, destination);
     this.#mappings.dropTranslations();
     return 0;
   }

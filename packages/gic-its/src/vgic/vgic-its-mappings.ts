@@ -15,7 +15,7 @@ import { moveVlpi, unmapVlpi } from './vgic-v4.ts';
 /** A collection: which vCPU an ICID means. */
 export interface Collection {
   readonly icid: number;
-  /** A vCPU's number, or NOT_MAPPED. */
+  /** A vCPU as RDbase names it (KvmVm.vcpuOfTarget()), or NOT_MAPPED. */
   target: number;
 }
 
@@ -82,7 +82,7 @@ export class ItsMappings {
   }
 
   vcpuOf(collection: Collection | undefined): Vcpu | undefined {
-    return collection === undefined || collection.target === NOT_MAPPED ? undefined : this.#vm.vcpus[collection.target];
+    return collection === undefined || collection.target === NOT_MAPPED ? undefined : this.#vm.vcpuOfTarget(collection.target);
   }
 
   // LPIs

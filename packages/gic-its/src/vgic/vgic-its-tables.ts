@@ -106,7 +106,7 @@ function store(its: VgicIts, address: number, lo: number, hi: number): number {
 
 function restoreCollections(its: VgicIts): number {
   if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
-  const { memory, vcpus } = its.vm;
+  const { memory } = its.vm;
   const base = its.registers.tableAddress(BASER_COLLECTION);
   for (let at = base; at < base + its.registers.tableBytes(BASER_COLLECTION); at += ENTRY) {
     if (!memory.accessible(at, ENTRY)) return -EFAULT;
@@ -115,7 +115,7 @@ function restoreCollections(its: VgicIts): number {
     if ((hi & VALID) === 0) return 0;
     const target = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
     const icid = lo & 0xffff;
-    if (target !== NOT_MAPPED && target >= vcpus.length) return -EINVAL;
+    if (target !== NOT_MAPPED && its.vm.vcpuOfTarget(target) === undefined) return -EINVAL;
     if (its.mappings.findCollection(icid) !== undefined) return -EEXIST;
     if (its.registers.entryAddress(BASER_COLLECTION, icid) === undefined) {
       if (its.vm.profile.checksCteIcid) return -EINVAL;

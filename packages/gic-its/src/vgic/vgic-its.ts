@@ -11,7 +11,7 @@ import type { VgicIrq } from './vgic-irq.ts';
 import { E_ITS, ItsCommands } from './vgic-its-commands.ts';
 import { ItsMappings } from './vgic-its-mappings.ts';
 import { alignmentOf, BASER_DEVICE, isItsRegister, isWide, ItsRegisters } from './vgic-its-registers.ts';
-import { checkedFrame, checkFrame } from './vgic-frames.ts';
+import { addressOf, checkedFrame, checkFrame } from './vgic-frames.ts';
 import { restoreTables, saveTables } from './vgic-its-tables.ts';
 
 const FRAME_BYTES = 0x2_0000;
@@ -84,12 +84,14 @@ export class VgicIts {
    * @returns 0 or a negative errno
    */
   setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
-    if (group === GRP.CTRL) return this.#control(Number(attr));
-    if (value === undefined) return -EFAULT;
     switch (group) {
+      case GRP.CTRL:
+        return this.#control(Number(attr));
       case GRP.ADDR:
-        return this.#setAddress(Number(attr), Number(value));
+        if (BigInt(attr) !== BigInt(ADDR_TYPE.ITS)) return -ENODEV;
+        return value === undefined ? -EFAULT : this.#setAddress(addressOf(value));
       case GRP.ITS_REGS: {
+        if (value === undefined) return -EFAULT;
         // The kernel looks a register up by 32 bits.
         const offset = lowHalf(BigInt(attr));
         const error = this.#checkRegister(offset);
@@ -116,8 +118,7 @@ export class VgicIts {
     }
   }
 
-  #setAddress(type: number, address: number): number {
-    if (type !== ADDR_TYPE.ITS) return -ENODEV;
+  #setAddress(address: number): number {
     const error = checkFrame(this.vm, this.#base, address, FRAME_BYTES);
     if (error < 0) return error;
     this.#base = address;

@@ -29,6 +29,12 @@ export interface VgicProfile {
   readonly revision: 2 | 3;
   /** Revisions that user space may choose by GICD_IIDR (V-17). */
   readonly revisions: readonly number[];
+  /** MAPC, MOVALL and CTEs name a vCPU by its id, not by when it was created; an SGI to all others leaves out the sender, not the vCPU of its number (6.7). */
+  readonly vcpusById: boolean;
+  /** REDIST is set once and with nothing beside it, always -EINVAL (until 5.13). */
+  readonly oneLegacyRegion: boolean;
+  /** What a first KVM_RUN that the vgic refuses leaves: a VM without it, with the distributor's address or not, or a dead VM, whose calls are all -EIO (6.1). */
+  readonly failedFirstRun: 'keeps-address' | 'destroys' | 'dead';
   /** User space sees GICR_TYPER.Last (V-14). */
   readonly userSeesLast: boolean;
   /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone (V-19). */
@@ -53,6 +59,9 @@ const LINUX_6_1: VgicProfile = {
   unmapChecksTarget: true,
   revision: 3,
   revisions: [2, 3],
+  vcpusById: false,
+  oneLegacyRegion: false,
+  failedFirstRun: 'dead',
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
@@ -72,6 +81,9 @@ const LINUX_5_13: VgicProfile = {
   unmapChecksTarget: true,
   revision: 2,
   revisions: [2],
+  vcpusById: false,
+  oneLegacyRegion: false,
+  failedFirstRun: 'destroys',
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
@@ -80,7 +92,7 @@ const LINUX_5_13: VgicProfile = {
 };
 
 const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
-  'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false },
+  'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false, oneLegacyRegion: true, failedFirstRun: 'keeps-address' },
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
   'linux-6.12': {
@@ -88,11 +100,12 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
     disableClearsPending: false,
     movallMovesAll: true,
     unmapChecksTarget: false,
+    vcpusById: true,
     cachedPerVcpu: undefined,
     forwardsOnce: true,
   },
   // What 7.3 and 6.12 share besides; the rows V-23 to V-33 of 7.3 are not modelled.
-  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, cachedPerVcpu: undefined, forwardsOnce: true, unsetsByHostIrq: true },
+  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, vcpusById: true, cachedPerVcpu: undefined, forwardsOnce: true, unsetsByHostIrq: true },
 };
 
 export function vgicProfile(name: ProfileName): VgicProfile {

@@ -2,30 +2,36 @@
  * The emulated GICv3 of a VM: its life and its KVM device attributes. Distributor, redistributors and pending tables are in files
  * of their own.
  *
- * Kernel: vgic-kvm-device.c, vgic-init.c. Not modelled: delivery of PPIs and SPIs; redistributor regions beyond the first.
+ * Kernel: vgic-kvm-device.c, vgic-init.c. Not modelled: delivery of PPIs and SPIs.
  */
-import { EBUSY, EFAULT, EINVAL, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
+import { EBUSY, EFAULT, EINVAL, ENOENT, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
 import { isSysreg, readSysreg, writeSysreg } from './cpu-sysregs.ts';
 import { GuestDistributor, isDistributorRegister } from './guest-distributor.ts';
-import { GuestRedistributors, isRedistributorRegister, REDISTRIBUTOR_BYTES } from './guest-redistributors.ts';
+import { GuestRedistributors, isRedistributorRegister } from './guest-redistributors.ts';
 import type { KvmVm } from './kvm-vm.ts';
-import { ADDR_TYPE, CTRL, GRP, LEVEL_INFO } from './uapi.ts';
+import type { RedistributorRegions } from './redistributor-regions.ts';
+import { ADDR_TYPE, CTRL, GRP, LEVEL_INFO, REGION } from './uapi.ts';
 import type { Vcpu } from './vcpu.ts';
-import { checkFrame, FRAME_64K } from './vgic-frames.ts';
+import { addressOf, checkFrame, FRAME_64K } from './vgic-frames.ts';
 import { savePendingTables } from './vgic-pending-tables.ts';
 
-/** INTIDs of a VM that never said how many. */
-const DEFAULT_NR_IRQS = 256;
+/** SGIs and PPIs. */
+const PRIVATE_IRQS = 32;
+/** SPIs of a VM that never said how many: 256 INTIDs. */
+const DEFAULT_NR_SPIS = 224;
+/** The most that NR_IRQS takes. */
+const MAX_NR_IRQS = 1023;
+/** An address that was not set. */
+const UNDEFINED_ADDRESS = 0xffff_ffff_ffff_ffffn;
 
 export class Vgic {
   readonly #vm: KvmVm;
   readonly #distributor: GuestDistributor;
   readonly #redistributors: GuestRedistributors;
   #initialized = false;
-  #ran = false;
-  #nrIrqs = 0;
-  #distributorBase: number | undefined;
-  #redistributorBase: number | undefined;
+  /** A vCPU has run. */
+  #ready = false;
+  #nrSpis = 0;
 
   /** @internal Made by KvmVm.createVgic(). */
   constructor(vm: KvmVm) {
@@ -57,29 +63,69 @@ export class Vgic {
     return this.#redistributors.pendingTable(vcpu);
   }
 
-  /** @internal A vCPU runs for the first time: SGIs are set up as the registers have it. Kernel: vgic_v3_map_resources(). */
-  firstRun(): void {
-    if (this.#ran) return;
-    this.#ran = true;
+  /** @internal Redistributors: those of vCPUs that come later, too. */
+  get regions(): RedistributorRegions {
+    return this.#redistributors.regions;
+  }
+
+  /**
+   * @internal Before a vCPU runs for the first time. Kernel: kvm_vgic_map_resources(), vgic_v3_map_resources().
+   *
+   * @returns 0; -ENXIO without an address for each vCPU's redistributor and the distributor; -EINVAL if they overlap or are out of bounds;
+   *   -EBUSY before INIT
+   */
+  mapResources(): number {
+    if (this.#ready) return 0;
+    const error = this.#checkResources();
+    if (error < 0) {
+      if (this.#vm.profile.failedFirstRun !== 'dead') this.#forget();
+      return error;
+    }
+    this.#ready = true;
     if (this.#vm.driver.gicv41) this.#distributor.configureVsgis();
+    return 0;
+  }
+
+  #checkResources(): number {
+    const { regions } = this;
+    if (this.#vm.vcpus.some((vcpu) => !regions.hasPlace(vcpu)) || regions.distributorBase === undefined) return -ENXIO;
+    if (!regions.valid) return -EINVAL;
+    return this.#initialized ? 0 : -EBUSY;
+  }
+
+  /** kvm_vgic_dist_destroy(): what the kernels before 6.1 do when a first run fails. */
+  #forget(): void {
+    this.#initialized = false;
+    this.#nrSpis = 0;
+    this.regions.clear();
+    const { distributorBase } = this.regions;
+    if (this.#vm.profile.failedFirstRun === 'destroys' && distributorBase !== undefined) {
+      this.#vm.unmapWindow(distributorBase);
+      this.regions.distributorBase = undefined;
+    }
+    for (const vcpu of this.#vm.vcpus) vcpu.vpe = undefined;
+    this.#vm.itsVm?.free();
+    this.#vm.itsVm = undefined;
   }
 
   // Device attributes
 
   hasAttr(group: number, attr: bigint | number): number {
-    const which = Number(BigInt.asUintN(32, BigInt(attr)));
+    const whole = BigInt(attr);
+    const which = lowHalf(whole);
     switch (group) {
       case GRP.ADDR:
-        return which === ADDR_TYPE.DIST || which === ADDR_TYPE.REDIST ? 0 : -ENXIO;
+        return whole === BigInt(ADDR_TYPE.DIST) || whole === BigInt(ADDR_TYPE.REDIST) || whole === BigInt(ADDR_TYPE.REDIST_REGION) ? 0 : -ENXIO;
       case GRP.CTRL:
-        return which === CTRL.INIT || which === CTRL.SAVE_PENDING_TABLES ? 0 : -ENXIO;
+        return whole === BigInt(CTRL.INIT) || whole === BigInt(CTRL.SAVE_PENDING_TABLES) ? 0 : -ENXIO;
       case GRP.NR_IRQS:
         return 0;
       case GRP.DIST_REGS:
-        return isDistributorRegister(which) ? 0 : -ENXIO;
       case GRP.REDIST_REGS:
-        return isRedistributorRegister(which) ? 0 : -ENXIO;
+        if (this.#vcpuOf(group, whole) === undefined) return -EINVAL;
+        return this.#isRegister(group, which) ? 0 : -ENXIO;
       case GRP.CPU_SYSREGS:
+        if (this.#vcpuOf(group, whole) === undefined) return -EINVAL;
         return isSysreg(which) ? 0 : -ENXIO;
       case GRP.LEVEL_INFO:
         return which >>> LEVEL_INFO.INFO_SHIFT === LEVEL_INFO.LINE_LEVEL ? 0 : -ENXIO;
@@ -95,129 +141,167 @@ export class Vgic {
    * @returns 0 or a negative errno
    */
   setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
-    if (group === GRP.CTRL) return this.#control(Number(attr));
+    const whole = BigInt(attr);
+    switch (group) {
+      case GRP.CTRL:
+        return this.#control(whole);
+      case GRP.ADDR:
+        return value === undefined ? -EFAULT : this.#setAddress(whole, BigInt.asUintN(64, BigInt(value)));
+      case GRP.NR_IRQS:
+        return value === undefined ? -EFAULT : this.#setNrIrqs(lowHalf(BigInt(value)));
+      case GRP.DIST_REGS:
+      case GRP.REDIST_REGS:
+      case GRP.CPU_SYSREGS:
+      case GRP.LEVEL_INFO:
+        return this.#setRegister(group, whole, value);
+      default:
+        return -ENXIO;
+    }
+  }
+
+  #setRegister(group: number, attr: bigint, value: bigint | number | undefined): number {
+    const vcpu = this.#vcpuOf(group, attr);
+    if (vcpu === undefined) return -EINVAL;
+    // A system register's value is read last.
+    if (value === undefined && group !== GRP.CPU_SYSREGS) return -EFAULT;
+    const error = this.#checkAccess(group, attr);
+    if (error < 0) return error;
     if (value === undefined) return -EFAULT;
+    const which = lowHalf(attr);
+    const word = lowHalf(BigInt(value));
+    switch (group) {
+      case GRP.DIST_REGS:
+        return this.#distributor.write(which, 4, word, 'user');
+      case GRP.REDIST_REGS:
+        this.#redistributors.write(vcpu, which, 4, word, 'user');
+        return 0;
+      case GRP.CPU_SYSREGS:
+        return writeSysreg(vcpu, which, BigInt(value));
+      default:
+        this.#linesOf(vcpu, which).writeLevels(which & LEVEL_INFO.INTID_MASK, word);
+        return 0;
+    }
+  }
+
+  /**
+   * KVM_GET_DEVICE_ATTR.
+   *
+   * @param value what the caller's memory has, which says the index to REDIST_REGION; undefined when it cannot be read
+   * @returns the value, or a negative errno as a number
+   */
+  getAttr(group: number, attr: bigint | number, value?: bigint | number): bigint | number {
+    const whole = BigInt(attr);
     switch (group) {
       case GRP.ADDR:
-        return this.#setAddress(Number(attr), Number(value));
+        return this.#address(whole, value);
       case GRP.NR_IRQS:
-        return this.#setNrIrqs(Number(value));
+        return BigInt(this.#nrSpis + PRIVATE_IRQS);
       case GRP.DIST_REGS:
-      case GRP.REDIST_REGS: {
-        const error = this.#checkRegister(group, BigInt(attr));
-        if (error < 0) return error;
-        const offset = lowHalf(BigInt(attr));
-        const word = lowHalf(BigInt(value));
-        if (group === GRP.DIST_REGS) return this.#distributor.write(offset, 4, word, 'user');
-        this.#redistributors.write(this.#vcpuOf(BigInt(attr))!, offset, 4, word, 'user');
-        return 0;
-      }
-      case GRP.CPU_SYSREGS: {
-        const error = this.#checkAccess(BigInt(attr));
-        return error < 0 ? error : writeSysreg(this.#vcpuOf(BigInt(attr))!, lowHalf(BigInt(attr)), BigInt(value));
-      }
-      case GRP.LEVEL_INFO: {
-        const error = this.#checkLevels(BigInt(attr));
-        if (error < 0) return error;
-        this.#linesOf(BigInt(attr)).writeLevels(lowHalf(BigInt(attr)) & LEVEL_INFO.INTID_MASK, lowHalf(BigInt(value)));
-        return 0;
-      }
+      case GRP.REDIST_REGS:
+      case GRP.CPU_SYSREGS:
+      case GRP.LEVEL_INFO:
+        return this.#register(group, whole);
       default:
         return -ENXIO;
     }
   }
 
-  /** KVM_GET_DEVICE_ATTR. @returns the value, or a negative errno as a number */
-  getAttr(group: number, attr: bigint | number): bigint | number {
-    switch (group) {
-      case GRP.ADDR: {
-        const base = Number(attr) === ADDR_TYPE.DIST ? this.#distributorBase : this.#redistributorBase;
-        if (Number(attr) !== ADDR_TYPE.DIST && Number(attr) !== ADDR_TYPE.REDIST) return -ENXIO;
-        return base === undefined ? 0xffff_ffff_ffff_ffffn : BigInt(base);
-      }
-      case GRP.NR_IRQS:
-        return BigInt(this.#nrIrqs);
-      case GRP.DIST_REGS:
-      case GRP.REDIST_REGS: {
-        const error = this.#checkRegister(group, BigInt(attr));
-        if (error < 0) return error;
-        const offset = lowHalf(BigInt(attr));
-        if (group === GRP.DIST_REGS) return BigInt(this.#distributor.read(offset, 4, 'user'));
-        return BigInt(this.#redistributors.read(this.#vcpuOf(BigInt(attr))!, offset, 4, 'user'));
-      }
-      case GRP.CPU_SYSREGS: {
-        const error = this.#checkAccess(BigInt(attr));
-        return error < 0 ? error : readSysreg(this.#vcpuOf(BigInt(attr))!, lowHalf(BigInt(attr)));
-      }
-      case GRP.LEVEL_INFO: {
-        const error = this.#checkLevels(BigInt(attr));
-        if (error < 0) return error;
-        return BigInt(this.#linesOf(BigInt(attr)).readLevels(lowHalf(BigInt(attr)) & LEVEL_INFO.INTID_MASK));
-      }
-      default:
-        return -ENXIO;
-    }
-  }
-
-  #vcpuOf(attr: bigint): Vcpu | undefined {
-    return this.#vm.vcpus[highHalf(attr)];
-  }
-
-  /** What every register access needs, whatever the register. */
-  #checkAccess(attr: bigint): number {
-    if (this.#vcpuOf(attr) === undefined) return -EINVAL;
-    return this.#initialized && this.#vm.allVcpusStopped ? 0 : -EBUSY;
-  }
-
-  #checkRegister(group: number, attr: bigint): number {
-    const error = this.#checkAccess(attr);
-    if (error < 0) return error;
-    const offset = lowHalf(attr);
-    const known = group === GRP.DIST_REGS ? isDistributorRegister(offset) : isRedistributorRegister(offset);
-    return known && offset % 4 === 0 ? 0 : -ENXIO;
-  }
-
-  /** LEVEL_INFO: only line levels, 32 interrupts at a time. */
-  #checkLevels(attr: bigint): number {
-    const error = this.#checkAccess(attr);
+  #register(group: number, attr: bigint): bigint | number {
+    const vcpu = this.#vcpuOf(group, attr);
+    if (vcpu === undefined) return -EINVAL;
+    const error = this.#checkAccess(group, attr);
     if (error < 0) return error;
     const which = lowHalf(attr);
-    if (which >>> LEVEL_INFO.INFO_SHIFT !== LEVEL_INFO.LINE_LEVEL) return -EINVAL;
-    return (which & LEVEL_INFO.INTID_MASK) % 32 === 0 ? 0 : -EINVAL;
+    switch (group) {
+      case GRP.DIST_REGS:
+        return BigInt(this.#distributor.read(which, 4, 'user'));
+      case GRP.REDIST_REGS:
+        return BigInt(this.#redistributors.read(vcpu, which, 4, 'user'));
+      case GRP.CPU_SYSREGS:
+        return readSysreg(vcpu, which);
+      default:
+        return BigInt(this.#linesOf(vcpu, which).readLevels(which & LEVEL_INFO.INTID_MASK));
+    }
+  }
+
+  /** The vCPU of a register. Those of the distributor may name any: it is the first. Kernel: vgic_v3_parse_attr(). */
+  #vcpuOf(group: number, attr: bigint): Vcpu | undefined {
+    return group === GRP.DIST_REGS ? this.#vm.vcpus[0] : this.#vm.vcpuOfAffinity(highHalf(attr));
+  }
+
+  /** What an access to an existing vCPU's register needs, in the kernel's order. */
+  #checkAccess(group: number, attr: bigint): number {
+    if (!this.#initialized || !this.#vm.allVcpusStopped) return -EBUSY;
+    const which = lowHalf(attr);
+    if (group === GRP.LEVEL_INFO) {
+      // Only line levels, 32 interrupts at a time.
+      if (which >>> LEVEL_INFO.INFO_SHIFT !== LEVEL_INFO.LINE_LEVEL) return -EINVAL;
+      return (which & LEVEL_INFO.INTID_MASK) % 32 === 0 ? 0 : -EINVAL;
+    }
+    if (group === GRP.CPU_SYSREGS) return isSysreg(which) ? 0 : -ENXIO;
+    return this.#isRegister(group, which) ? 0 : -ENXIO;
+  }
+
+  #isRegister(group: number, offset: number): boolean {
+    if (group === GRP.DIST_REGS) return isDistributorRegister(offset, this.#nrSpis + PRIVATE_IRQS);
+    return isRedistributorRegister(offset);
   }
 
   /** Who keeps the lines of an attribute's interrupts: the vCPU the first 32, the distributor the others. */
-  #linesOf(attr: bigint): { readLevels(first: number): number; writeLevels(first: number, levels: number): void } {
-    return (lowHalf(attr) & LEVEL_INFO.INTID_MASK) < 32 ? this.#vcpuOf(attr)!.privates : this.#distributor;
+  #linesOf(vcpu: Vcpu, which: number): { readLevels(first: number): number; writeLevels(first: number, levels: number): void } {
+    return (which & LEVEL_INFO.INTID_MASK) < PRIVATE_IRQS ? vcpu.privates : this.#distributor;
   }
 
-  #setAddress(type: number, address: number): number {
-    if (type !== ADDR_TYPE.DIST && type !== ADDR_TYPE.REDIST) return -ENXIO;
-    const old = type === ADDR_TYPE.DIST ? this.#distributorBase : this.#redistributorBase;
-    const error = checkFrame(this.#vm, old, address, type === ADDR_TYPE.DIST ? FRAME_64K : REDISTRIBUTOR_BYTES * this.#vm.vcpus.length);
-    if (error < 0) return error;
-    if (type === ADDR_TYPE.DIST) {
-      this.#distributorBase = address;
-      this.#vm.mapWindow(address, FRAME_64K, this.#distributor.frame());
-      return 0;
+  #setAddress(type: bigint, value: bigint): number {
+    const { regions } = this;
+    switch (Number(type)) {
+      case ADDR_TYPE.DIST: {
+        const address = addressOf(value);
+        const error = checkFrame(this.#vm, regions.distributorBase, address, FRAME_64K);
+        if (error < 0) return error;
+        regions.distributorBase = address;
+        this.#vm.mapWindow(address, FRAME_64K, this.#distributor.frame());
+        return 0;
+      }
+      case ADDR_TYPE.REDIST:
+        return regions.add(0, addressOf(value), 0);
+      case ADDR_TYPE.REDIST_REGION: {
+        const count = Number(value >> REGION.COUNT_SHIFT);
+        if (count === 0 || (value & REGION.FLAGS) !== 0n) return -EINVAL;
+        return regions.add(Number(value & REGION.INDEX), Number(value & REGION.BASE), count);
+      }
+      default:
+        return -ENXIO;
     }
-    this.#redistributorBase = address;
-    this.#vm.vcpus.forEach((vcpu, n) => {
-      this.#vm.mapWindow(address + n * REDISTRIBUTOR_BYTES, REDISTRIBUTOR_BYTES, this.#redistributors.frame(vcpu));
-    });
-    return 0;
+  }
+
+  #address(type: bigint, value: bigint | number | undefined): bigint | number {
+    const { regions } = this;
+    switch (Number(type)) {
+      case ADDR_TYPE.DIST:
+        return regions.distributorBase === undefined ? UNDEFINED_ADDRESS : BigInt(regions.distributorBase);
+      case ADDR_TYPE.REDIST:
+        return regions.first === undefined ? UNDEFINED_ADDRESS : BigInt(regions.first.base);
+      case ADDR_TYPE.REDIST_REGION: {
+        if (value === undefined) return -EFAULT;
+        const region = regions.find(Number(BigInt(value) & REGION.INDEX));
+        return region === undefined ? -ENOENT : (BigInt(region.count) << REGION.COUNT_SHIFT) | BigInt(region.base) | BigInt(region.index);
+      }
+      default:
+        return -ENXIO;
+    }
   }
 
   #setNrIrqs(count: number): number {
-    if (count < 64 || count > 1024 || count % 32 !== 0) return -EINVAL;
-    if (this.#initialized || this.#nrIrqs !== 0) return -EBUSY;
-    this.#nrIrqs = count;
+    if (count < 64 || count > MAX_NR_IRQS || count % 32 !== 0) return -EINVAL;
+    if (this.#ready || this.#nrSpis !== 0) return -EBUSY;
+    this.#nrSpis = count - PRIVATE_IRQS;
     return 0;
   }
 
-  #control(attr: number): number {
-    if (attr === CTRL.INIT) return this.#init();
-    if (attr !== CTRL.SAVE_PENDING_TABLES) return -ENXIO;
+  #control(attr: bigint): number {
+    if (attr === BigInt(CTRL.INIT)) return this.#init();
+    if (attr !== BigInt(CTRL.SAVE_PENDING_TABLES)) return -ENXIO;
     if (!this.#vm.allVcpusStopped) return -EBUSY;
     if (!this.#initialized && this.#vm.profile.savePendingNeedsInit) return -ENXIO;
     return savePendingTables(this.#vm);
@@ -227,8 +311,8 @@ export class Vgic {
   #init(): number {
     if (this.#initialized) return 0;
     if (this.#vm.creatingVcpu) return -EBUSY;
-    if (this.#nrIrqs === 0) this.#nrIrqs = DEFAULT_NR_IRQS;
-    this.#distributor.setNrIrqs(this.#nrIrqs);
+    if (this.#nrSpis === 0) this.#nrSpis = DEFAULT_NR_SPIS;
+    this.#distributor.setNrIrqs(this.#nrSpis + PRIVATE_IRQS);
     const error = this.initVpes();
     if (error < 0) return error;
     this.#initialized = true;
