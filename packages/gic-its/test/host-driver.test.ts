@@ -358,7 +358,7 @@ describe('vPEs', () => {
   it('move with one VMOVP, or with one for each ITS of the list under one number [gic D-29] [gic D-30] [gic TR-23] [gic G11]', () => {
     const once = new Driver('gicv4.1', { itss: 2 });
     const [vpe] = once.vm(1).vpes;
-    expect(once.commands(() => vpe!.setAffinity(1))).toEqual(['0:VMOVP', '0:VSYNC']);
+    expect(once.commands(() => vpe!.setAffinity(1))).toEqual(['1:VMOVP', '1:VSYNC']);
     expect(once.commands(() => vpe!.setAffinity(1))).toEqual([]);
     const listed = new Driver('gicv4', { ...V40_LISTED, itss: 3 });
     const vm = listed.vm(1);
@@ -449,8 +449,10 @@ describe('vPEs', () => {
     const [a, b, c] = vm.vpes;
     const map = ['MAPTI', 'SYNC'];
     expect(machine.commands(() => a!.setAffinity(1))).toEqual(['VMOVP', 'VSYNC', ...map, 'MOVI', 'SYNC']);
-    expect(machine.commands(() => a!.makeResident(false, true))).toEqual(['INV', 'SYNC', 'CLEAR', 'SYNC']);
-    expect(machine.commands(() => b!.makeResident(false, true))).toEqual([...map, 'INV', 'SYNC', 'CLEAR', 'SYNC']);
+    expect(machine.commands(() => a!.makeResident(false, true))).toEqual(['CLEAR', 'SYNC']);
+    expect(machine.commands(() => b!.makeResident(false, true))).toEqual([...map, 'CLEAR', 'SYNC']);
+    expect(machine.commands(() => b!.makeNonResident(true))).toEqual(['INV', 'SYNC']);
+    expect(machine.commands(() => b!.makeResident(false, true))).toEqual(['INV', 'SYNC', 'CLEAR', 'SYNC']);
     b!.makeNonResident(false);
     expect(machine.commands(() => c!.makeResident(false, true)).slice(0, 4)).toEqual(['DISCARD', 'SYNC', ...map]);
   });

@@ -23,7 +23,8 @@ function flood(machine: Machine, count: number, build: (to: Uint32Array, n: numb
     build(words, n);
     words.forEach((word, i) => machine.ram.write32(QUEUE + 32 * n + 4 * i, word));
   }
-  const [vcpu] = machine.vm.vcpus;
+  // By a vCPU that does not run: what the queue costs the one that does is counted, too.
+  const [, vcpu] = machine.vm.vcpus;
   machine.vm.store(vcpu!, GUEST.ITS, 4, 0n);
   machine.vm.store(vcpu!, GUEST.ITS + 0x80, 8, 0xb800_0000_0000_0400n | BigInt(QUEUE) | 0xffn);
   machine.vm.store(vcpu!, GUEST.ITS, 4, 1n);

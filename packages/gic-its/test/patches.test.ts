@@ -80,7 +80,7 @@ describe('patch 1: the VPT is readable after the unmap', () => {
     const bench = new Bench({}, NOT_SNOOPING, 2);
     expect(bench.vpe.mappings).toBe(2);
     const trace = bench.trace(() => bench.vpe.freeDoorbell());
-    expect(trace.slice(-3)).toEqual(['0:VMAPP', '1:VMAPP', 'flush']);
+    expect(trace.slice(-3)).toEqual(['1:VMAPP', '0:VMAPP', 'flush']);
     expect(bench.vpe.mappings).toBe(0);
   });
 

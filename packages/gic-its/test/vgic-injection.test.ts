@@ -68,8 +68,9 @@ describe('an LPI of a VM', () => {
     machine.setGicd(0, 0);
     expect(target()).toBeUndefined();
     machine.setGicd(0, 2);
+    // Nobody asks whether it is forwarded.
     irq.hw = true;
-    expect(target()).toBeUndefined();
+    expect(target()).toBe(machine.vcpu(0));
   });
 
   it('is queued once; queued again it only kicks; without a target not at all [gic K-4]', () => {

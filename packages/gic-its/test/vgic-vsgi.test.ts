@@ -161,6 +161,10 @@ describe('vSGIs', () => {
         return id === 'gic/command' && name === 'VSGI' ? [words[0]! & 0xf_ffff_ffffn] : [];
       });
     };
+    // The first disable only counts; the enable after it unmasks.
+    expect(sent(0x180, 1n << 5n)).toEqual([]);
+    expect(sent(0x100, 1n << 5n)).toEqual([(5n << 32n) | 0x523n]);
+    expect(sent(0x100, 1n << 5n)).toEqual([]);
     expect(sent(0x180, 1n << 5n)).toEqual([(5n << 32n) | 0x423n]);
     expect(sent(0x100, 1n << 5n)).toEqual([(5n << 32n) | 0x523n]);
     expect(sent(0x405, 0xa0n, 1)).toEqual([(5n << 32n) | 0xa0_0523n]);

@@ -89,7 +89,9 @@ export class PhysicalCommands {
     interrupt.icid = icid;
     const failed = lookup.writeEvent(event);
     if (failed !== '') return failed;
-    this.#forgetEvent(device, event, target.index);
+    // SYNC of either redistributor completes it: Linux waits for the one that loses the event.
+    this.#forgetEvent(device, event, source.index);
+    if (source !== target) this.#forgetEvent(device, event, target.index);
     // Last: the target's CPU may take the interrupt at once, and its handler raise others.
     if (source !== target) source.lpis.moveTo(target.lpis, intid);
     return '';

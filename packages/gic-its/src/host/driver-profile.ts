@@ -9,16 +9,22 @@ export interface DriverProfile {
   readonly switches: MigrationSwitches;
   /** A lazily mapped vPE that is mapped again goes to the CPU on which it was, not to the first; while unmapped its affinity can be set (V-21). */
   readonly keepsVpeCpu: boolean;
+  /** A VSYNC follows VMAPP V=0 on GICv4.1, too. Until 6.9, and the stable releases of its time. */
+  readonly syncsUnmappedVpe: boolean;
+  /** An interrupt that comes while its handler runs on another CPU is handled again when that is done; otherwise it is lost. Since 6.5. */
+  readonly resendsInProgress: boolean;
+  /** A device's ITT and LPIs outlive its MSIs: they go when it is given others. Since 6.16. */
+  readonly keepsItt: boolean;
 }
 
-const LINUX_6_1: DriverProfile = { switches: ALL_PATCHES, keepsVpeCpu: false };
+const LINUX_6_1: DriverProfile = { switches: ALL_PATCHES, keepsVpeCpu: false, syncsUnmappedVpe: false, resendsInProgress: false, keepsItt: false };
 
 const PROFILES: Readonly<Record<ProfileName, DriverProfile>> = {
-  'linux-5.10': { ...LINUX_6_1, switches: NO_PATCHES },
-  'linux-5.13': LINUX_6_1,
+  'linux-5.10': { ...LINUX_6_1, switches: NO_PATCHES, syncsUnmappedVpe: true },
+  'linux-5.13': { ...LINUX_6_1, syncsUnmappedVpe: true },
   'linux-6.1': LINUX_6_1,
-  'linux-6.12': { ...LINUX_6_1, keepsVpeCpu: true },
-  'linux-7.3': { ...LINUX_6_1, keepsVpeCpu: true },
+  'linux-6.12': { ...LINUX_6_1, keepsVpeCpu: true, resendsInProgress: true },
+  'linux-7.3': { ...LINUX_6_1, keepsVpeCpu: true, resendsInProgress: true, keepsItt: true },
 };
 
 export function driverProfile(name: ProfileName): DriverProfile {

@@ -42,16 +42,19 @@ export class ItsDevice {
   readonly id: number;
   readonly ittAddress: number;
   readonly ittBytes: number;
+  /** EventID bits of its ITT. */
+  readonly eventBits: number;
   readonly lpiBase: number;
   readonly events: (ItsIrq | undefined)[];
   #vm: ItsVm | undefined;
   #vlpis = 0;
 
-  constructor(node: ItsNode, id: number, ittAddress: number, ittBytes: number, lpiBase: number, count: number) {
+  constructor(node: ItsNode, id: number, ittAddress: number, ittBytes: number, eventBits: number, lpiBase: number, count: number) {
     this.node = node;
     this.id = id;
     this.ittAddress = ittAddress;
     this.ittBytes = ittBytes;
+    this.eventBits = eventBits;
     this.lpiBase = lpiBase;
     this.events = new Array<ItsIrq | undefined>(count).fill(undefined);
   }
@@ -59,6 +62,11 @@ export class ItsDevice {
   /** The VM that has VLPIs of this device; a device serves one at a time. */
   get vm(): ItsVm | undefined {
     return this.#vm;
+  }
+
+  /** Whether an event of it is given away. */
+  get inUse(): boolean {
+    return this.events.some((irq) => irq !== undefined);
   }
 
   vlpiMapped(vm: ItsVm): void {
@@ -79,7 +87,10 @@ export class ItsDriver implements MsiController {
   readonly view: HostMemoryView;
   readonly profile: DriverProfile;
   readonly switches: MigrationSwitches;
+  /** In the order in which they were probed. */
   readonly nodes: readonly ItsNode[];
+  /** Those with VLPIs, the last one probed first: its_probe_one() puts each at the head of its_nodes. */
+  readonly v4Nodes: readonly ItsNode[];
   /** A device raises only what its DeviceID is mapped to. */
   readonly isolated: boolean = true;
   /** ITS_MSI_FLAGS_SUPPORTED has no MSI_FLAG_PCI_MSIX_ALLOC_DYN. */
@@ -113,8 +124,9 @@ export class ItsDriver implements MsiController {
     this.#load = gic.redistributors.map(() => 0);
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#enableLpis(cpu, bits);
     const nodes: ItsNode[] = [];
-    for (const its of gic.its) nodes.push(new ItsNode(host, this.cpus, this.view, its, nodes.find(({ vpeTable }) => vpeTable !== undefined)));
+    for (const its of gic.its) nodes.push(new ItsNode(host, this.cpus, this.view, its, nodes.findLast(({ vpeTable }) => vpeTable !== undefined)));
     this.nodes = nodes;
+    this.v4Nodes = nodes.filter(({ isV4 }) => isV4).reverse();
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#bringUp(cpu);
     this.proxy = this.gicv4 && !this.directInvalidation ? this.#makeProxy() : undefined;
   }
@@ -127,10 +139,6 @@ export class ItsDriver implements MsiController {
   /** Whether VLPIs can be used at all. */
   get gicv4(): boolean {
     return this.v4Nodes.length > 0;
-  }
-
-  get v4Nodes(): readonly ItsNode[] {
-    return this.nodes.filter((node) => node.isV4);
   }
 
   /** GICR_INVLPIR can be used in place of INV: GICR_TYPER.DirectLPI, GICR_CTLR.IR, or GICv4.1. */
@@ -193,7 +201,7 @@ export class ItsDriver implements MsiController {
       irq.unmapPhysical();
       this.#load[irq.cpu]! -= 1;
       device.events[irq.event] = undefined;
-      if (device.events.every((event) => event === undefined)) this.#removeDevice(device);
+      if (!device.inUse && !this.profile.keepsItt) this.#removeDevice(device);
     }
   }
 
@@ -325,7 +333,7 @@ export class ItsDriver implements MsiController {
 
   /** What a CPU needs on each ITS, and its redistributor's vPE table. */
   #bringUp(cpu: number): void {
-    for (const node of this.nodes) {
+    for (const node of [...this.nodes].reverse()) {
       node.post((to) => encode.mapc(to, cpu, cpu, true), (to) => encode.sync(to, cpu));
       node.post((to) => encode.invall(to, cpu), (to) => encode.sync(to, cpu));
     }
@@ -342,7 +350,8 @@ export class ItsDriver implements MsiController {
     const indirect = (table.hi & 0x4000_0000) === 0 ? 0 : 0x0080_0000;
     const page64K = 2 << 21;
     const address = table.lo & 0xffff_0000;
-    this.writeRedistributor(cpu, GICR.VPROPBASER, (address | (table.lo & 0xc00) | pages) >>> 0, (VALID | page64K | indirect | (table.hi & 0xffff)) >>> 0);
+    const innerCache = (table.hi >>> 20) & 0x380;
+    this.writeRedistributor(cpu, GICR.VPROPBASER, (address | (table.lo & 0xc00) | innerCache | pages) >>> 0, (VALID | page64K | indirect | (table.hi & 0xffff)) >>> 0);
   }
 
   #table(bytes: number, byte: number): number {
@@ -356,7 +365,8 @@ export class ItsDriver implements MsiController {
   #device(node: ItsNode, id: number, count: number): ItsDevice | undefined {
     const key = `${node.index}:${id}`;
     const known = this.#devices.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined && (known.inUse || known.events.length >= count)) return known;
+    if (known !== undefined) this.#removeDevice(known);
     if (node.provideDevice(id) < 0) return undefined;
     const ites = Math.max(2, 2 ** Math.ceil(Math.log2(Math.max(count, 1))));
     const ittBytes = Math.max(4096, 2 ** Math.ceil(Math.log2(ites * 12)));
@@ -367,14 +377,19 @@ export class ItsDriver implements MsiController {
       this.#lpis.release(lpis.base, lpis.count);
       return undefined;
     }
-    const device = new ItsDevice(node, id, itt, ittBytes, lpis.base, lpis.count);
+    const device = new ItsDevice(node, id, itt, ittBytes, Math.log2(ites), lpis.base, lpis.count);
     this.#devices.set(key, device);
-    node.post((to) => encode.mapd(to, id, Math.log2(ites) - 1, itt, true));
+    this.#mapd(device, true);
     return device;
   }
 
+  /** its_send_mapd(): unmapping it names the ITT as well. */
+  #mapd({ node, id, eventBits, ittAddress }: ItsDevice, valid: boolean): void {
+    node.post((to) => encode.mapd(to, id, eventBits - 1, ittAddress, valid));
+  }
+
   #removeDevice(device: ItsDevice): void {
-    device.node.post((to) => encode.mapd(to, device.id, 0, 0, false));
+    this.#mapd(device, false);
     this.#lpis.release(device.lpiBase, device.events.length);
     this.view.freeTable(device.ittAddress);
     this.#devices.delete(`${device.node.index}:${device.id}`);

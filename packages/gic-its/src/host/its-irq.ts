@@ -90,7 +90,8 @@ export class ItsIrq implements HostIrq {
     if (!this.#live || this.#map !== undefined || cpu < 0 || cpu >= this.#driver.cpus.count) return -EINVAL;
     if (cpu === this.#cpu) return 0;
     const { id } = this.device;
-    this.#node.post((to) => encode.movi(to, id, this.event, cpu), (to) => encode.sync(to, cpu));
+    // its_build_movi_cmd() answers with the collection that the event has so far: it is that one which is synchronised.
+    this.#node.post((to) => encode.movi(to, id, this.event, cpu), this.#sync());
     this.#cpu = cpu;
     return 0;
   }

@@ -16,6 +16,9 @@ const QUEUE_BYTES = 0x1_0000;
 const COMMAND_BYTES = 32;
 const PAGE_64K = 0x1_0000;
 
+const CTLR_ENABLED = 1;
+/** Implicit doorbells: GICv4. */
+const CTLR_IMDE = 2;
 const VALID = 0x8000_0000;
 const INDIRECT = 0x4000_0000;
 /** Inner shareable; normal, read- and write-allocate, write-back inside. */
@@ -65,7 +68,7 @@ export class ItsNode {
     this.#queue = this.#table(QUEUE_BYTES);
     this.#store(GITS.CBASER, (this.#queue % 0x1_0000_0000) + SHAREABLE + QUEUE_BYTES / 4096 - 1, high(this.#queue) + VALID + CACHEABLE);
     this.#store(GITS.CWRITER, 0, 0);
-    memory.write32(its.base + GITS.CTLR, 1);
+    memory.write32(its.base + GITS.CTLR, CTLR_ENABLED | (this.isV4 ? CTLR_IMDE : 0));
   }
 
   /** Posts commands, each built into the eight words it is given, and waits until the ITS has taken them. */

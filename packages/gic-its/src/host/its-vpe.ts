@@ -9,6 +9,7 @@ import { EINVAL } from '@vsim/vfio-core';
 import { encode, GICR, OPCODE } from '../hardware/index.ts';
 import { DOORBELL, VLPI_LEFT, VPT_FLUSHED, VPT_READ_MAPPED } from './events.ts';
 import { LPI_DEFAULT_PRIORITY, LPI_ENABLED, LPI_GROUP1, type ItsIrq } from './its-irq.ts';
+import { IrqDescriptor } from './irq-descriptor.ts';
 import type { ItsDriver } from './its-driver.ts';
 import type { ItsNode } from './its-node.ts';
 import { ItsVsgis } from './its-vsgi.ts';
@@ -26,6 +27,9 @@ const PENDING_LAST = 0x2000_0000;
 const DIRTY = 0x1000_0000;
 const VGRP1EN = 0x0400_0000;
 const VGRP0EN = 0x0800_0000;
+// Low halves, GICv4.0: normal memory, inner shareable, write-back.
+const VPROP_ATTRIBUTES = 0x580; // read-allocate
+const VPEND_ATTRIBUTES = 0x780; // read- and write-allocate
 
 /** The vPEs of one VM and their property table. Kernel: struct its_vm. */
 export class ItsVm {
@@ -112,7 +116,10 @@ export class ItsVpe {
   /** ITSs that map the vPE. */
   readonly #mappedOn = new Set<ItsNode>();
   #requested = false;
-  #idai = false;
+  /** The doorbell as an interrupt of the host. */
+  readonly #line = new IrqDescriptor();
+  /** Nobody knows what an implementation keeps of a VPT that it has not seen. */
+  #idai = true;
 
   /** @internal Made by ItsDriver.createVm(). */
   constructor(driver: ItsDriver, vm: ItsVm, vpeid: number, doorbell: number, vptAddress: number) {
@@ -148,14 +155,15 @@ export class ItsVpe {
     this.#requested = true;
     this.#driver.cpus.setHandler(this.doorbell, () => this.#rang());
     if (!this.#driver.mapsLazily) this.#map();
-    if (this.#driver.gicv41) this.#setDoorbellEnabled(true);
+    // GICv4.0: when the vPE blocks.
+    if (this.#driver.gicv41 && this.#line.enable()) this.#setDoorbellEnabled(true);
   }
 
   /** free_irq() of the doorbell: it is disabled, then the vPE unmapped everywhere. */
   freeDoorbell(): void {
     if (!this.#requested) return;
     this.#requested = false;
-    this.#setDoorbellEnabled(false);
+    if (this.#line.shutDown()) this.#setDoorbellEnabled(false);
     this.#driver.cpus.setHandler(this.doorbell, undefined);
     // Lazily mapped vPEs go with the last VLPI.
     if (!this.#driver.mapsLazily) this.#unmap();
@@ -208,13 +216,13 @@ export class ItsVpe {
       this.#waitForDirty();
       return;
     }
-    this.#setDoorbellEnabled(false);
-    this.#clearDoorbell();
+    if (this.#line.disable()) this.#setDoorbellEnabled(false);
     const prop = this.vm.propertyTable;
-    this.#driver.writeRedistributor(this.#cpu, GICR.VPROPBASER, (prop % 0x1_0000_0000) + ID_BITS, Math.floor(prop / 0x1_0000_0000));
+    this.#driver.writeRedistributor(this.#cpu, GICR.VPROPBASER, (prop % 0x1_0000_0000) + VPROP_ATTRIBUTES + ID_BITS, Math.floor(prop / 0x1_0000_0000));
     const high = Math.floor(this.vptAddress / 0x1_0000_0000) + VALID + PENDING_LAST + (this.#idai ? IDAI : 0);
-    this.#vpendbaser(this.vptAddress % 0x1_0000_0000, high);
+    this.#vpendbaser((this.vptAddress % 0x1_0000_0000) + VPEND_ATTRIBUTES, high);
     this.#waitForDirty();
+    this.#clearDoorbell();
   }
 
   /** its_make_vpe_non_resident(). @param doorbell whether a doorbell is wanted from now on */
@@ -229,10 +237,11 @@ export class ItsVpe {
       });
       return;
     }
+    // A doorbell that waits at the redistributor rings as soon as it is enabled, and its handler disables it.
+    while (doorbell && this.#line.enable()) this.#setDoorbellEnabled(true);
     const high = this.#deschedule(0, 0);
     this.pendingLast = (high & PENDING_LAST) !== 0;
     this.#idai = (high & IDAI) !== 0;
-    if (doorbell) this.#setDoorbellEnabled(true);
   }
 
   /** its_clear_vpend_valid(). @returns the high half of VPENDBASER after it */
@@ -283,7 +292,7 @@ export class ItsVpe {
   #rang(): void {
     const { trace } = this.#driver;
     if (trace.on) trace.emit(DOORBELL, { vpe: this.vpeid });
-    if (!this.#driver.gicv41) this.#setDoorbellEnabled(false);
+    if (!this.#driver.gicv41 && !this.#line.disabled && this.#line.disable()) this.#setDoorbellEnabled(false);
     this.pendingLast = true;
     this.onDoorbell?.();
   }
@@ -314,8 +323,8 @@ export class ItsVpe {
   #unmapOn(node: ItsNode): void {
     this.#mappedOn.delete(node);
     const alloc = this.#mappedOn.size === 0;
-    // The last VMAPP of GICv4.1 synchronises itself; a VSYNC would name a vPE that is not mapped.
-    if (this.#driver.gicv41) node.post((to) => this.#vmapp(to, false, alloc));
+    // VMAPP V=0 of GICv4.1 synchronises itself; a VSYNC names a vPE that is not mapped.
+    if (this.#driver.gicv41 && !this.#driver.profile.syncsUnmappedVpe) node.post((to) => this.#vmapp(to, false, alloc));
     else node.post((to) => this.#vmapp(to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
   }
 

@@ -6,6 +6,7 @@
  */
 import { EINVAL, ENXIO } from '@vsim/vfio-core';
 import { encode, GICR, OPCODE, type VsgiFields } from '../hardware/index.ts';
+import { IrqDescriptor } from './irq-descriptor.ts';
 import type { ItsDriver } from './its-driver.ts';
 import type { ItsVpe } from './its-vpe.ts';
 
@@ -15,6 +16,7 @@ const BUSY = 0x8000_0000;
 export class ItsVsgis {
   readonly #driver: ItsDriver;
   readonly #vpe: ItsVpe;
+  readonly #lines: readonly IrqDescriptor[] = Array.from({ length: 16 }, () => new IrqDescriptor());
   readonly #config: VsgiFields[] = Array.from({ length: 16 }, () => ({ enabled: false, group1: false, priority: 0 }));
 
   /** @internal */
@@ -36,7 +38,13 @@ export class ItsVsgis {
     this.#send(sgi, true);
   }
 
+  /**
+   * enable_irq() until it is enabled, or disable_irq_nosync(). Activation leaves the interrupt disabled, whatever the GIC was told:
+   * the first disable of one that the guest had enabled before goes no further than a count, and the SGI is delivered all the same.
+   */
   setEnabled(sgi: number, enabled: boolean): void {
+    const line = this.#lines[sgi]!;
+    if (!(enabled ? line.enable() : line.disable())) return;
     this.#config[sgi] = { ...this.#config[sgi]!, enabled };
     this.#send(sgi, false);
   }

@@ -287,7 +287,12 @@ export class KvmVm {
   /** A load by guest code; outside memory and registers it reads as zero. */
   load(vcpu: Vcpu, gpa: number, width: number): bigint {
     const window = this.#window(gpa);
-    if (window !== undefined) return window.device.load(vcpu, gpa - window.base, width);
+    if (window !== undefined) {
+      vcpu.exitGuest();
+      const value = window.device.load(vcpu, gpa - window.base, width);
+      vcpu.enterGuest();
+      return value;
+    }
     let value = 0n;
     for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.memory.read8(gpa + i));
     return value;
@@ -296,7 +301,9 @@ export class KvmVm {
   store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
     const window = this.#window(gpa);
     if (window !== undefined) {
+      vcpu.exitGuest();
       window.device.store(vcpu, gpa - window.base, width, value);
+      vcpu.enterGuest();
       return;
     }
     for (let i = 0; i < width; i += 1) this.memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));

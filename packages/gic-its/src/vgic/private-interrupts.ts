@@ -133,13 +133,16 @@ export class PrivateInterrupts {
   }
 
   write(offset: number, width: number, value: number, by: Accessor): void {
+    const { enabled } = this.#bank;
+    const before = this.#vsgis === undefined || by === 'user' ? undefined : enabled.slice(0, SGIS);
     writeBank(this.#bank, offset, width, value, by);
     const vsgis = this.#vsgis;
     if (vsgis === undefined) return;
     for (const { intid } of this.#sgis) {
       const bit = (value & (1 << intid)) !== 0;
       if (offset === ISENABLER0 || offset === ICENABLER0) {
-        if (bit) vsgis.setEnabled(intid, offset === ISENABLER0);
+        // Only what changes, and only by the guest.
+        if (before !== undefined && before[intid] !== enabled[intid]) vsgis.setEnabled(intid, offset === ISENABLER0);
       } else if (offset === ISPENDR0 || (offset === ICPENDR0 && by === 'guest')) {
         this.#bank.latch[intid] = 0;
         if (bit || by === 'user') vsgis.setPending(intid, bit && offset === ISPENDR0);

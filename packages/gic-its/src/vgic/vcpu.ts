@@ -17,6 +17,7 @@ import type { VgicIrq } from './vgic-irq.ts';
 
 const LR_ACTIVE = 0x8000_0000;
 const LR_PENDING = 0x4000_0000;
+const LR_HW = 0x2000_0000;
 const LR_GROUP1 = 0x1000_0000;
 
 export type VcpuState = 'stopped' | 'running' | 'blocked';
@@ -47,7 +48,8 @@ export class Vcpu {
   #state: VcpuState = 'stopped';
   #cpu = 0;
   #inGuestHandler = false;
-  #syncing = false;
+  /** Guest code runs, and list registers hold what it may take. */
+  #inGuest = false;
   /** Interrupts that the guest took. */
   #acknowledged = 0;
   /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
@@ -84,11 +86,14 @@ export class Vcpu {
     const error = this.vm.firstRun();
     if (error < 0) return error;
     this.#load(cpu);
+    this.enterGuest();
     return 0;
   }
 
-  /** The vCPU leaves KVM_RUN: its vPE is not resident any more, and list registers are folded back. */
+  /** The vCPU leaves KVM_RUN: its vPE is not resident any more, and list registers are folded back. One that sleeps is woken for it, by a signal. */
   stop(): void {
+    const cpu = this.#state === 'blocked' ? this.vm.cpuFor(this) : undefined;
+    if (cpu !== undefined) this.#load(cpu);
     if (this.#state === 'running') this.#put(false);
     this.#state = 'stopped';
     this.vm.cpuFreed(this);
@@ -96,7 +101,8 @@ export class Vcpu {
 
   /** The guest executes WFI: it blocks unless something is pending, with a doorbell requested. */
   wfi(): void {
-    if (this.#state !== 'running') return;
+    // It completes at once where something is signalled, and is not trapped.
+    if (this.#state !== 'running' || this.#irqAsserted) return;
     this.#put(true);
     this.#state = 'blocked';
     // Its CPU may be taken already: by a vCPU that the same doorbell woke.
@@ -110,35 +116,43 @@ export class Vcpu {
     this.vm.work += this.queue.length;
     if (this.vpe?.pendingLast === true) return true;
     const pmr = Number((this.vmcr >> 24n) & 0xffn);
-    return this.privates.somethingPending(pmr) || this.queue.some((irq) => irq.enabled && irq.pendingLatch && !irq.hw && irq.priority < pmr);
+    return this.privates.somethingPending(pmr) || this.queue.some((irq) => irq.enabled && irq.pendingLatch && irq.priority < pmr);
   }
 
   /** Something changed for this vCPU: a blocked one wakes, a running one looks at its list again. */
   kick(): void {
     if (this.#state === 'blocked') {
       const cpu = this.hasPendingInterrupt ? this.vm.cpuFor(this) : undefined;
-      if (cpu !== undefined) this.#load(cpu);
-    } else if (this.#state === 'running') {
-      this.#fold();
-      this.#flush();
+      if (cpu === undefined) return;
+      this.#load(cpu);
+      this.enterGuest();
+    } else if (this.#inGuest) {
+      this.exitGuest();
+      this.enterGuest();
     }
   }
 
   /** The distributor's enable changed: the vPE is loaded again with the new group enable. */
   reload(): void {
     if (this.#state !== 'running') return;
+    const inGuest = this.#inGuest;
     this.#put(false);
     this.#load(this.#cpu);
+    if (inGuest) this.enterGuest();
   }
 
-  /** Out of guest mode, still loaded: list registers are folded back. Kernel: kvm_arm_halt_guest(). */
+  /** Out of guest mode, still loaded: list registers are folded back, before anybody looks. Kernel: kvm_vgic_sync_hwstate(). */
   exitGuest(): void {
-    if (this.#state === 'running') this.#fold();
+    if (!this.#inGuest) return;
+    this.#inGuest = false;
+    this.#fold();
   }
 
-  /** Back into guest mode. */
+  /** Back into guest mode. Kernel: kvm_vgic_flush_hwstate(). */
   enterGuest(): void {
-    if (this.#state === 'running') this.#flush();
+    if (this.#state !== 'running' || this.#inGuest) return;
+    this.#inGuest = true;
+    this.#flush();
   }
 
   // What guest code does
@@ -156,8 +170,8 @@ export class Vcpu {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.endOfInterrupt(intid);
     // What did not fit in the list registers moves up, as a maintenance interrupt would have it.
-    this.#fold();
-    this.#flush();
+    this.exitGuest();
+    this.enterGuest();
   }
 
   /** ICC_PMR_EL1 written by the guest. */
@@ -181,6 +195,7 @@ export class Vcpu {
     const cluster = Number((((value >> 48n) & 0xffn) << 16n) | (((value >> 32n) & 0xffn) << 8n) | ((value >> 16n) & 0xffn));
     const others = ((value >> 40n) & 1n) !== 0n;
     const { vcpusById } = this.vm.profile;
+    this.exitGuest();
     for (const vcpu of this.vm.vcpus) {
       const level0 = vcpu.affinity & 0xff;
       const listed = vcpu.affinity >>> 8 === cluster && level0 < 16 && (targets & (1 << level0)) !== 0;
@@ -188,6 +203,7 @@ export class Vcpu {
       vcpu.privates.send(sgi, true);
       vcpu.kick();
     }
+    this.enterGuest();
   }
 
   // Loading
@@ -202,32 +218,31 @@ export class Vcpu {
     port.virtual.write('ICH_VMCR_EL2', this.vmcr);
     port.virtual.write('ICH_AP1R0_EL2', this.ap1r);
     port.virtual.write('ICH_HCR_EL2', 1n);
-    if (this.vpe?.mapped === true) {
-      this.vpe.setAffinity(this.#cpu);
-      this.vpe.makeResident(false, this.vm.distributorEnabled);
-    } else if (this.vpe !== undefined && !this.vm.driver.mapsLazily && this.vm.trace.on) {
-      this.vm.trace.emit(VPE_NOT_MAPPED, { vcpu: this.id });
+    // vgic_v4_load(): the vPE where this CPU is, then resident.
+    if (this.vpe !== undefined) {
+      if (this.vpe.setAffinity(cpu) === 0) this.vpe.makeResident(false, this.vm.distributorEnabled);
+      else if (this.vm.trace.on) this.vm.trace.emit(VPE_NOT_MAPPED, { vcpu: this.id });
     }
     port.virtualInterrupt = () => this.#signal();
-    this.#flush();
   }
 
   #put(doorbell: boolean): void {
     const port = this.vm.driver.gic.cpu(this.#cpu);
     port.virtualInterrupt = undefined;
-    this.#fold();
+    this.exitGuest();
+    // kvm_vcpu_wfi() has VMCR in memory before it asks for a doorbell.
+    if (doorbell) this.vmcr = port.virtual.read('ICH_VMCR_EL2');
+    this.#state = 'stopped';
+    this.vpe?.makeNonResident(doorbell);
     this.vmcr = port.virtual.read('ICH_VMCR_EL2');
     this.ap1r = port.virtual.read('ICH_AP1R0_EL2');
     port.virtual.write('ICH_HCR_EL2', 0n);
     this.vm.driver.cpus.guests[this.#cpu] = undefined;
-    this.#state = 'stopped';
-    this.vpe?.makeNonResident(doorbell);
   }
 
   /** List registers back to the interrupts that they stand for, then pruning. */
   #fold(): void {
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
-    this.#syncing = true;
     for (let n = 0; n < LIST_REGISTERS; n += 1) {
       const irq = this.#loaded[n];
       if (irq === undefined) continue;
@@ -239,12 +254,10 @@ export class Vcpu {
       this.#loaded[n] = undefined;
     }
     this.vm.lpis.prune(this);
-    this.#syncing = false;
   }
 
   /** SGIs and the queue to list registers: if they are too many, active ones and best priorities first. An edge is consumed when it is written. */
   #flush(): void {
-    if (this.#syncing) return;
     this.vm.work += this.queue.length;
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
     const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
@@ -253,7 +266,9 @@ export class Vcpu {
     if (ready.length > LIST_REGISTERS) ready.sort((a, b) => rank(a) - rank(b));
     ready.slice(0, LIST_REGISTERS).forEach((irq, n) => {
       const state = (isActive(irq) ? LR_ACTIVE : 0) | (irq.pendingLatch ? LR_PENDING : 0);
-      port.setList(n, irq.intid, (state | LR_GROUP1 | (irq.priority << 16)) >>> 0);
+      // One that is forwarded says so, of physical INTID 0.
+      const hw = 'hw' in irq && irq.hw ? LR_HW : 0;
+      port.setList(n, irq.intid, (state | hw | LR_GROUP1 | (irq.priority << 16)) >>> 0);
       irq.pendingLatch = false;
       this.#loaded[n] = irq;
     });
@@ -262,7 +277,7 @@ export class Vcpu {
 
   /** Enters the guest's vector while its IRQ is asserted and it takes interrupts. */
   #signal(): void {
-    if (this.#inGuestHandler || this.#state !== 'running') return;
+    if (this.#inGuestHandler || !this.#inGuest) return;
     this.#inGuestHandler = true;
     while (this.onInterrupt !== undefined && !this.irqsMasked && this.#irqAsserted) {
       const before = this.#acknowledged;

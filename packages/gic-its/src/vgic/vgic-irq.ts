@@ -13,7 +13,7 @@ export class VgicIrq {
   priority = 0;
   enabled = false;
   pendingLatch = false;
-  /** Forwarded: the hardware owns its pending state, and the latch means nothing. */
+  /** Forwarded: the hardware owns its pending state. A latch that is set all the same is delivered by a list register, once. */
   hw = false;
   hostIrq: ItsIrq | undefined;
   /** The vCPU that is to take it. */
@@ -61,7 +61,7 @@ export class LpiList {
 
   /** Where a pending, enabled interrupt is to go; undefined when it is to go nowhere now. */
   oracle(irq: VgicIrq): Vcpu | undefined {
-    return irq.enabled && irq.pendingLatch && !irq.hw && this.#distributorEnabled() ? irq.target : undefined;
+    return irq.enabled && irq.pendingLatch && this.#distributorEnabled() ? irq.target : undefined;
   }
 
   /** Puts an interrupt on its target's list if it belongs there, and makes the vCPU look. */
