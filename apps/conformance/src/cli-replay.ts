@@ -100,7 +100,7 @@ function parsing<T>(body: () => T): T {
   }
 }
 
-const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-7.3'];
+const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-6.12.117', 'linux-7.3'];
 
 function profileNamed(name: string | undefined): ProfileName | undefined {
   if (name === undefined) return undefined;

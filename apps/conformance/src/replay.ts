@@ -79,7 +79,8 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
     host: format.name === 'vfio' ? readHost(path, options.hostFile, cwd) : undefined,
   };
   yield* format.run(lines, replay);
-  const profile = format.name === 'vfio' ? (options.profile ?? format.profileOf(first)) : format.profileOf(first);
+  const chosen = format.name === 'vfio' || format.name === 'kvm-its' ? options.profile : undefined;
+  const profile = chosen ?? format.profileOf(first);
   return { format: format.name, profile };
 }
 

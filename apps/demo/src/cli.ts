@@ -25,7 +25,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
       summary: 'replays recordings of real systems against the model',
       help: [
         'PATH            a recording (.jsonl or .json, or either with .gz), or a folder of them',
-        '--profile NAME  the kernel that answers, in place of the one that was recorded: linux-5.10, linux-5.13, linux-6.1, linux-6.12 or linux-7.3',
+        '--profile NAME  the kernel that answers, in place of the one that was recorded: linux-5.10, linux-5.13, linux-6.1, linux-6.12, linux-6.12.117 or linux-7.3',
         '--host FILE     the machine of VFIO recordings that stand alone: its host.json.gz',
         '--first N       how many divergences of each file are shown',
         '--case PREFIX   only the cases whose names begin so',

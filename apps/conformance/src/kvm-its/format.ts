@@ -1,5 +1,5 @@
 /**
- * Recordings of KVM's virtual ITS (Linux 5.10, 6.1, 6.12 on arm64), replayed against the vgic floor of @vsim/gic-its.
+ * Recordings of KVM's virtual ITS (Linux 5.10, 6.1, 6.12, 7.3 on arm64), replayed against the vgic floor of @vsim/gic-its.
  *
  * The first line of a file is `meta`; every other line is a scenario. Two RAM images are kept, as golden/kvm-its asks: the
  * simulated one, and the recorded one, to which each dump's changes are applied; at a dump the whole of both must be equal.
@@ -78,12 +78,27 @@ export const kvmItsFormat: Format = {
   },
 };
 
-/** By the kernel of `meta`; files of single scenarios have none, and name the kernel in their file name. */
+/** The kernels that were recorded: stable releases of one version differ here. */
+const KERNELS: ReadonlyMap<string, ProfileName> = new Map([
+  ['5.10.223', 'linux-5.10'],
+  ['6.1.192', 'linux-6.1'],
+  ['6.12.107', 'linux-6.12'],
+  ['6.12.117', 'linux-6.12.117'],
+  ['7.3.4', 'linux-7.3'],
+]);
+
+/**
+ * By the release of the kernel: in `meta` Debian's, as uname's may tell of an ABI instead (6.1.0-56); files of single scenarios have no
+ * `meta` and name the kernel in their file name.
+ */
 function profileOf(first: Fields): ProfileName {
-  const kernel = first.has('meta') ? first.object('meta').string('kernel') : first.path.slice(first.path.lastIndexOf('/') + 1);
-  if (kernel.startsWith('5.10')) return 'linux-5.10';
-  if (kernel.startsWith('7.3')) return 'linux-7.3';
-  return kernel.startsWith('6.12') ? 'linux-6.12' : 'linux-6.1';
+  const meta = first.has('meta') ? first.object('meta') : undefined;
+  const text = meta?.string('version') ?? first.path.slice(first.path.lastIndexOf('/') + 1);
+  const release = /(?:^|Debian )([0-9]+\.[0-9]+\.[0-9]+)/.exec(text)?.[1];
+  const profile = release === undefined ? undefined : KERNELS.get(release);
+  if (profile !== undefined) return profile;
+  const known = `a kernel that is known (${[...KERNELS.keys()].join(', ')}), or --profile, for ${release ?? text}`;
+  return meta === undefined ? first.fail('meta', known) : meta.fail('version', known);
 }
 
 /** Devices by the names that recordings give them. */
@@ -356,6 +371,8 @@ function groupOf(step: Fields): number {
       return GRP.NR_IRQS;
     case 'CPU_SYSREGS':
       return GRP.CPU_SYSREGS;
+    case 'MAINT_IRQ':
+      return GRP.MAINT_IRQ;
     default:
       return 99;
   }

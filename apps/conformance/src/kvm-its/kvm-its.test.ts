@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import type { ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { parseLines } from '../json.ts';
+import { parseLines, type Fields } from '../json.ts';
 import type { CaseReport } from '../report.ts';
 import { kvmItsFormat } from './format.ts';
 
@@ -19,12 +20,20 @@ const FILES: readonly (readonly [name: string, cases: number, steps: number, com
   ['random_nasty', 79, 16645, 18832],
   ['other-kernels/5.10.223-differs', 88, 10053, 12681],
   ['other-kernels/6.12.107-differs', 29, 5866, 6818],
+  ['other-kernels/7.3.4-differs', 54, 10392, 11832],
+  ['late/6.1.192', 23, 1673, 2088],
+  ['late/6.12.107', 18, 1215, 1509],
+  ['late/6.12.117', 23, 1673, 2098],
+  ['late/7.3.4', 23, 1673, 2098],
 ];
 
-function replay(name: string): readonly CaseReport[] {
+function replay(name: string, profile?: ProfileName): readonly CaseReport[] {
+  return [...kvmItsFormat.run(linesOf(name), { profile })];
+}
+
+function linesOf(name: string): readonly Fields[] {
   const path = new URL(`../../recordings/kvm-its/${name}.jsonl.gz`, import.meta.url);
-  const lines = parseLines(`${name}.jsonl.gz`, gunzipSync(readFileSync(path)).toString('utf8'));
-  return [...kvmItsFormat.run(lines, {})];
+  return parseLines(`${name}.jsonl.gz`, gunzipSync(readFileSync(path)).toString('utf8'));
 }
 
 const sum = (reports: readonly CaseReport[], of: (report: CaseReport) => number): number =>
@@ -39,5 +48,34 @@ describe('recordings of KVM', () => {
       steps: sum(reports, (report) => report.steps),
       compared: sum(reports, (report) => report.compared),
     }).toEqual({ cases, steps, compared });
+  });
+
+  it.each([
+    ['7.3.4', 'linux-6.12.117', 10],
+    ['6.12.117', 'linux-6.12', 8],
+    ['6.12.117', 'linux-6.1', 7],
+    ['6.12.107', 'linux-6.1', 1],
+  ] as const)('what is new in %s is not what %s does: %i scenarios differ', (name, profile, differ) => {
+    expect(replay(`late/${name}`, profile).filter(({ divergences }) => divergences.length > 0)).toHaveLength(differ);
+  });
+
+  it.each([
+    ['late/6.12.117', 'linux-6.12.117'],
+    ['late/6.12.107', 'linux-6.12'],
+    ['late/6.1.192', 'linux-6.1'],
+    ['other-kernels/5.10.223-differs', 'linux-5.10'],
+    ['other-kernels/7.3.4-differs', 'linux-7.3'],
+  ])('%s is replayed as %s', (name, profile) => {
+    expect(kvmItsFormat.profileOf(linesOf(name)[0]!)).toBe(profile);
+  });
+
+  it('a kernel that is none of those recorded is an error, not the nearest', () => {
+    const text = gunzipSync(readFileSync(new URL('../../recordings/kvm-its/late/6.12.117.jsonl.gz', import.meta.url))).toString('utf8');
+    const other = parseLines('x.jsonl', text.replace('Debian 6.12.117-1', 'Debian 6.12.110-1'));
+    const known = '5.10.223, 6.1.192, 6.12.107, 6.12.117, 7.3.4';
+    expect(() => [...kvmItsFormat.run(other, {})]).toThrow(`x.jsonl:1: "version": expected a kernel that is known (${known}), or --profile, for 6.12.110`);
+    expect([...kvmItsFormat.run(other, { profile: 'linux-6.12.117', casePrefix: 'maint' })].flatMap(({ divergences }) => divergences)).toEqual([]);
+    const unnamed = parseLines('late.jsonl', text.slice(text.indexOf('\n') + 1));
+    expect(() => kvmItsFormat.profileOf(unnamed[0]!)).toThrow('or --profile, for late.jsonl');
   });
 });

@@ -18,13 +18,15 @@ export interface DriverProfile {
 }
 
 const LINUX_6_1: DriverProfile = { switches: ALL_PATCHES, keepsVpeCpu: false, syncsUnmappedVpe: false, resendsInProgress: false, keepsItt: false };
+const LINUX_6_12: DriverProfile = { ...LINUX_6_1, keepsVpeCpu: true, resendsInProgress: true };
 
 const PROFILES: Readonly<Record<ProfileName, DriverProfile>> = {
   'linux-5.10': { ...LINUX_6_1, switches: NO_PATCHES, syncsUnmappedVpe: true },
   'linux-5.13': { ...LINUX_6_1, syncsUnmappedVpe: true },
   'linux-6.1': LINUX_6_1,
-  'linux-6.12': { ...LINUX_6_1, keepsVpeCpu: true, resendsInProgress: true },
-  'linux-7.3': { ...LINUX_6_1, keepsVpeCpu: true, resendsInProgress: true, keepsItt: true },
+  'linux-6.12': LINUX_6_12,
+  'linux-6.12.117': LINUX_6_12,
+  'linux-7.3': { ...LINUX_6_12, keepsItt: true },
 };
 
 export function driverProfile(name: ProfileName): DriverProfile {

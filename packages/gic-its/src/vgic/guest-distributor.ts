@@ -4,7 +4,7 @@
  * Kernel: vgic_mmio_read_v3_misc(), vgic_mmio_write_v3_misc(), vgic_mmio_uaccess_write_v3_misc() and the SPI registers of vgic-mmio-v3.c.
  * Modelled: GICD_CTLR with nASSGIreq, identification, SPI registers, which are kept and read back. Not modelled: delivery of SPIs.
  */
-import { EINVAL } from '@vsim/vfio-core';
+import { EBUSY, EINVAL } from '@vsim/vfio-core';
 import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
 import { isClearPending, writeBank } from './private-interrupts.ts';
@@ -24,6 +24,8 @@ export class GuestDistributor {
   readonly #vm: KvmVm;
   #enabled = false;
   #nassgireq = false;
+  /** GICD_TYPER2.nASSGIcap, which user space can take away from the guest in 7.3. */
+  #nassgicap: boolean;
   #revision: number;
   #nrIrqs = 0;
   #spis = new WiredInterrupts(32, 0);
@@ -33,6 +35,12 @@ export class GuestDistributor {
   constructor(vm: KvmVm) {
     this.#vm = vm;
     this.#revision = vm.profile.revision;
+    this.#nassgicap = vm.driver.gicv41;
+  }
+
+  /** On GICv4.1 hardware delivers vSGIs and VLPIs, or, if the guest may not have vSGIs, neither. Kernel: vgic_supports_direct_msis(). */
+  get direct(): boolean {
+    return this.#nassgicap || !this.#vm.driver.gicv41;
   }
 
   /** GICD_CTLR.EnableGrp1. */
@@ -79,7 +87,7 @@ export class GuestDistributor {
       case 0x8:
         return (IIDR | (this.#revision << 12)) >>> 0;
       case 0xc:
-        return this.#hasVsgis ? TYPER2_NASSGICAP : 0;
+        return this.#nassgicap ? TYPER2_NASSGICAP : 0;
       case 0x10:
         return by === 'user' ? 0xffff_ffff : 0;
       default:
@@ -89,14 +97,17 @@ export class GuestDistributor {
     }
   }
 
-  /** @returns 0; -EINVAL to user space for an IIDR or TYPER2 that this GIC cannot have */
-  write(offset: number, width: number, value: number, by: Accessor): number {
+  /**
+   * @param frozen the GIC is initialised
+   * @returns 0; -EINVAL or -EBUSY to user space for an IIDR or TYPER2 that this GIC cannot have
+   */
+  write(offset: number, width: number, value: number, by: Accessor, frozen = true): number {
     if (offset >= IROUTER && offset < IROUTER_END) {
       if (offset % 8 === 0 && offset >= IROUTER + 8 * 32) this.#routers[(offset - IROUTER) / 8 - 32] = value & 0xff_ffff;
     } else if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by);
     else if (offset === 0) this.#setCtlr(value, by);
     else if (by === 'user' && offset === 0x8) return this.#setIidr(value);
-    else if (by === 'user' && offset === 0xc) return value === this.read(0xc, 4, by) ? 0 : -EINVAL;
+    else if (by === 'user' && offset === 0xc) return this.#setTyper2(value, frozen);
     return 0;
   }
 
@@ -119,17 +130,12 @@ export class GuestDistributor {
     for (const vcpu of vcpus) vcpu.enterGuest();
   }
 
-  /** A GICv4.1, whose CPUs know SGIs without active state. */
-  get #hasVsgis(): boolean {
-    return this.#vm.driver.gicv41;
-  }
-
   #setCtlr(value: number, by: Accessor): void {
     const was = this.#enabled;
     const wasHardware = this.#nassgireq;
     this.#enabled = (value & CTLR_GRP1) !== 0;
     // Read-only while the distributor stays enabled.
-    const changeable = this.#hasVsgis && (by === 'user' || !was || !this.#enabled);
+    const changeable = this.#nassgicap && (by === 'user' || !was || !this.#enabled);
     if (changeable) this.#nassgireq = (value & CTLR_NASSGIREQ) !== 0;
     if (by === 'user') return;
     if (wasHardware !== this.#nassgireq) this.configureVsgis();
@@ -138,6 +144,16 @@ export class GuestDistributor {
       if (this.#vm.driver.gicv41) vcpu.reload();
       else if (this.#enabled) vcpu.kick();
     }
+  }
+
+  #setTyper2(value: number, frozen: boolean): number {
+    if (value === this.read(0xc, 4, 'user')) return 0;
+    if (!this.#vm.profile.registersBeforeInit) return -EINVAL;
+    if (frozen) return -EBUSY;
+    // Only what the host's GIC has.
+    if ((value & ~TYPER2_NASSGICAP) !== 0 || (value !== 0 && !this.#vm.driver.gicv41)) return -EINVAL;
+    this.#nassgicap = value !== 0;
+    return 0;
   }
 
   #setIidr(value: number): number {

@@ -1,7 +1,7 @@
 /** KVM device attributes of the GICv3, its ITS and kvm-vfio (include/uapi/linux/kvm.h, arch/arm64/include/uapi/asm/kvm.h). */
 
 /** KVM_DEV_ARM_VGIC_GRP_*. */
-export const GRP = { ADDR: 0, DIST_REGS: 1, CPU_REGS: 2, NR_IRQS: 3, CTRL: 4, REDIST_REGS: 5, CPU_SYSREGS: 6, LEVEL_INFO: 7, ITS_REGS: 8 } as const;
+export const GRP = { ADDR: 0, DIST_REGS: 1, CPU_REGS: 2, NR_IRQS: 3, CTRL: 4, REDIST_REGS: 5, CPU_SYSREGS: 6, LEVEL_INFO: 7, ITS_REGS: 8, MAINT_IRQ: 9 } as const;
 
 /** Attributes of GRP.ADDR. */
 export const ADDR_TYPE = { DIST: 2, REDIST: 3, ITS: 4, REDIST_REGION: 5 } as const;

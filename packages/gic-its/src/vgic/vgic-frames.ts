@@ -13,7 +13,7 @@ export const FRAME_64K = 0x1_0000;
 export function addressOf(value: bigint | number): number {
   const address = BigInt.asUintN(64, BigInt(value));
   const low = address % BigInt(FRAME_64K);
-  return address < 2n ** 53n || low === 0n ? Number(address) : Number(address - low) + PAGE_SIZE;
+  return address < 2n ** 53n || low === 0n ? Number(address) : Number((address - low) | BigInt(PAGE_SIZE));
 }
 
 /** vgic_check_iorange(). @param old where it is already @returns 0 or a negative errno */

@@ -21,6 +21,8 @@ export class VgicIrq {
   /** The vCPU on whose list it is queued. */
   queuedOn: Vcpu | undefined;
   references = 1;
+  /** It belongs to an event (7.3 alone looks). */
+  mapped = false;
 
   constructor(intid: number) {
     this.intid = intid;

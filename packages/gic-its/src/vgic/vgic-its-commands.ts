@@ -4,7 +4,7 @@
  * Kernel: vgic_its_cmd_handle_*() of vgic-its.c. Errors are internal codes: the guest sees CREADR advance. Commands for VLPIs are
  * ignored, as KVM ignores them.
  */
-import { ENODEV, toNumber } from '@vsim/vfio-core';
+import { EBUSY, ENODEV, toNumber } from '@vsim/vfio-core';
 import { FIRST_LPI, OPCODE } from '../hardware/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
@@ -153,9 +153,9 @@ export class ItsCommands {
       collection = this.#mappings.addCollection(icid, NOT_MAPPED);
     }
     const irq = this.#mappings.addLpi(intid, this.#mappings.vcpuOf(collection));
-    if (typeof irq === 'number') {
+    if (typeof irq !== 'object') {
       if (fresh) this.#mappings.freeCollection(collection);
-      return irq;
+      return irq ?? -EBUSY;
     }
     device.events.set(eventId, { id: eventId, irq, collection });
     return 0;

@@ -87,11 +87,20 @@ export class ItsMappings {
 
   // LPIs
 
-  /** vgic_add_lpi(). @returns the LPI with a reference, or -EFAULT when its configuration cannot be read */
-  addLpi(intid: number, vcpu: Vcpu | undefined): VgicIrq | number {
-    const { lpis } = this.#vm;
+  /**
+   * vgic_add_lpi() for a new event, and vgic_its_map_lpi().
+   *
+   * @returns the LPI with a reference; undefined when another event has it and each has one (V-26); -EFAULT when its configuration cannot be read
+   */
+  addLpi(intid: number, vcpu: Vcpu | undefined): VgicIrq | number | undefined {
+    const { lpis, profile } = this.#vm;
     const known = lpis.find(intid);
     if (known !== undefined) {
+      if (profile.oneEventPerLpi) {
+        if (known.mapped) return undefined;
+        known.target = vcpu;
+      }
+      known.mapped = true;
       known.references += 1;
       return known;
     }
@@ -104,6 +113,7 @@ export class ItsMappings {
       lpis.put(irq);
       return error;
     }
+    irq.mapped = true;
     return irq;
   }
 
@@ -173,6 +183,7 @@ export class ItsMappings {
   freeEvent(device: ItsGuestDevice, event: Event): void {
     device.events.delete(event.id);
     if (event.irq.hw) unmapVlpi(event.irq);
+    event.irq.mapped = false;
     this.#vm.lpis.put(event.irq);
   }
 

@@ -37,7 +37,7 @@ const BASER_FIXED: Readonly<Record<ItsTableRegister, number>> = { [BASER_DEVICE]
 
 /** What a register write brings about. */
 export interface RegisterEffects {
-  /** A table is not valid any more. */
+  /** A table is not valid any more, or, since 6.12.113, another one. */
   tableGone(table: ItsTableRegister): void;
   /** CWRITER was written. */
   posted(): void;
@@ -168,9 +168,12 @@ export class ItsRegisters {
 
   #setBaser(table: ItsTableRegister, lo: number, hi: number): void {
     if (this.#enabled) return;
-    this.#regs[table] = ((sanitiseShareability(lo) & ~0x300) | 0x200) >>> 0;
-    this.#regs[table + 1] = (sanitiseHigh(hi & 0xf8e0_ffff) | BASER_FIXED[table]) >>> 0;
-    if ((hi & VALID) === 0) this.#effects.tableGone(table);
+    const low = ((sanitiseShareability(lo) & ~0x300) | 0x200) >>> 0;
+    const high = (sanitiseHigh(hi & 0xf8e0_ffff) | BASER_FIXED[table]) >>> 0;
+    const changes = low !== this.#regs[table] || high !== this.#regs[table + 1];
+    this.#regs[table] = low;
+    this.#regs[table + 1] = high;
+    if (this.#vm.profile.baserChangeFrees ? changes : (hi & VALID) === 0) this.#effects.tableGone(table);
   }
 
   #setEnabled(enable: boolean): void {

@@ -42,10 +42,12 @@ export function restoreTables(its: VgicIts): number {
 
 function saveDevices(its: VgicIts): number {
   if (!its.registers.tableValid(BASER_DEVICE)) return 0;
-  const devices = its.mappings.devices.sort((a, b) => a.id - b.id);
+  const entryOf = ({ id }: ItsGuestDevice): number | undefined => its.registers.entryAddress(BASER_DEVICE, id);
+  let devices = its.mappings.devices.sort((a, b) => a.id - b.id);
+  if (its.vm.profile.skipsUnreachable) devices = devices.filter((device) => entryOf(device) !== undefined);
   for (let i = 0; i < devices.length; i += 1) {
     const device = devices[i]!;
-    const entry = its.registers.entryAddress(BASER_DEVICE, device.id);
+    const entry = entryOf(device);
     if (entry === undefined) return -EINVAL;
     const next = devices[i + 1];
     const distance = next === undefined ? 0 : Math.min(next.id - device.id, MAX_NEXT_DEVICE);
@@ -65,7 +67,8 @@ function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
     const event = events[i]!;
     // The state of a VLPI can be read on GICv4.1 only.
     if (event.irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) return -EACCES;
-    const error = saveEvent(its, device, event, events[i + 1]);
+    const next = its.vm.profile.nextSkipsOrphans ? events.slice(i + 1).find(({ collection }) => collection !== undefined) : events[i + 1];
+    const error = saveEvent(its, device, event, next);
     if (error < 0) return error;
   }
   return 0;
@@ -184,6 +187,8 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
   if (collection === undefined || !its.mappings.eventInRange(device, id)) return -EINVAL;
   const irq = its.mappings.addLpi(intid, its.mappings.vcpuOf(collection));
   if (typeof irq === 'number') return irq;
+  // Another event's: this one is dropped, and the scan goes on.
+  if (irq === undefined) return distance;
   device.events.set(id, { id, irq, collection });
   return distance;
 }

@@ -30,7 +30,11 @@ export class VgicIts {
     this.index = index;
     this.mappings = new ItsMappings(vm, index);
     this.registers = new ItsRegisters(vm, index, {
-      tableGone: (table) => (table === BASER_DEVICE ? this.mappings.freeDevices() : this.mappings.freeCollections()),
+      tableGone: (table) => {
+        if (table === BASER_DEVICE) this.mappings.freeDevices();
+        else this.mappings.freeCollections();
+        if (vm.profile.baserChangeFrees) this.mappings.dropTranslations();
+      },
       disabled: () => this.mappings.dropTranslations(),
       posted: () => commands.posted(),
       command: (address) => commands.execute(address),
@@ -86,7 +90,7 @@ export class VgicIts {
   setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
     switch (group) {
       case GRP.CTRL:
-        return this.#control(Number(attr));
+        return this.#control(BigInt(attr));
       case GRP.ADDR:
         if (BigInt(attr) !== BigInt(ADDR_TYPE.ITS)) return -ENODEV;
         return value === undefined ? -EFAULT : this.#setAddress(addressOf(value));
@@ -126,10 +130,10 @@ export class VgicIts {
     return 0;
   }
 
-  #control(attr: number): number {
-    if (attr === CTRL.INIT) return 0;
+  #control(attr: bigint): number {
+    if (attr === BigInt(CTRL.INIT)) return 0;
     if (!this.vm.allVcpusStopped) return -EBUSY;
-    switch (attr) {
+    switch (Number(attr)) {
       case CTRL.ITS_RESET:
         this.registers.reset();
         this.#forget();
@@ -139,7 +143,7 @@ export class VgicIts {
       case CTRL.ITS_RESTORE_TABLES:
         return restoreTables(this);
       default:
-        return 0;
+        return this.vm.profile.refusesUnknownItsCtrl ? -ENXIO : 0;
     }
   }
 

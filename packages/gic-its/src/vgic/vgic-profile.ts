@@ -1,8 +1,8 @@
 /**
  * What one kernel's virtual GIC does otherwise than another's, as named values.
  *
- * The ids (V-n) are those of the catalogue, part 6.4. `linux-6.12` is 6.12.107: later stable releases of it differ in V-8 and V-9.
- * Where a kernel of the profile corrupts or crashes (V-11: an orphaned ITE at SAVE_TABLES), the answer is that of 6.1.
+ * The ids (V-n) are those of the catalogue, part 6.4, and of its part on 7.3. `linux-6.12` is 6.12.107; `linux-6.12.117` has the fixes of
+ * 6.12.113 to 6.12.115. Where a kernel of the profile corrupts or crashes (V-11: an orphaned ITE at SAVE_TABLES), the answer is that of 6.1.
  */
 import type { ProfileName } from '@vsim/vfio-core';
 
@@ -43,9 +43,33 @@ export interface VgicProfile {
   readonly forwardsOnce: boolean;
   /** Forwarding is taken back by the host's interrupt, whatever the route leads to now: no VLPI is left mapped (V-20's other half). */
   readonly unsetsByHostIrq: boolean;
+  /** A BASER whose value changes frees what its table had, also while it stays valid (V-23). */
+  readonly baserChangeFrees: boolean;
+  /** SAVE_TABLES leaves out a device whose DTE cannot be reached, instead of -EINVAL (V-24, V-33). */
+  readonly skipsUnreachable: boolean;
+  /** An ITE's `next` is the distance to the next that has a collection (V-25). */
+  readonly nextSkipsOrphans: boolean;
+  /** An LPI belongs to one event: MAPTI and restore refuse it to a second, and give it the event's target (V-26, V-27, V-28). */
+  readonly oneEventPerLpi: boolean;
+  /** An unknown CTRL attribute of the ITS is -ENXIO, not 0 (V-29). */
+  readonly refusesUnknownItsCtrl: boolean;
+  /** User space reads and writes GICD_IIDR and GICD_TYPER2 before INIT, and there clears nASSGIcap (V-30, V-31). */
+  readonly registersBeforeInit: boolean;
+  /** Attribute group MAINT_IRQ (V-32). */
+  readonly maintIrq: boolean;
   /** The end of a frame counts, not only its start (V-15, V-16). */
   readonly checksFrameEnd: boolean;
 }
+
+const BEFORE_7_3 = {
+  baserChangeFrees: false,
+  skipsUnreachable: false,
+  nextSkipsOrphans: false,
+  oneEventPerLpi: false,
+  refusesUnknownItsCtrl: false,
+  registersBeforeInit: false,
+  maintIrq: false,
+} as const;
 
 const LINUX_6_1: VgicProfile = {
   savePendingNeedsInit: true,
@@ -66,8 +90,21 @@ const LINUX_6_1: VgicProfile = {
   cachedPerVcpu: 16,
   forwardsOnce: false,
   unsetsByHostIrq: false,
+  ...BEFORE_7_3,
   checksFrameEnd: true,
 };
+
+const LINUX_6_12: VgicProfile = {
+  ...LINUX_6_1,
+  disableClearsPending: false,
+  movallMovesAll: true,
+  unmapChecksTarget: false,
+  vcpusById: true,
+  cachedPerVcpu: undefined,
+  forwardsOnce: true,
+};
+
+const LINUX_6_12_117: VgicProfile = { ...LINUX_6_12, disableClearsPending: true, movallMovesAll: false, baserChangeFrees: true, skipsUnreachable: true };
 
 const LINUX_5_13: VgicProfile = {
   savePendingNeedsInit: true,
@@ -88,6 +125,7 @@ const LINUX_5_13: VgicProfile = {
   cachedPerVcpu: 16,
   forwardsOnce: false,
   unsetsByHostIrq: false,
+  ...BEFORE_7_3,
   checksFrameEnd: false,
 };
 
@@ -95,17 +133,17 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
   'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false, oneLegacyRegion: true, failedFirstRun: 'keeps-address' },
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
-  'linux-6.12': {
-    ...LINUX_6_1,
-    disableClearsPending: false,
-    movallMovesAll: true,
-    unmapChecksTarget: false,
-    vcpusById: true,
-    cachedPerVcpu: undefined,
-    forwardsOnce: true,
+  'linux-6.12': LINUX_6_12,
+  'linux-6.12.117': LINUX_6_12_117,
+  'linux-7.3': {
+    ...LINUX_6_12_117,
+    unsetsByHostIrq: true,
+    nextSkipsOrphans: true,
+    oneEventPerLpi: true,
+    refusesUnknownItsCtrl: true,
+    registersBeforeInit: true,
+    maintIrq: true,
   },
-  // What 7.3 and 6.12 share besides; the rows V-23 to V-33 of 7.3 are not modelled.
-  'linux-7.3': { ...LINUX_6_1, unmapChecksTarget: false, vcpusById: true, cachedPerVcpu: undefined, forwardsOnce: true, unsetsByHostIrq: true },
 };
 
 export function vgicProfile(name: ProfileName): VgicProfile {

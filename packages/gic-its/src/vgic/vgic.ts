@@ -5,6 +5,7 @@
  * Kernel: vgic-kvm-device.c, vgic-init.c. Not modelled: delivery of PPIs and SPIs.
  */
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
+import { GICD } from '../hardware/index.ts';
 import { isSysreg, readSysreg, writeSysreg } from './cpu-sysregs.ts';
 import { GuestDistributor, isDistributorRegister } from './guest-distributor.ts';
 import { GuestRedistributors, isRedistributorRegister } from './guest-redistributors.ts';
@@ -32,6 +33,7 @@ export class Vgic {
   /** A vCPU has run. */
   #ready = false;
   #nrSpis = 0;
+  #maintenanceIrq = 0;
 
   /** @internal Made by KvmVm.createVgic(). */
   constructor(vm: KvmVm) {
@@ -129,6 +131,8 @@ export class Vgic {
         return isSysreg(which) ? 0 : -ENXIO;
       case GRP.LEVEL_INFO:
         return which >>> LEVEL_INFO.INFO_SHIFT === LEVEL_INFO.LINE_LEVEL ? 0 : -ENXIO;
+      case GRP.MAINT_IRQ:
+        return this.#vm.profile.maintIrq ? 0 : -ENXIO;
       default:
         return -ENXIO;
     }
@@ -154,6 +158,8 @@ export class Vgic {
       case GRP.CPU_SYSREGS:
       case GRP.LEVEL_INFO:
         return this.#setRegister(group, whole, value);
+      case GRP.MAINT_IRQ:
+        return this.#setMaintenanceIrq(value);
       default:
         return -ENXIO;
     }
@@ -171,7 +177,7 @@ export class Vgic {
     const word = lowHalf(BigInt(value));
     switch (group) {
       case GRP.DIST_REGS:
-        return this.#distributor.write(which, 4, word, 'user');
+        return this.#distributor.write(which, 4, word, 'user', this.#initialized);
       case GRP.REDIST_REGS:
         this.#redistributors.write(vcpu, which, 4, word, 'user');
         return 0;
@@ -201,6 +207,8 @@ export class Vgic {
       case GRP.CPU_SYSREGS:
       case GRP.LEVEL_INFO:
         return this.#register(group, whole);
+      case GRP.MAINT_IRQ:
+        return this.#vm.profile.maintIrq ? BigInt(this.#maintenanceIrq) : -ENXIO;
       default:
         return -ENXIO;
     }
@@ -231,8 +239,9 @@ export class Vgic {
 
   /** What an access to an existing vCPU's register needs, in the kernel's order. */
   #checkAccess(group: number, attr: bigint): number {
-    if (!this.#initialized || !this.#vm.allVcpusStopped) return -EBUSY;
     const which = lowHalf(attr);
+    const early = this.#vm.profile.registersBeforeInit && group === GRP.DIST_REGS && (which === GICD.IIDR || which === GICD.TYPER2);
+    if ((!this.#initialized && !early) || !this.#vm.allVcpusStopped) return -EBUSY;
     if (group === GRP.LEVEL_INFO) {
       // Only line levels, 32 interrupts at a time.
       if (which >>> LEVEL_INFO.INFO_SHIFT !== LEVEL_INFO.LINE_LEVEL) return -EINVAL;
@@ -292,6 +301,17 @@ export class Vgic {
     }
   }
 
+  /** The PPI by which a nested guest's hypervisor is told of its list registers. */
+  #setMaintenanceIrq(value: bigint | number | undefined): number {
+    if (!this.#vm.profile.maintIrq) return -ENXIO;
+    if (value === undefined) return -EFAULT;
+    if (this.#initialized) return -EBUSY;
+    const intid = lowHalf(BigInt(value));
+    if (intid < 16 || intid >= PRIVATE_IRQS) return -EINVAL;
+    this.#maintenanceIrq = intid;
+    return 0;
+  }
+
   #setNrIrqs(count: number): number {
     if (count < 64 || count > MAX_NR_IRQS || count % 32 !== 0) return -EINVAL;
     if (this.#ready || this.#nrSpis !== 0) return -EBUSY;
@@ -322,6 +342,7 @@ export class Vgic {
   /** vgic_v4_init(): vPEs and their doorbells, where the host has them. @returns 0 or -ENOMEM */
   initVpes(): number {
     const { driver } = this.#vm;
+    if (!this.#distributor.direct) return 0;
     const wanted = driver.gicv41 || (driver.gicv4 && this.#vm.itss.length > 0);
     if (!wanted || this.#vm.itsVm !== undefined) return 0;
     const itsVm = driver.createVm(this.#vm.vcpus.length);

@@ -2,10 +2,10 @@
  * Kernel profiles: what one kernel does otherwise than another, as named values, read where they act.
  *
  * `linux-6.1` (6.1.192) is the kernel of most recordings; `linux-5.13` merged the series; `linux-5.10` (5.10.223),
- * `linux-6.12` (6.12.107) and `linux-7.3` (7.3.4) were recorded too. A comment names the catalogue's entry (D61-n; T, D, B of 7.3).
+ * `linux-6.12` (6.12.107) and `linux-7.3` (7.3.4) were recorded too. `linux-6.12.117` is `linux-6.12` but for KVM's virtual GIC. A comment names the catalogue's entry (D61-n; T, D, B of 7.3).
  */
 
-export type ProfileName = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.12' | 'linux-7.3';
+export type ProfileName = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.12' | 'linux-6.12.117' | 'linux-7.3';
 
 export interface KernelProfile {
   readonly name: ProfileName;
@@ -349,6 +349,7 @@ const PROFILES: Readonly<Record<ProfileName, KernelProfile>> = {
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
   'linux-6.12': LINUX_6_12,
+  'linux-6.12.117': { ...LINUX_6_12, name: 'linux-6.12.117' },
   'linux-7.3': LINUX_7_3,
 };
 
