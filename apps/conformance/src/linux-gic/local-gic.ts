@@ -1,6 +1,6 @@
 /** The GIC of @vsim/gic-its in this process, without a host, as a recording of Linux drives it. */
 import { highHalf, lowHalf, toBigint, Trace, type MmioDevice } from '@vsim/vfio-core';
-import { Gic, isGicSystemRegister } from '@vsim/gic-its';
+import { AS_GUEST, AT_EL2, Gic, registerNamed } from '@vsim/gic-its';
 import type { GicUnderTest, RecordedGic } from './hardware.ts';
 
 /** Where the recorded machine has its redistributors, whatever the version. */
@@ -33,14 +33,14 @@ export class LocalGic implements GicUnderTest {
   }
 
   readRegister(cpu: number, name: string, virtual: boolean): bigint {
-    const port = this.#gic.cpu(cpu);
-    if (!isGicSystemRegister(name)) return 0n;
-    return (virtual || name.startsWith('ICH_') ? port.virtual : port).read(name);
+    const outcome = this.#gic.cpu(cpu).readRegister(encodingOf(name), virtual ? AS_GUEST : AT_EL2, this.#wide);
+    if (outcome !== 'done') throw new RangeError(`MRS of ${name}: ${outcome}`);
+    return toBigint(this.#wide[0]!, this.#wide[1]!);
   }
 
   writeRegister(cpu: number, name: string, virtual: boolean, value: bigint): void {
-    const port = this.#gic.cpu(cpu);
-    if (isGicSystemRegister(name)) (virtual || name.startsWith('ICH_') ? port.virtual : port).write(name, value);
+    const outcome = this.#gic.cpu(cpu).writeRegister(encodingOf(name), virtual ? AS_GUEST : AT_EL2, lowHalf(value), highHalf(value));
+    if (outcome !== 'done') throw new RangeError(`MSR of ${name}: ${outcome}`);
   }
 
   setPpi(cpu: number, intid: number, level: boolean): void {
@@ -54,7 +54,7 @@ export class LocalGic implements GicUnderTest {
   lines(): bigint {
     let lines = 0n;
     this.#gic.redistributors.forEach(({ cpu }, n) => {
-      lines |= BigInt((cpu.irq ? 1 : 0) | (cpu.virtual.irq ? 4 : 0)) << BigInt(8 * n);
+      lines |= BigInt(cpu.lines) << BigInt(8 * n);
     });
     return lines;
   }
@@ -70,4 +70,10 @@ export class LocalGic implements GicUnderTest {
     if (frame === undefined) throw new RangeError(`"address" expected one of the GIC, got ${address}`);
     return [frame.device, address - frame.base];
   }
+}
+
+function encodingOf(name: string): number {
+  const register = registerNamed(name);
+  if (register === undefined) throw new RangeError(`"g" expected a register of the CPU interface, got ${name}`);
+  return register.encoding;
 }

@@ -5,7 +5,7 @@
  * IMPLEMENTATION DEFINED table formats or caching is counted as relaxed, by the case's tag, and not compared.
  */
 import { Host, type TraceEvent } from '@vsim/vfio-core';
-import { Gic, isGicSystemRegister, type GicVersion } from '@vsim/gic-its';
+import { Gic, registerNamed, type GicVersion } from '@vsim/gic-its';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, toHex, type Fields, type Json } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
@@ -265,11 +265,12 @@ class CaseReplay {
   }
 
   #systemRegister(step: Fields): void {
-    const name = step.string('reg');
-    if (!isGicSystemRegister(name)) {
-      this.report.notExecuted(name);
+    const register = registerNamed(step.string('reg'));
+    if (register === undefined) {
+      this.report.notExecuted(step.string('reg'));
       return;
     }
+    const { name } = register;
     const cpu = this.#gic.cpu(step.number('cpu'));
     const view = (step.has('view') && step.string('view') === 'virtual') || name.startsWith('ICH_') ? cpu.virtual : cpu;
     if (step.has('value')) view.write(name, step.bigint('value'));

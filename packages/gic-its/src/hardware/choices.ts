@@ -22,7 +22,7 @@ export interface ImplementationChoices {
   readonly alwaysQuiescent: boolean;
   /** GICR_PROPBASER and GICR_PENDBASER can be written while EnableLPIs is 1. */
   readonly lpiTablesAlwaysWritable: boolean;
-  /** GICR_CTLR.IR, and with it GICR_INVLPIR, GICR_INVALLR and GICR_SYNCR. */
+  /** GICR_CTLR.IR, and with it GICR_INVLPIR, GICR_INVALLR and GICR_SYNCR, which DirectLPI and GICv4.1 (RVPEID) have in any case. */
   readonly invalidateRegisters: boolean;
   /** GICR_TYPER.DirectLPI, and with it GICR_SETLPIR, GICR_CLRLPIR and those of `invalidateRegisters`. */
   readonly directLpi: boolean;
@@ -74,6 +74,12 @@ export interface ImplementationChoices {
   readonly doorbellFollowsVpe: boolean;
   /** Bits of priority that the CPU interface has (ICC_CTLR_EL1.PRIbits); the redistributor keeps [7:2] of an LPI. */
   readonly priorityBits: 4 | 5;
+  /** List registers of the virtual CPU interface, 1 to 16. */
+  readonly listRegisters: number;
+  /** ICC_SRE_EL2.Enable is RAO/WI, as it may be where SRE is. */
+  readonly sreEnableFixed: boolean;
+  /** The PPI of the virtual CPU interface's maintenance interrupt, 16 to 31. The Server Base System Architecture says 25. */
+  readonly maintenancePpi: number;
 }
 
 const ARM: ImplementationChoices = {
@@ -100,6 +106,9 @@ const ARM: ImplementationChoices = {
   vlpisBounded: true,
   doorbellFollowsVpe: true,
   priorityBits: 5,
+  listRegisters: 4,
+  sreEnableFixed: false,
+  maintenancePpi: 25,
 };
 
 const QEMU: ImplementationChoices = {
@@ -117,6 +126,7 @@ const QEMU: ImplementationChoices = {
   individualDoorbell: 'every-arrival',
   vlpisBounded: false,
   doorbellFollowsVpe: false,
+  sreEnableFixed: true,
 };
 
 const PRESETS: Readonly<Record<GicPreset, ImplementationChoices>> = {

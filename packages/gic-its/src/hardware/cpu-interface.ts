@@ -1,32 +1,60 @@
 /**
- * The CPU interface of one PE: the ICC_* registers. ICV_* and ICH_* are in virtual-cpu-interface.ts.
+ * The CPU interface of one PE: how MRS and MSR reach it, the ICC_* registers, and the lines to the PE.
  *
- * Reference: Arm IHI 0069, "AArch64 System register descriptions", "Priority drop and deactivation".
- * Modelled: Group 1, PMR, BPR0 and BPR1 with CBPR, running priority, preemption, EOImode and DIR, SGI1R.
- * Not modelled: Group 0 interrupts, two security states, traps.
+ * Reference: Arm IHI 0069, "AArch64 System register descriptions", "Priority drop and deactivation". ICV_* and ICH_* are in
+ * virtual-cpu-interface.ts.
+ * Modelled: both groups (Group 0 is the FIQ), PMR, binary points with CBPR, running priority, preemption, EOImode and DIR, SGIs, traps to EL2.
+ * Not modelled: two security states, EL3, PMHE, SRE = 0 (SRE, DFB and DIB are RAO/WI), NMIs.
  */
 import { highHalf, lowHalf } from '@vsim/vfio-core';
+import type { ImplementationChoices } from './choices.ts';
+import { LINE } from './lines.ts';
 import { FIRST_LPI, NO_PRIORITY, SPURIOUS, type Candidate } from './pending-bits.ts';
 import { ActivePriorities, groupPriority, leastBinaryPoint, preempts } from './priorities.ts';
-import { CTLR_CBPR, CTLR_EOIMODE, ctlr, ISR_IRQ, type GicSystemRegister } from './system-registers.ts';
+import {
+  admit,
+  CTLR_CBPR,
+  CTLR_EOIMODE,
+  ctlr,
+  ISR_FIQ,
+  ISR_IRQ,
+  isVirtualAccess,
+  registerAt,
+  registerNamed,
+  type GicSystemRegister,
+  type RegisterAccess,
+  type RegisterOutcome,
+  type SystemRegister,
+} from './system-registers.ts';
 import { VirtualCpuInterface } from './virtual-cpu-interface.ts';
 
 /** What the CPU interface needs of its redistributor. */
 export interface CpuInterfaceSource {
-  /** The best SGI, PPI, SPI or LPI, after all enables of distributor and redistributor. */
+  readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
+  readonly choices: ImplementationChoices;
+  /** The best SGI, PPI, SPI or LPI of Group 1, after all enables of distributor and redistributor. */
   readonly best: Candidate;
-  /** The best VLPI or vSGI of the resident vPE. */
+  /** The same of Group 0, which has no LPIs. */
+  readonly best0: Candidate;
+  /** The best VLPI or vSGI of the resident vPE, and the best vSGI of Group 0. */
   readonly bestVlpi: Candidate;
+  readonly bestVsgi0: Candidate;
   /** A CPU took `intid`. */
   acknowledge(intid: number): void;
   /** A guest took VLPI or vSGI `vintid`. */
   acknowledgeVlpi(vintid: number): void;
   deactivate(intid: number): void;
+  /** The maintenance interrupt, a PPI. */
+  maintenance(level: boolean): void;
   /** Software did what the architecture leaves open. */
   unpredictable(what: string): void;
-  /** ICC_SGI1R_EL1. @param targets one bit for each Aff0 @param cluster the other affinity fields @param others all PEs but this */
-  sendSgi(sgi: number, targets: number, cluster: number, others: boolean): void;
+  /** @param targets one bit for each Aff0 @param cluster the other affinity fields @param others all PEs but this @param group0Only those of Group 0 */
+  sendSgi(sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void;
 }
+
+// ICC_SRE_EL<n>: SRE, DFB, DIB; Enable, of EL2 alone.
+const SRE = 7;
+const SRE_ENABLE = 8;
 
 export class CpuInterface {
   readonly #source: CpuInterfaceSource;
@@ -34,77 +62,211 @@ export class CpuInterface {
   readonly #active: ActivePriorities;
   readonly #priorityBits: number;
   #pmr = 0;
-  #bpr0: number;
-  #bpr1: number;
+  #bpr0 = 0;
+  #bpr1 = 0;
   /** ICC_CTLR_EL1.CBPR: BPR0 is the binary point of both groups. */
   #cbpr = false;
   #eoiMode = false;
+  #group0 = false;
   #group1 = false;
-  /** Called whenever the IRQ input of the PE is asserted after a change; the PE decides whether it takes it. */
-  interrupt: (() => void) | undefined;
-  /** The same for the virtual IRQ input. */
-  virtualInterrupt: (() => void) | undefined;
+  #sreEnable = false;
+  #onLines: ((levels: number) => void) | undefined;
+  /** What onLines was told last. */
+  #told = 0;
 
-  /** @param priorityBits 4 or 5 */
-  constructor(source: CpuInterfaceSource, priorityBits: number) {
+  constructor(source: CpuInterfaceSource) {
     this.#source = source;
-    this.#priorityBits = priorityBits;
-    this.#active = new ActivePriorities(priorityBits);
-    this.#bpr1 = leastBinaryPoint(priorityBits);
-    this.#bpr0 = this.#bpr1 - 1;
-    this.virtual = new VirtualCpuInterface(source, priorityBits);
+    this.#priorityBits = source.choices.priorityBits;
+    this.#active = new ActivePriorities(this.#priorityBits);
+    this.virtual = new VirtualCpuInterface(source, () => this.updateVirtual());
+    this.reset();
   }
 
-  /** The binary point of Group 1. */
-  get #binaryPoint(): number {
-    return this.#cbpr ? Math.min(this.#bpr0 + 1, 7) : this.#bpr1;
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#pmr = 0;
+    this.#bpr1 = leastBinaryPoint(this.#priorityBits);
+    this.#bpr0 = this.#bpr1 - 1;
+    this.#cbpr = false;
+    this.#eoiMode = false;
+    this.#group0 = false;
+    this.#group1 = false;
+    this.#sreEnable = this.#source.choices.sreEnableFixed;
+    this.#active.clear();
+    this.virtual.reset();
+    this.update();
+  }
+
+  // Lines
+
+  /** Called with the levels of all lines of this PE (bits of LINE) when one has changed. The PE decides whether it takes an interrupt. */
+  get onLines(): ((levels: number) => void) | undefined {
+    return this.#onLines;
+  }
+
+  set onLines(listener: ((levels: number) => void) | undefined) {
+    this.#onLines = listener;
+    this.#told = this.lines;
+  }
+
+  /** The levels of all lines: bits of LINE. */
+  get lines(): number {
+    return this.#physicalLines() | this.virtual.lines;
   }
 
   /** Whether the PE's IRQ input is asserted. */
   get irq(): boolean {
-    return this.#group1 && preempts(this.#source.best.priority, this.#pmr, this.#active.running, this.#binaryPoint);
+    return (this.#physicalLines() & LINE.IRQ) !== 0;
   }
 
-  /** The redistributor's best candidates changed. */
+  /** The redistributor's best candidates changed, or a register here. */
   update(): void {
-    if (this.interrupt !== undefined && this.irq) this.interrupt();
-    if (this.virtualInterrupt !== undefined && this.virtual.irq) this.virtualInterrupt();
+    if (this.#onLines !== undefined) this.#tell((this.#told & ~(LINE.IRQ | LINE.FIQ)) | this.#physicalLines());
   }
 
-  /** ICC_IAR1_EL1: takes the best interrupt; 1023 when there is none to take. */
+  /** The same for the virtual half. */
+  updateVirtual(): void {
+    if (this.#onLines !== undefined) this.#tell((this.#told & (LINE.IRQ | LINE.FIQ)) | this.virtual.lines);
+  }
+
+  #tell(levels: number): void {
+    if (levels === this.#told) return;
+    this.#told = levels;
+    this.#onLines?.(levels);
+  }
+
+  #physicalLines(): number {
+    const group = this.#pendingGroup;
+    if (group < 0) return 0;
+    const { priority } = this.#candidate(group);
+    if (!preempts(priority, this.#pmr, this.#active.running, this.#binaryPoint(group))) return 0;
+    return group === 0 ? LINE.FIQ : LINE.IRQ;
+  }
+
+  /** The group of the highest priority pending interrupt, of the groups that are enabled here; -1 if there is none. */
+  get #pendingGroup(): number {
+    const zero = this.#group0 ? this.#source.best0.priority : NO_PRIORITY;
+    const one = this.#group1 ? this.#source.best.priority : NO_PRIORITY;
+    if (zero === NO_PRIORITY && one === NO_PRIORITY) return -1;
+    return zero <= one ? 0 : 1;
+  }
+
+  #candidate(group: number): Candidate {
+    return group === 0 ? this.#source.best0 : this.#source.best;
+  }
+
+  /** As groupPriority() counts them. */
+  #binaryPoint(group: number): number {
+    if (group === 0) return this.#bpr0 + 1;
+    return this.#cbpr ? Math.min(this.#bpr0 + 1, 7) : this.#bpr1;
+  }
+
+  // What a CPU does at an interrupt
+
+  /** ICC_IAR1_EL1: takes the best interrupt of Group 1; 1023 when there is none to take. */
   acknowledge(): number {
-    if (!this.irq) return SPURIOUS;
-    const { intid, priority } = this.#source.best;
-    this.#active.activate(groupPriority(priority, this.#binaryPoint));
-    this.#source.acknowledge(intid);
-    return intid;
+    return this.#acknowledge(1);
   }
 
   /** ICC_EOIR1_EL1: priority drop, and deactivation unless EOImode splits the two. */
   endOfInterrupt(intid: number): void {
+    this.#endOfInterrupt(1, intid);
+  }
+
+  #acknowledge(group: number): number {
+    if ((this.#physicalLines() & (group === 0 ? LINE.FIQ : LINE.IRQ)) === 0) return SPURIOUS;
+    const { intid, priority } = this.#candidate(group);
+    this.#active.activate(group, groupPriority(priority, this.#binaryPoint(group)));
+    this.#source.acknowledge(intid);
+    return intid;
+  }
+
+  #endOfInterrupt(group: number, intid: number): void {
     if (intid >= 1020 && intid < FIRST_LPI) return;
-    if (this.#active.drop() === NO_PRIORITY) {
-      this.#source.unpredictable('ICC_EOIR1_EL1 written with nothing active');
+    const running = this.#active.group;
+    if (running !== group) {
+      // What is active in the other group is not ended by this register.
+      if (running < 0) this.#source.unpredictable(`ICC_EOIR${group}_EL1 written with nothing active`);
       return;
     }
+    this.#active.drop();
     if (!this.#eoiMode && intid < FIRST_LPI) this.#source.deactivate(intid);
     this.update();
   }
 
-  /** A register read at EL1 or EL2, side effects included. */
+  #pending(group: number): number {
+    return this.#pendingGroup === group ? this.#candidate(group).intid : SPURIOUS;
+  }
+
+  // MRS and MSR
+
+  /**
+   * MRS. A guest's view, traps and registers that are not there are as the architecture has them.
+   *
+   * @param encoding see registerEncoding() @param into bits [31:0] and [63:32]; unchanged unless the access is done
+   */
+  readRegister(encoding: number, from: RegisterAccess, into: Uint32Array): RegisterOutcome {
+    const register = registerAt(encoding);
+    if (register === undefined || !this.has(register)) return 'undefined';
+    const outcome = admit(register, false, from, this.virtual.hcr, this.#sreEnable);
+    if (outcome !== 'done') return outcome;
+    if (register.isList) {
+      into[0] = this.virtual.listLow(register.index);
+      into[1] = this.virtual.listHigh(register.index);
+      return 'done';
+    }
+    into[1] = 0;
+    if (register.kind === 'isr') into[0] = this.#isr(from);
+    else into[0] = isVirtualAccess(register, from) && register.name !== 'ICC_SRE_EL2' ? this.virtual.readWord(register.name) : this.#read(register.name);
+    return 'done';
+  }
+
+  /** MSR. @param lo bits [31:0] @param hi bits [63:32] */
+  writeRegister(encoding: number, from: RegisterAccess, lo: number, hi: number): RegisterOutcome {
+    const register = registerAt(encoding);
+    if (register === undefined || !this.has(register)) return 'undefined';
+    const outcome = admit(register, true, from, this.virtual.hcr, this.#sreEnable);
+    if (outcome !== 'done') return outcome;
+    if (register.isList) this.virtual.setList(register.index, lo, hi);
+    else if (isVirtualAccess(register, from) && register.name !== 'ICC_SRE_EL2') this.virtual.writeWord(register.name, lo);
+    else this.#write(register.name, lo, hi);
+    return 'done';
+  }
+
+  /** Whether this chip has a register. */
+  has({ isList, isActivePriorities, index }: SystemRegister): boolean {
+    if (isList) return index < this.virtual.listRegisters;
+    return !isActivePriorities || index < 2 ** (this.#priorityBits - 5);
+  }
+
+  /** A physical register by name, from EL2, side effects included; ICH_* too. @throws RangeError if there is none, or it has no MRS */
   read(name: GicSystemRegister): bigint {
+    const register = this.#named(name, 'wo');
+    if (register.kind === 'el2' && name !== 'ICC_SRE_EL2') return this.virtual.read(name);
     return BigInt(this.#read(name));
   }
 
+  /** @throws RangeError if there is no such register, or it has no MSR */
   write(name: GicSystemRegister, value: bigint): void {
-    if (name === 'ICC_SGI1R_EL1') this.#sendSgi(lowHalf(value), highHalf(value));
-    else this.#write(name, lowHalf(value));
+    const register = this.#named(name, 'ro');
+    if (register.kind === 'el2' && name !== 'ICC_SRE_EL2') this.virtual.write(name, value);
+    else this.#write(name, lowHalf(value), highHalf(value));
   }
 
-  /** TargetList [15:0], Aff1 [23:16], INTID [27:24], Aff2 [39:32], IRM 40, Aff3 [55:48]. */
-  #sendSgi(lo: number, hi: number): void {
-    const cluster = ((hi >>> 16) & 0xff) * 0x1_0000 + (hi & 0xff) * 0x100 + ((lo >>> 16) & 0xff);
-    this.#source.sendSgi((lo >>> 24) & 0xf, lo & 0xffff, cluster, (hi & 0x100) !== 0);
+  #named(name: GicSystemRegister, not: string): SystemRegister {
+    const register = registerNamed(name);
+    if (register === undefined || !this.has(register) || register.direction === not) {
+      throw new RangeError(`"name" expected a register that can be ${not === 'wo' ? 'read' : 'written'}, got ${name}`);
+    }
+    return register;
+  }
+
+  #isr({ el, imo, fmo }: RegisterAccess): number {
+    const physical = this.#physicalLines();
+    const virtual = this.virtual.lines;
+    const irq = el === 1 && imo ? virtual & LINE.VIRTUAL_IRQ : physical & LINE.IRQ;
+    const fiq = el === 1 && fmo ? virtual & LINE.VIRTUAL_FIQ : physical & LINE.FIQ;
+    return (irq !== 0 ? ISR_IRQ : 0) | (fiq !== 0 ? ISR_FIQ : 0);
   }
 
   #read(name: string): number {
@@ -114,57 +276,96 @@ export class CpuInterface {
       case 'ICC_BPR0_EL1':
         return this.#bpr0;
       case 'ICC_BPR1_EL1':
-        return this.#binaryPoint;
+        return this.#binaryPoint(1);
       case 'ICC_CTLR_EL1':
         return ctlr(this.#priorityBits) | (this.#eoiMode ? CTLR_EOIMODE : 0) | (this.#cbpr ? CTLR_CBPR : 0);
+      case 'ICC_IGRPEN0_EL1':
+        return this.#group0 ? 1 : 0;
       case 'ICC_IGRPEN1_EL1':
         return this.#group1 ? 1 : 0;
+      case 'ICC_IAR0_EL1':
+        return this.#acknowledge(0);
       case 'ICC_IAR1_EL1':
-        return this.acknowledge();
+        return this.#acknowledge(1);
+      case 'ICC_HPPIR0_EL1':
+        return this.#pending(0);
       case 'ICC_HPPIR1_EL1':
-        return this.#group1 ? this.#source.best.intid : SPURIOUS;
+        return this.#pending(1);
       case 'ICC_RPR_EL1':
         return this.#active.running;
+      case 'ICC_AP0R0_EL1':
+        return this.#active.group0;
       case 'ICC_AP1R0_EL1':
-        return this.#active.bits;
-      case 'ISR_EL1':
-        return this.irq ? ISR_IRQ : 0;
+        return this.#active.group1;
+      case 'ICC_SRE_EL1':
+        return SRE;
+      case 'ICC_SRE_EL2':
+        return SRE | (this.#sreEnable ? SRE_ENABLE : 0);
+      case 'ISR_EL1': {
+        const lines = this.#physicalLines();
+        return ((lines & LINE.IRQ) !== 0 ? ISR_IRQ : 0) | ((lines & LINE.FIQ) !== 0 ? ISR_FIQ : 0);
+      }
       default:
         return 0;
     }
   }
 
-  #write(name: string, value: number): void {
+  #write(name: string, lo: number, hi: number): void {
     switch (name) {
       case 'ICC_PMR_EL1':
-        this.#pmr = groupPriority(value, leastBinaryPoint(this.#priorityBits));
+        this.#pmr = groupPriority(lo, leastBinaryPoint(this.#priorityBits));
         break;
       case 'ICC_BPR0_EL1':
-        this.#bpr0 = Math.max(value & 7, leastBinaryPoint(this.#priorityBits) - 1);
+        this.#bpr0 = Math.max(lo & 7, leastBinaryPoint(this.#priorityBits) - 1);
         break;
       case 'ICC_BPR1_EL1':
         // With CBPR writes are ignored.
-        if (!this.#cbpr) this.#bpr1 = Math.max(value & 7, leastBinaryPoint(this.#priorityBits));
+        if (!this.#cbpr) this.#bpr1 = Math.max(lo & 7, leastBinaryPoint(this.#priorityBits));
         break;
       case 'ICC_CTLR_EL1':
-        this.#eoiMode = (value & CTLR_EOIMODE) !== 0;
-        this.#cbpr = (value & CTLR_CBPR) !== 0;
+        this.#eoiMode = (lo & CTLR_EOIMODE) !== 0;
+        this.#cbpr = (lo & CTLR_CBPR) !== 0;
+        break;
+      case 'ICC_IGRPEN0_EL1':
+        this.#group0 = (lo & 1) !== 0;
         break;
       case 'ICC_IGRPEN1_EL1':
-        this.#group1 = (value & 1) !== 0;
+        this.#group1 = (lo & 1) !== 0;
         break;
+      case 'ICC_EOIR0_EL1':
+        this.#endOfInterrupt(0, lo & 0xff_ffff);
+        return;
       case 'ICC_EOIR1_EL1':
-        this.endOfInterrupt(value & 0xff_ffff);
+        this.#endOfInterrupt(1, lo & 0xff_ffff);
         return;
       case 'ICC_DIR_EL1':
-        if (this.#eoiMode && value < 1020) this.#source.deactivate(value);
+        if (this.#eoiMode && (lo & 0xff_ffff) < 1020) this.#source.deactivate(lo & 0xff_ffff);
+        break;
+      case 'ICC_AP0R0_EL1':
+        this.#active.group0 = lo >>> 0;
         break;
       case 'ICC_AP1R0_EL1':
-        this.#active.bits = value >>> 0;
+        this.#active.group1 = lo >>> 0;
         break;
+      case 'ICC_SGI0R_EL1':
+      case 'ICC_ASGI1R_EL1':
+        this.#sendSgi(lo, hi, true);
+        return;
+      case 'ICC_SGI1R_EL1':
+        this.#sendSgi(lo, hi, false);
+        return;
+      case 'ICC_SRE_EL2':
+        this.#sreEnable = this.#source.choices.sreEnableFixed || (lo & SRE_ENABLE) !== 0;
+        return;
       default:
         return;
     }
     this.update();
+  }
+
+  /** TargetList [15:0], Aff1 [23:16], INTID [27:24], Aff2 [39:32], IRM 40, Aff3 [55:48]. */
+  #sendSgi(lo: number, hi: number, group0Only: boolean): void {
+    const cluster = ((hi >>> 16) & 0xff) * 0x1_0000 + (hi & 0xff) * 0x100 + ((lo >>> 16) & 0xff);
+    this.#source.sendSgi((lo >>> 24) & 0xf, lo & 0xffff, cluster, (hi & 0x100) !== 0, group0Only);
   }
 }

@@ -34,7 +34,7 @@ export interface DistributorHost {
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   /** Every redistributor looks again for its best interrupt. */
   refreshAll(): void;
-  readonly redistributors: readonly { setSgi(sgi: number): void }[];
+  readonly redistributors: readonly { setSgi(sgi: number, group0Only: boolean): void }[];
 }
 
 export class Distributor implements MmioDevice {
@@ -48,6 +48,17 @@ export class Distributor implements MmioDevice {
     this.#host = host;
   }
 
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#ctlr = 0;
+    this.#router.fill(0);
+    this.spis.reset();
+  }
+
+  get group0Enabled(): boolean {
+    return (this.#ctlr & CTLR_GRP0) !== 0;
+  }
+
   get group1Enabled(): boolean {
     return (this.#ctlr & CTLR_GRP1) !== 0;
   }
@@ -58,8 +69,8 @@ export class Distributor implements MmioDevice {
   }
 
   /** Offers the SPIs that are routed to PE `cpu`. */
-  offerSpis(best: Candidate, cpu: number): void {
-    this.spis.scan(best, (index) => this.#target(index) === cpu);
+  offerSpis(best1: Candidate, best0: Candidate, cpu: number): void {
+    this.spis.scan(best1, best0, (index) => this.#target(index) === cpu);
   }
 
   /** An SPI's input. @param intid in [32, 288) */
@@ -79,14 +90,15 @@ export class Distributor implements MmioDevice {
   }
 
   /**
-   * An SGI that a PE sends: ICC_SGI1R_EL1.
+   * An SGI that a PE sends.
    *
    * @param targets one bit for each Aff0 below 16 of the cluster @param others IRM: all PEs but `from`
+   * @param group0Only it arrives where it is of Group 0: ICC_SGI0R_EL1 and ASGI1R_EL1, but not SGI1R_EL1
    */
-  sendSgi(from: number, sgi: number, targets: number, cluster: number, others: boolean): void {
+  sendSgi(from: number, sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void {
     const { redistributors } = this.#host;
-    if (others) redistributors.forEach((redistributor, n) => n !== from && redistributor.setSgi(sgi));
-    else for (let n = 0; n < 16; n += 1) if ((targets & (1 << n)) !== 0) redistributors[cluster * 16 + n]?.setSgi(sgi);
+    if (others) redistributors.forEach((redistributor, n) => n !== from && redistributor.setSgi(sgi, group0Only));
+    else for (let n = 0; n < 16; n += 1) if ((targets & (1 << n)) !== 0) redistributors[cluster * 16 + n]?.setSgi(sgi, group0Only);
   }
 
   /** PIDR and CIDR registers, which all frames have. @param part PIDR0 of the frame */

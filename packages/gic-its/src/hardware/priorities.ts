@@ -1,13 +1,15 @@
 /**
  * Priority grouping, preemption and the active priorities of a CPU interface.
  *
- * Reference: Arm IHI 0069, "Interrupt prioritization", "Priority grouping", "Preemption"; one security state, Group 1.
+ * Reference: Arm IHI 0069, "Interrupt prioritization", "Priority grouping", "Preemption"; one security state.
  */
 import { NO_PRIORITY } from './pending-bits.ts';
 
-/** Group 1 active priorities: one bit for each of 16 or 32 preemption levels. */
+/** Active priorities of both groups: one bit for each of 16 or 32 preemption levels. */
 export class ActivePriorities {
-  bits = 0;
+  /** AP0R0 and AP1R0. */
+  group0 = 0;
+  group1 = 0;
   readonly #shift: number;
 
   /** @param priorityBits 4 or 5 */
@@ -17,18 +19,33 @@ export class ActivePriorities {
 
   /** The running priority; 0xff when idle. */
   get running(): number {
-    return this.bits === 0 ? NO_PRIORITY : (31 - Math.clz32(this.bits & -this.bits)) << this.#shift;
+    const bits = this.group0 | this.group1;
+    return bits === 0 ? NO_PRIORITY : (31 - Math.clz32(bits & -bits)) << this.#shift;
   }
 
-  activate(priority: number): void {
-    this.bits = (this.bits | (1 << (priority >>> this.#shift))) >>> 0;
+  /** The group of the running priority, 0 where both have it; -1 when idle. */
+  get group(): number {
+    const bits = this.group0 | this.group1;
+    return bits === 0 ? -1 : (this.group0 & bits & -bits) !== 0 ? 0 : 1;
   }
 
-  /** Priority drop. @returns the priority dropped, 0xff if none was active. */
-  drop(): number {
-    const running = this.running;
-    this.bits = (this.bits & (this.bits - 1)) >>> 0;
-    return running;
+  activate(group: number, priority: number): void {
+    const bit = 1 << (priority >>> this.#shift);
+    if (group === 0) this.group0 = (this.group0 | bit) >>> 0;
+    else this.group1 = (this.group1 | bit) >>> 0;
+  }
+
+  /** Priority drop of the group that runs. @returns false if none was active */
+  drop(): boolean {
+    const { group } = this;
+    if (group === 0) this.group0 = (this.group0 & (this.group0 - 1)) >>> 0;
+    else if (group === 1) this.group1 = (this.group1 & (this.group1 - 1)) >>> 0;
+    return group >= 0;
+  }
+
+  clear(): void {
+    this.group0 = 0;
+    this.group1 = 0;
   }
 }
 
@@ -37,7 +54,7 @@ export function leastBinaryPoint(priorityBits: number): number {
   return 8 - priorityBits;
 }
 
-/** The bits of a priority that preempt: group priority of a Group 1 interrupt. */
+/** The bits of a priority that preempt. @param binaryPoint that of Group 1; of Group 0 it counts one more */
 export function groupPriority(priority: number, binaryPoint: number): number {
   return priority & (0xff << binaryPoint) & 0xff;
 }

@@ -72,7 +72,9 @@ export interface RedistributorHost {
 export class Redistributor implements MmioDevice, CpuInterfaceSource {
   readonly index: number;
   readonly best: Candidate = new Candidate();
+  readonly best0: Candidate = new Candidate();
   readonly bestVlpi: Candidate;
+  readonly bestVsgi0: Candidate;
   readonly cpu: CpuInterface;
   readonly wired: WiredInterrupts = new WiredInterrupts(0, 32);
   readonly lpis: PhysicalLpis;
@@ -81,6 +83,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   readonly #host: RedistributorHost;
   readonly #last: boolean;
   readonly #wiredBest = new Candidate();
+  readonly #wiredBest0 = new Candidate();
   readonly #sync: Busy;
   /** An invalidation that has not taken effect: the register's offset (0 for none) and the value in halves. */
   #posted = 0;
@@ -93,12 +96,21 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     this.index = index;
     this.#last = last;
     this.#sync = new Busy(host.choices.busyReads);
-    const update = (): void => this.cpu.update();
+    const update = (): void => this.cpu.updateVirtual();
     this.lpis = new PhysicalLpis(host, index, () => this.#select());
     this.v40 = new ResidencyV40(host, update);
     this.v41 = new ResidencyV41(host, index, update);
     this.bestVlpi = host.version === 'gicv4.1' ? this.v41.best : this.v40.best;
-    this.cpu = new CpuInterface(this, host.choices.priorityBits);
+    this.bestVsgi0 = this.v41.best0;
+    this.cpu = new CpuInterface(this);
+  }
+
+  get version(): 'gicv3' | 'gicv4' | 'gicv4.1' {
+    return this.#host.version;
+  }
+
+  get choices(): ImplementationChoices {
+    return this.#host.choices;
   }
 
   // The CPU interface's side
@@ -135,12 +147,17 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     else this.v40.take(vintid);
   }
 
-  sendSgi(sgi: number, targets: number, cluster: number, others: boolean): void {
-    this.#host.distributor.sendSgi(this.index, sgi, targets, cluster, others);
+  maintenance(level: boolean): void {
+    this.setPpi(this.#host.choices.maintenancePpi, level);
+  }
+
+  sendSgi(sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void {
+    this.#host.distributor.sendSgi(this.index, sgi, targets, cluster, others, group0Only);
   }
 
   /** An SGI arrives. */
-  setSgi(sgi: number): void {
+  setSgi(sgi: number, group0Only: boolean): void {
+    if (group0Only && this.wired.group[sgi] !== 0) return;
     this.wired.latch[sgi] = 1;
     this.refreshWired();
   }
@@ -154,14 +171,18 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   /** Looks again for the best SGI, PPI and SPI. */
   refreshWired(): void {
     this.#wiredBest.clear();
-    this.wired.scan(this.#wiredBest, () => true);
-    this.#host.distributor.offerSpis(this.#wiredBest, this.index);
+    this.#wiredBest0.clear();
+    this.wired.scan(this.#wiredBest, this.#wiredBest0, () => true);
+    this.#host.distributor.offerSpis(this.#wiredBest, this.#wiredBest0, this.index);
     this.#select();
   }
 
   /** Distributor enables changed, or a candidate did. */
   #select(): void {
-    if (this.#host.distributor.group1Enabled) {
+    const { distributor } = this.#host;
+    if (distributor.group0Enabled) this.best0.set(this.#wiredBest0);
+    else this.best0.clear();
+    if (distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
       const wiredFirst = this.#wiredBest.priority !== NO_PRIORITY && this.#wiredBest.priority <= lpi.priority;
       this.best.set(wiredFirst ? this.#wiredBest : lpi);
@@ -190,7 +211,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
       case GICR.STATUSR:
         return 0;
       case GICR.SYNCR:
-        return this.#host.choices.invalidateRegisters || this.#host.choices.directLpi ? this.#syncr() : this.#ignored(offset);
+        return this.#invalidates ? this.#syncr() : this.#ignored(offset);
       case GICR.WAKER:
         return this.#waker === 0 ? 0 : WAKER_SLEEP | WAKER_ASLEEP;
       case GICR.PROPBASER:
@@ -297,6 +318,12 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
 
   // DirectLPI and invalidation
 
+  /** Whether INVLPIR, INVALLR and SYNCR are there: with DirectLPI or RVPEID always, else by choice. */
+  get #invalidates(): boolean {
+    const { version, choices } = this.#host;
+    return version === 'gicv4.1' || choices.directLpi || choices.invalidateRegisters;
+  }
+
   #direct(offset: number, intid: number): void {
     if (!this.#host.choices.directLpi) this.#ignored(offset);
     else if (offset === GICR.SETLPIR) this.lpis.deliver(intid);
@@ -304,8 +331,8 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   }
 
   #post(offset: number, lo: number, hi: number): void {
-    const { choices, trace } = this.#host;
-    if (!choices.invalidateRegisters && !choices.directLpi) {
+    const { trace } = this.#host;
+    if (!this.#invalidates) {
       this.#ignored(offset);
       return;
     }

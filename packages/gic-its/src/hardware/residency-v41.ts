@@ -8,7 +8,7 @@ import { toNumber } from '@vsim/vfio-core';
 import { Busy } from './busy.ts';
 import { UNPREDICTABLE } from './events.ts';
 import { ItsTable, VpeEntry, VPE_ENTRY_BYTES_V41 } from './its-tables.ts';
-import { Candidate } from './pending-bits.ts';
+import { Candidate, SPURIOUS } from './pending-bits.ts';
 import type { ResidencyHost } from './residency-v40.ts';
 import type { VpeContext } from './vpe.ts';
 
@@ -17,6 +17,7 @@ const VALID = 0x8000_0000;
 const DOORBELL = 0x4000_0000;
 const PENDING_LAST = 0x2000_0000;
 const DIRTY = 0x1000_0000;
+const VGRP0EN = 0x0800_0000;
 const VGRP1EN = 0x0400_0000;
 const GROUPS = 0x0c00_0000;
 
@@ -29,8 +30,9 @@ export interface ResidencyV41Host extends ResidencyHost {
 }
 
 export class ResidencyV41 {
-  /** The best VLPI or vSGI of the resident vPE. */
+  /** The best VLPI or vSGI of Group 1 of the resident vPE, and its best vSGI of Group 0. */
   readonly best: Candidate = new Candidate();
+  readonly best0: Candidate = new Candidate();
   readonly #host: ResidencyV41Host;
   readonly #index: number;
   readonly #changed: () => void;
@@ -62,6 +64,8 @@ export class ResidencyV41 {
   refresh(): void {
     if (this.#resident === undefined || (this.#base[3]! & VGRP1EN) === 0) this.best.clear();
     else this.#resident.best(this.best);
+    if (this.#resident !== undefined && this.#resident.sgis.pending !== 0 && (this.#base[3]! & VGRP0EN) !== 0) this.#resident.best0(this.best0);
+    else if (this.best0.intid !== SPURIOUS) this.best0.clear();
     this.#changed();
   }
 

@@ -1,18 +1,32 @@
 /**
  * The virtual CPU interface of one PE: ICV_* as a guest sees them, and the ICH_* registers behind them.
  *
- * Reference: Arm IHI 0069, "AArch64 System register descriptions", "List registers". VLPIs and vSGIs stand beside the list registers: the
- * best priority goes first, a list register before a VLPI of the same.
- * Modelled: Group 1, four list registers with HW, VMCR, active priorities, EOImode and DIR.
- * Not modelled: Group 0, maintenance interrupts, traps, ICV_SGI1R_EL1 (a hypervisor traps it).
+ * Reference: Arm IHI 0069, "AArch64 System register descriptions", "List registers", "Maintenance interrupts". VLPIs and vSGIs stand beside the
+ * list registers: the best priority goes first, a list register before a VLPI of the same.
+ * Modelled: both groups, list registers with HW and EOI, VMCR, active priorities, EOImode and DIR, EOIcount, the maintenance interrupt.
+ * Not modelled: ICH_HCR_EL2.TSEI (there are no SEIs) and DVIM; a guest's SGIs, which trap.
  */
 import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { CpuInterfaceSource } from './cpu-interface.ts';
-import { FIRST_LPI, NO_PRIORITY, SPURIOUS } from './pending-bits.ts';
+import { LINE } from './lines.ts';
+import { FIRST_LPI, NO_PRIORITY, SPURIOUS, type Candidate } from './pending-bits.ts';
 import { ActivePriorities, groupPriority, leastBinaryPoint, preempts } from './priorities.ts';
-import { CTLR_CBPR, CTLR_EOIMODE, ctlr, ISR_IRQ, type GicSystemRegister } from './system-registers.ts';
+import { CTLR_CBPR, CTLR_EOIMODE, ctlr, HCR_EN, ISR_FIQ, ISR_IRQ, registerNamed, type GicSystemRegister } from './system-registers.ts';
 
-const HCR_EN = 1;
+// ICH_HCR_EL2
+const HCR_UIE = 2;
+const HCR_LRENPIE = 4;
+const HCR_NPIE = 8;
+const HCR_VGRP0E = 0x10;
+const HCR_VGRP0D = 0x20;
+const HCR_VGRP1E = 0x40;
+const HCR_VGRP1D = 0x80;
+/** GICv4.1: vSGIs do not count in EOIcount. */
+const HCR_VSGI_EOI_COUNT = 0x100;
+const HCR_EOICOUNT_SHIFT = 27;
+const HCR_MASK = 0xf800_7cff;
+
+const VMCR_VENG0 = 1;
 const VMCR_VENG1 = 2;
 const VMCR_VFIQEN = 8;
 const VMCR_VCBPR = 0x10;
@@ -25,28 +39,56 @@ const LR_ACTIVE = 0x8000_0000;
 const LR_HW = 0x2000_0000;
 const LR_GROUP1 = 0x1000_0000;
 const LR_PINTID = 0x1fff;
+/** With HW = 0: a maintenance interrupt when it is done. */
+const LR_EOI = 0x200;
 
-/** List registers of this PE. */
-export const LIST_REGISTERS = 4;
+// What would be taken next, where it is no list register: the best VLPI or vSGI of Group 1, the best vSGI of Group 0, nothing.
+const DIRECT1 = -1;
+const DIRECT0 = -2;
+const NONE = -3;
 
 /** ICV_* as a guest sees them, and the ICH_* registers behind them. */
 export class VirtualCpuInterface {
+  /** How many list registers there are. */
+  readonly listRegisters: number;
   readonly #source: CpuInterfaceSource;
+  readonly #changed: () => void;
   readonly #active: ActivePriorities;
   readonly #priorityBits: number;
   readonly #leastBpr1: number;
   /** ICH_LR<n>_EL2 in halves. */
-  readonly #lr = new Uint32Array(2 * LIST_REGISTERS);
+  readonly #lr: Uint32Array;
   #hcr = 0;
-  #vmcr: number;
+  #vmcr = 0;
+  #maintenance = false;
 
-  /** @param priorityBits 4 or 5 */
-  constructor(source: CpuInterfaceSource, priorityBits: number) {
+  /** @param changed called when a line may have another level */
+  constructor(source: CpuInterfaceSource, changed: () => void) {
     this.#source = source;
-    this.#priorityBits = priorityBits;
-    this.#active = new ActivePriorities(priorityBits);
-    this.#leastBpr1 = leastBinaryPoint(priorityBits);
-    this.#vmcr = (((this.#leastBpr1 - 1) << 21) | (this.#leastBpr1 << 18) | VMCR_VFIQEN) >>> 0;
+    this.#changed = changed;
+    this.#priorityBits = source.choices.priorityBits;
+    this.listRegisters = source.choices.listRegisters;
+    this.#lr = new Uint32Array(2 * this.listRegisters);
+    this.#active = new ActivePriorities(this.#priorityBits);
+    this.#leastBpr1 = leastBinaryPoint(this.#priorityBits);
+  }
+
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#lr.fill(0);
+    this.#active.clear();
+    this.#hcr = 0;
+    this.#setVmcr(0);
+    this.#update();
+  }
+
+  /** ICH_HCR_EL2. */
+  get hcr(): number {
+    return this.#hcr;
+  }
+
+  get #enabled(): boolean {
+    return (this.#hcr & HCR_EN) !== 0;
   }
 
   get #pmr(): number {
@@ -57,74 +99,123 @@ export class VirtualCpuInterface {
     return (this.#vmcr >>> 21) & 7;
   }
 
-  /** The binary point of Group 1. */
   get #bpr1(): number {
     return (this.#vmcr & VMCR_VCBPR) === 0 ? (this.#vmcr >>> 18) & 7 : Math.min(this.#bpr0 + 1, 7);
   }
 
-  get #group1(): boolean {
-    return (this.#hcr & HCR_EN) !== 0 && (this.#vmcr & VMCR_VENG1) !== 0;
+  /** As groupPriority() counts them. */
+  #binaryPoint(group: number): number {
+    return group === 0 ? this.#bpr0 + 1 : this.#bpr1;
   }
 
-  /** The list register that would be taken next, -1 if none is pending, or a VLPI goes before it. */
-  get #bestList(): number {
-    let best = -1;
-    let priority = NO_PRIORITY + 1;
-    for (let i = 0; i < LIST_REGISTERS; i += 1) {
+  // Candidates
+
+  /** What would be taken next, of the groups that are enabled: a list register, or DIRECT1, DIRECT0, NONE. */
+  get #next(): number {
+    const veng0 = (this.#vmcr & VMCR_VENG0) !== 0;
+    const veng1 = (this.#vmcr & VMCR_VENG1) !== 0;
+    let next = NONE;
+    let priority = NO_PRIORITY;
+    for (let i = 0; i < this.listRegisters; i += 1) {
       const hi = this.#lr[2 * i + 1]!;
-      if (((hi & LR_STATE) >>> 0) !== LR_PENDING || (hi & LR_GROUP1) === 0) continue;
+      if (((hi & LR_STATE) >>> 0) !== LR_PENDING || !((hi & LR_GROUP1) !== 0 ? veng1 : veng0)) continue;
       const own = (hi >>> 16) & 0xff;
-      if (own < priority) {
-        best = i;
-        priority = own;
-      }
+      if (own >= priority && next !== NONE) continue;
+      next = i;
+      priority = own;
     }
-    return best >= 0 && priority <= this.#source.bestVlpi.priority ? best : -1;
+    const { bestVlpi, bestVsgi0 } = this.#source;
+    if (veng0 && bestVsgi0.priority < priority) {
+      next = DIRECT0;
+      ({ priority } = bestVsgi0);
+    }
+    return veng1 && bestVlpi.priority < priority ? DIRECT1 : next;
   }
 
-  #priorityOf(list: number): number {
-    return list >= 0 ? (this.#lr[2 * list + 1]! >>> 16) & 0xff : this.#source.bestVlpi.priority;
+  #groupOf(next: number): number {
+    return next >= 0 ? ((this.#lr[2 * next + 1]! & LR_GROUP1) !== 0 ? 1 : 0) : next === DIRECT0 ? 0 : 1;
+  }
+
+  #intidOf(next: number): number {
+    return next >= 0 ? this.#lr[2 * next]! : this.#directly(next).intid;
+  }
+
+  #priorityOf(next: number): number {
+    return next >= 0 ? (this.#lr[2 * next + 1]! >>> 16) & 0xff : this.#directly(next).priority;
+  }
+
+  #directly(next: number): Candidate {
+    return next === DIRECT0 ? this.#source.bestVsgi0 : this.#source.bestVlpi;
+  }
+
+  /** Levels of the virtual IRQ and FIQ, and of the maintenance interrupt: bits of LINE. */
+  get lines(): number {
+    return this.#signals | (this.#maintenance ? LINE.MAINTENANCE : 0);
+  }
+
+  get #signals(): number {
+    if (!this.#enabled || (this.#vmcr & (VMCR_VENG0 | VMCR_VENG1)) === 0) return 0;
+    const next = this.#next;
+    if (next === NONE) return 0;
+    const group = this.#groupOf(next);
+    if (!preempts(this.#priorityOf(next), this.#pmr, this.#active.running, this.#binaryPoint(group))) return 0;
+    return group === 0 ? LINE.VIRTUAL_FIQ : LINE.VIRTUAL_IRQ;
   }
 
   /** Whether the virtual IRQ of the PE is asserted. */
   get irq(): boolean {
-    if (!this.#group1) return false;
-    return preempts(this.#priorityOf(this.#bestList), this.#pmr, this.#active.running, this.#bpr1);
+    return (this.#signals & LINE.VIRTUAL_IRQ) !== 0;
   }
+
+  // What a guest does at an interrupt
 
   /** ICV_IAR1_EL1. */
   acknowledge(): number {
-    if (!this.irq) return SPURIOUS;
-    const list = this.#bestList;
-    this.#active.activate(groupPriority(this.#priorityOf(list), this.#bpr1));
-    if (list < 0) {
-      const vintid = this.#source.bestVlpi.intid;
-      this.#source.acknowledgeVlpi(vintid);
-      return vintid;
-    }
-    const vintid = this.#lr[2 * list]!;
-    const hi = this.#lr[2 * list + 1]! & ~LR_STATE;
-    this.#lr[2 * list + 1] = vintid < FIRST_LPI ? hi | LR_ACTIVE : hi;
-    return vintid;
+    return this.#acknowledge(1);
   }
 
   /** ICV_EOIR1_EL1. */
   endOfInterrupt(vintid: number): void {
-    if (vintid >= 1020 && vintid < FIRST_LPI) return;
-    if (this.#active.drop() === NO_PRIORITY || (this.#vmcr & VMCR_VEOIM) !== 0) return;
-    this.#deactivate(vintid);
+    this.#endOfInterrupt(vintid);
   }
 
-  /** The list register is inactive; one with HW set deactivates the physical interrupt too. */
+  #acknowledge(group: number): number {
+    if ((this.#signals & (group === 0 ? LINE.VIRTUAL_FIQ : LINE.VIRTUAL_IRQ)) === 0) return SPURIOUS;
+    const next = this.#next;
+    const vintid = this.#intidOf(next);
+    this.#active.activate(group, groupPriority(this.#priorityOf(next), this.#binaryPoint(group)));
+    if (next < 0) {
+      this.#source.acknowledgeVlpi(vintid);
+      return vintid;
+    }
+    const hi = this.#lr[2 * next + 1]! & ~LR_STATE;
+    this.#lr[2 * next + 1] = vintid < FIRST_LPI ? hi | LR_ACTIVE : hi;
+    this.#update();
+    return vintid;
+  }
+
+  #endOfInterrupt(vintid: number): void {
+    if (vintid >= 1020 && vintid < FIRST_LPI) return;
+    if (!this.#active.drop()) return;
+    if ((this.#vmcr & VMCR_VEOIM) === 0) this.#deactivate(vintid);
+    this.#update();
+  }
+
+  /** The list register is inactive; one with HW set deactivates the physical interrupt too. Without a list register it counts in EOIcount. */
   #deactivate(vintid: number): void {
-    for (let i = 0; i < LIST_REGISTERS; i += 1) {
+    for (let i = 0; i < this.listRegisters; i += 1) {
       const hi = this.#lr[2 * i + 1]!;
       if (this.#lr[2 * i] !== vintid || (hi & LR_ACTIVE) === 0) continue;
       this.#lr[2 * i + 1] = hi & ~LR_ACTIVE;
       if ((hi & LR_HW) !== 0 && (hi & LR_PINTID) < 1020) this.#source.deactivate(hi & LR_PINTID);
       return;
     }
+    if (vintid >= FIRST_LPI || (vintid < 16 && (this.#hcr & HCR_VSGI_EOI_COUNT) !== 0)) return;
+    const count = (this.#hcr >>> HCR_EOICOUNT_SHIFT) + 1;
+    this.#hcr = ((this.#hcr & ~(0x1f << HCR_EOICOUNT_SHIFT)) | (count << HCR_EOICOUNT_SHIFT)) >>> 0;
   }
+
+  // Registers
 
   /** ICH_LR<n>_EL2, bits [31:0] and [63:32]. */
   listLow(n: number): number {
@@ -138,21 +229,34 @@ export class VirtualCpuInterface {
   setList(n: number, lo: number, hi: number): void {
     this.#lr[2 * n] = lo;
     this.#lr[2 * n + 1] = hi;
+    this.#update();
   }
 
-  /** A register read, ICC_* in the guest's view, side effects included. */
+  /** A register by name, ICC_* in the guest's view, side effects included. @throws RangeError if there is none, or it has no MRS */
   read(name: GicSystemRegister): bigint {
-    const list = listNumber(name);
-    return list < 0 ? BigInt(this.#read(name)) : toBigint(this.#lr[2 * list]!, this.#lr[2 * list + 1]!);
+    const list = this.#named(name, 'wo');
+    return list < 0 ? BigInt(this.readWord(name)) : toBigint(this.#lr[2 * list]!, this.#lr[2 * list + 1]!);
   }
 
+  /** @throws RangeError if there is no such register, or it has no MSR */
   write(name: GicSystemRegister, value: bigint): void {
-    const list = listNumber(name);
-    if (list < 0) this.#write(name, lowHalf(value));
+    const list = this.#named(name, 'ro');
+    if (list < 0) this.writeWord(name, lowHalf(value));
     else this.setList(list, lowHalf(value), highHalf(value));
   }
 
-  #read(name: string): number {
+  /** @returns the number of a list register, -1 for another register */
+  #named(name: GicSystemRegister, not: string): number {
+    const register = registerNamed(name);
+    const there = register !== undefined && register.direction !== not && register.kind !== 'sgi' && register.kind !== 'sre' && name !== 'ICC_SRE_EL2';
+    if (!there || (register.isActivePriorities && register.index > 0) || (register.isList && register.index >= this.listRegisters)) {
+      throw new RangeError(`"name" expected a register that can be ${not === 'wo' ? 'read' : 'written'} in this view, got ${name}`);
+    }
+    return register.isList ? register.index : -1;
+  }
+
+  /** @internal Bits [31:0] of a register that is no list register. */
+  readWord(name: string): number {
     switch (name) {
       case 'ICC_PMR_EL1':
         return this.#pmr;
@@ -162,81 +266,139 @@ export class VirtualCpuInterface {
         return this.#bpr1;
       case 'ICC_CTLR_EL1':
         return ctlr(this.#priorityBits) | ((this.#vmcr & VMCR_VEOIM) !== 0 ? CTLR_EOIMODE : 0) | ((this.#vmcr & VMCR_VCBPR) !== 0 ? CTLR_CBPR : 0);
+      case 'ICC_IGRPEN0_EL1':
+        return (this.#vmcr & VMCR_VENG0) !== 0 ? 1 : 0;
       case 'ICC_IGRPEN1_EL1':
         return (this.#vmcr & VMCR_VENG1) !== 0 ? 1 : 0;
+      case 'ICC_IAR0_EL1':
+        return this.#acknowledge(0);
       case 'ICC_IAR1_EL1':
-        return this.acknowledge();
+        return this.#acknowledge(1);
+      case 'ICC_HPPIR0_EL1':
+        return this.#pending(0);
       case 'ICC_HPPIR1_EL1':
-        return this.#hppir1();
+        return this.#pending(1);
       case 'ICC_RPR_EL1':
         return this.#active.running;
       case 'ISR_EL1':
-        return this.irq ? ISR_IRQ : 0;
-      case 'ICH_HCR_EL2':
-        return this.#hcr;
-      case 'ICH_VMCR_EL2':
-        return this.#vmcr;
-      case 'ICH_ELRSR_EL2':
-        return this.#emptyLists;
+        return ((this.#signals & LINE.VIRTUAL_IRQ) !== 0 ? ISR_IRQ : 0) | ((this.#signals & LINE.VIRTUAL_FIQ) !== 0 ? ISR_FIQ : 0);
+      case 'ICC_AP0R0_EL1':
+      case 'ICH_AP0R0_EL2':
+        return this.#active.group0;
       case 'ICC_AP1R0_EL1':
       case 'ICH_AP1R0_EL2':
-        return this.#active.bits;
+        return this.#active.group1;
+      case 'ICH_HCR_EL2':
+        return this.#hcr;
+      case 'ICH_VTR_EL2':
+        return this.#vtr;
+      case 'ICH_VMCR_EL2':
+        return this.#vmcr;
+      case 'ICH_MISR_EL2':
+        return this.#misr;
+      case 'ICH_EISR_EL2':
+        return this.#eisr;
+      case 'ICH_ELRSR_EL2':
+        return this.#emptyLists;
       default:
         return 0;
     }
   }
 
-  #write(name: string, value: number): void {
+  /** @internal */
+  writeWord(name: string, value: number): void {
     switch (name) {
       case 'ICC_PMR_EL1':
         this.#setVmcr((this.#vmcr & 0x00ff_ffff) | (groupPriority(value & 0xff, this.#leastBpr1) << 24));
-        return;
+        break;
       case 'ICC_BPR0_EL1':
         this.#setVmcr((this.#vmcr & ~(7 << 21)) | ((value & 7) << 21));
-        return;
+        break;
       case 'ICC_BPR1_EL1':
         if ((this.#vmcr & VMCR_VCBPR) === 0) this.#setVmcr((this.#vmcr & ~(7 << 18)) | ((value & 7) << 18));
-        return;
+        break;
       case 'ICC_CTLR_EL1':
         this.#setVmcr(
           (this.#vmcr & ~(VMCR_VEOIM | VMCR_VCBPR)) | ((value & CTLR_EOIMODE) !== 0 ? VMCR_VEOIM : 0) | ((value & CTLR_CBPR) !== 0 ? VMCR_VCBPR : 0),
         );
-        return;
+        break;
+      case 'ICC_IGRPEN0_EL1':
+        this.#setVmcr((this.#vmcr & ~VMCR_VENG0) | (value & 1));
+        break;
       case 'ICC_IGRPEN1_EL1':
-        this.#setVmcr((this.#vmcr & ~VMCR_VENG1) | ((value & 1) !== 0 ? VMCR_VENG1 : 0));
-        return;
+        this.#setVmcr((this.#vmcr & ~VMCR_VENG1) | ((value & 1) << 1));
+        break;
+      case 'ICC_EOIR0_EL1':
       case 'ICC_EOIR1_EL1':
-        this.endOfInterrupt(value & 0xff_ffff);
+        this.#endOfInterrupt(value & 0xff_ffff);
         return;
       case 'ICC_DIR_EL1':
         if ((this.#vmcr & VMCR_VEOIM) !== 0) this.#deactivate(value & 0xff_ffff);
-        return;
+        break;
       case 'ICH_HCR_EL2':
-        this.#hcr = value >>> 0;
-        return;
+        this.#hcr = (value & (this.#source.version === 'gicv4.1' ? HCR_MASK | HCR_VSGI_EOI_COUNT : HCR_MASK)) >>> 0;
+        break;
       case 'ICH_VMCR_EL2':
         this.#setVmcr(value);
-        return;
+        break;
+      case 'ICC_AP0R0_EL1':
+      case 'ICH_AP0R0_EL2':
+        this.#active.group0 = value >>> 0;
+        break;
       case 'ICC_AP1R0_EL1':
       case 'ICH_AP1R0_EL2':
-        this.#active.bits = value >>> 0;
-        return;
+        this.#active.group1 = value >>> 0;
+        break;
       default:
         return;
     }
+    this.#update();
   }
 
-  /** One bit for each list register that holds nothing. */
+  /** PRIbits, PREbits, 24 INTID bits, A3V, nV4, TDS, ListRegs. */
+  get #vtr(): number {
+    const bits = this.#priorityBits - 1;
+    return ((bits << 29) | (bits << 26) | 0x00a8_0000 | (this.#source.version === 'gicv3' ? 0x0010_0000 : 0) | (this.listRegisters - 1)) >>> 0;
+  }
+
+  /** One bit for each list register that can be used: it holds nothing, and no end of interrupt that is to be told. */
   get #emptyLists(): number {
     let empty = 0;
-    for (let i = 0; i < LIST_REGISTERS; i += 1) if ((this.#lr[2 * i + 1]! & LR_STATE) === 0) empty |= 1 << i;
+    for (let i = 0; i < this.listRegisters; i += 1) {
+      const hi = this.#lr[2 * i + 1]!;
+      if ((hi & LR_STATE) === 0 && ((hi & LR_HW) !== 0 || (hi & LR_EOI) === 0)) empty |= 1 << i;
+    }
     return empty;
   }
 
-  #hppir1(): number {
-    if (!this.#group1) return SPURIOUS;
-    const list = this.#bestList;
-    return list >= 0 ? this.#lr[2 * list]! : this.#source.bestVlpi.intid;
+  /** One bit for each list register whose end of interrupt is to be told. */
+  get #eisr(): number {
+    let done = 0;
+    for (let i = 0; i < this.listRegisters; i += 1) if ((this.#lr[2 * i + 1]! & (LR_STATE | LR_HW | LR_EOI)) === LR_EOI) done |= 1 << i;
+    return done;
+  }
+
+  /** EOI, U, LRENP, NP, VGrp0E, VGrp0D, VGrp1E, VGrp1D. */
+  get #misr(): number {
+    const hcr = this.#hcr;
+    let valid = 0;
+    let pending = 0;
+    for (let i = 0; i < this.listRegisters; i += 1) {
+      const hi = this.#lr[2 * i + 1]!;
+      if ((hi & LR_STATE) !== 0) valid += 1;
+      if ((hi & LR_PENDING) !== 0) pending += 1;
+    }
+    let misr = this.#eisr === 0 ? 0 : 1;
+    if ((hcr & HCR_UIE) !== 0 && valid <= 1) misr |= 2;
+    if ((hcr & HCR_LRENPIE) !== 0 && hcr >>> HCR_EOICOUNT_SHIFT !== 0) misr |= 4;
+    if ((hcr & HCR_NPIE) !== 0 && pending === 0) misr |= 8;
+    misr |= hcr & ((this.#vmcr & VMCR_VENG0) !== 0 ? HCR_VGRP0E : HCR_VGRP0D);
+    return misr | (hcr & ((this.#vmcr & VMCR_VENG1) !== 0 ? HCR_VGRP1E : HCR_VGRP1D));
+  }
+
+  #pending(group: number): number {
+    const next = this.#next;
+    return this.#enabled && next !== NONE && this.#groupOf(next) === group ? this.#intidOf(next) : SPURIOUS;
   }
 
   /** Binary points below the least are raised to it; VFIQEn is RES1. VPMR keeps all its bits, unlike ICV_PMR_EL1. */
@@ -245,8 +407,13 @@ export class VirtualCpuInterface {
     const bpr1 = Math.max((value >>> 18) & 7, this.#leastBpr1);
     this.#vmcr = ((value & 0xff00_0213) | (bpr0 << 21) | (bpr1 << 18) | VMCR_VFIQEN) >>> 0;
   }
-}
 
-function listNumber(name: GicSystemRegister): number {
-  return name.startsWith('ICH_LR') ? Number(name[6]) : -1;
+  /** Something here changed: the lines are looked at, and the maintenance interrupt's PPI follows. */
+  #update(): void {
+    const level = this.#enabled && this.#misr !== 0;
+    const rose = level !== this.#maintenance;
+    this.#maintenance = level;
+    this.#changed();
+    if (rose) this.#source.maintenance(level);
+  }
 }

@@ -46,10 +46,16 @@ export class VpeContext {
     return false;
   }
 
-  /** The best enabled, pending VLPI or SGI. */
+  /** The best enabled, pending VLPI or SGI of Group 1. */
   best(into: Candidate): void {
     into.set(this.lpis.best);
-    if (this.sgis.pending !== 0) this.sgis.offer(into);
+    if (this.sgis.pending !== 0) this.sgis.offer(into, true);
+  }
+
+  /** The best enabled, pending SGI of Group 0. */
+  best0(into: Candidate): void {
+    into.clear();
+    this.sgis.offer(into, false);
   }
 
   /** Whether something that is enabled is pending. */

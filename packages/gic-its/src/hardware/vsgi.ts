@@ -42,12 +42,12 @@ export class VirtualSgis {
     return (this.#config[sgi]! & ENABLE) !== 0;
   }
 
-  /** Offers the pending, enabled SGIs of Group 1; one goes before a VLPI of equal priority. */
-  offer(best: Candidate): void {
+  /** Offers the pending, enabled SGIs of a group; one goes before a VLPI of equal priority. @param group1 Group 1, or else Group 0 */
+  offer(best: Candidate, group1: boolean): void {
     for (let rest = this.#pending; rest !== 0; rest &= rest - 1) {
       const sgi = 31 - Math.clz32(rest & -rest);
       const config = this.#config[sgi]!;
-      if ((config & ENABLE) !== 0 && (config & GROUP1) !== 0) best.offer(sgi, (config & 0xf0) | ENABLE);
+      if ((config & ENABLE) !== 0 && ((config & GROUP1) !== 0) === group1) best.offer(sgi, (config & 0xf0) | ENABLE);
     }
   }
 

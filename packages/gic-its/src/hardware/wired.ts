@@ -2,8 +2,8 @@
  * SGIs, PPIs and SPIs: the interrupts that a distributor or redistributor keeps in registers.
  *
  * Reference: Arm IHI 0069, GICD_IGROUPR<n> to GICD_NSACR<n> and their GICR_ twins at the same offsets.
- * Modelled: group, enable, pending, active, priority, configuration; an input level per interrupt; Group 1 candidates.
- * Not modelled: two security states (GICD_CTLR.DS is 1; IGRPMODR and NSACR are RAZ/WI), Group 0 signalling, extended ranges.
+ * Modelled: group, enable, pending, active, priority, configuration; an input level per interrupt; candidates of both groups.
+ * Not modelled: two security states (GICD_CTLR.DS is 1; IGRPMODR and NSACR are RAZ/WI), extended ranges.
  */
 import type { Candidate } from './pending-bits.ts';
 
@@ -39,18 +39,25 @@ export class WiredInterrupts {
     this.active = new Uint8Array(count);
     this.priority = new Uint8Array(count);
     this.edge = new Uint8Array(count);
+    this.reset();
+  }
+
+  /** Registers as after a warm reset; inputs keep their levels. */
+  reset(): void {
+    for (const bits of [this.group, this.enabled, this.latch, this.active, this.priority, this.edge]) bits.fill(0);
     // SGIs are edge-triggered and cannot be configured.
-    if (first === 0) this.edge.fill(1, 0, 16);
+    if (this.first === 0) this.edge.fill(1, 0, 16);
   }
 
   pending(index: number): boolean {
     return this.latch[index] !== 0 || (this.edge[index] === 0 && this.level[index] !== 0);
   }
 
-  /** Offers every enabled, pending, inactive Group 1 interrupt that `wanted` lets through. */
-  scan(best: Candidate, wanted: (index: number) => boolean): void {
+  /** Offers every enabled, pending, inactive interrupt that `wanted` lets through to the candidate of its group. */
+  scan(best1: Candidate, best0: Candidate, wanted: (index: number) => boolean): void {
     for (let i = 0; i < this.count; i += 1) {
-      if (this.enabled[i] === 0 || this.active[i] !== 0 || this.group[i] === 0 || !this.pending(i) || !wanted(i)) continue;
+      if (this.enabled[i] === 0 || this.active[i] !== 0 || !this.pending(i) || !wanted(i)) continue;
+      const best = this.group[i] === 0 ? best0 : best1;
       const priority = this.priority[i]!;
       if (priority >= best.priority) continue;
       best.intid = this.first + i;

@@ -6,7 +6,7 @@
  * Not modelled: SGIs between CPUs, threaded handlers, nesting.
  */
 import type { Host, Trace } from '@vsim/vfio-core';
-import { GICD, SPURIOUS, type Gic } from '../hardware/index.ts';
+import { GICD, LINE, SPURIOUS, type Gic } from '../hardware/index.ts';
 import { UNEXPECTED_INTERRUPT } from './events.ts';
 
 /** GICD_CTLR: affinity routing and Group 1. */
@@ -14,13 +14,18 @@ const GICD_CTLR_GRP1 = 0x12;
 /** The kernel's priority mask: below it, everything is taken. */
 const PMR_OPEN = 0xf0n;
 
+/** A vCPU in guest mode: its virtual IRQ is asserted. */
+export interface RunningGuest {
+  virtualInterrupt(): void;
+}
+
 export class HostCpus {
   readonly #gic: Gic;
   readonly #trace: Trace;
   readonly #handlers = new Map<number, () => void>();
   readonly #busy: boolean[];
   /** The vCPU that each CPU runs; undefined when it runs none. */
-  readonly guests: (object | undefined)[];
+  readonly guests: (RunningGuest | undefined)[];
   #off = 0;
 
   constructor(host: Host, gic: Gic) {
@@ -32,7 +37,10 @@ export class HostCpus {
     gic.redistributors.forEach(({ cpu }, n) => {
       cpu.write('ICC_PMR_EL1', PMR_OPEN);
       cpu.write('ICC_IGRPEN1_EL1', 1n);
-      cpu.interrupt = () => this.#take(n);
+      cpu.onLines = (levels) => {
+        if ((levels & LINE.IRQ) !== 0) this.#take(n);
+        if ((levels & LINE.VIRTUAL_IRQ) !== 0) this.guests[n]?.virtualInterrupt();
+      };
     });
   }
 

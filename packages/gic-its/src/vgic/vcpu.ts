@@ -8,7 +8,7 @@
  * Not modelled: PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
  */
 import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
-import { LIST_REGISTERS, SPURIOUS } from '../hardware/index.ts';
+import { SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { VPE_NOT_MAPPED } from './events.ts';
@@ -55,7 +55,8 @@ export class Vcpu {
   /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
   vmcr = 0n;
   ap1r = 0n;
-  readonly #loaded: (VgicIrq | VgicSgi | undefined)[] = new Array<VgicIrq | VgicSgi | undefined>(LIST_REGISTERS).fill(undefined);
+  /** What each list register stands for. */
+  readonly #loaded: (VgicIrq | VgicSgi | undefined)[] = [];
 
   /** @internal Made by KvmVm.createVcpu(). */
   constructor(vm: KvmVm, id: number, index: number) {
@@ -150,9 +151,12 @@ export class Vcpu {
 
   /** Back into guest mode. Kernel: kvm_vgic_flush_hwstate(). */
   enterGuest(): void {
-    if (this.#state !== 'running' || this.#inGuest) return;
-    this.#inGuest = true;
-    this.#flush();
+    if (this.#state === 'running' && !this.#inGuest) this.#flush();
+  }
+
+  /** @internal The virtual IRQ of its CPU rose. */
+  virtualInterrupt(): void {
+    this.#signal();
   }
 
   // What guest code does
@@ -223,12 +227,10 @@ export class Vcpu {
       if (this.vpe.setAffinity(cpu) === 0) this.vpe.makeResident(false, this.vm.distributorEnabled);
       else if (this.vm.trace.on) this.vm.trace.emit(VPE_NOT_MAPPED, { vcpu: this.id });
     }
-    port.virtualInterrupt = () => this.#signal();
   }
 
   #put(doorbell: boolean): void {
     const port = this.vm.driver.gic.cpu(this.#cpu);
-    port.virtualInterrupt = undefined;
     this.exitGuest();
     // kvm_vcpu_wfi() has VMCR in memory before it asks for a doorbell.
     if (doorbell) this.vmcr = port.virtual.read('ICH_VMCR_EL2');
@@ -243,7 +245,7 @@ export class Vcpu {
   /** List registers back to the interrupts that they stand for, then pruning. */
   #fold(): void {
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
-    for (let n = 0; n < LIST_REGISTERS; n += 1) {
+    for (let n = 0; n < port.listRegisters; n += 1) {
       const irq = this.#loaded[n];
       if (irq === undefined) continue;
       const high = port.listHigh(n);
@@ -263,8 +265,8 @@ export class Vcpu {
     const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
     const sgis = this.privates.ready(this.vm.distributorEnabled);
     const ready = sgis.length === 0 ? lpis : [...sgis, ...lpis];
-    if (ready.length > LIST_REGISTERS) ready.sort((a, b) => rank(a) - rank(b));
-    ready.slice(0, LIST_REGISTERS).forEach((irq, n) => {
+    if (ready.length > port.listRegisters) ready.sort((a, b) => rank(a) - rank(b));
+    ready.slice(0, port.listRegisters).forEach((irq, n) => {
       const state = (isActive(irq) ? LR_ACTIVE : 0) | (irq.pendingLatch ? LR_PENDING : 0);
       // One that is forwarded says so, of physical INTID 0.
       const hw = 'hw' in irq && irq.hw ? LR_HW : 0;
@@ -272,6 +274,7 @@ export class Vcpu {
       irq.pendingLatch = false;
       this.#loaded[n] = irq;
     });
+    this.#inGuest = true;
     this.#signal();
   }
 
