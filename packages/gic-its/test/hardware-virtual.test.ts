@@ -1,7 +1,7 @@
 /** VLPIs, vSGIs and vPEs: what the architecture says of virtual commands, residency and doorbells. */
 import { describe, expect, it } from 'vitest';
 import { encode, GICR, OPCODE } from '../src/index.ts';
-import { AT, BareGic, DIRTY, DOORBELL, DOORBELL_LPI, PENDING_LAST, RESIDENT_GRP1, unpredictable, VALID } from './bare-gic.ts';
+import { AT, BareGic, DIRTY, DOORBELL, DOORBELL_LPI, ids, PENDING_LAST, RESIDENT_GRP1, unpredictable, VALID } from './bare-gic.ts';
 
 const DEV = 1;
 const SGI7 = { enabled: true, group1: true, priority: 0xa0 };
@@ -394,5 +394,23 @@ describe('INVLPIR and INVALLR with V=1', () => {
     gic.vproperty(8192, 0xa1);
     gic.rd64(0, GICR.INVALLR, 0, VALID);
     expect(gic.vtake(0)).toBe(8192);
+  });
+
+  it('are there on every GICv4.1, which has RVPEID, whatever GICR_CTLR.IR says [H2]', () => {
+    for (const init of [{ preset: 'qemu' }, { choices: { invalidateRegisters: false, busyReads: 1 } }] as const) {
+      const gic = virtual(init);
+      const events = gic.host.trace.record('fault');
+      gic.vproperty(8192, 0xa0);
+      gic.resident(0, 0);
+      gic.msi(DEV, 0);
+      gic.vproperty(8192, 0xa1);
+      gic.rd64(0, GICR.INVLPIR, 8192, VALID);
+      while (gic.rd32(0, GICR.SYNCR) === 1);
+      expect([gic.rd32(0, GICR.CTLR) & 4, gic.rd32(0, GICR.TYPER) & 0x88, gic.vtake(0), ids(events)]).toEqual([0, 0x80, 8192, []]);
+    }
+    const without = virtual({ version: 'gicv4', choices: { invalidateRegisters: false } });
+    const events = without.host.trace.record('fault');
+    without.rd64(0, GICR.INVALLR, 0, 0);
+    expect(ids(events)).toEqual(['gic/access-ignored']);
   });
 });
