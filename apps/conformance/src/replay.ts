@@ -6,6 +6,7 @@ import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from './format.ts';
 import { Fields, MalformedRecording, isObject, parseLines, type Json } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
+import { floorProfileOf, isCommandsFile, replayFloor } from './linux-gic/floor.ts';
 import { linuxGicFormat } from './linux-gic/hardware.ts';
 import { qemuGicFormat } from './qemu-gic/format.ts';
 import * as text from './read-text.ts';
@@ -61,7 +62,7 @@ export function findRecordings(path: string, cwd = '.'): readonly string[] {
     .flatMap((entry) => {
       const inside = join(path, entry.name);
       if (entry.isDirectory()) return findRecordings(inside, cwd);
-      return EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
+      return isCommandsFile(entry.name) || EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
     })
     .sort();
 }
@@ -69,6 +70,10 @@ export function findRecordings(path: string, cwd = '.'): readonly string[] {
 /** The cases of one file, one after the other. @throws UnreadableFile, MalformedRecording */
 export function* replayCases(path: string, options: ReplayFileOptions = {}): Generator<CaseReport, { format: Format['name']; profile: string }> {
   const cwd = options.cwd ?? '.';
+  if (isCommandsFile(path)) {
+    yield* replayFloor(path, readText(path, cwd), { profile: options.profile, casePrefix: options.casePrefix });
+    return { format: 'linux-gic', profile: options.profile ?? floorProfileOf(path).profile };
+  }
   const lines = parseLines(path, readText(path, cwd));
   const [first] = lines;
   const format = FORMATS.find((candidate) => first !== undefined && candidate.recognises(first));

@@ -368,9 +368,10 @@ export class ItsDriver implements MsiController {
     if (known !== undefined && (known.inUse || known.events.length >= count)) return known;
     if (known !== undefined) this.#removeDevice(known);
     if (node.provideDevice(id) < 0) return undefined;
-    const ites = Math.max(2, 2 ** Math.ceil(Math.log2(Math.max(count, 1))));
+    const wanted = 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
+    const ites = Math.max(2, wanted);
     const ittBytes = Math.max(4096, 2 ** Math.ceil(Math.log2(ites * 12)));
-    const lpis = this.#lpis.allocateUpTo(ites);
+    const lpis = this.#lpis.allocateUpTo(wanted);
     if (lpis === undefined) return undefined;
     const itt = this.view.allocateTable(ittBytes, 0);
     if (itt === undefined) {
