@@ -107,6 +107,55 @@ describe('configuration of a VLPI that went', () => {
   });
 });
 
+describe('configuration of a doorbell whose vPE went [H8]', () => {
+  /** vPE 0 on CPU 1. The doorbell of VLPI 8192 rings there while it is disabled, and is cleared: the redistributor knows it as disabled. */
+  function rung(version: 'gicv4' | 'gicv4.1'): BareGic {
+    const gic = virtual({ version, choices: { directLpi: true } });
+    gic.post(encodeVmovp(0, 1));
+    gic.property(DOORBELL_LPI, 0xa0);
+    if (version === 'gicv4.1') {
+      gic.resident(1, 0);
+      gic.deschedule(1, 0, DOORBELL);
+    }
+    gic.msi(DEV, 0);
+    expect(gic.pending(1, DOORBELL_LPI)).toBe(true);
+    gic.rd64(1, GICR.CLRLPIR, DOORBELL_LPI, 0);
+    gic.property(DOORBELL_LPI, 0xa1);
+    return gic;
+  }
+  const encodeVmovp = (vpeid: number, cpu: number) => (to: Uint32Array): void => encode.vmovp(to, vpeid, cpu, 0, 0, undefined);
+  /** The number is an LPI of a device now. */
+  const taken = (gic: BareGic): number => {
+    gic.gic.redistributors[1]!.lpis.deliver(DOORBELL_LPI);
+    return gic.take(1);
+  };
+
+  it.each<[string, 'gicv4' | 'gicv4.1', (gic: BareGic) => void]>([
+    ['VMAPP V=0', 'gicv4', (gic) => gic.post(gic.vmapp(0, { valid: false }))],
+    ['VMAPP V=0', 'gicv4.1', (gic) => gic.post(gic.vmapp(0, { valid: false }))],
+    ['VMOVP', 'gicv4', (gic) => gic.post(encodeVmovp(0, 0))],
+    ['VMOVP', 'gicv4.1', (gic) => gic.post(encodeVmovp(0, 0))],
+    ['VMOVI', 'gicv4', (gic) => gic.post((to) => encode.vmovi(to, DEV, 0, 1, 1023))],
+    ['DISCARD', 'gicv4', (gic) => gic.post((to) => encode.event(to, OPCODE.DISCARD, DEV, 0))],
+  ])('%s of %s: is read again', (_, version, leave) => {
+    const gic = rung(version);
+    leave(gic);
+    expect(taken(gic)).toBe(DOORBELL_LPI);
+  });
+
+  it('stays while nothing of it went', () => {
+    expect(taken(rung('gicv4'))).toBe(1023);
+  });
+
+  it('MOVI: is read again where the LPI comes to', () => {
+    const gic = rung('gicv4');
+    gic.mapDevice(2);
+    gic.post((to) => encode.mapti(to, 2, 0, DOORBELL_LPI, 0), (to) => encode.movi(to, 2, 0, 1));
+    gic.msi(2, 0);
+    expect(gic.take(1)).toBe(DOORBELL_LPI);
+  });
+});
+
 describe('doorbells', () => {
   it('GICv4.0: one per VLPI, at each that becomes pending off its CPU, enabled or not [gic H-12]', () => {
     const gic = virtual({ version: 'gicv4' });

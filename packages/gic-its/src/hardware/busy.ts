@@ -13,6 +13,11 @@ export class Busy {
     return this.#left > 0;
   }
 
+  /** Clear, whatever was started. */
+  reset(): void {
+    this.#left = 0;
+  }
+
   start(): void {
     this.#left = this.#reads;
   }

@@ -47,6 +47,12 @@ export class CommandQueue {
     this.#execute = execute;
   }
 
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#regs.fill(0);
+    this.enabled = false;
+  }
+
   /** Whether all commands were taken. */
   get idle(): boolean {
     return ((this.#regs[CWRITER]! ^ this.#regs[CREADR]!) & OFFSET_MASK) === 0;

@@ -82,7 +82,7 @@ export class CpuInterface {
     this.reset();
   }
 
-  /** Registers as after a warm reset. */
+  /** Registers as after a warm reset; update() and updateVirtual() have to follow. */
   reset(): void {
     this.#pmr = 0;
     this.#bpr1 = leastBinaryPoint(this.#priorityBits);
@@ -94,7 +94,6 @@ export class CpuInterface {
     this.#sreEnable = this.#source.choices.sreEnableFixed;
     this.#active.clear();
     this.virtual.reset();
-    this.update();
   }
 
   // Lines

@@ -7,7 +7,7 @@
 import type { Memory, MmioDevice, Trace } from '@vsim/vfio-core';
 import { implementationChoices, type GicPreset, type ImplementationChoices } from './choices.ts';
 import type { CpuInterface } from './cpu-interface.ts';
-import { Distributor } from './distributor.ts';
+import { Distributor, SPI_COUNT } from './distributor.ts';
 import { Its, ITS_BYTES } from './its.ts';
 import { FRAME_BYTES, Redistributor } from './redistributor.ts';
 import type { Refusal, VpeMove } from './its-lookup.ts';
@@ -100,11 +100,40 @@ export class Gic {
     this.#moves = new VpeMoves(this.its, this.choices, this.trace);
   }
 
+  /**
+   * A warm reset: every register has its reset value, and what caches held is lost, pending interrupts among it. RAM is as it was, and
+   * inputs keep their levels. Not to be called from onLines.
+   */
+  reset(): void {
+    this.#vpes.clear();
+    this.#moves.reset();
+    this.distributor.reset();
+    for (const its of this.its) its.reset();
+    for (const redistributor of this.redistributors) redistributor.reset();
+    for (const redistributor of this.redistributors) redistributor.settle();
+  }
+
+  /** An SPI's input. @throws RangeError if there is no such SPI */
+  setSpi(intid: number, level: boolean): void {
+    if (!(Number.isInteger(intid) && intid >= 32 && intid < 32 + SPI_COUNT)) throw new RangeError(`"intid" expected an SPI, got ${intid}`);
+    this.distributor.setSpi(intid, level);
+  }
+
+  /** A PPI's input at PE `n`. @throws RangeError if there is no such PE or PPI */
+  setPpi(n: number, intid: number, level: boolean): void {
+    if (!(Number.isInteger(intid) && intid >= 16 && intid < 32)) throw new RangeError(`"intid" expected a PPI, got ${intid}`);
+    this.#redistributor(n).setPpi(intid, level);
+  }
+
   /** The CPU interface of PE `n`. @throws RangeError if there is no such PE. */
   cpu(n: number): CpuInterface {
+    return this.#redistributor(n).cpu;
+  }
+
+  #redistributor(n: number): Redistributor {
     const redistributor = this.redistributors[n];
     if (redistributor === undefined) throw new RangeError(`"n" expected a PE below ${this.redistributors.length}, got ${n}`);
-    return redistributor.cpu;
+    return redistributor;
   }
 
   /** A mapped vPE of GICv4.1. */

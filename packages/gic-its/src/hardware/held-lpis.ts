@@ -39,10 +39,7 @@ export class HeldLpis implements LpiBank {
   }
 
   open(zero: boolean): void {
-    this.#pending.fill(0);
-    this.#config.fill(0);
-    this.#index.clear();
-    this.best.clear();
+    this.reset();
     if (zero) return;
     const words = this.#words;
     for (let n = 0; n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
@@ -52,6 +49,13 @@ export class HeldLpis implements LpiBank {
     const words = this.#words;
     for (let n = 0; n < words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]! >>> 0);
     this.#pending.fill(0);
+    this.#index.clear();
+    this.best.clear();
+  }
+
+  reset(): void {
+    this.#pending.fill(0);
+    this.#config.fill(0);
     this.#index.clear();
     this.best.clear();
   }

@@ -81,9 +81,17 @@ export class Its implements MmioDevice {
       { type: BASER_TYPE.COLLECTION, entryBytes: COLLECTION_ENTRY_BYTES, table: translation.lookup.collections },
       ...(host.version === 'gicv3' ? [] : [{ type: BASER_TYPE.VPE, entryBytes: vpeEntry, table: translation.lookup.vpes }]),
     ];
-    this.#tables.forEach(({ type, entryBytes }, n) => {
+    this.reset();
+  }
+
+  /** Registers as after a warm reset; nothing that was kept is any more. */
+  reset(): void {
+    this.#queue.reset();
+    this.#translation.reset();
+    this.#tables.forEach(({ type, entryBytes, table }, n) => {
       this.#baser[2 * n] = 0x200; // 64 KiB pages
       this.#baser[2 * n + 1] = (type << 24) | ((entryBytes - 1) << 16);
+      table.configure(0, 0, 4096, false);
     });
   }
 
@@ -172,7 +180,7 @@ export class Its implements MmioDevice {
   }
 
   #setEnabled(enable: boolean): void {
-    if (enable !== this.#queue.enabled) this.#translation.reset();
+    if (enable !== this.#queue.enabled) this.#translation.finish();
     if (enable) for (let n = 0; n < this.#tables.length; n += 1) this.#configure(n);
     if (enable && !this.#queue.based) this.#unpredictable(`its ${this.index} enabled without CBASER`);
     if (enable && this.#host.choices.reportUnpredictable) this.#checkTables();

@@ -18,6 +18,8 @@ export interface LpiBank {
   open(zero: boolean): void;
   /** Ends: from now on the pending table in memory is the truth. */
   close(): void;
+  /** What is held is lost; memory stays as it is. */
+  reset(): void;
   test(intid: number): boolean;
   /** @returns whether it became pending: it was not before */
   set(intid: number): boolean;
@@ -62,6 +64,10 @@ export class LpiTables implements LpiBank {
   }
 
   close(): void {
+    this.best.clear();
+  }
+
+  reset(): void {
     this.best.clear();
   }
 

@@ -42,6 +42,11 @@ export class OutstandingEffects {
     if (this.#effects.length > 0) this.#completeIf((effect) => effect.vpeid === vpeid);
   }
 
+  /** A reset: nothing is waited for. */
+  reset(): void {
+    this.#effects = [];
+  }
+
   /** The ITS is disabled: everything is completed. */
   all(): void {
     this.#completeIf(() => true);

@@ -32,6 +32,8 @@ export class PhysicalLpis {
   readonly #changed: () => void;
   /** GICR_PROPBASER and GICR_PENDBASER in halves. */
   readonly #base = new Uint32Array(4);
+  /** GICv4.0: individual doorbells that rang here, and the VPT of the vPE for which. */
+  readonly #doorbells = new Map<number, number>();
   #enabled = false;
   #ptz = false;
   /** LPIs below this are taken; 0 while EnableLPIs is 0. */
@@ -43,6 +45,16 @@ export class PhysicalLpis {
     this.#index = index;
     this.#changed = changed;
     this.bank = host.choices.cacheLpis ? new HeldLpis(host.memory) : new LpiTables(host.memory);
+  }
+
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#base.fill(0);
+    this.#doorbells.clear();
+    this.#enabled = false;
+    this.#ptz = false;
+    this.#place();
+    this.bank.reset();
   }
 
   get enabled(): boolean {
@@ -61,6 +73,21 @@ export class PhysicalLpis {
     } else this.#drop(intid);
   }
 
+  /** GICv4.0: the individual doorbell of a vPE's VLPI. */
+  ring(doorbell: number, vptAddress: number): void {
+    this.#doorbells.set(doorbell, vptAddress);
+    this.deliver(doorbell);
+  }
+
+  /** GICv4.0: a vPE is here no longer, and its doorbells may become LPIs of a device. */
+  forgetDoorbells(vptAddress: number): void {
+    for (const [doorbell, vpt] of this.#doorbells) {
+      if (vpt !== vptAddress) continue;
+      this.#doorbells.delete(doorbell);
+      this.forget(doorbell);
+    }
+  }
+
   /** CLEAR and DISCARD. */
   clear(intid: number): void {
     if (intid < FIRST_LPI || intid >= this.#end) this.#drop(intid);
@@ -72,6 +99,8 @@ export class PhysicalLpis {
     if (intid < FIRST_LPI || intid >= Math.min(this.#end, target.#end)) return;
     const pending = this.bank.clear(intid);
     this.bank.forget(intid);
+    // The target may know the INTID from before: as a doorbell, or from when the LPI was there.
+    target.bank.forget(intid);
     if (!pending) return;
     this.#changed();
     target.deliver(intid);

@@ -105,6 +105,25 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     this.cpu = new CpuInterface(this);
   }
 
+  /** Registers as after a warm reset, but nobody is told of lines: settle() has to follow. PPIs keep their levels. */
+  reset(): void {
+    this.#posted = 0;
+    this.#sync.reset();
+    this.#waker = WAKER_SLEEP;
+    this.lpis.reset();
+    this.v40.reset();
+    this.v41.reset();
+    this.wired.reset();
+    this.wired.setLevel(this.choices.maintenancePpi, false);
+    this.cpu.reset();
+  }
+
+  /** Tells the PE of its lines after a reset. */
+  settle(): void {
+    this.refreshWired();
+    this.cpu.updateVirtual();
+  }
+
   get version(): 'gicv3' | 'gicv4' | 'gicv4.1' {
     return this.#host.version;
   }

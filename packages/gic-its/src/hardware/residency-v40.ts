@@ -46,6 +46,15 @@ export class ResidencyV40 {
     this.#dirty = new Busy(host.choices.busyReads);
   }
 
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#base.fill(0);
+    this.#pendingLast = false;
+    this.#dirty.reset();
+    this.#bank.reset();
+    this.best.clear();
+  }
+
   /** Whether the vPE with this VPT is resident here. */
   holds(vptAddress: number): boolean {
     return this.#valid && this.#address === vptAddress;

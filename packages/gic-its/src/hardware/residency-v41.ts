@@ -56,6 +56,19 @@ export class ResidencyV41 {
     this.#querying = new Busy(host.choices.busyReads);
   }
 
+  /** Registers as after a warm reset. */
+  reset(): void {
+    this.#base.fill(0);
+    this.#pendingLast = false;
+    this.#resident = undefined;
+    this.#queried = 0;
+    this.#dirty.reset();
+    this.#querying.reset();
+    this.#table.configure(0, 0, 4096, false);
+    this.best.clear();
+    this.best0.clear();
+  }
+
   get resident(): VpeContext | undefined {
     return this.#resident;
   }

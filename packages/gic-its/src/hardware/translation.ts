@@ -83,9 +83,15 @@ export class Translation implements Forgetting {
     return this.virtual.raiseSgi(vpeid, sgi);
   }
 
-  /** GITS_CTLR.Enabled changed: nothing that was kept outlives it. */
-  reset(): void {
+  /** GITS_CTLR.Enabled changed: what commands began is done. */
+  finish(): void {
     this.#outstanding.all();
+    this.reset();
+  }
+
+  /** Nothing that was kept is any more. */
+  reset(): void {
+    this.#outstanding.reset();
     this.#cache?.clear();
     this.#targets = [];
     this.#routes = [];

@@ -60,6 +60,7 @@ export class VirtualCommands {
     if (access !== 'ok') return refused(access, 'vpe id out of range');
     const others = v41 && entry.valid ? entry.itsMask & ~(1 << index) : 0;
     this.#checkVmapp(vpeid, valid, entry);
+    if (entry.valid && others === 0) this.#forgetDoorbells(entry);
     entry.itsMask = others | (valid ? 1 << index : 0);
     if (valid || others === 0) {
       if (valid && others !== 0) this.#checkJoin(words, vpeid, entry);
@@ -76,6 +77,13 @@ export class VirtualCommands {
     else if (v41 && (words[0]! & ALLOC) !== 0) this.#release(vpeid, others);
     host.forgetVpe(vpeid);
     return '';
+  }
+
+  /** The vPE is mapped anew, or not any more: its doorbells may be LPIs of devices next. */
+  #forgetDoorbells({ rdbase: place, vptAddress, defaultDoorbell }: VpeEntry): void {
+    const lpis = this.#lookup.host.redistributors[place]?.lpis;
+    if (this.#lookup.v41) lpis?.forget(defaultDoorbell);
+    else lpis?.forgetDoorbells(vptAddress);
   }
 
   #checkVmapp(vpeid: number, valid: boolean, entry: VpeEntry): void {
@@ -159,6 +167,7 @@ export class VirtualCommands {
     const from = entry.vpeid;
     const { intid } = entry;
     entry.vpeid = vpeid;
+    if (!lookup.v41) lookup.redistributor(this.#vpe.rdbase).lpis.forget(entry.doorbell);
     if (withDoorbell) entry.doorbell = doorbell;
     const individual = entry.doorbell;
     const failed = lookup.writeEvent(event);
@@ -187,7 +196,7 @@ export class VirtualCommands {
     const pending = source.v40.takeAway(this.#vpe.vptAddress, vintid);
     source.v40.forget(this.#vpe.vptAddress, vintid);
     if (!pending) return;
-    if (target.v40.deliver(vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.deliver(doorbell);
+    if (target.v40.deliver(vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, vptAddress);
   }
 
   vmovp(words: Uint32Array, vpeid: number): Refusal {
@@ -217,6 +226,7 @@ export class VirtualCommands {
     if (doorbell !== undefined) entry.defaultDoorbell = doorbell;
     entry.rdbase = target;
     entry.write(host.memory, vpes, vpeid, v41);
+    if (!v41) old.lpis.forgetDoorbells(entry.vptAddress);
     if (v41 && old.index !== target && host.choices.doorbellFollowsVpe && pendingDoorbell !== SPURIOUS) {
       old.lpis.moveTo(this.#lookup.redistributor(target).lpis, pendingDoorbell);
     }
@@ -238,15 +248,18 @@ export class VirtualCommands {
   /** DISCARD of a virtual event: `interrupt` of the look-up has it. */
   discard(device: number, event: number): Refusal {
     const { interrupt } = this.#lookup;
-    const { vpeid, intid } = interrupt;
+    const { vpeid, intid, doorbell } = interrupt;
     const route = this.route(vpeid);
     if (typeof route === 'string') return route;
     const refusal = this.#delivery.deliver(route, intid, SPURIOUS, false);
     if (refusal !== '') return refusal;
     interrupt.valid = false;
     this.#outstanding.add(NONE, vpeid, () => this.#forgetting.forgetEvent(device, event));
-    if (route.vpe === undefined) this.#lookup.redistributor(route.rdbase).v40.forget(route.vptAddress, intid);
-    else route.vpe.lpis.forget(intid);
+    if (route.vpe === undefined) {
+      const { v40, lpis } = this.#lookup.redistributor(route.rdbase);
+      v40.forget(route.vptAddress, intid);
+      lpis.forget(doorbell);
+    } else route.vpe.lpis.forget(intid);
     return this.#lookup.writeEvent(event);
   }
 

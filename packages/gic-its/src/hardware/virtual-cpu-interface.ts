@@ -79,7 +79,7 @@ export class VirtualCpuInterface {
     this.#active.clear();
     this.#hcr = 0;
     this.#setVmcr(0);
-    this.#update();
+    this.#maintenance = false;
   }
 
   /** ICH_HCR_EL2. */

@@ -42,7 +42,7 @@ export class VlpiDelivery {
     }
     const target = this.#lookup.redistributor(route.rdbase);
     if (!pending) target.v40.clear(route.vptAddress, vintid);
-    else if (target.v40.deliver(route.vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.deliver(doorbell);
+    else if (target.v40.deliver(route.vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, route.vptAddress);
     return '';
   }
 

@@ -29,6 +29,11 @@ export class VpeMoves {
     this.#trace = trace;
   }
 
+  /** A reset: no move is under way. */
+  reset(): void {
+    this.#unfinished.clear();
+  }
+
   /** One ITS takes a VMOVP. */
   take(move: VpeMove): Refusal {
     if (this.#choices.vmovpOnce) {
