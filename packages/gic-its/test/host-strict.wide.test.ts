@@ -22,6 +22,7 @@ const KINDS: readonly (readonly [string, Kind])[] = [
   ['gicv4.1', { version: 'gicv4.1', itss: 1 }],
   ['gicv4.1 with ITSs that share a vPE table', { version: 'gicv4.1', itss: 3 }],
   ['gicv4.1 with ITSList', { version: 'gicv4.1', itss: 2, choices: { vmovpOnce: false } }],
+  ['gicv4.1 whose RDbase is an address, with DirectLPI', { version: 'gicv4.1', itss: 2, choices: { physicalTargets: true, directLpi: true, clearableLpis: false } }],
   ['gicv4.1 that does not snoop', { version: 'gicv4.1', itss: 1, choices: { coherent: false } }],
 ];
 

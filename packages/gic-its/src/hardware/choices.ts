@@ -1,13 +1,14 @@
 /**
- * What Arm IHI 0069 leaves to the implementer, as one typed set of choices with presets.
+ * What Arm IHI 0069 leaves to the implementer, as one typed set of choices with presets. docs/gic.md says which chips chose what.
  *
  * `arm`, the default: registers keep only architected bits, caches are used where the architecture allows them, and whatever takes
  * time is done at once. `qemu` answers as the device models of QEMU 11.1 (golden/qemu-gic): nothing is cached. `strict` is `arm`
  * at its least accommodating: an effect is complete only after its SYNC, VSYNC or poll, and every use of unpredictable
- * behaviour is an event `gic/unpredictable`; the other presets report those that the model notices anyway.
+ * behaviour is an event `gic/unpredictable`; the other presets report those that the model notices anyway. `gic-600` is `arm` with what
+ * Arm's GIC-600 chose.
  */
 
-export type GicPreset = 'arm' | 'qemu' | 'strict';
+export type GicPreset = 'arm' | 'qemu' | 'strict' | 'gic-600';
 
 export interface ImplementationChoices {
   readonly preset: GicPreset;
@@ -22,6 +23,8 @@ export interface ImplementationChoices {
   readonly alwaysQuiescent: boolean;
   /** GICR_PROPBASER and GICR_PENDBASER can be written while EnableLPIs is 1. */
   readonly lpiTablesAlwaysWritable: boolean;
+  /** GICR_CTLR.CES: EnableLPIs can be cleared. False: once it is 1 it stays so until a reset. */
+  readonly clearableLpis: boolean;
   /** GICR_CTLR.IR, and with it GICR_INVLPIR, GICR_INVALLR and GICR_SYNCR, which DirectLPI and GICv4.1 (RVPEID) have in any case. */
   readonly invalidateRegisters: boolean;
   /** GICR_TYPER.DirectLPI, and with it GICR_SETLPIR, GICR_CLRLPIR and those of `invalidateRegisters`. */
@@ -40,6 +43,8 @@ export interface ImplementationChoices {
   readonly commandErrors: 'skip' | 'stall';
   /** When a cached translation or configuration goes: when a command that changes it is taken, or at the SYNC or VSYNC after it. */
   readonly completion: 'command' | 'sync';
+  /** GITS_TYPER.PTA: an RDbase is the address of a redistributor. False: its processor number. */
+  readonly physicalTargets: boolean;
   /** GITS_TYPER.VMOVP: one ITS moves a vPE for all. False: each ITS that maps it must get the VMOVP, with one sequence number. */
   readonly vmovpOnce: boolean;
 
@@ -88,12 +93,14 @@ const ARM: ImplementationChoices = {
   keepReservedBits: false,
   alwaysQuiescent: false,
   lpiTablesAlwaysWritable: false,
+  clearableLpis: true,
   invalidateRegisters: true,
   directLpi: false,
   busyReads: 0,
   stallEnds: 'retry',
   commandErrors: 'skip',
   completion: 'command',
+  physicalTargets: false,
   vmovpOnce: true,
   numLpis: 0,
   ittEntryBytes: 12,
@@ -132,6 +139,7 @@ const QEMU: ImplementationChoices = {
 const PRESETS: Readonly<Record<GicPreset, ImplementationChoices>> = {
   arm: ARM,
   qemu: QEMU,
+  'gic-600': { ...ARM, preset: 'gic-600', clearableLpis: false, invalidateRegisters: false },
   strict: { ...ARM, preset: 'strict', reportUnpredictable: true, busyReads: 1, completion: 'sync' },
 };
 

@@ -62,7 +62,7 @@ export interface VsgiFields {
   readonly priority: number;
 }
 
-/** Encodes commands into eight words that the caller owns. */
+/** Encodes commands into eight words that the caller owns. An RDbase is a processor number, or with GITS_TYPER.PTA an address / 64 KiB. */
 export const encode = {
   mapd(to: Uint32Array, device: number, size: number, ittAddress: number, valid: boolean): void {
     start(to, OPCODE.MAPD, device);
@@ -73,7 +73,7 @@ export const encode = {
   mapc(to: Uint32Array, icid: number, rdbase: number, valid: boolean): void {
     start(to, OPCODE.MAPC, 0);
     to[4] = (rdbase * 0x1_0000 + icid) >>> 0;
-    to[5] = valid ? VALID : 0;
+    to[5] = (Math.floor(rdbase / 0x1_0000) | (valid ? VALID : 0)) >>> 0;
   },
   mapti(to: Uint32Array, device: number, event: number, intid: number, icid: number): void {
     start(to, OPCODE.MAPTI, device);
@@ -97,12 +97,12 @@ export const encode = {
   },
   movall(to: Uint32Array, from: number, target: number): void {
     start(to, OPCODE.MOVALL, 0);
-    to[4] = (from * 0x1_0000) >>> 0;
-    to[6] = (target * 0x1_0000) >>> 0;
+    setRdbase(to, 4, from);
+    setRdbase(to, 6, target);
   },
   sync(to: Uint32Array, rdbase: number): void {
     start(to, OPCODE.SYNC, 0);
-    to[4] = (rdbase * 0x1_0000) >>> 0;
+    setRdbase(to, 4, rdbase);
   },
   /** VSYNC, VINVALL and INVDB. */
   vpe(to: Uint32Array, opcode: number, vpeid: number): void {
@@ -116,8 +116,8 @@ export const encode = {
     to[1] = vconfHigh;
     to[2] = fields.defaultDoorbell;
     to[3] = fields.vpeid;
-    to[4] = (fields.rdbase * 0x1_0000) >>> 0;
-    to[5] = fields.valid ? VALID : 0;
+    setRdbase(to, 4, fields.rdbase);
+    to[5] = (to[5]! | (fields.valid ? VALID : 0)) >>> 0;
     to[6] = ((fields.vptAddress % 0x1_0000_0000) | fields.vptSize) >>> 0;
     to[7] = Math.floor(fields.vptAddress / 0x1_0000_0000);
   },
@@ -147,11 +147,17 @@ export const encode = {
     start(to, OPCODE.VMOVP, sequence);
     to[2] = itsList;
     to[3] = vpeid;
-    to[4] = (rdbase * 0x1_0000) >>> 0;
-    to[5] = doorbell === undefined ? 0 : VALID;
+    setRdbase(to, 4, rdbase);
+    to[5] = (to[5]! | (doorbell === undefined ? 0 : VALID)) >>> 0;
     to[6] = doorbell ?? 0;
   },
 } as const;
+
+/** RDbase, bits [51:16] of a doubleword. */
+function setRdbase(to: Uint32Array, word: number, rdbase: number): void {
+  to[word] = (rdbase * 0x1_0000) >>> 0;
+  to[word + 1] = Math.floor(rdbase / 0x1_0000);
+}
 
 function start(to: Uint32Array, opcode: number, high: number): void {
   to.fill(0);

@@ -146,6 +146,11 @@ export class Gic {
     else this.#vpes.set(vpeid, vpe);
   }
 
+  redistributorAt(address: number): number {
+    const n = this.redistributorBase.indexOf(address);
+    return n < 0 ? 0xffff : n;
+  }
+
   /** Rings the doorbell of a vPE that asked for it, at the redistributor where it is mapped. */
   ringDefaultDoorbell(vpe: VpeContext): void {
     vpe.doorbellArmed = false;

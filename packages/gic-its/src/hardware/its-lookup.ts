@@ -37,6 +37,8 @@ export interface TranslationHost {
   readonly choices: ImplementationChoices;
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   readonly redistributors: readonly Redistributor[];
+  /** The number of the redistributor at a physical address; 0xffff if there is none. */
+  redistributorAt(address: number): number;
   /** GICv4.1: what the GIC keeps of a mapped vPE. */
   vpe(vpeid: number): VpeContext | undefined;
   setVpe(vpeid: number, vpe: VpeContext | undefined): void;
@@ -119,6 +121,12 @@ export class ItsLookup {
     return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
   }
 
+  /** The number of the redistributor that an RDbase names; one that there is not, if it names none. */
+  target(lo: number, hi: number): number {
+    const value = rdbase(lo, hi);
+    return this.host.choices.physicalTargets ? this.host.redistributorAt(value * 0x1_0000) : value;
+  }
+
   redistributor(index: number): Redistributor {
     return this.host.redistributors[index]!;
   }
@@ -139,7 +147,7 @@ export function refused(access: Access, none: string): Refusal {
   return access === 'bus-error' ? BUS_ERROR : none;
 }
 
-/** RDbase, bits [51:16] of a doubleword: a processor number. */
-export function rdbase(lo: number, hi: number): number {
+/** RDbase, bits [51:16] of a doubleword. */
+function rdbase(lo: number, hi: number): number {
   return (hi & 0x000f_ffff) * 0x1_0000 + (lo >>> 16);
 }

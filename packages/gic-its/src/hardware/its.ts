@@ -38,6 +38,8 @@ export const GITS = {
 } as const;
 
 const CTLR_ENABLED = 1;
+/** GITS_TYPER.PTA. */
+const TYPER_PTA = 0x8_0000;
 const CTLR_QUIESCENT = 0x8000_0000;
 
 /** GITS_BASER<n>.Type. */
@@ -128,7 +130,7 @@ export class Its implements MmioDevice {
       case GITS.IIDR:
         return IIDR;
       case GITS.TYPER:
-        return (1 | (version === 'gicv3' ? 0 : 2) | ((choices.ittEntryBytes - 1) << 4) | (ID_BITS << 8) | (ID_BITS << 13)) >>> 0;
+        return (1 | (version === 'gicv3' ? 0 : 2) | ((choices.ittEntryBytes - 1) << 4) | (ID_BITS << 8) | (ID_BITS << 13) | (choices.physicalTargets ? TYPER_PTA : 0)) >>> 0;
       case GITS.TYPER + 4:
         // CIDbits and CIL; VMOVP; VSGI, VMAPP, SVPET (one vPE table for PEs with the same Aff3) and nID.
         return 0x1f | (version === 'gicv3' || !choices.vmovpOnce ? 0 : 0x20) | (version === 'gicv4.1' ? 0x0b80 : 0);

@@ -7,7 +7,7 @@
 import { toNumber } from '@vsim/vfio-core';
 import type { Forgetting } from './translation.ts';
 import { CollectionEntry } from './its-tables.ts';
-import { ID_BITS, IDS, rdbase, refused, type ItsLookup, type Refusal } from './its-lookup.ts';
+import { ID_BITS, IDS, refused, type ItsLookup, type Refusal } from './its-lookup.ts';
 import { NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 
@@ -41,7 +41,7 @@ export class PhysicalCommands {
     const entry = this.#collection;
     const icid = words[4]! & 0xffff;
     entry.valid = (words[5]! & 0x8000_0000) !== 0;
-    entry.rdbase = rdbase(words[4]!, words[5]!);
+    entry.rdbase = this.#lookup.target(words[4]!, words[5]!);
     if (entry.valid && entry.rdbase >= host.redistributors.length) return 'no such redistributor';
     const refusal = refused(entry.write(host.memory, collections, icid), 'collection id out of range');
     if (refusal === '') this.#outstanding.add(entry.rdbase, NONE, () => this.#forgetting.forgetCollection(icid));

@@ -2,7 +2,7 @@
  * The physical LPIs of a redistributor: GICR_CTLR.EnableLPIs, GICR_PROPBASER and GICR_PENDBASER, and what arrives and goes.
  *
  * Reference: Arm IHI 0069, "LPIs", GICR_CTLR, GICR_PROPBASER, GICR_PENDBASER.
- * Modelled: tables of up to 16 INTID bits, PTZ, EnableLPIs that can be cleared (CES is 1), moves between redistributors.
+ * Modelled: tables of up to 16 INTID bits, PTZ, EnableLPIs that can be cleared or not, moves between redistributors.
  */
 import { toNumber, type Memory, type Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
@@ -133,7 +133,7 @@ export class PhysicalLpis {
 
   /** GICR_CTLR.EnableLPIs. */
   setEnabled(enable: boolean): void {
-    if (enable === this.#enabled) return;
+    if (enable === this.#enabled || (!enable && !this.#host.choices.clearableLpis)) return;
     this.#enabled = enable;
     this.#place();
     if (enable) this.bank.open(this.#ptz && this.#host.choices.honourPtz);

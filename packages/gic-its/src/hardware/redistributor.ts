@@ -220,7 +220,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     const { version, distributor } = this.#host;
     switch (offset) {
       case GICR.CTLR:
-        return CTLR_CES | (this.lpis.enabled ? CTLR_ENABLE_LPIS : 0) | (this.#host.choices.invalidateRegisters ? CTLR_IR : 0);
+        return this.#ctlr();
       case GICR.IIDR:
         return IIDR;
       case GICR.TYPER:
@@ -325,6 +325,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
       this.write(offset, 4, lo);
       this.write(offset + 4, 4, hi);
     }
+  }
+
+  #ctlr(): number {
+    const { clearableLpis, invalidateRegisters } = this.#host.choices;
+    return (this.lpis.enabled ? CTLR_ENABLE_LPIS : 0) | (clearableLpis ? CTLR_CES : 0) | (invalidateRegisters ? CTLR_IR : 0);
   }
 
   #typer(): number {

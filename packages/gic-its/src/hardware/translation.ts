@@ -10,7 +10,7 @@ import type { CommandOutcome } from './command-queue.ts';
 import { commandName, OPCODE } from './commands.ts';
 import { COMMAND, COMMAND_IGNORED, COMMAND_STALLED, MSI_DROPPED } from './events.ts';
 import { CollectionEntry } from './its-tables.ts';
-import { BUS_ERROR, ItsLookup, rdbase, type Refusal, type TranslationHost } from './its-lookup.ts';
+import { BUS_ERROR, ItsLookup, type Refusal, type TranslationHost } from './its-lookup.ts';
 import { OutstandingEffects } from './outstanding.ts';
 import { PhysicalCommands } from './physical-commands.ts';
 import type { PhysicalLpis } from './physical-lpis.ts';
@@ -211,7 +211,7 @@ export class Translation implements Forgetting {
       case OPCODE.MOVI:
         return this.#physical.movi(device, event, words[4]! & 0xffff);
       case OPCODE.MOVALL:
-        return this.#physical.movall(rdbase(words[4]!, words[5]!), rdbase(words[6]!, words[7]!));
+        return this.#physical.movall(this.lookup.target(words[4]!, words[5]!), this.lookup.target(words[6]!, words[7]!));
       case OPCODE.INV: {
         const refusal = this.lookup.findEvent(device, event);
         if (refusal !== '') return refusal;
@@ -220,7 +220,7 @@ export class Translation implements Forgetting {
       case OPCODE.INVALL:
         return this.#physical.invall(words[4]! & 0xffff);
       case OPCODE.SYNC:
-        this.#outstanding.sync(rdbase(words[4]!, words[5]!));
+        this.#outstanding.sync(this.lookup.target(words[4]!, words[5]!));
         return '';
       default:
         return this.#host.version === 'gicv3' ? 'unknown command' : this.#dispatchVirtual(opcode, words);

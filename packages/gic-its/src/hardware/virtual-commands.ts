@@ -5,7 +5,7 @@
  * What is unpredictable is reported, and has the outcome that the code shows.
  */
 import { toNumber } from '@vsim/vfio-core';
-import { ID_BITS, IDS, rdbase, refused, type ItsLookup, type Refusal, type VpeMove } from './its-lookup.ts';
+import { ID_BITS, IDS, refused, type ItsLookup, type Refusal, type VpeMove } from './its-lookup.ts';
 import { VpeEntry } from './its-tables.ts';
 import { NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
@@ -52,7 +52,7 @@ export class VirtualCommands {
     const { host, vpes, v41, index } = this.#lookup;
     const valid = (words[5]! & VALID) !== 0;
     const size = words[6]! & 0x1f;
-    const target = rdbase(words[4]!, words[5]!);
+    const target = this.#lookup.target(words[4]!, words[5]!);
     if (valid && target >= host.redistributors.length) return 'no such redistributor';
     if (size > ID_BITS) return 'vpt too large';
     const entry = this.#vpe;
@@ -201,7 +201,7 @@ export class VirtualCommands {
 
   vmovp(words: Uint32Array, vpeid: number): Refusal {
     const { host, index, v41 } = this.#lookup;
-    const target = rdbase(words[4]!, words[5]!);
+    const target = this.#lookup.target(words[4]!, words[5]!);
     if (target >= host.redistributors.length) return 'no such redistributor';
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
     if (refusal !== '') return refusal;

@@ -37,7 +37,7 @@ export class DoorbellProxy {
   /** VMOVP does not take a doorbell with it. @param from where the vPE was */
   move(vpe: ProxiedVpe, from: number): void {
     const event = this.#map(vpe, from);
-    this.#node.post((to) => encode.movi(to, this.#device, event, vpe.cpu), (to) => encode.sync(to, vpe.cpu));
+    this.#node.post((to) => encode.movi(to, this.#device, event, vpe.cpu), (to) => encode.sync(to, this.#node.target(vpe.cpu)));
   }
 
   /** The vPE goes. */
@@ -48,7 +48,7 @@ export class DoorbellProxy {
 
   #event(opcode: number, vpe: ProxiedVpe): void {
     const event = this.#map(vpe, vpe.cpu);
-    this.#node.post((to) => encode.event(to, opcode, this.#device, event), (to) => encode.sync(to, vpe.cpu));
+    this.#node.post((to) => encode.event(to, opcode, this.#device, event), (to) => encode.sync(to, this.#node.target(vpe.cpu)));
   }
 
   #map(vpe: ProxiedVpe, cpu: number): number {
@@ -59,12 +59,12 @@ export class DoorbellProxy {
     if (victim !== undefined) this.#unmap(event, victim);
     this.#slots[event] = vpe;
     this.#victim = (event + 1) % this.#slots.length;
-    this.#node.post((to) => encode.mapti(to, this.#device, event, vpe.doorbell, cpu), (to) => encode.sync(to, cpu));
+    this.#node.post((to) => encode.mapti(to, this.#device, event, vpe.doorbell, cpu), (to) => encode.sync(to, this.#node.target(cpu)));
     return event;
   }
 
   #unmap(event: number, vpe: ProxiedVpe): void {
-    this.#node.post((to) => encode.event(to, OPCODE.DISCARD, this.#device, event), (to) => encode.sync(to, vpe.cpu));
+    this.#node.post((to) => encode.event(to, OPCODE.DISCARD, this.#device, event), (to) => encode.sync(to, this.#node.target(vpe.cpu)));
     this.#slots[event] = undefined;
   }
 }

@@ -124,7 +124,7 @@ export class ItsDriver implements MsiController {
     this.#load = gic.redistributors.map(() => 0);
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#enableLpis(cpu, bits);
     const nodes: ItsNode[] = [];
-    for (const its of gic.its) nodes.push(new ItsNode(host, this.cpus, this.view, its, nodes.findLast(({ vpeTable }) => vpeTable !== undefined)));
+    for (const its of gic.its) nodes.push(new ItsNode(host, this.cpus, this.view, its, gic.redistributorBase, nodes.findLast(({ vpeTable }) => vpeTable !== undefined)));
     this.nodes = nodes;
     this.v4Nodes = nodes.filter(({ isV4 }) => isV4).reverse();
     for (let cpu = 0; cpu < this.cpus.count; cpu += 1) this.#bringUp(cpu);
@@ -334,8 +334,8 @@ export class ItsDriver implements MsiController {
   /** What a CPU needs on each ITS, and its redistributor's vPE table. */
   #bringUp(cpu: number): void {
     for (const node of [...this.nodes].reverse()) {
-      node.post((to) => encode.mapc(to, cpu, cpu, true), (to) => encode.sync(to, cpu));
-      node.post((to) => encode.invall(to, cpu), (to) => encode.sync(to, cpu));
+      node.post((to) => encode.mapc(to, cpu, node.target(cpu), true), (to) => encode.sync(to, node.target(cpu)));
+      node.post((to) => encode.invall(to, cpu), (to) => encode.sync(to, node.target(cpu)));
     }
     if (this.gicv41) this.#inheritVpeTable(cpu);
     // GICv4.0 drops VLPIs of a redistributor whose VPROPBASER says that there are none.

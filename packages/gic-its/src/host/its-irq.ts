@@ -192,7 +192,7 @@ export class ItsIrq implements HostIrq {
 
   #discard(): void {
     const { id } = this.device;
-    this.#node.post((to) => encode.event(to, OPCODE.DISCARD, id, this.event), (to) => encode.sync(to, this.#cpu));
+    this.#node.post((to) => encode.event(to, OPCODE.DISCARD, id, this.event), (to) => encode.sync(to, this.#node.target(this.#cpu)));
   }
 
   #configure(clear: number, set: number): void {
@@ -230,6 +230,6 @@ export class ItsIrq implements HostIrq {
   /** SYNC, or VSYNC while forwarded. */
   #sync(): (to: Uint32Array) => void {
     const map = this.#map;
-    return map === undefined ? (to) => encode.sync(to, this.#cpu) : (to) => encode.vpe(to, OPCODE.VSYNC, map.vpe.vpeid);
+    return map === undefined ? (to) => encode.sync(to, this.#node.target(this.#cpu)) : (to) => encode.vpe(to, OPCODE.VSYNC, map.vpe.vpeid);
   }
 }

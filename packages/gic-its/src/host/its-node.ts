@@ -16,6 +16,7 @@ const QUEUE_BYTES = 0x1_0000;
 const COMMAND_BYTES = 32;
 const PAGE_64K = 0x1_0000;
 
+const TYPER_PTA = 0x8_0000;
 const CTLR_ENABLED = 1;
 /** Implicit doorbells: GICv4. */
 const CTLR_IMDE = 2;
@@ -39,6 +40,8 @@ export class ItsNode {
   readonly isV41: boolean;
   /** GITS_TYPER.VMOVP: one VMOVP moves a vPE for all ITSs. */
   readonly movesForAll: boolean;
+  /** Where redistributors are, with GITS_TYPER.PTA; undefined: an ITS that knows them by number. */
+  readonly #targets: readonly number[] | undefined;
   readonly #host: Host;
   readonly #cpus: HostCpus;
   readonly #view: HostMemoryView;
@@ -53,13 +56,14 @@ export class ItsNode {
   vpeTable: { readonly lo: number; readonly hi: number } | undefined;
 
   /** @throws RangeError when the host's memory does not hold the tables. */
-  constructor(host: Host, cpus: HostCpus, view: HostMemoryView, its: Its, sibling: ItsNode | undefined) {
+  constructor(host: Host, cpus: HostCpus, view: HostMemoryView, its: Its, redistributors: readonly number[], sibling: ItsNode | undefined) {
     this.#host = host;
     this.#cpus = cpus;
     this.#view = view;
     this.its = its;
     this.index = its.index;
     const { memory } = host;
+    this.#targets = (memory.read32(its.base + GITS.TYPER) & TYPER_PTA) === 0 ? undefined : redistributors;
     this.isV4 = (memory.read32(its.base + GITS.TYPER) & 2) !== 0;
     this.isV41 = (memory.read32(its.base + GITS.TYPER + 4) & 0x100) !== 0;
     this.movesForAll = (memory.read32(its.base + GITS.TYPER + 4) & 0x20) !== 0;
@@ -69,6 +73,11 @@ export class ItsNode {
     this.#store(GITS.CBASER, (this.#queue % 0x1_0000_0000) + SHAREABLE + QUEUE_BYTES / 4096 - 1, high(this.#queue) + VALID + CACHEABLE);
     this.#store(GITS.CWRITER, 0, 0);
     memory.write32(its.base + GITS.CTLR, CTLR_ENABLED | (this.isV4 ? CTLR_IMDE : 0));
+  }
+
+  /** The RDbase of a CPU's redistributor. Kernel: its_cpu_init_collection(). */
+  target(cpu: number): number {
+    return this.#targets === undefined ? cpu : this.#targets[cpu]! / 0x1_0000;
   }
 
   /** Posts commands, each built into the eight words it is given, and waits until the ITS has taken them. */

@@ -193,7 +193,7 @@ export class ItsVpe {
     const sequence = usesItsList ? this.#driver.nextVmovp() : 0;
     for (const node of nodes) {
       node.post(
-        (to) => encode.vmovp(to, this.vpeid, cpu, sequence, list, doorbell),
+        (to) => encode.vmovp(to, this.vpeid, node.target(cpu), sequence, list, doorbell),
         (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid),
       );
     }
@@ -316,7 +316,7 @@ export class ItsVpe {
   #mapOn(node: ItsNode): void {
     const alloc = this.#mappedOn.size === 0;
     this.#mappedOn.add(node);
-    node.post((to) => this.#vmapp(to, true, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+    node.post((to) => this.#vmapp(node, to, true, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
     this.#post([node], OPCODE.VINVALL);
   }
 
@@ -324,8 +324,8 @@ export class ItsVpe {
     this.#mappedOn.delete(node);
     const alloc = this.#mappedOn.size === 0;
     // VMAPP V=0 of GICv4.1 synchronises itself; a VSYNC names a vPE that is not mapped.
-    if (this.#driver.gicv41 && !this.#driver.profile.syncsUnmappedVpe) node.post((to) => this.#vmapp(to, false, alloc));
-    else node.post((to) => this.#vmapp(to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
+    if (this.#driver.gicv41 && !this.#driver.profile.syncsUnmappedVpe) node.post((to) => this.#vmapp(node, to, false, alloc));
+    else node.post((to) => this.#vmapp(node, to, false, alloc), (to) => encode.vpe(to, OPCODE.VSYNC, this.vpeid));
   }
 
   #unmap(): void {
@@ -337,12 +337,12 @@ export class ItsVpe {
     if (trace.on) trace.emit(VPT_FLUSHED, { vpe: this.vpeid, address: this.vptAddress });
   }
 
-  #vmapp(to: Uint32Array, valid: boolean, alloc: boolean): void {
+  #vmapp(node: ItsNode, to: Uint32Array, valid: boolean, alloc: boolean): void {
     const v41 = this.#driver.gicv41;
     encode.vmapp(to, {
       vpeid: this.vpeid,
       valid,
-      rdbase: valid ? this.#cpu : 0,
+      rdbase: valid ? node.target(this.#cpu) : 0,
       vptAddress: valid ? this.vptAddress : 0,
       vptSize: valid ? ID_BITS : 0,
       alloc: v41 && alloc,
