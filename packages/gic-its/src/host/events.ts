@@ -29,6 +29,13 @@ export const UNEXPECTED_INTERRUPT: EventKind<SpuriousEvent> = eventKind(
   ({ cpu, intid }) => `cpu ${cpu}: interrupt ${intid} has no handler`,
 );
 
+/** handle_fasteoi_irq() drops an interrupt that is in progress on another CPU: a vCPU whose doorbell it was sleeps on. */
+export const INTERRUPT_LOST: EventKind<SpuriousEvent> = eventKind(
+  'gic-host/interrupt-lost',
+  'bug',
+  ({ cpu, intid }) => `cpu ${cpu}: interrupt ${intid} came while its handler ran on another cpu, and is lost`,
+);
+
 export const VPT_FLUSHED: EventKind<VptFlushEvent> = eventKind(
   'gic-host/vpt-flushed',
   'info',

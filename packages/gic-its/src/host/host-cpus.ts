@@ -2,17 +2,22 @@
  * The host's CPUs as far as interrupts go: each takes what its CPU interface signals, runs the handler, and ends it.
  *
  * Kernel: gic_handle_irq() of irq-gic-v3.c. Handlers run inside the access that raised the interrupt, unless interrupts are off
- * (a section of the driver that holds a raw spinlock) or the CPU is in a handler already; then when that ends.
+ * (a section of the driver that holds a raw spinlock) or the CPU is in a handler already; then when that ends. A handler that is held at
+ * IRQ_HANDLED has done its work and not returned: its CPU takes nothing, others do, and of the same interrupt handle_fasteoi_irq() thinks
+ * that it is in progress.
  * Not modelled: SGIs between CPUs, threaded handlers, nesting.
  */
-import type { Host, Trace } from '@vsim/vfio-core';
+import type { Host, Point, Scheduler, Sleeps, Trace } from '@vsim/vfio-core';
 import { GICD, LINE, SPURIOUS, type Gic } from '../hardware/index.ts';
-import { UNEXPECTED_INTERRUPT } from './events.ts';
+import { INTERRUPT_LOST, UNEXPECTED_INTERRUPT } from './events.ts';
 
 /** GICD_CTLR: affinity routing and Group 1. */
 const GICD_CTLR_GRP1 = 0x12;
 /** The kernel's priority mask: below it, everything is taken. */
 const PMR_OPEN = 0xf0n;
+
+/** After a handler has done its work, before it returns: hold threads here to see an interrupt come again on another CPU meanwhile. */
+export const IRQ_HANDLED: Point = { point: 'gic-host/irq-handled' };
 
 /** A vCPU in guest mode: its virtual IRQ is asserted. */
 export interface RunningGuest {
@@ -24,12 +29,19 @@ export class HostCpus {
   readonly #trace: Trace;
   readonly #handlers = new Map<number, () => void>();
   readonly #busy: boolean[];
+  readonly #scheduler: Scheduler;
+  readonly #resends: boolean;
+  /** Interrupts whose handlers have not returned, and whether they came again. Kernel: IRQD_IRQ_INPROGRESS, IRQS_PENDING. */
+  readonly #inProgress = new Map<number, boolean>();
   /** The vCPU that each CPU runs; undefined when it runs none. */
   readonly guests: (RunningGuest | undefined)[];
   #off = 0;
 
-  constructor(host: Host, gic: Gic) {
+  /** @param resends an interrupt that comes while it is in progress is handled again after that */
+  constructor(host: Host, gic: Gic, resends: boolean) {
     this.#gic = gic;
+    this.#scheduler = host.scheduler;
+    this.#resends = resends;
     this.#trace = host.trace;
     this.#busy = gic.redistributors.map(() => false);
     this.guests = gic.redistributors.map(() => undefined);
@@ -70,11 +82,39 @@ export class HostCpus {
     this.#busy[cpu] = true;
     const port = this.#gic.cpu(cpu);
     for (let intid = port.acknowledge(); intid !== SPURIOUS; intid = port.acknowledge()) {
-      const handler = this.#handlers.get(intid);
-      if (handler !== undefined) handler();
-      else if (this.#trace.on) this.#trace.emit(UNEXPECTED_INTERRUPT, { cpu, intid });
+      if (!this.#handle(cpu, intid)) return;
       port.endOfInterrupt(intid);
     }
     this.#busy[cpu] = false;
+  }
+
+  /** handle_fasteoi_irq(). @returns false if the handler does not return yet: the rest is its thread's */
+  #handle(cpu: number, intid: number): boolean {
+    const handler = this.#handlers.get(intid);
+    if (handler === undefined) {
+      if (this.#trace.on) this.#trace.emit(UNEXPECTED_INTERRUPT, { cpu, intid });
+      return true;
+    }
+    if (this.#inProgress.has(intid)) {
+      if (this.#resends) this.#inProgress.set(intid, true);
+      else if (this.#trace.on) this.#trace.emit(INTERRUPT_LOST, { cpu, intid });
+      return true;
+    }
+    handler();
+    if (!this.#scheduler.holds(IRQ_HANDLED)) return true;
+    this.#inProgress.set(intid, false);
+    this.#scheduler.spawn(`irq ${intid}`, this.#return(cpu, intid));
+    return false;
+  }
+
+  /** The end of a handler that was held; check_irq_resend(). */
+  *#return(cpu: number, intid: number): Sleeps<void> {
+    yield IRQ_HANDLED;
+    const again = this.#inProgress.get(intid) === true;
+    this.#inProgress.delete(intid);
+    this.#gic.cpu(cpu).endOfInterrupt(intid);
+    if (again) this.#handlers.get(intid)?.();
+    this.#busy[cpu] = false;
+    this.#take(cpu);
   }
 }

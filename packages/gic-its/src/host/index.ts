@@ -1,5 +1,5 @@
 export * from './events.ts';
-export { HostCpus } from './host-cpus.ts';
+export { HostCpus, IRQ_HANDLED } from './host-cpus.ts';
 export { HostMemoryView } from './host-memory-view.ts';
 export { ItsDevice, ItsDriver, type ItsDriverInit } from './its-driver.ts';
 export { ItsIrq, LPI_ENABLED, LPI_GROUP1, type VlpiMap } from './its-irq.ts';

@@ -113,7 +113,7 @@ export class ItsDriver implements MsiController {
     this.trace = host.trace;
     this.profile = driverProfile(host.profile.name);
     this.switches = { ...this.profile.switches, ...init.switches };
-    this.cpus = new HostCpus(host, gic);
+    this.cpus = new HostCpus(host, gic, this.profile.resendsInProgress);
     this.view = new HostMemoryView(host, this.#probeCoherence());
     const typer = host.memory.read32(gic.distributorBase + GICD.TYPER);
     const bits = Math.min(((typer >>> 19) & 0x1f) + 1, 16);
@@ -196,7 +196,6 @@ export class ItsDriver implements MsiController {
       if (!(irq instanceof ItsIrq)) continue;
       const { device } = irq;
       if (device.events[irq.event] !== irq) continue;
-      if (irq.forwarded) irq.unmapVlpi();
       irq.setHandler(undefined);
       irq.unmapPhysical();
       this.#load[irq.cpu]! -= 1;

@@ -152,17 +152,19 @@ export class ItsIrq implements HostIrq {
   updateVlpi(properties: number, invalidate: boolean): number {
     const map = this.#map;
     if (map === undefined) return -EINVAL;
-    const wasEnabled = (map.properties & LPI_ENABLED) !== 0;
-    const enabled = (properties & LPI_ENABLED) !== 0;
     this.#map = { ...map, properties };
     map.vpe.vm.writeProperty(map.vintid, properties);
     if (invalidate) this.#invalidate();
-    // GICv4.0: the individual doorbell follows the enable bit.
-    if (!this.#node.isV41 && wasEnabled !== enabled) {
-      this.#map = { ...this.#map, doorbell: enabled };
-      this.#moveVlpi(this.#map);
-    }
+    this.#setDoorbell((properties & LPI_ENABLED) !== 0);
     return 0;
+  }
+
+  /** its_vlpi_set_doorbell(): GICv4.0's individual doorbell follows the enable bit, by a VMOVI to the same vPE. */
+  #setDoorbell(enabled: boolean): void {
+    const map = this.#map;
+    if (map === undefined || this.#node.isV41 || map.doorbell === enabled) return;
+    this.#map = { ...map, doorbell: enabled };
+    this.#moveVlpi(this.#map);
   }
 
   #moveVlpi(map: VlpiMap): void {
@@ -185,9 +187,14 @@ export class ItsIrq implements HostIrq {
     this.#node.post((to) => encode.mapti(to, id, this.event, this.lpi, this.#cpu), this.#sync());
   }
 
-  /** @internal Deactivation. */
+  /** @internal Deactivation. One that nobody has taken back from its VM is discarded as a VLPI. */
   unmapPhysical(): void {
     this.#discard();
+    const map = this.#map;
+    if (map === undefined) return;
+    this.#map = undefined;
+    map.vpe.vm.vlpiUnmapped(this, this.#node);
+    this.device.vlpiUnmapped();
   }
 
   #discard(): void {
@@ -204,7 +211,8 @@ export class ItsIrq implements HostIrq {
       return;
     }
     const properties = (map.properties & ~clear) | set | LPI_GROUP1;
-    this.#map = { ...map, properties };
+    this.#setDoorbell((properties & LPI_ENABLED) !== 0);
+    this.#map = { ...(this.#map ?? map), properties };
     map.vpe.vm.writeProperty(map.vintid, properties);
     this.#invalidate();
   }

@@ -308,6 +308,11 @@ export class Scheduler {
     this.#held.add(point);
   }
 
+  /** Whether threads that come to `point` are held: for code that leaves the rest to a thread only then. */
+  holds(point: Point): boolean {
+    return this.#held.has(point);
+  }
+
   /** Lets go the threads held at `point`, and settles. */
   release(point: Point): void {
     this.#held.delete(point);
