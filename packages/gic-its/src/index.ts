@@ -1,4 +1,5 @@
-/** @vsim/gic-its: the Arm GIC, the host's ITS driver, and KVM's virtual GIC. */
+/** @vsim/gic-its: the Arm GIC, the host's ITS driver, KVM's virtual GIC, and /dev/kvm. */
 export * from './hardware/index.ts';
 export * from './host/index.ts';
 export * from './vgic/index.ts';
+export * from './kvm/index.ts';

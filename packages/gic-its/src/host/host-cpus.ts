@@ -35,6 +35,8 @@ export class HostCpus {
   readonly #inProgress = new Map<number, boolean>();
   /** The vCPU that each CPU runs; undefined when it runs none. */
   readonly guests: (RunningGuest | undefined)[];
+  /** vCPUs, of all VMs, that want a CPU while none is free: the first is told when one is. */
+  readonly waiting: { kick(): void }[] = [];
   #off = 0;
 
   /** @param resends an interrupt that comes while it is in progress is handled again after that */

@@ -2,13 +2,13 @@
  * The distributor that a guest sees.
  *
  * Kernel: vgic_mmio_read_v3_misc(), vgic_mmio_write_v3_misc(), vgic_mmio_uaccess_write_v3_misc() and the SPI registers of vgic-mmio-v3.c.
- * Modelled: GICD_CTLR with nASSGIreq, identification, SPI registers, which are kept and read back. Not modelled: delivery of SPIs.
+ * Modelled: GICD_CTLR with nASSGIreq, identification, SPI registers, which are kept and read back.
  */
 import { EBUSY, EINVAL } from '@vsim/vfio-core';
-import { WiredInterrupts } from '../hardware/wired.ts';
 import type { GuestDevice, KvmVm } from './kvm-vm.ts';
-import { isClearPending, writeBank } from './private-interrupts.ts';
+import { InterruptBank } from './interrupt-bank.ts';
 import { checkedFrame, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
+import { VgicIrq } from './vgic-irq.ts';
 
 /** Arm; product 0x4b, as KVM has it. */
 export const IIDR = 0x4b00_043b;
@@ -17,6 +17,7 @@ const CTLR_FIXED = 0x50; // DS, ARE_NS
 const CTLR_GRP1 = 2;
 const CTLR_NASSGIREQ = 0x100;
 const TYPER2_NASSGICAP = 0x100;
+const FIRST_SPI = 32;
 const IROUTER = 0x6000;
 const IROUTER_END = 0x8000;
 
@@ -28,13 +29,12 @@ export class GuestDistributor {
   #nassgicap: boolean;
   #revision: number;
   #nrIrqs = 0;
-  #spis = new WiredInterrupts(32, 0);
-  /** GICD_IROUTER of each SPI: Aff2, Aff1 and Aff0. */
-  #routers = new Uint32Array(0);
+  #spis: InterruptBank;
 
   constructor(vm: KvmVm) {
     this.#vm = vm;
     this.#revision = vm.profile.revision;
+    this.#spis = new InterruptBank(vm, FIRST_SPI, []);
     this.#nassgicap = vm.driver.gicv41;
   }
 
@@ -56,14 +56,14 @@ export class GuestDistributor {
   /** INTIDs below this are SGIs, PPIs and SPIs. */
   setNrIrqs(count: number): void {
     this.#nrIrqs = count;
-    this.#spis = new WiredInterrupts(32, count - 32);
-    this.#spis.group.fill(1);
-    this.#routers = new Uint32Array(count - 32);
+    const irqs = Array.from({ length: count - FIRST_SPI }, (_, n) => new VgicIrq(FIRST_SPI + n));
+    for (const irq of irqs) irq.target = this.#vm.vcpus[0];
+    this.#spis = new InterruptBank(this.#vm, FIRST_SPI, irqs);
   }
 
-  /** The affinity to which an SPI is routed. */
-  router(intid: number): number {
-    return this.#routers[intid - 32] ?? 0;
+  /** An SPI. */
+  irq(intid: number): VgicIrq | undefined {
+    return this.#spis.irqs[intid - FIRST_SPI];
   }
 
   frame(): GuestDevice {
@@ -76,7 +76,7 @@ export class GuestDistributor {
   }
 
   read(offset: number, width: number, by: Accessor): number {
-    if (offset >= 0x80 && offset < 0x1000) return by === 'user' && isClearPending(offset) ? 0 : this.#spis.read(offset, width);
+    if (offset >= 0x80 && offset < 0x1000) return this.#spis.read(offset, width, by);
     switch (offset) {
       case 0x0:
         return CTLR_FIXED | (this.#enabled ? CTLR_GRP1 : 0) | (this.#nassgireq ? CTLR_NASSGIREQ : 0);
@@ -92,7 +92,7 @@ export class GuestDistributor {
         return by === 'user' ? 0xffff_ffff : 0;
       default:
         // The upper half, Aff3, is not there.
-        if (offset >= IROUTER && offset < IROUTER_END) return offset % 8 === 0 ? this.router((offset - IROUTER) / 8) : 0;
+        if (offset >= IROUTER && offset < IROUTER_END) return offset % 8 === 0 ? (this.irq((offset - IROUTER) / 8)?.route ?? 0) : 0;
         return offset >= 0xffd0 ? idRegister(offset) : 0;
     }
   }
@@ -103,8 +103,12 @@ export class GuestDistributor {
    */
   write(offset: number, width: number, value: number, by: Accessor, frozen = true): number {
     if (offset >= IROUTER && offset < IROUTER_END) {
-      if (offset % 8 === 0 && offset >= IROUTER + 8 * 32) this.#routers[(offset - IROUTER) / 8 - 32] = value & 0xff_ffff;
-    } else if (offset >= 0x80 && offset < 0x1000) writeBank(this.#spis, offset, width, value, by);
+      const irq = offset % 8 === 0 ? this.irq((offset - IROUTER) / 8) : undefined;
+      if (irq !== undefined) {
+        irq.route = value & 0xff_ffff;
+        irq.target = this.#vm.vcpuOfAffinity(irq.route);
+      }
+    } else if (offset >= 0x80 && offset < 0x1000) this.#spis.write(offset, width, value, by);
     else if (offset === 0) this.#setCtlr(value, by);
     else if (by === 'user' && offset === 0x8) return this.#setIidr(value);
     else if (by === 'user' && offset === 0xc) return this.#setTyper2(value, frozen);

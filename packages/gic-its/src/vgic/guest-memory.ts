@@ -21,7 +21,8 @@ const PAGE = 4096;
 
 export class GuestMemory implements Memory {
   readonly #slots: MemorySlot[] = [];
-  #dirty: Set<number> | undefined;
+  /** Dirty bitmaps of the slots that have one: a bit for each page. */
+  readonly #dirty = new Map<MemorySlot, Uint32Array>();
   /** Checked writes until one fails; undefined: none does. */
   #writesLeft: number | undefined;
 
@@ -37,19 +38,32 @@ export class GuestMemory implements Memory {
   /** Deletes the slot that begins at `gpa`. */
   removeSlot(gpa: number): void {
     const at = this.#slots.findIndex((slot) => slot.gpa === gpa);
-    if (at >= 0) this.#slots.splice(at, 1);
+    for (const slot of at < 0 ? [] : this.#slots.splice(at, 1)) this.#dirty.delete(slot);
   }
 
-  /** KVM_MEM_LOG_DIRTY_PAGES on all slots; false forgets the log. */
-  logDirty(on: boolean): void {
-    this.#dirty = on ? new Set() : undefined;
+  /** KVM_MEM_LOG_DIRTY_PAGES on a slot, or on all; false forgets the log. A log that there is already goes on. */
+  logDirty(on: boolean, slot?: MemorySlot): void {
+    for (const one of slot === undefined ? this.#slots : [slot]) {
+      if (!on) this.#dirty.delete(one);
+      else if (!this.#dirty.has(one)) this.#dirty.set(one, new Uint32Array(2 * Math.ceil(one.size / PAGE / 64)));
+    }
   }
 
-  /** KVM_GET_DIRTY_LOG: page frame numbers written since the last call, ascending. */
+  /** The dirty bitmap of a slot, as KVM keeps it: whole words of 64 pages; undefined without log. */
+  dirtyBitmap(slot: MemorySlot): Uint32Array | undefined {
+    return this.#dirty.get(slot);
+  }
+
+  /** Page frame numbers written since the last call in all slots that are logged, ascending. */
   takeDirty(): readonly number[] {
-    const pages = [...(this.#dirty ?? [])].sort((a, b) => a - b);
-    this.#dirty?.clear();
-    return pages;
+    const pages: number[] = [];
+    for (const [{ gpa }, bitmap] of this.#dirty) {
+      bitmap.forEach((word, n) => {
+        for (let rest = word; rest !== 0; rest &= rest - 1) pages.push(gpa / PAGE + n * 32 + 31 - Math.clz32(rest & -rest));
+      });
+      bitmap.fill(0);
+    }
+    return pages.sort((a, b) => a - b);
   }
 
   /** After `writes` more writes that KVM checks, the next finds its page gone: -EFAULT, once. undefined: none does. */
@@ -60,6 +74,12 @@ export class GuestMemory implements Memory {
   /** Whether a slot covers an address, whatever is behind it. Kernel: kvm_is_visible_gfn(). */
   visible(address: number): boolean {
     return this.#slot(address) !== undefined;
+  }
+
+  /** Whether a slot that is not read-only covers an address. */
+  writable(address: number): boolean {
+    const slot = this.#slot(address);
+    return slot !== undefined && slot.readOnly !== true;
   }
 
   /** Whether kvm_read_guest() or kvm_write_guest() can: there is a slot, and the VMM's memory behind it. */
@@ -143,11 +163,15 @@ export class GuestMemory implements Memory {
   }
 
   /** Only pages that the VMM has mapped: elsewhere nothing was written. */
-  #markDirty({ gpa, offset, memory }: MemorySlot, address: number, length: number): void {
-    if (this.#dirty === undefined) return;
+  #markDirty(slot: MemorySlot, address: number, length: number): void {
+    const bitmap = this.#dirty.size === 0 ? undefined : this.#dirty.get(slot);
+    if (bitmap === undefined) return;
+    const { gpa, offset, memory } = slot;
     const end = rangeEnd(address, length);
     for (let page = Math.floor(address / PAGE); page * PAGE < end; page += 1) {
-      if (memory.accessible(offset + page * PAGE - gpa, 1, true)) this.#dirty.add(page);
+      if (!memory.accessible(offset + page * PAGE - gpa, 1, true)) continue;
+      const n = page - gpa / PAGE;
+      bitmap[n >>> 5]! |= 1 << (n & 31);
     }
   }
 

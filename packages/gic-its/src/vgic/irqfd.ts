@@ -1,12 +1,14 @@
 /**
- * An irqfd: an eventfd whose signals become MSIs of a VM; and, through irqbypass, the consumer that forwards a device's interrupt.
+ * An irqfd: an eventfd whose signals become MSIs or SPIs of a VM; and, through irqbypass, the consumer that forwards a device's interrupt.
  *
  * Kernel: struct kvm_kernel_irqfd of virt/kvm/eventfd.c, and the arm64 irqbypass hooks. A signal is injected at once when its
- * translation is cached; otherwise by a work item, which is a kernel thread here.
+ * translation is cached, or when it is an SPI; otherwise by a work item, which is a kernel thread here. The line of an SPI that is level-sensitive is raised,
+ * and lowered by a resampler alone: when the guest is done with it, who raised it is told by an eventfd of his.
  */
 import type { EventFdContext, EventFdListener, IrqBypassConsumer, IrqBypassProducer, Point, Sleeps } from '@vsim/vfio-core';
 import { ItsIrq } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
+import { isMsiRoute, sameMsi, type GsiRoute } from './gsi-routing.ts';
 import { setForwarding, unsetForwarding } from './vgic-v4.ts';
 
 /** Before an irqfd's work item injects: hold threads here to see an interrupt that is in no table. */
@@ -15,13 +17,18 @@ export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
 export class Irqfd implements EventFdListener, IrqBypassConsumer {
   readonly token: EventFdContext;
   readonly gsi: number;
+  /** Signalled when the guest is done with the level. */
+  readonly resample: EventFdContext | undefined;
   readonly #vm: KvmVm;
   #queued = false;
+  /** The host interrupt behind it, while irqbypass has brought one. */
+  #hostIrq: ItsIrq | undefined;
 
-  constructor(vm: KvmVm, eventfd: EventFdContext, gsi: number) {
+  constructor(vm: KvmVm, eventfd: EventFdContext, gsi: number, resample?: EventFdContext) {
     this.#vm = vm;
     this.token = eventfd;
     this.gsi = gsi;
+    this.resample = resample;
   }
 
   attach(): void {
@@ -38,7 +45,12 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   signalled(): void {
     this.token.drain();
     const route = this.#vm.route(this.gsi);
-    if (route === undefined || this.#vm.injectCached(route.address, route.device ?? 0, route.data) || this.#queued) return;
+    if (route === undefined) return;
+    if (!isMsiRoute(route)) {
+      this.#vm.injectPin(route.pin, true);
+      return;
+    }
+    if (this.#vm.injectCached(route.address, route.device ?? 0, route.data) || this.#queued) return;
     this.#queued = true;
     this.#vm.injectionQueued(1);
     this.#vm.host.scheduler.spawn('irqfd-inject', this.#inject());
@@ -59,19 +71,28 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   addProducer(producer: IrqBypassProducer): number {
     const route = this.#vm.route(this.gsi);
-    if (route === undefined || !(producer.irq instanceof ItsIrq)) return 0;
-    return setForwarding(this.#vm, producer.irq, route);
+    if (!(producer.irq instanceof ItsIrq)) return 0;
+    this.#hostIrq = producer.irq;
+    return isMsiRoute(route) ? setForwarding(this.#vm, producer.irq, route) : 0;
   }
 
   delProducer(producer: IrqBypassProducer): void {
-    if (producer.irq instanceof ItsIrq) unsetForwarding(this.#vm, producer.irq, this.#vm.route(this.gsi));
+    this.#hostIrq = undefined;
+    const route = this.#vm.route(this.gsi);
+    if (producer.irq instanceof ItsIrq) unsetForwarding(this.#vm, producer.irq, isMsiRoute(route) ? route : undefined);
+  }
+
+  /** Its GSI leads elsewhere: since 7.3 the interrupt is software's then, as the new route cannot be looked up here. Kernel: kvm_arch_update_irqfd_routing() */
+  rerouted(old: GsiRoute | undefined, now: GsiRoute | undefined): void {
+    if (this.#hostIrq === undefined || !this.#vm.profile.unsetsByHostIrq || sameMsi(old, now)) return;
+    unsetForwarding(this.#vm, this.#hostIrq, undefined);
   }
 
   *#inject(): Sleeps<void> {
     yield IRQFD_INJECT;
     this.#queued = false;
     const route = this.#vm.route(this.gsi);
-    if (route !== undefined) this.#vm.injectMsi(route.address, route.data, route.device, route.device ?? 0);
+    if (isMsiRoute(route)) this.#vm.injectMsi(route.address, route.data, route.device, route.device ?? 0);
     this.#vm.injectionQueued(-1);
   }
 }

@@ -22,18 +22,22 @@ import {
 } from '@vsim/vfio-core';
 import type { ItsDriver, ItsVm } from '../host/index.ts';
 import { GuestMemory } from './guest-memory.ts';
+import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
+import { Ioeventfds } from './ioeventfds.ts';
 import { Irqfd } from './irqfd.ts';
 import { KvmVfio } from './kvm-vfio.ts';
 import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS, KVM_MSI_VALID_DEVID } from './uapi.ts';
 import { Vcpu } from './vcpu.ts';
 import { TranslationCache } from './translation-cache.ts';
 import { Vgic } from './vgic.ts';
-import { LpiList } from './vgic-irq.ts';
+import { LpiList, type VgicIrq } from './vgic-irq.ts';
 import { vgicProfile, type VgicProfile } from './vgic-profile.ts';
 import { VgicIts } from './vgic-its.ts';
 
 /** vCPUs of a VM, and what their ids are below. Kernel: KVM_MAX_VCPUS, which is VGIC_V3_MAX_CPUS. */
 export const MAX_VCPUS = 512;
+
+const FIRST_SPI = 32;
 
 /** Between a vCPU's number and the vCPU. */
 export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
@@ -45,17 +49,6 @@ export interface KvmVmInit {
   readonly irqBypass?: IrqBypassManager | undefined;
   /** Guest physical address bits. @default 40 */
   readonly ipaBits?: number | undefined;
-}
-
-/** One MSI route. Kernel: struct kvm_irq_routing_entry. */
-export interface MsiRoute {
-  readonly gsi: number;
-  /** Doorbell: guest physical address of the ITS' GITS_TRANSLATER. */
-  readonly address: number;
-  /** EventID. */
-  readonly data: number;
-  /** DeviceID; undefined leaves KVM_MSI_VALID_DEVID out. */
-  readonly device: number | undefined;
 }
 
 /** Registers at guest physical addresses. */
@@ -78,6 +71,7 @@ export class KvmVm {
   readonly trace: Trace;
   readonly ipaBits: number;
   readonly memory: GuestMemory = new GuestMemory();
+  readonly ioeventfds: Ioeventfds = new Ioeventfds();
   /** In order of creation. Kernel: kvm->vcpus, by vcpu_idx. */
   readonly vcpus: Vcpu[] = [];
   /** A first KVM_RUN failed: every call on its fds is -EIO from then on. Kernel: kvm_vm_dead(). */
@@ -92,9 +86,7 @@ export class KvmVm {
   #vgic: Vgic | undefined;
   #vfio: KvmVfio | undefined;
   readonly #windows: GuestWindow[] = [];
-  /** vCPUs that woke while no CPU was free. */
-  readonly #waiting: Vcpu[] = [];
-  #routes = new Map<number, MsiRoute>();
+  #routes = new Map<number, GsiRoute>();
   readonly #irqfds: Irqfd[] = [];
   #injecting = 0;
   #creating = 0;
@@ -128,10 +120,11 @@ export class KvmVm {
    * KVM_CREATE_VCPU, in any order of ids.
    *
    * @param id by default how many vCPUs there are
+   * @param room asked last: a negative errno of it, where the caller has no fd for the vCPU, undoes all
    * @returns the vCPU; -EINVAL for an id or a vCPU too many, or when the redistributors do not fit; -EBUSY once the vgic is initialised; -EEXIST
    */
-  createVcpu(id: number = this.vcpus.length): Vcpu | number {
-    return this.#checkVcpu(id) || this.#makeVcpu(id);
+  createVcpu(id: number = this.vcpus.length, room: () => number = () => 0): Vcpu | number {
+    return this.#checkVcpu(id) || this.#makeVcpu(id, room);
   }
 
   /** KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run. */
@@ -141,7 +134,7 @@ export class KvmVm {
     this.#creating += 1;
     yield CREATE_VCPU;
     this.#creating -= 1;
-    return this.#makeVcpu(id);
+    return this.#makeVcpu(id, () => 0);
   }
 
   #checkVcpu(id: number): number {
@@ -149,7 +142,7 @@ export class KvmVm {
     return this.#vgic?.initialized === true ? -EBUSY : 0;
   }
 
-  #makeVcpu(id: number): Vcpu | number {
+  #makeVcpu(id: number, room: () => number): Vcpu | number {
     const vcpu = new Vcpu(this, id, this.vcpus.length);
     const { regions } = this.#vgic ?? {};
     const error = regions?.place(vcpu) ?? 0;
@@ -158,6 +151,11 @@ export class KvmVm {
     if (this.vcpuById(id) !== undefined) {
       regions?.remove(vcpu);
       return -EEXIST;
+    }
+    const refused = room();
+    if (refused < 0) {
+      regions?.remove(vcpu);
+      return refused;
     }
     this.vcpus.push(vcpu);
     return vcpu;
@@ -214,10 +212,16 @@ export class KvmVm {
     return this.#vfio;
   }
 
+  /** The fd of the kvm-vfio device is closed: groups serve nobody, and another device may be made. */
+  releaseVfio(): void {
+    this.#vfio?.destroy();
+    this.#vfio = undefined;
+  }
+
   /** The last reference goes: irqfds are shut down, then vPEs freed. */
   destroy(): void {
     for (const vcpu of this.vcpus) vcpu.stop();
-    for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
+    this.releaseIrqfds();
     // What is queued holds a reference.
     for (const vcpu of this.vcpus) for (const irq of [...vcpu.queue]) this.lpis.unqueue(irq);
     this.#vfio?.destroy();
@@ -257,18 +261,19 @@ export class KvmVm {
 
   /** @internal A CPU for a vCPU that woke: the one where it was, else any free one. With none it waits for the next to be freed. */
   cpuFor(vcpu: Vcpu): number | undefined {
-    const { guests } = this.driver.cpus;
+    const { guests, waiting } = this.driver.cpus;
     if (guests[vcpu.cpu] === undefined) return vcpu.cpu;
     const free = guests.indexOf(undefined);
     if (free >= 0) return free;
-    if (!this.#waiting.includes(vcpu)) this.#waiting.push(vcpu);
+    if (!waiting.includes(vcpu)) waiting.push(vcpu);
     return undefined;
   }
 
   /** @internal A vCPU has left its CPU, or does not wait for one any more. */
   cpuFreed(vcpu: Vcpu): void {
-    removeItem(this.#waiting, vcpu);
-    this.#waiting.shift()?.kick();
+    const { waiting } = this.driver.cpus;
+    removeItem(waiting, vcpu);
+    waiting.shift()?.kick();
   }
 
   // Guest accesses
@@ -284,33 +289,62 @@ export class KvmVm {
     if (at >= 0) this.#windows.splice(at, 1);
   }
 
-  /** A load by guest code; outside memory and registers it reads as zero. */
-  load(vcpu: Vcpu, gpa: number, width: number): bigint {
-    const window = this.#window(gpa);
-    if (window !== undefined) {
-      vcpu.exitGuest();
-      const value = window.device.load(vcpu, gpa - window.base, width);
-      vcpu.enterGuest();
+  /** A load by guest code. @returns undefined outside memory and registers: user space emulates it. Kernel: kvm_handle_guest_abort() */
+  tryLoad(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
+    if (this.memory.visible(gpa)) {
+      let value = 0n;
+      for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.memory.read8(gpa + i));
       return value;
     }
-    let value = 0n;
-    for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.memory.read8(gpa + i));
+    const window = this.#window(gpa);
+    if (window === undefined) return undefined;
+    vcpu.exitGuest();
+    const value = window.device.load(vcpu, gpa - window.base, width);
+    vcpu.enterGuest();
     return value;
   }
 
-  store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
-    const window = this.#window(gpa);
-    if (window !== undefined) {
-      vcpu.exitGuest();
-      window.device.store(vcpu, gpa - window.base, width, value);
-      vcpu.enterGuest();
-      return;
+  /** A load by guest code; outside memory and registers it reads as zero. */
+  load(vcpu: Vcpu, gpa: number, width: number): bigint {
+    return this.tryLoad(vcpu, gpa, width) ?? 0n;
+  }
+
+  /** A store by guest code. @returns false outside writable memory, registers and ioeventfds: user space emulates it */
+  tryStore(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
+    if (this.memory.writable(gpa)) {
+      for (let i = 0; i < width; i += 1) this.memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));
+      return true;
     }
-    for (let i = 0; i < width; i += 1) this.memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));
+    if (this.ioeventfds.store(gpa, width, value)) return true;
+    const window = this.#window(gpa);
+    if (window === undefined) return false;
+    vcpu.exitGuest();
+    window.device.store(vcpu, gpa - window.base, width, value);
+    vcpu.enterGuest();
+    return true;
+  }
+
+  /** A store by guest code; outside memory and registers it goes nowhere. */
+  store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
+    this.tryStore(vcpu, gpa, width, value);
   }
 
   #window(gpa: number): GuestWindow | undefined {
     return this.#windows.find(({ base, size }) => gpa >= base && gpa < base + size);
+  }
+
+  // Interrupts of registers
+
+  /** @internal An interrupt may have to be delivered now. */
+  queue(irq: VgicIrq): void {
+    this.lpis.queue(irq);
+  }
+
+  /** @internal All vCPUs are out of the guest meanwhile. Kernel: kvm_arm_halt_guest(), kvm_arm_resume_guest() */
+  halted(change: () => void): void {
+    for (const vcpu of this.vcpus) vcpu.exitGuest();
+    change();
+    for (const vcpu of this.vcpus) vcpu.enterGuest();
   }
 
   // MSIs
@@ -355,25 +389,34 @@ export class KvmVm {
   // irqfds
 
   /** KVM_SET_GSI_ROUTING: replaces all routes. */
-  setRouting(routes: readonly MsiRoute[]): void {
+  setRouting(routes: readonly GsiRoute[]): void {
+    const old = this.#routes;
     this.#routes = new Map(routes.map((route) => [route.gsi, route]));
+    for (const irqfd of this.#irqfds) irqfd.rerouted(old.get(irqfd.gsi), this.#routes.get(irqfd.gsi));
   }
 
-  route(gsi: number): MsiRoute | undefined {
+  route(gsi: number): GsiRoute | undefined {
     return this.#routes.get(gsi);
+  }
+
+  /** The first checks of KVM_IRQFD. @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised */
+  checkIrqfd(flags: number): number {
+    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return -EINVAL;
+    return (flags & KVM_IRQFD_FLAG_DEASSIGN) === 0 && this.#vgic?.initialized !== true ? -EAGAIN : 0;
   }
 
   /**
    * KVM_IRQFD. An eventfd that has a count is injected at once.
    *
-   * @returns 0; -EINVAL for unknown flags; -EAGAIN before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM
+   * @param resample with KVM_IRQFD_FLAG_RESAMPLE, who is told that the guest is done with a level
+   * @returns 0; as checkIrqfd(); -EBUSY if the eventfd has an irqfd in this VM
    */
-  irqfd(eventfd: EventFdContext, gsi: number, flags = 0): number {
-    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return -EINVAL;
+  irqfd(eventfd: EventFdContext, gsi: number, flags = 0, resample?: EventFdContext): number {
+    const error = this.checkIrqfd(flags);
+    if (error < 0) return error;
     if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassignIrqfd(eventfd, gsi);
-    if (this.#vgic?.initialized !== true) return -EAGAIN;
     if (this.#irqfds.some((other) => other.token === eventfd)) return -EBUSY;
-    const irqfd = new Irqfd(this, eventfd, gsi);
+    const irqfd = new Irqfd(this, eventfd, gsi, resample);
     this.#irqfds.push(irqfd);
     irqfd.attach();
     return 0;
@@ -384,7 +427,35 @@ export class KvmVm {
     const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
     const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
     irqfd?.detach();
+    // The last resampler of a GSI lowers its line.
+    if (irqfd?.resample !== undefined && !this.#irqfds.some((other) => other.resample !== undefined && other.gsi === gsi)) this.#setGsi(gsi, false);
     return 0;
+  }
+
+  /** The VM's own fd is closed: its irqfds go, whoever else holds the VM. Kernel: kvm_irqfd_release() */
+  releaseIrqfds(): void {
+    for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
+  }
+
+  /** The level of a pin of the GIC: an SPI. @returns 0, or -EINVAL for one that there is not */
+  injectPin(pin: number, level: boolean): number {
+    return this.#vgic?.inject(undefined, FIRST_SPI + pin, level) ?? -EINVAL;
+  }
+
+  #setGsi(gsi: number, level: boolean): void {
+    const route = this.#routes.get(gsi);
+    if (route !== undefined && !isMsiRoute(route)) this.injectPin(route.pin, level);
+  }
+
+  /** @internal The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack() */
+  acknowledged({ intid }: VgicIrq): void {
+    if (this.#irqfds.length === 0) return;
+    const route = [...this.#routes.values()].find((one) => !isMsiRoute(one) && one.pin === intid - FIRST_SPI);
+    if (route === undefined) return;
+    const resampled = this.#irqfds.filter((irqfd) => irqfd.resample !== undefined && irqfd.gsi === route.gsi);
+    if (resampled.length === 0) return;
+    this.#setGsi(route.gsi, false);
+    for (const irqfd of resampled) irqfd.resample?.signal();
   }
 
   /** @internal An irqfd's work item is queued, or done. */

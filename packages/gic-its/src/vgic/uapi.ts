@@ -20,6 +20,7 @@ export const KVM_MSI_VALID_DEVID = 1;
 
 /** Flags of struct kvm_irqfd: DEASSIGN, and RESAMPLE, which has no effect on MSIs. */
 export const KVM_IRQFD_FLAG_DEASSIGN = 1;
+export const KVM_IRQFD_FLAG_RESAMPLE = 2;
 export const KVM_IRQFD_FLAGS = 3;
 
 /** Attributes of the kvm-vfio device: which group, and what with it. */

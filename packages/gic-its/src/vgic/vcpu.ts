@@ -4,21 +4,26 @@
  * Kernel: kvm_vgic_load(), kvm_vgic_put(), kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate(), kvm_vgic_vcpu_pending_irq().
  * A running vCPU sits on a physical CPU, whose virtual CPU interface has its list registers and its vPE. Guest
  * code is the caller's: onInterrupt runs when the virtual IRQ is asserted, as the vector at VBAR_EL1 would.
- * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers for SGIs and software LPIs.
- * Not modelled: PPIs and SPIs of the guest; PSTATE.I beyond `irqsMasked`.
+ * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers. Not modelled: PSTATE.I beyond `irqsMasked`.
  */
 import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
 import { SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { VPE_NOT_MAPPED } from './events.ts';
-import { PrivateInterrupts, type VgicSgi } from './private-interrupts.ts';
+import { PrivateInterrupts } from './private-interrupts.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
 const LR_ACTIVE = 0x8000_0000;
 const LR_PENDING = 0x4000_0000;
 const LR_HW = 0x2000_0000;
+/** EOI: the end of it is told. */
+const LR_EOI = 0x200;
+const FIRST_SPI = 32;
 const LR_GROUP1 = 0x1000_0000;
+
+/** PPIs of EL1's virtual and physical timer, unless user space moved them. */
+const TIMER_PPIS = [27, 30] as const;
 
 export type VcpuState = 'stopped' | 'running' | 'blocked';
 
@@ -30,14 +35,16 @@ export class Vcpu {
   readonly index: number;
   /** Affinity fields of the guest's MPIDR_EL1, Aff3 to Aff0 from the top. Kernel: reset_mpidr(), which keeps Aff0 below 16 for SGIs. */
   affinity: number;
-  /** Pending LPIs of this vCPU, in the order in which they came. Kernel: ap_list. */
+  /** Pending and active interrupts of this vCPU, in the order in which they came. Kernel: ap_list. */
   readonly queue: VgicIrq[] = [];
   /** SGIs and PPIs. */
-  readonly privates: PrivateInterrupts = new PrivateInterrupts();
+  readonly privates: PrivateInterrupts;
   /** The hardware's handle of this vCPU, once the vgic is initialised on a host with GICv4. */
   vpe: ItsVpe | undefined;
   /** VLPIs that target this vCPU. */
   vlpiCount = 0;
+  /** It is on a CPU again, or a CPU may be free for it. */
+  onWake: (() => void) | undefined;
   /** The guest's interrupt vector. */
   onInterrupt: (() => void) | undefined;
   /** PSTATE.I. */
@@ -56,11 +63,12 @@ export class Vcpu {
   vmcr = 0n;
   ap1r = 0n;
   /** What each list register stands for. */
-  readonly #loaded: (VgicIrq | VgicSgi | undefined)[] = [];
+  readonly #loaded: (VgicIrq | undefined)[] = [];
 
   /** @internal Made by KvmVm.createVcpu(). */
   constructor(vm: KvmVm, id: number, index: number) {
     this.vm = vm;
+    this.privates = new PrivateInterrupts(vm, this);
     this.id = id;
     this.index = index;
     this.affinity = (id & 0xf) | (((id >>> 4) & 0xff) << 8) | (((id >>> 12) & 0xff) << 16);
@@ -86,6 +94,8 @@ export class Vcpu {
     if (cpus.guests[cpu] !== undefined) return -EBUSY;
     const error = this.vm.firstRun();
     if (error < 0) return error;
+    // kvm_timer_enable(): from here on these are the kernel's.
+    for (const intid of TIMER_PPIS) this.privates.irq(intid)!.owned = this.vm.vgic !== undefined;
     this.#load(cpu);
     this.enterGuest();
     return 0;
@@ -117,7 +127,7 @@ export class Vcpu {
     this.vm.work += this.queue.length;
     if (this.vpe?.pendingLast === true) return true;
     const pmr = Number((this.vmcr >> 24n) & 0xffn);
-    return this.privates.somethingPending(pmr) || this.queue.some((irq) => irq.enabled && irq.pendingLatch && irq.priority < pmr);
+    return this.queue.some((irq) => irq.enabled && irq.pending && !irq.active && irq.priority < pmr);
   }
 
   /** Something changed for this vCPU: a blocked one wakes, a running one looks at its list again. */
@@ -130,6 +140,8 @@ export class Vcpu {
     } else if (this.#inGuest) {
       this.exitGuest();
       this.enterGuest();
+    } else if (this.#state === 'stopped') {
+      this.onWake?.();
     }
   }
 
@@ -205,9 +217,21 @@ export class Vcpu {
       const listed = vcpu.affinity >>> 8 === cluster && level0 < 16 && (targets & (1 << level0)) !== 0;
       if (others ? (vcpusById ? vcpu === this : vcpu.index === this.id) : !listed) continue;
       vcpu.privates.send(sgi, true);
-      vcpu.kick();
     }
     this.enterGuest();
+  }
+
+  /** ICC_DIR_EL1 written by the guest, with EOImode 1. */
+  deactivate(intid: number): void {
+    if (this.#state !== 'running') return;
+    this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_DIR_EL1', BigInt(intid));
+    this.exitGuest();
+    this.enterGuest();
+  }
+
+  /** Whether the virtual IRQ is asserted. */
+  get interruptAsserted(): boolean {
+    return this.#irqAsserted;
   }
 
   // Loading
@@ -227,6 +251,7 @@ export class Vcpu {
       if (this.vpe.setAffinity(cpu) === 0) this.vpe.makeResident(false, this.vm.distributorEnabled);
       else if (this.vm.trace.on) this.vm.trace.emit(VPE_NOT_MAPPED, { vcpu: this.id });
     }
+    this.onWake?.();
   }
 
   #put(doorbell: boolean): void {
@@ -242,36 +267,34 @@ export class Vcpu {
     this.vm.driver.cpus.guests[this.#cpu] = undefined;
   }
 
-  /** List registers back to the interrupts that they stand for, then pruning. */
+  /** List registers back to the interrupts that they stand for, then pruning. Kernel: vgic_v3_fold_lr_state() */
   #fold(): void {
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
     for (let n = 0; n < port.listRegisters; n += 1) {
       const irq = this.#loaded[n];
       if (irq === undefined) continue;
       const high = port.listHigh(n);
-      if ((high & LR_PENDING) !== 0) irq.pendingLatch = true;
+      // The guest is done with a level: whoever raised it may look whether it still stands.
+      if ((high & (LR_PENDING | LR_ACTIVE)) === 0 && (high & LR_EOI) !== 0 && irq.intid >= FIRST_SPI) this.vm.acknowledged(irq);
       // LPIs have no active state.
-      if ('active' in irq) irq.active = (high & LR_ACTIVE) !== 0;
+      if (!irq.isLpi) irq.active = (high & LR_ACTIVE) !== 0;
+      if (irq.edge && (high & LR_PENDING) !== 0) irq.pendingLatch = true;
+      if (!irq.edge && (high & (LR_PENDING | LR_ACTIVE)) === 0) irq.pendingLatch = false;
       port.setList(n, 0, 0);
       this.#loaded[n] = undefined;
     }
     this.vm.lpis.prune(this);
   }
 
-  /** SGIs and the queue to list registers: if they are too many, active ones and best priorities first. An edge is consumed when it is written. */
+  /** The queue to list registers: if it is too long, in order of rank. An edge is consumed when it is written. Kernel: vgic_flush_lr_state() */
   #flush(): void {
     this.vm.work += this.queue.length;
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
-    const lpis = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
-    const sgis = this.privates.ready(this.vm.distributorEnabled);
-    const ready = sgis.length === 0 ? lpis : [...sgis, ...lpis];
-    if (ready.length > port.listRegisters) ready.sort((a, b) => rank(a) - rank(b));
+    if (this.queue.length > port.listRegisters) this.queue.sort(byRank);
+    const ready = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
     ready.slice(0, port.listRegisters).forEach((irq, n) => {
-      const state = (isActive(irq) ? LR_ACTIVE : 0) | (irq.pendingLatch ? LR_PENDING : 0);
-      // One that is forwarded says so, of physical INTID 0.
-      const hw = 'hw' in irq && irq.hw ? LR_HW : 0;
-      port.setList(n, irq.intid, (state | hw | LR_GROUP1 | (irq.priority << 16)) >>> 0);
-      irq.pendingLatch = false;
+      port.setList(n, irq.intid, listRegister(irq));
+      if (irq.edge) irq.pendingLatch = false;
       this.#loaded[n] = irq;
     });
     this.#inGuest = true;
@@ -296,10 +319,18 @@ export class Vcpu {
   }
 }
 
-function isActive(irq: VgicIrq | VgicSgi): boolean {
-  return 'active' in irq && irq.active;
+/** The high half of a list register. Kernel: vgic_v3_populate_lr() */
+function listRegister(irq: VgicIrq): number {
+  // A level that is active is not made pending beside: its EOI is what brings the next look at it.
+  const pending = irq.pending && (irq.edge || !irq.active);
+  // One that is forwarded says so, of physical INTID 0.
+  const kind = irq.hw && irq.isLpi ? LR_HW : irq.edge ? 0 : LR_EOI;
+  return ((irq.active ? LR_ACTIVE : 0) | (pending ? LR_PENDING : 0) | kind | (irq.group1 ? LR_GROUP1 : 0) | (irq.priority << 16)) >>> 0;
 }
 
-function rank(irq: VgicIrq | VgicSgi): number {
-  return irq.priority - (isActive(irq) ? 0x100 : 0);
+/** Active ones first, then those that can be delivered, by priority. Kernel: vgic_irq_cmp() */
+function byRank(a: VgicIrq, b: VgicIrq): number {
+  if (a.active || b.active) return Number(b.active) - Number(a.active);
+  const [first, second] = [a.enabled && a.pending, b.enabled && b.pending];
+  return first && second ? a.priority - b.priority : Number(second) - Number(first);
 }

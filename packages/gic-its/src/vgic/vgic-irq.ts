@@ -1,21 +1,36 @@
 /**
- * An LPI of a VM: pending latch, configuration, target, and who holds a reference.
+ * An interrupt of a VM: its state and configuration, its target, and the list of the vCPU that is to take it.
  *
- * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle() of vgic.c. References: each ITE, each
- * translation cache entry, the list of the vCPU on which it is queued.
+ * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle(), vgic_prune_ap_list() of vgic.c. SGIs, PPIs and SPIs are there for good; LPIs are counted:
+ * each ITE, each translation cache entry, the list of the vCPU on which one is queued.
  */
 import { removeItem } from '@vsim/vfio-core';
 import type { ItsIrq } from '../host/index.ts';
 import type { Vcpu } from './vcpu.ts';
 
+/** The first INTID of LPIs. */
+const FIRST_LPI = 8192;
+
 export class VgicIrq {
   readonly intid: number;
   priority = 0;
   enabled = false;
+  /** Edge-triggered: SGIs and LPIs always, SPIs as ICFGR says. */
+  edge: boolean;
+  /** Group 1. */
+  group1 = true;
   pendingLatch = false;
+  /** The input of a wired interrupt. */
+  lineLevel = false;
+  /** SGIs, PPIs and SPIs: LPIs have no active state. */
+  active = false;
   /** Forwarded: the hardware owns its pending state. A latch that is set all the same is delivered by a list register, once. */
   hw = false;
   hostIrq: ItsIrq | undefined;
+  /** Affinity in GICD_IROUTER, as user space or the guest wrote it. */
+  route = 0;
+  /** The kernel's timer has it: nobody else raises it. Kernel: owner. */
+  owned = false;
   /** The vCPU that is to take it. */
   target: Vcpu | undefined;
   /** The vCPU on whose list it is queued. */
@@ -26,10 +41,20 @@ export class VgicIrq {
 
   constructor(intid: number) {
     this.intid = intid;
+    this.edge = intid < 16 || intid >= FIRST_LPI;
+  }
+
+  get isLpi(): boolean {
+    return this.intid >= FIRST_LPI;
+  }
+
+  /** irq_is_pending(). */
+  get pending(): boolean {
+    return this.pendingLatch || (!this.edge && this.lineLevel);
   }
 }
 
-/** The LPIs of a VM, by INTID, in order of creation. */
+/** The LPIs of a VM, by INTID, in order of creation; and where interrupts of all kinds are queued. */
 export class LpiList {
   readonly #irqs = new Map<number, VgicIrq>();
   readonly #distributorEnabled: () => boolean;
@@ -61,9 +86,10 @@ export class LpiList {
     if (irq.references === 0 && this.#irqs.get(irq.intid) === irq) this.#irqs.delete(irq.intid);
   }
 
-  /** Where a pending, enabled interrupt is to go; undefined when it is to go nowhere now. */
+  /** Where an active, or a pending and enabled interrupt is to go; undefined when it is to go nowhere now. */
   oracle(irq: VgicIrq): Vcpu | undefined {
-    return irq.enabled && irq.pendingLatch && this.#distributorEnabled() ? irq.target : undefined;
+    if (irq.active) return irq.queuedOn ?? irq.target;
+    return irq.enabled && irq.pending && this.#distributorEnabled() ? irq.target : undefined;
   }
 
   /** Puts an interrupt on its target's list if it belongs there, and makes the vCPU look. */

@@ -7,7 +7,8 @@
 import { EBUSY } from '@vsim/vfio-core';
 import { LPI_ENABLED, LPI_GROUP1, type ItsIrq } from '../host/index.ts';
 import { VLPI_MISMATCH } from './events.ts';
-import type { KvmVm, MsiRoute } from './kvm-vm.ts';
+import type { MsiRoute } from './gsi-routing.ts';
+import type { KvmVm } from './kvm-vm.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
 /** Whether this VM's MSIs can go directly to its vCPUs. */

@@ -2,7 +2,7 @@
  * The emulated GICv3 of a VM: its life and its KVM device attributes. Distributor, redistributors and pending tables are in files
  * of their own.
  *
- * Kernel: vgic-kvm-device.c, vgic-init.c. Not modelled: delivery of PPIs and SPIs.
+ * Kernel: vgic-kvm-device.c, vgic-init.c.
  */
 import { EBUSY, EFAULT, EINVAL, ENOENT, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
 import { GICD } from '../hardware/index.ts';
@@ -108,6 +108,23 @@ export class Vgic {
     for (const vcpu of this.#vm.vcpus) vcpu.vpe = undefined;
     this.#vm.itsVm?.free();
     this.#vm.itsVm = undefined;
+  }
+
+  /**
+   * The level of a wired interrupt, or its edge. Kernel: kvm_vgic_inject_irq() without owner.
+   *
+   * @param vcpu of a PPI
+   * @returns 0, also where nothing comes of it; -EINVAL for an INTID that there is not; -EBUSY before INIT
+   */
+  inject(vcpu: Vcpu | undefined, intid: number, level: boolean): number {
+    if (!this.#initialized) return -EBUSY;
+    const irq = intid < PRIVATE_IRQS ? vcpu?.privates.irq(intid) : this.#distributor.irq(intid);
+    if (irq === undefined) return -EINVAL;
+    if (irq.owned || (irq.edge ? !level : irq.lineLevel === level)) return 0;
+    if (irq.edge) irq.pendingLatch = true;
+    else irq.lineLevel = level;
+    this.#vm.queue(irq);
+    return 0;
   }
 
   // Device attributes
@@ -335,6 +352,8 @@ export class Vgic {
     this.#distributor.setNrIrqs(this.#nrSpis + PRIVATE_IRQS);
     const error = this.initVpes();
     if (error < 0) return error;
+    // kvm_vgic_setup_default_irq_routing(): whatever was there goes.
+    this.#vm.setRouting(Array.from({ length: this.#nrSpis }, (_, pin) => ({ gsi: pin, pin })));
     this.#initialized = true;
     return 0;
   }
