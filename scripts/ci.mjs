@@ -26,6 +26,7 @@ const PARTS = [
   { name: 'lint', run: ['npm', 'run', 'lint'], minutes: 5 },
   { name: 'typecheck', run: ['npm', 'run', 'typecheck'], minutes: 3 },
   { name: 'pkgcheck', run: ['npm', 'run', 'pkgcheck'], minutes: 4 },
+  { name: 'gic-remote', run: ['npm', 'run', 'test:gic-remote'], minutes: 5 },
   { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
   { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 40, results: 'test-long.json' },
   {

@@ -5,6 +5,7 @@
  * read, every line of every CPU, RAM and the events are compared. A case is a scenario of the recording; a GIC lasts until the next reset.
  */
 import type { GicVersion } from '@vsim/gic-its';
+import type { RamRange } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from '../format.ts';
 import { fromHex, toHex, type Fields, type Json } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
@@ -17,6 +18,8 @@ export interface RecordedGic {
   readonly cpus: number;
   readonly its: readonly number[];
   readonly ram: RecordedRam;
+  /** Where RAM is. */
+  readonly range: RamRange;
 }
 
 /** The GIC that a recording is played to: in this process, or behind a socket. */
@@ -127,9 +130,10 @@ class HardwareReplay {
     const version = line.string('version');
     if (version !== 'gicv3' && version !== 'gicv4' && version !== 'gicv4.1') line.fail('version', '"gicv3", "gicv4" or "gicv4.1"');
     const its = line.list('its').map((at) => (typeof at === 'string' ? Number(at) : line.fail('its', 'addresses')));
-    const ram = new RecordedRam({ base: line.number('base'), size: line.number('size') });
+    const range: RamRange = { base: line.number('base'), size: line.number('size') };
+    const ram = new RecordedRam(range);
     this.#ram = ram;
-    this.#gic = this.#make({ version, cpus: line.count('cpus', MOST_CPUS), its, ram });
+    this.#gic = this.#make({ version, cpus: line.count('cpus', MOST_CPUS), its, ram, range });
     this.#lines = 0n;
     this.#maintenance = 0n;
   }
