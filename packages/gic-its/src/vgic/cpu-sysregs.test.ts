@@ -28,8 +28,8 @@ it('carries the CPU interface of a vCPU from one VM to another', () => {
 it('refuses what is not a register, not a vCPU, not a value, or not the time', () => {
   const { vgic, vm } = new Machine();
   expect(vgic.hasAttr(GRP.CPU_SYSREGS, SYSREG.ICC_PMR_EL1)).toBe(0);
-  expect(vgic.hasAttr(GRP.CPU_SYSREGS, 0xc649)).toBe(-ENXIO);
-  expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, 0xc649))).toBe(-ENXIO);
+  expect(vgic.hasAttr(GRP.CPU_SYSREGS, 0xc64c)).toBe(-ENXIO);
+  expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, 0xc64c))).toBe(-ENXIO);
   expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, 0), 0)).toBe(-ENXIO);
   expect(vgic.getAttr(GRP.CPU_SYSREGS, of(2, SYSREG.ICC_PMR_EL1))).toBe(-EINVAL);
   expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_SRE_EL1), 0)).toBe(-EINVAL);
@@ -37,4 +37,23 @@ it('refuses what is not a register, not a vCPU, not a value, or not the time', (
   vm.vcpus[1]!.run(1);
   expect(vgic.getAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_PMR_EL1))).toBe(-EBUSY);
   expect(vgic.setAttr(GRP.CPU_SYSREGS, of(0, SYSREG.ICC_PMR_EL1), 0)).toBe(-EBUSY);
+});
+
+it('active priorities: one register a group; the other three are there and cannot be read', () => {
+  const { vgic } = new Machine();
+  const aprs = [0xc644, 0xc645, 0xc646, 0xc647, 0xc648, 0xc649, 0xc64a, 0xc64b];
+  expect(aprs.map((register) => vgic.hasAttr(GRP.CPU_SYSREGS, register))).toEqual(aprs.map(() => 0));
+  expect(aprs.map((register) => vgic.setAttr(GRP.CPU_SYSREGS, register, 0x11))).toEqual([0, -EINVAL, -EINVAL, -EINVAL, 0, -EINVAL, -EINVAL, -EINVAL]);
+  expect(aprs.map((register) => vgic.getAttr(GRP.CPU_SYSREGS, register))).toEqual([0x11n, -EINVAL, -EINVAL, -EINVAL, 0x11n, -EINVAL, -EINVAL, -EINVAL]);
+});
+
+it('active priorities of both groups go where the vCPU runs, and come back', () => {
+  const { vgic, vm } = new Machine();
+  vgic.setAttr(GRP.CPU_SYSREGS, SYSREG.ICC_AP0R0_EL1, 0x3);
+  vgic.setAttr(GRP.CPU_SYSREGS, SYSREG.ICC_AP1R0_EL1, 0x5);
+  vm.vcpus[0]!.run(1);
+  const { virtual } = vm.driver.gic.cpu(1);
+  expect([virtual.read('ICH_AP0R0_EL2'), virtual.read('ICH_AP1R0_EL2')]).toEqual([3n, 5n]);
+  vm.vcpus[0]!.stop();
+  expect([vgic.getAttr(GRP.CPU_SYSREGS, SYSREG.ICC_AP0R0_EL1), vgic.getAttr(GRP.CPU_SYSREGS, SYSREG.ICC_AP1R0_EL1)]).toEqual([3n, 5n]);
 });

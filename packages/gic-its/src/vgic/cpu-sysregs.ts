@@ -2,7 +2,8 @@
  * KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS: the guest's CPU interface, register by register, while its vCPU is out of the guest.
  *
  * Kernel: vgic-sys-reg-v3.c. An attribute is the vCPU's affinity in the high half, and op0, op1, CRn, CRm, op2 as in the instruction.
- * Modelled: PMR, BPR0, BPR1, AP1R0, IGRPEN0, IGRPEN1, SRE, and of CTLR the EOImode and CBPR bits. Not modelled: AP0Rn, AP1R1 to 3.
+ * With five bits of priority there is one register of active priorities a group: the other three are there, and cannot be read or written. Of CTLR the EOImode
+ * and CBPR bits are kept.
  */
 import { EINVAL, ENXIO } from '@vsim/vfio-core';
 import type { Vcpu } from './vcpu.ts';
@@ -11,6 +12,7 @@ import type { Vcpu } from './vcpu.ts';
 export const SYSREG = {
   ICC_PMR_EL1: 0xc230,
   ICC_BPR0_EL1: 0xc643,
+  ICC_AP0R0_EL1: 0xc644,
   ICC_AP1R0_EL1: 0xc648,
   ICC_BPR1_EL1: 0xc663,
   ICC_CTLR_EL1: 0xc664,
@@ -43,16 +45,23 @@ const VMCR: ReadonlyMap<number, VmcrField> = new Map([
 const VMCR_EOIM: VmcrField = { shift: 9n, mask: 1n };
 const VMCR_CBPR: VmcrField = { shift: 4n, mask: 1n };
 
-/** Whether an attribute, without the affinity, names one of these registers. */
-export function isSysreg(register: number): boolean {
-  return Object.values(SYSREG).some((known) => known === register);
+/** ICC_AP0R1_EL1 to AP0R3 and ICC_AP1R1_EL1 to AP1R3, which only more priorities would use. */
+function isSpareApr(register: number): boolean {
+  return register > SYSREG.ICC_AP0R0_EL1 && register < SYSREG.ICC_AP1R0_EL1 + 4 && register !== SYSREG.ICC_AP1R0_EL1;
 }
 
-/** @returns the value, or -ENXIO for a register that is none of these */
+/** Whether an attribute, without the affinity, names one of these registers. */
+export function isSysreg(register: number): boolean {
+  return isSpareApr(register) || Object.values(SYSREG).some((known) => known === register);
+}
+
+/** @returns the value, -EINVAL for active priorities that there are not, or -ENXIO for a register that is none of these */
 export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
   const field = VMCR.get(register);
   if (field !== undefined) return extract(vcpu.vmcr, field);
   switch (register) {
+    case SYSREG.ICC_AP0R0_EL1:
+      return vcpu.ap0r;
     case SYSREG.ICC_AP1R0_EL1:
       return vcpu.ap1r;
     case SYSREG.ICC_SRE_EL1:
@@ -60,7 +69,7 @@ export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
     case SYSREG.ICC_CTLR_EL1:
       return CTLR_FIXED | (extract(vcpu.vmcr, VMCR_EOIM) * CTLR_EOIMODE) | (extract(vcpu.vmcr, VMCR_CBPR) * CTLR_CBPR);
     default:
-      return -ENXIO;
+      return isSpareApr(register) ? -EINVAL : -ENXIO;
   }
 }
 
@@ -72,6 +81,9 @@ export function writeSysreg(vcpu: Vcpu, register: number, value: bigint): number
     return 0;
   }
   switch (register) {
+    case SYSREG.ICC_AP0R0_EL1:
+      vcpu.ap0r = BigInt.asUintN(32, value);
+      return 0;
     case SYSREG.ICC_AP1R0_EL1:
       vcpu.ap1r = BigInt.asUintN(32, value);
       return 0;
@@ -83,7 +95,7 @@ export function writeSysreg(vcpu: Vcpu, register: number, value: bigint): number
       vcpu.vmcr = insert(insert(vcpu.vmcr, VMCR_EOIM, (value & CTLR_EOIMODE) === 0n ? 0n : 1n), VMCR_CBPR, value & CTLR_CBPR);
       return 0;
     default:
-      return -ENXIO;
+      return isSpareApr(register) ? -EINVAL : -ENXIO;
   }
 }
 

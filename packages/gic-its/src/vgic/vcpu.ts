@@ -59,8 +59,9 @@ export class Vcpu {
   #inGuest = false;
   /** Interrupts that the guest took. */
   #acknowledged = 0;
-  /** ICH_VMCR_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
+  /** ICH_VMCR_EL2, ICH_AP0R0_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
   vmcr = 0n;
+  ap0r = 0n;
   ap1r = 0n;
   /** What each list register stands for. */
   readonly #loaded: (VgicIrq | undefined)[] = [];
@@ -244,6 +245,7 @@ export class Vcpu {
     this.#state = 'running';
     const port = this.vm.driver.gic.cpu(cpu);
     port.virtual.write('ICH_VMCR_EL2', this.vmcr);
+    port.virtual.write('ICH_AP0R0_EL2', this.ap0r);
     port.virtual.write('ICH_AP1R0_EL2', this.ap1r);
     port.virtual.write('ICH_HCR_EL2', 1n);
     // vgic_v4_load(): the vPE where this CPU is, then resident.
@@ -262,6 +264,7 @@ export class Vcpu {
     this.#state = 'stopped';
     this.vpe?.makeNonResident(doorbell);
     this.vmcr = port.virtual.read('ICH_VMCR_EL2');
+    this.ap0r = port.virtual.read('ICH_AP0R0_EL2');
     this.ap1r = port.virtual.read('ICH_AP1R0_EL2');
     port.virtual.write('ICH_HCR_EL2', 0n);
     this.vm.driver.cpus.guests[this.#cpu] = undefined;
