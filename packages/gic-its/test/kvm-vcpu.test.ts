@@ -229,6 +229,17 @@ describe('KVM_RUN', () => {
     expect(events.filter(({ id }) => id === NO_GUEST_CODE.id).map(({ text }) => text)).toEqual(['vCPU 0 runs at 0x0, where there is no code']);
   });
 
+  it('a program that ends with another PC goes on there', () => {
+    const vmm = guest(function* (cpu) {
+      yield* cpu.write32(AT.RAM, 1);
+      cpu.registers.pc = 0x40n;
+    });
+    vmm.kvm.code.set(0x40n, function* (cpu) {
+      yield* cpu.store(AT.UART, 4, 7n);
+    });
+    expect([vmm.run(vmm.vcpus[0]!), vmm.calls.exitOf(vmm.runs[0]!).mmio?.data, vmm.calls.getReg(vmm.vcpus[0]!, KVM_REG_ARM_PC)]).toEqual([0, 7n, 0x40n]);
+  });
+
   it('other requests wait until it is back', () => {
     const vmm = guest(function* (cpu) {
       yield* cpu.wfi();

@@ -2,7 +2,7 @@
  * Guest code for KVM_RUN: a program is a generator function of a CPU, which yields each access that may leave the guest.
  *
  * The model has no instruction set. A program stands at the guest physical address at which its code would be loaded (Kvm.code), and a vCPU
- * whose PC is that address runs it. What does not trap on a real CPU (the virtual CPU interface) is a plain call; loads, stores, WFI and HVC are yielded,
+ * whose PC is that address runs it; one that ends with another PC than its own goes on there. What does not trap on a real CPU (the virtual CPU interface) is a plain call; loads, stores, WFI and HVC are yielded,
  * as each of them may end in an exit to user space.
  */
 import type { Vcpu } from '../vgic/vcpu.ts';

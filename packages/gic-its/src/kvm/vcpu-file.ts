@@ -75,6 +75,8 @@ export class VcpuFile extends File {
   #mpState: number = uapi.KVM_MP_STATE_RUNNABLE;
   /** The program that runs, and above it the vector's: each with what its last access gave. */
   readonly #frames: { readonly code: Guest; answer: bigint }[] = [];
+  /** Where the program began. */
+  #entry = 0n;
   /** The access that user space emulates: a load's value comes from struct kvm_run. */
   #mmio: Extract<GuestStep, { op: 'load' | 'store' }> | undefined;
   #running = false;
@@ -319,16 +321,8 @@ export class VcpuFile extends File {
 
   /** The next access of the guest: of its vector if an interrupt is there and may be taken; undefined where no code is. */
   #next(): GuestStep | undefined {
-    const { cpu, vcpu } = this;
-    if (this.#frames.length === 0) {
-      const { pc } = this.registers;
-      const program = this.#open.kvm.code.get(pc);
-      if (program === undefined) {
-        if (vcpu.vm.trace.on) vcpu.vm.trace.emit(NO_GUEST_CODE, { vcpu: vcpu.id, pc });
-        return undefined;
-      }
-      this.#frames.push({ code: program(cpu), answer: 0n });
-    }
+    const { cpu } = this;
+    if (this.#frames.length === 0 && !this.#fetch()) return undefined;
     if (!cpu.masked && this.#frames.length === 1 && cpu.vector !== undefined && cpu.interrupted) this.#frames.push({ code: cpu.vector(cpu), answer: 0n });
     for (;;) {
       const frame = this.#frames.at(-1);
@@ -337,9 +331,22 @@ export class VcpuFile extends File {
       frame.answer = 0n;
       if (next.done !== true) return next.value;
       this.#frames.pop();
-      // The end of a program is the end of its CPU; that of a vector an ERET.
-      if (this.#frames.length === 0) this.registers.pc = 0n;
+      // The end of a vector is an ERET; that of a program a branch to where it has set the PC, or the end of its CPU.
+      if (this.#frames.length > 0) continue;
+      if (this.registers.pc === this.#entry) this.registers.pc = 0n;
+      if (!this.#fetch()) return undefined;
     }
+  }
+
+  /** The program at the PC begins. */
+  #fetch(): boolean {
+    const { vcpu, cpu } = this;
+    const { pc } = this.registers;
+    const program = this.#open.kvm.code.get(pc);
+    this.#entry = pc;
+    if (program !== undefined) this.#frames.push({ code: program(cpu), answer: 0n });
+    else if (vcpu.vm.trace.on) vcpu.vm.trace.emit(NO_GUEST_CODE, { vcpu: vcpu.id, pc });
+    return program !== undefined;
   }
 
   /** @returns whether it ends in an exit to user space */
