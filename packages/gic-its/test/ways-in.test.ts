@@ -159,5 +159,6 @@ describe('inputs', () => {
     for (const wrong of [15, 32]) expect(() => gic.setPpi(0, wrong, true)).toThrow(RangeError);
     expect(() => gic.setPpi(2, 20, true)).toThrow(RangeError);
     expect(() => gic.cpu(2)).toThrow(RangeError);
+    for (const choices of [{ listRegisters: 0 }, { listRegisters: 17 }, { maintenancePpi: 32 }]) expect(() => new BareGic({ choices })).toThrow(RangeError);
   });
 });

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import type { Memory } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { Fields, parseLines, type Json } from '../json.ts';
 import type { CaseReport } from '../report.ts';
-import { linuxGicFormat } from './hardware.ts';
+import { linuxGicFormat, replayHardware } from './hardware.ts';
+import { LocalGic } from './local-gic.ts';
 
 /** file, scenarios, accesses, values compared, values relaxed */
 const FILES: readonly (readonly [name: string, cases: number, steps: number, compared: number, relaxed: number])[] = [
@@ -29,6 +31,58 @@ describe('recordings of an unmodified Linux on the GIC [H1] [H3] [H4] [H5] [H6]'
       compared: sum(reports, (report) => report.compared),
       relaxed: sum(reports, (report) => [...report.relaxed.values()].reduce((a, b) => a + b, 0)),
     }).toEqual({ cases, steps, compared, relaxed });
+  });
+});
+
+describe('how the model moves bytes', () => {
+  /** The same memory, which moves `piece` bytes at once: one by one, or blocks of which a part is wanted. */
+  function inPieces(memory: Memory, piece: number): Memory {
+    const block = new Uint8Array(piece);
+    const read8 = (address: number): number => {
+      const start = address - (address % piece);
+      memory.readBytes(start, block);
+      return block[address - start]!;
+    };
+    const write8 = (address: number, value: number): void => {
+      const start = address - (address % piece);
+      memory.readBytes(start, block);
+      block[address - start] = value;
+      memory.writeBytes(start, block);
+    };
+    const read = (address: number, length: number): number => Array.from({ length }, (_, i) => read8(address + i) * 2 ** (8 * i)).reduce((a, b) => a + b);
+    const write = (address: number, length: number, value: number): void => {
+      for (let i = 0; i < length; i += 1) write8(address + i, (value >>> (8 * i)) & 0xff);
+    };
+    return {
+      accessible: (address, length) => memory.accessible(address, length),
+      read8,
+      read16: (address) => read(address, 2),
+      read32: (address) => read(address, 4),
+      write8,
+      write16: (address, value) => write(address, 2, value),
+      write32: (address, value) => write(address, 4, value),
+      readBytes: (address, into) => into.forEach((_, i) => (into[i] = read8(address + i))),
+      writeBytes: (address, from) => from.forEach((byte, i) => write8(address + i, byte)),
+    };
+  }
+
+  it.each([1, 4, 64])('is its own affair: %d at once', (piece) => {
+    const reports = [...replayHardware(linesOf('linux61-gicv41').slice(0, 12_000), (recorded) => new LocalGic(recorded, inPieces(recorded.ram, piece)))];
+    expect(reports.flatMap((report) => report.divergences)).toEqual([]);
+  });
+
+  it('what it writes beyond the recording is a difference', () => {
+    const reports = [
+      ...replayHardware(linesOf('linux61-gicv41').slice(0, 7000), (recorded) => {
+        const { ram } = recorded;
+        const write32 = (address: number, value: number): void => {
+          ram.write32(address, value);
+          ram.write8(address + 100, 0x5a);
+        };
+        return new LocalGic(recorded, { ...inPieces(ram, 1), write32 });
+      }),
+    ];
+    expect(new Set(reports.flatMap((report) => report.divergences).map(({ field }) => field))).toContain('ram');
   });
 });
 

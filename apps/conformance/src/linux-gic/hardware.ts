@@ -54,6 +54,7 @@ const KEYS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly st
   sw: ['g', 'v', 'c', 'el', 'x'],
   spi: ['i', 'v'],
   ppi: ['i', 'v', 'c'],
+  note: ['t'],
 }));
 const EVERY_KEY = ['n', 'k', 'm', 'l'];
 
@@ -107,9 +108,9 @@ class HardwareReplay {
     if (n <= this.#n) line.fail('n', 'ascending numbers');
     this.#n = n;
     const kind = line.string('k');
+    this.report.unknown(line, [...(KEYS.get(kind) ?? []), ...EVERY_KEY]);
     if (kind === 'note') return;
     this.report.begin(n);
-    this.report.unknown(line, [...(KEYS.get(kind) ?? []), ...EVERY_KEY]);
     if (kind === 'reset') {
       this.#reset(line);
       return;

@@ -1,5 +1,5 @@
 /** The GIC of @vsim/gic-its in this process, without a host, as a recording of Linux drives it. */
-import { highHalf, lowHalf, toBigint, Trace, type MmioDevice } from '@vsim/vfio-core';
+import { highHalf, lowHalf, toBigint, Trace, type Memory, type MmioDevice } from '@vsim/vfio-core';
 import { AS_GUEST, AT_EL2, Gic, registerNamed } from '@vsim/gic-its';
 import type { GicUnderTest, RecordedGic } from './hardware.ts';
 
@@ -11,9 +11,10 @@ export class LocalGic implements GicUnderTest {
   readonly #wide = new Uint32Array(2);
   #events: string[] = [];
 
-  constructor({ version, cpus, its, ram }: RecordedGic) {
+  /** @param memory the RAM of the recording, or a way to it */
+  constructor({ version, cpus, its, ram }: RecordedGic, memory: Memory = ram) {
     const trace = new Trace(() => 0);
-    this.#gic = new Gic({ memory: ram, trace }, { version, cpus, its, redistributors: REDISTRIBUTORS });
+    this.#gic = new Gic({ memory, trace }, { version, cpus, its, redistributors: REDISTRIBUTORS });
     trace.listen(({ id, text }) => {
       if (id !== 'gic/vlpi-pending') this.#events.push(`${id} ${text}`);
     });

@@ -73,15 +73,16 @@ export class Gic {
   readonly #vpes = new Map<number, VpeContext>();
   readonly #moves: VpeMoves;
 
-  /** @throws RangeError if frames overlap or the count of PEs is none. */
+  /** @throws RangeError if frames overlap, or a count or number is none. */
   constructor(system: GicSystem, init: GicInit) {
-    if (!(Number.isInteger(init.cpus) && init.cpus >= 1 && init.cpus <= 4096)) {
-      throw new RangeError(`"cpus" expected a count in [1, 4096], got ${init.cpus}`);
-    }
+    checkRange('cpus', init.cpus, 1, 4096);
     const itss = init.its ?? [0x0808_0000];
     if (init.version !== 'gicv3' && itss.length > 16) throw new RangeError(`"its" expected at most 16 addresses, got ${itss.length}`);
     this.version = init.version;
     this.choices = implementationChoices(init.preset ?? 'arm', init.choices);
+    const { listRegisters, maintenancePpi } = this.choices;
+    checkRange('listRegisters', listRegisters, 1, 16);
+    checkRange('maintenancePpi', maintenancePpi, 16, 31);
     const { memory } = system;
     this.memory = 'map' in memory ? memory.ram : memory;
     this.trace = system.trace;
@@ -115,13 +116,13 @@ export class Gic {
 
   /** An SPI's input. @throws RangeError if there is no such SPI */
   setSpi(intid: number, level: boolean): void {
-    if (!(Number.isInteger(intid) && intid >= 32 && intid < 32 + SPI_COUNT)) throw new RangeError(`"intid" expected an SPI, got ${intid}`);
+    checkRange('intid', intid, 32, 31 + SPI_COUNT);
     this.distributor.setSpi(intid, level);
   }
 
   /** A PPI's input at PE `n`. @throws RangeError if there is no such PE or PPI */
   setPpi(n: number, intid: number, level: boolean): void {
-    if (!(Number.isInteger(intid) && intid >= 16 && intid < 32)) throw new RangeError(`"intid" expected a PPI, got ${intid}`);
+    checkRange('intid', intid, 16, 31);
     this.#redistributor(n).setPpi(intid, level);
   }
 
@@ -185,4 +186,8 @@ export class Gic {
   idRegister(offset: number, part: number): number {
     return this.distributor.idRegister(offset, part);
   }
+}
+
+function checkRange(name: string, value: number, least: number, most: number): void {
+  if (!(Number.isInteger(value) && value >= least && value <= most)) throw new RangeError(`"${name}" expected a whole number in [${least}, ${most}], got ${value}`);
 }

@@ -9,38 +9,21 @@
 import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { CpuInterfaceSource } from './cpu-interface.ts';
 import { LINE } from './lines.ts';
+import { doneLists, emptyLists, HCR_EOICOUNT_SHIFT, LR_ACTIVE, LR_GROUP1, LR_HW, LR_PENDING, LR_STATE, maintenanceStatus, VMCR_VENG0, VMCR_VENG1 } from './list-registers.ts';
 import { FIRST_LPI, NO_PRIORITY, SPURIOUS, type Candidate } from './pending-bits.ts';
 import { ActivePriorities, groupPriority, leastBinaryPoint, preempts } from './priorities.ts';
 import { CTLR_CBPR, CTLR_EOIMODE, ctlr, HCR_EN, ISR_FIQ, ISR_IRQ, registerNamed, type GicSystemRegister } from './system-registers.ts';
 
 // ICH_HCR_EL2
-const HCR_UIE = 2;
-const HCR_LRENPIE = 4;
-const HCR_NPIE = 8;
-const HCR_VGRP0E = 0x10;
-const HCR_VGRP0D = 0x20;
-const HCR_VGRP1E = 0x40;
-const HCR_VGRP1D = 0x80;
 /** GICv4.1: vSGIs do not count in EOIcount. */
 const HCR_VSGI_EOI_COUNT = 0x100;
-const HCR_EOICOUNT_SHIFT = 27;
 const HCR_MASK = 0xf800_7cff;
 
-const VMCR_VENG0 = 1;
-const VMCR_VENG1 = 2;
 const VMCR_VFIQEN = 8;
 const VMCR_VCBPR = 0x10;
 const VMCR_VEOIM = 0x200;
 
-// High half of ICH_LR<n>_EL2.
-const LR_STATE = 0xc000_0000;
-const LR_PENDING = 0x4000_0000;
-const LR_ACTIVE = 0x8000_0000;
-const LR_HW = 0x2000_0000;
-const LR_GROUP1 = 0x1000_0000;
 const LR_PINTID = 0x1fff;
-/** With HW = 0: a maintenance interrupt when it is done. */
-const LR_EOI = 0x200;
 
 // What would be taken next, where it is no list register: the best VLPI or vSGI of Group 1, the best vSGI of Group 0, nothing.
 const DIRECT1 = -1;
@@ -295,11 +278,11 @@ export class VirtualCpuInterface {
       case 'ICH_VMCR_EL2':
         return this.#vmcr;
       case 'ICH_MISR_EL2':
-        return this.#misr;
+        return maintenanceStatus(this.#hcr, this.#vmcr, this.#lr);
       case 'ICH_EISR_EL2':
-        return this.#eisr;
+        return doneLists(this.#lr);
       case 'ICH_ELRSR_EL2':
-        return this.#emptyLists;
+        return emptyLists(this.#lr);
       default:
         return 0;
     }
@@ -361,41 +344,6 @@ export class VirtualCpuInterface {
     return ((bits << 29) | (bits << 26) | 0x00a8_0000 | (this.#source.version === 'gicv3' ? 0x0010_0000 : 0) | (this.listRegisters - 1)) >>> 0;
   }
 
-  /** One bit for each list register that can be used: it holds nothing, and no end of interrupt that is to be told. */
-  get #emptyLists(): number {
-    let empty = 0;
-    for (let i = 0; i < this.listRegisters; i += 1) {
-      const hi = this.#lr[2 * i + 1]!;
-      if ((hi & LR_STATE) === 0 && ((hi & LR_HW) !== 0 || (hi & LR_EOI) === 0)) empty |= 1 << i;
-    }
-    return empty;
-  }
-
-  /** One bit for each list register whose end of interrupt is to be told. */
-  get #eisr(): number {
-    let done = 0;
-    for (let i = 0; i < this.listRegisters; i += 1) if ((this.#lr[2 * i + 1]! & (LR_STATE | LR_HW | LR_EOI)) === LR_EOI) done |= 1 << i;
-    return done;
-  }
-
-  /** EOI, U, LRENP, NP, VGrp0E, VGrp0D, VGrp1E, VGrp1D. */
-  get #misr(): number {
-    const hcr = this.#hcr;
-    let valid = 0;
-    let pending = 0;
-    for (let i = 0; i < this.listRegisters; i += 1) {
-      const hi = this.#lr[2 * i + 1]!;
-      if ((hi & LR_STATE) !== 0) valid += 1;
-      if ((hi & LR_PENDING) !== 0) pending += 1;
-    }
-    let misr = this.#eisr === 0 ? 0 : 1;
-    if ((hcr & HCR_UIE) !== 0 && valid <= 1) misr |= 2;
-    if ((hcr & HCR_LRENPIE) !== 0 && hcr >>> HCR_EOICOUNT_SHIFT !== 0) misr |= 4;
-    if ((hcr & HCR_NPIE) !== 0 && pending === 0) misr |= 8;
-    misr |= hcr & ((this.#vmcr & VMCR_VENG0) !== 0 ? HCR_VGRP0E : HCR_VGRP0D);
-    return misr | (hcr & ((this.#vmcr & VMCR_VENG1) !== 0 ? HCR_VGRP1E : HCR_VGRP1D));
-  }
-
   #pending(group: number): number {
     const next = this.#next;
     return this.#enabled && next !== NONE && this.#groupOf(next) === group ? this.#intidOf(next) : SPURIOUS;
@@ -410,7 +358,7 @@ export class VirtualCpuInterface {
 
   /** Something here changed: the lines are looked at, and the maintenance interrupt's PPI follows. */
   #update(): void {
-    const level = this.#enabled && this.#misr !== 0;
+    const level = this.#enabled && maintenanceStatus(this.#hcr, this.#vmcr, this.#lr) !== 0;
     const rose = level !== this.#maintenance;
     this.#maintenance = level;
     this.#changed();

@@ -311,7 +311,7 @@ export class Vcpu {
     while (this.onInterrupt !== undefined && !this.irqsMasked && this.#irqAsserted) {
       const before = this.#acknowledged;
       this.onInterrupt();
-      // A guest whose vector takes nothing is left alone until something changes.
+      // A guest whose vector takes nothing is left alone until its line changes or it is kicked.
       if (this.#acknowledged === before) break;
     }
     this.#inGuestHandler = false;
