@@ -9,7 +9,7 @@ import type { MmioDevice, Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
 import { ACCESS_IGNORED } from './events.ts';
 import type { Candidate } from './pending-bits.ts';
-import { WiredInterrupts } from './wired.ts';
+import { WiredInterrupts, type SpiRouter } from './wired.ts';
 
 /** SPIs run from INTID 32 up. */
 export const SPI_COUNT = 256;
@@ -37,7 +37,7 @@ export interface DistributorHost {
   readonly redistributors: readonly { setSgi(sgi: number, group0Only: boolean): void }[];
 }
 
-export class Distributor implements MmioDevice {
+export class Distributor implements MmioDevice, SpiRouter {
   readonly spis: WiredInterrupts = new WiredInterrupts(32, SPI_COUNT);
   readonly #host: DistributorHost;
   /** GICD_IROUTER<n> in halves. */
@@ -70,7 +70,7 @@ export class Distributor implements MmioDevice {
 
   /** Offers the SPIs that are routed to PE `cpu`. */
   offerSpis(best1: Candidate, best0: Candidate, cpu: number): void {
-    this.spis.scan(best1, best0, (index) => this.#target(index) === cpu);
+    this.spis.scan(best1, best0, this, cpu);
   }
 
   /** An SPI's input. @param intid in [32, 288) */
@@ -159,7 +159,7 @@ export class Distributor implements MmioDevice {
   }
 
   /** The PE to which SPI `index` goes, -1 for one that does not exist. */
-  #target(index: number): number {
+  target(index: number): number {
     const lo = this.#router[2 * index]!;
     if ((lo & 0x8000_0000) !== 0) return 0;
     return ((lo >>> 8) & 0xff) * 16 + (lo & 0xff);

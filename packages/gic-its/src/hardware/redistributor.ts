@@ -82,8 +82,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   readonly v41: ResidencyV41;
   readonly #host: RedistributorHost;
   readonly #last: boolean;
-  readonly #wiredBest = new Candidate();
-  readonly #wiredBest0 = new Candidate();
+  /** The best SGI or PPI, and the best SPI, of Group 1 and Group 0. */
+  readonly #private = new Candidate();
+  readonly #private0 = new Candidate();
+  readonly #spi = new Candidate();
+  readonly #spi0 = new Candidate();
   readonly #sync: Busy;
   /** An invalidation that has not taken effect: the register's offset (0 for none) and the value in halves. */
   #posted = 0;
@@ -146,7 +149,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     } else if (intid < 32) {
       this.wired.acknowledge(intid);
       if (intid < 16 && this.#host.distributor.sgisWithoutActive) this.wired.active[intid] = 0;
-      this.refreshWired();
+      this.#refreshPrivate();
     } else {
       this.#host.distributor.acknowledge(intid);
     }
@@ -155,7 +158,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   deactivate(intid: number): void {
     if (intid < 32) {
       this.wired.active[intid] = 0;
-      this.refreshWired();
+      this.#refreshPrivate();
     } else {
       this.#host.distributor.deactivate(intid);
     }
@@ -178,33 +181,39 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
   setSgi(sgi: number, group0Only: boolean): void {
     if (group0Only && this.wired.group[sgi] !== 0) return;
     this.wired.latch[sgi] = 1;
-    this.refreshWired();
+    this.#refreshPrivate();
   }
 
   /** A PPI's input. @param intid in [16, 32) */
   setPpi(intid: number, level: boolean): void {
     this.wired.setLevel(intid, level);
-    this.refreshWired();
+    this.#refreshPrivate();
   }
 
   /** Looks again for the best SGI, PPI and SPI. */
   refreshWired(): void {
-    this.#wiredBest.clear();
-    this.#wiredBest0.clear();
-    this.wired.scan(this.#wiredBest, this.#wiredBest0, () => true);
-    this.#host.distributor.offerSpis(this.#wiredBest, this.#wiredBest0, this.index);
+    this.#spi.clear();
+    this.#spi0.clear();
+    this.#host.distributor.offerSpis(this.#spi, this.#spi0, this.index);
+    this.#refreshPrivate();
+  }
+
+  #refreshPrivate(): void {
+    this.#private.clear();
+    this.#private0.clear();
+    this.wired.scan(this.#private, this.#private0);
     this.#select();
   }
 
   /** Distributor enables changed, or a candidate did. */
   #select(): void {
     const { distributor } = this.#host;
-    if (distributor.group0Enabled) this.best0.set(this.#wiredBest0);
+    if (distributor.group0Enabled) this.best0.set(this.#spi0.priority < this.#private0.priority ? this.#spi0 : this.#private0);
     else this.best0.clear();
     if (distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
-      const wiredFirst = this.#wiredBest.priority !== NO_PRIORITY && this.#wiredBest.priority <= lpi.priority;
-      this.best.set(wiredFirst ? this.#wiredBest : lpi);
+      const wired = this.#spi.priority < this.#private.priority ? this.#spi : this.#private;
+      this.best.set(wired.priority !== NO_PRIORITY && wired.priority <= lpi.priority ? wired : lpi);
     } else {
       this.best.clear();
     }
@@ -260,7 +269,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     }
     if (offset >= GICR.SGI_FRAME && offset < GICR.SGI_FRAME + FRAME_BYTES) {
       this.wired.write(offset - GICR.SGI_FRAME, width, value);
-      this.refreshWired();
+      this.#refreshPrivate();
       return;
     }
     if (width !== 4) {

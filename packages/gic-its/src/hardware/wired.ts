@@ -17,6 +17,11 @@ const ICACTIVER = 0x0380;
 const IPRIORITYR = 0x0400;
 const ICFGR = 0x0c00;
 
+/** Knows the PE to which SPI `index` goes. */
+export interface SpiRouter {
+  target(index: number): number;
+}
+
 /** Registers of one bank of interrupts. INTIDs run from `first` to `first + count`, both multiples of 32. */
 export class WiredInterrupts {
   readonly first: number;
@@ -53,10 +58,10 @@ export class WiredInterrupts {
     return this.latch[index] !== 0 || (this.edge[index] === 0 && this.level[index] !== 0);
   }
 
-  /** Offers every enabled, pending, inactive interrupt that `wanted` lets through to the candidate of its group. */
-  scan(best1: Candidate, best0: Candidate, wanted: (index: number) => boolean): void {
+  /** Offers every enabled, pending, inactive interrupt to the candidate of its group. @param router of SPIs: those that go to PE `cpu` */
+  scan(best1: Candidate, best0: Candidate, router?: SpiRouter, cpu = 0): void {
     for (let i = 0; i < this.count; i += 1) {
-      if (this.enabled[i] === 0 || this.active[i] !== 0 || !this.pending(i) || !wanted(i)) continue;
+      if (this.enabled[i] === 0 || this.active[i] !== 0 || !this.pending(i) || (router !== undefined && router.target(i) !== cpu)) continue;
       const best = this.group[i] === 0 ? best0 : best1;
       const priority = this.priority[i]!;
       if (priority >= best.priority) continue;
