@@ -5,8 +5,8 @@
 import { Host, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { Gic, GICR, GITS, ItsDriver, type ItsIrq } from '../src/index.ts';
-import { GUEST, Machine } from './machine.ts';
-import { DEVICE, forwarded, KERNELS, seen, SGI_FRAME } from './seen.ts';
+import { GUEST, Machine, takeAll } from './machine.ts';
+import { DEVICE, forwarded, KERNELS, LPI, seen, SGI_FRAME } from './seen.ts';
 
 describe('physical LPIs', () => {
   it('[D1] MAPD V=0 names the ITT and its size as MAPD V=1 did', () => {
@@ -131,6 +131,18 @@ describe('residency', () => {
     expect(seen(machine, () => machine.vm.destroy(), GICR.INVLPIR).stores.length).toBe(1);
   });
 
+  it('[D5] GICv4.0 without DirectLPI: a doorbell that still waits rings as it is enabled, is masked by its handler, and enabled once more', () => {
+    const { machine, vectors } = forwarded({ version: 'gicv4' });
+    const vcpu = machine.vcpu(0);
+    machine.raise(vectors[0]!);
+    vcpu.run(0);
+    expect(takeAll(vcpu)).toEqual([LPI]);
+    expect(seen(machine, () => { vcpu.wfi(); }, GICR.INVLPIR).stores.length).toBe(3);
+    expect(vcpu.state).toBe('blocked');
+    machine.raise(vectors[0]!);
+    expect(vcpu.state).toBe('running');
+  });
+
   it('[D7] a vCPU that is put leaves its redistributor before its CPU interface', () => {
     const { machine } = forwarded();
     const vcpu = machine.vcpu(0);
@@ -209,7 +221,10 @@ describe('vSGIs by the count of disables', () => {
   });
 
   it('[D4] user space writes enables without telling the hardware', () => {
-    const { machine } = takenOver('linux-6.1');
+    const { machine, sent } = takenOver('linux-6.1');
+    sent(0x180, 0xffffn);
+    sent(0x100, 0xffffn);
     expect(seen(machine, () => machine.setGicr(0, 0x1_0180, 0xffff)).commands).toEqual([]);
+    expect(machine.gicr(0, 0x1_0100)).toBe(0n);
   });
 });
