@@ -1,7 +1,7 @@
 /** What an unmodified Linux does to interrupts that are latched, taken back or come twice, and what it loses (ids D, K, M: notes on Linux). */
 import type { ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { CTRL, encode, GRP, IRQ_HANDLED, IRQFD_INJECT, OPCODE, type ItsIrq } from '../src/index.ts';
+import { CTRL, encode, GRP, IRQ_HANDLED, IRQFD_INJECT, LINE, OPCODE, type ItsIrq } from '../src/index.ts';
 import { GUEST, Machine, takeAll, type Vector } from './machine.ts';
 import { DEVICE, forwarded, idsOf, KERNELS, LPI, seen, SGI_FRAME } from './seen.ts';
 
@@ -46,6 +46,49 @@ describe('list registers', () => {
     vcpu.run(0);
     for (let n = 0; n < 2; n += 1) vcpu.sendSgi((5n << 24n) | 1n);
     expect(takeAll(vcpu)).toEqual([5]);
+  });
+});
+
+describe('maintenance interrupts', () => {
+  /** Levels of the maintenance interrupt of CPU 0, as they change. */
+  function watch(machine: Machine): number[] {
+    const { cpu } = machine.gic.redistributors[0]!;
+    const host = cpu.onLines;
+    const levels: number[] = [];
+    cpu.onLines = (lines): void => {
+      const level = (lines & LINE.MAINTENANCE) === 0 ? 0 : 1;
+      if (level !== (levels.at(-1) ?? 0)) levels.push(level);
+      host?.(lines);
+    };
+    return levels;
+  }
+
+  it.each(KERNELS)('[D11] %s: turning a group on is told to 7.3 alone', (profile) => {
+    const { machine } = forwarded({ profile });
+    const vcpu = machine.vcpu(0);
+    vcpu.setGroup1(false);
+    vcpu.run(0);
+    const levels = watch(machine);
+    vcpu.setGroup1(true);
+    expect(levels).toEqual(profile === 'linux-7.3' ? [1, 0] : []);
+    vcpu.setGroup1(false);
+    expect(levels).toEqual(profile === 'linux-7.3' ? [1, 0, 1, 0] : []);
+  });
+
+  it.each(KERNELS)('[D11] %s: what does not fit in list registers comes when one at most is in use', (profile) => {
+    const machine = new Machine({ version: 'gicv3', profile });
+    machine.boot();
+    machine.mapDevice(DEVICE, [8192, 8193, 8194, 8195, 8196, 8197].flatMap((lpi) => [lpi, lpi + 100]));
+    for (let event = 0; event < 12; event += 2) machine.msi(DEVICE, event);
+    const vcpu = machine.vcpu(0);
+    vcpu.run(0);
+    const elrsr = (): bigint => machine.gic.cpu(0).virtual.read('ICH_ELRSR_EL2');
+    const levels = watch(machine);
+    for (let n = 0; n < 2; n += 1) vcpu.endOfInterrupt(vcpu.acknowledge());
+    expect([elrsr(), levels]).toEqual([3n, []]);
+    vcpu.endOfInterrupt(vcpu.acknowledge());
+    expect([elrsr(), levels]).toEqual([8n, [1, 0]]);
+    expect(takeAll(vcpu).length).toBe(3);
   });
 });
 

@@ -38,6 +38,9 @@ describe('an LPI of a VM', () => {
     expect(irq.references).toBe(1);
     machine.vcpu(0).run(0);
     takeAll(machine.vcpu(0));
+    // The list's until the next exit.
+    expect(irq.references).toBe(1);
+    machine.vcpu(0).stop();
     expect([irq.references, machine.vm.lpis.find(8195)]).toEqual([0, undefined]);
   });
 

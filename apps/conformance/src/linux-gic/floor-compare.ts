@@ -6,7 +6,7 @@ const THREADS = 'threads';
 /** An ITT is where the kernel's page allocator put it. */
 const ITT_ADDRESS = 'itt-address';
 
-/** A recorded line as the model's are: an ITT has no number, a maintenance interrupt is not an access. */
+/** A recorded line as the model's are: an ITT has no number. */
 export function normalised(line: string, report: CaseRecorder): string {
   const text = line.replace(/itt(\d+| kept)/, 'itt');
   if (text !== line) report.relax(ITT_ADDRESS);
@@ -107,7 +107,7 @@ function threadOf(line: string, last: string, residents: Map<string, string>, ow
   if (done !== null) return `vpe${done[1] ?? ''}`;
   if (!line.startsWith('  ')) return 'program';
   // What a command waits for, and what the hardware says of the access before it.
-  if (/^ {2}(SYNC|VSYNC|!!)/.test(line)) return last;
+  if (/^ {2}(SYNC|VSYNC|!!|\(maint)/.test(line)) return last;
   const lpi = /physical intid=(lpi\d+)/.exec(line)?.[1];
   if (lpi !== undefined) return owners.get(lpi) ?? lpi;
   const gicr = /^ {2}(GICR\d) (VPENDBASER|VPROPBASER)/.exec(line)?.[1];

@@ -1,9 +1,9 @@
 /**
  * What the model's kernel floors do to the GIC, written down as a recording has it: ITS commands with all fields, stores to GICR_VPENDBASER,
- * VPROPBASER, INVLPIR, INVALLR, VSGIR and GITS_SGIR, and what the hardware finds wrong.
+ * VPROPBASER, INVLPIR, INVALLR, VSGIR and GITS_SGIR, what the hardware finds wrong, and maintenance interrupts.
  */
 import { toBigint, type Host, type TraceEvent } from '@vsim/vfio-core';
-import type { Gic } from '@vsim/gic-its';
+import { LINE, type Gic } from '@vsim/gic-its';
 import { commandText, Names, redistributorText, sgiText } from './floor-names.ts';
 
 const GITS_SGIR = 0x2_0020;
@@ -22,6 +22,7 @@ export class FloorStream {
   constructor(host: Host, gic: Gic) {
     this.#gic = gic;
     const { memory } = host;
+    gic.redistributors.forEach(({ cpu }, n) => this.#watch(cpu, n));
     host.trace.listen((event) => this.#heard(event));
     const write32 = memory.write32.bind(memory);
     const write64 = memory.write64.bind(memory);
@@ -45,6 +46,18 @@ export class FloorStream {
     const lines = this.#lines;
     this.#lines = [];
     return lines;
+  }
+
+  /** The maintenance interrupt of a CPU, before the host hears of it. */
+  #watch(cpu: Gic['redistributors'][number]['cpu'], n: number): void {
+    const host = cpu.onLines;
+    let level = 0;
+    cpu.onLines = (levels): void => {
+      const now = (levels & LINE.MAINTENANCE) === 0 ? 0 : 1;
+      if (now !== level) this.line(`  (maintenance cpu ${n} ${now})`);
+      level = now;
+      host?.(levels);
+    };
   }
 
   #heard({ id, fields, severity, text }: TraceEvent): void {

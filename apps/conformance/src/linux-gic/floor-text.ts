@@ -9,7 +9,7 @@ export interface FloorScenario {
 }
 
 /** What says nothing about the floors, or says again what another line says. */
-const DROPPED = /^(vcpu \d took |exits during |linux irq |trigger \d|sent \d|done at | {2}\(maintenance )/;
+const DROPPED = /^(vcpu \d took |exits during |linux irq |trigger \d|sent \d|done at )/;
 
 /** The scenarios of a recording, without what is dropped. @throws MalformedRecording */
 export function scenariosOf(path: string, text: string): readonly FloorScenario[] {

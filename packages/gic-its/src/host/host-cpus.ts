@@ -19,9 +19,12 @@ const PMR_OPEN = 0xf0n;
 /** After a handler has done its work, before it returns: hold threads here to see an interrupt come again on another CPU meanwhile. */
 export const IRQ_HANDLED: Point = { point: 'gic-host/irq-handled' };
 
-/** A vCPU in guest mode: its virtual IRQ is asserted. */
+/** A vCPU on its CPU. */
 export interface RunningGuest {
+  /** Its virtual IRQ is asserted. */
   virtualInterrupt(): void;
+  /** So is the maintenance interrupt: what counts is that it leaves the guest, so no handler runs. */
+  maintenance(): void;
 }
 
 export class HostCpus {
@@ -53,6 +56,7 @@ export class HostCpus {
       cpu.write('ICC_IGRPEN1_EL1', 1n);
       cpu.onLines = (levels) => {
         if ((levels & LINE.IRQ) !== 0) this.#take(n);
+        if ((levels & LINE.MAINTENANCE) !== 0) this.guests[n]?.maintenance();
         if ((levels & LINE.VIRTUAL_IRQ) !== 0) this.guests[n]?.virtualInterrupt();
       };
     });

@@ -17,6 +17,18 @@ import type { VgicIrq } from './vgic-irq.ts';
 const LR_ACTIVE = 0x8000_0000;
 const LR_PENDING = 0x4000_0000;
 const LR_HW = 0x2000_0000;
+// ICH_HCR_EL2: En, and what a maintenance interrupt is wanted for.
+const HCR_EN = 1;
+const HCR_UIE = 2;
+const HCR_NPIE = 8;
+const HCR_VGRP0E = 0x10;
+const HCR_VGRP0D = 0x20;
+const HCR_VGRP1E = 0x40;
+const HCR_VGRP1D = 0x80;
+const HCR_VSGI_EOI_COUNT = 0x100;
+const VMCR_ENG0 = 1;
+const VMCR_ENG1 = 2;
+const SGIS = 16;
 /** EOI: the end of it is told. */
 const LR_EOI = 0x200;
 const FIRST_SPI = 32;
@@ -57,6 +69,8 @@ export class Vcpu {
   #inGuestHandler = false;
   /** Guest code runs, and list registers hold what it may take. */
   #inGuest = false;
+  /** ICH_HCR_EL2 of its last stay in the guest. */
+  #hcr = HCR_EN;
   /** Interrupts that the guest took. */
   #acknowledged = 0;
   /** ICH_VMCR_EL2, ICH_AP0R0_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
@@ -172,6 +186,13 @@ export class Vcpu {
     this.#signal();
   }
 
+  /** @internal Out of the guest and back: list registers are filled anew. Kernel: vgic_maintenance_handler() does nothing */
+  maintenance(): void {
+    if (!this.#inGuest) return;
+    this.exitGuest();
+    this.enterGuest();
+  }
+
   // What guest code does
 
   /** ICC_IAR1_EL1 read by the guest; 1023 when there is nothing. */
@@ -186,9 +207,6 @@ export class Vcpu {
   endOfInterrupt(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.endOfInterrupt(intid);
-    // What did not fit in the list registers moves up, as a maintenance interrupt would have it.
-    this.exitGuest();
-    this.enterGuest();
   }
 
   /** ICC_PMR_EL1 written by the guest. */
@@ -226,8 +244,6 @@ export class Vcpu {
   deactivate(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_DIR_EL1', BigInt(intid));
-    this.exitGuest();
-    this.enterGuest();
   }
 
   /** Whether the virtual IRQ is asserted. */
@@ -273,6 +289,9 @@ export class Vcpu {
   /** List registers back to the interrupts that they stand for, then pruning. Kernel: vgic_v3_fold_lr_state() */
   #fold(): void {
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
+    // Kernels that follow groups turn it off at each exit, others only where list registers are in use.
+    if (this.vm.profile.followsGroups) port.write('ICH_HCR_EL2', 0n);
+    else if (this.#loaded.some((irq) => irq !== undefined)) port.write('ICH_HCR_EL2', BigInt(this.#hcr & ~HCR_EN));
     for (let n = 0; n < port.listRegisters; n += 1) {
       const irq = this.#loaded[n];
       if (irq === undefined) continue;
@@ -295,6 +314,8 @@ export class Vcpu {
     const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
     if (this.queue.length > port.listRegisters) this.queue.sort(byRank);
     const ready = this.queue.filter((irq) => this.vm.lpis.oracle(irq) === this);
+    this.#hcr = this.#control(ready);
+    port.write('ICH_HCR_EL2', BigInt(this.#hcr));
     ready.slice(0, port.listRegisters).forEach((irq, n) => {
       port.setList(n, irq.intid, listRegister(irq));
       if (irq.edge) irq.pendingLatch = false;
@@ -302,6 +323,17 @@ export class Vcpu {
     });
     this.#inGuest = true;
     this.#signal();
+  }
+
+  /** ICH_HCR_EL2: which maintenance interrupts are wanted. Kernel: vgic_set_underflow(), vgic_v3_configure_hcr() */
+  #control(ready: readonly VgicIrq[]): number {
+    const port = this.vm.driver.gic.cpu(this.#cpu).virtual;
+    const overflow = ready.length > port.listRegisters;
+    if (!this.vm.profile.followsGroups) return HCR_EN | (overflow ? HCR_UIE : 0);
+    const vmcr = Number(port.read('ICH_VMCR_EL2'));
+    const groups = ((vmcr & VMCR_ENG0) === 0 ? HCR_VGRP0E : HCR_VGRP0D) | ((vmcr & VMCR_ENG1) === 0 ? HCR_VGRP1E : HCR_VGRP1D);
+    const outside = overflow ? HCR_UIE | (ready.slice(port.listRegisters).some(({ pending }) => pending) ? HCR_NPIE : 0) : 0;
+    return HCR_EN | groups | outside | (ready.some(({ intid }) => intid < SGIS) ? 0 : HCR_VSGI_EOI_COUNT);
   }
 
   /** Enters the guest's vector while its IRQ is asserted and it takes interrupts. */

@@ -43,6 +43,8 @@ export interface VgicProfile {
   readonly forwardsOnce: boolean;
   /** Forwarding is taken back by the host's interrupt, whatever the route leads to now: no VLPI is left mapped (V-20's other half). */
   readonly unsetsByHostIrq: boolean;
+  /** Maintenance interrupts say when the guest turns a group on or off, and with too many interrupts also when none in a list register is pending. Since 6.19. */
+  readonly followsGroups: boolean;
   /** A BASER whose value changes frees what its table had, also while it stays valid (V-23). */
   readonly baserChangeFrees: boolean;
   /** SAVE_TABLES leaves out a device whose DTE cannot be reached, instead of -EINVAL (V-24, V-33). */
@@ -90,6 +92,7 @@ const LINUX_6_1: VgicProfile = {
   cachedPerVcpu: 16,
   forwardsOnce: false,
   unsetsByHostIrq: false,
+  followsGroups: false,
   ...BEFORE_7_3,
   checksFrameEnd: true,
 };
@@ -125,6 +128,7 @@ const LINUX_5_13: VgicProfile = {
   cachedPerVcpu: 16,
   forwardsOnce: false,
   unsetsByHostIrq: false,
+  followsGroups: false,
   ...BEFORE_7_3,
   checksFrameEnd: false,
 };
@@ -138,6 +142,7 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
   'linux-7.3': {
     ...LINUX_6_12_117,
     unsetsByHostIrq: true,
+    followsGroups: true,
     nextSkipsOrphans: true,
     oneEventPerLpi: true,
     refusesUnknownItsCtrl: true,
