@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import * as core from '../../packages/vfio-core/src/index.ts';
+import * as gic from '../../packages/gic-its/src/index.ts';
 import * as fslmc from '../../packages/vfio-fslmc/src/index.ts';
 import * as mdev from '../../packages/mdev/src/index.ts';
 import * as pci from '../../packages/vfio-pci/src/index.ts';
@@ -10,7 +11,7 @@ import * as platform from '../../packages/vfio-platform/src/index.ts';
 
 const PACKAGES = fileURLToPath(new URL('../../packages/', import.meta.url));
 
-const constants = [core, pci, platform, fslmc, mdev]
+const constants = [core, pci, platform, fslmc, mdev, gic]
   .flatMap((exports) => Object.entries<unknown>({ ...exports }))
   .flatMap(([name, value]) => (core.isReason(value) ? [{ name, value }] : []));
 const reasons = constants.map(({ value }) => value).sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -20,14 +21,15 @@ function document(): string {
   return `# Why a call is refused
 
 Made from the reasons in the packages (\`reason()\` of @vsim/vfio-core). Each refusal is one event of severity \`info\` with this id, and an error that
-is thrown for it has it as \`error.why\`, with the numbers and names that decided in \`error.why.fields\`; the message ends with the way out.
+is thrown for it has it as \`error.why\`, with the numbers and names that decided in \`error.why.fields\`; the message ends with the way out. A guest's
+command that is ignored has no errno.
 
 ${row(['id', 'errno', 'call', 'rule', 'kernel', 'way out'])}${row(['---', '---', '---', '---', '---', '---'])}${reasons.map((each) => row(core.reasonRow(each))).join('')}`;
 }
 
-/** The sources of the rooms of VFIO, without tests and suites. */
+/** The sources of the rooms of VFIO and of KVM, without tests and suites. */
 function sources(): readonly string[] {
-  return globSync('{vfio-core,vfio-pci,vfio-platform,vfio-fslmc,mdev}/src/**/*.ts', { cwd: PACKAGES })
+  return globSync(['{vfio-core,vfio-pci,vfio-platform,vfio-fslmc,mdev}/src/**/*.ts', 'gic-its/src/{vgic,kvm}/*.ts'], { cwd: PACKAGES })
     .filter((file) => !/\.test\.ts$|\/testing\//.test(file))
     .map((file) => `${PACKAGES}${file}`);
 }
@@ -53,6 +55,18 @@ it('each reason is named by a test, by its id or its constant [M14]', () => {
 
 /** Where an errno stands without a reason, how many times, and who tells instead. */
 const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
+  'gic-its/src/kvm/capabilities.ts': [1, 'nobody: KVM_CHECK_EXTENSION answers so'],
+  'gic-its/src/kvm/vcpu-file.ts': [2, 'nobody: EINTR is an answer'],
+  'gic-its/src/kvm/vcpu-registers.ts': [7, 'who reads or writes a register: kvm/register'],
+  'gic-its/src/vgic/cpu-sysregs.ts': [2, 'the attribute: kvm-vgic/no-register'],
+  'gic-its/src/vgic/ioeventfds.ts': [2, 'KVM_IOEVENTFD: kvm/ioeventfd-taken, kvm/ioeventfd-none'],
+  'gic-its/src/vgic/kvm-vm.ts': [1, 'KVM_IRQ_LINE: kvm/irq-line-no-gic'],
+  'gic-its/src/vgic/vcpu.ts': [2, 'nobody: which CPU a vCPU runs on is the program\'s choice, not a call'],
+  'gic-its/src/vgic/vgic-its-commands.ts': [2, 'who tells of commands: kvm-its/command-unknown, kvm-its/lpi-taken'],
+  'gic-its/src/vgic/vgic-its-mappings.ts': [3, 'the command and RESTORE_TABLES: kvm-its/lpi-unreadable'],
+  'gic-its/src/vgic/vgic-its.ts': [2, 'the MSI and the command: kvm-its/off, kvm-its/lpis-off'],
+  'gic-its/src/vgic/vgic-v4.ts': [1, 'nobody: a connection that is refused leaves the irqfd to software'],
+  'gic-its/src/vgic/vgic.ts': [2, 'KVM_IRQ_LINE: kvm/irq-line, kvm/irq-line-no-gic'],
   'mdev/src/mdev-bus.ts': [1, 'itself: mdev/exhausted'],
   'mdev/src/samples/mbochs.ts': [2, 'the bus: mdev/exhausted'],
   'mdev/src/samples/mdpy.ts': [1, 'the bus: mdev/exhausted'],

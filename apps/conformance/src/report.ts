@@ -63,11 +63,21 @@ export class CaseRecorder implements CaseReport {
     this.relaxed.set(rule, (this.relaxed.get(rule) ?? 0) + 1);
   }
 
-  /** A step failed: `told` are the reasons that the model gave meanwhile. */
-  failed(what: string, told: readonly string[]): void {
+  /** A step failed: `told` are the reasons that the model gave meanwhile. @param expected which one it has to be, if that is known */
+  failed(what: string, told: readonly string[], expected?: string): void {
     this.refused += 1;
     for (const id of told) this.reasons.add(id);
-    if (told.length === 1 && told[0] !== undefined && !told[0].includes(' ')) return;
+    const [only = ''] = told;
+    if (told.length === 1 && !only.includes(' ') && (expected === undefined || only === expected)) return;
+    this.#wrong(expected === undefined ? what : `${what} for ${expected}`, told);
+  }
+
+  /** A step did not fail: no reason was to be given. */
+  passed(what: string, told: readonly string[]): void {
+    if (told.length > 0) this.#wrong(what, told);
+  }
+
+  #wrong(what: string, told: readonly string[]): void {
     const row = `${what}: ${told.join(' ') || 'none'}`;
     this.untold.set(row, (this.untold.get(row) ?? 0) + 1);
   }

@@ -137,7 +137,7 @@ describe('devices of a VM', () => {
     const vmm = new Vmm();
     const gic = vmm.device(vmm.vm(), KVM_DEV_TYPE_ARM_VGIC_V3);
     const events = vmm.host.trace.record();
-    expect(why(events, () => vmm.set(gic, GRP.ADDR, ADDR_TYPE.DIST, undefined))).toContain('EFAULT uapi/argument-fault');
+    expect(why(events, () => vmm.set(gic, GRP.ADDR, ADDR_TYPE.DIST, undefined))).toContain('EFAULT kvm-vgic/attribute-memory');
     expect(why(events, () => vmm.ioctl(gic, KVM_GET_DEVICE_ATTR, attribute(GRP.NR_IRQS, 0, 0)))).toContain('EFAULT uapi/argument-fault');
     expect(vmm.ioctl(gic, KVM_HAS_DEVICE_ATTR, new Uint8Array(kvm_device_attr.size - 1))).toBe(-EFAULT);
     expect(vmm.get(gic, GRP.ADDR, ADDR_TYPE.DIST, 0n, 8)).toBe(0xffff_ffff_ffff_ffffn);
@@ -181,7 +181,7 @@ describe('who may use a VM', () => {
     vmm.device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);
     expect(vmm.run(vcpu)).toBe(-ENXIO);
     const events = vmm.host.trace.record();
-    expect(why(events, () => vmm.ioctl(vm, KVM_IRQ_LINE))).toBe('EIO kvm/vm-dead: the first KVM_RUN of the VM failed');
+    expect(why(events, () => vmm.ioctl(vm, KVM_IRQ_LINE))).toBe('EIO kvm/vm-dead: the first KVM_RUN failed with ENXIO');
     expect([vmm.run(vcpu), vmm.ioctl(vm, KVM_CREATE_VCPU, 1)]).toEqual([-EIO, -EIO]);
   });
 

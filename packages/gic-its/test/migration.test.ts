@@ -189,7 +189,10 @@ describe('saving pending tables', () => {
     const events = machine.host.trace.record();
     expect(machine.vgic.setAttr(GRP.CTRL, CTRL.SAVE_PENDING_TABLES, 0)).toBe(-16);
     expect(machine.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0)).toBe(-16);
-    expect(events).toEqual([]);
+    expect(events.map(({ id, text }) => [id, text])).toEqual([
+      ['kvm-vgic/vcpu-runs', 'SAVE_PENDING_TABLES: vcpu 1 runs'],
+      ['kvm-vgic/vcpu-runs', 'CTRL of an its: vcpu 1 runs'],
+    ]);
   });
 
   it('a resumed source still delivers: stop and go three times [gic P2-T1] [gic P2-T5] [gic P4-T8]', () => {

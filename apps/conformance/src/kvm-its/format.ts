@@ -5,11 +5,13 @@
  * simulated one, and the recorded one, to which each dump's changes are applied; at a dump the whole of both must be equal.
  */
 import { Host, PhysicalMemory, errnoName, type ProfileName } from '@vsim/vfio-core';
-import { Gic, GRP, ItsDriver, KvmVm, type MemorySlot, type Vcpu, type Vgic, type VgicIts } from '@vsim/gic-its';
+import { Gic, GRP, ItsDriver, KvmVm, VgicIts, type MemorySlot, type Vcpu, type Vgic } from '@vsim/gic-its';
 import type { Format, ReplayOptions } from '../format.ts';
 import type { Fields, Json } from '../json.ts';
 import { fromHex, MOST_BYTES } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
+import { ToldReasons } from '../told-reasons.ts';
+import { verdictOf } from './ignored.ts';
 
 const QUEUE = 0x1_0000;
 const TRANSLATER = 0x1_0040;
@@ -109,6 +111,7 @@ class ScenarioReplay {
   readonly #profile: ProfileName;
   readonly #itsBase: number;
   readonly #devices = new Map<string, Device>();
+  readonly #told = new ToldReasons();
   #vm: KvmVm | undefined;
   #ram: PhysicalMemory | undefined;
   #golden = new Uint8Array(0);
@@ -123,6 +126,7 @@ class ScenarioReplay {
 
   step(step: Fields, index: number): void {
     this.report.begin(index);
+    this.#told.begin();
     const op = step.string('op');
     this.report.unknown(step, [...(KEYS.get(op) ?? []), ...FOR_PEOPLE]);
     if (op === 'vm') {
@@ -160,12 +164,14 @@ class ScenarioReplay {
         return;
       case 'cmd':
         this.#write(this.#base + QUEUE + step.number('at'), step.bytes('hex'));
-        this.#ret(step, this.#its.setAttr(GRP.ITS_REGS, 0x88, step.bigint('w')));
+        this.#command(step, this.#its);
         return;
       case 'msi': {
         const address = step.has('addr') ? step.number('addr') : this.#itsBase + TRANSLATER;
         const flags = step.has('flags') ? step.number('flags') : 1;
         this.#ret(step, this.#vm.signalMsi(address, step.number('ev'), flags, step.number('dev')));
+        // The guest blocks it.
+        if (step.number('ret') === 0) this.report.failed('msi', this.#told.ids, 'kvm-its/unmapped');
         return;
       }
       case 'dump':
@@ -219,7 +225,19 @@ class ScenarioReplay {
 
   #ret(step: Fields, actual: number): void {
     this.report.compare('ret', step.number('ret'), actual);
-    if (step.has('err') || actual < 0) this.report.compare('err', step.has('err') ? step.string('err') : null, actual < 0 ? errnoName(actual) : null);
+    if (!step.has('err') && actual >= 0) return;
+    this.report.compare('err', step.has('err') ? step.string('err') : null, actual < 0 ? errnoName(actual) : null);
+    const whose = ['op', 'dev', 'grp', 'err'].flatMap((key) => (typeof step.raw(key) === 'string' ? [step.string(key)] : []));
+    this.report.failed(whose.join(' '), this.#told.ids);
+  }
+
+  /** A command: if it is ignored, for one reason. Where several are executed at once nobody says which of them were. */
+  #command(step: Fields, its: Device): void {
+    const one = its instanceof VgicIts && its.vm.allVcpusStopped ? verdictOf(its, step.number('w')) : undefined;
+    this.#ret(step, its.setAttr(GRP.ITS_REGS, 0x88, step.bigint('w')));
+    if (one === undefined) return;
+    if (one.verdict === undefined) this.report.passed(one.name, this.#told.ids);
+    else this.report.failed(one.name, this.#told.ids, one.verdict);
   }
 
   #createVm(step: Fields): void {
@@ -233,6 +251,7 @@ class ScenarioReplay {
     }
     const vcpus = step.count('vcpus', MOST_CPUS);
     const host = new Host({ profile: this.#profile, ram: [{ base: 0x8000_0000, size: 0x100_0000 }] });
+    this.#told.listen(host);
     const gic = new Gic(host, { version: 'gicv3', cpus: Math.max(vcpus, 1) });
     const vm = new KvmVm(host, { driver: new ItsDriver(host, gic), ipaBits: step.number('ipa_bits') });
     this.#slot = { gpa: this.#base, size, memory: this.#ram, offset: this.#base };
@@ -267,9 +286,11 @@ class ScenarioReplay {
       const known = typeof written === 'string' && typeof readBack === 'string' && (ret === undefined || typeof ret === 'number');
       if (!known || more.length > 0) return step.fail('pairs', 'what was written, what was read, and the result if it is not 0');
       const value = BigInt(asText(written));
+      this.#told.begin();
       const low = device.setAttr(group, attr, halves ? BigInt.asUintN(32, value) : value);
       const result = low < 0 || !halves ? low : device.setAttr(group, attr + 4n, value >> 32n);
       this.report.compare(`ret of ${asText(written)}`, typeof ret === 'number' ? ret : 0, result);
+      if (result < 0) this.report.failed(`wr64 ${errnoName(result)}`, this.#told.ids);
       const lower = device.getAttr(group, attr);
       const upper = halves ? device.getAttr(group, attr + 4n) : 0n;
       const back = typeof lower === 'bigint' && typeof upper === 'bigint' ? lower | (upper << 32n) : 0n;

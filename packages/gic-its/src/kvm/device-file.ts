@@ -1,5 +1,5 @@
 /** The fd of a device that KVM_CREATE_DEVICE made: three requests for all kinds. Kernel: kvm_device_ioctl(). */
-import { EFAULT, File, exactAddress, get, lowHalf, set, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { File, exactAddress, get, lowHalf, set, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { KVM_DEVICE_OPERATION, KVM_DEVICE_REQUEST } from './kvm-reasons.ts';
 import { kvmRequestName } from './request-name.ts';
 import type { OpenVm } from './open-vm.ts';
@@ -11,8 +11,8 @@ export interface AttributeAccess {
   readonly attr: bigint;
   /** get_user() of 4 or 8 bytes; undefined is a fault. */
   read(width: 4 | 8): bigint | undefined;
-  /** put_user() of 4 or 8 bytes; false is a fault. */
-  write(width: 4 | 8, value: bigint): boolean;
+  /** put_user() of 4 or 8 bytes. @returns 0 or -EFAULT */
+  write(width: 4 | 8, value: bigint): number;
 }
 
 /** What a kind of device does. Results are 0 or a negative errno. */
@@ -56,10 +56,9 @@ export class DeviceFile extends File {
     }
     const bytes = argument.copyIn(kvm_device_attr.size);
     if (bytes === undefined) return argument.fault();
-    const access = new UserAttribute(process, bytes);
+    const access = new UserAttribute(process, argument, bytes);
     if (request === KVM_HAS_DEVICE_ATTR) return device.hasAttr(access.group, access.attr);
-    const result = request === KVM_SET_DEVICE_ATTR ? device.setAttr(process, access) : device.getAttr!(access);
-    return access.faulted && result === -EFAULT ? argument.fault() : result;
+    return request === KVM_SET_DEVICE_ATTR ? device.setAttr(process, access) : device.getAttr!(access);
   }
 
   protected override *release(): Sleeps<void> {
@@ -71,13 +70,13 @@ export class DeviceFile extends File {
 class UserAttribute implements AttributeAccess {
   readonly group: number;
   readonly attr: bigint;
-  /** Memory of the caller could not be reached. */
-  faulted = false;
   readonly #process: Process;
+  readonly #argument: UserArgument;
   readonly #at: number | undefined;
 
-  constructor(process: Process, bytes: Uint8Array) {
+  constructor(process: Process, argument: UserArgument, bytes: Uint8Array) {
     this.#process = process;
+    this.#argument = argument;
     this.group = get(bytes, kvm_device_attr.group);
     this.attr = get(bytes, kvm_device_attr.attr);
     this.#at = exactAddress(get(bytes, kvm_device_attr.addr));
@@ -85,19 +84,14 @@ class UserAttribute implements AttributeAccess {
 
   read(width: 4 | 8): bigint | undefined {
     const bytes = new Uint8Array(width);
-    if (this.#at === undefined || !this.#process.mm.copyFromUser(this.#at, bytes)) {
-      this.faulted = true;
-      return undefined;
-    }
+    if (this.#at === undefined || !this.#process.mm.copyFromUser(this.#at, bytes)) return undefined;
     return width === 4 ? BigInt(get(bytes, [0, 'u32'])) : get(bytes, [0, 'u64']);
   }
 
-  write(width: 4 | 8, value: bigint): boolean {
+  write(width: 4 | 8, value: bigint): number {
     const bytes = new Uint8Array(width);
     if (width === 4) set(bytes, [0, 'u32'], lowHalf(value));
     else set(bytes, [0, 'u64'], value);
-    const done = this.#at !== undefined && this.#process.mm.copyToUser(this.#at, bytes);
-    if (!done) this.faulted = true;
-    return done;
+    return this.#at !== undefined && this.#process.mm.copyToUser(this.#at, bytes) ? 0 : this.#argument.fault();
   }
 }

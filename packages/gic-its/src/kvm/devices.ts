@@ -1,5 +1,5 @@
 /** The kinds of device of KVM_CREATE_DEVICE as their fds see them: what width an attribute's data has, and who answers. */
-import { EFAULT, type Process } from '@vsim/vfio-core';
+import type { Process } from '@vsim/vfio-core';
 import type { KvmVfio } from '../vgic/kvm-vfio.ts';
 import { ADDR_TYPE, GRP } from '../vgic/uapi.ts';
 import type { AttributeAccess, KvmDevice } from './device-file.ts';
@@ -23,11 +23,8 @@ export function registerDevice(name: string, device: RegisterDevice): KvmDevice 
     getAttr: (access) => {
       // Which of the regions is asked for stands where the answer goes.
       const asks = access.group === GRP.ADDR && access.attr === BigInt(ADDR_TYPE.REDIST_REGION);
-      const asked = asks ? access.read(8) : undefined;
-      if (asks && asked === undefined) return -EFAULT;
-      const value = device.getAttr(access.group, access.attr, asked);
-      if (typeof value === 'number') return value;
-      return access.write(widthOf(access), value) ? 0 : -EFAULT;
+      const value = device.getAttr(access.group, access.attr, asks ? access.read(8) : undefined);
+      return typeof value === 'number' ? value : access.write(widthOf(access), value);
     },
   };
 }

@@ -11,16 +11,6 @@ export const KVM_OTHER_PROCESS: Reason<{ readonly task: string; readonly owner: 
   text: ({ task, owner }) => `${task} asks, the VM is that of ${owner}`,
 });
 
-export const KVM_VM_DEAD: Reason<object> = reason({
-  id: 'kvm/vm-dead',
-  errno: EIO,
-  call: 'any ioctl on a VM, a vCPU or a device of KVM',
-  rule: 'a VM whose first KVM_RUN could not map its GIC is not used any more',
-  kernel: 'kvm_vgic_map_resources(), kvm_vm_dead()',
-  wayOut: 'make another VM, and see why the first KVM_RUN failed',
-  text: () => 'the first KVM_RUN of the VM failed',
-});
-
 export const KVM_ARGUMENT: Reason<{ readonly request: string; readonly argument: number }> = reason({
   id: 'kvm/argument',
   errno: EINVAL,

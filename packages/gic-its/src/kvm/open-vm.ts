@@ -1,7 +1,7 @@
 /** A VM that user space has fds of: what they share, and who may use them. Kernel: the reference count, mm and vm_dead of struct kvm. */
 import type { Process, UserArgument } from '@vsim/vfio-core';
 import type { KvmVm } from '../vgic/kvm-vm.ts';
-import { KVM_OTHER_PROCESS, KVM_VM_DEAD } from './kvm-reasons.ts';
+import { KVM_OTHER_PROCESS } from './kvm-reasons.ts';
 import { kvmProfile, type KvmProfile } from './kvm-profile.ts';
 import type { Kvm } from './kvm.ts';
 import { MemorySlots } from './memory-slots.ts';
@@ -42,6 +42,6 @@ export class OpenVm {
   check(process: Process, argument: UserArgument): number {
     // A process that has ended and one that was made anew under the same name have other memory.
     if (process.mm !== this.process.mm) return argument.refuse(KVM_OTHER_PROCESS, { task: process.name, owner: this.process.name });
-    return this.vm.dead ? argument.refuse(KVM_VM_DEAD, {}) : 0;
+    return this.vm.checkAlive();
   }
 }

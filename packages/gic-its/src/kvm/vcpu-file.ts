@@ -262,7 +262,7 @@ export class VcpuFile extends File {
   // KVM_RUN
 
   *#run(process: Process, argument: UserArgument): Sleeps<number> {
-    const refused = withoutArgument(argument) ?? this.#uninitialised(argument) ?? this.#open.vm.firstRun();
+    const refused = withoutArgument(argument) ?? this.#uninitialised(argument) ?? this.#open.vm.firstRun(this.vcpu);
     if (refused < 0) return refused;
     this.#completeMmio();
     if (this.#page(uapi.kvm_run.immediate_exit) !== 0) return -EINTR;

@@ -166,7 +166,7 @@ export class VmFile extends File {
     const { vm } = this.#open;
     const flags = get(bytes, uapi.kvm_irqfd.flags);
     const gsi = get(bytes, uapi.kvm_irqfd.gsi);
-    const early = vm.checkIrqfd(flags);
+    const early = vm.checkIrqfd(flags, gsi);
     if (early < 0) return early;
     const eventfd = process.eventFdContext(get(bytes, uapi.kvm_irqfd.fd));
     if (typeof eventfd === 'number') return eventfd;

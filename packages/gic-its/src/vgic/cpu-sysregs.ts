@@ -6,6 +6,7 @@
  * and CBPR bits are kept.
  */
 import { EINVAL, ENXIO } from '@vsim/vfio-core';
+import { NO_REGISTER, REGISTER_VALUE } from './kvm-reasons.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Attributes, without the affinity. */
@@ -69,7 +70,7 @@ export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
     case SYSREG.ICC_CTLR_EL1:
       return CTLR_FIXED | (extract(vcpu.vmcr, VMCR_EOIM) * CTLR_EOIMODE) | (extract(vcpu.vmcr, VMCR_CBPR) * CTLR_CBPR);
     default:
-      return isSpareApr(register) ? -EINVAL : -ENXIO;
+      return vcpu.vm.refusals.refuse(NO_REGISTER, { device: 'cpu interface', offset: register }, isSpareApr(register) ? EINVAL : ENXIO);
   }
 }
 
@@ -88,14 +89,14 @@ export function writeSysreg(vcpu: Vcpu, register: number, value: bigint): number
       vcpu.ap1r = BigInt.asUintN(32, value);
       return 0;
     case SYSREG.ICC_SRE_EL1:
-      return (value & SRE) === SRE ? 0 : -EINVAL;
+      return (value & SRE) === SRE ? 0 : vcpu.vm.refusals.refuse(REGISTER_VALUE, { register: 'ICC_SRE_EL1', value, has: SRE });
     case SYSREG.ICC_CTLR_EL1:
       // More priority or INTID bits than there are cannot be given.
-      if ((value & CTLR_PRIBITS) > (CTLR_FIXED & CTLR_PRIBITS)) return -EINVAL;
+      if ((value & CTLR_PRIBITS) > (CTLR_FIXED & CTLR_PRIBITS)) return vcpu.vm.refusals.refuse(REGISTER_VALUE, { register: 'ICC_CTLR_EL1', value, has: CTLR_FIXED });
       vcpu.vmcr = insert(insert(vcpu.vmcr, VMCR_EOIM, (value & CTLR_EOIMODE) === 0n ? 0n : 1n), VMCR_CBPR, value & CTLR_CBPR);
       return 0;
     default:
-      return isSpareApr(register) ? -EINVAL : -ENXIO;
+      return vcpu.vm.refusals.refuse(NO_REGISTER, { device: 'cpu interface', offset: register }, isSpareApr(register) ? EINVAL : ENXIO);
   }
 }
 

@@ -40,3 +40,28 @@ export const VLPI_MISMATCH: EventKind<VlpiMismatchEvent> = eventKind(
 
 /** A vCPU is loaded whose vPE is mapped nowhere: its VLPIs and vSGIs stay away. The kernel warns. */
 export const VPE_NOT_MAPPED: EventKind<VcpuEvent> = eventKind('kvm/vpe-not-mapped', 'warn', ({ vcpu }) => `vcpu ${vcpu}: its vpe is not mapped`);
+
+export interface DeviceLeftOutEvent {
+  readonly its: number;
+  readonly device: number;
+}
+
+/** SAVE_TABLES leaves out a device whose DTE cannot be reached (since 6.12.113). */
+export const DEVICE_LEFT_OUT: EventKind<DeviceLeftOutEvent> = eventKind(
+  'kvm/its-device-left-out',
+  'info',
+  ({ its, device }) => `its ${its}: device ${hex(device)} has no entry in the device table, and is not saved`,
+);
+
+export interface IteDroppedEvent {
+  readonly device: number;
+  readonly event: number;
+  readonly lpi: number;
+}
+
+/** RESTORE_TABLES drops an ITE whose LPI another event has (7.3). */
+export const ITE_DROPPED: EventKind<IteDroppedEvent> = eventKind(
+  'kvm/its-ite-dropped',
+  'info',
+  ({ device, event, lpi }) => `event ${event} of device ${hex(device)} is not restored: another event has lpi ${lpi}`,
+);

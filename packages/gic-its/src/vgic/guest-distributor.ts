@@ -5,8 +5,10 @@
  * Modelled: GICD_CTLR with nASSGIreq, identification, SPI registers, which are kept and read back.
  */
 import { EBUSY, EINVAL } from '@vsim/vfio-core';
-import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import type { GuestDevice } from './guest-bus.ts';
 import { InterruptBank } from './interrupt-bank.ts';
+import { REGISTER_VALUE } from './kvm-reasons.ts';
+import type { KvmVm } from './kvm-vm.ts';
 import { checkedFrame, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 import { VgicIrq } from './vgic-irq.ts';
 
@@ -152,18 +154,22 @@ export class GuestDistributor {
 
   #setTyper2(value: number, frozen: boolean): number {
     if (value === this.read(0xc, 4, 'user')) return 0;
-    if (!this.#vm.profile.registersBeforeInit) return -EINVAL;
-    if (frozen) return -EBUSY;
+    if (!this.#vm.profile.registersBeforeInit) return this.#refuse('GICD_TYPER2', 0xc, value);
+    if (frozen) return this.#refuse('GICD_TYPER2', 0xc, value, EBUSY);
     // Only what the host's GIC has.
-    if ((value & ~TYPER2_NASSGICAP) !== 0 || (value !== 0 && !this.#vm.driver.gicv41)) return -EINVAL;
+    if ((value & ~TYPER2_NASSGICAP) !== 0 || (value !== 0 && !this.#vm.driver.gicv41)) return this.#refuse('GICD_TYPER2', 0xc, value);
     this.#nassgicap = value !== 0;
     return 0;
   }
 
+  #refuse(register: string, offset: number, value: number, errno = EINVAL): number {
+    return this.#vm.refusals.refuse(REGISTER_VALUE, { register, value: BigInt(value), has: BigInt(this.read(offset, 4, 'user')) }, errno);
+  }
+
   #setIidr(value: number): number {
-    if (((value ^ IIDR) & ~IIDR_REVISION) !== 0) return -EINVAL;
+    if (((value ^ IIDR) & ~IIDR_REVISION) !== 0) return this.#refuse('GICD_IIDR', 0x8, value);
     const revision = (value & IIDR_REVISION) >>> 12;
-    if (!this.#vm.profile.revisions.includes(revision)) return -EINVAL;
+    if (!this.#vm.profile.revisions.includes(revision)) return this.#refuse('GICD_IIDR', 0x8, value);
     this.#revision = revision;
     return 0;
   }

@@ -6,7 +6,8 @@
  */
 import { toNumber } from '@vsim/vfio-core';
 import { idRegister, IIDR, type GuestDistributor } from './guest-distributor.ts';
-import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import type { GuestDevice } from './guest-bus.ts';
+import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
 import { RedistributorRegions } from './redistributor-regions.ts';
 import { checkedFrame, FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';

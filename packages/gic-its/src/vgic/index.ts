@@ -1,8 +1,11 @@
 export * from './cpu-sysregs.ts';
 export * from './events.ts';
+export * from './its-reasons.ts';
+export * from './kvm-reasons.ts';
 export { GuestMemory, type MemorySlot } from './guest-memory.ts';
 export { Irqfd, IRQFD_INJECT } from './irqfd.ts';
-export { CREATE_VCPU, KvmVm, MAX_VCPUS, type GuestDevice, type KvmVmInit } from './kvm-vm.ts';
+export type { GuestDevice } from './guest-bus.ts';
+export { CREATE_VCPU, KvmVm, MAX_VCPUS, type KvmVmInit } from './kvm-vm.ts';
 export type { GsiRoute, MsiRoute, PinRoute } from './gsi-routing.ts';
 export { Ioeventfds, type Ioeventfd } from './ioeventfds.ts';
 export { KvmVfio } from './kvm-vfio.ts';

@@ -21,6 +21,7 @@ import {
   type Process,
   removeItem,
 } from '@vsim/vfio-core';
+import { KVM_VFIO_GROUP } from './kvm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
 
@@ -45,7 +46,7 @@ export class KvmVfio {
   }
 
   hasAttr(group: number, attr: number): number {
-    return group === KVM_DEV_VFIO_GROUP && (attr === KVM_DEV_VFIO_GROUP_ADD || attr === KVM_DEV_VFIO_GROUP_DEL) ? 0 : -ENXIO;
+    return isAttribute(group, attr) ? 0 : this.#refuse(-1, attr, ENXIO);
   }
 
   /**
@@ -56,11 +57,12 @@ export class KvmVfio {
    * without container, or not viable; -EPERM without IOMMU), -EEXIST and -ENOENT
    */
   setAttr(process: Process, group: number, attr: number, fd: number | undefined): number {
-    if (this.hasAttr(group, attr) < 0) return -ENXIO;
-    if (fd === undefined) return -EFAULT;
+    if (!isAttribute(group, attr)) return this.#refuse(fd ?? -1, attr, ENXIO);
+    if (fd === undefined) return this.#refuse(-1, attr, EFAULT);
     const file = process.file(fd);
-    if (file === undefined) return -EBADF;
-    return attr === KVM_DEV_VFIO_GROUP_ADD ? this.#add(file) : this.#delete(file);
+    if (file === undefined) return this.#refuse(fd, attr, EBADF);
+    const errno = attr === KVM_DEV_VFIO_GROUP_ADD ? this.#add(file) : this.#delete(file);
+    return errno === 0 ? 0 : this.#refuse(fd, attr, errno);
   }
 
   /** The VM goes: groups serve nobody, and whoever held them only by this device is closed. */
@@ -73,14 +75,19 @@ export class KvmVfio {
     return this.#vm.host.profile.dmaOwnership;
   }
 
+  #refuse(fd: number, attr: number, errno: number): number {
+    return this.#vm.refusals.refuse(KVM_VFIO_GROUP, { fd, attr }, errno);
+  }
+
+  /** @returns 0 or a positive errno */
   #add(file: object): number {
-    if (!(file instanceof GroupFile)) return -EINVAL;
-    if (this.#files.includes(file)) return -EEXIST;
+    if (!(file instanceof GroupFile)) return EINVAL;
+    if (this.#files.includes(file)) return EEXIST;
     if (this.#byFile) {
       file.get();
     } else {
       const held = getExternalUser(file);
-      if (typeof held === 'number') return held;
+      if (typeof held === 'number') return -held;
     }
     this.#files.push(file);
     vfioFileSetKvm(file, this.#vm);
@@ -89,7 +96,7 @@ export class KvmVfio {
 
   #delete(file: object): number {
     const held = this.#files.find((other) => other === file);
-    if (held === undefined) return -ENOENT;
+    if (held === undefined) return ENOENT;
     this.#release(held);
     return 0;
   }
@@ -100,4 +107,8 @@ export class KvmVfio {
     if (this.#byFile) this.#vm.host.scheduler.call('kvm-vfio fput', file.put());
     else putExternalUser(file.group);
   }
+}
+
+function isAttribute(group: number, attr: number): boolean {
+  return group === KVM_DEV_VFIO_GROUP && (attr === KVM_DEV_VFIO_GROUP_ADD || attr === KVM_DEV_VFIO_GROUP_DEL);
 }

@@ -7,24 +7,39 @@
 import {
   EAGAIN,
   EBUSY,
-  EEXIST,
   EINVAL,
-  EIO,
   ENODEV,
   WaitQueue,
+  errnoName,
+  removeItem,
   type EventFdContext,
   type Host,
   type IrqBypassManager,
   type Point,
+  type Refusals,
   type Sleeps,
   type Trace,
-  removeItem,
 } from '@vsim/vfio-core';
 import type { ItsDriver, ItsVm } from '../host/index.ts';
+import { GuestBus, type GuestDevice } from './guest-bus.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
 import { Ioeventfds } from './ioeventfds.ts';
 import { Irqfd } from './irqfd.ts';
+import {
+  IRQFD_REFUSED,
+  KVM_VFIO_EXISTS,
+  MSI_ADDRESS,
+  MSI_REFUSED,
+  NOT_INITIALISED,
+  VCPU_ID,
+  VCPU_LATE,
+  VCPU_RUNS,
+  VCPU_TAKEN,
+  VGIC_EXISTS,
+  VGIC_LATE,
+  VM_DEAD,
+} from './kvm-reasons.ts';
 import { KvmVfio } from './kvm-vfio.ts';
 import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS, KVM_MSI_VALID_DEVID } from './uapi.ts';
 import { Vcpu } from './vcpu.ts';
@@ -51,18 +66,6 @@ export interface KvmVmInit {
   readonly ipaBits?: number | undefined;
 }
 
-/** Registers at guest physical addresses. */
-export interface GuestDevice {
-  load(vcpu: Vcpu, offset: number, width: number): bigint;
-  store(vcpu: Vcpu, offset: number, width: number, value: bigint): void;
-}
-
-interface GuestWindow {
-  readonly base: number;
-  readonly size: number;
-  readonly device: GuestDevice;
-}
-
 export class KvmVm {
   readonly host: Host;
   readonly driver: ItsDriver;
@@ -74,8 +77,8 @@ export class KvmVm {
   readonly ioeventfds: Ioeventfds = new Ioeventfds();
   /** In order of creation. Kernel: kvm->vcpus, by vcpu_idx. */
   readonly vcpus: Vcpu[] = [];
-  /** A first KVM_RUN failed: every call on its fds is -EIO from then on. Kernel: kvm_vm_dead(). */
-  dead = false;
+  /** What the first KVM_RUN failed with, on kernels where every call on the VM's fds is -EIO from then on. Kernel: kvm_vm_dead(). */
+  #death = 0;
   readonly itss: VgicIts[] = [];
   readonly lpis: LpiList;
   readonly cache: TranslationCache;
@@ -85,13 +88,13 @@ export class KvmVm {
   itsVm: ItsVm | undefined;
   #vgic: Vgic | undefined;
   #vfio: KvmVfio | undefined;
-  readonly #windows: GuestWindow[] = [];
+  readonly #bus: GuestBus = new GuestBus(this.memory, this.ioeventfds);
   #routes = new Map<number, GsiRoute>();
   readonly #irqfds: Irqfd[] = [];
   #injecting = 0;
   #creating = 0;
-  /** Some vCPU has run. */
-  #ran = false;
+  /** The first vCPU that ran. */
+  #ran: Vcpu | undefined;
   readonly #drained = new WaitQueue('irqfd work');
 
   constructor(host: Host, init: KvmVmInit) {
@@ -103,6 +106,11 @@ export class KvmVm {
     this.ipaBits = init.ipaBits ?? 40;
     this.lpis = new LpiList(() => this.distributorEnabled);
     this.cache = new TranslationCache(this);
+  }
+
+  /** @internal Where refused calls are told. */
+  get refusals(): Refusals {
+    return this.host.refusals;
   }
 
   get vgic(): Vgic | undefined {
@@ -138,8 +146,9 @@ export class KvmVm {
   }
 
   #checkVcpu(id: number): number {
-    if (!(id >= 0 && id < MAX_VCPUS) || this.vcpus.length + this.#creating >= MAX_VCPUS) return -EINVAL;
-    return this.#vgic?.initialized === true ? -EBUSY : 0;
+    const vcpus = this.vcpus.length + this.#creating;
+    if (!(id >= 0 && id < MAX_VCPUS) || vcpus >= MAX_VCPUS) return this.refusals.refuse(VCPU_ID, { id, vcpus, limit: MAX_VCPUS });
+    return this.#vgic?.initialized === true ? this.refusals.refuse(VCPU_LATE, { id }) : 0;
   }
 
   #makeVcpu(id: number, room: () => number): Vcpu | number {
@@ -148,9 +157,10 @@ export class KvmVm {
     const error = regions?.place(vcpu) ?? 0;
     if (error < 0) return error;
     // Only now: a redistributor that was taken for a vCPU that is there already stays taken.
-    if (this.vcpuById(id) !== undefined) {
+    const taken = this.vcpuById(id);
+    if (taken !== undefined) {
       regions?.remove(vcpu);
-      return -EEXIST;
+      return this.refusals.refuse(VCPU_TAKEN, { id, index: taken.index });
     }
     const refused = room();
     if (refused < 0) {
@@ -184,9 +194,11 @@ export class KvmVm {
 
   /** KVM_CREATE_DEVICE(ARM_VGIC_V3). @returns the device; -EEXIST; -EBUSY while a vCPU runs, or once one has run */
   createVgic(): Vgic | number {
-    if (!this.allVcpusStopped) return -EBUSY;
-    if (this.#vgic !== undefined) return -EEXIST;
-    if (this.#ran) return -EBUSY;
+    const runs = this.#runningVcpu;
+    if (runs !== undefined) return this.refusals.refuse(VGIC_LATE, { vcpu: runs.id, is: 'runs' });
+    if (this.profile.vgicWaitsForVcpus && this.creatingVcpu) return this.refusals.refuse(VGIC_LATE, { vcpu: this.vcpus.length, is: 'is being created' });
+    if (this.#vgic !== undefined) return this.refusals.refuse(VGIC_EXISTS, { type: 'KVM_DEV_TYPE_ARM_VGIC_V3' });
+    if (this.#ran !== undefined) return this.refusals.refuse(VGIC_LATE, { vcpu: this.#ran.id, is: 'has run' });
     this.#vgic = new Vgic(this);
     return this.#vgic;
   }
@@ -207,7 +219,7 @@ export class KvmVm {
 
   /** KVM_CREATE_DEVICE(VFIO): there is one. @returns the device, or -EBUSY */
   createVfio(): KvmVfio | number {
-    if (this.#vfio !== undefined) return -EBUSY;
+    if (this.#vfio !== undefined) return this.refusals.refuse(KVM_VFIO_EXISTS, { groups: this.#vfio.files.length });
     this.#vfio = new KvmVfio(this);
     return this.#vfio;
   }
@@ -238,20 +250,37 @@ export class KvmVm {
    *
    * @returns 0; -ENXIO, -EINVAL or -EBUSY as Vgic.mapResources(); -EIO for a VM in which that has failed
    */
-  firstRun(): number {
-    if (this.dead) return -EIO;
+  firstRun(vcpu: Vcpu): number {
+    const dead = this.checkAlive();
+    if (dead < 0) return dead;
     const error = this.#vgic?.mapResources() ?? 0;
     if (error < 0) {
-      if (this.profile.failedFirstRun === 'dead') this.dead = true;
+      if (this.profile.failedFirstRun === 'dead') this.#death = error;
       return error;
     }
-    this.#ran = true;
+    this.#ran ??= vcpu;
     return 0;
   }
 
+  /** What every call on an fd of the VM, its vCPUs and its devices asks first. @returns 0; -EIO for a VM whose first KVM_RUN has failed */
+  checkAlive(): number {
+    return this.#death === 0 ? 0 : this.refusals.refuse(VM_DEAD, { first: errnoName(this.#death) });
+  }
+
+  /** lock_all_vcpus(). @param what asks @returns 0, or -EBUSY while a vCPU is in KVM_RUN */
+  checkStopped(what: string): number {
+    const runs = this.#runningVcpu;
+    return runs === undefined ? 0 : this.refusals.refuse(VCPU_RUNS, { what, vcpu: runs.id });
+  }
+
+  get #runningVcpu(): Vcpu | undefined {
+    return this.vcpus.find((vcpu) => vcpu.state !== 'stopped');
+  }
+
+
   /** Every vCPU could be locked: none is in KVM_RUN. */
   get allVcpusStopped(): boolean {
-    return this.vcpus.every((vcpu) => vcpu.state === 'stopped');
+    return this.#runningVcpu === undefined;
   }
 
   /** The vCPU of this VM that runs on a CPU. */
@@ -280,57 +309,32 @@ export class KvmVm {
 
   /** Puts emulated registers at a guest physical address. */
   mapWindow(base: number, size: number, device: GuestDevice): void {
-    this.#windows.push({ base, size, device });
+    this.#bus.map(base, size, device);
   }
 
   /** Takes them away: what begins there. */
   unmapWindow(base: number): void {
-    const at = this.#windows.findIndex((window) => window.base === base);
-    if (at >= 0) this.#windows.splice(at, 1);
+    this.#bus.unmap(base);
   }
 
   /** A load by guest code. @returns undefined outside memory and registers: user space emulates it. Kernel: kvm_handle_guest_abort() */
   tryLoad(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
-    if (this.memory.visible(gpa)) {
-      let value = 0n;
-      for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.memory.read8(gpa + i));
-      return value;
-    }
-    const window = this.#window(gpa);
-    if (window === undefined) return undefined;
-    vcpu.exitGuest();
-    const value = window.device.load(vcpu, gpa - window.base, width);
-    vcpu.enterGuest();
-    return value;
+    return this.#bus.load(vcpu, gpa, width);
   }
 
   /** A load by guest code; outside memory and registers it reads as zero. */
   load(vcpu: Vcpu, gpa: number, width: number): bigint {
-    return this.tryLoad(vcpu, gpa, width) ?? 0n;
+    return this.#bus.load(vcpu, gpa, width) ?? 0n;
   }
 
   /** A store by guest code. @returns false outside writable memory, registers and ioeventfds: user space emulates it */
   tryStore(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
-    if (this.memory.writable(gpa)) {
-      for (let i = 0; i < width; i += 1) this.memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));
-      return true;
-    }
-    if (this.ioeventfds.store(gpa, width, value)) return true;
-    const window = this.#window(gpa);
-    if (window === undefined) return false;
-    vcpu.exitGuest();
-    window.device.store(vcpu, gpa - window.base, width, value);
-    vcpu.enterGuest();
-    return true;
+    return this.#bus.store(vcpu, gpa, width, value);
   }
 
   /** A store by guest code; outside memory and registers it goes nowhere. */
   store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
-    this.tryStore(vcpu, gpa, width, value);
-  }
-
-  #window(gpa: number): GuestWindow | undefined {
-    return this.#windows.find(({ base, size }) => gpa >= base && gpa < base + size);
+    this.#bus.store(vcpu, gpa, width, value);
   }
 
   // Interrupts of registers
@@ -360,20 +364,22 @@ export class KvmVm {
    * @returns 1 delivered, 0 blocked by the guest, or a negative errno
    */
   signalMsi(address: number, data: number, flags: number, device: number): number {
-    if (this.#vgic === undefined || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return -EINVAL;
+    if (this.#vgic === undefined || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return this.refusals.refuse(MSI_REFUSED, { address, flags });
     return this.injectMsi(address, data, (flags & KVM_MSI_VALID_DEVID) === 0 ? undefined : device, device);
   }
 
   /** vgic_its_inject_msi(). `cacheDevice` is what the cache is asked for, which does not look at the flag. */
   injectMsi(address: number, data: number, device: number | undefined, cacheDevice: number): number {
     if (this.injectCached(address, cacheDevice, data)) return 1;
-    if (this.itss.length === 0) return -ENODEV;
-    if (device === undefined) return -EINVAL;
-    const its = this.itsAt(address);
-    if (its === undefined) return -EINVAL;
+    const its = device === undefined ? undefined : this.itsAt(address);
+    if (device === undefined || its === undefined) {
+      const itss = this.itss.length;
+      return this.refusals.refuse(MSI_ADDRESS, { address, device, event: data, itss }, itss === 0 ? ENODEV : EINVAL);
+    }
     const result = its.triggerMsi(device, data);
-    if (result < 0) return result;
-    return result > 0 ? 0 : 1;
+    if (result === 0) return 1;
+    its.tellUnresolved('msi', device, data);
+    return Math.min(result, 0);
   }
 
   /** The fast path: works only for a translation that is cached. */
@@ -400,9 +406,10 @@ export class KvmVm {
   }
 
   /** The first checks of KVM_IRQFD. @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised */
-  checkIrqfd(flags: number): number {
-    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return -EINVAL;
-    return (flags & KVM_IRQFD_FLAG_DEASSIGN) === 0 && this.#vgic?.initialized !== true ? -EAGAIN : 0;
+  checkIrqfd(flags: number, gsi: number): number {
+    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return this.refusals.refuse(IRQFD_REFUSED, { gsi, flags });
+    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0 || this.#vgic?.initialized === true) return 0;
+    return this.refusals.refuse(NOT_INITIALISED, { what: 'KVM_IRQFD' }, EAGAIN);
   }
 
   /**
@@ -412,10 +419,10 @@ export class KvmVm {
    * @returns 0; as checkIrqfd(); -EBUSY if the eventfd has an irqfd in this VM
    */
   irqfd(eventfd: EventFdContext, gsi: number, flags = 0, resample?: EventFdContext): number {
-    const error = this.checkIrqfd(flags);
+    const error = this.checkIrqfd(flags, gsi);
     if (error < 0) return error;
     if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassignIrqfd(eventfd, gsi);
-    if (this.#irqfds.some((other) => other.token === eventfd)) return -EBUSY;
+    if (this.#irqfds.some((other) => other.token === eventfd)) return this.refusals.refuse(IRQFD_REFUSED, { gsi, flags }, EBUSY);
     const irqfd = new Irqfd(this, eventfd, gsi, resample);
     this.#irqfds.push(irqfd);
     irqfd.attach();

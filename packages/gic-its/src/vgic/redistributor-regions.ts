@@ -5,9 +5,11 @@
  * vgic_mmio_vcpu_rdist_is_last(). The region of KVM_VGIC_V3_ADDR_TYPE_REDIST has count 0: it is as long as there are vCPUs.
  */
 import { EEXIST, EINVAL, FRAMES, holdsAddress, isInside, PAGE_SIZE } from '@vsim/vfio-core';
-import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import { FRAMES_OVERLAP, REDIST_REGION_RULE } from './kvm-reasons.ts';
+import type { GuestDevice } from './guest-bus.ts';
+import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
-import { checkFrame, FRAME_64K } from './vgic-frames.ts';
+import { checkFrame, FRAME_64K, frameError } from './vgic-frames.ts';
 
 /** RD and SGI frame. */
 export const REDISTRIBUTOR_BYTES = 0x2_0000;
@@ -49,7 +51,7 @@ export class RedistributorRegions {
     return this.#regions.find((region) => region.index === index);
   }
 
-  /** A new region, and in it the vCPUs that have no redistributor yet. @returns 0, -EINVAL, -E2BIG or -EEXIST */
+  /** A new region, and in it the vCPUs that have no redistributor yet. @returns 0, or -EINVAL, -E2BIG or -EEXIST, told */
   add(index: number, base: number, count: number): number {
     const error = this.#check(index, base, count);
     if (error < 0) return error;
@@ -71,7 +73,8 @@ export class RedistributorRegions {
     if (this.#places.has(vcpu)) return 0;
     const region = this.#regions.find(({ count, used }) => count === 0 || used < count);
     if (region === undefined) return 0;
-    if (!this.valid) return -EINVAL;
+    const bad = this.invalid;
+    if (bad !== undefined) return this.#vm.refusals.refuse(FRAMES_OVERLAP, bad);
     const base = region.base + region.used * REDISTRIBUTOR_BYTES;
     this.#places.set(vcpu, { region, index: region.used, base });
     this.#vm.mapWindow(base, REDISTRIBUTOR_BYTES, this.#frame(vcpu));
@@ -94,14 +97,15 @@ export class RedistributorRegions {
     this.#regions.length = 0;
   }
 
-  /** vgic_v3_check_base(): nothing crosses the end of memory, and no redistributor lies on the distributor. */
-  get valid(): boolean {
-    const bad = this.#regions.some(({ base, count }) => {
-      const bytes = this.#bytes(count);
-      return this.#vm.profile.checksFrameEnd ? checkFrame(this.#vm, undefined, base, bytes) < 0 : wraps(base, bytes);
-    });
-    if (bad) return false;
-    return this.distributorBase === undefined || !this.#meetsRegion(this.distributorBase, FRAME_64K);
+  /** vgic_v3_check_base(): the region that crosses the end of memory, or lies on the distributor. */
+  get invalid(): { region: number; base: number; bytes: number; distributor: number | undefined } | undefined {
+    const distributor = this.distributorBase;
+    const bad =
+      this.#regions.find(({ base, count }) => {
+        const bytes = this.#bytes(count);
+        return this.#vm.profile.checksFrameEnd ? frameError(this.#vm, undefined, base, bytes) !== 0 : wraps(base, bytes);
+      }) ?? (distributor === undefined ? undefined : this.#met(distributor, FRAME_64K));
+    return bad === undefined ? undefined : { region: bad.index, base: bad.base, bytes: this.#bytes(bad.count), distributor };
   }
 
   /** GICR_TYPER.Last: the last of its region that is taken, and no other region goes on behind it. */
@@ -120,22 +124,27 @@ export class RedistributorRegions {
   #check(index: number, base: number, count: number): number {
     const bytes = this.#bytes(count);
     const last = this.#regions.at(-1);
-    if (this.#vm.profile.oneLegacyRegion && count === 0 && last !== undefined) return -EINVAL;
-    if (wraps(base, bytes)) return -EINVAL;
+    const no = (field: string, is: number | undefined, errno = EINVAL): number =>
+      this.#vm.refusals.refuse(REDIST_REGION_RULE, { field, index, base, count, is }, errno);
+    if (this.#vm.profile.oneLegacyRegion && count === 0 && last !== undefined) return no('beside a region at', last.base);
+    if (wraps(base, bytes)) return no('wraps after bytes', bytes);
     if (last === undefined) {
-      if (index !== 0) return -EINVAL;
+      if (index !== 0) return no('index of the first is', index);
     } else {
-      if (count === 0) return last.count === 0 ? -EEXIST : -EINVAL;
-      if (index !== last.index + 1) return -EINVAL;
-      if (this.#vm.profile.oneLegacyRegion && last.count === 0) return -EINVAL;
+      if (count === 0) return no('beside a region at', last.base, last.count === 0 ? EEXIST : EINVAL);
+      if (index !== last.index + 1) return no('index is not behind', last.index);
+      if (this.#vm.profile.oneLegacyRegion && last.count === 0) return no('beside a region at', last.base);
     }
-    if (count === 0 && this.distributorBase !== undefined && meets(base, bytes, this.distributorBase, FRAME_64K)) return -EINVAL;
-    if (this.#meetsRegion(base, bytes)) return -EINVAL;
-    return checkFrame(this.#vm, undefined, base, bytes);
+    const distributor = this.distributorBase;
+    if (count === 0 && distributor !== undefined && meets(base, bytes, distributor, FRAME_64K)) return no('overlaps the distributor at', distributor);
+    const met = this.#met(base, bytes);
+    if (met !== undefined) return no('overlaps the region at', met.base);
+    return checkFrame(this.#vm, 'redistributors', undefined, base, bytes);
   }
 
-  #meetsRegion(base: number, bytes: number): boolean {
-    return this.#regions.some((region) => meets(base, bytes, region.base, this.#bytes(region.count)));
+  /** The region that a range meets. */
+  #met(base: number, bytes: number): RedistributorRegion | undefined {
+    return this.#regions.find((region) => meets(base, bytes, region.base, this.#bytes(region.count)));
   }
 
   #bytes(count: number): number {

@@ -107,7 +107,7 @@ export class Vcpu {
     const { cpus } = this.vm.driver;
     if (this.#state === 'running' || cpu < 0 || cpu >= cpus.count) return -EINVAL;
     if (cpus.guests[cpu] !== undefined) return -EBUSY;
-    const error = this.vm.firstRun();
+    const error = this.vm.firstRun(this);
     if (error < 0) return error;
     // kvm_timer_enable(): from here on these are the kernel's.
     for (const intid of TIMER_PPIS) this.privates.irq(intid)!.owned = this.vm.vgic !== undefined;

@@ -1,7 +1,9 @@
 /** Register frames in guest physical memory: where they may lie, and accesses of 8 bytes to registers of 4. */
 import { E2BIG, EEXIST, EINVAL, FRAMES, highHalf, isInside, lowHalf, PAGE_SIZE, toBigint } from '@vsim/vfio-core';
 import { ACCESS_REFUSED } from './events.ts';
-import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import { FRAME_ADDRESS } from './kvm-reasons.ts';
+import type { GuestDevice } from './guest-bus.ts';
+import type { KvmVm } from './kvm-vm.ts';
 
 /** Whose access it is: a VMM's, through a device attribute, has other effects at some registers than the guest's. */
 export type Accessor = 'guest' | 'user';
@@ -16,17 +18,23 @@ export function addressOf(value: bigint | number): number {
   return address < 2n ** 53n || low === 0n ? Number(address) : Number((address - low) | BigInt(PAGE_SIZE));
 }
 
-/** vgic_check_iorange(). @param old where it is already @returns 0 or a negative errno */
-export function checkFrame(vm: KvmVm, old: number | undefined, address: number, size: number): number {
+/** vgic_check_iorange(). @param frame its name @param old where it is already @returns 0 or a negative errno, told */
+export function checkFrame(vm: KvmVm, frame: string, old: number | undefined, address: number, bytes: number): number {
+  const errno = frameError(vm, old, address, bytes);
+  return errno === 0 ? 0 : vm.refusals.refuse(FRAME_ADDRESS, { frame, address, bytes, limit: 2 ** vm.ipaBits, old }, errno);
+}
+
+/** @returns 0 or a positive errno */
+export function frameError(vm: KvmVm, old: number | undefined, address: number, bytes: number): number {
   if (!vm.profile.checksFrameEnd) {
-    if (address >= 2 ** vm.ipaBits) return -E2BIG;
-    if (address % FRAME_64K !== 0) return -EINVAL;
-    return old === undefined ? 0 : -EEXIST;
+    if (address >= 2 ** vm.ipaBits) return E2BIG;
+    if (address % FRAME_64K !== 0) return EINVAL;
+    return old === undefined ? 0 : EEXIST;
   }
-  if (old !== undefined) return -EEXIST;
+  if (old !== undefined) return EEXIST;
   // Frames are multiples of 4 KiB: the space is compared in those, where 2^64 is exact.
-  if (address % FRAME_64K !== 0 || !isInside(address / PAGE_SIZE, size / PAGE_SIZE + 1, 0, FRAMES)) return -EINVAL;
-  return isInside(address, size, 0, 2 ** vm.ipaBits) ? 0 : -E2BIG;
+  if (address % FRAME_64K !== 0 || !isInside(address / PAGE_SIZE, bytes / PAGE_SIZE + 1, 0, FRAMES)) return EINVAL;
+  return isInside(address, bytes, 0, 2 ** vm.ipaBits) ? 0 : E2BIG;
 }
 
 /**

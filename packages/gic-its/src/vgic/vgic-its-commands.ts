@@ -6,6 +6,7 @@
  */
 import { EBUSY, ENODEV, toNumber } from '@vsim/vfio-core';
 import { FIRST_LPI, OPCODE } from '../hardware/index.ts';
+import { EVENT_TAKEN } from './its-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
 import { NOT_MAPPED, type ItsMappings } from './vgic-its-mappings.ts';
@@ -32,6 +33,22 @@ export const E_ITS = {
 
 const VALID = 0x8000_0000;
 
+/** The fields of a command, whichever of them its opcode has. */
+export interface ItsCommand {
+  readonly opcode: number;
+  /** Guest physical address at which it lies. */
+  readonly address: number;
+  readonly device: number;
+  readonly event: number;
+  readonly intid: number;
+  readonly icid: number;
+  /** EventID bits of MAPD. */
+  readonly bits: number;
+  /** RDbase, of MOVALL the first, and its second. */
+  readonly target: number;
+  readonly other: number;
+}
+
 export class ItsCommands {
   readonly #vm: KvmVm;
   readonly #registers: ItsRegisters;
@@ -52,7 +69,24 @@ export class ItsCommands {
     this.#invalidated.clear();
   }
 
-  /** Executes the command at a guest physical address. @returns 0, an ITS code, or a negative errno: all the same to the guest */
+  /** The command at a guest physical address, for whoever tells of it. */
+  read(address: number): ItsCommand {
+    const word = (n: number): number => this.#vm.memory.read32(address + 4 * n);
+    const target = (n: number): number => (((word(n + 1) & 0xffff) << 16) | (word(n) >>> 16)) >>> 0;
+    return {
+      opcode: word(0) & 0xff,
+      address,
+      device: word(1),
+      event: word(2),
+      intid: word(3),
+      icid: word(4) & 0xffff,
+      bits: (word(2) & 0x1f) + 1,
+      target: target(4),
+      other: target(6),
+    };
+  }
+
+  /** Executes the command at a guest physical address. @returns 0; an ITS code or a negative errno if it is ignored: all the same to the guest */
   execute(at: number): number {
     const { memory } = this.#vm;
     const word = (n: number): number => memory.read32(at + 4 * n);
@@ -70,9 +104,9 @@ export class ItsCommands {
       case OPCODE.MAPC:
         return this.#mapc(icid, target(4), valid);
       case OPCODE.MAPTI:
-        return this.#mapti(device, event, word(3), icid);
+        return this.#mapti('MAPTI', device, event, word(3), icid);
       case OPCODE.MAPI:
-        return this.#mapti(device, event, event, icid);
+        return this.#mapti('MAPI', device, event, event, icid);
       case OPCODE.MOVI:
         return this.#movi(device, event, icid);
       case OPCODE.DISCARD:
@@ -95,8 +129,10 @@ export class ItsCommands {
       }
       case OPCODE.MOVALL:
         return this.#movall(target(4), target(6));
+      case OPCODE.SYNC:
+        return 0;
       default:
-        return word(0) === OPCODE.SYNC ? 0 : -ENODEV;
+        return -ENODEV;
     }
   }
 
@@ -140,12 +176,17 @@ export class ItsCommands {
     return 0;
   }
 
-  #mapti(deviceId: number, eventId: number, intid: number, icid: number): number {
+  #mapti(what: string, deviceId: number, eventId: number, intid: number, icid: number): number {
     const device = this.#mappings.findDevice(deviceId);
     if (device === undefined) return E_ITS.MAPTI_UNMAPPED_DEVICE;
     if (!this.#mappings.eventInRange(device, eventId)) return E_ITS.MAPTI_ID_OOR;
     if (intid < FIRST_LPI || intid >= (this.#vm.vgic?.lpiLimit ?? 0)) return E_ITS.MAPTI_PHYSICALID_OOR;
-    if (device.events.has(eventId)) return 0;
+    const known = device.events.get(eventId);
+    if (known !== undefined) {
+      // A success, of which nothing comes.
+      if (this.#vm.trace.on) this.#vm.refusals.refuse(EVENT_TAKEN, { what, device: deviceId, event: eventId, lpi: known.irq.intid });
+      return 0;
+    }
     let collection = this.#mappings.findCollection(icid);
     const fresh = collection === undefined;
     if (collection === undefined) {

@@ -117,10 +117,15 @@ export class ItsMappings {
     return irq;
   }
 
+  /** Where the property table has an LPI's byte. */
+  propertyAddress(intid: number): number {
+    return (this.#vm.vgic?.propertyTable ?? 0) + intid - FIRST_LPI;
+  }
+
   /** update_lpi_config(). @param only leaves LPIs of other vCPUs alone */
   readConfiguration(irq: VgicIrq, only: Vcpu | undefined, invalidate: boolean): number {
-    const { memory, vgic } = this.#vm;
-    const address = (vgic?.propertyTable ?? 0) + irq.intid - FIRST_LPI;
+    const { memory } = this.#vm;
+    const address = this.propertyAddress(irq.intid);
     if (!memory.accessible(address, 1)) return -EFAULT;
     const property = memory.read8(address);
     if (only === undefined || only === irq.target) {

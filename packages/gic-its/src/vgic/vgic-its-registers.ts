@@ -4,10 +4,12 @@
  * Kernel: vgic_mmio_*_its_*(), vgic_sanitise_its_baser(), vgic_its_check_id() of vgic-its.c. CBASER, CWRITER, CREADR, BASER0 and BASER1
  * are kept in halves; every other BASER is RAZ/WI. Modelled: all that a guest or user space can reach.
  */
-import { EBUSY, EINVAL, highHalf, lowHalf, toBigint, toNumber, type Sleeps } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, hex, highHalf, lowHalf, toBigint, toNumber, type Sleeps } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
 import { QUEUE_DEFERRED } from './events.ts';
-import type { GuestDevice, KvmVm } from './kvm-vm.ts';
+import { REGISTER_VALUE } from './kvm-reasons.ts';
+import type { GuestDevice } from './guest-bus.ts';
+import type { KvmVm } from './kvm-vm.ts';
 
 // Offsets of registers.
 const REG = { CTLR: 0x0, IIDR: 0x4, TYPER: 0x8, CBASER: 0x80, CWRITER: 0x88, CREADR: 0x90, BASER: 0x100, IDREGS: 0xffd0 } as const;
@@ -45,6 +47,8 @@ export interface RegisterEffects {
   disabled(): void;
   /** The command at a guest physical address is next. */
   command(address: number): void;
+  /** The next command cannot be read. */
+  unreadable(address: number): void;
 }
 
 export class ItsRegisters {
@@ -101,16 +105,20 @@ export class ItsRegisters {
 
   /** A write by user space, which may also move CREADR and choose a table format. @returns 0, -EINVAL or -EBUSY */
   writeUser(offset: number, value: bigint): number {
-    if (offset === REG.IIDR) return (lowHalf(value) & 0xf000) === 0 ? 0 : -EINVAL;
+    if (offset === REG.IIDR) return (lowHalf(value) & 0xf000) === 0 ? 0 : this.#refuse('GITS_IIDR', value, BigInt(this.#read(REG.IIDR)), EINVAL);
     if (offset !== REG.CREADR) {
       this.#write(offset, lowHalf(value), highHalf(value));
       return 0;
     }
-    if (this.#enabled) return -EBUSY;
+    if (this.#enabled) return this.#refuse('GITS_CREADR of an ITS that is on', value, BigInt(this.#regs[CREADR]!), EBUSY);
     const at = lowHalf(value) & OFFSET_MASK;
-    if (at >= this.#queueBytes) return -EINVAL;
+    if (at >= this.#queueBytes) return this.#refuse('GITS_CREADR beyond the queue', value, BigInt(this.#queueBytes), EINVAL);
     this.#regs[CREADR] = at;
     return 0;
+  }
+
+  #refuse(register: string, value: bigint, has: bigint, errno: number): number {
+    return this.#vm.refusals.refuse(REGISTER_VALUE, { register, value, has }, errno);
   }
 
   #read(offset: number): number {
@@ -198,6 +206,7 @@ export class ItsRegisters {
       const at = base + regs[CREADR]!;
       // A command that cannot be read is skipped.
       if (this.#memory.accessible(at, COMMAND_BYTES)) this.#effects.command(at);
+      else this.#effects.unreadable(at);
       regs[CREADR] = (regs[CREADR]! + COMMAND_BYTES) % this.#queueBytes;
       this.#vm.work += 1;
     }
@@ -257,6 +266,20 @@ export class ItsRegisters {
     const page = toNumber(memory.read32(base + index * 8) & 0xffff_0000, hi & 0xf_ffff);
     const address = page + (id % (PAGE_64K / 8)) * 8;
     return memory.visible(address) ? address : undefined;
+  }
+
+  /** Why an id has no entry; undefined when it has one. */
+  entryProblem(table: ItsTableRegister, id: number): { readonly table: number; readonly is: string } | undefined {
+    if (this.entryAddress(table, id) !== undefined) return undefined;
+    const base = this.tableAddress(table);
+    const indirect = this.tableIndirect(table);
+    const index = indirect ? Math.floor(id / (PAGE_64K / 8)) : id;
+    const within = id < 0x1_0000 && index < this.tableBytes(table) / 8;
+    const first = base + index * 8;
+    if (!within) return { table: base, is: 'beyond the table' };
+    if (!indirect || !this.#memory.accessible(first, 8)) return { table: base, is: `entry at ${hex(first)} is not in memory` };
+    const valid = (this.#memory.read32(first + 4) & VALID) !== 0;
+    return { table: base, is: valid ? `the page that the first level at ${hex(first)} names is not in memory` : `the first level at ${hex(first)} is not valid` };
   }
 }
 

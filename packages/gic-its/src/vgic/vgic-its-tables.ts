@@ -5,8 +5,11 @@
  * the next entry in use, capped; only entries in use are written. Collections are restored first. A failed restore leaves an
  * ITS without mappings; pending bits that it took from guest memory are gone.
  */
-import { EACCES, EEXIST, EFAULT, EINVAL, toNumber } from '@vsim/vfio-core';
+import { EEXIST, EINVAL, toNumber } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
+import { DEVICE_LEFT_OUT, ITE_DROPPED } from './events.ts';
+import { BAD_CTE, BAD_DTE, BAD_ITE, DEVICE_RANGE, ENTRY_UNREADABLE, ENTRY_UNWRITABLE, LPI_UNREADABLE, SAVE_FORWARDED } from './its-reasons.ts';
+import type { Vcpu } from './vcpu.ts';
 import { NOT_MAPPED, type Event, type ItsGuestDevice } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
 import type { VgicIts } from './vgic-its.ts';
@@ -44,17 +47,23 @@ function saveDevices(its: VgicIts): number {
   if (!its.registers.tableValid(BASER_DEVICE)) return 0;
   const entryOf = ({ id }: ItsGuestDevice): number | undefined => its.registers.entryAddress(BASER_DEVICE, id);
   let devices = its.mappings.devices.sort((a, b) => a.id - b.id);
-  if (its.vm.profile.skipsUnreachable) devices = devices.filter((device) => entryOf(device) !== undefined);
+  if (its.vm.profile.skipsUnreachable) {
+    devices = devices.filter((device) => {
+      if (entryOf(device) !== undefined) return true;
+      if (its.vm.trace.on) its.vm.trace.emit(DEVICE_LEFT_OUT, { its: its.index, device: device.id });
+      return false;
+    });
+  }
   for (let i = 0; i < devices.length; i += 1) {
     const device = devices[i]!;
     const entry = entryOf(device);
-    if (entry === undefined) return -EINVAL;
+    if (entry === undefined) return unreachable(its, 'SAVE_TABLES', device.id);
     const next = devices[i + 1];
     const distance = next === undefined ? 0 : Math.min(next.id - device.id, MAX_NEXT_DEVICE);
     const frame = device.itt / 256;
     const lo = ((frame % 0x800_0000) * 32 + device.bits - 1) >>> 0;
     const hi = (VALID | (distance << 17) | Math.floor(frame / 0x800_0000)) >>> 0;
-    const error = saveEvents(its, device) || store(its, entry, lo, hi);
+    const error = saveEvents(its, device) || store(its, 'dte', entry, lo, hi, { device: device.id });
     if (error < 0) return error;
   }
   return 0;
@@ -66,7 +75,9 @@ function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
   for (let i = 0; i < events.length; i += 1) {
     const event = events[i]!;
     // The state of a VLPI can be read on GICv4.1 only.
-    if (event.irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) return -EACCES;
+    if (event.irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) {
+      return its.vm.refusals.refuse(SAVE_FORWARDED, { device: device.id, event: event.id, lpi: event.irq.intid });
+    }
     const next = its.vm.profile.nextSkipsOrphans ? events.slice(i + 1).find(({ collection }) => collection !== undefined) : events[i + 1];
     const error = saveEvent(its, device, event, next);
     if (error < 0) return error;
@@ -77,10 +88,12 @@ function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
 function saveEvent(its: VgicIts, device: ItsGuestDevice, event: Event, next: Event | undefined): number {
   const address = device.itt + event.id * ENTRY;
   // An orphan is nothing to come back to.
-  if (event.collection === undefined) return store(its, address, 0, 0);
+  const whose = { device: device.id, event: event.id };
+  if (event.collection === undefined) return store(its, 'ite', address, 0, 0, whose);
   const distance = next === undefined ? 0 : Math.min(next.id - event.id, MAX_NEXT_EVENT);
   const { intid } = event.irq;
-  return store(its, address, ((intid % 0x1_0000) * 0x1_0000 + event.collection.icid) >>> 0, (distance * 0x1_0000 + Math.floor(intid / 0x1_0000)) >>> 0);
+  const lo = ((intid % 0x1_0000) * 0x1_0000 + event.collection.icid) >>> 0;
+  return store(its, 'ite', address, lo, (distance * 0x1_0000 + Math.floor(intid / 0x1_0000)) >>> 0, whose);
 }
 
 function saveCollections(its: VgicIts): number {
@@ -89,17 +102,24 @@ function saveCollections(its: VgicIts): number {
   let at = its.registers.tableAddress(BASER_COLLECTION);
   const last = at + end;
   for (const { icid, target } of its.mappings.collections) {
-    const error = store(its, at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0);
+    const error = store(its, 'cte', at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0, { icid });
     if (error < 0) return error;
     at += ENTRY;
     if (at >= last) return 0;
   }
-  return store(its, at, 0, 0);
+  return store(its, 'cte', at, 0, 0, {});
 }
 
-function store(its: VgicIts, address: number, lo: number, hi: number): number {
-  const { memory } = its.vm;
-  if (!memory.accessible(address, ENTRY, true)) return -EFAULT;
+/** Whose an entry is. */
+interface Owner {
+  readonly device?: number;
+  readonly event?: number;
+  readonly icid?: number;
+}
+
+function store(its: VgicIts, entry: string, address: number, lo: number, hi: number, owner: Owner): number {
+  const { memory, refusals } = its.vm;
+  if (!memory.accessible(address, ENTRY, true)) return refusals.refuse(ENTRY_UNWRITABLE, { entry, address, ...owner });
   memory.write32(address, lo);
   memory.write32(address + 4, hi);
   return 0;
@@ -109,19 +129,20 @@ function store(its: VgicIts, address: number, lo: number, hi: number): number {
 
 function restoreCollections(its: VgicIts): number {
   if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
-  const { memory } = its.vm;
+  const { memory, refusals } = its.vm;
   const base = its.registers.tableAddress(BASER_COLLECTION);
   for (let at = base; at < base + its.registers.tableBytes(BASER_COLLECTION); at += ENTRY) {
-    if (!memory.accessible(at, ENTRY)) return -EFAULT;
+    if (!memory.accessible(at, ENTRY)) return refusals.refuse(ENTRY_UNREADABLE, { entry: 'cte', address: at });
     const lo = memory.read32(at);
     const hi = memory.read32(at + 4);
     if ((hi & VALID) === 0) return 0;
     const target = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
     const icid = lo & 0xffff;
-    if (target !== NOT_MAPPED && its.vm.vcpuOfTarget(target) === undefined) return -EINVAL;
-    if (its.mappings.findCollection(icid) !== undefined) return -EEXIST;
+    const bad = (field: string, value: number, errno = EINVAL): number => refusals.refuse(BAD_CTE, { field, value, address: at, icid }, errno);
+    if (target !== NOT_MAPPED && its.vm.vcpuOfTarget(target) === undefined) return bad('RDbase', target);
+    if (its.mappings.findCollection(icid) !== undefined) return bad('ICID', icid, EEXIST);
     if (its.registers.entryAddress(BASER_COLLECTION, icid) === undefined) {
-      if (its.vm.profile.checksCteIcid) return -EINVAL;
+      if (its.vm.profile.checksCteIcid) return bad('ICID', icid);
       continue;
     }
     its.mappings.addCollection(icid, target);
@@ -130,14 +151,14 @@ function restoreCollections(its: VgicIts): number {
 }
 
 /** What an entry came to: a negative errno, 0 to stop, or the distance to the next entry. */
-type Step = (id: number, lo: number, hi: number) => number;
+type Step = (id: number, lo: number, hi: number, address: number) => number;
 
 /** scan_its_table(). @returns 1 when the end was reached, 0 when an entry was the last, or a negative errno */
-function scan(its: VgicIts, base: number, bytes: number, first: number, step: Step): number {
-  const { memory } = its.vm;
+function scan(its: VgicIts, entry: string, device: number | undefined, base: number, bytes: number, first: number, step: Step): number {
+  const { memory, refusals } = its.vm;
   for (let at = 0, id = first; at < bytes; ) {
-    if (!memory.accessible(base + at, ENTRY)) return -EFAULT;
-    const next = step(id, memory.read32(base + at), memory.read32(base + at + 4));
+    if (!memory.accessible(base + at, ENTRY)) return refusals.refuse(ENTRY_UNREADABLE, { entry, address: base + at, device: device ?? id });
+    const next = step(id, memory.read32(base + at), memory.read32(base + at + 4), base + at);
     if (next <= 0) return next;
     at += next * ENTRY;
     id += next;
@@ -149,27 +170,27 @@ function restoreDevices(its: VgicIts): number {
   if (!its.registers.tableValid(BASER_DEVICE)) return 0;
   const base = its.registers.tableAddress(BASER_DEVICE);
   const bytes = its.registers.tableBytes(BASER_DEVICE);
-  const restore: Step = (id, lo, hi) => restoreDevice(its, id, lo, hi);
+  const restore: Step = (id, lo, hi, address) => restoreDevice(its, id, lo, hi, address);
   const result = its.registers.tableIndirect(BASER_DEVICE)
-    ? scan(its, base, bytes, 0, (index, lo, hi) => {
+    ? scan(its, 'first level', undefined, base, bytes, 0, (index, lo, hi) => {
         if ((hi & VALID) === 0) return 1;
         const page = toNumber(lo & 0xffff_0000, hi & 0xf_ffff);
-        return scan(its, page, PAGE_64K, index * (PAGE_64K / ENTRY), restore);
+        return scan(its, 'dte', undefined, page, PAGE_64K, index * (PAGE_64K / ENTRY), restore);
       })
-    : scan(its, base, bytes, 0, restore);
+    : scan(its, 'dte', undefined, base, bytes, 0, restore);
   return Math.min(result, 0);
 }
 
-function restoreDevice(its: VgicIts, id: number, lo: number, hi: number): number {
+function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address: number): number {
   if ((hi & VALID) === 0) return 1;
   const bits = (lo & 0x1f) + 1;
-  if (bits > 16 && its.vm.profile.checksDteSize) return -EINVAL;
-  if (its.registers.entryAddress(BASER_DEVICE, id) === undefined) return -EINVAL;
+  if (bits > 16 && its.vm.profile.checksDteSize) return its.vm.refusals.refuse(BAD_DTE, { field: 'EventID bits', value: bits, address, device: id });
+  if (its.registers.entryAddress(BASER_DEVICE, id) === undefined) return unreachable(its, 'RESTORE_TABLES', id);
   // ITT_addr is bits [48:5] of the entry, address bits [51:8].
   const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
   const device = its.mappings.addDevice(id, bits, itt);
   // The kernel counts bytes in an int: an ITT of 28 EventID bits or more (V-5) is none.
-  const result = scan(its, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
+  const result = scan(its, 'ite', id, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
   if (result < 0) {
     its.mappings.freeDevice(device);
     return result;
@@ -180,15 +201,36 @@ function restoreDevice(its: VgicIts, id: number, lo: number, hi: number): number
 function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: number, hi: number): number {
   const intid = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
   const distance = hi >>> 16;
+  const bad = (field: string, value: number): number =>
+    its.vm.refusals.refuse(BAD_ITE, { field, value, address: device.itt + id * ENTRY, device: device.id, event: id });
   if (intid === 0) return 1;
-  if (intid < FIRST_LPI) return -EINVAL;
-  if (id + distance >= 2 ** device.bits) return -EINVAL;
+  if (intid < FIRST_LPI) return bad('lpi', intid);
+  if (id + distance >= 2 ** device.bits) return bad('next', distance);
   const collection = its.mappings.findCollection(lo & 0xffff);
-  if (collection === undefined || !its.mappings.eventInRange(device, id)) return -EINVAL;
-  const irq = its.mappings.addLpi(intid, its.mappings.vcpuOf(collection));
-  if (typeof irq === 'number') return irq;
-  // Another event's: this one is dropped, and the scan goes on.
-  if (irq === undefined) return distance;
+  if (collection === undefined) return bad('ICID', lo & 0xffff);
+  if (!its.mappings.eventInRange(device, id)) return bad('EventID', id);
+  const vcpu = its.mappings.vcpuOf(collection);
+  const irq = its.mappings.addLpi(intid, vcpu);
+  if (typeof irq === 'number') return unreadable(its, device, id, intid, vcpu);
+  if (irq === undefined) {
+    if (its.vm.trace.on) its.vm.trace.emit(ITE_DROPPED, { device: device.id, event: id, lpi: intid });
+    return distance;
+  }
   device.events.set(id, { id, irq, collection });
   return distance;
+}
+
+/** A device's DTE has no place in guest memory. */
+function unreachable(its: VgicIts, what: string, device: number): number {
+  const { table, is } = its.registers.entryProblem(BASER_DEVICE, device) ?? { table: its.registers.tableAddress(BASER_DEVICE), is: 'not there' };
+  return its.vm.refusals.refuse(DEVICE_RANGE, { what, device, table, is });
+}
+
+/** What the tables say of an LPI cannot be read: its property byte, or its bit in the pending table of its target. */
+function unreadable(its: VgicIts, device: ItsGuestDevice, event: number, lpi: number, vcpu: Vcpu | undefined): number {
+  const { memory, vgic, refusals } = its.vm;
+  const property = its.mappings.propertyAddress(lpi);
+  const known = memory.accessible(property, 1) && vcpu !== undefined && vgic !== undefined;
+  const [table, address] = known ? ['pending bit', vgic.pendingTable(vcpu) + (lpi >>> 3)] as const : ['property', property] as const;
+  return refusals.refuse(LPI_UNREADABLE, { what: 'RESTORE_TABLES', device: device.id, event, lpi, table, address });
 }

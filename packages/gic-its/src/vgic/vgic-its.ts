@@ -4,7 +4,10 @@
  * Kernel: vgic-its.c. Registers, commands, what is mapped, and the saved tables are in files of their own (vgic-its-*.ts).
  * Modelled: all physical commands, every KVM device attribute.
  */
-import { EBUSY, EFAULT, EINVAL, ENODEV, ENXIO, lowHalf } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, ENODEV, ENXIO, lowHalf } from '@vsim/vfio-core';
+import { tellIgnored } from './ignored-command.ts';
+import { COMMAND_UNREADABLE, EVENT_UNMAPPED, ITS_OFF, LPIS_OFF } from './its-reasons.ts';
+import { ATTRIBUTE_MEMORY, ATTRIBUTE_UNKNOWN, NO_ADDRESS, NO_REGISTER } from './kvm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
 import type { VgicIrq } from './vgic-irq.ts';
@@ -37,7 +40,12 @@ export class VgicIts {
       },
       disabled: () => this.mappings.dropTranslations(),
       posted: () => commands.posted(),
-      command: (address) => commands.execute(address),
+      command: (address) => {
+        if (commands.execute(address) !== 0 && vm.trace.on) tellIgnored(this, commands.read(address));
+      },
+      unreadable: (address) => {
+        if (vm.trace.on) vm.refusals.refuse(COMMAND_UNREADABLE, { its: index, address });
+      },
     });
     const commands = new ItsCommands(vm, this.registers, this.mappings, (device, event) => this.triggerMsi(device, event));
   }
@@ -65,20 +73,20 @@ export class VgicIts {
   // Device attributes
 
   hasAttr(group: number, attr: bigint | number): number {
-    const which = Number(attr);
+    const whole = BigInt(attr);
     switch (group) {
       case GRP.ADDR:
-        return which === ADDR_TYPE.ITS ? 0 : -ENXIO;
+        if (whole === BigInt(ADDR_TYPE.ITS)) return 0;
+        break;
       case GRP.CTRL:
-        return which === CTRL.INIT || which === CTRL.ITS_SAVE_TABLES || which === CTRL.ITS_RESTORE_TABLES || which === CTRL.ITS_RESET ? 0 : -ENXIO;
+        if ([CTRL.INIT, CTRL.ITS_SAVE_TABLES, CTRL.ITS_RESTORE_TABLES, CTRL.ITS_RESET].some((known) => whole === BigInt(known))) return 0;
+        break;
       case GRP.ITS_REGS: {
-        const offset = lowHalf(BigInt(attr));
-        if (offset % alignmentOf(offset) !== 0) return -EINVAL;
-        return isItsRegister(offset) ? 0 : -ENXIO;
+        const offset = lowHalf(whole);
+        return this.#checkAlignment(offset) || this.#checkExists(offset);
       }
-      default:
-        return -ENXIO;
     }
+    return this.#unknown('have', group, whole, ENXIO);
   }
 
   /**
@@ -88,42 +96,52 @@ export class VgicIts {
    * @returns 0 or a negative errno
    */
   setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
+    const whole = BigInt(attr);
     switch (group) {
       case GRP.CTRL:
-        return this.#control(BigInt(attr));
+        return this.#control(whole);
       case GRP.ADDR:
-        if (BigInt(attr) !== BigInt(ADDR_TYPE.ITS)) return -ENODEV;
-        return value === undefined ? -EFAULT : this.#setAddress(addressOf(value));
+        if (whole !== BigInt(ADDR_TYPE.ITS)) return this.#unknown('set', group, whole, ENODEV);
+        return value === undefined ? this.#unreadable(group, whole) : this.#setAddress(addressOf(value));
       case GRP.ITS_REGS: {
-        if (value === undefined) return -EFAULT;
+        if (value === undefined) return this.#unreadable(group, whole);
         // The kernel looks a register up by 32 bits.
-        const offset = lowHalf(BigInt(attr));
+        const offset = lowHalf(whole);
         const error = this.#checkRegister(offset);
         return error < 0 ? error : this.registers.writeUser(offset, BigInt(value));
       }
       default:
-        return -ENXIO;
+        return this.#unknown('set', group, whole, ENXIO);
     }
   }
 
   /** KVM_GET_DEVICE_ATTR. @returns the value, or a negative errno as a number */
   getAttr(group: number, attr: bigint | number): bigint | number {
+    const whole = BigInt(attr);
     switch (group) {
       case GRP.ADDR:
-        if (Number(attr) !== ADDR_TYPE.ITS) return -ENODEV;
+        if (whole !== BigInt(ADDR_TYPE.ITS)) return this.#unknown('get', group, whole, ENODEV);
         return this.#base === undefined ? 0xffff_ffff_ffff_ffffn : BigInt(this.#base);
       case GRP.ITS_REGS: {
-        const offset = lowHalf(BigInt(attr));
+        const offset = lowHalf(whole);
         const error = this.#checkRegister(offset);
         return error < 0 ? error : this.registers.readWide(offset);
       }
       default:
-        return -ENXIO;
+        return this.#unknown('get', group, whole, ENXIO);
     }
   }
 
+  #unknown(call: string, group: number, attr: bigint, errno: number): number {
+    return this.vm.refusals.refuse(ATTRIBUTE_UNKNOWN, { device: `its ${this.index}`, call, group, attr }, errno);
+  }
+
+  #unreadable(group: number, attr: bigint): number {
+    return this.vm.refusals.refuse(ATTRIBUTE_MEMORY, { device: `its ${this.index}`, group, attr });
+  }
+
   #setAddress(address: number): number {
-    const error = checkFrame(this.vm, this.#base, address, FRAME_BYTES);
+    const error = checkFrame(this.vm, `its ${this.index}`, this.#base, address, FRAME_BYTES);
     if (error < 0) return error;
     this.#base = address;
     this.vm.mapWindow(address, FRAME_BYTES, checkedFrame(this.vm, `its ${this.index}`, (offset) => (isWide(offset) ? 8 | 4 : 4), this.registers.frame()));
@@ -132,7 +150,8 @@ export class VgicIts {
 
   #control(attr: bigint): number {
     if (attr === BigInt(CTRL.INIT)) return 0;
-    if (!this.vm.allVcpusStopped) return -EBUSY;
+    const error = this.vm.checkStopped('CTRL of an its');
+    if (error < 0) return error;
     switch (Number(attr)) {
       case CTRL.ITS_RESET:
         this.registers.reset();
@@ -143,16 +162,24 @@ export class VgicIts {
       case CTRL.ITS_RESTORE_TABLES:
         return restoreTables(this);
       default:
-        return this.vm.profile.refusesUnknownItsCtrl ? -ENXIO : 0;
+        return this.vm.profile.refusesUnknownItsCtrl ? this.#unknown('set', GRP.CTRL, attr, ENXIO) : 0;
     }
   }
 
   /** What a register access needs, in the kernel's order of checks. */
   #checkRegister(offset: number): number {
-    if (offset % alignmentOf(offset) !== 0) return -EINVAL;
-    if (this.#base === undefined) return -ENXIO;
-    if (!isItsRegister(offset)) return -ENXIO;
-    return this.vm.allVcpusStopped ? 0 : -EBUSY;
+    const error = this.#checkAlignment(offset);
+    if (error < 0) return error;
+    if (this.#base === undefined) return this.vm.refusals.refuse(NO_ADDRESS, { frame: `its ${this.index}`, vcpu: undefined });
+    return this.#checkExists(offset) || this.vm.checkStopped('register of an its');
+  }
+
+  #checkAlignment(offset: number): number {
+    return offset % alignmentOf(offset) === 0 ? 0 : this.vm.refusals.refuse(NO_REGISTER, { device: `its ${this.index}`, offset }, EINVAL);
+  }
+
+  #checkExists(offset: number): number {
+    return isItsRegister(offset) ? 0 : this.vm.refusals.refuse(NO_REGISTER, { device: `its ${this.index}`, offset }, ENXIO);
   }
 
   #forget(): void {
@@ -161,6 +188,29 @@ export class VgicIts {
   }
 
   // MSIs
+
+  /** What an event lacks that an MSI of it needs. */
+  missing(device: number, event: number): 'device' | 'event' | 'collection' | undefined {
+    const mapped = this.mappings.findDevice(device);
+    if (mapped === undefined) return 'device';
+    const found = mapped.events.get(event);
+    if (found === undefined) return 'event';
+    return this.mappings.vcpuOf(found.collection) === undefined ? 'collection' : undefined;
+  }
+
+  /** @internal Tells why an MSI or a command of an event came to nothing. */
+  tellUnresolved(what: string, device: number, event: number): void {
+    const { refusals, trace } = this.vm;
+    const missing = this.missing(device, event);
+    if (!this.enabled) {
+      refusals.refuse(ITS_OFF, { its: this.index, device, event });
+    } else if (missing === undefined) {
+      const { irq, collection } = this.mappings.findEvent(device, event)!;
+      refusals.refuse(LPIS_OFF, { device, event, lpi: irq.intid, vcpu: this.mappings.vcpuOf(collection)!.id });
+    } else if (trace.on) {
+      refusals.refuse(EVENT_UNMAPPED, { what, device, event, missing });
+    }
+  }
 
   /** vgic_its_resolve_lpi(). @returns the LPI, a positive ITS code, or -EBUSY */
   resolve(device: number, event: number): VgicIrq | number {

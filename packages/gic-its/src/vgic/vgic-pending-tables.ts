@@ -4,7 +4,7 @@
  * Kernel: vgic_v3_save_pending_tables(). On GICv4.1 all vPEs of the VM are unmapped meanwhile, so that VPTs can be read; they are mapped
  * again on every path.
  */
-import { EFAULT } from '@vsim/vfio-core';
+import { PENDING_TABLE } from './kvm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 
 /** @returns 0 or -EFAULT */
@@ -18,7 +18,7 @@ export function savePendingTables(vm: KvmVm): number {
 }
 
 /** @param readable VPTs can be read: for a VLPI the bit there counts, and its latch does not */
-function saveBits({ memory, lpis, vgic }: KvmVm, readable: boolean): number {
+function saveBits({ memory, lpis, vgic, refusals }: KvmVm, readable: boolean): number {
   if (vgic === undefined) return 0;
   let last = -1;
   let byte = 0;
@@ -27,7 +27,7 @@ function saveBits({ memory, lpis, vgic }: KvmVm, readable: boolean): number {
     if (vcpu === undefined) continue;
     const address = vgic.pendingTable(vcpu) + (irq.intid >>> 3);
     if (address !== last) {
-      if (!memory.accessible(address, 1)) return -EFAULT;
+      if (!memory.accessible(address, 1)) return refusals.refuse(PENDING_TABLE, { vcpu: vcpu.id, lpi: irq.intid, address, access: 'read' });
       byte = memory.read8(address);
       last = address;
     }
@@ -35,7 +35,7 @@ function saveBits({ memory, lpis, vgic }: KvmVm, readable: boolean): number {
     const pending = irq.hw && readable ? (vcpu.vpe?.peek(irq.intid) ?? false) : irq.pendingLatch;
     if (((byte & bit) !== 0) === pending) continue;
     byte ^= bit;
-    if (!memory.accessible(address, 1, true)) return -EFAULT;
+    if (!memory.accessible(address, 1, true)) return refusals.refuse(PENDING_TABLE, { vcpu: vcpu.id, lpi: irq.intid, address, access: 'written' });
     memory.write8(address, byte);
   }
   return 0;

@@ -57,6 +57,8 @@ export interface VgicProfile {
   readonly refusesUnknownItsCtrl: boolean;
   /** User space reads and writes GICD_IIDR and GICD_TYPER2 before INIT, and there clears nASSGIcap (V-30, V-31). */
   readonly registersBeforeInit: boolean;
+  /** The vgic cannot be made while a vCPU is being made. */
+  readonly vgicWaitsForVcpus: boolean;
   /** Attribute group MAINT_IRQ (V-32). */
   readonly maintIrq: boolean;
   /** The end of a frame counts, not only its start (V-15, V-16). */
@@ -70,6 +72,7 @@ const BEFORE_7_3 = {
   oneEventPerLpi: false,
   refusesUnknownItsCtrl: false,
   registersBeforeInit: false,
+  vgicWaitsForVcpus: false,
   maintIrq: false,
 } as const;
 
@@ -147,6 +150,7 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
     oneEventPerLpi: true,
     refusesUnknownItsCtrl: true,
     registersBeforeInit: true,
+    vgicWaitsForVcpus: true,
     maintIrq: true,
   },
 };

@@ -1,49 +1,46 @@
 /**
- * The emulated GICv3 of a VM: its life and its KVM device attributes. Distributor, redistributors and pending tables are in files
- * of their own.
+ * The emulated GICv3 of a VM: its life. Attributes, distributor, redistributors and pending tables are in files of their own.
  *
- * Kernel: vgic-kvm-device.c, vgic-init.c.
+ * Kernel: vgic-init.c.
  */
-import { EBUSY, EFAULT, EINVAL, ENOENT, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
-import { GICD } from '../hardware/index.ts';
-import { isSysreg, readSysreg, writeSysreg } from './cpu-sysregs.ts';
-import { GuestDistributor, isDistributorRegister } from './guest-distributor.ts';
-import { GuestRedistributors, isRedistributorRegister } from './guest-redistributors.ts';
+import { EBUSY, EINVAL } from '@vsim/vfio-core';
+import { GuestDistributor } from './guest-distributor.ts';
+import { GuestRedistributors } from './guest-redistributors.ts';
 import type { KvmVm } from './kvm-vm.ts';
+import { FRAMES_OVERLAP, NO_ADDRESS, NO_VPES, NOT_INITIALISED, VCPU_IN_CREATION } from './kvm-reasons.ts';
 import type { RedistributorRegions } from './redistributor-regions.ts';
-import { ADDR_TYPE, CTRL, GRP, LEVEL_INFO, REGION } from './uapi.ts';
 import type { Vcpu } from './vcpu.ts';
-import { addressOf, checkFrame, FRAME_64K } from './vgic-frames.ts';
-import { savePendingTables } from './vgic-pending-tables.ts';
+import { PRIVATE_IRQS, VgicAttributes } from './vgic-attributes.ts';
 
-/** SGIs and PPIs. */
-const PRIVATE_IRQS = 32;
 /** SPIs of a VM that never said how many: 256 INTIDs. */
 const DEFAULT_NR_SPIS = 224;
-/** The most that NR_IRQS takes. */
-const MAX_NR_IRQS = 1023;
-/** An address that was not set. */
-const UNDEFINED_ADDRESS = 0xffff_ffff_ffff_ffffn;
 
 export class Vgic {
   readonly #vm: KvmVm;
   readonly #distributor: GuestDistributor;
   readonly #redistributors: GuestRedistributors;
+  readonly #attributes: VgicAttributes;
   #initialized = false;
   /** A vCPU has run. */
   #ready = false;
-  #nrSpis = 0;
-  #maintenanceIrq = 0;
+  /** @internal 0 until they are set, or the vgic is initialised. */
+  nrSpis = 0;
 
   /** @internal Made by KvmVm.createVgic(). */
   constructor(vm: KvmVm) {
     this.#vm = vm;
     this.#distributor = new GuestDistributor(vm);
     this.#redistributors = new GuestRedistributors(vm, this.#distributor);
+    this.#attributes = new VgicAttributes(vm, this, this.#distributor, this.#redistributors);
   }
 
   get initialized(): boolean {
     return this.#initialized;
+  }
+
+  /** @internal A vCPU has run. */
+  get ready(): boolean {
+    return this.#ready;
   }
 
   get distributorEnabled(): boolean {
@@ -90,15 +87,19 @@ export class Vgic {
 
   #checkResources(): number {
     const { regions } = this;
-    if (this.#vm.vcpus.some((vcpu) => !regions.hasPlace(vcpu)) || regions.distributorBase === undefined) return -ENXIO;
-    if (!regions.valid) return -EINVAL;
-    return this.#initialized ? 0 : -EBUSY;
+    const { refusals, vcpus } = this.#vm;
+    const homeless = vcpus.find((vcpu) => !regions.hasPlace(vcpu));
+    if (homeless !== undefined) return refusals.refuse(NO_ADDRESS, { frame: 'redistributor', vcpu: homeless.id });
+    if (regions.distributorBase === undefined) return refusals.refuse(NO_ADDRESS, { frame: 'distributor', vcpu: undefined });
+    const bad = regions.invalid;
+    if (bad !== undefined) return refusals.refuse(FRAMES_OVERLAP, bad);
+    return this.#initialized ? 0 : refusals.refuse(NOT_INITIALISED, { what: 'KVM_RUN' }, EBUSY);
   }
 
   /** kvm_vgic_dist_destroy(): what the kernels before 6.1 do when a first run fails. */
   #forget(): void {
     this.#initialized = false;
-    this.#nrSpis = 0;
+    this.nrSpis = 0;
     this.regions.clear();
     const { distributorBase } = this.regions;
     if (this.#vm.profile.failedFirstRun === 'destroys' && distributorBase !== undefined) {
@@ -130,29 +131,7 @@ export class Vgic {
   // Device attributes
 
   hasAttr(group: number, attr: bigint | number): number {
-    const whole = BigInt(attr);
-    const which = lowHalf(whole);
-    switch (group) {
-      case GRP.ADDR:
-        return whole === BigInt(ADDR_TYPE.DIST) || whole === BigInt(ADDR_TYPE.REDIST) || whole === BigInt(ADDR_TYPE.REDIST_REGION) ? 0 : -ENXIO;
-      case GRP.CTRL:
-        return whole === BigInt(CTRL.INIT) || whole === BigInt(CTRL.SAVE_PENDING_TABLES) ? 0 : -ENXIO;
-      case GRP.NR_IRQS:
-        return 0;
-      case GRP.DIST_REGS:
-      case GRP.REDIST_REGS:
-        if (this.#vcpuOf(group, whole) === undefined) return -EINVAL;
-        return this.#isRegister(group, which) ? 0 : -ENXIO;
-      case GRP.CPU_SYSREGS:
-        if (this.#vcpuOf(group, whole) === undefined) return -EINVAL;
-        return isSysreg(which) ? 0 : -ENXIO;
-      case GRP.LEVEL_INFO:
-        return which >>> LEVEL_INFO.INFO_SHIFT === LEVEL_INFO.LINE_LEVEL ? 0 : -ENXIO;
-      case GRP.MAINT_IRQ:
-        return this.#vm.profile.maintIrq ? 0 : -ENXIO;
-      default:
-        return -ENXIO;
-    }
+    return this.#attributes.has(group, BigInt(attr));
   }
 
   /**
@@ -162,49 +141,7 @@ export class Vgic {
    * @returns 0 or a negative errno
    */
   setAttr(group: number, attr: bigint | number, value: bigint | number | undefined): number {
-    const whole = BigInt(attr);
-    switch (group) {
-      case GRP.CTRL:
-        return this.#control(whole);
-      case GRP.ADDR:
-        return value === undefined ? -EFAULT : this.#setAddress(whole, BigInt.asUintN(64, BigInt(value)));
-      case GRP.NR_IRQS:
-        return value === undefined ? -EFAULT : this.#setNrIrqs(lowHalf(BigInt(value)));
-      case GRP.DIST_REGS:
-      case GRP.REDIST_REGS:
-      case GRP.CPU_SYSREGS:
-      case GRP.LEVEL_INFO:
-        return this.#setRegister(group, whole, value);
-      case GRP.MAINT_IRQ:
-        return this.#setMaintenanceIrq(value);
-      default:
-        return -ENXIO;
-    }
-  }
-
-  #setRegister(group: number, attr: bigint, value: bigint | number | undefined): number {
-    const vcpu = this.#vcpuOf(group, attr);
-    if (vcpu === undefined) return -EINVAL;
-    // A system register's value is read last.
-    if (value === undefined && group !== GRP.CPU_SYSREGS) return -EFAULT;
-    const error = this.#checkAccess(group, attr);
-    if (error < 0) return error;
-    if (value === undefined) return -EFAULT;
-    const which = lowHalf(attr);
-    const word = lowHalf(BigInt(value));
-    if ((group === GRP.DIST_REGS || group === GRP.REDIST_REGS) && !this.#isRegister(group, which)) return 0;
-    switch (group) {
-      case GRP.DIST_REGS:
-        return this.#distributor.write(which, 4, word, 'user', this.#initialized);
-      case GRP.REDIST_REGS:
-        this.#redistributors.write(vcpu, which, 4, word, 'user');
-        return 0;
-      case GRP.CPU_SYSREGS:
-        return writeSysreg(vcpu, which, BigInt(value));
-      default:
-        this.#linesOf(vcpu, which).writeLevels(which & LEVEL_INFO.INTID_MASK, word);
-        return 0;
-    }
+    return this.#attributes.set(group, BigInt(attr), value === undefined ? undefined : BigInt(value));
   }
 
   /**
@@ -214,149 +151,19 @@ export class Vgic {
    * @returns the value, or a negative errno as a number
    */
   getAttr(group: number, attr: bigint | number, value?: bigint | number): bigint | number {
-    const whole = BigInt(attr);
-    switch (group) {
-      case GRP.ADDR:
-        return this.#address(whole, value);
-      case GRP.NR_IRQS:
-        return BigInt(this.#nrSpis + PRIVATE_IRQS);
-      case GRP.DIST_REGS:
-      case GRP.REDIST_REGS:
-      case GRP.CPU_SYSREGS:
-      case GRP.LEVEL_INFO:
-        return this.#register(group, whole);
-      case GRP.MAINT_IRQ:
-        return this.#vm.profile.maintIrq ? BigInt(this.#maintenanceIrq) : -ENXIO;
-      default:
-        return -ENXIO;
-    }
+    return this.#attributes.get(group, BigInt(attr), value === undefined ? undefined : BigInt(value));
   }
 
-  #register(group: number, attr: bigint): bigint | number {
-    const vcpu = this.#vcpuOf(group, attr);
-    if (vcpu === undefined) return -EINVAL;
-    const error = this.#checkAccess(group, attr);
-    if (error < 0) return error;
-    const which = lowHalf(attr);
-    if ((group === GRP.DIST_REGS || group === GRP.REDIST_REGS) && !this.#isRegister(group, which)) return 0n;
-    switch (group) {
-      case GRP.DIST_REGS:
-        return BigInt(this.#distributor.read(which, 4, 'user'));
-      case GRP.REDIST_REGS:
-        return BigInt(this.#redistributors.read(vcpu, which, 4, 'user'));
-      case GRP.CPU_SYSREGS:
-        return readSysreg(vcpu, which);
-      default:
-        return BigInt(this.#linesOf(vcpu, which).readLevels(which & LEVEL_INFO.INTID_MASK));
-    }
-  }
-
-  /** The vCPU of a register. Those of the distributor may name any: it is the first. Kernel: vgic_v3_parse_attr(). */
-  #vcpuOf(group: number, attr: bigint): Vcpu | undefined {
-    return group === GRP.DIST_REGS ? this.#vm.vcpus[0] : this.#vm.vcpuOfAffinity(highHalf(attr));
-  }
-
-  /** What an access to an existing vCPU's register needs, in the kernel's order. */
-  #checkAccess(group: number, attr: bigint): number {
-    const which = lowHalf(attr);
-    const early = this.#vm.profile.registersBeforeInit && group === GRP.DIST_REGS && (which === GICD.IIDR || which === GICD.TYPER2);
-    if ((!this.#initialized && !early) || !this.#vm.allVcpusStopped) return -EBUSY;
-    if (group === GRP.LEVEL_INFO) {
-      // Only line levels, 32 interrupts at a time.
-      if (which >>> LEVEL_INFO.INFO_SHIFT !== LEVEL_INFO.LINE_LEVEL) return -EINVAL;
-      return (which & LEVEL_INFO.INTID_MASK) % 32 === 0 ? 0 : -EINVAL;
-    }
-    if (group === GRP.CPU_SYSREGS) return isSysreg(which) ? 0 : -ENXIO;
-    return 0;
-  }
-
-  /** Where there is none a VMM reads zero and writes nothing; KVM_HAS_DEVICE_ATTR alone tells. Kernel: vgic_uaccess(). */
-  #isRegister(group: number, offset: number): boolean {
-    if (group === GRP.DIST_REGS) return isDistributorRegister(offset, this.#nrSpis + PRIVATE_IRQS);
-    return isRedistributorRegister(offset);
-  }
-
-  /** Who keeps the lines of an attribute's interrupts: the vCPU the first 32, the distributor the others. */
-  #linesOf(vcpu: Vcpu, which: number): { readLevels(first: number): number; writeLevels(first: number, levels: number): void } {
-    return (which & LEVEL_INFO.INTID_MASK) < PRIVATE_IRQS ? vcpu.privates : this.#distributor;
-  }
-
-  #setAddress(type: bigint, value: bigint): number {
-    const { regions } = this;
-    switch (Number(type)) {
-      case ADDR_TYPE.DIST: {
-        const address = addressOf(value);
-        const error = checkFrame(this.#vm, regions.distributorBase, address, FRAME_64K);
-        if (error < 0) return error;
-        regions.distributorBase = address;
-        this.#vm.mapWindow(address, FRAME_64K, this.#distributor.frame());
-        return 0;
-      }
-      case ADDR_TYPE.REDIST:
-        return regions.add(0, addressOf(value), 0);
-      case ADDR_TYPE.REDIST_REGION: {
-        const count = Number(value >> REGION.COUNT_SHIFT);
-        if (count === 0 || (value & REGION.FLAGS) !== 0n) return -EINVAL;
-        return regions.add(Number(value & REGION.INDEX), Number(value & REGION.BASE), count);
-      }
-      default:
-        return -ENXIO;
-    }
-  }
-
-  #address(type: bigint, value: bigint | number | undefined): bigint | number {
-    const { regions } = this;
-    switch (Number(type)) {
-      case ADDR_TYPE.DIST:
-        return regions.distributorBase === undefined ? UNDEFINED_ADDRESS : BigInt(regions.distributorBase);
-      case ADDR_TYPE.REDIST:
-        return regions.first === undefined ? UNDEFINED_ADDRESS : BigInt(regions.first.base);
-      case ADDR_TYPE.REDIST_REGION: {
-        if (value === undefined) return -EFAULT;
-        const region = regions.find(Number(BigInt(value) & REGION.INDEX));
-        return region === undefined ? -ENOENT : (BigInt(region.count) << REGION.COUNT_SHIFT) | BigInt(region.base) | BigInt(region.index);
-      }
-      default:
-        return -ENXIO;
-    }
-  }
-
-  /** The PPI by which a nested guest's hypervisor is told of its list registers. */
-  #setMaintenanceIrq(value: bigint | number | undefined): number {
-    if (!this.#vm.profile.maintIrq) return -ENXIO;
-    if (value === undefined) return -EFAULT;
-    if (this.#initialized) return -EBUSY;
-    const intid = lowHalf(BigInt(value));
-    if (intid < 16 || intid >= PRIVATE_IRQS) return -EINVAL;
-    this.#maintenanceIrq = intid;
-    return 0;
-  }
-
-  #setNrIrqs(count: number): number {
-    if (count < 64 || count > MAX_NR_IRQS || count % 32 !== 0) return -EINVAL;
-    if (this.#ready || this.#nrSpis !== 0) return -EBUSY;
-    this.#nrSpis = count - PRIVATE_IRQS;
-    return 0;
-  }
-
-  #control(attr: bigint): number {
-    if (attr === BigInt(CTRL.INIT)) return this.#init();
-    if (attr !== BigInt(CTRL.SAVE_PENDING_TABLES)) return -ENXIO;
-    if (!this.#vm.allVcpusStopped) return -EBUSY;
-    if (!this.#initialized && this.#vm.profile.savePendingNeedsInit) return -ENXIO;
-    return savePendingTables(this.#vm);
-  }
-
-  /** vgic_init(). */
-  #init(): number {
+  /** @internal CTRL, INIT. Kernel: vgic_init(). @returns 0, -EBUSY or -ENOMEM */
+  init(): number {
     if (this.#initialized) return 0;
-    if (this.#vm.creatingVcpu) return -EBUSY;
-    if (this.#nrSpis === 0) this.#nrSpis = DEFAULT_NR_SPIS;
-    this.#distributor.setNrIrqs(this.#nrSpis + PRIVATE_IRQS);
+    if (this.#vm.creatingVcpu) return this.#vm.refusals.refuse(VCPU_IN_CREATION, { vcpus: this.#vm.vcpus.length });
+    if (this.nrSpis === 0) this.nrSpis = DEFAULT_NR_SPIS;
+    this.#distributor.setNrIrqs(this.nrSpis + PRIVATE_IRQS);
     const error = this.initVpes();
     if (error < 0) return error;
     // kvm_vgic_setup_default_irq_routing(): whatever was there goes.
-    this.#vm.setRouting(Array.from({ length: this.#nrSpis }, (_, pin) => ({ gsi: pin, pin })));
+    this.#vm.setRouting(Array.from({ length: this.nrSpis }, (_, pin) => ({ gsi: pin, pin })));
     this.#initialized = true;
     return 0;
   }
@@ -368,7 +175,7 @@ export class Vgic {
     const wanted = driver.gicv41 || (driver.gicv4 && this.#vm.itss.length > 0);
     if (!wanted || this.#vm.itsVm !== undefined) return 0;
     const itsVm = driver.createVm(this.#vm.vcpus.length);
-    if (typeof itsVm === 'number') return itsVm;
+    if (typeof itsVm === 'number') return this.#vm.refusals.refuse(NO_VPES, { vcpus: this.#vm.vcpus.length }, -itsVm);
     this.#vm.itsVm = itsVm;
     this.#vm.vcpus.forEach((vcpu, n) => {
       const vpe = itsVm.vpes[n]!;

@@ -11,7 +11,7 @@ import type { EventKind, Trace } from './trace.ts';
 export interface ReasonInit<F extends object> {
   /** `room/rule`: API, never changes. */
   readonly id: string;
-  /** What can come of it, positive; the first one is the rule. */
+  /** What can come of it, positive; the first one is the rule. None for what a guest asks and is ignored. */
   readonly errno: number | readonly number[];
   /** The request or file whose rule it is, as users know it: `VFIO_IOMMU_MAP_DMA`, `sysfs bind`. */
   readonly call: string;
@@ -96,7 +96,7 @@ export class Refusals {
 
 /** A row of docs/reasons.md: id, errno, call, rule, kernel function, way out. */
 export function reasonRow({ id, errnos, call, rule, kernel, wayOut }: ReasonInfo): readonly string[] {
-  return [id, errnos.map(errnoName).join(', '), call, rule, kernel, wayOut];
+  return [id, errnos.map(errnoName).join(', ') || 'none', call, rule, kernel, wayOut];
 }
 
 /** Whether a value that a package exports is a Reason. */
