@@ -165,9 +165,9 @@ describe('a VMM that', () => {
     expect(why(events, () => vgic.getAttr(GRP.DIST_REGS, 0))).toBe('EBUSY kvm-vgic/not-initialised: register: the vgic is not initialised');
     expect(why(events, () => its.getAttr(GRP.ITS_REGS, 0))).toBe('ENXIO kvm-vgic/no-address: the its 0 has no address');
     vgic.setAttr(GRP.CTRL, CTRL.INIT, 0);
-    expect(why(events, () => vgic.getAttr(GRP.DIST_REGS, 0x40))).toBe('ENXIO kvm-vgic/no-register: distributor has no register at 0x40');
-    expect(why(events, () => vgic.getAttr(GRP.REDIST_REGS, 0x2))).toBe('ENXIO kvm-vgic/no-register: redistributor has no register at 0x2');
-    expect(why(events, () => vgic.getAttr(GRP.CPU_SYSREGS, 0x1))).toBe('ENXIO kvm-vgic/no-register: cpu interface has no register at 0x1');
+    expect(why(events, () => vgic.hasAttr(GRP.DIST_REGS, 0x40))).toBe('ENXIO kvm-vgic/no-register: distributor has no register at 0x40');
+    expect(why(events, () => vgic.hasAttr(GRP.REDIST_REGS, 0x2))).toBe('ENXIO kvm-vgic/no-register: redistributor has no register at 0x2');
+    expect(why(events, () => vgic.getAttr(GRP.CPU_SYSREGS, 0x1))).toBe('ENOENT kvm-vgic/no-register: cpu interface has no register at 0x1');
     expect(why(events, () => its.getAttr(GRP.ITS_REGS, 0x84))).toBe('EINVAL kvm-vgic/no-register: its 0 has no register at 0x84');
     expect(why(events, () => vgic.getAttr(GRP.LEVEL_INFO, 33))).toBe('EINVAL kvm-vgic/level-info: level info 0x21');
   });

@@ -163,7 +163,7 @@ export const NO_SUCH_VCPU: Reason<{ readonly group: number; readonly affinity: n
 
 export const NO_REGISTER: Reason<{ readonly device: string; readonly offset: number }> = reason({
   id: 'kvm-vgic/no-register',
-  errno: [ENXIO, EINVAL],
+  errno: [ENXIO, EINVAL, ENOENT],
   call: 'DIST_REGS, REDIST_REGS, CPU_SYSREGS, ITS_REGS',
   rule: 'a register begins at the offset, and belongs to an interrupt that the VM has',
   kernel: 'vgic_get_mmio_region(), vgic_its_attr_regs_access()',

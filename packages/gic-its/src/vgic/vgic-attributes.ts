@@ -137,6 +137,8 @@ export class VgicAttributes {
   // Registers
 
   #setRegister(group: number, attr: bigint, value: bigint | undefined): number {
+    const first = this.#vm.profile.readsValueFirst;
+    if (value === undefined && first) return this.#unreadable(group, attr);
     const vcpu = this.#vcpuOf(group, attr);
     if (vcpu === undefined) return this.#noVcpu(group, attr);
     // A system register's value is read last.
@@ -146,7 +148,7 @@ export class VgicAttributes {
     if (value === undefined) return this.#unreadable(group, attr);
     const which = lowHalf(attr);
     const word = lowHalf(value);
-    if (!this.#isRegister(group, which)) return group === GRP.CPU_SYSREGS ? this.#noRegister(group, which) : 0;
+    if (!this.#isRegister(group, which)) return group === GRP.CPU_SYSREGS ? this.#noRegister(group, which, this.#noSysreg) : 0;
     switch (group) {
       case GRP.DIST_REGS:
         return this.#distributor.write(which, 4, word, 'user', this.#state.initialized);
@@ -167,7 +169,7 @@ export class VgicAttributes {
     const error = this.#checkAccess(group, attr);
     if (error < 0) return error;
     const which = lowHalf(attr);
-    if (!this.#isRegister(group, which)) return group === GRP.CPU_SYSREGS ? this.#noRegister(group, which) : 0n;
+    if (!this.#isRegister(group, which)) return group === GRP.CPU_SYSREGS ? this.#noRegister(group, which, this.#noSysreg) : 0n;
     switch (group) {
       case GRP.DIST_REGS:
         return BigInt(this.#distributor.read(which, 4, 'user'));
@@ -214,9 +216,14 @@ export class VgicAttributes {
     }
   }
 
-  #noRegister(group: number, offset: number): number {
+  /** What reading or writing a CPU register gives that there is not. */
+  get #noSysreg(): number {
+    return this.#vm.profile.readsValueFirst ? ENXIO : ENOENT;
+  }
+
+  #noRegister(group: number, offset: number, errno = ENXIO): number {
     const device = group === GRP.DIST_REGS ? 'distributor' : group === GRP.REDIST_REGS ? 'redistributor' : 'cpu interface';
-    return this.#vm.refusals.refuse(NO_REGISTER, { device, offset }, ENXIO);
+    return this.#vm.refusals.refuse(NO_REGISTER, { device, offset }, errno);
   }
 
   /** Who keeps the lines of an attribute's interrupts: the vCPU the first 32, the distributor the others. */

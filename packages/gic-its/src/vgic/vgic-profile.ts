@@ -35,6 +35,8 @@ export interface VgicProfile {
   readonly oneLegacyRegion: boolean;
   /** What a first KVM_RUN that the vgic refuses leaves: a VM without it, with the distributor's address or not, or a dead VM, whose calls are all -EIO (6.1). */
   readonly failedFirstRun: 'keeps-address' | 'destroys' | 'dead';
+  /** A register's value is read from the caller before its vCPU is looked up, and a CPU register that there is not is -ENXIO, not -ENOENT (until 6.0). */
+  readonly readsValueFirst: boolean;
   /** User space sees GICR_TYPER.Last (V-14). */
   readonly userSeesLast: boolean;
   /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone (V-19). */
@@ -91,6 +93,7 @@ const LINUX_6_1: VgicProfile = {
   vcpusById: false,
   oneLegacyRegion: false,
   failedFirstRun: 'dead',
+  readsValueFirst: false,
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
@@ -127,6 +130,7 @@ const LINUX_5_13: VgicProfile = {
   vcpusById: false,
   oneLegacyRegion: false,
   failedFirstRun: 'destroys',
+  readsValueFirst: true,
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
