@@ -58,7 +58,6 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'gic-its/src/kvm/capabilities.ts': [1, 'nobody: KVM_CHECK_EXTENSION answers so'],
   'gic-its/src/kvm/vcpu-file.ts': [2, 'nobody: EINTR is an answer'],
   'gic-its/src/kvm/vcpu-registers.ts': [7, 'who reads or writes a register: kvm/register'],
-  'gic-its/src/vgic/cpu-sysregs.ts': [2, 'the attribute: kvm-vgic/no-register'],
   'gic-its/src/vgic/ioeventfds.ts': [2, 'KVM_IOEVENTFD: kvm/ioeventfd-taken, kvm/ioeventfd-none'],
   'gic-its/src/vgic/kvm-vm.ts': [1, 'KVM_IRQ_LINE: kvm/irq-line-no-gic'],
   'gic-its/src/vgic/vcpu.ts': [2, 'nobody: which CPU a vCPU runs on is the program\'s choice, not a call'],
