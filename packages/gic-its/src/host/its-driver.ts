@@ -11,6 +11,7 @@ import { DoorbellProxy } from './doorbell-proxy.ts';
 import { REGISTER_STUCK } from './events.ts';
 import { HostCpus } from './host-cpus.ts';
 import { HostMemoryView } from './host-memory-view.ts';
+import { ItsDevice } from './its-device.ts';
 import { ItsIrq, LPI_DEFAULT_PRIORITY, LPI_GROUP1 } from './its-irq.ts';
 import { ItsNode } from './its-node.ts';
 import { ItsVm, ItsVpe, VPT_BYTES } from './its-vpe.ts';
@@ -33,51 +34,6 @@ const POLLS = 1000;
 export interface ItsDriverInit {
   /** What a newer kernel's patches do; each can be taken out. @default all of them */
   readonly switches?: Partial<MigrationSwitches> | undefined;
-}
-
-/** A device that sends MSIs through one ITS. Kernel: struct its_device. */
-export class ItsDevice {
-  readonly node: ItsNode;
-  /** DeviceID. */
-  readonly id: number;
-  readonly ittAddress: number;
-  readonly ittBytes: number;
-  /** EventID bits of its ITT. */
-  readonly eventBits: number;
-  readonly lpiBase: number;
-  readonly events: (ItsIrq | undefined)[];
-  #vm: ItsVm | undefined;
-  #vlpis = 0;
-
-  constructor(node: ItsNode, id: number, ittAddress: number, ittBytes: number, eventBits: number, lpiBase: number, count: number) {
-    this.node = node;
-    this.id = id;
-    this.ittAddress = ittAddress;
-    this.ittBytes = ittBytes;
-    this.eventBits = eventBits;
-    this.lpiBase = lpiBase;
-    this.events = new Array<ItsIrq | undefined>(count).fill(undefined);
-  }
-
-  /** The VM that has VLPIs of this device; a device serves one at a time. */
-  get vm(): ItsVm | undefined {
-    return this.#vm;
-  }
-
-  /** Whether an event of it is given away. */
-  get inUse(): boolean {
-    return this.events.some((irq) => irq !== undefined);
-  }
-
-  vlpiMapped(vm: ItsVm): void {
-    this.#vm = vm;
-    this.#vlpis += 1;
-  }
-
-  vlpiUnmapped(): void {
-    this.#vlpis -= 1;
-    if (this.#vlpis === 0) this.#vm = undefined;
-  }
 }
 
 export class ItsDriver implements MsiController {

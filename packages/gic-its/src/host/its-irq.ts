@@ -6,7 +6,8 @@
  */
 import { EINVAL, type HostIrq, type MsiMessage } from '@vsim/vfio-core';
 import { encode, OPCODE, SPURIOUS } from '../hardware/index.ts';
-import type { ItsDevice, ItsDriver } from './its-driver.ts';
+import type { ItsDevice } from './its-device.ts';
+import type { ItsDriver } from './its-driver.ts';
 import type { ItsNode } from './its-node.ts';
 import type { ItsVpe } from './its-vpe.ts';
 
