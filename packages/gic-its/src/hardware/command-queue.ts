@@ -3,14 +3,17 @@
  *
  * Software writes 32-byte commands to a ring in memory and moves CWRITER past them; the ITS takes them in order and moves
  * CREADR after it. Reference: Arm IHI 0069, the three registers.
- * Modelled: base, size, wrap, stall and retry. A pointer at or past the end stops the queue. A queue outside RAM reads as
+ * Modelled: base, size, wrap, stall and retry; commands are fetched in batches. A pointer at or past the end stops the queue. A queue outside RAM reads as
  * zeros. Not modelled: cacheability and shareability (kept, with no effect).
  */
-import { toNumber, type Memory } from '@vsim/vfio-core';
+import { readWords, toNumber, type Memory } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
 
 /** Bytes of a command. */
 export const COMMAND_BYTES = 32;
+const COMMAND_WORDS = 8;
+/** Commands that are fetched at once. */
+const BATCH = 32;
 
 const OFFSET_MASK = 0x000f_ffe0; // CWRITER and CREADR Offset, bits [19:5]
 const RETRY = 1; //                 CWRITER bit 0, write only
@@ -31,7 +34,8 @@ export class CommandQueue {
   readonly #execute: (command: Uint32Array) => CommandOutcome;
   readonly #unpredictable: (what: string) => void;
   readonly #regs = new Uint32Array(6);
-  readonly #command = new Uint32Array(8);
+  readonly #words = new Uint32Array(BATCH * COMMAND_WORDS);
+  readonly #commands: readonly Uint32Array[] = Array.from({ length: BATCH }, (_, n) => this.#words.subarray(n * COMMAND_WORDS, (n + 1) * COMMAND_WORDS));
   #running = false;
   enabled = false;
 
@@ -123,21 +127,35 @@ export class CommandQueue {
       return;
     }
     this.#running = true;
-    // CWRITER is looked at again each time: an interrupt that a command raised may have posted more.
+    // CWRITER is looked at again after each batch: an interrupt that a command raised may have posted more.
     for (let end = regs[CWRITER]! & OFFSET_MASK; at !== end && end < bytes; end = regs[CWRITER]! & OFFSET_MASK) {
-      this.#fetch(base + at);
-      if (this.#execute(this.#command) === 'stall') {
-        regs[CREADR] = (regs[CREADR]! | STALLED) >>> 0;
-        break;
-      }
-      at = (at + COMMAND_BYTES) % bytes;
-      regs[CREADR] = ((regs[CREADR]! & ~OFFSET_MASK) | at) >>> 0;
+      const count = Math.min(BATCH, ((end > at ? end : bytes) - at) / COMMAND_BYTES);
+      this.#fetch(base + at, count);
+      if (!this.#take(count, at, bytes)) break;
+      at = (at + count * COMMAND_BYTES) % bytes;
     }
     this.#running = false;
   }
 
-  #fetch(address: number): void {
-    const there = this.#memory.accessible(address, COMMAND_BYTES);
-    for (let i = 0; i < 8; i += 1) this.#command[i] = there ? this.#memory.read32(address + 4 * i) : 0;
+  /** Executes what was fetched, from offset `at` on. @returns false if the queue stalls */
+  #take(count: number, at: number, bytes: number): boolean {
+    const regs = this.#regs;
+    for (let n = 0; n < count; n += 1) {
+      if (this.#execute(this.#commands[n]!) === 'stall') {
+        regs[CREADR] = (regs[CREADR]! | STALLED) >>> 0;
+        return false;
+      }
+      const next = at + (n + 1) * COMMAND_BYTES;
+      regs[CREADR] = ((regs[CREADR]! & ~OFFSET_MASK) | (next === bytes ? 0 : next)) >>> 0;
+    }
+    return true;
+  }
+
+  /** Commands up to CWRITER are software's no more: they are read together. Each that is not in RAM is zeros. */
+  #fetch(address: number, count: number): void {
+    if (readWords(this.#memory, address, this.#words, count * COMMAND_WORDS)) return;
+    for (let n = 0; n < count; n += 1) {
+      if (!readWords(this.#memory, address + n * COMMAND_BYTES, this.#commands[n]!, COMMAND_WORDS)) this.#commands[n]!.fill(0);
+    }
   }
 }

@@ -1,7 +1,8 @@
 /**
  * Look-ups in an ITS's tables: device, event, collection, vPE, each with the reason why there is nothing.
  *
- * Reference: Arm IHI 0069, "The ITS tables". Entries are decoded into one object of each kind, which the next look-up overwrites.
+ * Reference: Arm IHI 0069, "The ITS tables". Entries are decoded into one object of each kind, which the next look-up overwrites. With the choice
+ * `cacheTranslations` those of devices and collections are kept until the command that changes one.
  */
 import type { Memory, Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
@@ -19,6 +20,7 @@ import {
   VPE_ENTRY_BYTES_V41,
   type Access,
 } from './its-tables.ts';
+import { KeptEntries } from './kept-entries.ts';
 import type { Redistributor } from './redistributor.ts';
 import type { VpeContext } from './vpe.ts';
 
@@ -75,11 +77,13 @@ export class ItsLookup {
   /** The ITS's number. */
   readonly index: number;
   readonly host: TranslationHost;
+  readonly #kept: KeptEntries | undefined;
 
   constructor(host: TranslationHost, index: number) {
     this.host = host;
     this.index = index;
     this.v41 = host.version === 'gicv4.1';
+    this.#kept = host.choices.cacheTranslations ? new KeptEntries() : undefined;
     this.interrupt = new InterruptEntry(host.choices.ittEntryBytes);
     this.devices = new ItsTable(host.memory, DEVICE_ENTRY_BYTES, IDS);
     this.collections = new ItsTable(host.memory, COLLECTION_ENTRY_BYTES, IDS);
@@ -87,15 +91,33 @@ export class ItsLookup {
   }
 
   findDevice(device: number): Refusal {
-    const access = this.device.read(this.host.memory, this.devices, device);
+    if (this.#kept?.device(device, this.device) === true) return '';
+    const access = this.device.read(this.devices, device);
     if (access !== 'ok') return refused(access, 'device id out of range');
-    return this.device.valid ? '' : 'device not mapped';
+    if (!this.device.valid) return 'device not mapped';
+    this.#kept?.keepDevice(device, this.device);
+    return '';
+  }
+
+  /** An entry of the device table changes. */
+  forgetDevice(device: number): void {
+    this.#kept?.forgetDevice(device);
+  }
+
+  /** An entry of the collection table changes. */
+  forgetCollection(icid: number): void {
+    this.#kept?.forgetCollection(icid);
+  }
+
+  /** The tables may be other ones. */
+  forgetTables(): void {
+    this.#kept?.clear();
   }
 
   findEvent(device: number, event: number): Refusal {
     const refusal = this.mappable(device, event);
     if (refusal !== '') return refusal;
-    const access = this.interrupt.read(this.host.memory, this.device.ittAddress, event);
+    const access = this.interrupt.read(this.host.memory, this.device, event);
     if (access !== 'ok') return refused(access, '');
     return this.interrupt.valid ? '' : 'event not mapped';
   }
@@ -104,18 +126,23 @@ export class ItsLookup {
   mappable(device: number, event: number): Refusal {
     const refusal = this.findDevice(device);
     if (refusal !== '') return refusal;
-    return event < 2 ** (this.device.size + 1) ? '' : 'event id out of range';
+    // Size has five bits, and a shift by 32 is none.
+    const { size } = this.device;
+    return size === 31 || event >>> (size + 1) === 0 ? '' : 'event id out of range';
   }
 
   findCollection(icid: number, into: CollectionEntry): Refusal {
-    const access = into.read(this.host.memory, this.collections, icid);
+    if (this.#kept?.collection(icid, into) === true) return '';
+    const access = into.read(this.collections, icid);
     if (access !== 'ok') return refused(access, 'collection id out of range');
     if (!into.valid) return 'collection not mapped';
-    return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
+    if (into.rdbase >= this.host.redistributors.length) return 'no such redistributor';
+    this.#kept?.keepCollection(icid, into);
+    return '';
   }
 
   findVpe(vpeid: number, into: VpeEntry): Refusal {
-    const access = into.read(this.host.memory, this.vpes, vpeid, this.v41);
+    const access = into.read(this.vpes, vpeid, this.v41);
     if (access !== 'ok') return refused(access, 'vpe id out of range');
     if (!into.valid || (this.v41 && !into.mappedBy(this.index))) return 'vpe not mapped';
     return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
@@ -133,7 +160,7 @@ export class ItsLookup {
 
   /** Stores the interrupt entry back to the device that was looked up last. */
   writeEvent(event: number): Refusal {
-    return refused(this.interrupt.write(this.host.memory, this.device.ittAddress, event), '');
+    return refused(this.interrupt.write(this.host.memory, this.device, event), '');
   }
 
   unpredictable(what: string): void {

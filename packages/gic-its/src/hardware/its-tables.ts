@@ -11,7 +11,7 @@
  * Modelled: page sizes of 4, 16 and 64 KiB (the reserved one is 64), indirection, addresses of 52 bits with 64 KiB pages.
  * Not modelled: caching; cacheability and shareability have no effect.
  */
-import type { Memory } from '@vsim/vfio-core';
+import { readWords, writeWords, type Memory } from '@vsim/vfio-core';
 import { SPURIOUS } from './pending-bits.ts';
 
 export const DEVICE_ENTRY_BYTES = 8;
@@ -57,8 +57,19 @@ export class ItsTable {
 
   /** The address of entry `id`, or NO_ENTRY, or BUS_ERROR. */
   entry(id: number): number {
+    const address = this.#address(id);
+    return address < 0 || this.#memory.accessible(address, this.#entryBytes) ? address : BUS_ERROR;
+  }
+
+  /** The first `count` words of entry `id`. */
+  load(id: number, into: Uint32Array, count: number): Access {
+    const address = this.#address(id);
+    if (address === NO_ENTRY) return 'none';
+    return address >= 0 && readWords(this.#memory, address, into, count) ? 'ok' : 'bus-error';
+  }
+
+  #address(id: number): number {
     if (id >= this.entries) return NO_ENTRY;
-    let address: number;
     if (this.#indirect) {
       const perPage = Math.floor(this.#pageBytes / this.#entryBytes);
       const level1 = this.#base + Math.floor(id / perPage) * 8;
@@ -66,13 +77,14 @@ export class ItsTable {
       const high = this.#memory.read32(level1 + 4);
       if ((high & 0x8000_0000) === 0) return NO_ENTRY;
       const page = (high & 0x000f_ffff) * 0x1_0000_0000 + this.#memory.read32(level1);
-      address = page - (page % this.#pageBytes) + (id % perPage) * this.#entryBytes;
-    } else {
-      address = this.#base + id * this.#entryBytes;
+      return page - (page % this.#pageBytes) + (id % perPage) * this.#entryBytes;
     }
-    return this.#memory.accessible(address, this.#entryBytes) ? address : BUS_ERROR;
+    return this.#base + id * this.#entryBytes;
   }
 }
+
+/** The words of the entry that is being read. */
+const words = new Uint32Array(8);
 
 /** A device table entry, decoded. One object is read over and over. */
 export class DeviceEntry {
@@ -81,12 +93,12 @@ export class DeviceEntry {
   size = 0;
   ittAddress = 0;
 
-  read(memory: Memory, table: ItsTable, id: number): Access {
+  read(table: ItsTable, id: number): Access {
     this.valid = false;
-    const at = table.entry(id);
-    if (at < 0) return at === BUS_ERROR ? 'bus-error' : 'none';
-    const lo = memory.read32(at);
-    const hi = memory.read32(at + 4);
+    const access = table.load(id, words, 2);
+    if (access !== 'ok') return access;
+    const lo = words[0]!;
+    const hi = words[1]!;
     this.valid = (lo & 1) !== 0;
     this.size = (lo >>> 1) & 0x1f;
     this.ittAddress = ((hi & 0x3_ffff) * 0x400_0000 + (lo >>> 6)) * 256;
@@ -109,11 +121,12 @@ export class CollectionEntry {
   /** The target redistributor's number. */
   rdbase = 0;
 
-  read(memory: Memory, table: ItsTable, id: number): Access {
+  read(table: ItsTable, id: number): Access {
     this.valid = false;
-    const at = table.entry(id);
-    if (at < 0) return at === BUS_ERROR ? 'bus-error' : 'none';
-    const lo = memory.read32(at);
+    // The entry has two words, and the second one has nothing; it has to be there.
+    const access = table.load(id, words, 2);
+    if (access !== 'ok') return access;
+    const lo = words[0]!;
     this.valid = (lo & 1) !== 0;
     this.rdbase = (lo >>> 1) & 0xffff;
     return 'ok';
@@ -139,33 +152,37 @@ export class InterruptEntry {
   /** Individual doorbell (GICv4.0); 1023 for none. */
   doorbell: number = SPURIOUS;
   readonly #bytes: number;
+  readonly #words: number;
 
   /** @param bytes GITS_TYPER.ITT_entry_size */
   constructor(bytes: number) {
     this.#bytes = bytes;
+    this.#words = bytes / 4;
   }
 
-  read(memory: Memory, itt: number, event: number): Access {
+  /** @param device whose ITT it is in */
+  read(memory: Memory, device: DeviceEntry, event: number): Access {
     this.valid = false;
-    const at = itt + event * this.#bytes;
-    if (!memory.accessible(at, this.#bytes)) return 'bus-error';
-    const lo = memory.read32(at);
-    const ids = memory.read32(at + 4);
+    if (!readWords(memory, device.ittAddress + event * this.#bytes, words, this.#words)) return 'bus-error';
+    const lo = words[0]!;
+    const ids = words[1]!;
     this.valid = (lo & 1) !== 0;
     this.physical = (lo & 2) !== 0;
     this.intid = (lo >>> 2) & 0xff_ffff;
     this.icid = ids & 0xffff;
     this.vpeid = ids >>> 16;
-    this.doorbell = memory.read32(at + 8) & 0xff_ffff;
+    this.doorbell = words[2]! & 0xff_ffff;
     return 'ok';
   }
 
-  write(memory: Memory, itt: number, event: number): Access {
-    const at = itt + event * this.#bytes;
+  write(memory: Memory, device: DeviceEntry, event: number): Access {
+    const at = device.ittAddress + event * this.#bytes;
+    // The whole entry has to be there, though the last word of a long one is not used.
     if (!memory.accessible(at, this.#bytes)) return 'bus-error';
-    memory.write32(at, this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0);
-    memory.write32(at + 4, this.valid ? (this.vpeid * 0x1_0000 + this.icid) >>> 0 : 0);
-    memory.write32(at + 8, this.valid ? this.doorbell : 0);
+    words[0] = this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0;
+    words[1] = this.valid ? this.vpeid * 0x1_0000 + this.icid : 0;
+    words[2] = this.valid ? this.doorbell : 0;
+    writeWords(memory, at, words, 3);
     return 'ok';
   }
 }
@@ -187,20 +204,20 @@ export class VpeEntry {
     return (this.itsMask & (1 << its)) !== 0;
   }
 
-  read(memory: Memory, table: ItsTable, id: number, v41: boolean): Access {
+  read(table: ItsTable, id: number, v41: boolean): Access {
     this.valid = false;
-    const at = table.entry(id);
-    if (at < 0) return at === BUS_ERROR ? 'bus-error' : 'none';
-    const lo = memory.read32(at);
-    const hi = memory.read32(at + 4);
+    const access = table.load(id, words, v41 ? 8 : 2);
+    if (access !== 'ok') return access;
+    const lo = words[0]!;
+    const hi = words[1]!;
     this.valid = (lo & 1) !== 0;
     this.vptSize = (lo >>> 1) & 0x1f;
     this.vptAddress = ((hi & 0x3ff) * 0x400_0000 + (lo >>> 6)) * 0x1_0000;
     this.rdbase = (hi >>> 10) & 0xffff;
     if (v41) {
-      this.vconfAddress = memory.read32(at + 12) * 0x1_0000_0000 + memory.read32(at + 8);
-      this.defaultDoorbell = memory.read32(at + 16);
-      this.itsMask = memory.read32(at + 20) & 0xffff;
+      this.vconfAddress = words[3]! * 0x1_0000_0000 + words[2]!;
+      this.defaultDoorbell = words[4]!;
+      this.itsMask = words[5]! & 0xffff;
     }
     return 'ok';
   }

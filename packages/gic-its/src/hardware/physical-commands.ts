@@ -8,7 +8,7 @@ import { toNumber } from '@vsim/vfio-core';
 import type { Forgetting } from './translation.ts';
 import { CollectionEntry } from './its-tables.ts';
 import { ID_BITS, IDS, refused, type ItsLookup, type Refusal } from './its-lookup.ts';
-import { NONE, type OutstandingEffects } from './outstanding.ts';
+import { EFFECT, NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 
 export class PhysicalCommands {
@@ -32,6 +32,7 @@ export class PhysicalCommands {
     device.size = size;
     device.ittAddress = toNumber(words[4]! & 0xffff_ff00, words[5]! & 0x000f_ffff);
     const refusal = refused(device.write(host.memory, devices, words[1]!), 'device id out of range');
+    this.#lookup.forgetDevice(words[1]!);
     if (refusal === '') this.#forgetting.forgetDevice(words[1]!);
     return refusal;
   }
@@ -44,7 +45,8 @@ export class PhysicalCommands {
     entry.rdbase = this.#lookup.target(words[4]!, words[5]!);
     if (entry.valid && entry.rdbase >= host.redistributors.length) return 'no such redistributor';
     const refusal = refused(entry.write(host.memory, collections, icid), 'collection id out of range');
-    if (refusal === '') this.#outstanding.add(entry.rdbase, NONE, () => this.#forgetting.forgetCollection(icid));
+    this.#lookup.forgetCollection(icid);
+    if (refusal === '') this.#outstanding.add(entry.rdbase, NONE, EFFECT.FORGET_COLLECTION, icid);
     return refusal;
   }
 
@@ -69,7 +71,7 @@ export class PhysicalCommands {
   checkUnmapped(device: number, event: number): void {
     const { host, interrupt } = this.#lookup;
     if (!host.choices.reportUnpredictable) return;
-    interrupt.read(host.memory, this.#lookup.device.ittAddress, event);
+    interrupt.read(host.memory, this.#lookup.device, event);
     if (interrupt.valid) this.#lookup.unpredictable(`device ${device} event ${event} mapped, which is mapped`);
   }
 
@@ -140,7 +142,7 @@ export class PhysicalCommands {
     if (lost !== '') return lost;
     const { rdbase: target } = this.#collection;
     const { intid } = interrupt;
-    this.#outstanding.add(target, NONE, () => this.#lookup.redistributor(target).lpis.invalidate(intid));
+    this.#outstanding.add(target, NONE, EFFECT.INVALIDATE_LPI, target, intid);
     return '';
   }
 
@@ -154,7 +156,7 @@ export class PhysicalCommands {
     const lost = this.#lookup.findCollection(icid, this.#collection);
     if (lost !== '') return lost;
     const { rdbase: target } = this.#collection;
-    this.#outstanding.add(target, NONE, () => this.#lookup.redistributor(target).lpis.invalidateAll());
+    this.#outstanding.add(target, NONE, EFFECT.INVALIDATE_LPIS, target);
     return '';
   }
 
@@ -165,6 +167,6 @@ export class PhysicalCommands {
   #forgetEvent(device: number, event: number, target: number): void {
     // Without a redistributor to wait for, there is nothing to wait for.
     if (target === NONE) this.#forgetting.forgetEvent(device, event);
-    else this.#outstanding.add(target, NONE, () => this.#forgetting.forgetEvent(device, event));
+    else this.#outstanding.add(target, NONE, EFFECT.FORGET_EVENT, device, event);
   }
 }

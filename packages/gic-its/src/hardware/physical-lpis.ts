@@ -69,7 +69,7 @@ export class PhysicalLpis {
   /** An LPI arrives: a translated MSI, INT, or a doorbell. */
   deliver(intid: number): void {
     if (intid >= FIRST_LPI && intid < this.#end) {
-      if (this.bank.set(intid)) this.#changed();
+      if (this.bank.set(intid) && this.bank.best.intid === intid) this.#changed();
     } else this.#drop(intid);
   }
 
@@ -90,8 +90,9 @@ export class PhysicalLpis {
 
   /** CLEAR and DISCARD. */
   clear(intid: number): void {
+    const best = this.bank.best.intid === intid;
     if (intid < FIRST_LPI || intid >= this.#end) this.#drop(intid);
-    else if (this.bank.clear(intid)) this.#changed();
+    else if (this.bank.clear(intid) && best) this.#changed();
   }
 
   /** MOVI: takes one LPI away, with its pending state. */

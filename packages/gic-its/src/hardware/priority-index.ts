@@ -12,7 +12,8 @@ const TOP = 1848; //      2 words: which middle words are not empty
 const WORDS = 1850;
 
 export class PriorityIndex {
-  readonly #levels: (Uint32Array | undefined)[] = new Array<Uint32Array | undefined>(64).fill(undefined);
+  /** Signed, because masks are: unsigned words would be converted on each access. */
+  readonly #levels: (Int32Array | undefined)[] = new Array<Int32Array | undefined>(64).fill(undefined);
   /** Priorities 0x00 to 0x7c and 0x80 to 0xfc that have members. */
   #urgent = 0;
   #others = 0;
@@ -20,7 +21,7 @@ export class PriorityIndex {
   /** @param priority a multiple of 4 in [0, 0xfc] */
   add(intid: number, priority: number): void {
     const level = priority >>> 2;
-    const bits = (this.#levels[level] ??= new Uint32Array(WORDS));
+    const bits = (this.#levels[level] ??= new Int32Array(WORDS));
     const n = intid - FIRST_LPI;
     const leaf = n >>> 5;
     bits[leaf]! |= 1 << (n & 31);
@@ -53,13 +54,13 @@ export class PriorityIndex {
 
   /** The lowest INTID of the best priority. */
   first(into: Candidate): void {
-    const level = this.#urgent !== 0 ? lowest(this.#urgent) : this.#others !== 0 ? 32 + lowest(this.#others) : -1;
-    const bits = this.#levels[level];
-    if (bits === undefined) {
+    if ((this.#urgent | this.#others) === 0) {
       into.intid = SPURIOUS;
       into.priority = NO_PRIORITY;
       return;
     }
+    const level = this.#urgent !== 0 ? lowest(this.#urgent) : 32 + lowest(this.#others);
+    const bits = this.#levels[level]!;
     const middle = bits[TOP] === 0 ? 32 + lowest(bits[TOP + 1]!) : lowest(bits[TOP]!);
     const leaf = middle * 32 + lowest(bits[MIDDLE + middle]!);
     into.intid = FIRST_LPI + leaf * 32 + lowest(bits[leaf]!);

@@ -99,7 +99,7 @@ export class ResidencyV41 {
 
   /** Where the vPE table of this redistributor maps a vPE, -1 for nowhere. */
   mappedTo(vpeid: number): number {
-    this.#entry.read(this.#host.memory, this.#table, vpeid, true);
+    this.#entry.read(this.#table, vpeid, true);
     return this.#entry.valid ? this.#entry.rdbase : -1;
   }
 

@@ -3,7 +3,7 @@
  *
  * Reference: Arm IHI 0069, "Functions of the ITS". A command that cannot be executed is skipped or stalls the queue, by choice; one
  * whose table is not in RAM stalls it. With the choice `cacheTranslations` an MSI is translated from what the ITS kept of earlier
- * ones; commands always read the tables.
+ * ones; commands read the event's entry in the tables each time.
  */
 import { toBigint } from '@vsim/vfio-core';
 import type { CommandOutcome } from './command-queue.ts';
@@ -11,7 +11,7 @@ import { commandName, OPCODE } from './commands.ts';
 import { COMMAND, COMMAND_IGNORED, COMMAND_STALLED, MSI_DROPPED } from './events.ts';
 import { CollectionEntry } from './its-tables.ts';
 import { BUS_ERROR, ItsLookup, type Refusal, type TranslationHost } from './its-lookup.ts';
-import { OutstandingEffects } from './outstanding.ts';
+import { EFFECT, OutstandingEffects } from './outstanding.ts';
 import { PhysicalCommands } from './physical-commands.ts';
 import type { PhysicalLpis } from './physical-lpis.ts';
 import { INTID_MASK, PHYSICAL, TranslationCache } from './translation-cache.ts';
@@ -43,10 +43,10 @@ export class Translation implements Forgetting {
   constructor(host: TranslationHost, index: number) {
     this.#host = host;
     this.lookup = new ItsLookup(host, index);
-    this.#outstanding = new OutstandingEffects(host.choices.completion === 'command');
+    this.#outstanding = new OutstandingEffects(host.choices.completion === 'command', (effect, a, b, c, d) => this.#complete(effect, a, b, c, d));
     this.#delivery = new VlpiDelivery(this.lookup);
     this.#physical = new PhysicalCommands(this.lookup, this.#outstanding, this);
-    this.virtual = new VirtualCommands(this.lookup, this.#outstanding, this, this.#physical, this.#delivery);
+    this.virtual = new VirtualCommands(this.lookup, this.#outstanding, this.#physical, this.#delivery);
     this.#cache = host.choices.cacheTranslations ? new TranslationCache() : undefined;
   }
 
@@ -92,9 +92,37 @@ export class Translation implements Forgetting {
   /** Nothing that was kept is any more. */
   reset(): void {
     this.#outstanding.reset();
+    this.lookup.forgetTables();
     this.#cache?.clear();
     this.#targets = [];
     this.#routes = [];
+  }
+
+  /** What a command began takes effect in what is kept. */
+  #complete(effect: number, a: number, b: number, c: number, d: number): void {
+    const { host } = this.lookup;
+    switch (effect) {
+      case EFFECT.FORGET_EVENT:
+        this.forgetEvent(a, b);
+        return;
+      case EFFECT.FORGET_COLLECTION:
+        this.forgetCollection(a);
+        return;
+      case EFFECT.FORGET_VPE:
+        host.forgetVpe(a);
+        return;
+      case EFFECT.INVALIDATE_LPI:
+        this.lookup.redistributor(a).lpis.invalidate(b);
+        return;
+      case EFFECT.INVALIDATE_LPIS:
+        this.lookup.redistributor(a).lpis.invalidateAll();
+        return;
+      case EFFECT.INVALIDATE_VLPI:
+        this.virtual.invalidateNow(a, b, c, d);
+        return;
+      case EFFECT.INVALIDATE_DOORBELL:
+        for (const { lpis } of host.redistributors) lpis.invalidate(a);
+    }
   }
 
   // Forgetting

@@ -7,10 +7,9 @@
 import { toNumber } from '@vsim/vfio-core';
 import { ID_BITS, IDS, refused, type ItsLookup, type Refusal, type VpeMove } from './its-lookup.ts';
 import { VpeEntry } from './its-tables.ts';
-import { NONE, type OutstandingEffects } from './outstanding.ts';
+import { EFFECT, NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 import type { PhysicalCommands } from './physical-commands.ts';
-import type { Forgetting } from './translation.ts';
 import { VpeRoute, type VlpiDelivery } from './vlpi-delivery.ts';
 import { VpeContext } from './vpe.ts';
 
@@ -26,16 +25,14 @@ const VSGI_GROUP1 = 0x400;
 export class VirtualCommands {
   readonly #lookup: ItsLookup;
   readonly #outstanding: OutstandingEffects;
-  readonly #forgetting: Forgetting;
   readonly #physical: PhysicalCommands;
   readonly #delivery: VlpiDelivery;
   readonly #vpe = new VpeEntry();
   readonly #target = new VpeEntry();
 
-  constructor(lookup: ItsLookup, outstanding: OutstandingEffects, forgetting: Forgetting, physical: PhysicalCommands, delivery: VlpiDelivery) {
+  constructor(lookup: ItsLookup, outstanding: OutstandingEffects, physical: PhysicalCommands, delivery: VlpiDelivery) {
     this.#lookup = lookup;
     this.#outstanding = outstanding;
-    this.#forgetting = forgetting;
     this.#physical = physical;
     this.#delivery = delivery;
   }
@@ -56,7 +53,7 @@ export class VirtualCommands {
     if (valid && target >= host.redistributors.length) return 'no such redistributor';
     if (size > ID_BITS) return 'vpt too large';
     const entry = this.#vpe;
-    const access = entry.read(host.memory, vpes, vpeid, v41);
+    const access = entry.read(vpes, vpeid, v41);
     if (access !== 'ok') return refused(access, 'vpe id out of range');
     const others = v41 && entry.valid ? entry.itsMask & ~(1 << index) : 0;
     this.#checkVmapp(vpeid, valid, entry);
@@ -144,7 +141,7 @@ export class VirtualCommands {
     entry.icid = 0;
     entry.vpeid = vpeid;
     entry.doorbell = doorbell;
-    this.#outstanding.add(NONE, vpeid, () => this.#forgetting.forgetEvent(device, event));
+    this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     return this.#lookup.writeEvent(event);
   }
 
@@ -172,7 +169,7 @@ export class VirtualCommands {
     const individual = entry.doorbell;
     const failed = lookup.writeEvent(event);
     if (failed !== '') return failed;
-    this.#outstanding.add(NONE, vpeid, () => this.#forgetting.forgetEvent(device, event));
+    this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     if (lookup.v41) this.#moveVlpi(from, vpeid, intid);
     else this.#moveVlpiV40(intid, individual);
     return '';
@@ -207,7 +204,7 @@ export class VirtualCommands {
     if (refusal !== '') return refusal;
     const doorbell = v41 && (words[5]! & VALID) !== 0 ? words[6]! : undefined;
     const moved = host.moveVpe({ its: index, vpeid, rdbase: target, sequence: words[1]! & 0xffff, list: words[2]! & 0xffff, doorbell });
-    if (moved === '') this.#outstanding.add(NONE, vpeid, () => host.forgetVpe(vpeid));
+    if (moved === '') this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_VPE, vpeid);
     return moved;
   }
 
@@ -254,7 +251,7 @@ export class VirtualCommands {
     const refusal = this.#delivery.deliver(route, intid, SPURIOUS, false);
     if (refusal !== '') return refusal;
     interrupt.valid = false;
-    this.#outstanding.add(NONE, vpeid, () => this.#forgetting.forgetEvent(device, event));
+    this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     if (route.vpe === undefined) {
       const { v40, lpis } = this.#lookup.redistributor(route.rdbase);
       v40.forget(route.vptAddress, intid);
@@ -279,28 +276,29 @@ export class VirtualCommands {
     const refusal = lookup.findVpe(vpeid, this.#vpe);
     if (refusal !== '') return refusal;
     const { rdbase: target, vptAddress } = this.#vpe;
-    this.#outstanding.add(NONE, vpeid, () => {
-      const vpe = lookup.v41 ? lookup.host.vpe(vpeid) : undefined;
-      if (vpe !== undefined) {
-        if (vintid === 0 || (vintid >= FIRST_LPI && vintid < vpe.end)) lookup.host.invalidateVpe(vpe, vintid);
-        return;
-      }
-      const { v40 } = lookup.redistributor(target);
-      if (!v40.holds(vptAddress)) return;
-      if (vintid === 0) v40.invalidateAll();
-      else v40.invalidate(vintid);
-    });
+    this.#outstanding.add(NONE, vpeid, EFFECT.INVALIDATE_VLPI, vpeid, vintid, target, vptAddress);
     return '';
+  }
+
+  /** @internal Configuration of a VLPI, or with 0 of all of a vPE, is read again. */
+  invalidateNow(vpeid: number, vintid: number, rdbase: number, vptAddress: number): void {
+    const { v41, host } = this.#lookup;
+    const vpe = v41 ? host.vpe(vpeid) : undefined;
+    if (vpe !== undefined) {
+      if (vintid === 0 || (vintid >= FIRST_LPI && vintid < vpe.end)) host.invalidateVpe(vpe, vintid);
+      return;
+    }
+    const { v40 } = this.#lookup.redistributor(rdbase);
+    if (!v40.holds(vptAddress)) return;
+    if (vintid === 0) v40.invalidateAll();
+    else v40.invalidate(vintid);
   }
 
   /** The default doorbell's configuration is read again, on all redistributors. */
   invdb(vpeid: number): Refusal {
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
     if (refusal !== '') return refusal;
-    const { defaultDoorbell } = this.#vpe;
-    this.#outstanding.add(NONE, vpeid, () => {
-      for (const { lpis } of this.#lookup.host.redistributors) lpis.invalidate(defaultDoorbell);
-    });
+    this.#outstanding.add(NONE, vpeid, EFFECT.INVALIDATE_DOORBELL, this.#vpe.defaultDoorbell);
     return '';
   }
 

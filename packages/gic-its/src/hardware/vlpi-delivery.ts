@@ -49,10 +49,14 @@ export class VlpiDelivery {
   /** GICv4.1: a pending bit changes, wherever the vPE is. */
   change(vpe: VpeContext, vintid: number, pending: boolean): void {
     const { trace, redistributors } = this.#lookup.host;
-    if (!(pending ? vpe.lpis.set(vintid) : vpe.lpis.clear(vintid))) return;
+    const { lpis } = vpe;
+    const best = lpis.best.intid === vintid;
+    if (!(pending ? lpis.set(vintid) : lpis.clear(vintid))) return;
     if (pending && trace.on) trace.emit(VLPI_PENDING, { vpe: vpe.vpeid, vintid });
-    if (vpe.residentOn >= 0) redistributors[vpe.residentOn]!.v41.refresh();
-    else if (pending && vpe.doorbellArmed && vpe.lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
+    if (vpe.residentOn >= 0) {
+      // The guest's CPU sees the best one alone.
+      if (best || lpis.best.intid === vintid) redistributors[vpe.residentOn]!.v41.refresh();
+    } else if (pending && vpe.doorbellArmed && lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
   }
 
   /** GICv4.1: GITS_SGIR. */

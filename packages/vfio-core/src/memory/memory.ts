@@ -20,6 +20,28 @@ export interface Memory {
   /** Fills `into` from `address` on. */
   readBytes(address: number, into: Uint8Array): void;
   writeBytes(address: number, from: Uint8Array): void;
+  /** readWords() of this memory, where it can do it at once. @returns false, with nothing read, where it cannot */
+  readWords?(address: number, into: Uint32Array, count: number): boolean;
+  /** writeWords() of this memory, likewise. */
+  writeWords?(address: number, from: Uint32Array, count: number): boolean;
+}
+
+/**
+ * Loads `count` words of 32 bits from `address` on: into[0] is the lowest.
+ *
+ * @returns false, with nothing read, where not all of them are accessible
+ */
+export function readWords(memory: Memory, address: number, into: Uint32Array, count: number): boolean {
+  if (memory.readWords?.(address, into, count) === true) return true;
+  if (!memory.accessible(address, 4 * count)) return false;
+  for (let i = 0; i < count; i += 1) into[i] = memory.read32(address + 4 * i);
+  return true;
+}
+
+/** Stores `count` words of 32 bits, the lowest first. */
+export function writeWords(memory: Memory, address: number, from: Uint32Array, count: number): void {
+  if (memory.writeWords?.(address, from, count) === true) return;
+  for (let i = 0; i < count; i += 1) memory.write32(address + 4 * i, from[i]!);
 }
 
 /** The 64 bits at `address` as a number; exact below 2^53. */
