@@ -56,6 +56,7 @@ describe('vsim', () => {
     expect(one.out[0]).toBe('migrated; the VM runs on destination');
     const many = run('migrate', '--repeat', '3', '--devices', '1', '--json');
     expect(JSON.parse(many.out.join(''))).toMatchObject({ migrations: 3, outcomes: { migrated: 3 }, failed: [] });
+    expect(run('migrate', '--repeat', '2').out[0]).toMatch(/^2 migrations: 2 migrated; \d+ interrupts delivered; 0 failed; \d+ a second$/);
     const failing = run('migrate', '--repeat', '2', '--swap', 'stop-devices,save-pending-tables');
     expect(failing.code).toBe(1);
     expect(failing.out.slice(1)).toHaveLength(2);

@@ -104,6 +104,8 @@ describe('memory on its way', () => {
     twin.kvm.memory.write32(0x4000_0000, 7);
     storePages(twin.kvm.memory, pages);
     expect([twin.kvm.memory.read32(0x4000_0000), twin.kvm.memory.read32(0x4000_1000)]).toEqual([0, 0x1234_5678]);
+    storePages(twin.kvm.memory, [...pages, { frame: 0x40001, bytes: undefined }, { frame: 0x40002, bytes: undefined }]);
+    expect(twin.kvm.memory.read32(0x4000_1000)).toBe(0);
     expect(() => unpackPages(memory, message.subarray(0, -5))).toThrow(/cut/);
     expect(() => unpackPages(memory, message.subarray(0, 2))).toThrow(/cut/);
     expect(() => unpackPages(memory, new Uint8Array([0, 0, 0, 0x80]))).toThrow(/page 0x0 is not the guest/);

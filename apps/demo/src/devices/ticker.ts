@@ -33,6 +33,8 @@ export class TickerFunction extends PciFunction implements RecordedState {
   /** Ticks that came while it was stopped: their interrupts are still to be raised. */
   readonly #latched = new Uint32Array(TICKER_VECTORS);
   #stopped = false;
+  readonly #wordBytes = new Uint8Array(4);
+  readonly #word = new DataView(this.#wordBytes.buffer);
 
   constructor(host: Host, address: string) {
     super(host, {
@@ -136,9 +138,8 @@ export class TickerFunction extends PciFunction implements RecordedState {
     if ((this.#control & CONTROL_RUN) === 0) return;
     const count = this.#counts[n]! + 1;
     this.#counts[n] = count;
-    const word = new Uint8Array(4);
-    new DataView(word.buffer).setUint32(0, count, true);
-    this.dmaWriteWide(this.#ringLow, this.#ringHigh, word, 4 * n);
+    this.#word.setUint32(0, count, true);
+    this.dmaWriteWide(this.#ringLow, this.#ringHigh, this.#wordBytes, 4 * n);
     this.raise(n);
   }
 }

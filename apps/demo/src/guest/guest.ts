@@ -53,7 +53,7 @@ export class Guest {
   boot(): void {
     const { memory } = this.#vm;
     this.#store(GUEST_GICD + GICD_CTLR, 4, GICD_CTLR_ARE_GRP1);
-    for (let lpi = 0; lpi < 2 ** ID_BITS - FIRST_LPI; lpi += 1) memory.write8(AT.propertyTable + lpi, LPI_CONFIG);
+    memory.writeBytes(AT.propertyTable, new Uint8Array(2 ** ID_BITS - FIRST_LPI).fill(LPI_CONFIG));
     this.#vm.vcpus.forEach((_, cpu) => {
       const frame = GUEST_GICR + cpu * GUEST_GICR_STRIDE;
       this.#store(frame + GICR_PROPBASER, 8, BigInt(AT.propertyTable) | SHARED_CACHEABLE | BigInt(ID_BITS - 1));

@@ -101,6 +101,7 @@ function printMany(options: MigrateOptions, repeat: number, json: boolean, io: I
   const bad: MigrateReport[] = [];
   const outcomes = new Map<string, number>();
   let delivered = 0;
+  const start = performance.now();
   for (let i = 0; i < repeat; i += 1) {
     const report = runMigration({ ...options, seed: options.seed + i });
     outcomes.set(report.outcome, (outcomes.get(report.outcome) ?? 0) + 1);
@@ -108,11 +109,12 @@ function printMany(options: MigrateOptions, repeat: number, json: boolean, io: I
     if (!isSound(report)) bad.push(report);
     if (i % PROGRESS_EVERY === 0) io.progress(`${bar(i / repeat)} ${i} of ${repeat}, ${bad.length} failed`);
   }
+  const rate = Math.floor((1000 * repeat) / Math.max(performance.now() - start, 1));
   io.progress('');
   if (json) io.out(JSON.stringify({ migrations: repeat, outcomes: Object.fromEntries(outcomes), delivered, failed: bad }));
   else {
     const summary = [...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join(', ');
-    io.out(`${repeat} migrations: ${summary}; ${delivered} interrupts delivered; ${bad.length} failed`);
+    io.out(`${repeat} migrations: ${summary}; ${delivered} interrupts delivered; ${bad.length} failed; ${rate} a second`);
     for (const { seed, lost, doubled, runs } of bad) {
       io.out(`lost ${lost}, doubled ${doubled}, runs on ${runs.join(' and ') || 'no host'}: vsim ${reproduce(options, seed)}`);
     }

@@ -5,6 +5,7 @@
  * vector's eventfd stays with the VMM: a count in it is the vector's bit in the PBA.
  */
 import {
+  EINVAL,
   getDeviceFd,
   getDeviceInfo,
   getIrqInfo,
@@ -212,10 +213,8 @@ export class AssignedDevice {
 
 /** The interrupts of an index; 0 for one that the device does not have (ERR of a conventional device). */
 function irqCount(process: Process, fd: number, index: number): number {
-  try {
-    return getIrqInfo(process, fd, index).count;
-  } catch (error) {
-    if (error instanceof SyscallError && error.code === 'EINVAL') return 0;
-    throw error;
-  }
+  let result = 0;
+  const { count } = getIrqInfo({ ioctl: (...call) => (result = process.tryIoctl(...call)) }, fd, index);
+  if (result < 0 && result !== -EINVAL) throw new SyscallError('ioctl', result, `fd ${fd}`);
+  return result < 0 ? 0 : count;
 }

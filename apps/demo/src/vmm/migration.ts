@@ -100,6 +100,7 @@ const MAX_ROUNDS = 8;
 const FEW_PAGES = 64;
 const VERSION = 1;
 const READ_BYTES = 4096;
+const ALL_FRAMES: readonly number[] = Array.from({ length: GUEST_RAM.size / PAGE }, (_, i) => GUEST_RAM.base / PAGE + i);
 
 /** The devices that keep a VM from being migrated, by name. */
 export function migrationBlockers(vm: VirtualMachine): readonly string[] {
@@ -118,8 +119,6 @@ export function migrationPhases({ source, destination, link, place, stopped, res
   const { kvm, process } = source;
   const messages: Uint8Array[] = [];
   const sections: Section[] = [];
-  const firstFrame = GUEST_RAM.base / PAGE;
-  const allFrames = Array.from({ length: GUEST_RAM.size / PAGE }, (_, i) => firstFrame + i);
   const sendPages = (frames: readonly number[]): void => {
     const message = encodeStream([{ name: 'ram', version: VERSION, data: packPages(kvm.memory, frames) }]);
     messages.push(message);
@@ -136,7 +135,7 @@ export function migrationPhases({ source, destination, link, place, stopped, res
   return [
     phase('copy-memory', () => {
       kvm.memory.logDirty(true);
-      sendPages(allFrames);
+      sendPages(ALL_FRAMES);
       let dirty = kvm.memory.takeDirty();
       for (let round = 1; round < MAX_ROUNDS; round += 1) {
         precopyRound?.(round);
@@ -157,7 +156,7 @@ export function migrationPhases({ source, destination, link, place, stopped, res
       stopped?.();
     }),
     // A type1 container without a driver that pins says of every page that a device may have written it.
-    phase('copy-rest-of-memory', () => { sendPages(allFrames); }),
+    phase('copy-rest-of-memory', () => { sendPages(ALL_FRAMES); }),
     phase('save-devices', () => {
       for (const device of source.devices) {
         sections.push({ name: `device ${device.name}`, version: VERSION, data: readState(source, device) });

@@ -12,11 +12,10 @@ export function packPages(memory: Memory, frames: readonly number[]): Uint8Array
   let out = new Uint8Array(frames.length * 4 + 16 * PAGE);
   let words = new DataView(out.buffer);
   const page = new Uint8Array(PAGE);
-  const pageWords = new Uint32Array(page.buffer);
+  const zeros = new ZeroPages(memory);
   let at = 0;
   for (const frame of frames) {
-    memory.readBytes(frame * PAGE, page);
-    const zero = isZero(pageWords);
+    const zero = zeros.has(frame, page);
     if (at + 4 + PAGE > out.length) {
       const grown = new Uint8Array(2 * out.length);
       grown.set(out);
@@ -32,7 +31,32 @@ export function packPages(memory: Memory, frames: readonly number[]): Uint8Array
   return out.slice(0, at);
 }
 
-/** Whether a page's words are all zero: four at a time, as this runs over all of a guest's memory. */
+/** Which pages of a memory are zeros. Most of a guest's memory is never touched, and not looked at. */
+class ZeroPages {
+  readonly #memory: Memory;
+  /** The frames from one on, up to another, that nobody ever wrote. */
+  #first = 0;
+  #end = 0;
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
+
+  /** Whether a page, whose bytes are read into `page` unless it was never written, is zeros. */
+  has(frame: number, page: Uint8Array): boolean {
+    if (frame >= this.#first && frame < this.#end) return true;
+    const pages = Math.floor((this.#memory.untouched?.(frame * PAGE) ?? 0) / PAGE);
+    if (pages > 0) {
+      this.#first = frame;
+      this.#end = frame + pages;
+      return true;
+    }
+    this.#memory.readBytes(frame * PAGE, page);
+    return isZero(new Uint32Array(page.buffer));
+  }
+}
+
+/** Whether a page's words are all zero. */
 function isZero(words: Uint32Array): boolean {
   for (let i = 0; i < words.length; i += 4) {
     if ((words[i]! | words[i + 1]! | words[i + 2]! | words[i + 3]!) !== 0) return false;
@@ -67,16 +91,14 @@ export function unpackPages(memory: Memory, message: Uint8Array): Page[] {
   return pages;
 }
 
-/** Writes unpacked pages. One of zeros is left alone where there are zeros: most of a guest's memory is never touched. */
+/** Writes unpacked pages. One of zeros is left alone where there are zeros. */
 export function storePages(memory: Memory, pages: readonly Page[]): void {
   const zeros = new Uint8Array(PAGE);
   const there = new Uint8Array(PAGE);
-  const words = new Uint32Array(there.buffer);
+  let known = new ZeroPages(memory);
   for (const { frame, bytes } of pages) {
-    if (bytes === undefined) {
-      memory.readBytes(frame * PAGE, there);
-      if (isZero(words)) continue;
-    }
+    if (bytes === undefined && known.has(frame, there)) continue;
     memory.writeBytes(frame * PAGE, bytes ?? zeros);
+    known = new ZeroPages(memory);
   }
 }

@@ -7,7 +7,7 @@
  */
 import type { Memory } from '@vsim/vfio-core';
 import type { LpiBank } from './lpi-bank.ts';
-import { Candidate, configByte, FIRST_LPI, LPI_COUNT, MemoryPendingBits } from './pending-bits.ts';
+import { Candidate, configByte, FIRST_LPI, MemoryPendingBits } from './pending-bits.ts';
 import { PriorityIndex } from './priority-index.ts';
 
 /** Set in each configuration byte that is held; architected RES1. */
@@ -20,9 +20,9 @@ export class HeldLpis implements LpiBank {
   readonly #memory: Memory;
   readonly #table: MemoryPendingBits;
   /** Signed, because masks are: unsigned words would be converted on each access. */
-  readonly #pending = new Int32Array(LPI_COUNT / 32);
-  /** Configuration bytes; 0 is one that is not held. */
-  readonly #config = new Uint8Array(LPI_COUNT);
+  #pending = new Int32Array(0);
+  /** Configuration bytes; 0 is one that is not held. Like the pending bits, for the LPIs up to the highest that was needed. */
+  #config = new Uint8Array(0);
   readonly #index = new PriorityIndex();
   #propertyTable = 0;
   #bits = 0;
@@ -42,12 +42,16 @@ export class HeldLpis implements LpiBank {
     this.reset();
     if (zero) return;
     const words = this.#words;
-    for (let n = 0; n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
+    for (let n = this.#table.untouchedFrom(FIRST_WORD); n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
   }
 
   close(): void {
     const words = this.#words;
-    for (let n = 0; n < words; n += 1) this.#table.setWord(FIRST_WORD + n, this.#pending[n]! >>> 0);
+    const untouched = this.#table.untouchedFrom(FIRST_WORD);
+    for (let n = 0; n < words; n += 1) {
+      const word = n < this.#pending.length ? this.#pending[n]! >>> 0 : 0;
+      if (word !== 0 || n >= untouched) this.#table.setWord(FIRST_WORD + n, word);
+    }
     this.#pending.fill(0);
     this.#index.clear();
     this.best.clear();
@@ -62,11 +66,12 @@ export class HeldLpis implements LpiBank {
 
   test(intid: number): boolean {
     const n = intid - FIRST_LPI;
-    return (this.#pending[n >>> 5]! & (1 << (n & 31))) !== 0;
+    return n < this.#config.length && (this.#pending[n >>> 5]! & (1 << (n & 31))) !== 0;
   }
 
   set(intid: number): boolean {
     const n = intid - FIRST_LPI;
+    if (n >= this.#config.length) this.#makeRoom(n);
     const old = this.#pending[n >>> 5]!;
     const bit = 1 << (n & 31);
     if ((old & bit) !== 0) return false;
@@ -77,6 +82,7 @@ export class HeldLpis implements LpiBank {
 
   clear(intid: number): boolean {
     const n = intid - FIRST_LPI;
+    if (n >= this.#config.length) return false;
     const old = this.#pending[n >>> 5]!;
     const bit = 1 << (n & 31);
     if ((old & bit) === 0) return false;
@@ -108,7 +114,8 @@ export class HeldLpis implements LpiBank {
     this.#config.fill(0);
     this.#index.clear();
     this.best.clear();
-    for (let n = 0; n < this.#words; n += 1) {
+    const words = Math.min(this.#words, this.#pending.length);
+    for (let n = 0; n < words; n += 1) {
       for (let word = this.#pending[n]!; word !== 0; word = (word & (word - 1)) >>> 0) {
         this.#enter(FIRST_LPI + n * 32 + 31 - Math.clz32(word & -word));
       }
@@ -116,7 +123,8 @@ export class HeldLpis implements LpiBank {
   }
 
   takeWord(index: number): number {
-    const all = this.#pending[index - FIRST_WORD]! >>> 0;
+    const n = index - FIRST_WORD;
+    const all = n < this.#pending.length ? this.#pending[n]! >>> 0 : 0;
     for (let word = all; word !== 0; word = (word & (word - 1)) >>> 0) this.clear(index * 32 + 31 - Math.clz32(word & -word));
     return all;
   }
@@ -134,8 +142,21 @@ export class HeldLpis implements LpiBank {
   }
 
   #configOf(intid: number): number {
-    const held = this.#config[intid - FIRST_LPI]!;
-    return held !== 0 ? held : (this.#config[intid - FIRST_LPI] = configByte(this.#memory, this.#propertyTable, intid) | HELD);
+    const n = intid - FIRST_LPI;
+    if (n >= this.#config.length) this.#makeRoom(n);
+    const held = this.#config[n]!;
+    return held !== 0 ? held : (this.#config[n] = configByte(this.#memory, this.#propertyTable, intid) | HELD);
+  }
+
+  /** Room for LPI 8192 + `n`. */
+  #makeRoom(n: number): void {
+    const count = Math.max(1024, 2 ** (32 - Math.clz32(n)));
+    const pending = new Int32Array(count / 32);
+    const config = new Uint8Array(count);
+    pending.set(this.#pending);
+    config.set(this.#config);
+    this.#pending = pending;
+    this.#config = config;
   }
 
   #enter(intid: number): void {

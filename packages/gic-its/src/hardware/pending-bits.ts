@@ -53,6 +53,11 @@ export class MemoryPendingBits {
     return this.#memory.accessible(address, 4) ? this.#memory.read32(address) : 0;
   }
 
+  /** How many words from `index` on are zero because nobody ever wrote them. */
+  untouchedFrom(index: number): number {
+    return Math.floor((this.#memory.untouched?.(this.base + 4 * index) ?? 0) / 4);
+  }
+
   setWord(index: number, word: number): void {
     const address = this.base + 4 * index;
     if (this.#memory.accessible(address, 4) && this.#memory.read32(address) !== word) this.#memory.write32(address, word);

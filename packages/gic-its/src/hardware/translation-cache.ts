@@ -38,7 +38,11 @@ export class TranslationCache {
   /** @param flags PHYSICAL or 0 @param target ICID or vPEID @param doorbell 16 bits */
   add(device: number, event: number, intid: number, flags: number, target: number, doorbell: number): void {
     if (device >= DEVICES || event >= MOST_EVENTS || doorbell > 0xffff) return;
-    if (this.#regions.length === 0) this.#regions = new Int32Array(2 * DEVICES);
+    if (2 * device >= this.#regions.length) {
+      const regions = new Int32Array(2 ** (33 - Math.clz32(device)));
+      regions.set(this.#regions);
+      this.#regions = regions;
+    }
     if (event >= this.#regions[2 * device + 1]!) this.#enlarge(device, event);
     const at = this.#regions[2 * device]! + 2 * event;
     this.words[at] = VALID | flags | intid;
@@ -57,6 +61,7 @@ export class TranslationCache {
   }
 
   clear(): void {
+    if (this.#used === 0) return;
     this.words.fill(0, 0, this.#used);
     this.#regions.fill(0);
     this.#used = 0;

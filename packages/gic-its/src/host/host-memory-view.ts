@@ -45,7 +45,8 @@ export class HostMemoryView {
     if (run === undefined) return undefined;
     const address = run.first * PAGE_SIZE;
     this.#tables.set(address, run);
-    this.memory.writeBytes(address, new Uint8Array(bytes).fill(byte));
+    // Pages come zeroed; whether a CPU that is not snooped holds lines of them is another thing.
+    if (byte !== 0 || !this.coherent) this.memory.writeBytes(address, new Uint8Array(bytes).fill(byte));
     this.clean(address, bytes);
     return address;
   }

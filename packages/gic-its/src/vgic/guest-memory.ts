@@ -162,6 +162,12 @@ export class GuestMemory implements Memory {
     }
   }
 
+  untouched(address: number): number {
+    const slot = this.#slot(address);
+    if (slot === undefined) return 0;
+    return Math.min(slot.memory.untouched?.(slot.offset + address - slot.gpa) ?? 0, bytesToEnd(slot.gpa, slot.size, address));
+  }
+
   /** Only pages that the VMM has mapped: elsewhere nothing was written. */
   #markDirty(slot: MemorySlot, address: number, length: number): void {
     const bitmap = this.#dirty.size === 0 ? undefined : this.#dirty.get(slot);

@@ -141,6 +141,10 @@ export class AddressSpace implements Memory {
     for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
   }
 
+  untouched(address: number): number {
+    return this.ram.untouched(address);
+  }
+
   #window(address: number): Window | undefined {
     const last = this.#last;
     if (last !== undefined && holdsAddress(last.base, last.size, address)) return last;

@@ -21,9 +21,9 @@ export class FrameMap<R extends FrameRange> {
   #order: Uint32Array = new Uint32Array(16);
   #leaves = 0;
   // The leaves, by their numbers: first frames and places of their ranges at number * LEAF, and how many there are.
-  #starts: Float64Array = new Float64Array(16 * LEAF);
-  #places: Uint32Array = new Uint32Array(16 * LEAF);
-  #counts: Uint8Array = new Uint8Array(16);
+  #starts: Float64Array = new Float64Array(LEAF);
+  #places: Uint32Array = new Uint32Array(LEAF);
+  #counts: Uint8Array = new Uint8Array(1);
   /** By place, where each stays: an array of objects costs the collector of garbage for each that moves. */
   #ranges: (R | undefined)[] = [];
   #freePlaces: number[] = [];

@@ -94,6 +94,28 @@ describe('PhysicalMemory', () => {
   });
 });
 
+describe('bytes that nobody wrote', () => {
+  it('are zero as far as untouched() says, up to the first that was written or the end of RAM', () => {
+    const size = 0x40_0000;
+    const write = fc.integer({ min: 0, max: size - 1 });
+    fc.assert(
+      fc.property(fc.array(write, { maxLength: 3 }), write, (writes, from) => {
+        const memory = new AddressSpace([{ base: BASE, size }]);
+        for (const at of writes) memory.write8(BASE + at, 1);
+        const next = Math.min(size, ...writes.filter((at) => at >= from));
+        expect(memory.untouched(BASE + from)).toBeLessThanOrEqual(next - from);
+      }),
+      parameters(10),
+    );
+    const memory = new AddressSpace([{ base: BASE, size }]);
+    memory.write8(BASE + 0x12_3456, 1);
+    expect(memory.untouched(BASE + 0xf_ffff)).toBeGreaterThan(0);
+    expect(memory.untouched(BASE + 0x12_3456)).toBe(0);
+    expect(memory.untouched(BASE - 1)).toBe(0);
+    expect(memory.untouched(BASE + size)).toBe(0);
+  });
+});
+
 describe('AddressSpace', () => {
   it('sends accesses to RAM or to the device at the address, with width and requester', () => {
     const space = new AddressSpace([{ base: BASE, size: 0x1_0000 }]);

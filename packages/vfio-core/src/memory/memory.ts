@@ -24,6 +24,8 @@ export interface Memory {
   readWords?(address: number, into: Uint32Array, count: number): boolean;
   /** writeWords() of this memory, likewise. */
   writeWords?(address: number, from: Uint32Array, count: number): boolean;
+  /** How many bytes from `address` on are zero because nobody ever wrote them; 0 where only reading tells. */
+  untouched?(address: number): number;
 }
 
 /**

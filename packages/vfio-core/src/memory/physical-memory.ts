@@ -82,6 +82,15 @@ class Range {
     return (leaf[((offset - at * this.#leafBytes) / CHUNK) | 0] ??= new Chunk());
   }
 
+  /** Bytes from `offset` to the next that may have been written, within its leaf. */
+  untouched(offset: number): number {
+    const at = (offset * this.#perLeaf) | 0;
+    const leaf = this.#leaves[at] ?? NOTHING;
+    let next = leaf === NOTHING ? this.#leafBytes / CHUNK : ((offset - at * this.#leafBytes) / CHUNK) | 0;
+    while (next < this.#leafBytes / CHUNK && leaf[next] === undefined) next += 1;
+    return Math.max(0, Math.min(at * this.#leafBytes + next * CHUNK, this.size) - offset);
+  }
+
   /** Gives a chunk back. @returns the bytes from `offset` to the next that may have been written */
   drop(offset: number): number {
     const at = (offset * this.#perLeaf) | 0;
@@ -234,6 +243,11 @@ export class PhysicalMemory implements Memory {
       if (chunk !== undefined) new Uint8Array(chunk.view.buffer).set(from.subarray(done, done + take), start);
       done += take;
     }
+  }
+
+  untouched(address: number): number {
+    const range = this.#find(address);
+    return range === undefined ? 0 : range.untouched(address - range.base);
   }
 
   /** Makes [address, address + length) zero, giving whole chunks back. */

@@ -89,6 +89,7 @@ describe('migration stream', () => {
 
   it('gives back what went in, and refuses every cut and every flipped bit', () => {
     expect(crc32(new TextEncoder().encode('123456789'))).toBe(0xcbf4_3926);
+    expect(crc32(new TextEncoder().encode('The quick brown fox jumps over the lazy dog'))).toBe(0x414f_a339);
     fc.assert(
       fc.property(fc.array(section, { maxLength: 4 }), fc.nat(), fc.nat(7), (sections, at, bit) => {
         const bytes = encodeStream(sections);

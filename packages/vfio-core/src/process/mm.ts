@@ -350,6 +350,13 @@ export class Mm implements Memory {
     });
   }
 
+  untouched(address: number): number {
+    const vma = this.#find(address);
+    if (vma === undefined || !vma.read || isDead(vma)) return 0;
+    const start = vma.first * PAGE_SIZE;
+    return Math.min(this.host.memory.untouched(vma.frame * PAGE_SIZE + (address - start)), (vma.last + 1) * PAGE_SIZE - address);
+  }
+
   /** Calls `piece` for each part that lies in one VMA, or page by page where none is. */
   #pieces(address: number, length: number, write: boolean, piece: (physical: number | undefined, done: number, take: number) => void): void {
     for (let done = 0; done < length; ) {
