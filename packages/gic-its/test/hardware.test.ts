@@ -182,6 +182,13 @@ describe('LPIs', () => {
 });
 
 describe('the command queue', () => {
+  it('MAPTI stalls where the ITT is not in RAM, also where commands that fail are skipped', () => {
+    const gic = new BareGic({ version: 'gicv3', choices: { commandErrors: 'skip' } });
+    gic.post((to) => encode.mapd(to, 3, 4, 0x10_0000_0000, true));
+    gic.post((to) => encode.mapti(to, 3, 0, 8192, 0));
+    expect(gic.host.memory.read32(gic.gic.its[0]!.base + GITS.CREADR) & 1).toBe(1);
+  });
+
   it('moves past a command that fails, or stalls on it, by choice [gic H-8]', () => {
     for (const commandErrors of ['skip', 'stall'] as const) {
       const gic = physical({ choices: { commandErrors } });

@@ -7,7 +7,7 @@
  */
 import type { Memory } from '@vsim/vfio-core';
 import type { LpiBank } from './lpi-bank.ts';
-import { Candidate, configByte, FIRST_LPI, MemoryPendingBits } from './pending-bits.ts';
+import { Candidate, configByte, FIRST_LPI, MemoryPendingBits, NO_PRIORITY } from './pending-bits.ts';
 import { PriorityIndex } from './priority-index.ts';
 
 /** Set in each configuration byte that is held; architected RES1. */
@@ -23,6 +23,7 @@ export class HeldLpis implements LpiBank {
   #pending = new Int32Array(0);
   /** Configuration bytes; 0 is one that is not held. Like the pending bits, for the LPIs up to the highest that was needed. */
   #config = new Uint8Array(0);
+  /** All that are pending and enabled but the best one: most are alone. */
   readonly #index = new PriorityIndex();
   #propertyTable = 0;
   #bits = 0;
@@ -100,10 +101,16 @@ export class HeldLpis implements LpiBank {
   }
 
   invalidate(intid: number): void {
-    const pending = this.test(intid);
-    if (pending) this.#leave(intid);
-    this.#config[intid - FIRST_LPI] = 0;
-    if (pending) this.#enter(intid);
+    const n = intid - FIRST_LPI;
+    if (!this.test(intid)) {
+      this.#config[n] = 0;
+      return;
+    }
+    const config = this.#read(intid);
+    if (config === this.#config[n]) return;
+    this.#leave(intid);
+    this.#config[n] = config;
+    this.#enter(intid);
   }
 
   forget(intid: number): void {
@@ -145,7 +152,7 @@ export class HeldLpis implements LpiBank {
     const n = intid - FIRST_LPI;
     if (n >= this.#config.length) this.#makeRoom(n);
     const held = this.#config[n]!;
-    return held !== 0 ? held : (this.#config[n] = configByte(this.#memory, this.#propertyTable, intid) | HELD);
+    return held !== 0 ? held : (this.#config[n] = this.#read(intid));
   }
 
   /** Room for LPI 8192 + `n`. */
@@ -159,17 +166,31 @@ export class HeldLpis implements LpiBank {
     this.#config = config;
   }
 
+  #read(intid: number): number {
+    return configByte(this.#memory, this.#propertyTable, intid) | HELD;
+  }
+
   #enter(intid: number): void {
     const config = this.#configOf(intid);
     if ((config & ENABLED) === 0) return;
-    this.#index.add(intid, config & 0xfc);
-    this.best.offer(intid, config);
+    const { best } = this;
+    const priority = config & 0xfc;
+    if (best.priority === NO_PRIORITY) {
+      best.intid = intid;
+      best.priority = priority;
+    } else if (priority < best.priority || (priority === best.priority && intid < best.intid)) {
+      this.#index.add(best.intid, best.priority);
+      best.intid = intid;
+      best.priority = priority;
+    } else {
+      this.#index.add(intid, priority);
+    }
   }
 
   #leave(intid: number): void {
     const config = this.#config[intid - FIRST_LPI]!;
     if ((config & ENABLED) === 0) return;
-    this.#index.remove(intid, config & 0xfc);
-    if (intid === this.best.intid) this.#index.first(this.best);
+    if (intid === this.best.intid) this.#index.takeFirst(this.best);
+    else this.#index.remove(intid, config & 0xfc);
   }
 }

@@ -158,9 +158,16 @@ export class ItsLookup {
     return this.host.redistributors[index]!;
   }
 
-  /** Stores the interrupt entry back to the device that was looked up last. */
+  /** Stores the interrupt entry to the device that was looked up last. */
   writeEvent(event: number): Refusal {
-    return refused(this.interrupt.write(this.host.memory, this.device, event), '');
+    if (!this.interrupt.accessible(this.host.memory, this.device, event)) return BUS_ERROR;
+    this.rewriteEvent(event);
+    return '';
+  }
+
+  /** Stores the interrupt entry to where findEvent() has read it. */
+  rewriteEvent(event: number): void {
+    this.interrupt.write(this.host.memory, this.device, event);
   }
 
   unpredictable(what: string): void {

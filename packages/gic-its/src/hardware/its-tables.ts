@@ -175,15 +175,17 @@ export class InterruptEntry {
     return 'ok';
   }
 
-  write(memory: Memory, device: DeviceEntry, event: number): Access {
-    const at = device.ittAddress + event * this.#bytes;
-    // The whole entry has to be there, though the last word of a long one is not used.
-    if (!memory.accessible(at, this.#bytes)) return 'bus-error';
+  /** Whether the whole entry has a place, also the last word of a long one, which is not used. */
+  accessible(memory: Memory, device: DeviceEntry, event: number): boolean {
+    return memory.accessible(device.ittAddress + event * this.#bytes, this.#bytes);
+  }
+
+  /** To where it was read, or is accessible(). */
+  write(memory: Memory, device: DeviceEntry, event: number): void {
     words[0] = this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0;
     words[1] = this.valid ? this.vpeid * 0x1_0000 + this.icid : 0;
     words[2] = this.valid ? this.doorbell : 0;
-    writeWords(memory, at, words, 3);
-    return 'ok';
+    writeWords(memory, device.ittAddress + event * this.#bytes, words, 3);
   }
 }
 

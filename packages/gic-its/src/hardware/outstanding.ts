@@ -37,7 +37,8 @@ export type Complete = (effect: number, a: number, b: number, c: number, d: numb
 const FIELDS = 7;
 
 export class OutstandingEffects {
-  readonly #atOnce: boolean;
+  /** What is added is done at once. */
+  readonly atOnce: boolean;
   readonly #complete: Complete;
   /** The oldest first. */
   readonly #effects = new Float64Array((MOST + 1) * FIELDS);
@@ -45,13 +46,13 @@ export class OutstandingEffects {
   #count = 0;
 
   constructor(atOnce: boolean, complete: Complete) {
-    this.#atOnce = atOnce;
+    this.atOnce = atOnce;
     this.#complete = complete;
   }
 
   /** @param rdbase SYNC for this redistributor completes it @param vpeid VSYNC for this vPE does */
   add(rdbase: number, vpeid: number, effect: Effect, a: number, b = 0, c = 0, d = 0): void {
-    if (this.#atOnce) {
+    if (this.atOnce) {
       this.#complete(effect, a, b, c, d);
       return;
     }

@@ -4,7 +4,7 @@
  * Reference: Arm IHI 0069, "LPI pending tables" and "LPI configuration tables".
  * Modelled: tables of up to 16 INTID bits. Not modelled: a coarse map in the first KiB of a pending table.
  */
-import type { Memory } from '@vsim/vfio-core';
+import { readWords, type Memory } from '@vsim/vfio-core';
 
 /** The first LPI. */
 export const FIRST_LPI = 8192;
@@ -64,10 +64,13 @@ export class MemoryPendingBits {
   }
 }
 
+const word = new Uint32Array(1);
+
 /** The configuration byte of an LPI: Enable is bit 0, the priority bits [7:2]. Outside RAM: disabled. */
 export function configByte(memory: Memory, propertyTable: number, intid: number): number {
-  const address = propertyTable + intid - FIRST_LPI;
-  return memory.accessible(address, 1) ? memory.read8(address) : 0;
+  // A word, for which memory is looked at once.
+  const n = intid - FIRST_LPI;
+  return readWords(memory, propertyTable + (n & ~3), word, 1) ? (word[0]! >>> ((n & 3) * 8)) & 0xff : 0;
 }
 
 /** An interrupt and its priority; NO_PRIORITY when there is none. */

@@ -89,8 +89,7 @@ export class PhysicalCommands {
     const target = lookup.redistributor(this.#target.rdbase);
     const { intid } = interrupt;
     interrupt.icid = icid;
-    const failed = lookup.writeEvent(event);
-    if (failed !== '') return failed;
+    lookup.rewriteEvent(event);
     // SYNC of either redistributor completes it: Linux waits for the one that loses the event.
     this.#forgetEvent(device, event, source.index);
     if (source !== target) this.#forgetEvent(device, event, target.index);
@@ -127,8 +126,7 @@ export class PhysicalCommands {
     const { lpis, index } = this.#lookup.redistributor(this.#collection.rdbase);
     const { intid } = interrupt;
     interrupt.valid = false;
-    const failed = this.#lookup.writeEvent(event);
-    if (failed !== '') return failed;
+    this.#lookup.rewriteEvent(event);
     this.#forgetEvent(device, event, index);
     lpis.clear(intid);
     lpis.forget(intid);
@@ -166,7 +164,7 @@ export class PhysicalCommands {
 
   #forgetEvent(device: number, event: number, target: number): void {
     // Without a redistributor to wait for, there is nothing to wait for.
-    if (target === NONE) this.#forgetting.forgetEvent(device, event);
+    if (target === NONE || this.#outstanding.atOnce) this.#forgetting.forgetEvent(device, event);
     else this.#outstanding.add(target, NONE, EFFECT.FORGET_EVENT, device, event);
   }
 }

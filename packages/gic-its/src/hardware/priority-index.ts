@@ -52,8 +52,8 @@ export class PriorityIndex {
     this.#others = 0;
   }
 
-  /** The lowest INTID of the best priority. */
-  first(into: Candidate): void {
+  /** Takes the lowest INTID of the best priority out. */
+  takeFirst(into: Candidate): void {
     if ((this.#urgent | this.#others) === 0) {
       into.intid = SPURIOUS;
       into.priority = NO_PRIORITY;
@@ -65,6 +65,7 @@ export class PriorityIndex {
     const leaf = middle * 32 + lowest(bits[MIDDLE + middle]!);
     into.intid = FIRST_LPI + leaf * 32 + lowest(bits[leaf]!);
     into.priority = level * 4;
+    this.remove(into.intid, into.priority);
   }
 }
 

@@ -100,7 +100,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     this.#last = last;
     this.#sync = new Busy(host.choices.busyReads);
     const update = (): void => this.cpu.updateVirtual();
-    this.lpis = new PhysicalLpis(host, index, () => this.#select());
+    this.lpis = new PhysicalLpis(host, index, () => this.#selectGroup1());
     this.v40 = new ResidencyV40(host, update);
     this.v41 = new ResidencyV41(host, index, update);
     this.bestVlpi = host.version === 'gicv4.1' ? this.v41.best : this.v40.best;
@@ -210,7 +210,12 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     const { distributor } = this.#host;
     if (distributor.group0Enabled) this.best0.set(this.#spi0.priority < this.#private0.priority ? this.#spi0 : this.#private0);
     else this.best0.clear();
-    if (distributor.group1Enabled) {
+    this.#selectGroup1();
+  }
+
+  /** The same for Group 1, which is what LPIs are in. */
+  #selectGroup1(): void {
+    if (this.#host.distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
       const wired = this.#spi.priority < this.#private.priority ? this.#spi : this.#private;
       this.best.set(wired.priority !== NO_PRIORITY && wired.priority <= lpi.priority ? wired : lpi);

@@ -167,8 +167,7 @@ export class VirtualCommands {
     if (!lookup.v41) lookup.redistributor(this.#vpe.rdbase).lpis.forget(entry.doorbell);
     if (withDoorbell) entry.doorbell = doorbell;
     const individual = entry.doorbell;
-    const failed = lookup.writeEvent(event);
-    if (failed !== '') return failed;
+    lookup.rewriteEvent(event);
     this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     if (lookup.v41) this.#moveVlpi(from, vpeid, intid);
     else this.#moveVlpiV40(intid, individual);
@@ -257,7 +256,8 @@ export class VirtualCommands {
       v40.forget(route.vptAddress, intid);
       lpis.forget(doorbell);
     } else route.vpe.lpis.forget(intid);
-    return this.#lookup.writeEvent(event);
+    this.#lookup.rewriteEvent(event);
+    return '';
   }
 
   /** INV of a virtual event: `interrupt` of the look-up has it. */

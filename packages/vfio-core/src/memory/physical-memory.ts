@@ -283,7 +283,7 @@ export class PhysicalMemory implements Memory {
   /** The chunk at `address`; undefined where none was written, or there is no RAM. */
   #chunk(address: number): Chunk | undefined {
     const base = address - inChunk(address);
-    const slot = slotOf(base);
+    const slot = slotOf(address);
     if (this.#bases[slot] === base) return this.#held[slot];
     const range = this.#find(address);
     const chunk = range?.chunk(address - range.base);
@@ -294,7 +294,7 @@ export class PhysicalMemory implements Memory {
   /** The chunk at `address`, made if it was never written; undefined where there is no RAM. */
   #chunkFor(address: number): Chunk | undefined {
     const base = address - inChunk(address);
-    const slot = slotOf(base);
+    const slot = slotOf(address);
     if (this.#bases[slot] === base) return this.#held[slot];
     const range = this.#find(address);
     const chunk = range?.made(address - range.base);
@@ -308,7 +308,7 @@ export class PhysicalMemory implements Memory {
   }
 }
 
-/** Where a chunk is held whose address is `base`. */
-function slotOf(base: number): number {
-  return (base / CHUNK) & (HELD - 1);
+/** Where the chunk with a byte is held: of the address, not of the chunk's, so that neither waits for the other. */
+function slotOf(address: number): number {
+  return (address / CHUNK) & (HELD - 1);
 }
