@@ -18,6 +18,16 @@ describe('translations that are kept', () => {
     expect([intid(cache, 7, 0), intid(cache, 8, 0)]).toEqual([undefined, 9000]);
   });
 
+  it('are found of any device, whichever came first', () => {
+    const cache = new TranslationCache();
+    const devices = [0x4008, 0xffff, 0x10, 0x4009, 0, 0x2_00, 0x8000];
+    devices.forEach((device, n) => { cache.add(device, 1, 9000 + n, PHYSICAL, 0, 1023); });
+    expect(devices.map((device) => intid(cache, device, 1))).toEqual(devices.map((_, n) => 9000 + n));
+    expect([intid(cache, 1, 1), intid(cache, 0x400a, 1), intid(cache, 0xfffe, 1)]).toEqual([undefined, undefined, undefined]);
+    cache.forgetDevice(0x10);
+    expect([intid(cache, 0x10, 1), intid(cache, 0, 1)]).toEqual([undefined, 9004]);
+  });
+
   it('are not kept past the events of a PCI function, nor past 16 bits', () => {
     const cache = new TranslationCache();
     cache.add(7, 2048, 8192, PHYSICAL, 0, 1023);

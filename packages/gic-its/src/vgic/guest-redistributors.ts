@@ -152,14 +152,14 @@ function widthsOf(offset: number): number {
 }
 
 /** Registers of the SGI frame, by where each begins, and how many bytes it has. */
-const SGI_FRAME: ReadonlyMap<number, number> = new Map([0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0x400, 0xc00, 0xd00, 0xe00].map((at) => [at, at === 0x400 ? 32 : at === 0xc00 ? 8 : 4]));
+const SGI_FRAME: readonly (readonly [number, number])[] = [0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0x400, 0xc00, 0xd00, 0xe00].map((at) => [at, at === 0x400 ? 32 : at === 0xc00 ? 8 : 4]);
 
 /** Whether there is a register at an offset of a redistributor's two frames. */
 export function isRedistributorRegister(offset: number): boolean {
   if (offset % 4 !== 0) return false;
   if (offset >= FRAME_64K) {
     const at = offset - FRAME_64K;
-    return [...SGI_FRAME].some(([start, bytes]) => at >= start && at < start + bytes);
+    return SGI_FRAME.some(([start, bytes]) => at >= start && at < start + bytes);
   }
   if (offset < 0x18 || (offset >= 0x70 && offset < 0x80) || (offset >= 0xffd0 && offset < FRAME_64K)) return true;
   return (offset & ~4) === 0xa0 || (offset & ~4) === 0xb0 || offset === 0xc0;

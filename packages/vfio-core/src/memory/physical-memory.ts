@@ -1,13 +1,15 @@
 /**
  * RAM: ranges of physical addresses, sparse, backed by typed arrays.
  *
- * A range costs what is written of it: it is cut in 64 KiB chunks, made on the first write, in a table of two levels; a chunk
+ * A range costs what is written of it: it is cut in 16 KiB chunks, made on the first write, in a table of two levels; a chunk
  * never written reads as zero. Outside every range there is no RAM (see Memory for what then happens).
  */
 import type { Memory } from './memory.ts';
 import { holdsAddress, isInside, overlaps } from './range.ts';
 
-const CHUNK = 0x1_0000;
+const CHUNK = 0x4000;
+/** What ranges are multiples of. */
+const RANGE_UNIT = 0x1_0000;
 /** So many bytes are moved one by one, which makes no object. */
 const FEW = 64;
 
@@ -34,7 +36,7 @@ class Chunk {
 const NOTHING: (Chunk | undefined)[] = [];
 
 /** So many chunks are found without a look at ranges and leaves. */
-const HELD = 256;
+const HELD = 1024;
 /** The address of no chunk. */
 const NO_BASE = -1;
 
@@ -57,7 +59,7 @@ class Range {
   readonly #perLeaf: number;
 
   constructor({ base, size }: RamRange) {
-    if (base % CHUNK !== 0 || size % CHUNK !== 0 || size <= 0 || !isInside(base, size, 0, 2 ** 52)) {
+    if (base % RANGE_UNIT !== 0 || size % RANGE_UNIT !== 0 || size <= 0 || !isInside(base, size, 0, 2 ** 52)) {
       throw new RangeError(`"ram" expected 64 KiB multiples below 2^52, got base 0x${base.toString(16)} size 0x${size.toString(16)}`);
     }
     this.base = base;
