@@ -16,6 +16,9 @@ export interface Section {
   readonly data: Uint8Array;
 }
 
+/** What ends a stream. */
+const END: Section = { name: '', version: 0, data: new Uint8Array(0) };
+
 /** A stream that cannot be loaded: nothing of it has been applied. */
 export class StreamError extends Error {
   override readonly name = 'StreamError';
@@ -23,25 +26,26 @@ export class StreamError extends Error {
 
 /** Puts sections together. */
 export function encodeStream(sections: readonly Section[]): Uint8Array {
-  const parts: Uint8Array[] = [MAGIC];
-  for (const section of [...sections, { name: '', version: 0, data: new Uint8Array(0) }]) {
-    const name = new TextEncoder().encode(section.name);
-    const part = new Uint8Array(2 + name.length + FIXED + section.data.length);
-    const view = new DataView(part.buffer);
-    view.setUint16(0, name.length, true);
-    part.set(name, 2);
-    view.setUint16(2 + name.length, section.version, true);
-    view.setUint32(4 + name.length, section.data.length, true);
-    part.set(section.data, 8 + name.length);
-    view.setUint32(part.length - 4, crc32(part.subarray(0, -4)), true);
-    parts.push(part);
-  }
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
+  const all = [...sections, END];
+  const names = all.map(({ name }) => new TextEncoder().encode(name));
+  const size = all.reduce((sum, { data }, n) => sum + 2 + names[n]!.length + FIXED + data.length, MAGIC.length);
+  const out = new Uint8Array(size);
+  const view = new DataView(out.buffer);
+  out.set(MAGIC);
+  let at = MAGIC.length;
+  all.forEach(({ version, data }, n) => {
+    const start = at;
+    const name = names[n]!;
+    view.setUint16(at, name.length, true);
+    out.set(name, at + 2);
+    at += 2 + name.length;
+    view.setUint16(at, version, true);
+    view.setUint32(at + 2, data.length, true);
+    out.set(data, at + 6);
+    at += 6 + data.length;
+    view.setUint32(at, crc32(out.subarray(start, at)), true);
+    at += 4;
+  });
   return out;
 }
 
