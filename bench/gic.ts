@@ -5,10 +5,10 @@
  */
 import { Host } from '../packages/vfio-core/src/index.ts';
 import { encode, Gic, GICR, GITS, OPCODE, type CpuInterface, type GicVersion, type Its, type Redistributor } from '../packages/gic-its/src/index.ts';
+import { EVENTS_PER_DEVICE, loads, orderOf, type Body } from './floor.ts';
 import { collect, report, type Target } from './measure.ts';
 
 type Build = (to: Uint32Array) => void;
-type Body = (iterations: number) => void;
 
 const RAM = 0x8000_0000;
 const QUEUE = RAM;
@@ -20,7 +20,6 @@ const COLLECTIONS = RAM + 0x20_0000;
 const VPES = RAM + 0x30_0000;
 const VPT = RAM + 0x40_0000;
 const ITT = RAM + 0x100_0000;
-const EVENTS_PER_DEVICE = 128;
 const LPIS = 57344;
 const ROUNDS = 12;
 /** Commands of a batch. */
@@ -96,18 +95,6 @@ class Bench {
   }
 }
 
-/** 65,536 events in an order that no prefetcher knows: DeviceID in the high half, EventID in the low one. */
-function orderOf(events: number): Uint32Array {
-  const order = new Uint32Array(0x1_0000);
-  let state = 1;
-  for (let i = 0; i < order.length; i += 1) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const n = Math.floor((state / 2 ** 32) * events);
-    order[i] = Math.floor(n / EVENTS_PER_DEVICE) * 0x1_0000 + (n % EVENTS_PER_DEVICE);
-  }
-  return order;
-}
-
 /** ns an iteration of each body: the best of several rounds, taken in turn so that they share what disturbs the machine. */
 function times(iterations: number, bodies: readonly Body[]): number[] {
   const best = bodies.map(() => Infinity);
@@ -120,19 +107,6 @@ function times(iterations: number, bodies: readonly Body[]): number[] {
     });
   }
   return best;
-}
-
-function loads(order: Uint32Array, events: number): Body {
-  const first = new Uint32Array(Math.ceil(events / EVENTS_PER_DEVICE) * EVENTS_PER_DEVICE);
-  const second = new Uint32Array(first.length);
-  const bytes = new Uint8Array(first.length);
-  for (let i = 0; i < first.length; i += 1) first[i] = second[i] = i;
-  return (n) => {
-    for (let i = 0; i < n; i += 1) {
-      const id = order[i & 0xffff]!;
-      bytes[second[first[(id >>> 16) * EVENTS_PER_DEVICE + (id & 0xffff)]!]!] = 1;
-    }
-  };
 }
 
 function msis(its: Its, order: Uint32Array): Body {

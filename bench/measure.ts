@@ -11,8 +11,14 @@ export function collect(): void {
 /** What was measured, the value, and the most that it may be. */
 export type Target = readonly [what: string, value: number, most: number];
 
-/** Prints each target. @returns whether all are met */
+/** How many times a bound a value may be: the first argument, for machines that others use too. */
+const SLACK = Number(process.argv[2] ?? 1);
+
+/** Prints each target. @returns whether none is beyond its bound by more than the slack */
 export function report(targets: readonly Target[]): boolean {
-  for (const [what, value, most] of targets) console.log(`${value <= most ? 'met   ' : 'MISSED'} ${what}: ${value.toFixed(2)}, at most ${most}`);
-  return targets.every(([, value, most]) => value <= most);
+  for (const [what, value, most] of targets) {
+    const verdict = value <= most ? 'met   ' : value <= most * SLACK ? 'near  ' : 'MISSED';
+    console.log(`${verdict} ${what}: ${value.toFixed(2)}, at most ${most}`);
+  }
+  return targets.every(([, value, most]) => value <= most * SLACK);
 }
