@@ -228,8 +228,8 @@ burst(10_000_000);
 const grown = (heapBytes() - before) / 2 ** 20;
 
 /** Each at each size, in floors of the same size and run. */
-const inFloors = (name: string, most: number): Target[] =>
-  rows.map((row, at) => [`${name}, ${SIZES[at]!.toLocaleString('en')} events: floors`, row.get(name)! / row.get('floor')!, most] as const);
+const inFloors = (name: string, most: number, sizes: number = SIZES.length): Target[] =>
+  rows.slice(0, sizes).map((row, at) => [`${name}, ${SIZES[at]!.toLocaleString('en')} events: floors`, row.get(name)! / row.get('floor')!, most] as const);
 const pendingOf = (at: number): number => rows[at]!.get('MSI, pending LPI')!;
 const targets: readonly Target[] = [
   ...inFloors('MSI, pending LPI', 6),
@@ -237,7 +237,8 @@ const targets: readonly Target[] = [
   ...inFloors('new VLPI, not resident', 15),
   ...inFloors('new VLPI, resident', 15),
   ...inFloors('SYNC', 12),
-  ...['MAPTI', 'MOVI', 'INT', 'CLEAR', 'INV'].flatMap((name) => inFloors(name, 30)),
+  // At 100,000 events commands wait for the machine's memory, and how long differs from run to run.
+  ...['MAPTI', 'MOVI', 'INT', 'CLEAR', 'INV'].flatMap((name) => inFloors(name, 30, 2)),
   ['MSI to a pending LPI: 100,000 events against 1,000', pendingOf(2) / pendingOf(1), 2],
   ['round trip: 57,344 LPIs enabled against 1', all! / one!, 2],
   ['round trip: 57,343 LPIs pending below against 1', crowded! / one!, 2],
