@@ -237,7 +237,7 @@ const targets: readonly Target[] = [
   ...inFloors('new VLPI, not resident', 15),
   ...inFloors('new VLPI, resident', 15),
   ...inFloors('SYNC', 12),
-  // At 100,000 events commands wait for the machine's memory, and how long differs from run to run.
+  // At 100,000 events what a command takes differs from run to run by more than two times.
   ...['MAPTI', 'MOVI', 'INT', 'CLEAR', 'INV'].flatMap((name) => inFloors(name, 30, 2)),
   ['MSI to a pending LPI: 100,000 events against 1,000', pendingOf(2) / pendingOf(1), 2],
   ['round trip: 57,344 LPIs enabled against 1', all! / one!, 2],

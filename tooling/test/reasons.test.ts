@@ -59,7 +59,7 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'gic-its/src/kvm/vcpu-file.ts': [2, 'nobody: EINTR is an answer'],
   'gic-its/src/kvm/vcpu-registers.ts': [7, 'who reads or writes a register: kvm/register'],
   'gic-its/src/vgic/ioeventfds.ts': [2, 'KVM_IOEVENTFD: kvm/ioeventfd-taken, kvm/ioeventfd-none'],
-  'gic-its/src/vgic/kvm-vm.ts': [1, 'KVM_IRQ_LINE: kvm/irq-line-no-gic'],
+  'gic-its/src/vgic/irqfds.ts': [1, 'KVM_IRQ_LINE: kvm/irq-line-no-gic'],
   'gic-its/src/vgic/vcpu.ts': [2, 'nobody: which CPU a vCPU runs on is the program\'s choice, not a call'],
   'gic-its/src/vgic/vgic-its-commands.ts': [2, 'who tells of commands: kvm-its/command-unknown, kvm-its/lpi-taken'],
   'gic-its/src/vgic/vgic-its-mappings.ts': [3, 'the command and RESTORE_TABLES: kvm-its/lpi-unreadable'],

@@ -29,6 +29,7 @@ process.exitCode = main(process.argv.slice(2), {
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
   },
+  now: () => performance.now(),
   cwd: currentFolder(),
 });
 // Even a write of nothing fails on a disk that is full.

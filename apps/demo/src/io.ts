@@ -6,6 +6,8 @@ export interface Io {
   err(line: string): void;
   /** Shows how far it is, in place; nothing where nobody watches. */
   progress(text: string): void;
+  /** Milliseconds of a clock that only goes forward: for a rate that the person is told, and for nothing that decides. */
+  now(): number;
   /** What relative paths start from. */
   readonly cwd: string;
 }

@@ -18,7 +18,7 @@ interface Told {
 function run(args: readonly string[]): Told {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, cwd: '/' });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: '/' });
   return { code, out, err };
 }
 

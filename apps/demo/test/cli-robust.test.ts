@@ -29,7 +29,7 @@ function folder(files: Readonly<Record<string, Content>>): string {
 function run(cwd: string, ...args: string[]): { code: number; out: string[]; err: string[] } {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, cwd });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd });
   return { code, out, err };
 }
 

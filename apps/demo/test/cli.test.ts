@@ -4,7 +4,8 @@ import { main } from '../src/cli.ts';
 function run(...args: string[]) {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, cwd: '/' });
+  let ms = 0;
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => (ms += 500), cwd: '/' });
   return { code, out, err };
 }
 
@@ -56,7 +57,7 @@ describe('vsim', () => {
     expect(one.out[0]).toBe('migrated; the VM runs on destination');
     const many = run('migrate', '--repeat', '3', '--devices', '1', '--json');
     expect(JSON.parse(many.out.join(''))).toMatchObject({ migrations: 3, outcomes: { migrated: 3 }, failed: [] });
-    expect(run('migrate', '--repeat', '2').out[0]).toMatch(/^2 migrations: 2 migrated; \d+ interrupts delivered; 0 failed; \d+ a second$/);
+    expect(run('migrate', '--repeat', '2').out[0]).toMatch(/^2 migrations: 2 migrated; \d+ interrupts delivered; 0 failed; 4 a second$/);
     const failing = run('migrate', '--repeat', '2', '--swap', 'stop-devices,save-pending-tables');
     expect(failing.code).toBe(1);
     expect(failing.out.slice(1)).toHaveLength(2);

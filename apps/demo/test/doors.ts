@@ -112,7 +112,7 @@ const FIRST_CHECK = /unknown command|Unknown option|Unexpected argument|ambiguou
 function called(args: readonly string[], cwd: string): Depth {
   const err: string[] = [];
   let lines = 0;
-  const code = main(args, { out: () => (lines += 1), err: (line) => err.push(line), progress: () => undefined, cwd });
+  const code = main(args, { out: () => (lines += 1), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd });
   if (code !== 0 && code !== 1 && code !== 2) throw new Error(`exit ${code}`);
   // Without a command it is the list of them that says why.
   if (code === 2 && err.length !== 1 && lines === 0) throw new Error(`exit 2 with ${err.length} lines`);

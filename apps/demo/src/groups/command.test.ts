@@ -17,7 +17,7 @@ function file(name: string, content: string): string {
 function run(...args: readonly string[]) {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, cwd: folder });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: folder });
   return { code, out, err, text: out.join('\n') };
 }
 

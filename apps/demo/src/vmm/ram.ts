@@ -1,6 +1,5 @@
 /** Guest memory on its way: pages in a message, zero pages by their number alone. */
-import type { Memory } from '@vsim/vfio-core';
-import { StreamError } from '@vsim/vfio-core';
+import { StreamError, type Memory } from '@vsim/vfio-core';
 
 export const PAGE = 4096;
 
@@ -11,11 +10,10 @@ export function packPages(memory: Memory, frames: readonly number[]): Uint8Array
   // Most pages are zeros: room for a few, doubled when it is used up.
   let out = new Uint8Array(frames.length * 4 + 16 * PAGE);
   let words = new DataView(out.buffer);
-  const page = new Uint8Array(PAGE);
   const zeros = new ZeroPages(memory);
   let at = 0;
   for (const frame of frames) {
-    const zero = zeros.has(frame, page);
+    const zero = zeros.has(frame);
     if (at + 4 + PAGE > out.length) {
       const grown = new Uint8Array(2 * out.length);
       grown.set(out);
@@ -25,14 +23,17 @@ export function packPages(memory: Memory, frames: readonly number[]): Uint8Array
     words.setUint32(at, zero ? (frame | ZERO_FLAG) >>> 0 : frame, true);
     at += 4;
     if (zero) continue;
-    out.set(page, at);
+    out.set(zeros.page, at);
     at += PAGE;
   }
   return out.slice(0, at);
 }
 
-/** Which pages of a memory are zeros. Most of a guest's memory is never touched, and not looked at. */
+/** Looks for pages of zeros, one after another. Most of a guest's memory is never touched, and not looked at. */
 class ZeroPages {
+  /** The page that was looked at last, where it is not zeros. */
+  readonly page: Uint8Array = new Uint8Array(PAGE);
+  readonly #words = new Uint32Array(this.page.buffer);
   readonly #memory: Memory;
   /** The frames from one on, up to another, that nobody ever wrote. */
   #first = 0;
@@ -42,8 +43,7 @@ class ZeroPages {
     this.#memory = memory;
   }
 
-  /** Whether a page, whose bytes are read into `page` unless it was never written, is zeros. */
-  has(frame: number, page: Uint8Array): boolean {
+  has(frame: number): boolean {
     if (frame >= this.#first && frame < this.#end) return true;
     const pages = Math.floor((this.#memory.untouched?.(frame * PAGE) ?? 0) / PAGE);
     if (pages > 0) {
@@ -51,8 +51,13 @@ class ZeroPages {
       this.#end = frame + pages;
       return true;
     }
-    this.#memory.readBytes(frame * PAGE, page);
-    return isZero(new Uint32Array(page.buffer));
+    this.#memory.readBytes(frame * PAGE, this.page);
+    return isZero(this.#words);
+  }
+
+  /** Memory is written: it may be seen at other frames too. */
+  forget(): void {
+    this.#end = this.#first;
   }
 }
 
@@ -94,11 +99,10 @@ export function unpackPages(memory: Memory, message: Uint8Array): Page[] {
 /** Writes unpacked pages. One of zeros is left alone where there are zeros. */
 export function storePages(memory: Memory, pages: readonly Page[]): void {
   const zeros = new Uint8Array(PAGE);
-  const there = new Uint8Array(PAGE);
-  let known = new ZeroPages(memory);
+  const known = new ZeroPages(memory);
   for (const { frame, bytes } of pages) {
-    if (bytes === undefined && known.has(frame, there)) continue;
+    if (bytes === undefined && known.has(frame)) continue;
     memory.writeBytes(frame * PAGE, bytes ?? zeros);
-    known = new ZeroPages(memory);
+    known.forget();
   }
 }

@@ -43,12 +43,12 @@ export class HeldLpis implements LpiBank {
     this.reset();
     if (zero) return;
     const words = this.#words;
-    for (let n = this.#table.untouchedFrom(FIRST_WORD); n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
+    for (let n = this.#table.untouchedWords(FIRST_WORD); n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
   }
 
   close(): void {
     const words = this.#words;
-    const untouched = this.#table.untouchedFrom(FIRST_WORD);
+    const untouched = this.#table.untouchedWords(FIRST_WORD);
     for (let n = 0; n < words; n += 1) {
       const word = n < this.#pending.length ? this.#pending[n]! >>> 0 : 0;
       if (word !== 0 || n >= untouched) this.#table.setWord(FIRST_WORD + n, word);

@@ -7,9 +7,6 @@
 import type { Memory, Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
 import { UNPREDICTABLE } from './events.ts';
-import type {
-  CollectionEntry,
-  VpeEntry} from './its-tables.ts';
 import {
   COLLECTION_ENTRY_BYTES,
   DEVICE_ENTRY_BYTES,
@@ -19,6 +16,8 @@ import {
   VPE_ENTRY_BYTES,
   VPE_ENTRY_BYTES_V41,
   type Access,
+  type CollectionEntry,
+  type VpeEntry,
 } from './its-tables.ts';
 import { KeptEntries } from './kept-entries.ts';
 import type { Redistributor } from './redistributor.ts';

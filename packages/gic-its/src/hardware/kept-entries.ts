@@ -7,7 +7,7 @@
 import type { CollectionEntry, DeviceEntry } from './its-tables.ts';
 
 /** Of each kind. */
-const PLACES = 4096;
+const PLACES = 1024;
 const NONE = -1;
 
 export class KeptEntries {

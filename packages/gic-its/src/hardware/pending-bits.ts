@@ -54,7 +54,7 @@ export class MemoryPendingBits {
   }
 
   /** How many words from `index` on are zero because nobody ever wrote them. */
-  untouchedFrom(index: number): number {
+  untouchedWords(index: number): number {
     return Math.floor((this.#memory.untouched?.(this.base + 4 * index) ?? 0) / 4);
   }
 

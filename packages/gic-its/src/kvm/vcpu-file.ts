@@ -31,6 +31,7 @@ import {
 import type { Vcpu } from '../vgic/vcpu.ts';
 import { GuestCpu, type Guest, type GuestStep } from './guest-program.ts';
 import { KVM_ARGUMENT, KVM_MP_STATE_UNKNOWN, KVM_REGISTER, KVM_REGISTER_LIST, KVM_VCPU_TARGET, KVM_VCPU_UNINITIALISED } from './kvm-reasons.ts';
+import { KvmRunPage } from './kvm-run-page.ts';
 import type { OpenVm } from './open-vm.ts';
 import { psciCall } from './psci.ts';
 import { kvmRequestName } from './request-name.ts';
@@ -70,6 +71,7 @@ export class VcpuFile extends File {
   readonly registers: VcpuRegisters;
   /** struct kvm_run, and the page of the coalesced ring. */
   readonly #pages: PageRun;
+  readonly #kvmRun: KvmRunPage;
   /** The features of the first KVM_ARM_VCPU_INIT; undefined before. */
   #features: number | undefined;
   #mpState: number = uapi.KVM_MP_STATE_RUNNABLE;
@@ -90,6 +92,7 @@ export class VcpuFile extends File {
     this.#open = open;
     this.vcpu = vcpu;
     this.#pages = pages;
+    this.#kvmRun = new KvmRunPage(open.kvm.host.memory, pages.first * PAGE_SIZE);
     this.registers = new VcpuRegisters(vcpu, open.profile.psci);
     this.cpu = new GuestCpu(vcpu, this.registers);
     vcpu.onWake = () => { this.#woken.wake(); };
@@ -265,9 +268,9 @@ export class VcpuFile extends File {
     const refused = withoutArgument(argument) ?? this.#uninitialised(argument) ?? this.#open.vm.firstRun(this.vcpu);
     if (refused < 0) return refused;
     this.#completeMmio();
-    if (this.#page(uapi.kvm_run.immediate_exit) !== 0) return -EINTR;
-    this.#setPage(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_UNKNOWN);
-    this.#setPage(uapi.kvm_run.flags, 0);
+    if (this.#kvmRun.get(uapi.kvm_run.immediate_exit) !== 0) return -EINTR;
+    this.#kvmRun.set(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_UNKNOWN);
+    this.#kvmRun.set(uapi.kvm_run.flags, 0);
     const { scheduler } = process.host;
     for (let steps = 0; ; steps += 1) {
       const ready = yield* this.#enter(process);
@@ -315,7 +318,7 @@ export class VcpuFile extends File {
 
   #interrupted(): number {
     this.vcpu.stop();
-    this.#setPage(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_INTR);
+    this.#kvmRun.set(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_INTR);
     return -EINTR;
   }
 
@@ -377,53 +380,30 @@ export class VcpuFile extends File {
   #hypercall(): boolean {
     const event = psciCall(this, this.#open);
     if (event === undefined) return false;
-    this.#setPage(uapi.kvm_run.system_event_type, event);
+    this.#kvmRun.set(uapi.kvm_run.system_event_type, event);
     // Before 5.19 the count is where the flags are, and both are 0 here but for the count.
-    this.#setPage(uapi.kvm_run.system_event_ndata, this.#open.profile.systemEventData ? 1 : 0);
-    this.#setPage([40, 'u64'], 0);
-    this.#setPage(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_SYSTEM_EVENT);
+    this.#kvmRun.set(uapi.kvm_run.system_event_ndata, this.#open.profile.systemEventData ? 1 : 0);
+    this.#kvmRun.set([40, 'u64'], 0);
+    this.#kvmRun.set(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_SYSTEM_EVENT);
     return true;
   }
 
   #exitMmio(step: Extract<GuestStep, { op: 'load' | 'store' }>): boolean {
     this.#mmio = step;
-    this.#setPage(uapi.kvm_run.mmio_phys_addr, step.address);
-    this.#setPage(uapi.kvm_run.mmio_len, step.width);
-    this.#setPage(uapi.kvm_run.mmio_is_write, step.op === 'store' ? 1 : 0);
-    if (step.op === 'store') this.#setPage(uapi.kvm_run.mmio_data, BigInt.asUintN(8 * step.width, step.value));
-    this.#setPage(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_MMIO);
+    this.#kvmRun.set(uapi.kvm_run.mmio_phys_addr, step.address);
+    this.#kvmRun.set(uapi.kvm_run.mmio_len, step.width);
+    this.#kvmRun.set(uapi.kvm_run.mmio_is_write, step.op === 'store' ? 1 : 0);
+    if (step.op === 'store') this.#kvmRun.set(uapi.kvm_run.mmio_data, BigInt.asUintN(8 * step.width, step.value));
+    this.#kvmRun.set(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_MMIO);
     return true;
   }
 
   /** kvm_handle_mmio_return(): what user space put into struct kvm_run is what the load gives. */
   #completeMmio(): void {
     const step = this.#mmio;
-    if (step === undefined || this.#page(uapi.kvm_run.exit_reason) !== uapi.KVM_EXIT_MMIO) return;
+    if (step === undefined || this.#kvmRun.get(uapi.kvm_run.exit_reason) !== uapi.KVM_EXIT_MMIO) return;
     this.#mmio = undefined;
-    if (step.op === 'load') this.#answer(BigInt.asUintN(8 * step.width, this.#wide(uapi.kvm_run.mmio_data)));
-  }
-
-  // struct kvm_run, which user space has mapped
-
-  get #base(): number {
-    return this.#pages.first * PAGE_SIZE;
-  }
-
-  #page([offset, type]: readonly [number, 'u8' | 'u16' | 'u32']): number {
-    const { memory } = this.#open.kvm.host;
-    return type === 'u8' ? memory.read8(this.#base + offset) : memory.read32(this.#base + offset);
-  }
-
-  #wide([offset]: readonly [number, 'u64']): bigint {
-    const bytes = new Uint8Array(8);
-    this.#open.kvm.host.memory.readBytes(this.#base + offset, bytes);
-    return get(bytes, [0, 'u64']);
-  }
-
-  #setPage([offset, type]: readonly [number, 'u8' | 'u16' | 'u32' | 'u64'], value: number | bigint): void {
-    const bytes = new Uint8Array({ u8: 1, u16: 2, u32: 4, u64: 8 }[type]);
-    set(bytes, type === 'u64' ? [0, 'u64'] : [0, type], value);
-    this.#open.kvm.host.memory.writeBytes(this.#base + offset, bytes);
+    if (step.op === 'load') this.#answer(BigInt.asUintN(8 * step.width, this.#kvmRun.get64(uapi.kvm_run.mmio_data)));
   }
 }
 

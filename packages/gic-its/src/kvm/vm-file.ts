@@ -119,7 +119,7 @@ export class VmFile extends File {
   }
 
   protected override *release(): Sleeps<void> {
-    this.#open.vm.releaseIrqfds();
+    this.#open.vm.irqfds.release();
     this.#open.put();
   }
 
@@ -166,7 +166,7 @@ export class VmFile extends File {
     const { vm } = this.#open;
     const flags = get(bytes, uapi.kvm_irqfd.flags);
     const gsi = get(bytes, uapi.kvm_irqfd.gsi);
-    const early = vm.checkIrqfd(flags, gsi);
+    const early = vm.irqfds.check(flags, gsi);
     if (early < 0) return early;
     const eventfd = process.eventFdContext(get(bytes, uapi.kvm_irqfd.fd));
     if (typeof eventfd === 'number') return eventfd;

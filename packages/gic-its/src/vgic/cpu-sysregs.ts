@@ -6,7 +6,7 @@
  * and CBPR bits are kept.
  */
 import { EINVAL, ENXIO } from '@vsim/vfio-core';
-import { NO_REGISTER, REGISTER_VALUE } from './kvm-reasons.ts';
+import { NO_REGISTER, REGISTER_VALUE } from './vm-reasons.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Attributes, without the affinity. */

@@ -7,7 +7,7 @@
 import { EBUSY, EINVAL } from '@vsim/vfio-core';
 import type { GuestDevice } from './guest-bus.ts';
 import { InterruptBank } from './interrupt-bank.ts';
-import { REGISTER_VALUE } from './kvm-reasons.ts';
+import { REGISTER_VALUE } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { checkedFrame, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
 import { VgicIrq } from './vgic-irq.ts';

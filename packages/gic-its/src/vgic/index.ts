@@ -1,7 +1,7 @@
 export * from './cpu-sysregs.ts';
 export * from './events.ts';
 export * from './its-reasons.ts';
-export * from './kvm-reasons.ts';
+export * from './vm-reasons.ts';
 export { GuestMemory, type MemorySlot } from './guest-memory.ts';
 export { Irqfd, IRQFD_INJECT } from './irqfd.ts';
 export type { GuestDevice } from './guest-bus.ts';

@@ -44,20 +44,20 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   signalled(): void {
     this.token.drain();
-    const route = this.#vm.route(this.gsi);
+    const route = this.#vm.irqfds.route(this.gsi);
     if (route === undefined) return;
     if (!isMsiRoute(route)) {
-      this.#vm.injectPin(route.pin, true);
+      this.#vm.irqfds.injectPin(route.pin, true);
       return;
     }
     if (this.#vm.injectCached(route.address, route.device ?? 0, route.data) || this.#queued) return;
     this.#queued = true;
-    this.#vm.injectionQueued(1);
+    this.#vm.irqfds.injectionQueued(1);
     this.#vm.host.scheduler.spawn('irqfd-inject', this.#inject());
   }
 
   closed(): void {
-    this.#vm.deassignIrqfd(this.token, this.gsi);
+    this.#vm.irqfds.deassign(this.token, this.gsi);
   }
 
   /** The guest is halted while a producer comes or goes: no list register holds what is about to be forwarded. */
@@ -70,7 +70,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   }
 
   addProducer(producer: IrqBypassProducer): number {
-    const route = this.#vm.route(this.gsi);
+    const route = this.#vm.irqfds.route(this.gsi);
     if (!(producer.irq instanceof ItsIrq)) return 0;
     this.#hostIrq = producer.irq;
     return isMsiRoute(route) ? setForwarding(this.#vm, producer.irq, route) : 0;
@@ -78,7 +78,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   delProducer(producer: IrqBypassProducer): void {
     this.#hostIrq = undefined;
-    const route = this.#vm.route(this.gsi);
+    const route = this.#vm.irqfds.route(this.gsi);
     if (producer.irq instanceof ItsIrq) unsetForwarding(this.#vm, producer.irq, isMsiRoute(route) ? route : undefined);
   }
 
@@ -91,8 +91,8 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   *#inject(): Sleeps<void> {
     yield IRQFD_INJECT;
     this.#queued = false;
-    const route = this.#vm.route(this.gsi);
+    const route = this.#vm.irqfds.route(this.gsi);
     if (isMsiRoute(route)) this.#vm.injectMsi(route.address, route.data, route.device, route.device ?? 0);
-    this.#vm.injectionQueued(-1);
+    this.#vm.irqfds.injectionQueued(-1);
   }
 }

@@ -21,7 +21,7 @@ import {
   type Process,
   removeItem,
 } from '@vsim/vfio-core';
-import { KVM_VFIO_GROUP } from './kvm-reasons.ts';
+import { KVM_VFIO_GROUP } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
 

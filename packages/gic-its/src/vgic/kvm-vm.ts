@@ -5,11 +5,8 @@
  * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots).
  */
 import {
-  EAGAIN,
-  EBUSY,
   EINVAL,
   ENODEV,
-  WaitQueue,
   errnoName,
   removeItem,
   type EventFdContext,
@@ -23,15 +20,13 @@ import {
 import type { ItsDriver, ItsVm } from '../host/index.ts';
 import { GuestBus, type GuestDevice } from './guest-bus.ts';
 import { GuestMemory } from './guest-memory.ts';
-import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
+import type { GsiRoute } from './gsi-routing.ts';
 import { Ioeventfds } from './ioeventfds.ts';
-import { Irqfd } from './irqfd.ts';
+import { Irqfds } from './irqfds.ts';
 import {
-  IRQFD_REFUSED,
   KVM_VFIO_EXISTS,
   MSI_ADDRESS,
   MSI_REFUSED,
-  NOT_INITIALISED,
   VCPU_ID,
   VCPU_LATE,
   VCPU_RUNS,
@@ -39,9 +34,9 @@ import {
   VGIC_EXISTS,
   VGIC_LATE,
   VM_DEAD,
-} from './kvm-reasons.ts';
+} from './vm-reasons.ts';
 import { KvmVfio } from './kvm-vfio.ts';
-import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS, KVM_MSI_VALID_DEVID } from './uapi.ts';
+import { KVM_MSI_VALID_DEVID } from './uapi.ts';
 import { Vcpu } from './vcpu.ts';
 import { TranslationCache } from './translation-cache.ts';
 import { Vgic } from './vgic.ts';
@@ -51,8 +46,6 @@ import { VgicIts } from './vgic-its.ts';
 
 /** vCPUs of a VM, and what their ids are below. Kernel: KVM_MAX_VCPUS, which is VGIC_V3_MAX_CPUS. */
 export const MAX_VCPUS = 512;
-
-const FIRST_SPI = 32;
 
 /** Between a vCPU's number and the vCPU. */
 export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
@@ -75,6 +68,7 @@ export class KvmVm {
   readonly ipaBits: number;
   readonly memory: GuestMemory = new GuestMemory();
   readonly ioeventfds: Ioeventfds = new Ioeventfds();
+  readonly irqfds: Irqfds;
   /** In order of creation. Kernel: kvm->vcpus, by vcpu_idx. */
   readonly vcpus: Vcpu[] = [];
   /** What the first KVM_RUN failed with, on kernels where every call on the VM's fds is -EIO from then on. Kernel: kvm_vm_dead(). */
@@ -89,13 +83,9 @@ export class KvmVm {
   #vgic: Vgic | undefined;
   #vfio: KvmVfio | undefined;
   readonly #bus: GuestBus = new GuestBus(this.memory, this.ioeventfds);
-  #routes = new Map<number, GsiRoute>();
-  readonly #irqfds: Irqfd[] = [];
-  #injecting = 0;
   #creating = 0;
   /** The first vCPU that ran. */
   #ran: Vcpu | undefined;
-  readonly #drained = new WaitQueue('irqfd work');
 
   constructor(host: Host, init: KvmVmInit) {
     this.host = host;
@@ -106,6 +96,7 @@ export class KvmVm {
     this.ipaBits = init.ipaBits ?? 40;
     this.lpis = new LpiList(() => this.distributorEnabled);
     this.cache = new TranslationCache(this);
+    this.irqfds = new Irqfds(this);
   }
 
   /** @internal Where refused calls are told. */
@@ -233,7 +224,7 @@ export class KvmVm {
   /** The last reference goes: irqfds are shut down, then vPEs freed. */
   destroy(): void {
     for (const vcpu of this.vcpus) vcpu.stop();
-    this.releaseIrqfds();
+    this.irqfds.release();
     // What is queued holds a reference.
     for (const vcpu of this.vcpus) for (const irq of [...vcpu.queue]) this.lpis.unqueue(irq);
     this.#vfio?.destroy();
@@ -276,7 +267,6 @@ export class KvmVm {
   get #runningVcpu(): Vcpu | undefined {
     return this.vcpus.find((vcpu) => vcpu.state !== 'stopped');
   }
-
 
   /** Every vCPU could be locked: none is in KVM_RUN. */
   get allVcpusStopped(): boolean {
@@ -396,88 +386,35 @@ export class KvmVm {
 
   /** KVM_SET_GSI_ROUTING: replaces all routes. */
   setRouting(routes: readonly GsiRoute[]): void {
-    const old = this.#routes;
-    this.#routes = new Map(routes.map((route) => [route.gsi, route]));
-    for (const irqfd of this.#irqfds) irqfd.rerouted(old.get(irqfd.gsi), this.#routes.get(irqfd.gsi));
+    this.irqfds.setRouting(routes);
   }
 
   route(gsi: number): GsiRoute | undefined {
-    return this.#routes.get(gsi);
-  }
-
-  /** The first checks of KVM_IRQFD. @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised */
-  checkIrqfd(flags: number, gsi: number): number {
-    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return this.refusals.refuse(IRQFD_REFUSED, { gsi, flags });
-    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0 || this.#vgic?.initialized === true) return 0;
-    return this.refusals.refuse(NOT_INITIALISED, { what: 'KVM_IRQFD' }, EAGAIN);
+    return this.irqfds.route(gsi);
   }
 
   /**
    * KVM_IRQFD. An eventfd that has a count is injected at once.
    *
    * @param resample with KVM_IRQFD_FLAG_RESAMPLE, who is told that the guest is done with a level
-   * @returns 0; as checkIrqfd(); -EBUSY if the eventfd has an irqfd in this VM
+   * @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM
    */
   irqfd(eventfd: EventFdContext, gsi: number, flags = 0, resample?: EventFdContext): number {
-    const error = this.checkIrqfd(flags, gsi);
-    if (error < 0) return error;
-    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassignIrqfd(eventfd, gsi);
-    if (this.#irqfds.some((other) => other.token === eventfd)) return this.refusals.refuse(IRQFD_REFUSED, { gsi, flags }, EBUSY);
-    const irqfd = new Irqfd(this, eventfd, gsi, resample);
-    this.#irqfds.push(irqfd);
-    irqfd.attach();
-    return 0;
+    return this.irqfds.assign(eventfd, gsi, flags, resample);
   }
 
   /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @returns 0, also where there is no such irqfd */
   deassignIrqfd(eventfd: EventFdContext, gsi: number): number {
-    const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
-    const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
-    irqfd?.detach();
-    // The last resampler of a GSI lowers its line.
-    if (irqfd?.resample !== undefined && !this.#irqfds.some((other) => other.resample !== undefined && other.gsi === gsi)) this.#setGsi(gsi, false);
-    return 0;
-  }
-
-  /** The VM's own fd is closed: its irqfds go, whoever else holds the VM. Kernel: kvm_irqfd_release() */
-  releaseIrqfds(): void {
-    for (const irqfd of [...this.#irqfds]) this.deassignIrqfd(irqfd.token, irqfd.gsi);
-  }
-
-  /** The level of a pin of the GIC: an SPI. @returns 0, or -EINVAL for one that there is not */
-  injectPin(pin: number, level: boolean): number {
-    return this.#vgic?.inject(undefined, FIRST_SPI + pin, level) ?? -EINVAL;
-  }
-
-  #setGsi(gsi: number, level: boolean): void {
-    const route = this.#routes.get(gsi);
-    if (route !== undefined && !isMsiRoute(route)) this.injectPin(route.pin, level);
-  }
-
-  /** @internal The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack() */
-  acknowledged({ intid }: VgicIrq): void {
-    if (this.#irqfds.length === 0) return;
-    const route = [...this.#routes.values()].find((one) => !isMsiRoute(one) && one.pin === intid - FIRST_SPI);
-    if (route === undefined) return;
-    const resampled = this.#irqfds.filter((irqfd) => irqfd.resample !== undefined && irqfd.gsi === route.gsi);
-    if (resampled.length === 0) return;
-    this.#setGsi(route.gsi, false);
-    for (const irqfd of resampled) irqfd.resample?.signal();
-  }
-
-  /** @internal An irqfd's work item is queued, or done. */
-  injectionQueued(count: 1 | -1): void {
-    this.#injecting += count;
-    if (this.#injecting === 0) this.#drained.wake();
+    return this.irqfds.deassign(eventfd, gsi);
   }
 
   /** irqfd work items that have not run yet: interrupts that are nowhere but there. */
   get pendingInjections(): number {
-    return this.#injecting;
+    return this.irqfds.pendingInjections;
   }
 
   /** Waits until every queued irqfd work item has run: what has to happen before pending tables are saved. */
-  *drainIrqfds(): Sleeps<void> {
-    yield* this.#drained.wait(this.host.scheduler, () => this.#injecting === 0);
+  drainIrqfds(): Sleeps<void> {
+    return this.irqfds.drain();
   }
 }

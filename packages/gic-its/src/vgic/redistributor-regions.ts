@@ -5,7 +5,7 @@
  * vgic_mmio_vcpu_rdist_is_last(). The region of KVM_VGIC_V3_ADDR_TYPE_REDIST has count 0: it is as long as there are vCPUs.
  */
 import { EEXIST, EINVAL, FRAMES, holdsAddress, isInside, PAGE_SIZE } from '@vsim/vfio-core';
-import { FRAMES_OVERLAP, REDIST_REGION_RULE } from './kvm-reasons.ts';
+import { FRAMES_OVERLAP, REDIST_REGION_RULE } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';

@@ -297,7 +297,7 @@ export class Vcpu {
       if (irq === undefined) continue;
       const high = port.listHigh(n);
       // The guest is done with a level: whoever raised it may look whether it still stands.
-      if ((high & (LR_PENDING | LR_ACTIVE)) === 0 && (high & LR_EOI) !== 0 && irq.intid >= FIRST_SPI) this.vm.acknowledged(irq);
+      if ((high & (LR_PENDING | LR_ACTIVE)) === 0 && (high & LR_EOI) !== 0 && irq.intid >= FIRST_SPI) this.vm.irqfds.acknowledged(irq);
       // LPIs have no active state.
       if (!irq.isLpi) irq.active = (high & LR_ACTIVE) !== 0;
       if (irq.edge && (high & LR_PENDING) !== 0) irq.pendingLatch = true;

@@ -19,7 +19,7 @@ import {
   NOT_INITIALISED,
   NR_IRQS_VALUE,
   REDIST_REGION_RULE,
-} from './kvm-reasons.ts';
+} from './vm-reasons.ts';
 import { savePendingTables } from './vgic-pending-tables.ts';
 import { ADDR_TYPE, CTRL, GRP, LEVEL_INFO, REGION } from './uapi.ts';
 import type { Vcpu } from './vcpu.ts';

@@ -1,7 +1,7 @@
 /** Register frames in guest physical memory: where they may lie, and accesses of 8 bytes to registers of 4. */
 import { E2BIG, EEXIST, EINVAL, FRAMES, highHalf, isInside, lowHalf, PAGE_SIZE, toBigint } from '@vsim/vfio-core';
 import { ACCESS_REFUSED } from './events.ts';
-import { FRAME_ADDRESS } from './kvm-reasons.ts';
+import { FRAME_ADDRESS } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
 import type { KvmVm } from './kvm-vm.ts';
 

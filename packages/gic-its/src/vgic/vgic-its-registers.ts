@@ -7,7 +7,7 @@
 import { EBUSY, EINVAL, hex, highHalf, lowHalf, toBigint, toNumber, type Sleeps } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
 import { QUEUE_DEFERRED } from './events.ts';
-import { REGISTER_VALUE } from './kvm-reasons.ts';
+import { REGISTER_VALUE } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
 import type { KvmVm } from './kvm-vm.ts';
 

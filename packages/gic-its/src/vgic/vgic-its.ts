@@ -7,7 +7,7 @@
 import { EBUSY, EINVAL, ENODEV, ENXIO, lowHalf } from '@vsim/vfio-core';
 import { tellIgnored } from './ignored-command.ts';
 import { COMMAND_UNREADABLE, EVENT_UNMAPPED, ITS_OFF, LPIS_OFF } from './its-reasons.ts';
-import { ATTRIBUTE_MEMORY, ATTRIBUTE_UNKNOWN, NO_ADDRESS, NO_REGISTER } from './kvm-reasons.ts';
+import { ATTRIBUTE_MEMORY, ATTRIBUTE_UNKNOWN, NO_ADDRESS, NO_REGISTER } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { ADDR_TYPE, CTRL, GRP } from './uapi.ts';
 import type { VgicIrq } from './vgic-irq.ts';

@@ -4,7 +4,7 @@
  * Kernel: vgic_v3_save_pending_tables(). On GICv4.1 all vPEs of the VM are unmapped meanwhile, so that VPTs can be read; they are mapped
  * again on every path.
  */
-import { PENDING_TABLE } from './kvm-reasons.ts';
+import { PENDING_TABLE } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 
 /** @returns 0 or -EFAULT */

@@ -7,7 +7,7 @@ import { EBUSY, EINVAL } from '@vsim/vfio-core';
 import { GuestDistributor } from './guest-distributor.ts';
 import { GuestRedistributors } from './guest-redistributors.ts';
 import type { KvmVm } from './kvm-vm.ts';
-import { FRAMES_OVERLAP, NO_ADDRESS, NO_VPES, NOT_INITIALISED, VCPU_IN_CREATION } from './kvm-reasons.ts';
+import { FRAMES_OVERLAP, NO_ADDRESS, NO_VPES, NOT_INITIALISED, VCPU_IN_CREATION } from './vm-reasons.ts';
 import type { RedistributorRegions } from './redistributor-regions.ts';
 import type { Vcpu } from './vcpu.ts';
 import { PRIVATE_IRQS, VgicAttributes } from './vgic-attributes.ts';

@@ -1,0 +1,107 @@
+/**
+ * The irqfds of a VM and where its GSIs lead; the levels of those that are pins of the GIC, and their resamplers.
+ *
+ * Kernel: virt/kvm/eventfd.c, virt/kvm/irqchip.c, arch/arm64/kvm/vgic/vgic-irqfd.c.
+ */
+import { EAGAIN, EBUSY, EINVAL, WaitQueue, type EventFdContext, type Sleeps } from '@vsim/vfio-core';
+import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
+import { Irqfd } from './irqfd.ts';
+import { IRQFD_REFUSED, NOT_INITIALISED } from './vm-reasons.ts';
+import type { KvmVm } from './kvm-vm.ts';
+import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS } from './uapi.ts';
+import type { VgicIrq } from './vgic-irq.ts';
+
+const FIRST_SPI = 32;
+
+export class Irqfds {
+  readonly #vm: KvmVm;
+  readonly #irqfds: Irqfd[] = [];
+  #routes = new Map<number, GsiRoute>();
+  #injecting = 0;
+  readonly #drained = new WaitQueue('irqfd work');
+
+  constructor(vm: KvmVm) {
+    this.#vm = vm;
+  }
+
+  /** As KvmVm.setRouting(). */
+  setRouting(routes: readonly GsiRoute[]): void {
+    const old = this.#routes;
+    this.#routes = new Map(routes.map((route) => [route.gsi, route]));
+    for (const irqfd of this.#irqfds) irqfd.rerouted(old.get(irqfd.gsi), this.#routes.get(irqfd.gsi));
+  }
+
+  route(gsi: number): GsiRoute | undefined {
+    return this.#routes.get(gsi);
+  }
+
+  /** The first checks of KVM_IRQFD. @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised */
+  check(flags: number, gsi: number): number {
+    const { refusals, vgic } = this.#vm;
+    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return refusals.refuse(IRQFD_REFUSED, { gsi, flags });
+    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0 || vgic?.initialized === true) return 0;
+    return refusals.refuse(NOT_INITIALISED, { what: 'KVM_IRQFD' }, EAGAIN);
+  }
+
+  /** As KvmVm.irqfd(). */
+  assign(eventfd: EventFdContext, gsi: number, flags: number, resample: EventFdContext | undefined): number {
+    const error = this.check(flags, gsi);
+    if (error < 0) return error;
+    if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassign(eventfd, gsi);
+    if (this.#irqfds.some((other) => other.token === eventfd)) return this.#vm.refusals.refuse(IRQFD_REFUSED, { gsi, flags }, EBUSY);
+    const irqfd = new Irqfd(this.#vm, eventfd, gsi, resample);
+    this.#irqfds.push(irqfd);
+    irqfd.attach();
+    return 0;
+  }
+
+  /** As KvmVm.deassignIrqfd(). */
+  deassign(eventfd: EventFdContext, gsi: number): number {
+    const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
+    const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
+    irqfd?.detach();
+    // The last resampler of a GSI lowers its line.
+    if (irqfd?.resample !== undefined && !this.#irqfds.some((other) => other.resample !== undefined && other.gsi === gsi)) this.#setGsi(gsi, false);
+    return 0;
+  }
+
+  /** The VM's own fd is closed: its irqfds go, whoever else holds the VM. Kernel: kvm_irqfd_release() */
+  release(): void {
+    for (const irqfd of [...this.#irqfds]) this.deassign(irqfd.token, irqfd.gsi);
+  }
+
+  /** The level of a pin of the GIC: an SPI. @returns 0, or -EINVAL for one that there is not */
+  injectPin(pin: number, level: boolean): number {
+    return this.#vm.vgic?.inject(undefined, FIRST_SPI + pin, level) ?? -EINVAL;
+  }
+
+  #setGsi(gsi: number, level: boolean): void {
+    const route = this.#routes.get(gsi);
+    if (route !== undefined && !isMsiRoute(route)) this.injectPin(route.pin, level);
+  }
+
+  /** The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack() */
+  acknowledged({ intid }: VgicIrq): void {
+    if (this.#irqfds.length === 0) return;
+    const route = [...this.#routes.values()].find((one) => !isMsiRoute(one) && one.pin === intid - FIRST_SPI);
+    if (route === undefined) return;
+    const resampled = this.#irqfds.filter((irqfd) => irqfd.resample !== undefined && irqfd.gsi === route.gsi);
+    if (resampled.length === 0) return;
+    this.#setGsi(route.gsi, false);
+    for (const irqfd of resampled) irqfd.resample?.signal();
+  }
+
+  /** An irqfd's work item is queued, or done. */
+  injectionQueued(count: 1 | -1): void {
+    this.#injecting += count;
+    if (this.#injecting === 0) this.#drained.wake();
+  }
+
+  get pendingInjections(): number {
+    return this.#injecting;
+  }
+
+  *drain(): Sleeps<void> {
+    yield* this.#drained.wait(this.#vm.host.scheduler, () => this.#injecting === 0);
+  }
+}
