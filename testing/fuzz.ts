@@ -17,6 +17,15 @@ export interface World<I> {
   check(input: I): Depth;
   /** The end of the program. @throws if anything is left over */
   end?(): void;
+  /** What it has counted, by name: figures that the door reports. */
+  readonly counts?: ReadonlyMap<string, number>;
+}
+
+/** What a door has to say of a run beside the figures that all have. */
+export interface Report {
+  readonly lines: readonly string[];
+  /** What the run had to show, and did not. */
+  readonly unmet: readonly string[];
 }
 
 export interface Door<I = unknown> {
@@ -26,6 +35,7 @@ export interface Door<I = unknown> {
   /** Programs that a test of it runs at most: of a door whose inputs start processes or fill files. `npm run soak` knows no such limit. */
   readonly most?: number;
   open(random: Random): World<I>;
+  report?(figures: Figures): Report;
 }
 
 export interface Figures {
@@ -39,21 +49,27 @@ export interface Figures {
   failures: number;
   /** The first failure: `seed S input N: what`. */
   first: string | undefined;
+  /** What the worlds have counted, added up. */
+  readonly counts: Map<string, number>;
 }
+
+/** Of a door that reports nothing. */
+export const NOTHING: Report = { lines: [], unmet: [] };
 
 /** The least share of inputs that has to come past the first check, so that a fuzzer tests more than that. */
 export const PAST = 0.3;
 
 /** Runs programs from `seed` on until `inputs` inputs have come in. A failure ends its program. */
 export function fuzz<I>(door: Door<I>, seed: number, inputs: number): Figures {
-  const figures: Figures = { door: door.name, seed, inputs: 0, succeeded: 0, past: 0, failures: 0, first: undefined };
+  const figures: Figures = { door: door.name, seed, inputs: 0, succeeded: 0, past: 0, failures: 0, first: undefined, counts: new Map() };
   for (let at = seed; figures.inputs < inputs; at += 1) {
     const count = Math.min(door.length, inputs - figures.inputs);
     let input = 0;
     let last: unknown = undefined;
+    let world: World<I> | undefined;
     try {
       const random = new Random(at);
-      const world = door.open(random);
+      world = door.open(random);
       for (; input < count; input += 1) {
         const next = world.generate(random);
         last = next;
@@ -70,6 +86,7 @@ export function fuzz<I>(door: Door<I>, seed: number, inputs: number): Figures {
       figures.failures += 1;
       figures.first ??= `seed ${at} input ${input}: ${show(last)}: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`;
     }
+    for (const [name, count] of world?.counts ?? []) figures.counts.set(name, (figures.counts.get(name) ?? 0) + count);
   }
   return figures;
 }
@@ -78,7 +95,10 @@ export function fuzz<I>(door: Door<I>, seed: number, inputs: number): Figures {
 export function hold<I>(door: Door<I>, weight = 1): void {
   const figures = fuzz(door, SEED, Math.min(door.most ?? Infinity, Math.max(1, Math.round(RUNS * weight))) * door.length);
   console.log(line(figures));
+  const { lines, unmet } = door.report?.(figures) ?? NOTHING;
+  for (const one of lines) console.log(`  ${one}`);
   if (figures.failures > 0) throw new Error(line(figures));
+  if (unmet.length > 0) throw new Error(`${door.name}: ${unmet.join('; ')}`);
   // A handful says nothing about shares.
   if (figures.inputs >= 200 && figures.past < PAST * figures.inputs) throw new Error(`too few inputs came past the first check: ${line(figures)}`);
 }

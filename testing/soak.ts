@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fuzz, line, PAST, type Door } from './fuzz.ts';
+import { fuzz, line, NOTHING, PAST, type Door } from './fuzz.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -37,5 +37,7 @@ console.log(`commit ${commit}`);
 for (const door of chosen) {
   const figures = fuzz(door, seed, Math.ceil(inputs / chosen.length));
   console.log(line(figures));
-  if (figures.failures > 0 || figures.past < PAST * figures.inputs) process.exitCode = 1;
+  const { lines, unmet } = door.report?.(figures) ?? NOTHING;
+  for (const one of [...lines, ...unmet.map((missing) => `NOT MET: ${missing}`)]) console.log(`  ${one}`);
+  if (unmet.length > 0 || figures.failures > 0 || figures.past < PAST * figures.inputs) process.exitCode = 1;
 }

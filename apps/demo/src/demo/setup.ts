@@ -26,8 +26,11 @@ export function buildHost(init: ArmHostInit): ArmHost {
   return host;
 }
 
+/** Who hears what the guest takes. */
+export type Takings = Pick<Ledger, 'delivered'>;
+
 /** The guest's handler tells the ledger which interrupt it took. */
-function takenBy(ledger: Ledger, { tickers }: ArmHost): (lpi: number) => void {
+function takenBy(ledger: Takings, { tickers }: ArmHost): (lpi: number) => void {
   const lines = new Map(tickers.flatMap(({ name }, slot) => vectors().map((vector) => [lpiOf(slot, vector), lineName(name, vector)] as const)));
   return (lpi) => { ledger.delivered(lines.get(lpi) ?? `LPI ${lpi}`); };
 }
@@ -66,7 +69,7 @@ export interface GuestVm {
 }
 
 /** A VM that runs a guest on the host's tickers, from power-on. */
-export function bootVm(host: ArmHost, ledger: Ledger, vcpus: number): GuestVm {
+export function bootVm(host: ArmHost, ledger: Takings, vcpus: number): GuestVm {
   const vm = new VirtualMachine(host, vcpus);
   const guest = new Guest(vm.kvm, takenBy(ledger, host));
   guest.boot();
@@ -76,7 +79,7 @@ export function bootVm(host: ArmHost, ledger: Ledger, vcpus: number): GuestVm {
 }
 
 /** A VM with the tickers in it that waits for its state. */
-export function incomingVm(host: ArmHost, ledger: Ledger, vcpus: number): GuestVm {
+export function incomingVm(host: ArmHost, ledger: Takings, vcpus: number): GuestVm {
   const vm = new VirtualMachine(host, vcpus);
   const guest = new Guest(vm.kvm, takenBy(ledger, host));
   host.tickers.forEach(({ name }, slot) => vm.assign(name, guestDeviceOf(slot)));

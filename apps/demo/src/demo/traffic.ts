@@ -13,14 +13,17 @@ export const MASKABLE_VECTOR = 2;
 const KEPT_VECTOR = 1;
 const IN_FLIGHT_VECTOR = 3;
 
+/** Who hears what is raised, and knows what nobody has taken yet. */
+export type Raises = Pick<Ledger, 'raised' | 'isPending'>;
+
 export class Traffic {
   readonly #random: Random;
-  readonly #ledger: Ledger;
+  readonly #ledger: Raises;
   readonly #rate: number;
   #vm: VirtualMachine;
 
   /** `rate`: how many of a hundred steps are ticks. */
-  constructor(random: Random, ledger: Ledger, vm: VirtualMachine, rate = 50) {
+  constructor(random: Random, ledger: Raises, vm: VirtualMachine, rate = 50) {
     this.#random = random;
     this.#ledger = ledger;
     this.#vm = vm;

@@ -4,7 +4,7 @@
  * Its state is in guest memory (tables, command queue, counters), so that a guest that has migrated goes on where it was. It
  * counts each LPI that it takes in a word of its own memory.
  */
-import { encode, type KvmVm, type Vcpu } from '@vsim/gic-its';
+import { encode, OPCODE, type KvmVm, type Vcpu } from '@vsim/gic-its';
 import { AT, GUEST_GICD, GUEST_GICR, GUEST_GICR_STRIDE, GUEST_ITS } from './layout.ts';
 
 const FIRST_LPI = 8192;
@@ -32,6 +32,7 @@ const QUEUE_BYTES = 0x1_0000;
 /** DEFAULT_PMR_VALUE of the kernel's driver. */
 const PRIORITY_MASK = 0xf0;
 const LPI_CONFIG = 0xa1; // priority 0xa0, enabled
+const LPI_DISABLED = 0xa0;
 
 /** Where an LPI of a device's event lands: INTIDs in the order of (device slot, vector). */
 export function lpiOf(slot: number, vector: number): number {
@@ -89,6 +90,13 @@ export class Guest {
   moveEvent(device: number, event: number, cpu: number): void {
     this.#command((to) => { encode.movi(to, device, event, cpu); });
     this.#command((to) => { encode.sync(to, cpu); });
+  }
+
+  /** The property byte, then INV: an LPI that is disabled stays pending until it is enabled. */
+  enableEvent(slot: number, device: number, event: number, enabled: boolean): void {
+    this.#vm.memory.write8(AT.propertyTable + lpiOf(slot, event) - FIRST_LPI, enabled ? LPI_CONFIG : LPI_DISABLED);
+    this.#command((to) => { encode.event(to, OPCODE.INV, device, event); });
+    this.#command((to) => { encode.sync(to, 0); });
   }
 
   /** MAPD V=0. */

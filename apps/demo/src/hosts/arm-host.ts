@@ -22,6 +22,8 @@ export interface ArmHostInit {
   readonly machine?: PciMachineDescription | undefined;
   /** How many tickers there are, at most MAX_TICKERS. @default 2 */
   readonly tickers?: number | undefined;
+  /** Makes a ticker: one that counts or fails, say. @default a TickerFunction */
+  readonly makeTicker?: ((host: Host, address: string) => TickerFunction) | undefined;
   /** @default 'gicv4.1' */
   readonly gic?: GicVersion | undefined;
   readonly choices?: Partial<ImplementationChoices> | undefined;
@@ -52,7 +54,8 @@ export function armHost(init: ArmHostInit = {}): ArmHost {
   const its = new ItsDriver(host, gic, { switches: init.switches });
   const iommu = new SmmuV3Iommu(host);
   const pci = importPciMachine(host, init.machine ?? { devices: {} }, { msi: its, iommu });
-  const tickers = Array.from({ length: init.tickers ?? 2 }, (_, n) => new TickerFunction(host, tickerAddress(n)));
+  const makeTicker = init.makeTicker ?? ((...made) => new TickerFunction(...made));
+  const tickers = Array.from({ length: init.tickers ?? 2 }, (_, n) => makeTicker(host, tickerAddress(n)));
   for (const ticker of tickers) pci.plug(ticker);
 
   const vfio = new Vfio(host);

@@ -129,9 +129,6 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     if (incoming === undefined) throw new StreamError('nothing has come yet');
     return incoming;
   };
-  const running = (device: AssignedDevice): void => {
-    if (getMigrationState(process, device.fd) !== MIG_STATE.RUNNING) setMigrationState(process, device.fd, MIG_STATE.RUNNING);
-  };
   return [
     phase('copy-memory', () => {
       kvm.memory.logDirty(true);
@@ -147,7 +144,7 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     phase(STOP, () => { source.stop(); }, () => { source.run(place); }),
     phase('stop-devices', () => {
       for (const device of source.devices) setMigrationState(process, device.fd, MIG_STATE.STOP);
-    }, () => { for (const device of source.devices) running(device); }),
+    }, () => { runDevices(source); }),
     // A signal that is still on its way through an irqfd is in no table yet.
     phase('drain-irqfds', () => { source.host.host.scheduler.call('drain irqfds', kvm.drainIrqfds()); }),
     phase('save-its-tables', () => { must(source.its.setAttr(GRP.CTRL, CTRL.ITS_SAVE_TABLES, 0), 'SAVE_TABLES'); }),
@@ -183,9 +180,10 @@ export function migrationPhases({ source, destination, link, place, stopped, res
     phase('restore-msix', () => { for (const { device, msix } of come().devices) device.restoreMsix(msix); }),
     phase(COMMIT, () => { link.carry(0); }),
     phase('run', () => {
-      for (const device of destination.devices) setMigrationState(destination.process, device.fd, MIG_STATE.RUNNING);
+      const refused = runDevices(destination);
       resumed?.();
       destination.run(place);
+      if (refused !== undefined) throw refused;
     }),
     phase('forget-source', () => { source.destroy(); }),
   ];
@@ -211,6 +209,20 @@ function phase(name: PhaseName, run: () => void, undo?: () => void): Phase {
       return constant(undefined);
     },
   };
+}
+
+/** Every device runs that can: one that refuses keeps neither the others nor the guest from it. @returns what the first said */
+function runDevices({ process, devices }: VirtualMachine): SyscallError | undefined {
+  let refused: SyscallError | undefined;
+  for (const { fd } of devices) {
+    try {
+      if (getMigrationState(process, fd) !== MIG_STATE.RUNNING) setMigrationState(process, fd, MIG_STATE.RUNNING);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      refused ??= error;
+    }
+  }
+  return refused;
 }
 
 /** STOP_COPY: the device's state, read from its data fd to the end. */

@@ -121,7 +121,10 @@ export class LpiTables implements LpiBank {
 
   settle(): void {
     this.best.clear();
-    for (let index = FIRST_LPI / 32; index < this.#words; index += 1) {
+    const words = this.#words;
+    for (let index = FIRST_LPI / 32; index < words; index += 1) {
+      index += this.#pending.untouchedWords(index);
+      if (index >= words) return;
       for (let word = this.#pending.word(index); word !== 0; word = (word & (word - 1)) >>> 0) {
         const intid = index * 32 + 31 - Math.clz32(word & -word);
         this.best.offer(intid, configByte(this.#memory, this.#propertyTable, intid));

@@ -8,15 +8,24 @@
 import type { Memory } from './memory.ts';
 
 const LINE = 64;
+/** Lines are kept by the page: most come and go with a whole table. */
+const PAGE = 4096;
+const LINES = PAGE / LINE;
 
-interface Line {
+/** What the cache has of a line. */
+const NOTHING = 0;
+const CLEAN = 1;
+const DIRTY = 2;
+
+interface Page {
   readonly bytes: Uint8Array;
-  dirty: boolean;
+  /** NOTHING, CLEAN or DIRTY, of each line. */
+  readonly lines: Uint8Array;
 }
 
 export class CpuCache implements Memory {
   readonly #memory: Memory;
-  readonly #lines = new Map<number, Line>();
+  readonly #pages = new Map<number, Page>();
 
   /** @param memory what is behind the cache, as other masters see it. */
   constructor(memory: Memory) {
@@ -25,7 +34,9 @@ export class CpuCache implements Memory {
 
   /** Lines held now. */
   get lines(): number {
-    return this.#lines.size;
+    let count = 0;
+    for (const { lines } of this.#pages.values()) for (const line of lines) if (line !== NOTHING) count += 1;
+    return count;
   }
 
   /** Writes dirty lines of [address, address + length) to memory; they stay in the cache. */
@@ -43,7 +54,7 @@ export class CpuCache implements Memory {
   }
 
   read8(address: number): number {
-    return this.#line(address).bytes[address % LINE]!;
+    return this.#line(address, false).bytes[address % PAGE]!;
   }
 
   read16(address: number): number {
@@ -55,9 +66,9 @@ export class CpuCache implements Memory {
   }
 
   write8(address: number, value: number): void {
-    const line = this.#line(address);
-    line.bytes[address % LINE] = value;
-    line.dirty = true;
+    const page = this.#line(address, false);
+    page.bytes[address % PAGE] = value;
+    page.lines[lineOf(address)] = DIRTY;
   }
 
   write16(address: number, value: number): void {
@@ -71,31 +82,61 @@ export class CpuCache implements Memory {
   }
 
   readBytes(address: number, into: Uint8Array): void {
-    for (let i = 0; i < into.length; i += 1) into[i] = this.read8(address + i);
+    for (let done = 0; done < into.length; ) {
+      const start = (address + done) % PAGE;
+      const take = Math.min(into.length - done, LINE - (start % LINE));
+      into.set(this.#line(address + done, false).bytes.subarray(start, start + take), done);
+      done += take;
+    }
   }
 
   writeBytes(address: number, from: Uint8Array): void {
-    for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
+    for (let done = 0; done < from.length; ) {
+      const start = (address + done) % PAGE;
+      const take = Math.min(from.length - done, LINE - (start % LINE));
+      const page = this.#line(address + done, take === LINE);
+      page.bytes.set(from.subarray(done, done + take), start);
+      page.lines[lineOf(address + done)] = DIRTY;
+      done += take;
+    }
   }
 
-  #line(address: number): Line {
-    const base = address - (address % LINE);
-    const held = this.#lines.get(base);
-    if (held !== undefined) return held;
-    const line: Line = { bytes: new Uint8Array(LINE), dirty: false };
-    this.#memory.readBytes(base, line.bytes);
-    this.#lines.set(base, line);
-    return line;
+  /** The page of a line that is held from now on. @param whole all of it is about to be written: memory need not be read */
+  #line(address: number, whole: boolean): Page {
+    const base = address - (address % PAGE);
+    let page = this.#pages.get(base);
+    if (page === undefined) {
+      page = { bytes: new Uint8Array(PAGE), lines: new Uint8Array(LINES) };
+      this.#pages.set(base, page);
+    }
+    const line = lineOf(address);
+    if (page.lines[line] !== NOTHING) return page;
+    page.lines[line] = CLEAN;
+    if (!whole) this.#memory.readBytes(base + line * LINE, page.bytes.subarray(line * LINE, (line + 1) * LINE));
+    return page;
   }
 
   #maintain(address: number, length: number, invalidate: boolean): void {
-    for (let done = -(address % LINE); done < length; done += LINE) {
-      const base = address + done;
-      const line = this.#lines.get(base);
-      if (line === undefined) continue;
-      if (line.dirty) this.#memory.writeBytes(base, line.bytes);
-      line.dirty = false;
-      if (invalidate) this.#lines.delete(base);
+    const end = address + length;
+    for (let base = address - (address % PAGE); base < end; base += PAGE) {
+      const page = this.#pages.get(base);
+      if (page === undefined) continue;
+      const first = base < address ? lineOf(address) : 0;
+      const last = end - base < PAGE ? lineOf(end - 1) : LINES - 1;
+      for (let line = first; line <= last; line += 1) {
+        const start = line;
+        while (line <= last && page.lines[line] === DIRTY) line += 1;
+        if (line > start) this.#memory.writeBytes(base + start * LINE, page.bytes.subarray(start * LINE, line * LINE));
+      }
+      for (let line = first; line <= last; line += 1) {
+        if (invalidate) page.lines[line] = NOTHING;
+        else if (page.lines[line] === DIRTY) page.lines[line] = CLEAN;
+      }
     }
   }
+}
+
+/** The number of a line in its page. */
+function lineOf(address: number): number {
+  return Math.floor((address % PAGE) / LINE);
 }

@@ -1,6 +1,6 @@
 /**
  * The coordinator of a migration: phases in an order that the caller can see and change. What a phase does is its own
- * affair; the coordinator runs them, and on failure undoes those that have run, last first, up to the commit point.
+ * affair; the coordinator runs them, and on failure undoes the one that failed and those before it, last first, up to the commit point.
  */
 import type { Sleeps } from '../host/scheduler.ts';
 
@@ -8,7 +8,7 @@ export interface Phase {
   readonly name: string;
   /** @returns 0 or a negative errno. */
   run(): Sleeps<number>;
-  /** Takes the phase back, while the source can still run. */
+  /** Takes back as much of the phase as has been done, be it all or nothing, while the source can still run. */
   undo?(): Sleeps<void>;
 }
 
@@ -22,7 +22,7 @@ export type MigrationResult =
  * Runs the phases in order. The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the
  * source runs on; after it the destination owns the machine, so that a failure is told and the phases that are left still run.
  *
- * @throws what a phase threw, once the phases before it are undone
+ * @throws what a phase threw, once it and the phases before it are undone
  */
 export function* coordinate(phases: readonly Phase[], commit: string, progress: (phase: string) => void = () => undefined): Sleeps<MigrationResult> {
   let committed = false;
@@ -34,11 +34,11 @@ export function* coordinate(phases: readonly Phase[], commit: string, progress: 
     try {
       error = yield* phase.run();
     } catch (thrown) {
-      if (!committed) yield* undo(phases.slice(0, i));
+      if (!committed) yield* undo(phases.slice(0, i + 1));
       throw thrown;
     }
     if (error < 0 && !committed) {
-      yield* undo(phases.slice(0, i));
+      yield* undo(phases.slice(0, i + 1));
       return { outcome: 'cancelled', phase: phase.name, error };
     }
     if (error < 0) late ??= { outcome: 'committed-with-error', phase: phase.name, error };

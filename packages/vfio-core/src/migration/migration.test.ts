@@ -143,11 +143,11 @@ describe('coordinate', () => {
     expect(log.filter((line) => !line.startsWith('>'))).toEqual(['stop', 'save', 'commit', 'forget']);
   });
 
-  it('undoes what has run, last first, when a phase fails up to the commit point', () => {
+  it('undoes what has run, the failed phase first, when one fails up to the commit point: it may have done a part of its work', () => {
     for (const [failing, undone] of [
-      ['stop', []],
-      ['save', ['undo stop']],
-      ['commit', ['undo save', 'undo stop']],
+      ['stop', ['undo stop']],
+      ['save', ['undo save', 'undo stop']],
+      ['commit', ['undo commit', 'undo save', 'undo stop']],
     ] as const) {
       const log: string[] = [];
       expect(run(phases(log, failing))).toEqual({ outcome: 'cancelled', phase: failing, error: -EIO });

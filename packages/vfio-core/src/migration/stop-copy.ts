@@ -18,6 +18,8 @@ export interface RecordedState {
   save(): Uint8Array;
   /** Takes a state whole, or refuses it with nothing changed. */
   load(bytes: Uint8Array): boolean;
+  /** Asked before each arc: 0, or the negative errno with which the device's firmware answers, its state staying as it was. @default 0 */
+  refusal?(from: MigState, to: MigState): number;
 }
 
 class StopCopyArcs implements MigrationArcs {
@@ -30,6 +32,8 @@ class StopCopyArcs implements MigrationArcs {
   }
 
   *arc(from: MigState, to: MigState): Sleeps<File | number> {
+    const refused = this.#device.refusal?.(from, to) ?? 0;
+    if (refused < 0) return refused;
     if (from === RUNNING && to === STOP) this.#device.stop();
     else if (from === STOP && to === RUNNING) this.#device.start();
     else if (from === STOP && to === STOP_COPY) return (this.#saving = new SaveFile(this.#device.save()));

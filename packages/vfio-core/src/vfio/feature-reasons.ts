@@ -1,7 +1,7 @@
 /** Why VFIO_DEVICE_FEATURE and the fds that it gives refuse: features, DMA logging, migration. Catalogue: vfio 7. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
-import { E2BIG, EBUSY, EINVAL, ENODEV, ENOMEM, ENOMSG, ENOTTY, EOVERFLOW, ESPIPE } from '../uapi/errno.ts';
+import { E2BIG, EBUSY, EINVAL, EIO, ENODEV, ENOMEM, ENOMSG, ENOTTY, EOVERFLOW, ESPIPE } from '../uapi/errno.ts';
 
 const FEATURE = 'VFIO_DEVICE_FEATURE';
 
@@ -73,9 +73,9 @@ function stateName(state: number): string {
 
 export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: number; readonly to: number }> = reason({
   id: 'migration/state',
-  errno: [EINVAL, ENODEV],
+  errno: [EINVAL, ENODEV, EIO],
   call: 'MIG_DEVICE_STATE',
-  rule: 'the state exists, the device and this kernel know it, and a path leads there from the present one; what was written to a RESUMING stream is a state of such a device',
+  rule: 'the state exists, the device and this kernel know it, and a path leads there from the present one, on which the device follows; what was written to a RESUMING stream is a state of such a device',
   kernel: 'vfio_mig_get_next_state()',
   wayOut: 'look at the flags of the feature MIGRATION; out of ERROR only VFIO_DEVICE_RESET leads',
   text: ({ device, from, to }) => `${device} does not get from ${stateName(from)} to ${stateName(to)}`,
