@@ -6,6 +6,7 @@
  * Not modelled: eviction and speculative fills (a line leaves the cache by maintenance only), so that a program repeats exactly.
  */
 import type { Memory } from './memory.ts';
+import { rangeEnd } from './range.ts';
 
 const LINE = 64;
 /** Lines are kept by the page: most come and go with a whole table. */
@@ -117,7 +118,7 @@ export class CpuCache implements Memory {
   }
 
   #maintain(address: number, length: number, invalidate: boolean): void {
-    const end = address + length;
+    const end = rangeEnd(address, length);
     for (let base = address - (address % PAGE); base < end; base += PAGE) {
       const page = this.#pages.get(base);
       if (page === undefined) continue;
