@@ -1,5 +1,5 @@
 /** /dev/kvm, and who may use what it gives. Catalogue: linux/kvm.h, virt/kvm/kvm_main.c. */
-import { EBUSY, EEXIST, EFAULT, EINVAL, EIO, EMFILE, ENODEV, ENOTTY, ENXIO, EPERM, Host, Process, SyscallError } from '@vsim/vfio-core';
+import { EBUSY, EEXIST, EFAULT, EINVAL, EIO, EMFILE, ENODEV, ENOTTY, ENXIO, EPERM, Host, Process, SyscallError, set } from '@vsim/vfio-core';
 import { why } from '../../../testing/why.ts';
 import { describe, expect, it } from 'vitest';
 import {
@@ -19,6 +19,7 @@ import {
   KVM_CAP_USER_MEMORY2,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_VCPU,
+  KVM_CREATE_DEVICE,
   KVM_CREATE_DEVICE_TEST,
   KVM_CREATE_IRQCHIP,
   KVM_CREATE_VM,
@@ -35,6 +36,7 @@ import {
   KVM_IRQ_LINE,
   KVM_RUN,
   Kvm,
+  kvm_create_device,
   kvm_device_attr,
 } from '../src/index.ts';
 import { AT, Booted, Vmm, attribute } from './kvm-fds.ts';
@@ -133,6 +135,12 @@ describe('devices of a VM', () => {
     expect([vmm.set(gic, GRP.CTRL, CTRL.INIT, undefined), vmm.last.vgic?.initialized]).toEqual([0, true]);
   });
 
+  it('a number of 4 bytes leaves what lies behind it', () => {
+    const vmm = new Vmm();
+    const gic = vmm.device(vmm.vm(), KVM_DEV_TYPE_ARM_VGIC_V3);
+    expect(vmm.get(gic, GRP.NR_IRQS, 0, 0xffff_ffff_ffff_ffffn, 8)).toBe(0xffff_ffff_0000_0020n);
+  });
+
   it('a pointer that leads nowhere is EFAULT, with nothing done', () => {
     const vmm = new Vmm();
     const gic = vmm.device(vmm.vm(), KVM_DEV_TYPE_ARM_VGIC_V3);
@@ -154,6 +162,20 @@ describe('devices of a VM', () => {
   });
 });
 
+describe('a caller without an fd left', () => {
+  it.each(['linux-5.13', 'linux-6.1'] as const)('%s: gets no kvm-vfio, and one as soon as it has an fd', (profile) => {
+    const vmm = new Vmm({ profile });
+    const small = new Process(vmm.host, { maxFiles: 5 });
+    const kvm = small.open('/dev/kvm');
+    const vm = small.ioctl(kvm, KVM_CREATE_VM);
+    const request = new Uint8Array(kvm_create_device.size);
+    set(request, kvm_create_device.type, KVM_DEV_TYPE_VFIO);
+    expect(small.tryIoctl(vm, KVM_CREATE_DEVICE, request)).toBe(-EMFILE);
+    small.close(kvm);
+    expect(small.tryIoctl(vm, KVM_CREATE_DEVICE, request)).toBe(0);
+  });
+});
+
 describe('who may use a VM', () => {
   it('a child of fork() has the fds, and EIO from each', () => {
     const vmm = new Booted();
@@ -163,6 +185,12 @@ describe('who may use a VM', () => {
       expect(why(events, () => child.tryIoctl(fd, request, 0))).toBe('EIO kvm/other-process: vmm child asks, the VM is that of vmm');
     }
     expect(child.tryIoctl(vmm.fd, KVM_CREATE_VM, 0)).toBeGreaterThan(0);
+  });
+
+  it('a child of the same name is another process all the same', () => {
+    const vmm = new Booted();
+    const events = vmm.host.trace.record();
+    expect(why(events, () => vmm.process.fork('vmm').tryIoctl(vmm.vmFd, KVM_CREATE_VCPU, 0))).toBe('EIO kvm/other-process: vmm asks, the VM is that of vmm');
   });
 
   it('the VM goes with its last fd, whichever that is', () => {

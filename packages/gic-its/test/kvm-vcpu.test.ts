@@ -181,6 +181,35 @@ describe('KVM_RUN', () => {
     expect(seen).toEqual([0x1234n, 77]);
   });
 
+  it('with immediate_exit a load is done first, with what was there then', () => {
+    const seen: bigint[] = [];
+    const vmm = guest(function* (cpu) {
+      seen.push(yield* cpu.load(AT.UART, 4));
+      yield* cpu.store(AT.UART, 4, 0n);
+    });
+    const [run] = vmm.runs;
+    vmm.run(vmm.vcpus[0]!);
+    vmm.calls.answerMmio(run!, 1n);
+    run!.write(kvm_run.immediate_exit[0], 1, 1);
+    expect(vmm.run(vmm.vcpus[0]!)).toBe(-EINTR);
+    vmm.calls.answerMmio(run!, 2n);
+    run!.write(kvm_run.immediate_exit[0], 1, 0);
+    expect([vmm.run(vmm.vcpus[0]!), seen]).toEqual([0, [1n]]);
+  });
+
+  it('goes on where user space has set the PC', () => {
+    const vmm = guest(function* (cpu) {
+      yield* cpu.store(AT.UART, 4, 1n);
+      yield* cpu.store(AT.UART, 4, 2n);
+    });
+    vmm.kvm.code.set(0x40n, function* (cpu) {
+      yield* cpu.store(AT.UART, 4, 7n);
+    });
+    vmm.run(vmm.vcpus[0]!);
+    vmm.calls.setReg(vmm.vcpus[0]!, KVM_REG_ARM_PC, 0x40n);
+    expect([vmm.run(vmm.vcpus[0]!), vmm.calls.exitOf(vmm.runs[0]!).mmio?.data]).toEqual([0, 7n]);
+  });
+
   it('registers of the GIC are the kernel\'s: no exit', () => {
     let typer = 0;
     const vmm = guest(function* (cpu) {

@@ -114,6 +114,13 @@ describe('memory slots', () => {
     expect([region({ ...now, size: 0 }), guest.visible(0x8000_0000)]).toEqual([0, false]);
   });
 
+  it('a slot moves to where it partly is', () => {
+    const { vmm, region } = setup();
+    region();
+    const { memory: guest } = vmm.last;
+    expect([region({ gpa: AT.RAM + 0x1000 }), guest.visible(AT.RAM), guest.visible(AT.RAM + 0x4_0000)]).toEqual([0, false, true]);
+  });
+
   it('a move onto another slot leaves both where they are', () => {
     const { vmm, region } = setup();
     region();
@@ -186,6 +193,12 @@ describe('dirty logs', () => {
     expect(why(events, () => take(3))).toBe('ENOENT kvm/dirty-slot: slot 0x3 does not exist');
     expect(why(events, () => take(0x1_0000))).toBe('EINVAL kvm/dirty-slot: slot 0x10000 does not exist');
     expect(logged().take(0, 0)).toBe(-EFAULT);
+  });
+
+  it('is taken even if there is no memory for it', () => {
+    const { take, bits, guest } = logged();
+    guest.write8(AT.RAM + 0x2000, 1);
+    expect([take(0, 0), take(), bits()]).toEqual([-EFAULT, 0, 0n]);
   });
 
   function enable(vmm: Vmm, vm: number, cap: number, value: number | bigint, flags = 0): number {
@@ -314,6 +327,13 @@ describe('irqfds', () => {
     expect(irqfd(vmm, vmm.vmFd, eventfd, { gsi: 1 })).toBe(0);
   });
 
+  it('is taken away whatever its resampler is called', () => {
+    const vmm = new Booted();
+    const eventfd = vmm.process.eventfd();
+    irqfd(vmm, vmm.vmFd, eventfd);
+    expect([irqfd(vmm, vmm.vmFd, eventfd, { flags: 3, resample: 99 }), irqfd(vmm, vmm.vmFd, eventfd, { gsi: 1 })]).toEqual([0, 0]);
+  });
+
   it('raises the line of an SPI that is level-sensitive, and leaves it up', () => {
     const vmm = new Booted();
     const eventfd = vmm.process.eventfd();
@@ -398,6 +418,16 @@ describe('ioeventfds', () => {
     ask({ flags: 1, match: 7n });
     expect(why(events, () => ask({ flags: 4 }))).toContain('ENOENT kvm/ioeventfd-none');
     expect([ask({ flags: 5, match: 8n }), ask({ flags: 5, match: 7n }), store(AT.UART, 4, 7n)]).toEqual([-ENOENT, 0, false]);
+  });
+
+  it('of a length that none has is not there to be taken away', () => {
+    const { ask } = booted();
+    expect([ask({ flags: 4, length: 3 }), ask({ flags: 4 | 0x20 })]).toEqual([-ENOENT, -ENOENT]);
+  });
+
+  it('of a port is out of a guest\'s reach', () => {
+    const { ask, store, count } = booted();
+    expect([ask({ flags: 2 }), store(AT.UART, 4, 1n), count()]).toEqual([0, false, 0n]);
   });
 
   it('memory comes first', () => {

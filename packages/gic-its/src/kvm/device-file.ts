@@ -25,6 +25,8 @@ export interface KvmDevice {
   hasAttr(group: number, attr: bigint): number;
   /** Its fd is closed. */
   released?(): void;
+  /** It got no fd. */
+  undone?(): void;
 }
 
 export class DeviceFile extends File {

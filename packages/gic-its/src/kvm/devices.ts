@@ -29,8 +29,8 @@ export function registerDevice(name: string, device: RegisterDevice): KvmDevice 
   };
 }
 
-/** @param release what the kernel does when the fd is closed */
-export function vfioDevice(vfio: KvmVfio, release: () => void): KvmDevice {
+/** @param destroy the VM is without it @param closes that happens when the fd is closed, too */
+export function vfioDevice(vfio: KvmVfio, destroy: () => void, closes: boolean): KvmDevice {
   return {
     name: 'kvm-vfio',
     hasAttr: (group, attr) => vfio.hasAttr(group, Number(attr)),
@@ -39,6 +39,9 @@ export function vfioDevice(vfio: KvmVfio, release: () => void): KvmDevice {
       return vfio.setAttr(process, access.group, Number(access.attr), fd === undefined ? undefined : Number(BigInt.asIntN(32, fd)));
     },
     getAttr: undefined,
-    released: release,
+    released: () => {
+      if (closes) destroy();
+    },
+    undone: destroy,
   };
 }

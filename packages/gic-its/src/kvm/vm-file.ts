@@ -271,10 +271,10 @@ export class VmFile extends File {
     if ((get(bytes, layout.flags) & uapi.KVM_CREATE_DEVICE_TEST) === 0) {
       const device = make();
       if (typeof device === 'number') return device;
-      // Without fd the device stays in the VM, as the kernel has it for those without release().
+      // Without fd a GIC stays in the VM: its destroy() frees the device's own struct alone.
       const fd = process.nextFd();
       if (fd < 0) {
-        device.released?.();
+        device.undone?.();
         return fd;
       }
       set(bytes, layout.fd, process.install(new DeviceFile(this.#open, device), O_RDWR, fd));
@@ -298,7 +298,7 @@ export class VmFile extends File {
       case uapi.KVM_DEV_TYPE_VFIO:
         return () => {
           const made = vm.createVfio();
-          return typeof made === 'number' ? made : vfioDevice(made, () => { if (profile.vfioFdReleases) vm.releaseVfio(); });
+          return typeof made === 'number' ? made : vfioDevice(made, () => { vm.releaseVfio(); }, profile.vfioFdReleases);
         };
       default:
         return undefined;
