@@ -23,6 +23,12 @@ const VALID = 0x8000_0000; //       CBASER bit 63
 /** What became of a command: done (also when it was ignored), or the queue stalls on it. */
 export type CommandOutcome = 'done' | 'stall';
 
+/** What takes the commands: an ITS's Translation. */
+export interface CommandExecutor {
+  /** Executes a command of eight words. */
+  command(words: Uint32Array): CommandOutcome;
+}
+
 // Indices of low halves in #regs.
 const CBASER = 0;
 const CWRITER = 2;
@@ -31,7 +37,7 @@ const CREADR = 4;
 export class CommandQueue {
   readonly #memory: Memory;
   readonly #choices: ImplementationChoices;
-  readonly #execute: (command: Uint32Array) => CommandOutcome;
+  readonly #executor: CommandExecutor;
   readonly #unpredictable: (what: string) => void;
   readonly #regs = new Uint32Array(6);
   readonly #words = new Uint32Array(BATCH * COMMAND_WORDS);
@@ -42,13 +48,13 @@ export class CommandQueue {
   constructor(
     memory: Memory,
     choices: ImplementationChoices,
-    execute: (command: Uint32Array) => CommandOutcome,
+    executor: CommandExecutor,
     unpredictable: (what: string) => void,
   ) {
     this.#unpredictable = unpredictable;
     this.#memory = memory;
     this.#choices = choices;
-    this.#execute = execute;
+    this.#executor = executor;
   }
 
   /** Registers as after a warm reset. */
@@ -141,7 +147,7 @@ export class CommandQueue {
   #take(count: number, at: number, bytes: number): boolean {
     const regs = this.#regs;
     for (let n = 0; n < count; n += 1) {
-      if (this.#execute(this.#commands[n]!) === 'stall') {
+      if (this.#executor.command(this.#commands[n]!) === 'stall') {
         regs[CREADR] = (regs[CREADR]! | STALLED) >>> 0;
         return false;
       }

@@ -167,7 +167,7 @@ export class Gic {
   invalidateVpe(vpe: VpeContext, vintid: number): void {
     if (vintid === 0) vpe.lpis.invalidateAll();
     else vpe.lpis.invalidate(vintid);
-    if (vpe.residentOn >= 0) this.redistributors[vpe.residentOn]?.v41.refresh();
+    if (vpe.residency !== undefined) vpe.residency.refresh();
     else if (vpe.doorbellArmed && vpe.somethingPending) this.ringDefaultDoorbell(vpe);
   }
 

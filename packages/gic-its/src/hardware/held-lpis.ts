@@ -10,10 +10,14 @@ import type { LpiBank } from './lpi-bank.ts';
 import { Candidate, configByte, FIRST_LPI, MemoryPendingBits, NO_PRIORITY } from './pending-bits.ts';
 import { PriorityIndex } from './priority-index.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
+const LEAST = NO_PRIORITY;
+
 /** Set in each configuration byte that is held; architected RES1. */
 const HELD = 2;
 const ENABLED = 1;
-const FIRST_WORD = FIRST_LPI / 32;
+const FIRST_WORD = FIRST / 32;
 
 export class HeldLpis implements LpiBank {
   readonly best: Candidate = new Candidate();
@@ -66,12 +70,12 @@ export class HeldLpis implements LpiBank {
   }
 
   test(intid: number): boolean {
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     return n < this.#config.length && (this.#pending[n >>> 5]! & (1 << (n & 31))) !== 0;
   }
 
   set(intid: number): boolean {
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     if (n >= this.#config.length) this.#makeRoom(n);
     const old = this.#pending[n >>> 5]!;
     const bit = 1 << (n & 31);
@@ -82,7 +86,7 @@ export class HeldLpis implements LpiBank {
   }
 
   clear(intid: number): boolean {
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     if (n >= this.#config.length) return false;
     const old = this.#pending[n >>> 5]!;
     const bit = 1 << (n & 31);
@@ -100,21 +104,22 @@ export class HeldLpis implements LpiBank {
     return (this.#configOf(intid) & ENABLED) !== 0;
   }
 
-  invalidate(intid: number): void {
-    const n = intid - FIRST_LPI;
+  invalidate(intid: number): boolean {
+    const n = intid - FIRST;
     if (!this.test(intid)) {
       this.#config[n] = 0;
-      return;
+      return false;
     }
     const config = this.#read(intid);
-    if (config === this.#config[n]) return;
+    if (config === this.#config[n]) return false;
     this.#leave(intid);
     this.#config[n] = config;
     this.#enter(intid);
+    return true;
   }
 
   forget(intid: number): void {
-    if (!this.test(intid)) this.#config[intid - FIRST_LPI] = 0;
+    if (!this.test(intid)) this.#config[intid - FIRST] = 0;
   }
 
   invalidateAll(): void {
@@ -124,7 +129,7 @@ export class HeldLpis implements LpiBank {
     const words = Math.min(this.#words, this.#pending.length);
     for (let n = 0; n < words; n += 1) {
       for (let word = this.#pending[n]!; word !== 0; word = (word & (word - 1)) >>> 0) {
-        this.#enter(FIRST_LPI + n * 32 + 31 - Math.clz32(word & -word));
+        this.#enter(FIRST + n * 32 + 31 - Math.clz32(word & -word));
       }
     }
   }
@@ -145,11 +150,11 @@ export class HeldLpis implements LpiBank {
   }
 
   get #words(): number {
-    return Math.max(0, 2 ** this.#bits - FIRST_LPI) / 32;
+    return Math.max(0, 2 ** this.#bits - FIRST) / 32;
   }
 
   #configOf(intid: number): number {
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     if (n >= this.#config.length) this.#makeRoom(n);
     const held = this.#config[n]!;
     return held !== 0 ? held : (this.#config[n] = this.#read(intid));
@@ -174,11 +179,16 @@ export class HeldLpis implements LpiBank {
     const config = this.#configOf(intid);
     if ((config & ENABLED) === 0) return;
     const { best } = this;
-    const priority = config & 0xfc;
-    if (best.priority === NO_PRIORITY) {
+    if (best.priority === LEAST) {
       best.intid = intid;
-      best.priority = priority;
-    } else if (priority < best.priority || (priority === best.priority && intid < best.intid)) {
+      best.priority = config & 0xfc;
+    } else this.#enterBeside(intid, config & 0xfc);
+  }
+
+  /** There is a best one already. */
+  #enterBeside(intid: number, priority: number): void {
+    const { best } = this;
+    if (priority < best.priority || (priority === best.priority && intid < best.intid)) {
       this.#index.add(best.intid, best.priority);
       best.intid = intid;
       best.priority = priority;
@@ -188,9 +198,14 @@ export class HeldLpis implements LpiBank {
   }
 
   #leave(intid: number): void {
-    const config = this.#config[intid - FIRST_LPI]!;
-    if ((config & ENABLED) === 0) return;
-    if (intid === this.best.intid) this.#index.takeFirst(this.best);
-    else this.#index.remove(intid, config & 0xfc);
+    if (intid !== this.best.intid) this.#leaveIndex(intid);
+    else if (this.#index.empty) this.best.clear();
+    else this.#index.takeFirst(this.best);
+  }
+
+  /** It is not the best one. */
+  #leaveIndex(intid: number): void {
+    const config = this.#config[intid - FIRST]!;
+    if ((config & ENABLED) !== 0) this.#index.remove(intid, config & 0xfc);
   }
 }

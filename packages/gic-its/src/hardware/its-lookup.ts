@@ -9,6 +9,7 @@ import type { ImplementationChoices } from './choices.ts';
 import { UNPREDICTABLE } from './events.ts';
 import {
   COLLECTION_ENTRY_BYTES,
+  CollectionEntry,
   DEVICE_ENTRY_BYTES,
   DeviceEntry,
   InterruptEntry,
@@ -16,7 +17,6 @@ import {
   VPE_ENTRY_BYTES,
   VPE_ENTRY_BYTES_V41,
   type Access,
-  type CollectionEntry,
   type VpeEntry,
 } from './its-tables.ts';
 import { KeptEntries } from './kept-entries.ts';
@@ -77,6 +77,7 @@ export class ItsLookup {
   readonly index: number;
   readonly host: TranslationHost;
   readonly #kept: KeptEntries | undefined;
+  readonly #collection = new CollectionEntry();
 
   constructor(host: TranslationHost, index: number) {
     this.host = host;
@@ -130,14 +131,18 @@ export class ItsLookup {
     return size === 31 || event >>> (size + 1) === 0 ? '' : 'event id out of range';
   }
 
-  findCollection(icid: number, into: CollectionEntry): Refusal {
-    if (this.#kept?.collection(icid, into) === true) return '';
-    const access = into.read(this.collections, icid);
+  /** The redistributor to which a collection leads, or why there is none. */
+  collection(icid: number): Redistributor | Refusal {
+    const kept = this.#kept?.collection(icid);
+    if (kept !== undefined) return kept;
+    const entry = this.#collection;
+    const access = entry.read(this.collections, icid);
     if (access !== 'ok') return refused(access, 'collection id out of range');
-    if (!into.valid) return 'collection not mapped';
-    if (into.rdbase >= this.host.redistributors.length) return 'no such redistributor';
-    this.#kept?.keepCollection(icid, into);
-    return '';
+    if (!entry.valid) return 'collection not mapped';
+    const target = this.host.redistributors[entry.rdbase];
+    if (target === undefined) return 'no such redistributor';
+    this.#kept?.keepCollection(icid, target);
+    return target;
   }
 
   findVpe(vpeid: number, into: VpeEntry): Refusal {
@@ -157,16 +162,9 @@ export class ItsLookup {
     return this.host.redistributors[index]!;
   }
 
-  /** Stores the interrupt entry to the device that was looked up last. */
+  /** Stores the interrupt entry to the device that was looked up last; where findEvent() has read it there is a place. */
   writeEvent(event: number): Refusal {
-    if (!this.interrupt.accessible(this.host.memory, this.device, event)) return BUS_ERROR;
-    this.rewriteEvent(event);
-    return '';
-  }
-
-  /** Stores the interrupt entry to where findEvent() has read it. */
-  rewriteEvent(event: number): void {
-    this.interrupt.write(this.host.memory, this.device, event);
+    return this.interrupt.write(this.host.memory, this.device, event) ? '' : BUS_ERROR;
   }
 
   unpredictable(what: string): void {

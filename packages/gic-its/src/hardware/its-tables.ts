@@ -175,17 +175,17 @@ export class InterruptEntry {
     return 'ok';
   }
 
-  /** Whether the whole entry has a place, also the last word of a long one, which is not used. */
-  accessible(memory: Memory, device: DeviceEntry, event: number): boolean {
-    return memory.accessible(device.ittAddress + event * this.#bytes, this.#bytes);
-  }
-
-  /** To where it was read, or is accessible(). */
-  write(memory: Memory, device: DeviceEntry, event: number): void {
+  /** @returns false, with nothing written, unless all of it has a place: also the last word of a long one, which is not used */
+  write(memory: Memory, device: DeviceEntry, event: number): boolean {
     words[0] = this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0;
     words[1] = this.valid ? this.vpeid * 0x1_0000 + this.icid : 0;
     words[2] = this.valid ? this.doorbell : 0;
-    writeWords(memory, device.ittAddress + event * this.#bytes, words, 3);
+    const address = device.ittAddress + event * this.#bytes;
+    // A long entry is aligned: where its first words are, so is the last.
+    if (memory.writeWords?.(address, words, 3) === true) return true;
+    if (!memory.accessible(address, this.#bytes)) return false;
+    writeWords(memory, address, words, 3);
+    return true;
   }
 }
 

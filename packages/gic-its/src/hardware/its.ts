@@ -71,12 +71,7 @@ export class Its implements MmioDevice {
     this.base = base;
     const translation = new Translation(host, index);
     this.#translation = translation;
-    this.#queue = new CommandQueue(
-      host.memory,
-      host.choices,
-      (command) => translation.command(command),
-      (what) => this.#unpredictable(what),
-    );
+    this.#queue = new CommandQueue(host.memory, host.choices, translation, (what) => this.#unpredictable(what));
     const vpeEntry = host.version === 'gicv4.1' ? VPE_ENTRY_BYTES_V41 : VPE_ENTRY_BYTES;
     this.#tables = [
       { type: BASER_TYPE.DEVICE, entryBytes: DEVICE_ENTRY_BYTES, table: translation.lookup.devices },

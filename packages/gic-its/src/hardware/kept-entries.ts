@@ -4,7 +4,8 @@
  * Reference: Arm IHI 0069, "The ITS tables": software does not write them. An entry goes with the command that changes it, at once, as the next
  * command has to see what the one before did; with GITS_CTLR.Enabled all go. Not architected: how many are kept.
  */
-import type { CollectionEntry, DeviceEntry } from './its-tables.ts';
+import type { DeviceEntry } from './its-tables.ts';
+import type { Redistributor } from './redistributor.ts';
 
 /** Of each kind. */
 const PLACES = 1024;
@@ -15,7 +16,7 @@ export class KeptEntries {
   readonly #sizes = new Uint8Array(PLACES);
   readonly #itts = new Float64Array(PLACES);
   readonly #collections = new Int32Array(PLACES).fill(NONE);
-  readonly #rdbases = new Uint16Array(PLACES);
+  readonly #targets = new Array<Redistributor | undefined>(PLACES).fill(undefined);
 
   /** @returns whether it is kept; it is in `into` then */
   device(id: number, into: DeviceEntry): boolean {
@@ -39,19 +40,16 @@ export class KeptEntries {
     if (this.#devices[place] === id) this.#devices[place] = NONE;
   }
 
-  /** @returns whether it is kept; it is in `into` then */
-  collection(icid: number, into: CollectionEntry): boolean {
+  /** To which redistributor it leads, if that is kept. */
+  collection(icid: number): Redistributor | undefined {
     const place = icid & (PLACES - 1);
-    if (this.#collections[place] !== icid) return false;
-    into.valid = true;
-    into.rdbase = this.#rdbases[place]!;
-    return true;
+    return this.#collections[place] === icid ? this.#targets[place] : undefined;
   }
 
-  keepCollection(icid: number, { rdbase }: CollectionEntry): void {
+  keepCollection(icid: number, target: Redistributor): void {
     const place = icid & (PLACES - 1);
     this.#collections[place] = icid;
-    this.#rdbases[place] = rdbase;
+    this.#targets[place] = target;
   }
 
   forgetCollection(icid: number): void {

@@ -28,8 +28,8 @@ export interface LpiBank {
   /** A CPU took the best one. */
   take(intid: number): void;
   enabled(intid: number): boolean;
-  /** Configuration of one LPI is read again. */
-  invalidate(intid: number): void;
+  /** Configuration of one LPI is read again. @returns whether the best one may be another */
+  invalidate(intid: number): boolean;
   /** Configuration of one LPI that has gone elsewhere is not needed any more. */
   forget(intid: number): void;
   invalidateAll(): void;
@@ -97,8 +97,9 @@ export class LpiTables implements LpiBank {
   }
 
   /** Looks at everything again: more than is asked for, and allowed. */
-  invalidate(_intid: number): void {
+  invalidate(_intid: number): boolean {
     this.settle();
+    return true;
   }
 
   forget(_intid: number): void {

@@ -11,12 +11,16 @@ import { ID_BITS, IDS, refused, type ItsLookup, type Refusal } from './its-looku
 import { EFFECT, NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
+const { FORGET_EVENT, INVALIDATE_LPI } = EFFECT;
+const NOWHERE = NONE;
+
 export class PhysicalCommands {
   readonly #lookup: ItsLookup;
   readonly #outstanding: OutstandingEffects;
   readonly #forgetting: Forgetting;
   readonly #collection = new CollectionEntry();
-  readonly #target = new CollectionEntry();
 
   constructor(lookup: ItsLookup, outstanding: OutstandingEffects, forgetting: Forgetting) {
     this.#lookup = lookup;
@@ -46,7 +50,7 @@ export class PhysicalCommands {
     if (entry.valid && entry.rdbase >= host.redistributors.length) return 'no such redistributor';
     const refusal = refused(entry.write(host.memory, collections, icid), 'collection id out of range');
     this.#lookup.forgetCollection(icid);
-    if (refusal === '') this.#outstanding.add(entry.rdbase, NONE, EFFECT.FORGET_COLLECTION, icid);
+    if (refusal === '') this.#outstanding.add(entry.rdbase, NOWHERE, EFFECT.FORGET_COLLECTION, icid);
     return refusal;
   }
 
@@ -54,7 +58,7 @@ export class PhysicalCommands {
     if (icid >= this.#lookup.collections.entries) return 'collection id out of range';
     const refusal = this.#lookup.mappable(device, event);
     if (refusal !== '') return refusal;
-    if (intid < FIRST_LPI || intid >= IDS) return 'intid is no lpi';
+    if (intid < FIRST || intid >= IDS) return 'intid is no lpi';
     this.checkUnmapped(device, event);
     const entry = this.#lookup.interrupt;
     entry.valid = true;
@@ -81,15 +85,13 @@ export class PhysicalCommands {
     if (refusal !== '') return refusal;
     const { interrupt } = lookup;
     if (!interrupt.physical) return 'event is virtual';
-    const lost = lookup.findCollection(interrupt.icid, this.#collection);
-    if (lost !== '') return lost;
-    const nowhere = lookup.findCollection(icid, this.#target);
-    if (nowhere !== '') return nowhere;
-    const source = lookup.redistributor(this.#collection.rdbase);
-    const target = lookup.redistributor(this.#target.rdbase);
+    const source = lookup.collection(interrupt.icid);
+    if (typeof source === 'string') return source;
+    const target = lookup.collection(icid);
+    if (typeof target === 'string') return target;
     const { intid } = interrupt;
     interrupt.icid = icid;
-    lookup.rewriteEvent(event);
+    lookup.writeEvent(event);
     // SYNC of either redistributor completes it: Linux waits for the one that loses the event.
     this.#forgetEvent(device, event, source.index);
     if (source !== target) this.#forgetEvent(device, event, target.index);
@@ -110,23 +112,22 @@ export class PhysicalCommands {
   /** INT and CLEAR of an event that is physical: `interrupt` of the look-up has it. */
   raise(pending: boolean): Refusal {
     const { interrupt } = this.#lookup;
-    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
-    if (lost !== '') return lost;
-    const { lpis } = this.#lookup.redistributor(this.#collection.rdbase);
-    if (pending) lpis.deliver(interrupt.intid);
-    else lpis.clear(interrupt.intid);
+    const target = this.#lookup.collection(interrupt.icid);
+    if (typeof target === 'string') return target;
+    if (pending) target.lpis.deliver(interrupt.intid);
+    else target.lpis.clear(interrupt.intid);
     return '';
   }
 
   /** DISCARD of an event that is physical: `interrupt` of the look-up has it. */
   discard(device: number, event: number): Refusal {
     const { interrupt } = this.#lookup;
-    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
-    if (lost !== '') return lost;
-    const { lpis, index } = this.#lookup.redistributor(this.#collection.rdbase);
+    const target = this.#lookup.collection(interrupt.icid);
+    if (typeof target === 'string') return target;
+    const { lpis, index } = target;
     const { intid } = interrupt;
     interrupt.valid = false;
-    this.#lookup.rewriteEvent(event);
+    this.#lookup.writeEvent(event);
     this.#forgetEvent(device, event, index);
     lpis.clear(intid);
     lpis.forget(intid);
@@ -136,11 +137,9 @@ export class PhysicalCommands {
   /** INV of a physical event. */
   inv(): Refusal {
     const { interrupt } = this.#lookup;
-    const lost = this.#lookup.findCollection(interrupt.icid, this.#collection);
-    if (lost !== '') return lost;
-    const { rdbase: target } = this.#collection;
-    const { intid } = interrupt;
-    this.#outstanding.add(target, NONE, EFFECT.INVALIDATE_LPI, target, intid);
+    const target = this.#lookup.collection(interrupt.icid);
+    if (typeof target === 'string') return target;
+    this.#outstanding.add(target.index, NOWHERE, INVALIDATE_LPI, target.index, interrupt.intid);
     return '';
   }
 
@@ -151,20 +150,20 @@ export class PhysicalCommands {
       for (const { lpis } of host.redistributors) lpis.invalidateAll();
       return '';
     }
-    const lost = this.#lookup.findCollection(icid, this.#collection);
-    if (lost !== '') return lost;
-    const { rdbase: target } = this.#collection;
-    this.#outstanding.add(target, NONE, EFFECT.INVALIDATE_LPIS, target);
+    const target = this.#lookup.collection(icid);
+    if (typeof target === 'string') return target;
+    this.#outstanding.add(target.index, NOWHERE, EFFECT.INVALIDATE_LPIS, target.index);
     return '';
   }
 
   #rdbaseOf(icid: number): number {
-    return this.#lookup.findCollection(icid, this.#collection) === '' ? this.#collection.rdbase : NONE;
+    const target = this.#lookup.collection(icid);
+    return typeof target === 'string' ? NOWHERE : target.index;
   }
 
   #forgetEvent(device: number, event: number, target: number): void {
     // Without a redistributor to wait for, there is nothing to wait for.
-    if (target === NONE || this.#outstanding.atOnce) this.#forgetting.forgetEvent(device, event);
-    else this.#outstanding.add(target, NONE, EFFECT.FORGET_EVENT, device, event);
+    if (target === NOWHERE || this.#outstanding.atOnce) this.#forgetting.forgetEvent(device, event);
+    else this.#outstanding.add(target, NOWHERE, FORGET_EVENT, device, event);
   }
 }

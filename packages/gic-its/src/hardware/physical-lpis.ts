@@ -11,6 +11,9 @@ import { HeldLpis } from './held-lpis.ts';
 import { LpiTables, moveAll, type LpiBank } from './lpi-bank.ts';
 import { FIRST_LPI } from './pending-bits.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
+
 // High half of GICR_PENDBASER.
 const PTZ = 0x4000_0000;
 
@@ -68,7 +71,7 @@ export class PhysicalLpis {
 
   /** An LPI arrives: a translated MSI, INT, or a doorbell. */
   deliver(intid: number): void {
-    if (intid >= FIRST_LPI && intid < this.#end) {
+    if (intid >= FIRST && intid < this.#end) {
       if (this.bank.set(intid) && this.bank.best.intid === intid) this.#changed();
     } else this.#drop(intid);
   }
@@ -91,13 +94,13 @@ export class PhysicalLpis {
   /** CLEAR and DISCARD. */
   clear(intid: number): void {
     const best = this.bank.best.intid === intid;
-    if (intid < FIRST_LPI || intid >= this.#end) this.#drop(intid);
+    if (intid < FIRST || intid >= this.#end) this.#drop(intid);
     else if (this.bank.clear(intid) && best) this.#changed();
   }
 
   /** MOVI: takes one LPI away, with its pending state. */
   moveTo(target: PhysicalLpis, intid: number): void {
-    if (intid < FIRST_LPI || intid >= Math.min(this.#end, target.#end)) return;
+    if (intid < FIRST || intid >= Math.min(this.#end, target.#end)) return;
     const pending = this.bank.clear(intid);
     this.bank.forget(intid);
     // The target may know the INTID from before: as a doorbell, or from when the LPI was there.
@@ -117,14 +120,13 @@ export class PhysicalLpis {
 
   /** Configuration of one LPI is read again. */
   invalidate(intid: number): void {
-    if (intid < FIRST_LPI || intid >= this.#end) return;
-    this.bank.invalidate(intid);
-    this.#changed();
+    if (intid < FIRST || intid >= this.#end) return;
+    if (this.bank.invalidate(intid)) this.#changed();
   }
 
   /** An LPI that is mapped here no longer. */
   forget(intid: number): void {
-    if (intid >= FIRST_LPI && intid < this.#end) this.bank.forget(intid);
+    if (intid >= FIRST && intid < this.#end) this.bank.forget(intid);
   }
 
   invalidateAll(): void {
@@ -165,7 +167,7 @@ export class PhysicalLpis {
     const [propLow = 0, propHigh = 0, pendLow = 0, pendHigh = 0] = this.#base;
     const properties = toNumber(propLow & 0xffff_f000, propHigh & 0x000f_ffff);
     this.bank.place(toNumber(pendLow & 0xffff_0000, pendHigh & 0x000f_ffff), properties, this.bits);
-    this.#end = this.#enabled ? 2 ** this.bits : 0;
+    this.#end = this.#enabled ? 1 << this.bits : 0;
   }
 
   #drop(intid: number): void {

@@ -4,7 +4,10 @@
  * For each of the 64 priorities that a configuration byte can hold there is a bitmap of three levels over the INTIDs [8192, 65536),
  * made when it is first needed; one mask says which priorities have members. Not architected: an implementation's own index.
  */
-import { FIRST_LPI, SPURIOUS, NO_PRIORITY, type Candidate } from './pending-bits.ts';
+import { FIRST_LPI, type Candidate } from './pending-bits.ts';
+
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
 
 const LEAVES = 1792; //  57,344 INTIDs, 32 to a word
 const MIDDLE = LEAVES; // 56 words: which leaves are not empty
@@ -22,7 +25,7 @@ export class PriorityIndex {
   add(intid: number, priority: number): void {
     const level = priority >>> 2;
     const bits = (this.#levels[level] ??= new Int32Array(WORDS));
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     const leaf = n >>> 5;
     bits[leaf]! |= 1 << (n & 31);
     bits[MIDDLE + (leaf >>> 5)]! |= 1 << (leaf & 31);
@@ -36,7 +39,7 @@ export class PriorityIndex {
     const level = priority >>> 2;
     const bits = this.#levels[level];
     if (bits === undefined) return;
-    const n = intid - FIRST_LPI;
+    const n = intid - FIRST;
     const leaf = n >>> 5;
     if ((bits[leaf]! &= ~(1 << (n & 31))) !== 0) return;
     if ((bits[MIDDLE + (leaf >>> 5)]! &= ~(1 << (leaf & 31))) !== 0) return;
@@ -52,18 +55,17 @@ export class PriorityIndex {
     this.#others = 0;
   }
 
-  /** Takes the lowest INTID of the best priority out. */
+  get empty(): boolean {
+    return (this.#urgent | this.#others) === 0;
+  }
+
+  /** Takes the lowest INTID of the best priority out: there is one. */
   takeFirst(into: Candidate): void {
-    if ((this.#urgent | this.#others) === 0) {
-      into.intid = SPURIOUS;
-      into.priority = NO_PRIORITY;
-      return;
-    }
     const level = this.#urgent !== 0 ? lowest(this.#urgent) : 32 + lowest(this.#others);
     const bits = this.#levels[level]!;
     const middle = bits[TOP] === 0 ? 32 + lowest(bits[TOP + 1]!) : lowest(bits[TOP]!);
     const leaf = middle * 32 + lowest(bits[MIDDLE + middle]!);
-    into.intid = FIRST_LPI + leaf * 32 + lowest(bits[leaf]!);
+    into.intid = FIRST + leaf * 32 + lowest(bits[leaf]!);
     into.priority = level * 4;
     this.remove(into.intid, into.priority);
   }

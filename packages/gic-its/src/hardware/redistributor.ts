@@ -18,6 +18,9 @@ import { ResidencyV41 } from './residency-v41.ts';
 import type { VpeContext } from './vpe.ts';
 import { WiredInterrupts } from './wired.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const LEAST = NO_PRIORITY;
+
 export const FRAME_BYTES = 0x1_0000;
 
 /** Offsets in a redistributor. */
@@ -218,7 +221,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     if (this.#host.distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
       const wired = this.#spi.priority < this.#private.priority ? this.#spi : this.#private;
-      this.best.set(wired.priority !== NO_PRIORITY && wired.priority <= lpi.priority ? wired : lpi);
+      this.best.set(wired.priority !== LEAST && wired.priority <= lpi.priority ? wired : lpi);
     } else {
       this.best.clear();
     }

@@ -12,6 +12,9 @@ import { Candidate, SPURIOUS } from './pending-bits.ts';
 import type { ResidencyHost } from './residency-v40.ts';
 import type { VpeContext } from './vpe.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const NOTHING = SPURIOUS;
+
 // High half of GICR_VPENDBASER.
 const VALID = 0x8000_0000;
 const DOORBELL = 0x4000_0000;
@@ -34,7 +37,8 @@ export class ResidencyV41 {
   readonly best: Candidate = new Candidate();
   readonly best0: Candidate = new Candidate();
   readonly #host: ResidencyV41Host;
-  readonly #index: number;
+  /** The redistributor's number. */
+  readonly index: number;
   readonly #changed: () => void;
   readonly #table: ItsTable;
   readonly #entry = new VpeEntry();
@@ -49,7 +53,7 @@ export class ResidencyV41 {
   /** @param changed called when the best interrupt may be another one. */
   constructor(host: ResidencyV41Host, index: number, changed: () => void) {
     this.#host = host;
-    this.#index = index;
+    this.index = index;
     this.#changed = changed;
     this.#table = new ItsTable(host.memory, VPE_ENTRY_BYTES_V41, 0x1_0000);
     this.#dirty = new Busy(host.choices.busyReads);
@@ -75,10 +79,12 @@ export class ResidencyV41 {
 
   /** The resident vPE's interrupts changed. */
   refresh(): void {
-    if (this.#resident === undefined || (this.#base[3]! & VGRP1EN) === 0) this.best.clear();
-    else this.#resident.best(this.best);
-    if (this.#resident !== undefined && this.#resident.sgis.pending !== 0 && (this.#base[3]! & VGRP0EN) !== 0) this.#resident.best0(this.best0);
-    else if (this.best0.intid !== SPURIOUS) this.best0.clear();
+    const vpe = this.#resident;
+    const groups = this.#base[3]!;
+    if (vpe === undefined || (groups & VGRP1EN) === 0) this.best.clear();
+    else vpe.best(this.best);
+    if (vpe !== undefined && vpe.sgis.pending !== 0 && (groups & VGRP0EN) !== 0) vpe.best0(this.best0);
+    else if (this.best0.intid !== NOTHING) this.best0.clear();
     this.#changed();
   }
 
@@ -93,7 +99,7 @@ export class ResidencyV41 {
   evict(vpe: VpeContext): void {
     this.#unpredictable(`vpe ${vpe.vpeid} unmapped or moved while it is resident`);
     this.#resident = undefined;
-    vpe.residentOn = -1;
+    vpe.residency = undefined;
     this.refresh();
   }
 
@@ -125,8 +131,8 @@ export class ResidencyV41 {
   /** GICR_VSGIR: asks for the pending SGIs of a vPE that is mapped to this redistributor. */
   query(vpeid: number): void {
     const vpe = this.#host.vpe(vpeid);
-    const here = vpe !== undefined && this.mappedTo(vpeid) === this.#index;
-    if (!here) this.#unpredictable(`VSGIR of vpe ${vpeid} on ${this.#index}, where it is not mapped`);
+    const here = vpe !== undefined && this.mappedTo(vpeid) === this.index;
+    if (!here) this.#unpredictable(`VSGIR of vpe ${vpeid} on ${this.index}, where it is not mapped`);
     this.#queried = here ? vpe.sgis.pending : 0;
     this.#querying.start();
   }
@@ -172,13 +178,13 @@ export class ResidencyV41 {
     const mappedTo = this.mappedTo(vpeid);
     if (vpe === undefined || mappedTo < 0) {
       this.#unpredictable(`vpe ${vpeid} made resident, but it is not mapped in the table of VPROPBASER`);
-    } else if (mappedTo !== this.#index) {
-      this.#unpredictable(`vpe ${vpeid} made resident on ${this.#index}, mapped to ${mappedTo}`);
-    } else if (vpe.residentOn >= 0) {
-      this.#unpredictable(`vpe ${vpeid} made resident on ${this.#index}, resident on ${vpe.residentOn}`);
+    } else if (mappedTo !== this.index) {
+      this.#unpredictable(`vpe ${vpeid} made resident on ${this.index}, mapped to ${mappedTo}`);
+    } else if (vpe.residency !== undefined) {
+      this.#unpredictable(`vpe ${vpeid} made resident on ${this.index}, resident on ${vpe.residentOn}`);
     } else {
       this.#resident = vpe;
-      vpe.residentOn = this.#index;
+      vpe.residency = this;
       vpe.doorbellArmed = false;
     }
     this.#dirty.start();
@@ -193,7 +199,7 @@ export class ResidencyV41 {
       const some = vpe.somethingPending;
       vpe.doorbellArmed = (hi & DOORBELL) !== 0 && !pendingLast && !some;
       pendingLast ||= some;
-      vpe.residentOn = -1;
+      vpe.residency = undefined;
       this.#resident = undefined;
     }
     this.#pendingLast = pendingLast;

@@ -6,10 +6,9 @@
  * ones; commands read the event's entry in the tables each time.
  */
 import { toBigint } from '@vsim/vfio-core';
-import type { CommandOutcome } from './command-queue.ts';
+import type { CommandExecutor, CommandOutcome } from './command-queue.ts';
 import { commandName, OPCODE } from './commands.ts';
 import { COMMAND, COMMAND_IGNORED, COMMAND_STALLED, MSI_DROPPED } from './events.ts';
-import { CollectionEntry } from './its-tables.ts';
 import { BUS_ERROR, ItsLookup, type Refusal, type TranslationHost } from './its-lookup.ts';
 import { EFFECT, OutstandingEffects } from './outstanding.ts';
 import { PhysicalCommands } from './physical-commands.ts';
@@ -17,6 +16,13 @@ import type { PhysicalLpis } from './physical-lpis.ts';
 import { INTID_MASK, PHYSICAL, TranslationCache } from './translation-cache.ts';
 import { VirtualCommands } from './virtual-commands.ts';
 import { VlpiDelivery, type VpeRoute } from './vlpi-delivery.ts';
+
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const { MOVI, INT, CLEAR, SYNC, MAPD, MAPC, MAPTI, MAPI, INV, INVALL, MOVALL, DISCARD } = OPCODE;
+const { VMAPP, VMAPTI, VMAPI, VMOVI, VMOVP, VINVALL, VSYNC, INVDB, VSGI } = OPCODE;
+const { FORGET_EVENT, FORGET_COLLECTION, FORGET_VPE, INVALIDATE_LPI, INVALIDATE_LPIS, INVALIDATE_VLPI, INVALIDATE_DOORBELL } = EFFECT;
+const IS_PHYSICAL = PHYSICAL;
+const INTID = INTID_MASK;
 
 /** What commands make an ITS forget. */
 export interface Forgetting {
@@ -26,14 +32,13 @@ export interface Forgetting {
   forgetRoute(vpeid: number): void;
 }
 
-export class Translation implements Forgetting {
+export class Translation implements CommandExecutor, Forgetting {
   readonly lookup: ItsLookup;
   readonly virtual: VirtualCommands;
   readonly #host: TranslationHost;
   readonly #physical: PhysicalCommands;
   readonly #delivery: VlpiDelivery;
   readonly #outstanding: OutstandingEffects;
-  readonly #collection = new CollectionEntry();
   readonly #cache: TranslationCache | undefined;
   /** The LPIs to which each ICID that was looked up leads. */
   #targets: (PhysicalLpis | undefined)[] = [];
@@ -58,12 +63,12 @@ export class Translation implements Forgetting {
       if (at >= 0) {
         const kind = cache.words[at]!;
         const target = cache.words[at + 1]!;
-        if ((kind & PHYSICAL) === 0) {
+        if ((kind & IS_PHYSICAL) === 0) {
           if (this.#deliverVlpi(device, event, kind, target)) return;
         } else {
           const lpis = this.#targets[target & 0xffff];
           if (lpis !== undefined) {
-            lpis.deliver(kind & INTID_MASK);
+            lpis.deliver(kind & INTID);
             return;
           }
         }
@@ -102,25 +107,25 @@ export class Translation implements Forgetting {
   #complete(effect: number, a: number, b: number, c: number, d: number): void {
     const { host } = this.lookup;
     switch (effect) {
-      case EFFECT.FORGET_EVENT:
+      case FORGET_EVENT:
         this.forgetEvent(a, b);
         return;
-      case EFFECT.FORGET_COLLECTION:
+      case FORGET_COLLECTION:
         this.forgetCollection(a);
         return;
-      case EFFECT.FORGET_VPE:
+      case FORGET_VPE:
         host.forgetVpe(a);
         return;
-      case EFFECT.INVALIDATE_LPI:
+      case INVALIDATE_LPI:
         this.lookup.redistributor(a).lpis.invalidate(b);
         return;
-      case EFFECT.INVALIDATE_LPIS:
+      case INVALIDATE_LPIS:
         this.lookup.redistributor(a).lpis.invalidateAll();
         return;
-      case EFFECT.INVALIDATE_VLPI:
+      case INVALIDATE_VLPI:
         this.virtual.invalidateNow(a, b, c, d);
         return;
-      case EFFECT.INVALIDATE_DOORBELL:
+      case INVALIDATE_DOORBELL:
         for (const { lpis } of host.redistributors) lpis.invalidate(a);
     }
   }
@@ -155,7 +160,7 @@ export class Translation implements Forgetting {
     const refusal = lookup.findEvent(device, event);
     if (refusal !== '') return refusal;
     const { physical, intid, icid, vpeid, doorbell } = lookup.interrupt;
-    this.#cache?.add(device, event, intid, physical ? PHYSICAL : 0, physical ? icid : vpeid, doorbell);
+    this.#cache?.add(device, event, intid, physical ? IS_PHYSICAL : 0, physical ? icid : vpeid, doorbell);
     if (!physical) {
       const route = this.#route(vpeid);
       return typeof route === 'string' ? route : this.#delivery.deliver(route, intid, doorbell, true);
@@ -170,16 +175,16 @@ export class Translation implements Forgetting {
   #deliverVlpi(device: number, event: number, kind: number, target: number): boolean {
     const route = this.#routes[target & 0xffff];
     if (route === undefined) return false;
-    this.#refuse(device, event, this.#delivery.deliver(route, kind & INTID_MASK, target >>> 16, true));
+    this.#refuse(device, event, this.#delivery.deliver(route, kind & INTID, target >>> 16, true));
     return true;
   }
 
   #targetOf(icid: number): PhysicalLpis | Refusal {
     const known = this.#targets[icid];
     if (known !== undefined) return known;
-    const lost = this.lookup.findCollection(icid, this.#collection);
-    if (lost !== '') return lost;
-    const { lpis } = this.lookup.redistributor(this.#collection.rdbase);
+    const target = this.lookup.collection(icid);
+    if (typeof target === 'string') return target;
+    const { lpis } = target;
     if (this.#cache === undefined) return lpis;
     while (this.#targets.length <= icid) this.#targets.push(undefined);
     this.#targets[icid] = lpis;
@@ -198,7 +203,6 @@ export class Translation implements Forgetting {
 
   // Commands
 
-  /** Executes one command of eight words. */
   command(words: Uint32Array): CommandOutcome {
     const { trace, choices } = this.#host;
     if (trace.on) {
@@ -219,35 +223,35 @@ export class Translation implements Forgetting {
     const device = words[1]!;
     const event = words[2]!;
     switch (opcode) {
-      case OPCODE.INT:
+      case INT:
         return this.#raise(device, event, true);
-      case OPCODE.CLEAR:
+      case CLEAR:
         return this.#raise(device, event, false);
-      case OPCODE.DISCARD: {
+      case DISCARD: {
         const refusal = this.lookup.findEvent(device, event);
         if (refusal !== '') return refusal;
         return this.lookup.interrupt.physical ? this.#physical.discard(device, event) : this.virtual.discard(device, event);
       }
-      case OPCODE.MAPD:
+      case MAPD:
         return this.#physical.mapd(words);
-      case OPCODE.MAPC:
+      case MAPC:
         return this.#physical.mapc(words);
-      case OPCODE.MAPTI:
+      case MAPTI:
         return this.#physical.mapti(device, event, words[3]!, words[4]! & 0xffff);
-      case OPCODE.MAPI:
+      case MAPI:
         return this.#physical.mapti(device, event, event, words[4]! & 0xffff);
-      case OPCODE.MOVI:
+      case MOVI:
         return this.#physical.movi(device, event, words[4]! & 0xffff);
-      case OPCODE.MOVALL:
+      case MOVALL:
         return this.#physical.movall(this.lookup.target(words[4]!, words[5]!), this.lookup.target(words[6]!, words[7]!));
-      case OPCODE.INV: {
+      case INV: {
         const refusal = this.lookup.findEvent(device, event);
         if (refusal !== '') return refusal;
         return this.lookup.interrupt.physical ? this.#physical.inv() : this.virtual.inv();
       }
-      case OPCODE.INVALL:
+      case INVALL:
         return this.#physical.invall(words[4]! & 0xffff);
-      case OPCODE.SYNC:
+      case SYNC:
         this.#outstanding.sync(this.lookup.target(words[4]!, words[5]!));
         return '';
       default:
@@ -261,24 +265,24 @@ export class Translation implements Forgetting {
     const vpeid = words[3]! & 0xffff;
     const { virtual } = this;
     switch (opcode) {
-      case OPCODE.VMAPP:
+      case VMAPP:
         return virtual.vmapp(words, vpeid);
-      case OPCODE.VMAPTI:
+      case VMAPTI:
         return virtual.vmapti(device, event, vpeid, words[4]!, words[5]!);
-      case OPCODE.VMAPI:
+      case VMAPI:
         return virtual.vmapti(device, event, vpeid, event, words[5]!);
-      case OPCODE.VMOVI:
+      case VMOVI:
         return virtual.vmovi(device, event, vpeid, (words[4]! & 1) !== 0, words[5]!);
-      case OPCODE.VMOVP:
+      case VMOVP:
         return virtual.vmovp(words, vpeid);
-      case OPCODE.VINVALL:
+      case VINVALL:
         return virtual.vinvall(vpeid);
-      case OPCODE.VSYNC:
+      case VSYNC:
         virtual.vsync(vpeid);
         return '';
-      case OPCODE.INVDB:
+      case INVDB:
         return this.lookup.v41 ? virtual.invdb(vpeid) : 'unknown command';
-      case OPCODE.VSGI:
+      case VSGI:
         return this.lookup.v41 ? virtual.vsgi(words, vpeid) : 'unknown command';
       default:
         return 'unknown command';

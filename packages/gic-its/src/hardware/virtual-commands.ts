@@ -122,7 +122,7 @@ export class VirtualCommands {
     const vpe = host.vpe(vpeid);
     if (vpe === undefined) return;
     if (others !== 0) this.#lookup.unpredictable(`VMAPP with V=0 and Alloc of vpe ${vpeid}, which other itss map`);
-    if (vpe.residentOn >= 0) this.#lookup.redistributor(vpe.residentOn).v41.evict(vpe);
+    vpe.residency?.evict(vpe);
     vpe.writeBack();
     host.setVpe(vpeid, undefined);
   }
@@ -167,7 +167,7 @@ export class VirtualCommands {
     if (!lookup.v41) lookup.redistributor(this.#vpe.rdbase).lpis.forget(entry.doorbell);
     if (withDoorbell) entry.doorbell = doorbell;
     const individual = entry.doorbell;
-    lookup.rewriteEvent(event);
+    lookup.writeEvent(event);
     this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     if (lookup.v41) this.#moveVlpi(from, vpeid, intid);
     else this.#moveVlpiV40(intid, individual);
@@ -179,9 +179,9 @@ export class VirtualCommands {
     const vpe = this.#lookup.host.vpe(to);
     if (from === to || old === undefined || vpe === undefined) return;
     const pending = old.lpis.test(vintid);
-    if (pending) this.#delivery.change(old, vintid, false);
+    if (pending) this.#delivery.clear(old, vintid);
     old.lpis.forget(vintid);
-    if (pending) this.#delivery.change(vpe, vintid, true);
+    if (pending) this.#delivery.raise(vpe, vintid);
   }
 
   #moveVlpiV40(vintid: number, doorbell: number): void {
@@ -214,7 +214,7 @@ export class VirtualCommands {
     if (this.#lookup.findVpe(vpeid, entry) !== '') return;
     const old = this.#lookup.redistributor(entry.rdbase);
     const vpe = v41 ? host.vpe(vpeid) : undefined;
-    if (vpe !== undefined && vpe.residentOn >= 0) this.#lookup.redistributor(vpe.residentOn).v41.evict(vpe);
+    vpe?.residency?.evict(vpe);
     if (!v41 && host.choices.reportUnpredictable && old.v40.holds(entry.vptAddress)) {
       this.#lookup.unpredictable(`vpe ${vpeid} unmapped or moved while it is resident`);
     }
@@ -256,7 +256,7 @@ export class VirtualCommands {
       v40.forget(route.vptAddress, intid);
       lpis.forget(doorbell);
     } else route.vpe.lpis.forget(intid);
-    this.#lookup.rewriteEvent(event);
+    this.#lookup.writeEvent(event);
     return '';
   }
 

@@ -10,6 +10,9 @@ import type { ItsLookup, Refusal } from './its-lookup.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 import type { VpeContext } from './vpe.ts';
 
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
+
 /** Where the VLPIs of a vPE go: an entry of the vPE table, with the GIC's own state of the vPE. */
 export class VpeRoute {
   readonly rdbase: number;
@@ -20,7 +23,8 @@ export class VpeRoute {
   constructor(entry: VpeEntry, vpe: VpeContext | undefined) {
     this.rdbase = entry.rdbase;
     this.vptAddress = entry.vptAddress;
-    this.end = 2 ** (entry.vptSize + 1);
+    // A VINTID has 24 bits.
+    this.end = 1 << Math.min(entry.vptSize + 1, 24);
     this.vpe = vpe;
   }
 }
@@ -34,41 +38,52 @@ export class VlpiDelivery {
 
   /** A VLPI becomes pending, or pending no more. @param doorbell GICv4.0's individual one */
   deliver(route: VpeRoute, vintid: number, doorbell: number, pending: boolean): Refusal {
-    if (vintid < FIRST_LPI || vintid >= route.end) return 'vintid beyond the vpt';
-    if (this.#lookup.v41) {
-      if (route.vpe === undefined) return 'vpe not mapped';
-      this.change(route.vpe, vintid, pending);
-      return '';
-    }
+    if (vintid < FIRST || vintid >= route.end) return 'vintid beyond the vpt';
+    if (!this.#lookup.v41) return this.#deliverV40(route, vintid, doorbell, pending);
+    if (route.vpe === undefined) return 'vpe not mapped';
+    if (pending) this.raise(route.vpe, vintid);
+    else this.clear(route.vpe, vintid);
+    return '';
+  }
+
+  #deliverV40(route: VpeRoute, vintid: number, doorbell: number, pending: boolean): Refusal {
     const target = this.#lookup.redistributor(route.rdbase);
     if (!pending) target.v40.clear(route.vptAddress, vintid);
     else if (target.v40.deliver(route.vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, route.vptAddress);
     return '';
   }
 
-  /** GICv4.1: a pending bit changes, wherever the vPE is. */
-  change(vpe: VpeContext, vintid: number, pending: boolean): void {
-    const { trace, redistributors } = this.#lookup.host;
-    const { lpis } = vpe;
-    const best = lpis.best.intid === vintid;
-    if (!(pending ? lpis.set(vintid) : lpis.clear(vintid))) return;
-    if (pending && trace.on) trace.emit(VLPI_PENDING, { vpe: vpe.vpeid, vintid });
-    if (vpe.residentOn >= 0) {
+  /** GICv4.1: a VLPI becomes pending, wherever the vPE is. */
+  raise(vpe: VpeContext, vintid: number): void {
+    const { lpis, residency } = vpe;
+    if (!lpis.set(vintid)) return;
+    if (this.#lookup.host.trace.on) this.#tell(vpe, vintid);
+    if (residency !== undefined) {
       // The guest's CPU sees the best one alone.
-      if (best || lpis.best.intid === vintid) redistributors[vpe.residentOn]!.v41.refresh();
-    } else if (pending && vpe.doorbellArmed && lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
+      if (lpis.best.intid === vintid) residency.refresh();
+    } else if (vpe.doorbellArmed && lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
+  }
+
+  /** GICv4.1: a VLPI is pending no more. */
+  clear({ lpis, residency }: VpeContext, vintid: number): void {
+    const best = lpis.best.intid === vintid;
+    if (lpis.clear(vintid) && best) residency?.refresh();
+  }
+
+  #tell({ vpeid }: VpeContext, vintid: number): void {
+    this.#lookup.host.trace.emit(VLPI_PENDING, { vpe: vpeid, vintid });
   }
 
   /** GICv4.1: GITS_SGIR. */
   sgi(vpe: VpeContext, sgi: number): void {
     if (!vpe.sgis.set(sgi)) return;
-    if (vpe.residentOn >= 0) this.#lookup.redistributor(vpe.residentOn).v41.refresh();
+    if (vpe.residency !== undefined) vpe.residency.refresh();
     else if (vpe.doorbellArmed && vpe.sgis.enabled(sgi)) this.#lookup.host.ringDefaultDoorbell(vpe);
   }
 
   /** GICv4.1: the configuration of a vSGI changed: it may be deliverable now, or not any more. */
   sgiConfigured(vpe: VpeContext): void {
-    if (vpe.residentOn >= 0) this.#lookup.redistributor(vpe.residentOn).v41.refresh();
+    if (vpe.residency !== undefined) vpe.residency.refresh();
     else if (vpe.doorbellArmed && vpe.somethingPending) this.#lookup.host.ringDefaultDoorbell(vpe);
   }
 }

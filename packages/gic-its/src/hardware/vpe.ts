@@ -8,6 +8,7 @@ import { HeldLpis } from './held-lpis.ts';
 import type { VpeEntry } from './its-tables.ts';
 import { LpiTables, type LpiBank } from './lpi-bank.ts';
 import { FIRST_LPI, NO_PRIORITY, type Candidate } from './pending-bits.ts';
+import type { ResidencyV41 } from './residency-v41.ts';
 import { VirtualSgis } from './vsgi.ts';
 
 export class VpeContext {
@@ -20,8 +21,8 @@ export class VpeContext {
   readonly end: number;
   /** The default doorbell is requested: set by a descheduling, taken by the first enabled interrupt that then becomes pending. */
   doorbellArmed = false;
-  /** The redistributor on which the vPE is resident, -1 for none. */
-  residentOn = -1;
+  /** Of the redistributor on which the vPE is resident. */
+  residency: ResidencyV41 | undefined;
   readonly #memory: Memory;
 
   /** @param zero PTZ was 1: the table is taken to be empty, whatever it holds. */
@@ -29,13 +30,18 @@ export class VpeContext {
     this.#memory = memory;
     this.vpeid = vpeid;
     const bits = Math.min(entry.vptSize + 1, 16);
-    this.end = 2 ** bits;
+    this.end = 1 << bits;
     this.vptAddress = entry.vptAddress;
     this.vconfAddress = entry.vconfAddress;
     this.lpis = hold ? new HeldLpis(memory) : new LpiTables(memory);
     this.lpis.place(entry.vptAddress, entry.vconfAddress, bits);
     this.lpis.open(zero);
     if (!zero) this.sgis.load(memory, entry.vptAddress);
+  }
+
+  /** The redistributor on which the vPE is resident, -1 for none. */
+  get residentOn(): number {
+    return this.residency?.index ?? -1;
   }
 
   /** Whether the VPT in memory has a bit set: what PTZ = 1 must not be said of. */

@@ -200,7 +200,12 @@ export class PhysicalMemory implements Memory {
     if (start + 4 * count > CHUNK) return false;
     const chunk = this.#chunkFor(address);
     if (chunk === undefined) return false;
-    for (let i = 0; i < count; i += 1) chunk.view.setUint32(start + 4 * i, from[i]!, true);
+    if (LITTLE_ENDIAN && start % 4 === 0) {
+      const { words } = chunk;
+      for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) words[at] = from[i]!;
+    } else {
+      for (let i = 0; i < count; i += 1) chunk.view.setUint32(start + 4 * i, from[i]!, true);
+    }
     return true;
   }
 
