@@ -170,7 +170,7 @@ class Folders implements World<FolderInput> {
 
 export const DOORS: readonly Door[] = [
   { name: 'migration-stream', length: 10, open: () => new Streams() },
-  { name: 'migrations', length: 10, most: 20, open: () => new Migrations(), report: migrationsReport },
+  { name: 'migrations', length: 10, most: 80, open: () => new Migrations(), report: migrationsReport },
   { name: 'arguments', length: 20, open: () => new Arguments() },
   { name: 'sysfs-folder', length: 20, open: () => new Folders() },
   ...CLI_DOORS,

@@ -64,6 +64,20 @@ export function drawFault(random: Random): Fault {
   return { kind: 'machine', more: pick(random, ['devices', 'vcpus']) };
 }
 
+/** One of each. */
+export const FAULTS: readonly Fault[] = [
+  { kind: 'none' },
+  ...PHASES.slice(0, PHASES.indexOf(COMMIT) + 1).map((phase) => ({ kind: 'before', phase }) as const),
+  ...PHASES.map((phase) => ({ kind: 'after', phase }) as const),
+  ...(['save-its-tables', 'save-pending-tables', 'restore-its-tables'] as const).map((phase) => ({ kind: 'memory', phase, writes: 1 }) as const),
+  ...ARCS.map((arc) => ({ kind: 'arc', arc, device: 1 }) as const),
+  { kind: 'cut', device: 1, bytes: 1 },
+  ...VALUES.map((value) => ({ kind: 'section', value }) as const),
+  { kind: 'wire', at: 100 },
+  { kind: 'machine', more: 'devices' },
+  { kind: 'machine', more: 'vcpus' },
+];
+
 /** Where and with what a migration ended. */
 export interface End {
   readonly phase: string;
