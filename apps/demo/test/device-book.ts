@@ -16,6 +16,10 @@ interface Line {
   /** The last number that the device raised, and the last that the guest saw. */
   raised: number;
   seen: number;
+  /** What was raised when kernel workers were last held. */
+  before: number;
+  /** It was taken while a kernel worker still had a raise of it: the worker's own injection has no news. */
+  late: boolean;
 }
 
 export class DeviceBook implements Raises {
@@ -41,12 +45,18 @@ export class DeviceBook implements Raises {
     entry.raised = number;
   }
 
-  /** The guest takes an interrupt, and finds `number` in the ring. */
-  taken(line: string, number: number): void {
+  /** Kernel workers are held from here on: what is raised may be on its way for a while. */
+  workersHeld(): void {
+    for (const line of this.#lines.values()) line.before = line.raised;
+  }
+
+  /** The guest takes an interrupt, and finds `number` in the ring. @param held workers are held with something to inject */
+  taken(line: string, number: number, held: boolean): void {
     const entry = this.#line(line);
     this.takings += 1;
-    if (number <= entry.seen) this.doubled.push(line);
+    if (number <= entry.seen && !entry.late) this.doubled.push(line);
     entry.seen = Math.max(number, entry.seen);
+    entry.late = held && entry.raised > entry.before;
   }
 
   isPending(line: string): boolean {
@@ -79,7 +89,7 @@ export class DeviceBook implements Raises {
   #line(name: string): Line {
     let line = this.#lines.get(name);
     if (line === undefined) {
-      line = { ticks: 0, raised: 0, seen: 0 };
+      line = { ticks: 0, raised: 0, seen: 0, before: 0, late: false };
       this.#lines.set(name, line);
     }
     return line;
