@@ -7,6 +7,7 @@ import { constant } from '../model/bus.ts';
 import { coordinate, type Phase } from './coordinator.ts';
 import { ResumeFile, SaveFile } from './data-file.ts';
 import { MIG_STATE, MigrationDriver, type MigState } from './migration-driver.ts';
+import { StopCopyMigration } from './stop-copy.ts';
 import { crc32, decodeStream, encodeStream, SectionReader, StreamError } from './stream.ts';
 
 const { STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P, ERROR } = MIG_STATE;
@@ -60,6 +61,31 @@ describe('MigrationDriver', () => {
     const { made, go } = driver(1, (_from, to) => to === STOP_COPY);
     expect(go(STOP_COPY)).toBe(-EIO);
     expect(made.state).toBe(STOP);
+  });
+});
+
+describe('StopCopyMigration', () => {
+  it('asks the device before each arc, and stays where an arc is refused', () => {
+    const asked: string[] = [];
+    let refused = '';
+    const made = new StopCopyMigration({
+      stateLimit: 1,
+      stop: () => undefined,
+      start: () => undefined,
+      save: () => new Uint8Array(1),
+      load: () => true,
+      refusal: (from, to) => {
+        asked.push(`${from}>${to}`);
+        return `${from}>${to}` === refused ? -EIO : 0;
+      },
+    });
+    const go = (target: MigState) => new Scheduler().call('go', made.setState(target));
+    refused = `${STOP}>${STOP_COPY}`;
+    expect([go(STOP_COPY), made.state, asked]).toEqual([-EIO, STOP, [`${RUNNING}>${STOP}`, `${STOP}>${STOP_COPY}`]]);
+    refused = `${STOP}>${RUNNING}`;
+    expect([go(RUNNING), made.state]).toEqual([-EIO, STOP]);
+    refused = '';
+    expect([go(RUNNING), made.state]).toEqual([0, RUNNING]);
   });
 });
 
