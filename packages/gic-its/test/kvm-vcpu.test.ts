@@ -197,6 +197,20 @@ describe('KVM_RUN', () => {
     expect([vmm.run(vmm.vcpus[0]!), seen]).toEqual([0, [1n]]);
   });
 
+  it('an exit whose reason user space has overwritten comes again', () => {
+    const seen: bigint[] = [];
+    const vmm = guest(function* (cpu) {
+      seen.push(yield* cpu.load(AT.UART, 4));
+      yield* cpu.store(AT.UART, 4, 0n);
+    });
+    const [run] = vmm.runs;
+    vmm.run(vmm.vcpus[0]!);
+    run!.write(kvm_run.exit_reason[0], 4, 0);
+    expect([vmm.run(vmm.vcpus[0]!), vmm.calls.exitOf(run!).mmio?.isWrite]).toEqual([0, false]);
+    vmm.calls.answerMmio(run!, 5n);
+    expect([vmm.run(vmm.vcpus[0]!), seen]).toEqual([0, [5n]]);
+  });
+
   it('goes on where user space has set the PC', () => {
     const vmm = guest(function* (cpu) {
       yield* cpu.store(AT.UART, 4, 1n);

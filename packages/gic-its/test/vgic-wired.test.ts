@@ -118,6 +118,23 @@ describe('an edge-triggered SPI', () => {
     expect([takeAll(m.vcpu(0)), takeAll(m.vcpu(0))]).toEqual([[40], []]);
   });
 
+  it('a line that falls is no edge', () => {
+    const m = new Wired();
+    m.edges(1);
+    m.vcpu(0).run(0);
+    m.line(40, false);
+    expect(takeAll(m.vcpu(0))).toEqual([]);
+  });
+
+  it('a level that a VMM sets is none, until it is level-sensitive', () => {
+    const m = new Wired();
+    m.edges(1);
+    m.vgic.setAttr(GRP.LEVEL_INFO, 32, 0x100);
+    expect(m.gicdLoad(ISPENDR + 4)).toBe(0);
+    m.gicdStore(ICFGR + 8, 0);
+    expect(m.gicdLoad(ISPENDR + 4)).toBe(0x100);
+  });
+
   it('its edge is kept while it is disabled', () => {
     const m = new Wired();
     m.edges(1);
@@ -272,6 +289,28 @@ describe('active state', () => {
     expect([m.gicdLoad(ISACTIVER + 4), m.driver.gic.cpu(0).virtual.listHigh(0) >>> 30]).toEqual([0, 1]);
   });
 
+  it('is seen and changed by a vCPU of what another one has taken', () => {
+    const m = new Wired();
+    m.edges(1);
+    m.gicdStore(IROUTER + 8 * 40, 1);
+    m.vcpu(0).run(0);
+    m.vcpu(1).run(1);
+    m.line(40, true);
+    m.vcpu(1).acknowledge();
+    expect(m.gicdLoad(ISACTIVER + 4)).toBe(0x100);
+    m.gicdStore(ICACTIVER + 4, 0x100);
+    expect([m.gicdLoad(ISACTIVER + 4), m.driver.gic.cpu(1).virtual.listHigh(0) >>> 30]).toEqual([0, 0]);
+  });
+
+  it('of a PPI is seen by another vCPU', () => {
+    const m = new Wired();
+    m.vcpu(0).run(0);
+    m.vcpu(1).run(1);
+    m.line(20, true, m.vcpu(1));
+    m.vcpu(1).acknowledge();
+    expect(m.vm.load(m.vcpu(0), GUEST.REDIST + 0x2_0000 + SGI_FRAME + ISACTIVER, 4)).toBe(1n << 20n);
+  });
+
   it('that a VMM restores ends with the guest\'s EOI', () => {
     const m = new Wired();
     m.setGicd(ISACTIVER + 4, 0x100);
@@ -352,6 +391,18 @@ describe('a resampled SPI', () => {
     expect([m.vcpu(0).acknowledge(), resample.count]).toEqual([SPURIOUS, 1n]);
     raise.signal();
     expect(m.vcpu(0).acknowledge()).toBe(40);
+  });
+
+  it('that waits, or is being served, tells nobody at an exit', () => {
+    const m = new Wired();
+    const [raise, resample] = [new EventFdContext('raise'), new EventFdContext('resample')];
+    m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_RESAMPLE, resample);
+    m.vcpu(0).run(0);
+    raise.signal();
+    m.vcpu(0).kick();
+    expect([resample.count, m.vcpu(0).acknowledge()]).toEqual([0n, 40]);
+    m.vcpu(0).kick();
+    expect(resample.count).toBe(0n);
   });
 
   it('one without resampler stays up', () => {

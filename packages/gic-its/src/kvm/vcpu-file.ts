@@ -279,7 +279,7 @@ export class VcpuFile extends File {
         if (process.host.trace.on) process.host.trace.emit(GUEST_SPINS, { vcpu: this.vcpu.id, steps });
         return this.#interrupted();
       }
-      const step = this.#next();
+      const step = this.#again() ?? this.#next();
       if (step === undefined) {
         // No code, or its end: nothing happens until a signal.
         yield* this.#woken.waitInterruptible(scheduler, () => false);
@@ -320,6 +320,13 @@ export class VcpuFile extends File {
     this.vcpu.stop();
     this.#kvmRun.set(uapi.kvm_run.exit_reason, uapi.KVM_EXIT_INTR);
     return -EINTR;
+  }
+
+  /** An access that was not completed is made anew: the PC still stands there. */
+  #again(): GuestStep | undefined {
+    const step = this.#frames.length === 0 ? undefined : this.#mmio;
+    this.#mmio = undefined;
+    return step;
   }
 
   /** The next access of the guest: of its vector if an interrupt is there and may be taken; undefined where no code is. */
@@ -398,7 +405,7 @@ export class VcpuFile extends File {
     return true;
   }
 
-  /** kvm_handle_mmio_return(): what user space put into struct kvm_run is what the load gives. */
+  /** kvm_handle_mmio_return(): what user space put into struct kvm_run is what the load gives, unless it has overwritten why it was asked. */
   #completeMmio(): void {
     const step = this.#mmio;
     if (step === undefined || this.#kvmRun.get(uapi.kvm_run.exit_reason) !== uapi.KVM_EXIT_MMIO) return;

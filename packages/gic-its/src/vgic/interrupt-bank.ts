@@ -26,8 +26,8 @@ const PRIORITY_MASK = 0xf8;
 export interface BankOwner {
   /** An interrupt may have to be delivered now. */
   queue(irq: VgicIrq): void;
-  /** All vCPUs leave the guest for a change of active state, so that no list register holds what is changed. Kernel: vgic_access_active_prepare() */
-  halted(change: () => void): void;
+  /** All vCPUs leave the guest for an access to active state, so that no list register holds it. Kernel: vgic_access_active_prepare() */
+  halted(access: () => void): void;
 }
 
 export class InterruptBank {
@@ -63,8 +63,13 @@ export class InterruptBank {
       case ICPENDR:
         return by === 'user' ? 0 : this.#word(from, (irq) => irq.pending);
       case ISACTIVER:
-      case ICACTIVER:
-        return this.#word(from, (irq) => irq.active);
+      case ICACTIVER: {
+        let active = 0;
+        const look = (): void => { active = this.#word(from, (irq) => irq.active); };
+        if (by === 'guest') this.#owner.halted(look);
+        else look();
+        return active;
+      }
       default:
         return 0;
     }
