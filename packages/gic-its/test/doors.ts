@@ -259,7 +259,7 @@ class Attributes implements World<AttrInput> {
     for (const offset of FRAMES[0].near) parts.push(vgic.getAttr(GRP.DIST_REGS, offset));
     for (let n = 0; n < 2; n += 1) for (const offset of [0, 0x70, 0x74, 0x78, 0x7c, 0x1_0080, 0x1_0100, 0x1_0200, 0x1_0300, 0x1_0400, 0x1_0c00]) parts.push(this.#machine.gicr(n, offset));
     for (const offset of FRAMES[2].near) parts.push(its.getAttr(GRP.ITS_REGS, offset));
-    for (const { id, bits, events } of its.mappings.devices) parts.push(id, bits, ...[...events].map(([event, { irq }]) => `${event}:${irq.intid}`));
+    for (const { id, bits, events } of its.mappings.devices) parts.push(id, bits, ...events.values().map(({ id: event, irq }) => `${event}:${irq.intid}`));
     for (const irq of vm.lpis.all()) parts.push(irq.intid, irq.priority, irq.enabled, irq.pendingLatch, irq.target?.id);
     return parts.join();
   }

@@ -51,6 +51,19 @@ describe('entries', () => {
     expect([far.restoreTables(), far.its.mappings.devices.map(({ id }) => id)]).toEqual([0, [0, 20_000]]);
   });
 
+  it('sorts the list of a device: its events are freed in the order of their EventIDs from then on', () => {
+    const machine = booted();
+    mapd(machine, 2, 8, GUEST.ITT);
+    mapti(machine, 2, 20, 8195, 0);
+    mapti(machine, 2, 4, 8192, 0);
+    const { events } = machine.its.mappings.findDevice(2)!;
+    expect(events.keys()).toEqual([20, 4]);
+    machine.saveTables();
+    expect(events.keys()).toEqual([4, 20]);
+    mapti(machine, 2, 3, 8196, 0);
+    expect(events.keys()).toEqual([4, 20, 3]);
+  });
+
   it('ITE: next, pINTID, ICID [gic 5.6/2] [gic 9.3/4] [gic 9.3/5]', () => {
     const machine = booted({ vcpus: 4 });
     mapd(machine, 2, 8, GUEST.ITT);

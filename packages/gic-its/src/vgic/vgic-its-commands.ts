@@ -169,9 +169,9 @@ export class ItsCommands {
       return 0;
     }
     old.target = target;
-    for (const device of this.#mappings.devices) {
-      this.#vm.work += 1 + device.events.size;
-      for (const event of device.events.values()) if (event.collection === old) this.#mappings.retarget(event.irq, this.#mappings.vcpuOf(old));
+    for (const { events } of this.#mappings.devices) {
+      this.#vm.work += 1 + events.size;
+      for (const { irq, collection } of events.values()) if (collection === old) this.#mappings.retarget(irq, this.#mappings.vcpuOf(old));
     }
     return 0;
   }
@@ -181,10 +181,10 @@ export class ItsCommands {
     if (device === undefined) return E_ITS.MAPTI_UNMAPPED_DEVICE;
     if (!this.#mappings.eventInRange(device, eventId)) return E_ITS.MAPTI_ID_OOR;
     if (intid < FIRST_LPI || intid >= (this.#vm.vgic?.lpiLimit ?? 0)) return E_ITS.MAPTI_PHYSICALID_OOR;
-    const known = device.events.get(eventId);
+    const known = device.events.irq(eventId);
     if (known !== undefined) {
       // A success, of which nothing comes.
-      if (this.#vm.trace.on) this.#vm.refusals.refuse(EVENT_TAKEN, { what, device: deviceId, event: eventId, lpi: known.irq.intid });
+      if (this.#vm.trace.on) this.#vm.refusals.refuse(EVENT_TAKEN, { what, device: deviceId, event: eventId, lpi: known.intid });
       return 0;
     }
     let collection = this.#mappings.findCollection(icid);
@@ -198,28 +198,28 @@ export class ItsCommands {
       if (fresh) this.#mappings.freeCollection(collection);
       return irq ?? -EBUSY;
     }
-    device.events.set(eventId, { id: eventId, irq, collection });
+    device.events.add(eventId, irq, collection);
     return 0;
   }
 
   #movi(device: number, event: number, icid: number): number {
-    const found = this.#mappings.findEvent(device, event);
-    if (found === undefined) return E_ITS.MOVI_UNMAPPED_INTERRUPT;
+    const events = this.#mappings.findDevice(device)?.events;
+    const irq = events?.irq(event);
+    if (events === undefined || irq === undefined) return E_ITS.MOVI_UNMAPPED_INTERRUPT;
     const collection = this.#mappings.findCollection(icid);
     const vcpu = this.#mappings.vcpuOf(collection);
-    if (this.#mappings.vcpuOf(found.collection) === undefined || vcpu === undefined) return E_ITS.MOVI_UNMAPPED_COLLECTION;
-    found.collection = collection;
+    if (this.#mappings.vcpuOf(events.collection(event)) === undefined || collection === undefined || vcpu === undefined) return E_ITS.MOVI_UNMAPPED_COLLECTION;
+    events.move(event, collection);
     this.#mappings.dropTranslations();
-    this.#mappings.retarget(found.irq, vcpu);
+    this.#mappings.retarget(irq, vcpu);
     return 0;
   }
 
   #discard(deviceId: number, eventId: number): number {
     const device = this.#mappings.findDevice(deviceId);
-    const found = device?.events.get(eventId);
-    if (device === undefined || found === undefined || this.#mappings.vcpuOf(found.collection) === undefined) return E_ITS.DISCARD_UNMAPPED_INTERRUPT;
+    if (device === undefined || this.#mappings.vcpuOf(device.events.collection(eventId)) === undefined) return E_ITS.DISCARD_UNMAPPED_INTERRUPT;
     this.#mappings.dropTranslations();
-    this.#mappings.freeEvent(device, found);
+    this.#mappings.freeEvent(device, eventId);
     this.#zero(device.itt + eventId * 8);
     return 0;
   }

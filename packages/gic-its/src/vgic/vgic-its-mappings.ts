@@ -7,6 +7,7 @@
 import { EFAULT, removeItem } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
 import { LPI_GROUP1 } from '../host/index.ts';
+import { EventTable, type Event } from './event-table.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import type { Vcpu } from './vcpu.ts';
 import { VgicIrq } from './vgic-irq.ts';
@@ -22,14 +23,6 @@ export interface Collection {
 /** RDbase of a collection that has no target. */
 export const NOT_MAPPED = 0xffff_ffff;
 
-/** An event of a device and the LPI that it raises. Kernel: struct its_ite. */
-export interface Event {
-  readonly id: number;
-  readonly irq: VgicIrq;
-  /** undefined once the collection was unmapped: the event is an orphan. */
-  collection: Collection | undefined;
-}
-
 /** Kernel: struct its_device. */
 export interface ItsGuestDevice {
   readonly id: number;
@@ -37,7 +30,7 @@ export interface ItsGuestDevice {
   readonly bits: number;
   /** Guest physical address of the ITT. */
   readonly itt: number;
-  readonly events: Map<number, Event>;
+  readonly events: EventTable;
 }
 
 export class ItsMappings {
@@ -179,22 +172,24 @@ export class ItsMappings {
   }
 
   addDevice(id: number, bits: number, itt: number): ItsGuestDevice {
-    const device: ItsGuestDevice = { id, bits, itt, events: new Map() };
+    const device: ItsGuestDevice = { id, bits, itt, events: new EventTable() };
     this.devices.push(device);
     if (!this.#byId.has(id)) this.#byId.set(id, device);
     return device;
   }
 
-  freeEvent(device: ItsGuestDevice, event: Event): void {
-    device.events.delete(event.id);
-    if (event.irq.hw) unmapVlpi(event.irq);
-    event.irq.mapped = false;
-    this.#vm.lpis.put(event.irq);
+  freeEvent({ events }: ItsGuestDevice, event: number): void {
+    const irq = events.irq(event);
+    if (irq === undefined) return;
+    events.delete(event);
+    if (irq.hw) unmapVlpi(irq);
+    irq.mapped = false;
+    this.#vm.lpis.put(irq);
   }
 
   freeDevice(device: ItsGuestDevice): void {
     this.#vm.work += this.devices.length;
-    for (const event of [...device.events.values()]) this.freeEvent(device, event);
+    for (const event of device.events.keys()) this.freeEvent(device, event);
     removeItem(this.devices, device);
     if (this.#byId.get(device.id) === device) {
       const other = this.devices.find(({ id }) => id === device.id);
@@ -216,9 +211,9 @@ export class ItsMappings {
   /** The collection's events become orphans, for good. */
   freeCollection(collection: Collection): void {
     this.#vm.work += this.collections.length;
-    for (const device of this.devices) {
-      this.#vm.work += 1 + device.events.size;
-      for (const event of device.events.values()) if (event.collection === collection) event.collection = undefined;
+    for (const { events } of this.devices) {
+      this.#vm.work += 1 + events.size;
+      events.orphan(collection);
     }
     removeItem(this.collections, collection);
     this.#byIcid.delete(collection.icid);

@@ -10,7 +10,7 @@ import { FIRST_LPI } from '../hardware/index.ts';
 import { DEVICE_LEFT_OUT, ITE_DROPPED } from './events.ts';
 import { BAD_CTE, BAD_DTE, BAD_ITE, DEVICE_RANGE, ENTRY_UNREADABLE, ENTRY_UNWRITABLE, LPI_UNREADABLE, SAVE_FORWARDED } from './its-reasons.ts';
 import type { Vcpu } from './vcpu.ts';
-import { NOT_MAPPED, type Event, type ItsGuestDevice } from './vgic-its-mappings.ts';
+import { NOT_MAPPED, type Collection, type ItsGuestDevice } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
 import type { VgicIts } from './vgic-its.ts';
 
@@ -63,37 +63,40 @@ function saveDevices(its: VgicIts): number {
     const frame = device.itt / 256;
     const lo = ((frame % 0x800_0000) * 32 + device.bits - 1) >>> 0;
     const hi = (VALID | (distance << 17) | Math.floor(frame / 0x800_0000)) >>> 0;
-    const error = saveEvents(its, device) || store(its, 'dte', entry, lo, hi, { device: device.id });
+    const error = saveEvents(its, device);
     if (error < 0) return error;
+    if (!store(its, entry, lo, hi)) return unwritable(its, 'dte', entry, { device: device.id });
   }
   return 0;
 }
 
 function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
   const { driver } = its.vm;
-  const events = [...device.events.values()].sort((a, b) => a.id - b.id);
-  for (let i = 0; i < events.length; i += 1) {
-    const event = events[i]!;
+  const { events } = device;
+  const ids = events.sort();
+  const skips = its.vm.profile.nextSkipsOrphans;
+  let next = 0;
+  for (let i = 0; i < ids.length; i += 1) {
+    const id = ids[i]!;
+    const irq = events.irq(id)!;
     // The state of a VLPI can be read on GICv4.1 only.
-    if (event.irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) {
-      return its.vm.refusals.refuse(SAVE_FORWARDED, { device: device.id, event: event.id, lpi: event.irq.intid });
+    if (irq.hw && !(driver.gicv41 && driver.switches.allowSaveForwardedV41)) {
+      return its.vm.refusals.refuse(SAVE_FORWARDED, { device: device.id, event: id, lpi: irq.intid });
     }
-    const next = its.vm.profile.nextSkipsOrphans ? events.slice(i + 1).find(({ collection }) => collection !== undefined) : events[i + 1];
-    const error = saveEvent(its, device, event, next);
-    if (error < 0) return error;
+    next = Math.max(next, i + 1);
+    while (skips && next < ids.length && events.collection(ids[next]!) === undefined) next += 1;
+    const address = device.itt + id * ENTRY;
+    if (!saveEvent(its, address, irq.intid, events.collection(id), (ids[next] ?? id) - id)) return unwritable(its, 'ite', address, { device: device.id, event: id });
   }
   return 0;
 }
 
-function saveEvent(its: VgicIts, device: ItsGuestDevice, event: Event, next: Event | undefined): number {
-  const address = device.itt + event.id * ENTRY;
+/** @param distance to the next entry, 0 for the last @returns whether there is a place for it */
+function saveEvent(its: VgicIts, address: number, intid: number, collection: Collection | undefined, distance: number): boolean {
   // An orphan is nothing to come back to.
-  const whose = { device: device.id, event: event.id };
-  if (event.collection === undefined) return store(its, 'ite', address, 0, 0, whose);
-  const distance = next === undefined ? 0 : Math.min(next.id - event.id, MAX_NEXT_EVENT);
-  const { intid } = event.irq;
-  const lo = ((intid % 0x1_0000) * 0x1_0000 + event.collection.icid) >>> 0;
-  return store(its, 'ite', address, lo, (distance * 0x1_0000 + Math.floor(intid / 0x1_0000)) >>> 0, whose);
+  if (collection === undefined) return store(its, address, 0, 0);
+  const next = Math.min(distance, MAX_NEXT_EVENT);
+  return store(its, address, ((intid << 16) | collection.icid) >>> 0, ((next << 16) | (intid >>> 16)) >>> 0);
 }
 
 function saveCollections(its: VgicIts): number {
@@ -102,12 +105,11 @@ function saveCollections(its: VgicIts): number {
   let at = its.registers.tableAddress(BASER_COLLECTION);
   const last = at + end;
   for (const { icid, target } of its.mappings.collections) {
-    const error = store(its, 'cte', at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0, { icid });
-    if (error < 0) return error;
+    if (!store(its, at, ((target % 0x1_0000) * 0x1_0000 + icid) >>> 0, (VALID | Math.floor(target / 0x1_0000)) >>> 0)) return unwritable(its, 'cte', at, { icid });
     at += ENTRY;
     if (at >= last) return 0;
   }
-  return store(its, 'cte', at, 0, 0, {});
+  return store(its, at, 0, 0) ? 0 : unwritable(its, 'cte', at, {});
 }
 
 /** Whose an entry is. */
@@ -117,12 +119,17 @@ interface Owner {
   readonly icid?: number;
 }
 
-function store(its: VgicIts, entry: string, address: number, lo: number, hi: number, owner: Owner): number {
-  const { memory, refusals } = its.vm;
-  if (!memory.accessible(address, ENTRY, true)) return refusals.refuse(ENTRY_UNWRITABLE, { entry, address, ...owner });
+/** @returns whether guest memory has a place for the entry */
+function store(its: VgicIts, address: number, lo: number, hi: number): boolean {
+  const { memory } = its.vm;
+  if (!memory.accessible(address, ENTRY, true)) return false;
   memory.write32(address, lo);
   memory.write32(address + 4, hi);
-  return 0;
+  return true;
+}
+
+function unwritable(its: VgicIts, entry: string, address: number, owner: Owner): number {
+  return its.vm.refusals.refuse(ENTRY_UNWRITABLE, { entry, address, ...owner });
 }
 
 // Restore
@@ -216,7 +223,7 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
     if (its.vm.trace.on) its.vm.trace.emit(ITE_DROPPED, { device: device.id, event: id, lpi: intid });
     return distance;
   }
-  device.events.set(id, { id, irq, collection });
+  device.events.add(id, irq, collection);
   return distance;
 }
 

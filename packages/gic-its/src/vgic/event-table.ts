@@ -1,0 +1,147 @@
+/**
+ * The events of a device of an emulated ITS: for each EventID an LPI and a collection.
+ *
+ * Kernel: itt_head of struct its_device, a list of struct its_ite in order of creation, which a save sorts by EventID. Here it is pages of arrays, found by
+ * EventID: a restore makes a million events, and an object for each would cost more than all else that it does.
+ */
+import type { Collection } from './vgic-its-mappings.ts';
+import type { VgicIrq } from './vgic-irq.ts';
+
+/** An event as it is now. Kernel: struct its_ite. */
+export interface Event {
+  readonly id: number;
+  /** The LPI that it raises. */
+  readonly irq: VgicIrq;
+  /** undefined once the collection was unmapped: the event is an orphan. */
+  readonly collection: Collection | undefined;
+}
+
+const PAGE_BITS = 6;
+/** EventIDs of a page. */
+const PAGE = 1 << PAGE_BITS;
+
+class Page {
+  readonly irqs = new Array<VgicIrq | undefined>(PAGE).fill(undefined);
+  readonly collections = new Array<Collection | undefined>(PAGE).fill(undefined);
+  /** Where the event is in the list: higher behind lower. */
+  readonly places = new Float64Array(PAGE);
+}
+
+export class EventTable {
+  readonly #pages = new Map<number, Page>();
+  #last: Page | undefined;
+  #lastNumber = -1;
+  #places = 0;
+  #size = 0;
+  /** The list is sorted by EventID: nothing was put behind a higher one. */
+  #sorted = true;
+  #highest = -1;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The LPI of an event; undefined if there is no such event. */
+  irq(id: number): VgicIrq | undefined {
+    return this.#page(id)?.irqs[id & (PAGE - 1)];
+  }
+
+  collection(id: number): Collection | undefined {
+    return this.#page(id)?.collections[id & (PAGE - 1)];
+  }
+
+  get(id: number): Event | undefined {
+    const irq = this.irq(id);
+    return irq === undefined ? undefined : { id, irq, collection: this.collection(id) };
+  }
+
+  /** Puts an event that there is not at the end of the list. */
+  add(id: number, irq: VgicIrq, collection: Collection): void {
+    const page = this.#page(id) ?? this.#newPage(id);
+    const at = id & (PAGE - 1);
+    page.irqs[at] = irq;
+    page.collections[at] = collection;
+    page.places[at] = this.#places;
+    this.#places += 1;
+    this.#size += 1;
+    if (id < this.#highest) this.#sorted = false;
+    else this.#highest = id;
+  }
+
+  /** An event that there is has another collection. */
+  move(id: number, collection: Collection): void {
+    const page = this.#page(id);
+    if (page !== undefined) page.collections[id & (PAGE - 1)] = collection;
+  }
+
+  delete(id: number): void {
+    const page = this.#page(id);
+    if (page?.irqs[id & (PAGE - 1)] === undefined) return;
+    page.irqs[id & (PAGE - 1)] = undefined;
+    page.collections[id & (PAGE - 1)] = undefined;
+    this.#size -= 1;
+  }
+
+  /** Events of a collection have none any more. */
+  orphan(collection: Collection): void {
+    for (const { collections } of this.#pages.values()) {
+      for (let at = 0; at < PAGE; at += 1) if (collections[at] === collection) collections[at] = undefined;
+    }
+  }
+
+  /** EventIDs in the order of the list. */
+  keys(): number[] {
+    const ids = this.#ascending();
+    return this.#sorted ? ids : ids.sort((a, b) => this.#place(a) - this.#place(b));
+  }
+
+  /** In the order of the list. */
+  values(): Event[] {
+    return this.keys().flatMap((id) => this.get(id) ?? []);
+  }
+
+  /** Sorts the list by EventID. @returns the EventIDs, ascending */
+  sort(): number[] {
+    const ids = this.#ascending();
+    if (this.#sorted) return ids;
+    ids.forEach((id, place) => { this.#page(id)!.places[id & (PAGE - 1)] = place; });
+    this.#places = ids.length;
+    this.#highest = ids.at(-1) ?? -1;
+    this.#sorted = true;
+    return ids;
+  }
+
+  #ascending(): number[] {
+    const ids: number[] = [];
+    for (const number of [...this.#pages.keys()].sort((a, b) => a - b)) {
+      const { irqs } = this.#pages.get(number)!;
+      for (let at = 0; at < PAGE; at += 1) if (irqs[at] !== undefined) ids.push(number * PAGE + at);
+    }
+    return ids;
+  }
+
+  #place(id: number): number {
+    return this.#page(id)!.places[id & (PAGE - 1)]!;
+  }
+
+  /** Most look-ups are near the one before. */
+  #page(id: number): Page | undefined {
+    const number = id >>> PAGE_BITS;
+    if (number === this.#lastNumber) return this.#last;
+    const page = this.#pages.get(number);
+    if (page !== undefined) {
+      this.#last = page;
+      this.#lastNumber = number;
+    }
+    return page;
+  }
+
+  #newPage(id: number): Page {
+    const page = new Page();
+    const number = id >>> PAGE_BITS;
+    this.#pages.set(number, page);
+    this.#last = page;
+    this.#lastNumber = number;
+    return page;
+  }
+}
