@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { recordedMachine } from '@vsim/conformance';
-import { getMigrationState, MIG_STATE, Process, Random } from '@vsim/vfio-core';
+import { getMigrationState, MIG_STATE, PhysicalMemory, Process, Random } from '@vsim/vfio-core';
 import { forSeeds } from '../../../testing/random.ts';
 import { runDemo } from '../src/demo/demo.ts';
 import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, PLAIN_DEVICE } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
 import { Link, migrate, migrationBlockers } from '../src/vmm/migration.ts';
-import { packPages, storePages, unpackPages } from '../src/vmm/ram.ts';
+import { checkPages, packPages, storePages } from '../src/vmm/ram.ts';
 
 const machine = recordedMachine();
 const place = (vcpu: number) => vcpu;
@@ -98,16 +98,19 @@ describe('memory on its way', () => {
     memory.write32(0x4000_1000, 0x1234_5678);
     const frames = [0x40000, 0x40001, 0x405ff];
     const message = packPages(memory, frames);
-    expect(message.length).toBe(3 * 4 + 4096);
-    const pages = unpackPages(twin.kvm.memory, message);
-    expect(pages.map(({ frame, bytes }) => [frame, bytes?.length])).toEqual([[0x40000, undefined], [0x40001, 4096], [0x405ff, undefined]]);
+    expect(message.length).toBe(8 + 4 + 4096 + 8);
+    checkPages(twin.kvm.memory, message);
     twin.kvm.memory.write32(0x4000_0000, 7);
-    storePages(twin.kvm.memory, pages);
+    storePages(twin.kvm.memory, message);
     expect([twin.kvm.memory.read32(0x4000_0000), twin.kvm.memory.read32(0x4000_1000)]).toEqual([0, 0x1234_5678]);
-    storePages(twin.kvm.memory, [...pages, { frame: 0x40001, bytes: undefined }, { frame: 0x40002, bytes: undefined }]);
+    const zeros = packPages(new PhysicalMemory([{ base: 0x4000_0000, size: 0x1_0000 }]), [0x40001, 0x40002]);
+    expect(zeros).toEqual(new Uint8Array([1, 0, 4, 0x80, 2, 0, 0, 0]));
+    storePages(twin.kvm.memory, zeros);
     expect(twin.kvm.memory.read32(0x4000_1000)).toBe(0);
-    expect(() => unpackPages(memory, message.subarray(0, -5))).toThrow(/cut/);
-    expect(() => unpackPages(memory, message.subarray(0, 2))).toThrow(/cut/);
-    expect(() => unpackPages(memory, new Uint8Array([0, 0, 0, 0x80]))).toThrow(/page 0x0 is not the guest/);
+    for (const cut of [5, message.length - 2]) expect(() => { checkPages(memory, message.subarray(0, -cut)); }).toThrow(/cut/);
+    for (const foreign of [[0, 0, 0, 0x80, 1, 0, 0, 0], [0, 0, 4, 0x80, 0, 0, 0, 0]]) {
+      expect(() => { checkPages(memory, new Uint8Array(foreign)); }).toThrow(/page 0x[04]+ is not the guest/);
+    }
+    expect(() => { checkPages(memory, new Uint8Array([0xff, 5, 4, 0x80, 2, 0, 0, 0])); }).toThrow(/page 0x405ff is not the guest/);
   });
 });

@@ -22,7 +22,7 @@ import {
 import { CTRL, GRP } from '@vsim/gic-its';
 import { GUEST_RAM } from '../guest/layout.ts';
 import type { AssignedDevice } from './assigned-device.ts';
-import { PAGE, packPages, storePages, unpackPages, type Page } from './ram.ts';
+import { checkPages, PAGE, packPages, storePages } from './ram.ts';
 import { itsWords, restoreIts, restoreItsEnable, restoreItsTables, restoreLpiEnables, restoreVgic, saveIts, saveVgic, vgicWords } from './vgic-state.ts';
 import { must, VmmError, type VirtualMachine } from './virtual-machine.ts';
 
@@ -250,7 +250,7 @@ function writeState({ process }: VirtualMachine, device: AssignedDevice, state: 
 /** What has come, checked and taken apart; nothing of it applied. */
 interface Incoming {
   /** Rounds of memory, in order. */
-  readonly pages: readonly (readonly Page[])[];
+  readonly pages: readonly Uint8Array[];
   readonly devices: readonly { readonly device: AssignedDevice; readonly state: Uint8Array; readonly msix: Uint8Array }[];
   readonly vgic: Uint8Array;
   readonly its: Uint8Array;
@@ -260,9 +260,10 @@ interface Incoming {
 function receive(vm: VirtualMachine, memory: readonly Uint8Array[], state: Uint8Array): Incoming {
   const pages = memory.map((message) => {
     const reader = new SectionReader(decodeStream(message));
-    const unpacked = unpackPages(vm.kvm.memory, reader.take('ram', VERSION));
+    const packed = reader.take('ram', VERSION);
     reader.done();
-    return unpacked;
+    checkPages(vm.kvm.memory, packed);
+    return packed;
   });
   const reader = new SectionReader(decodeStream(state));
   const devices = vm.devices.map((device) => ({

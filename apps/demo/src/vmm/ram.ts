@@ -1,30 +1,41 @@
-/** Guest memory on its way: pages in a message, zero pages by their number alone. */
+/** Guest memory on its way: pages in a message, runs of zero pages by their numbers alone. */
 import { StreamError, type Memory } from '@vsim/vfio-core';
 
 export const PAGE = 4096;
 
 const ZERO_FLAG = 0x8000_0000;
 
-/** Packs pages, given by their frame numbers: a u32 each, bit 31 for a page of zeros, else followed by its bytes. */
+/**
+ * Packs pages, given by their frame numbers. A page is a u32, its frame, and its bytes; pages of zeros that follow one another are two: the first frame with
+ * bit 31 set, and how many.
+ */
 export function packPages(memory: Memory, frames: readonly number[]): Uint8Array {
   // Most pages are zeros: room for a few, doubled when it is used up.
-  let out = new Uint8Array(frames.length * 4 + 16 * PAGE);
+  let out = new Uint8Array(16 * PAGE);
   let words = new DataView(out.buffer);
   const zeros = new ZeroPages(memory);
   let at = 0;
-  for (const frame of frames) {
-    const zero = zeros.has(frame);
+  for (let n = 0; n < frames.length; ) {
+    const frame = frames[n]!;
     if (at + 4 + PAGE > out.length) {
       const grown = new Uint8Array(2 * out.length);
       grown.set(out);
       out = grown;
       words = new DataView(out.buffer);
     }
-    words.setUint32(at, zero ? (frame | ZERO_FLAG) >>> 0 : frame, true);
-    at += 4;
-    if (zero) continue;
-    out.set(zeros.page, at);
-    at += PAGE;
+    let run = 0;
+    while (n + run < frames.length && frames[n + run] === frame + run && zeros.has(frame + run)) run += 1;
+    if (run > 0) {
+      words.setUint32(at, (frame | ZERO_FLAG) >>> 0, true);
+      words.setUint32(at + 4, run, true);
+      at += 8;
+      n += run;
+    } else {
+      words.setUint32(at, frame, true);
+      out.set(zeros.page, at + 4);
+      at += 4 + PAGE;
+      n += 1;
+    }
   }
   return out.slice(0, at);
 }
@@ -69,40 +80,36 @@ function isZero(words: Uint32Array): boolean {
   return true;
 }
 
-/** Where a page goes, and what is in it; undefined is zeros. */
-export interface Page {
-  readonly frame: number;
-  readonly bytes: Uint8Array | undefined;
+/** Nothing is stored. @throws StreamError if the message is cut or names a page outside of guest memory */
+export function checkPages(memory: Memory, message: Uint8Array): void {
+  eachRun(message, (frame, count) => {
+    if (count === 0 || !memory.accessible(frame * PAGE, count * PAGE, true)) throw new StreamError(`ram: page 0x${frame.toString(16)} is not the guest's`);
+  });
 }
 
-/** @throws StreamError if the message is cut or names a page outside of guest memory */
-export function unpackPages(memory: Memory, message: Uint8Array): Page[] {
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
-  const pages: Page[] = [];
-  for (let at = 0; at < message.length; ) {
-    if (at + 4 > message.length) throw new StreamError('ram: cut inside a page');
-    const word = view.getUint32(at, true);
-    const frame = word % ZERO_FLAG;
-    at += 4;
-    if (!memory.accessible(frame * PAGE, PAGE, true)) throw new StreamError(`ram: page 0x${frame.toString(16)} is not the guest's`);
-    if (word >= ZERO_FLAG) {
-      pages.push({ frame, bytes: undefined });
-      continue;
-    }
-    if (at + PAGE > message.length) throw new StreamError('ram: cut inside a page');
-    pages.push({ frame, bytes: message.subarray(at, at + PAGE) });
-    at += PAGE;
-  }
-  return pages;
-}
-
-/** Writes unpacked pages. One of zeros is left alone where there are zeros. */
-export function storePages(memory: Memory, pages: readonly Page[]): void {
+/** Stores the pages of a message that was checked. One of zeros is left alone where there are zeros. */
+export function storePages(memory: Memory, message: Uint8Array): void {
   const zeros = new Uint8Array(PAGE);
   const known = new ZeroPages(memory);
-  for (const { frame, bytes } of pages) {
-    if (bytes === undefined && known.has(frame)) continue;
-    memory.writeBytes(frame * PAGE, bytes ?? zeros);
-    known.forget();
+  eachRun(message, (frame, count, at) => {
+    for (let page = frame; page < frame + count; page += 1) {
+      if (at < 0 && known.has(page)) continue;
+      memory.writeBytes(page * PAGE, at < 0 ? zeros : message.subarray(at, at + PAGE));
+      known.forget();
+    }
+  });
+}
+
+/** Visits a message: a page with where its bytes are, or a run of pages of zeros, with -1. @throws StreamError if it is cut */
+function eachRun(message: Uint8Array, visit: (frame: number, count: number, at: number) => void): void {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  for (let at = 0; at < message.length; ) {
+    if (at + 8 > message.length) throw new StreamError('ram: cut inside a page');
+    const word = view.getUint32(at, true);
+    const zeros = word >= ZERO_FLAG;
+    const bytes = zeros ? 8 : 4 + PAGE;
+    if (at + bytes > message.length) throw new StreamError('ram: cut inside a page');
+    visit(word % ZERO_FLAG, zeros ? view.getUint32(at + 4, true) : 1, zeros ? -1 : at + 4);
+    at += bytes;
   }
 }

@@ -19,42 +19,48 @@ const ITS_BEFORE_TABLES = [GITS.IIDR, GITS.CBASER, GITS.CREADR, GITS.CWRITER, GI
 /** The CPU interface, in the order of a restore. */
 const CPU_INTERFACE: readonly number[] = Object.values(SYSREG);
 
+/** Words of the priorities of 32 interrupts. */
+const PRIORITIES: readonly number[] = [0, 4, 8, 12, 16, 20, 24, 28];
+
 /** What 32 interrupts have: a register that takes bits away, written first, and the one that has them. */
 interface Saved {
   readonly group: number;
   readonly attr: bigint;
   /** ICENABLER and ICACTIVER: all bits are taken away before those that were saved are set. */
-  readonly clear?: bigint | undefined;
+  readonly clear: bigint | undefined;
 }
 
 /** Group, enable, pending, active, priorities and configuration of interrupts 32 `n` to 32 `n` + 31, at `base`. */
-function* bank(group: number, base: bigint, n: number): Iterable<Saved> {
-  const at = (offset: number): bigint => base + BigInt(offset);
+function bank(group: number, base: bigint, n: number): readonly Saved[] {
   const word = 4 * n;
-  yield { group, attr: at(0x80 + word) };
-  yield { group, attr: at(0x100 + word), clear: at(0x180 + word) };
-  yield { group, attr: at(0xc00 + 2 * word) };
-  yield { group, attr: at(0xc00 + 2 * word + 4) };
-  for (let i = 0; i < 32; i += 4) yield { group, attr: at(0x400 + 8 * word + i) };
-  yield { group, attr: at(0x200 + word) };
-  yield { group, attr: at(0x300 + word), clear: at(0x380 + word) };
+  const saved = (offset: number, clear?: number): Saved => ({ group, attr: base + BigInt(offset), clear: clear === undefined ? undefined : base + BigInt(clear) });
+  return [
+    saved(0x80 + word),
+    saved(0x100 + word, 0x180 + word),
+    saved(0xc00 + 2 * word),
+    saved(0xc00 + 2 * word + 4),
+    ...PRIORITIES.map((byte) => saved(0x400 + 8 * word + byte)),
+    saved(0x200 + word),
+    saved(0x300 + word, 0x380 + word),
+  ];
 }
 
 /** Every register of distributor, redistributors and CPU interfaces, in the order of a restore. */
-function* vgicRegisters({ kvm, nrIrqs }: VirtualMachine): Iterable<Saved> {
-  yield { group: GRP.DIST_REGS, attr: BigInt(GICD_CTLR) };
-  for (let n = 1; n < nrIrqs / 32; n += 1) yield* bank(GRP.DIST_REGS, 0n, n);
+function vgicRegisters({ kvm, nrIrqs }: VirtualMachine): readonly Saved[] {
+  const all: Saved[] = [{ group: GRP.DIST_REGS, attr: BigInt(GICD_CTLR), clear: undefined }];
+  for (let n = 1; n < nrIrqs / 32; n += 1) all.push(...bank(GRP.DIST_REGS, 0n, n));
   for (const { id } of kvm.vcpus) {
-    for (const offset of LPI_TABLES) yield { group: GRP.REDIST_REGS, attr: ofVcpu(id, offset) };
-    yield* bank(GRP.REDIST_REGS, ofVcpu(id, SGI_FRAME), 0);
-    for (const sysreg of CPU_INTERFACE) yield { group: GRP.CPU_SYSREGS, attr: ofVcpu(id, sysreg) };
+    for (const offset of LPI_TABLES) all.push({ group: GRP.REDIST_REGS, attr: ofVcpu(id, offset), clear: undefined });
+    all.push(...bank(GRP.REDIST_REGS, ofVcpu(id, SGI_FRAME), 0));
+    for (const sysreg of CPU_INTERFACE) all.push({ group: GRP.CPU_SYSREGS, attr: ofVcpu(id, sysreg), clear: undefined });
   }
+  return all;
 }
 
 /** Registers, then GICR_CTLR of each vCPU: 32-bit words. */
 export function saveVgic(vm: VirtualMachine): Uint8Array {
   const { vgic, kvm } = vm;
-  const words = [...vgicRegisters(vm)].map(({ group, attr }) => register(vgic.getAttr(group, attr)));
+  const words = vgicRegisters(vm).map(({ group, attr }) => register(vgic.getAttr(group, attr)));
   for (const { id } of kvm.vcpus) words.push(register(vgic.getAttr(GRP.REDIST_REGS, ofVcpu(id, GICR_CTLR))));
   const out = new DataView(new ArrayBuffer(4 * words.length));
   words.forEach((word, i) => { out.setUint32(4 * i, Number(word), true); });
@@ -84,7 +90,7 @@ export function restoreLpiEnables(vm: VirtualMachine, bytes: Uint8Array): void {
 
 /** @throws StreamError unless the bytes are the registers of a VM like this one */
 export function vgicWords(vm: VirtualMachine, bytes: Uint8Array): DataView {
-  const count = [...vgicRegisters(vm)].length + vm.kvm.vcpus.length;
+  const count = vgicRegisters(vm).length + vm.kvm.vcpus.length;
   if (bytes.length !== 4 * count) throw new StreamError('vgic: another number of vCPUs');
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
