@@ -229,6 +229,14 @@ describe('GICR_TYPER.Last', () => {
     expect([0, 1, 2, 3, 5, 4].map(machine.typer)).toEqual([0n, 0x100n, 0x200n, 0x310n, 0x500n, 0x410n]);
   });
 
+  it.each(['linux-5.13', ...NEW] as const)('%s: a region behind it without a redistributor does not go on', (profile) => {
+    const machine = bare([0, 1], profile);
+    init(machine);
+    machine.region(2, 0x10_0000, 0);
+    machine.region(2, 0x14_0000, 1);
+    expect([0, 1].map(machine.typer)).toEqual([0n, 0x100n | LAST]);
+  });
+
   it('before 5.13 the guest alone sees it, at the end of each region', () => {
     const machine = bare([0, 1, 2, 3], 'linux-5.10');
     init(machine);

@@ -36,7 +36,6 @@ export class VgicIts {
       tableGone: (table) => {
         if (table === BASER_DEVICE) this.mappings.freeDevices();
         else this.mappings.freeCollections();
-        if (vm.profile.baserChangeFrees) this.mappings.dropTranslations();
       },
       disabled: () => this.mappings.dropTranslations(),
       posted: () => commands.posted(),
