@@ -177,8 +177,8 @@ export class InterruptEntry {
 
   /** @returns false, with nothing written, unless all of it has a place: also the last word of a long one, which is not used */
   write(memory: Memory, device: DeviceEntry, event: number): boolean {
-    words[0] = this.valid ? this.intid * 4 + (this.physical ? 3 : 1) : 0;
-    words[1] = this.valid ? this.vpeid * 0x1_0000 + this.icid : 0;
+    words[0] = this.valid ? (this.intid << 2) | (this.physical ? 3 : 1) : 0;
+    words[1] = this.valid ? (this.vpeid << 16) | this.icid : 0;
     words[2] = this.valid ? this.doorbell : 0;
     const address = device.ittAddress + event * this.#bytes;
     // A long entry is aligned: where its first words are, so is the last.

@@ -180,32 +180,39 @@ export class PhysicalMemory implements Memory {
   /** readWords() within one chunk. */
   readWords(address: number, into: Uint32Array, count: number): boolean {
     const start = inChunk(address);
+    const chunk = this.#chunk(address);
+    if (!LITTLE_ENDIAN || chunk === undefined || (start & 3) !== 0 || start + 4 * count > CHUNK) return this.#readWordsAnyhow(address, into, count);
+    const { words } = chunk;
+    for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) into[i] = words[at]!;
+    return true;
+  }
+
+  #readWordsAnyhow(address: number, into: Uint32Array, count: number): boolean {
+    const start = inChunk(address);
     if (start + 4 * count > CHUNK) return false;
     const chunk = this.#chunk(address);
-    if (chunk === undefined) {
-      if (this.#find(address) === undefined) return false;
-      into.fill(0, 0, count);
-    } else if (LITTLE_ENDIAN && start % 4 === 0) {
-      const { words } = chunk;
-      for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) into[i] = words[at]!;
-    } else {
-      for (let i = 0; i < count; i += 1) into[i] = chunk.view.getUint32(start + 4 * i, true);
-    }
+    if (chunk === undefined && this.#find(address) === undefined) return false;
+    for (let i = 0; i < count; i += 1) into[i] = chunk === undefined ? 0 : chunk.view.getUint32(start + 4 * i, true);
     return true;
   }
 
   /** writeWords() within one chunk. */
   writeWords(address: number, from: Uint32Array, count: number): boolean {
     const start = inChunk(address);
+    if (!LITTLE_ENDIAN || (start & 3) !== 0 || start + 4 * count > CHUNK) return this.#writeWordsAnyhow(address, from, count);
+    const chunk = this.#chunkFor(address);
+    if (chunk === undefined) return false;
+    const { words } = chunk;
+    for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) words[at] = from[i]!;
+    return true;
+  }
+
+  #writeWordsAnyhow(address: number, from: Uint32Array, count: number): boolean {
+    const start = inChunk(address);
     if (start + 4 * count > CHUNK) return false;
     const chunk = this.#chunkFor(address);
     if (chunk === undefined) return false;
-    if (LITTLE_ENDIAN && start % 4 === 0) {
-      const { words } = chunk;
-      for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) words[at] = from[i]!;
-    } else {
-      for (let i = 0; i < count; i += 1) chunk.view.setUint32(start + 4 * i, from[i]!, true);
-    }
+    for (let i = 0; i < count; i += 1) chunk.view.setUint32(start + 4 * i, from[i]!, true);
     return true;
   }
 
@@ -291,7 +298,10 @@ export class PhysicalMemory implements Memory {
   #chunk(address: number): Chunk | undefined {
     const base = address - inChunk(address);
     const slot = slotOf(address);
-    if (this.#bases[slot] === base) return this.#held[slot];
+    return this.#bases[slot] === base ? this.#held[slot] : this.#findChunk(address, base, slot);
+  }
+
+  #findChunk(address: number, base: number, slot: number): Chunk | undefined {
     const range = this.#find(address);
     const chunk = range?.chunk(address - range.base);
     if (chunk !== undefined) this.#hold(slot, base, chunk);
@@ -302,7 +312,10 @@ export class PhysicalMemory implements Memory {
   #chunkFor(address: number): Chunk | undefined {
     const base = address - inChunk(address);
     const slot = slotOf(address);
-    if (this.#bases[slot] === base) return this.#held[slot];
+    return this.#bases[slot] === base ? this.#held[slot] : this.#makeChunk(address, base, slot);
+  }
+
+  #makeChunk(address: number, base: number, slot: number): Chunk | undefined {
     const range = this.#find(address);
     const chunk = range?.made(address - range.base);
     if (chunk !== undefined) this.#hold(slot, base, chunk);
