@@ -282,6 +282,15 @@ class Holes extends PhysicalMemory {
     return !inside && super.accessible(address, length);
   }
 
+  // No words at once: what there is no page for is asked for first.
+  override readWords(): boolean {
+    return false;
+  }
+
+  override writeWords(): boolean {
+    return false;
+  }
+
   override read8(address: number): number {
     this.reads += 1;
     return super.read8(address);

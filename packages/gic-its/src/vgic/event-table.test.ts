@@ -32,7 +32,7 @@ describe('EventTable', () => {
             list = list.map((each) => (each.collection === collection ? { ...each, collection: undefined } : each));
           } else if (kind === 'sort') {
             list.sort((a, b) => a.id - b.id);
-            expect(table.sort()).toEqual(list.map((each) => each.id));
+            expect([...table.sort()]).toEqual(list.map((each) => each.id));
           }
           expect(table.values()).toEqual(list);
           expect(table.size).toBe(list.length);

@@ -90,18 +90,18 @@ export class EventTable {
   }
 
   /** EventIDs in the order of the list. */
-  keys(): number[] {
+  keys(): Uint32Array {
     const ids = this.#ascending();
     return this.#sorted ? ids : ids.sort((a, b) => this.#place(a) - this.#place(b));
   }
 
   /** In the order of the list. */
   values(): Event[] {
-    return this.keys().flatMap((id) => this.get(id) ?? []);
+    return Array.from(this.keys(), (id) => ({ id, irq: this.irq(id)!, collection: this.collection(id) }));
   }
 
   /** Sorts the list by EventID. @returns the EventIDs, ascending */
-  sort(): number[] {
+  sort(): Uint32Array {
     const ids = this.#ascending();
     if (this.#sorted) return ids;
     ids.forEach((id, place) => { this.#page(id)!.places[id & (PAGE - 1)] = place; });
@@ -111,11 +111,12 @@ export class EventTable {
     return ids;
   }
 
-  #ascending(): number[] {
-    const ids: number[] = [];
+  #ascending(): Uint32Array {
+    const ids = new Uint32Array(this.#size);
+    let count = 0;
     for (const number of [...this.#pages.keys()].sort((a, b) => a - b)) {
       const { irqs } = this.#pages.get(number)!;
-      for (let at = 0; at < PAGE; at += 1) if (irqs[at] !== undefined) ids.push(number * PAGE + at);
+      for (let at = 0; at < PAGE; at += 1) if (irqs[at] !== undefined) ids[count++] = number * PAGE + at;
     }
     return ids;
   }

@@ -136,6 +136,22 @@ export class GuestMemory implements Memory {
     this.#markDirty(slot, address, 4);
   }
 
+  /** readWords() of a slot whose memory has it. */
+  readWords(address: number, into: Uint32Array, count: number): boolean {
+    const slot = this.#slot(address);
+    if (slot === undefined || bytesToEnd(slot.gpa, slot.size, address) < 4 * count) return false;
+    return slot.memory.readWords?.(slot.offset + address - slot.gpa, into, count) === true;
+  }
+
+  /** writeWords() of a slot whose memory has it. A write that is to fail goes the other way, where it is counted. */
+  writeWords(address: number, from: Uint32Array, count: number): boolean {
+    const slot = this.#writesLeft === undefined ? this.#slot(address) : undefined;
+    if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 4 * count) return false;
+    if (slot.memory.writeWords?.(slot.offset + address - slot.gpa, from, count) !== true) return false;
+    this.#markDirty(slot, address, 4 * count);
+    return true;
+  }
+
   readBytes(address: number, into: Uint8Array): void {
     for (let done = 0; done < into.length; ) {
       const at = address + done;

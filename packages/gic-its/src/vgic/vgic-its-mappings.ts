@@ -28,6 +28,8 @@ export interface ItsGuestDevice {
   readonly id: number;
   /** EventID bits, in [1, 16]. */
   readonly bits: number;
+  /** EventIDs are below this: 2 ** bits. */
+  readonly end: number;
   /** Guest physical address of the ITT. */
   readonly itt: number;
   readonly events: EventTable;
@@ -56,7 +58,7 @@ export class ItsMappings {
 
   /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
   eventInRange(device: ItsGuestDevice, event: number): boolean {
-    if (event >= 2 ** device.bits) return false;
+    if (event >= device.end) return false;
     return !this.#vm.profile.checksItePage || this.#vm.memory.visible(device.itt + event * 8);
   }
 
@@ -172,7 +174,7 @@ export class ItsMappings {
   }
 
   addDevice(id: number, bits: number, itt: number): ItsGuestDevice {
-    const device: ItsGuestDevice = { id, bits, itt, events: new EventTable() };
+    const device: ItsGuestDevice = { id, bits, end: 2 ** bits, itt, events: new EventTable() };
     this.devices.push(device);
     if (!this.#byId.has(id)) this.#byId.set(id, device);
     return device;

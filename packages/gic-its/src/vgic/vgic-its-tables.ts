@@ -5,7 +5,7 @@
  * the next entry in use, capped; only entries in use are written. Collections are restored first. A failed restore leaves an
  * ITS without mappings; pending bits that it took from guest memory are gone.
  */
-import { EEXIST, EINVAL, toNumber } from '@vsim/vfio-core';
+import { EEXIST, EINVAL, readWords, toNumber, writeWords } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
 import { DEVICE_LEFT_OUT, ITE_DROPPED } from './events.ts';
 import { BAD_CTE, BAD_DTE, BAD_ITE, DEVICE_RANGE, ENTRY_UNREADABLE, ENTRY_UNWRITABLE, LPI_UNREADABLE, SAVE_FORWARDED } from './its-reasons.ts';
@@ -19,6 +19,12 @@ const PAGE_64K = 0x1_0000;
 const VALID = 0x8000_0000;
 const MAX_NEXT_DEVICE = 0x3fff;
 const MAX_NEXT_EVENT = 0xffff;
+
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const FIRST = FIRST_LPI;
+
+/** The entry that is read or written. */
+const words = new Uint32Array(2);
 
 /** KVM_DEV_ARM_ITS_SAVE_TABLES. @returns 0 or a negative errno */
 export function saveTables(its: VgicIts): number {
@@ -122,9 +128,11 @@ interface Owner {
 /** @returns whether guest memory has a place for the entry */
 function store(its: VgicIts, address: number, lo: number, hi: number): boolean {
   const { memory } = its.vm;
+  words[0] = lo;
+  words[1] = hi;
+  if (memory.writeWords(address, words, 2)) return true;
   if (!memory.accessible(address, ENTRY, true)) return false;
-  memory.write32(address, lo);
-  memory.write32(address + 4, hi);
+  writeWords(memory, address, words, 2);
   return true;
 }
 
@@ -164,8 +172,8 @@ type Step = (id: number, lo: number, hi: number, address: number) => number;
 function scan(its: VgicIts, entry: string, device: number | undefined, base: number, bytes: number, first: number, step: Step): number {
   const { memory, refusals } = its.vm;
   for (let at = 0, id = first; at < bytes; ) {
-    if (!memory.accessible(base + at, ENTRY)) return refusals.refuse(ENTRY_UNREADABLE, { entry, address: base + at, device: device ?? id });
-    const next = step(id, memory.read32(base + at), memory.read32(base + at + 4), base + at);
+    if (!readWords(memory, base + at, words, 2)) return refusals.refuse(ENTRY_UNREADABLE, { entry, address: base + at, device: device ?? id });
+    const next = step(id, words[0]!, words[1]!, base + at);
     if (next <= 0) return next;
     at += next * ENTRY;
     id += next;
@@ -208,14 +216,12 @@ function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address
 function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: number, hi: number): number {
   const intid = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
   const distance = hi >>> 16;
-  const bad = (field: string, value: number): number =>
-    its.vm.refusals.refuse(BAD_ITE, { field, value, address: device.itt + id * ENTRY, device: device.id, event: id });
   if (intid === 0) return 1;
-  if (intid < FIRST_LPI) return bad('lpi', intid);
-  if (id + distance >= 2 ** device.bits) return bad('next', distance);
+  if (intid < FIRST) return badEvent(its, device, id, 'lpi', intid);
+  if (id + distance >= device.end) return badEvent(its, device, id, 'next', distance);
   const collection = its.mappings.findCollection(lo & 0xffff);
-  if (collection === undefined) return bad('ICID', lo & 0xffff);
-  if (!its.mappings.eventInRange(device, id)) return bad('EventID', id);
+  if (collection === undefined) return badEvent(its, device, id, 'ICID', lo & 0xffff);
+  if (!its.mappings.eventInRange(device, id)) return badEvent(its, device, id, 'EventID', id);
   const vcpu = its.mappings.vcpuOf(collection);
   const irq = its.mappings.addLpi(intid, vcpu);
   if (typeof irq === 'number') return unreadable(its, device, id, intid, vcpu);
@@ -225,6 +231,10 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
   }
   device.events.add(id, irq, collection);
   return distance;
+}
+
+function badEvent(its: VgicIts, device: ItsGuestDevice, event: number, field: string, value: number): number {
+  return its.vm.refusals.refuse(BAD_ITE, { field, value, address: device.itt + event * ENTRY, device: device.id, event });
 }
 
 /** A device's DTE has no place in guest memory. */
