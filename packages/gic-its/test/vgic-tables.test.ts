@@ -288,6 +288,19 @@ describe('RESTORE_TABLES', () => {
     expect([off.restoreTables(), off.its.mappings.devices.length, off.its.mappings.collections.length]).toEqual([0, 0, 2]);
   });
 
+  it('without collections, over devices that are there: the older of an ID is found, and the restored one once that is unmapped', () => {
+    const machine = booted();
+    machine.mapDevice(1, [8195]);
+    machine.saveTables();
+    machine.setWord(GUEST.COLLECTIONS, 0n);
+    mapti(machine, 1, 1, 8196, 0);
+    expect([machine.restoreTables(), machine.its.mappings.devices.map(({ id }) => id)]).toEqual([0, [1, 1]]);
+    // Event 1 was never saved.
+    expect(machine.msi(1, 1)).toBe(1);
+    machine.command((to) => encode.mapd(to, 1, 0, 0, false));
+    expect([machine.msi(1, 0), machine.msi(1, 1)]).toEqual([1, 0]);
+  });
+
   it('twice without a reset: -EEXIST from the first ICID; collections are freed, devices stay as orphans [gic A-06] [gic K-33]', () => {
     const machine = saved();
     expect([machine.restoreTables(), machine.restoreTables()]).toEqual([0, EEXIST]);
@@ -377,6 +390,16 @@ describe('RESTORE_TABLES', () => {
       expect(machine.restoreTables()).toBe(EFAULT);
       expect([machine.its.mappings.devices, machine.its.mappings.collections, [...machine.vm.lpis.all()]]).toEqual([[], [], []]);
     }
+  });
+
+  it('from memory that is read-only, but for a pending bit, which has to be cleared: -EFAULT', () => {
+    const machine = saved();
+    machine.vm.memory.removeSlot(GUEST.RAM);
+    machine.vm.memory.addSlot({ gpa: GUEST.RAM, size: 0x80_0000, memory: machine.ram, offset: GUEST.RAM, readOnly: true });
+    expect(machine.restoreTables()).toBe(0);
+    machine.resetIts();
+    machine.setPendingBit(0, 8195);
+    expect([machine.restoreTables(), machine.vm.lpis.find(8195)]).toEqual([EFAULT, undefined]);
   });
 
   it('an emptied ITS after a failure, the old state where it is refused: never an unmapped vPE [gic I-13] [gic K-33]', () => {
