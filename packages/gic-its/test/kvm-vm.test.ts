@@ -3,6 +3,7 @@ import { EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, ENOENT, ENXIO, Pr
 import { describe, expect, it } from 'vitest';
 import { why } from '../../../testing/why.ts';
 import {
+  ADDR_TYPE,
   CTRL,
   GRP,
   KVM_ARM_PREFERRED_TARGET,
@@ -249,6 +250,22 @@ describe('vCPUs', () => {
     const kvm = small.open('/dev/kvm');
     const vm = small.ioctl(kvm, 0xae01);
     expect([small.tryIoctl(vm, KVM_CREATE_VCPU, 0), small.tryIoctl(vm, KVM_CREATE_VCPU, 512), vmm.last.vcpus]).toEqual([-EMFILE, -EINVAL, []]);
+  });
+
+  it('without an fd it leaves its frame in the region, which answers no more, and the next one has the frame behind', () => {
+    const vmm = new Vmm();
+    const small = new Process(vmm.host, { maxFiles: 5 });
+    const kvm = small.open('/dev/kvm');
+    const vm = small.ioctl(kvm, 0xae01);
+    const vgic = vmm.last.createVgic();
+    if (typeof vgic === 'number') throw new Error(`errno ${vgic}`);
+    const base = 0x80a_0000;
+    expect(vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST_REGION, (4n << 52n) | BigInt(base))).toBe(0);
+    expect(small.tryIoctl(vm, KVM_CREATE_VCPU, 0)).toBe(-EMFILE);
+    small.close(kvm);
+    expect(small.tryIoctl(vm, KVM_CREATE_VCPU, 0)).toBeGreaterThan(0);
+    const iidrs = [0, 1, 2].map((n) => vmm.last.load(vmm.last.vcpus[0]!, base + n * 0x2_0000 + 4, 4));
+    expect(iidrs.map((iidr) => iidr !== 0n)).toEqual([false, true, false]);
   });
 
   it('the preferred target is the generic one, without features', () => {
