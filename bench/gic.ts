@@ -6,7 +6,7 @@
 import { Host } from '../packages/vfio-core/src/index.ts';
 import { encode, Gic, GICR, GITS, OPCODE, type CpuInterface, type GicVersion, type Its, type Redistributor } from '../packages/gic-its/src/index.ts';
 import { EVENTS_PER_DEVICE, loads, orderOf, type Body } from './floor.ts';
-import { collect, report, type Target } from './measure.ts';
+import { collect, report, times, type Target } from './measure.ts';
 
 type Build = (to: Uint32Array) => void;
 
@@ -21,7 +21,6 @@ const VPES = RAM + 0x30_0000;
 const VPT = RAM + 0x40_0000;
 const ITT = RAM + 0x100_0000;
 const LPIS = 57344;
-const ROUNDS = 12;
 /** Commands of a batch. */
 const COMMANDS = 1000;
 const COMMAND_NAMES = ['SYNC', 'MAPTI', 'MOVI', 'INT', 'CLEAR', 'INV'] as const;
@@ -93,20 +92,6 @@ class Bench {
   each(act: (device: number, event: number) => void): void {
     for (const id of new Set(this.order)) act(id >>> 16, id & 0xffff);
   }
-}
-
-/** ns an iteration of each body: the best of several rounds, taken in turn so that they share what disturbs the machine. */
-function times(iterations: number, bodies: readonly Body[]): number[] {
-  const best = bodies.map(() => Infinity);
-  for (let round = 0; round <= ROUNDS; round += 1) {
-    bodies.forEach((body, i) => {
-      const start = process.hrtime.bigint();
-      body(iterations);
-      const ns = Number(process.hrtime.bigint() - start) / iterations;
-      if (round > 0) best[i] = Math.min(best[i]!, ns);
-    });
-  }
-  return best;
 }
 
 function msis(its: Its, order: Uint32Array): Body {

@@ -10,7 +10,7 @@ import { bootVm, buildHost, incomingVm, samePlace } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
 import { Link, migrate } from '../src/vmm/migration.ts';
 import { CLI_DOORS } from './cli-doors.ts';
-import { Migrations, migrationsReport } from './migrations.ts';
+import { MIGRATIONS_DOOR } from './migrations-door.ts';
 
 // Streams
 
@@ -170,7 +170,7 @@ class Folders implements World<FolderInput> {
 
 export const DOORS: readonly Door[] = [
   { name: 'migration-stream', length: 10, open: () => new Streams() },
-  { name: 'migrations', length: 10, most: 80, open: () => new Migrations(), report: migrationsReport },
+  MIGRATIONS_DOOR,
   { name: 'arguments', length: 20, open: () => new Arguments() },
   { name: 'sysfs-folder', length: 20, open: () => new Folders() },
   ...CLI_DOORS,

@@ -3,7 +3,8 @@ import { Random } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { PATCHES } from '../src/migrate/matrix.ts';
 import { FAULTS, KINDS, type Fault } from './migration-faults.ts';
-import { drawMigrations, runMigrations, type MigrationsInput, type Verdict } from './migrations.ts';
+import { drawMigrations, type MigrationsInput } from './migration-inputs.ts';
+import { runMigrations, type Verdict } from './migrations.ts';
 
 const HOST = { gic: 'gicv4.1', preset: 'arm', coherent: false, listRegisters: 4 } as const;
 const MIGRATION = { to: HOST, steps: 20, stop: 'piled', move: [0, 0, 1], disable: [0, 1], ticks: [], inFlight: true, held: false } as const;

@@ -1,11 +1,9 @@
 /**
- * Random migrations with random faults. An input is plain data: hosts, traffic, and one to three migrations of one VM in a row, each with at
- * most one fault; a migration that is cancelled is followed by one of the same source. The ledger is the devices' and the guest's own
- * (device-book.ts). For tests only.
+ * Runs an input of random migrations (migration-inputs.ts), and says what was lost, doubled or wrong. A migration that is cancelled is followed by
+ * one of the same source. The ledger is the devices' and the guest's own (device-book.ts). For tests only.
  */
-import { errnoName, getMigrationState, MIG_STATE, Random, setMigrationState, type MigrationResult, type Phase } from '@vsim/vfio-core';
-import { implementationChoices, IRQFD_INJECT, type GicPreset, type GicVersion, type MigrationSwitches } from '@vsim/gic-its';
-import { pick, type Depth, type Figures, type Report, type World } from '../../../testing/fuzz.ts';
+import { EACCES, errnoName, getMigrationState, MIG_STATE, Random, setMigrationState, type MigrationResult, type Phase } from '@vsim/vfio-core';
+import { implementationChoices, IRQFD_INJECT, type MigrationSwitches } from '@vsim/gic-its';
 import { lineName } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, samePlace, vectors, type GuestVm, type Takings } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
@@ -13,93 +11,13 @@ import { TICKER_VECTORS } from '../src/devices/ticker.ts';
 import { lpiOf } from '../src/guest/guest.ts';
 import { AT } from '../src/guest/layout.ts';
 import type { ArmHost } from '../src/hosts/arm-host.ts';
-import { COMMIT, Link, migrate, PHASES, type PhaseName } from '../src/vmm/migration.ts';
+import { COMMIT, Link, migrate, PHASES } from '../src/vmm/migration.ts';
 import { BookTicker, DeviceBook } from './device-book.ts';
-import { ArmedFault, drawFault, KINDS, type End, type Fault } from './migration-faults.ts';
+import { ArmedFault, type End } from './migration-faults.ts';
+import type { HostKind, Migration, MigrationsInput, Tick } from './migration-inputs.ts';
 
-interface HostKind {
-  readonly gic: GicVersion;
-  readonly preset: GicPreset;
-  readonly coherent: boolean;
-  readonly listRegisters: number;
-}
-
-/** A tick of a device as the migration comes to a phase. */
-interface Tick {
-  readonly phase: PhaseName;
-  readonly device: number;
-  readonly vector: number;
-}
-
-interface Migration {
-  readonly to: HostKind;
-  readonly fault: Fault;
-  /** Steps of traffic in each round of memory. */
-  readonly steps: number;
-  /** How the VM is when it stops: as it comes; with interrupts masked by vCPUs, and many raised; with every mask set and every line raised. */
-  readonly stop: 'calm' | 'masked' | 'piled';
-  /** The device and vector whose interrupt the guest moves to a vCPU, in each round. */
-  readonly move: readonly [device: number, vector: number, cpu: number];
-  /** The interrupt that the guest disables in its property table, until the masks go. */
-  readonly disable: readonly [device: number, vector: number] | undefined;
-  readonly ticks: readonly Tick[];
-  /** Kernel workers are slow: an interrupt by software is still on its way when the devices have stopped. */
-  readonly inFlight: boolean;
-  /** The guest's masks stay as they are until the next migration. */
-  readonly held: boolean;
-}
-
-export interface MigrationsInput {
-  readonly seed: number;
-  readonly devices: number;
-  readonly vcpus: number;
-  readonly rate: number;
-  readonly instant: number;
-  readonly from: HostKind;
-  readonly migrations: readonly Migration[];
-}
-
-/** Phases at which the world outside may tick: the source's device keeps what comes while it stands still. */
-const TICKED = PHASES.slice(PHASES.indexOf('stop-vcpus'), PHASES.indexOf(COMMIT) + 1);
 /** Steps of traffic after a migration. */
 const AFTER = 30;
-/** Of a hundred migrations that are to have an interrupt pending in a VPT alone. */
-const VPT_ALONE = 20;
-/** A run of so many migrations has as many aborts in each phase. */
-const MANY = 100_000;
-const ABORTS = 1000;
-
-function drawHost(random: Random): HostKind {
-  return {
-    gic: pick(random, ['gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv4.1', 'gicv3', 'gicv4']),
-    preset: pick(random, ['arm', 'arm', 'strict', 'qemu', 'gic-600']),
-    coherent: random.below(2) === 0,
-    listRegisters: pick(random, [1, 2, 4, 16]),
-  };
-}
-
-export function drawMigrations(random: Random): MigrationsInput {
-  const count = pick(random, [1, 1, 1, 1, 2, 2, 3]);
-  return {
-    seed: random.uint32(),
-    devices: 1 + random.below(3),
-    vcpus: 1 + random.below(3),
-    rate: 20 + random.below(70),
-    instant: random.below(150),
-    from: drawHost(random),
-    migrations: Array.from({ length: count }, () => ({
-      to: drawHost(random),
-      fault: drawFault(random),
-      steps: random.below(40),
-      stop: pick(random, ['calm', 'masked', 'masked', 'piled', 'piled']),
-      move: [random.below(3), random.below(TICKER_VECTORS), random.below(3)],
-      disable: random.below(3) === 0 ? [random.below(3), random.below(TICKER_VECTORS)] : undefined,
-      ticks: Array.from({ length: random.below(4) }, () => ({ phase: pick(random, TICKED), device: random.below(3), vector: random.below(TICKER_VECTORS) })),
-      inFlight: random.below(2) === 0,
-      held: random.below(2) === 0,
-    })),
-  };
-}
 
 /** What became of the interrupts and of the machines. */
 export interface Verdict {
@@ -298,7 +216,7 @@ class Run {
     if (kind !== 'none') this.#count(`armed ${kind}`);
     if (due !== undefined) this.#count(`fired ${kind}`);
     if (end !== undefined) this.#count(`${committed ? 'error after the commit' : 'abort'} ${end.phase}`);
-    const wanted = due ?? (this.#kind.gic === 'gicv4' ? { phase: 'save-its-tables', error: -13 } : undefined);
+    const wanted = due ?? (this.#kind.gic === 'gicv4' ? { phase: 'save-its-tables', error: -EACCES } : undefined);
     const told = (at: End | undefined): string => (at === undefined ? 'migrated' : `${at.phase} ${errnoName(at.error)}`);
     this.#same('the outcome', told(end), told(wanted));
     this.#same('the side of the commit point', committed, wanted === undefined || PHASES.findIndex((name) => name === wanted.phase) > PHASES.indexOf(COMMIT));
@@ -362,45 +280,4 @@ function setLive({ tickers }: ArmHost, live: boolean): void {
 /** The word of a vector in its device's ring, in guest memory. */
 function ring({ vm }: GuestVm, slot: number, vector: number): number {
   return vm.kvm.memory.read32(AT.rings + 0x1000 * slot + 4 * vector);
-}
-
-/** Nothing is lost or doubled, one side runs, and the outcome is the fault's. */
-export class Migrations implements World<MigrationsInput> {
-  readonly counts: Map<string, number> = new Map();
-
-  generate(random: Random): MigrationsInput {
-    return drawMigrations(random);
-  }
-
-  check(input: MigrationsInput): Depth {
-    const { lost, doubled, wrong, counts, results } = runMigrations(input);
-    for (const [name, count] of counts) this.counts.set(name, (this.counts.get(name) ?? 0) + count);
-    const told = [...lost.map((line) => `lost ${line}`), ...doubled.map((line) => `doubled ${line}`), ...wrong];
-    if (told.length > 0) throw new Error(told.join('; '));
-    if (results.some(({ outcome }) => outcome !== 'cancelled')) return 'succeeded';
-    return results.some((result) => 'phase' in result && result.phase !== PHASES[0]) ? 'past' : 'refused';
-  }
-}
-
-/** What `npm run soak` prints of random migrations, and what a run has to show. */
-export function migrationsReport({ counts }: Figures): Report {
-  const of = (name: string): number => counts.get(name) ?? 0;
-  const migrations = of('migrations');
-  const phases = PHASES.slice(0, PHASES.indexOf(COMMIT) + 1);
-  const late = PHASES.slice(PHASES.indexOf(COMMIT) + 1);
-  const share = (100 * of('in a VPT alone')) / Math.max(migrations, 1);
-  const few = phases.filter((phase) => of(`abort ${phase}`) < ABORTS);
-  return {
-    lines: [
-      `${migrations} migrations; interrupts: ${['raised', 'coalesced', 'delivered', 'lost', 'doubled'].map((name) => `${of(name)} ${name}`).join(', ')}`,
-      `pending in a VPT alone at the stop: ${of('in a VPT alone')} migrations (${share.toFixed(1)} %), ${of('interrupts in a VPT alone')} interrupts`,
-      `aborts: ${phases.map((phase) => `${phase} ${of(`abort ${phase}`)}`).join(', ')}`,
-      `errors after the commit: ${late.map((phase) => `${phase} ${of(`error after the commit ${phase}`)}`).join(', ')}`,
-      `faults, armed and fired: ${KINDS.map((kind) => `${kind} ${of(`armed ${kind}`)} ${of(`fired ${kind}`)}`).join(', ')}`,
-    ],
-    unmet: [
-      ...(migrations >= 200 && share < VPT_ALONE ? [`an interrupt is pending in a VPT alone in ${share.toFixed(1)} % of the migrations, not in ${VPT_ALONE} %`] : []),
-      ...(migrations >= MANY && few.length > 0 ? [`fewer than ${ABORTS} aborts: ${few.join(', ')}`] : []),
-    ],
-  };
 }

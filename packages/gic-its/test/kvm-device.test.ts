@@ -165,9 +165,7 @@ describe('devices of a VM', () => {
 describe('a caller without an fd left', () => {
   it.each(['linux-5.13', 'linux-6.1'] as const)('%s: gets no kvm-vfio, and one as soon as it has an fd', (profile) => {
     const vmm = new Vmm({ profile });
-    const small = new Process(vmm.host, { maxFiles: 5 });
-    const kvm = small.open('/dev/kvm');
-    const vm = small.ioctl(kvm, KVM_CREATE_VM);
+    const { small, kvm, vm } = vmm.full();
     const request = new Uint8Array(kvm_create_device.size);
     set(request, kvm_create_device.type, KVM_DEV_TYPE_VFIO);
     expect(small.tryIoctl(vm, KVM_CREATE_DEVICE, request)).toBe(-EMFILE);

@@ -10,6 +10,7 @@ import {
   KVM_ARM_VCPU_INIT,
   KVM_CREATE_DEVICE,
   KVM_CREATE_VCPU,
+  KVM_CREATE_VM,
   KVM_DEV_TYPE_ARM_VGIC_ITS,
   KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_GET_DEVICE_ATTR,
@@ -62,6 +63,13 @@ export class Vmm {
 
   vm(type = 0): number {
     return this.calls.createVm(this.fd, type);
+  }
+
+  /** Another process with a VM, which has no fd left. */
+  full(): { readonly small: Process; readonly kvm: number; readonly vm: number } {
+    const small = new Process(this.host, { maxFiles: 5 });
+    const kvm = small.open('/dev/kvm');
+    return { small, kvm, vm: small.ioctl(kvm, KVM_CREATE_VM) };
   }
 
   /** The VM behind the fd that was made last. */

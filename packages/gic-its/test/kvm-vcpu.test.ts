@@ -42,6 +42,16 @@ function guest(program: GuestProgram, init: ConstructorParameters<typeof Booted>
   return vmm;
 }
 
+/** A guest that loads from a device, and then stores there. */
+function loads(): { readonly vmm: Booted; readonly seen: readonly bigint[] } {
+  const seen: bigint[] = [];
+  const vmm = guest(function* (cpu) {
+    seen.push(yield* cpu.load(AT.UART, 4));
+    yield* cpu.store(AT.UART, 4, 0n);
+  });
+  return { vmm, seen };
+}
+
 const mpState = (vmm: Vmm, vcpu: number, state?: number): number => {
   const bytes = new Uint8Array(kvm_mp_state.size);
   if (state === undefined) return vmm.ioctl(vcpu, KVM_GET_MP_STATE, bytes) < 0 ? -1 : get(bytes, kvm_mp_state.mp_state);
@@ -182,11 +192,7 @@ describe('KVM_RUN', () => {
   });
 
   it('with immediate_exit a load is done first, with what was there then', () => {
-    const seen: bigint[] = [];
-    const vmm = guest(function* (cpu) {
-      seen.push(yield* cpu.load(AT.UART, 4));
-      yield* cpu.store(AT.UART, 4, 0n);
-    });
+    const { vmm, seen } = loads();
     const [run] = vmm.runs;
     vmm.run(vmm.vcpus[0]!);
     vmm.calls.answerMmio(run!, 1n);
@@ -198,11 +204,7 @@ describe('KVM_RUN', () => {
   });
 
   it('an exit whose reason user space has overwritten comes again', () => {
-    const seen: bigint[] = [];
-    const vmm = guest(function* (cpu) {
-      seen.push(yield* cpu.load(AT.UART, 4));
-      yield* cpu.store(AT.UART, 4, 0n);
-    });
+    const { vmm, seen } = loads();
     const [run] = vmm.runs;
     vmm.run(vmm.vcpus[0]!);
     run!.write(kvm_run.exit_reason[0], 4, 0);

@@ -1,5 +1,5 @@
 /** A VM's fd: memory slots, dirty logs, routes, irqfds, ioeventfds, lines. Catalogue: linux/kvm.h, virt/kvm, arch/arm64/kvm/arm.c. */
-import { EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, ENOENT, ENXIO, Process, get, set, type ProfileName } from '@vsim/vfio-core';
+import { EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, ENOENT, ENXIO, get, set, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { why } from '../../../testing/why.ts';
 import {
@@ -246,17 +246,13 @@ describe('vCPUs', () => {
 
   it('without an fd there is none', () => {
     const vmm = new Vmm();
-    const small = new Process(vmm.host, { maxFiles: 5 });
-    const kvm = small.open('/dev/kvm');
-    const vm = small.ioctl(kvm, 0xae01);
+    const { small, vm } = vmm.full();
     expect([small.tryIoctl(vm, KVM_CREATE_VCPU, 0), small.tryIoctl(vm, KVM_CREATE_VCPU, 512), vmm.last.vcpus]).toEqual([-EMFILE, -EINVAL, []]);
   });
 
   it('without an fd it leaves its frame in the region, which answers no more, and the next one has the frame behind', () => {
     const vmm = new Vmm();
-    const small = new Process(vmm.host, { maxFiles: 5 });
-    const kvm = small.open('/dev/kvm');
-    const vm = small.ioctl(kvm, 0xae01);
+    const { small, kvm, vm } = vmm.full();
     const vgic = vmm.last.createVgic();
     if (typeof vgic === 'number') throw new Error(`errno ${vgic}`);
     const base = 0x80a_0000;

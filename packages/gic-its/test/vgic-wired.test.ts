@@ -379,12 +379,18 @@ describe('what a VMM sees', () => {
   });
 });
 
+/** SPI 40, raised by an irqfd with a resampler, and the vCPU that takes it. */
+function resampled() {
+  const m = new Wired();
+  const [raise, resample] = [new EventFdContext('raise'), new EventFdContext('resample')];
+  m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_RESAMPLE, resample);
+  m.vcpu(0).run(0);
+  return { m, raise, resample };
+}
+
 describe('a resampled SPI', () => {
   it('falls when the guest ends it, and tells who raised it', () => {
-    const m = new Wired();
-    const [raise, resample] = [new EventFdContext('raise'), new EventFdContext('resample')];
-    m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_RESAMPLE, resample);
-    m.vcpu(0).run(0);
+    const { m, raise, resample } = resampled();
     raise.signal();
     expect([m.vcpu(0).acknowledge(), resample.count]).toEqual([40, 0n]);
     m.vcpu(0).endOfInterrupt(40);
@@ -394,10 +400,7 @@ describe('a resampled SPI', () => {
   });
 
   it('that waits, or is being served, tells nobody at an exit', () => {
-    const m = new Wired();
-    const [raise, resample] = [new EventFdContext('raise'), new EventFdContext('resample')];
-    m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_RESAMPLE, resample);
-    m.vcpu(0).run(0);
+    const { m, raise, resample } = resampled();
     raise.signal();
     m.vcpu(0).kick();
     expect([resample.count, m.vcpu(0).acknowledge()]).toEqual([0n, 40]);

@@ -175,17 +175,12 @@ export class InterruptEntry {
     return 'ok';
   }
 
-  /** @returns false, with nothing written, unless all of it has a place: also the last word of a long one, which is not used */
+  /** The last word of a long entry is not used: it is aligned, so that it has a place where the others have. @returns false, with nothing written, unless they have */
   write(memory: Memory, device: DeviceEntry, event: number): boolean {
     words[0] = this.valid ? (this.intid << 2) | (this.physical ? 3 : 1) : 0;
     words[1] = this.valid ? (this.vpeid << 16) | this.icid : 0;
     words[2] = this.valid ? this.doorbell : 0;
-    const address = device.ittAddress + event * this.#bytes;
-    // A long entry is aligned: where its first words are, so is the last.
-    if (memory.writeWords?.(address, words, 3) === true) return true;
-    if (!memory.accessible(address, this.#bytes)) return false;
-    writeWords(memory, address, words, 3);
-    return true;
+    return writeWords(memory, device.ittAddress + event * this.#bytes, words, 3);
   }
 }
 

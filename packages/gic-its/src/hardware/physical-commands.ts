@@ -13,7 +13,7 @@ import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
 
 // V8 folds a module's own constants, but loads what is imported or exported at each use.
 const FIRST = FIRST_LPI;
-const { FORGET_EVENT, INVALIDATE_LPI } = EFFECT;
+const { FORGET_EVENT, FORGET_COLLECTION, INVALIDATE_LPI, INVALIDATE_LPIS } = EFFECT;
 const NOWHERE = NONE;
 
 export class PhysicalCommands {
@@ -50,7 +50,7 @@ export class PhysicalCommands {
     if (entry.valid && entry.rdbase >= host.redistributors.length) return 'no such redistributor';
     const refusal = refused(entry.write(host.memory, collections, icid), 'collection id out of range');
     this.#lookup.forgetCollection(icid);
-    if (refusal === '') this.#outstanding.add(entry.rdbase, NOWHERE, EFFECT.FORGET_COLLECTION, icid);
+    if (refusal === '') this.#outstanding.add(entry.rdbase, NOWHERE, FORGET_COLLECTION, icid);
     return refusal;
   }
 
@@ -152,7 +152,7 @@ export class PhysicalCommands {
     }
     const target = this.#lookup.collection(icid);
     if (typeof target === 'string') return target;
-    this.#outstanding.add(target.index, NOWHERE, EFFECT.INVALIDATE_LPIS, target.index);
+    this.#outstanding.add(target.index, NOWHERE, INVALIDATE_LPIS, target.index);
     return '';
   }
 

@@ -25,6 +25,8 @@ class Page {
   readonly collections = new Array<Collection | undefined>(PAGE).fill(undefined);
   /** Where the event is in the list: higher behind lower. */
   readonly places = new Float64Array(PAGE);
+  /** Events that it has: one without is dropped, so that what looks at all pages takes no longer than there are events. */
+  count = 0;
 }
 
 export class EventTable {
@@ -33,9 +35,6 @@ export class EventTable {
   #lastNumber = -1;
   #places = 0;
   #size = 0;
-  /** The list is sorted by EventID: nothing was put behind a higher one. */
-  #sorted = true;
-  #highest = -1;
 
   get size(): number {
     return this.#size;
@@ -63,9 +62,8 @@ export class EventTable {
     page.collections[at] = collection;
     page.places[at] = this.#places;
     this.#places += 1;
+    page.count += 1;
     this.#size += 1;
-    if (id < this.#highest) this.#sorted = false;
-    else this.#highest = id;
   }
 
   /** An event that there is has another collection. */
@@ -79,7 +77,9 @@ export class EventTable {
     if (page?.irqs[id & (PAGE - 1)] === undefined) return;
     page.irqs[id & (PAGE - 1)] = undefined;
     page.collections[id & (PAGE - 1)] = undefined;
+    page.count -= 1;
     this.#size -= 1;
+    if (page.count === 0) this.#dropPage(id);
   }
 
   /** Events of a collection have none any more. */
@@ -92,7 +92,8 @@ export class EventTable {
   /** EventIDs in the order of the list. */
   keys(): Uint32Array {
     const ids = this.#ascending();
-    return this.#sorted ? ids : ids.sort((a, b) => this.#place(a) - this.#place(b));
+    const sorted = ids.every((id, i) => i === 0 || this.#place(ids[i - 1]!) < this.#place(id));
+    return sorted ? ids : ids.sort((a, b) => this.#place(a) - this.#place(b));
   }
 
   /** In the order of the list. */
@@ -102,21 +103,25 @@ export class EventTable {
 
   /** Sorts the list by EventID. @returns the EventIDs, ascending */
   sort(): Uint32Array {
-    const ids = this.#ascending();
-    if (this.#sorted) return ids;
-    ids.forEach((id, place) => { this.#page(id)!.places[id & (PAGE - 1)] = place; });
-    this.#places = ids.length;
-    this.#highest = ids.at(-1) ?? -1;
-    this.#sorted = true;
-    return ids;
+    this.#places = 0;
+    return this.#ascending((page, at) => {
+      page.places[at] = this.#places;
+      this.#places += 1;
+    });
   }
 
-  #ascending(): Uint32Array {
+  /** EventIDs, ascending. @param visit called at each, with its page and place there */
+  #ascending(visit?: (page: Page, at: number) => void): Uint32Array {
     const ids = new Uint32Array(this.#size);
     let count = 0;
     for (const number of [...this.#pages.keys()].sort((a, b) => a - b)) {
-      const { irqs } = this.#pages.get(number)!;
-      for (let at = 0; at < PAGE; at += 1) if (irqs[at] !== undefined) ids[count++] = number * PAGE + at;
+      const page = this.#pages.get(number)!;
+      for (let at = 0; at < PAGE; at += 1) {
+        if (page.irqs[at] === undefined) continue;
+        visit?.(page, at);
+        ids[count] = number * PAGE + at;
+        count += 1;
+      }
     }
     return ids;
   }
@@ -135,6 +140,12 @@ export class EventTable {
       this.#lastNumber = number;
     }
     return page;
+  }
+
+  #dropPage(id: number): void {
+    this.#pages.delete(id >>> PAGE_BITS);
+    this.#last = undefined;
+    this.#lastNumber = -1;
   }
 
   #newPage(id: number): Page {

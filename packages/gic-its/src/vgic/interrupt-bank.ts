@@ -65,9 +65,7 @@ export class InterruptBank {
       case ISACTIVER:
       case ICACTIVER: {
         let active = 0;
-        const look = (): void => { active = this.#word(from, (irq) => irq.active); };
-        if (by === 'guest') this.#owner.halted(look);
-        else look();
+        this.#activeState(by, () => { active = this.#word(from, (irq) => irq.active); });
         return active;
       }
       default:
@@ -116,15 +114,13 @@ export class InterruptBank {
       case ISACTIVER:
       case ICACTIVER: {
         const active = (offset & ~0x7f) === ISACTIVER;
-        const change = (): void => {
+        this.#activeState(by, () => {
           this.#set(from, value, (irq) => {
             // The hardware delivers it, and knows no active state of it.
             irq.active = active && !irq.hw;
             if (irq.active) owner.queue(irq);
           });
-        };
-        if (by === 'guest') owner.halted(change);
-        else change();
+        });
         return;
       }
     }
@@ -142,6 +138,12 @@ export class InterruptBank {
       irq.lineLevel = (levels & (1 << n)) !== 0;
       if (irq.lineLevel) this.#owner.queue(irq);
     });
+  }
+
+  /** User space has its vCPUs stopped; for a guest they are halted. */
+  #activeState(by: Accessor, access: () => void): void {
+    if (by === 'guest') this.#owner.halted(access);
+    else access();
   }
 
   #latch(irq: VgicIrq, pending: boolean): void {

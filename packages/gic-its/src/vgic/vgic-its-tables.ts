@@ -127,13 +127,9 @@ interface Owner {
 
 /** @returns whether guest memory has a place for the entry */
 function store(its: VgicIts, address: number, lo: number, hi: number): boolean {
-  const { memory } = its.vm;
   words[0] = lo;
   words[1] = hi;
-  if (memory.writeWords(address, words, 2)) return true;
-  if (!memory.accessible(address, ENTRY, true)) return false;
-  writeWords(memory, address, words, 2);
-  return true;
+  return writeWords(its.vm.memory, address, words, 2);
 }
 
 function unwritable(its: VgicIts, entry: string, address: number, owner: Owner): number {
@@ -147,9 +143,8 @@ function restoreCollections(its: VgicIts): number {
   const { memory, refusals } = its.vm;
   const base = its.registers.tableAddress(BASER_COLLECTION);
   for (let at = base; at < base + its.registers.tableBytes(BASER_COLLECTION); at += ENTRY) {
-    if (!memory.accessible(at, ENTRY)) return refusals.refuse(ENTRY_UNREADABLE, { entry: 'cte', address: at });
-    const lo = memory.read32(at);
-    const hi = memory.read32(at + 4);
+    if (!readWords(memory, at, words, 2)) return refusals.refuse(ENTRY_UNREADABLE, { entry: 'cte', address: at });
+    const [lo, hi] = [words[0]!, words[1]!];
     if ((hi & VALID) === 0) return 0;
     const target = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
     const icid = lo & 0xffff;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../../testing/random.ts';
 import { AddressSpace } from './address-space.ts';
-import { fill, read64AsNumber, write64FromNumber } from './memory.ts';
+import { fill, read64AsNumber, readWords, write64FromNumber, writeWords } from './memory.ts';
 import { PAGE_SIZE, PageAllocator, type PageRun } from './page-allocator.ts';
 import { PhysicalMemory } from './physical-memory.ts';
 import { hex, highHalf, lowHalf, toBigint, toNumber } from './u64.ts';
@@ -14,6 +14,25 @@ it('a few bytes go across the border of a chunk, also where only one was ever wr
   const into = new Uint8Array(6);
   memory.readBytes(BASE + 0xfffd, into);
   expect([...into]).toEqual([0, 1, 2, 3, 4, 0]);
+});
+
+describe('words at once', () => {
+  const words = Uint32Array.of(0x0403_0201, 0x0807_0605);
+  const memories = { ram: new PhysicalMemory([{ base: BASE, size: 0x1_0000 }]), 'an address space': new AddressSpace([{ base: BASE, size: 0x1_0000 }]) };
+
+  it.each(Object.entries(memories))('are read as they were written, at any address: %s', (_name, memory) => {
+    // In a chunk, unaligned, and across two.
+    for (const at of [BASE + 0x100, BASE + 0x203, BASE + 0x3ffc]) {
+      const into = new Uint32Array(2);
+      expect([writeWords(memory, at, words, 2), memory.read8(at + 5), readWords(memory, at, into, 2), into]).toEqual([true, 6, true, words]);
+    }
+  });
+
+  it.each(Object.entries(memories))('are written all or none: %s', (_name, memory) => {
+    const end = BASE + 0x1_0000;
+    expect([writeWords(memory, end - 4, words, 2), memory.read32(end - 4)]).toEqual([false, 0]);
+    expect(writeWords(memory, end, words, 1)).toBe(false);
+  });
 });
 
 describe('64-bit halves', () => {

@@ -40,10 +40,12 @@ export function readWords(memory: Memory, address: number, into: Uint32Array, co
   return true;
 }
 
-/** Stores `count` words of 32 bits, the lowest first. */
-export function writeWords(memory: Memory, address: number, from: Uint32Array, count: number): void {
-  if (memory.writeWords?.(address, from, count) === true) return;
+/** Stores `count` words of 32 bits, the lowest first. @returns false, with nothing written, unless all of them can be written */
+export function writeWords(memory: Memory, address: number, from: Uint32Array, count: number): boolean {
+  if (memory.writeWords?.(address, from, count) === true) return true;
+  if (!memory.accessible(address, 4 * count, true)) return false;
   for (let i = 0; i < count; i += 1) memory.write32(address + 4 * i, from[i]!);
+  return true;
 }
 
 /** The 64 bits at `address` as a number; exact below 2^53. */
