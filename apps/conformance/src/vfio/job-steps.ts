@@ -35,7 +35,7 @@ export class JobSteps {
     const done = outcome.state === 'done' || outcome.state === 'failed';
     this.#session.report.compare('done', step.boolean('done'), done);
     // One that was looked at right at its end has no status yet.
-    if (step.has('exit') ? step.raw('exit') === null : !done) return;
+    if (step.has('exit') ? step.raw('exit') === null : !step.boolean('done')) return;
     // The shell's status: 1 when the write or read failed.
     const failed = outcome.state !== 'done' || (typeof outcome.value === 'number' && outcome.value < 0);
     this.#session.report.compare('exit', step.number('exit'), failed ? 1 : 0);

@@ -1,5 +1,5 @@
 /** The host of one scenario: the recorded machine, moved to the state that the scenario's header tells. */
-import { ApicMsi, File, Host, O_RDWR, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
+import { ApicMsi, constant, File, Host, O_RDWR, Process, Vfio, VtdIommu, type ProfileName, type Sleeps } from '@vsim/vfio-core';
 import {
   NativeDriver,
   PciStub,
@@ -14,9 +14,10 @@ import {
   type PciMachineDescription,
   type RecordedDevice,
 } from '@vsim/vfio-pci';
-import { Mdpy, MdevBus, Mtty } from '@vsim/mdev';
+import { MdevBus } from '@vsim/mdev';
 import { fromHex, toHex, type Fields } from '../json.ts';
 import { deviceOf, textOrNull } from '../recorded-machine.ts';
+import { SampleModules } from './sample-modules.ts';
 
 /** The guest's RAM below the devices, as its /proc/iomem has it, in whole chunks. */
 const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
@@ -40,6 +41,8 @@ export interface Machine {
   readonly host: Host;
   readonly bus: PciBus;
   readonly process: Process;
+  /** What can be loaded, where the module mdev is. */
+  readonly samples: SampleModules | undefined;
 }
 
 /** Standard input, output and error. */
@@ -69,23 +72,24 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   const vfio = new Vfio(host, { noiommuBuilt: profile !== 'linux-7.3' });
   // The recording machine's interrupt controller is the emulator's: a line that is up already makes no edge.
   const bus = importPciMachine(host, description, { msi: new ApicMsi(host), iommu: new VtdIommu(host), earlyLevel: 'missed' });
-  host.scheduler.call('boot', boot(bus, vfio, header, states));
+  const loaded = header.list('native_modules').filter((name) => typeof name === 'string');
+  const samples = loaded.includes('mdev') ? new SampleModules(new MdevBus(host), vfio) : undefined;
+  host.scheduler.call('boot', boot(bus, vfio, loaded, states));
+  for (const name of loaded) host.scheduler.call('modprobe', samples?.load([name]) ?? constant(0));
   const process = new Process(host, { name: 'recorder' });
   // A shell's child has its terminal: fds that are open, and no eventfds.
   for (let fd = 0; fd < 3; fd += 1) process.install(new Console(), O_RDWR, fd);
-  return { host, bus, process };
+  return { host, bus, process, samples };
 }
 
 /** Loads the drivers and binds what was bound; then every configuration byte is what was recorded. */
-function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<string, DeviceState>): Sleeps<void> {
+function* boot(bus: PciBus, vfio: Vfio, loaded: readonly string[], states: ReadonlyMap<string, DeviceState>): Sleeps<void> {
   bus.autoprobe = false;
-  const loaded = header.list('native_modules').filter((name) => typeof name === 'string');
   const bound = [...states.values()].map(({ driver }) => driver).filter((name) => name !== null);
   for (const name of new Set([...bound, ...loaded])) {
     const driver = name === 'vfio-pci' ? new VfioPciDriver(vfio) : NATIVE.get(name)?.(bus.host.profile.name);
     if (driver !== undefined && bus.driver(driver.name) === undefined) yield* bus.addDriver(driver);
   }
-  if (loaded.includes('mdev')) yield* loadMdev(bus.host, vfio, loaded);
   for (const [address, { recorded, driver, driverOverride }] of states) {
     const device = bus.device(address);
     if (device === undefined) continue;
@@ -94,13 +98,6 @@ function* boot(bus: PciBus, vfio: Vfio, header: Fields, states: ReadonlyMap<stri
     device.function.config.bytes.set(fromHex(recorded.config) ?? []);
   }
   bus.autoprobe = true;
-}
-
-/** The mdev module and the sample parents that were loaded. */
-function* loadMdev(host: Host, vfio: Vfio, loaded: readonly string[]): Sleeps<void> {
-  const mdev = new MdevBus(host);
-  if (loaded.includes('mtty')) yield* new Mtty(mdev, vfio).register();
-  if (loaded.includes('mdpy')) yield* new Mdpy(mdev, vfio).register();
 }
 
 function* bindTo(bus: PciBus, device: PciDevice, driver: string): Sleeps<void> {

@@ -38,6 +38,17 @@ export class MappingSteps {
     this.#session.result(step, 0);
   }
 
+  /** Pages of a mapping go, and the rest stays. */
+  unmapPart(step: Fields): void {
+    const map = this.named(step);
+    if (map === undefined) {
+      this.#session.report.notExecuted('munmap_part');
+      return;
+    }
+    this.#session.machine.process.mm.unmap(map.mapping.address + step.number('add'), step.count('len'));
+    this.#session.result(step, 0);
+  }
+
   read(step: Fields): void {
     const map = this.named(step);
     if (map === undefined) {

@@ -16,10 +16,12 @@ import { KERNEL_MEMORY_SHOWN } from '@vsim/mdev';
 import { toHex, type Fields } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
 import { EventfdSteps } from './eventfd-steps.ts';
+import { FileSteps } from './file-steps.ts';
 import { HostSteps } from './host-steps.ts';
 import { JobSteps } from './job-steps.ts';
 import type { Machine } from './machine.ts';
 import { MappingSteps } from './mapping-steps.ts';
+import { ModuleSteps } from './module-steps.ts';
 import { PermissionMap } from './permission-map.ts';
 import { RefusalCount } from './refusal-count.ts';
 import { EDU_DMA_REGISTERS, EDU_LEFTOVER_RULE, KERNEL_MEMORY_RULE, REGISTERS_RULE } from './relaxed.ts';
@@ -41,10 +43,12 @@ export class ScenarioReplay {
   readonly #refusals: RefusalCount;
   readonly #session: Session;
   readonly #machine: Machine;
+  readonly #files: FileSteps;
   readonly #mappings: MappingSteps;
   readonly #eventfds: EventfdSteps;
   readonly #sysfs: SysfsSteps;
   readonly #jobs: JobSteps;
+  readonly #modules: ModuleSteps;
   readonly #hostSteps: HostSteps;
   readonly #permissions: PermissionMap;
   #eduDmaWritten = false;
@@ -62,10 +66,12 @@ export class ScenarioReplay {
     this.report = session.report;
     this.#machine = session.machine;
     this.#refusals = new RefusalCount(this.report, session.machine.host);
+    this.#files = new FileSteps(session);
     this.#mappings = new MappingSteps(session);
     this.#eventfds = new EventfdSteps(session);
     this.#sysfs = new SysfsSteps(session);
     this.#jobs = new JobSteps(session);
+    this.#modules = new ModuleSteps(session);
     this.#hostSteps = new HostSteps(session, host);
     this.#permissions = new PermissionMap(this.report, this.#machine.process);
     checkHeaderKeys(header, this.report);
@@ -112,6 +118,10 @@ export class ScenarioReplay {
   }
 
   #run(call: string, step: Fields): void {
+    if (step.has('buffer')) {
+      this.report.notExecuted(`${call} with a buffer that is not there`);
+      return;
+    }
     switch (call) {
       case 'open':
         this.#open(step);
@@ -132,11 +142,26 @@ export class ScenarioReplay {
         if (isEduDma(step, step.bytes('in').length)) this.#eduDmaWritten = true;
         this.#session.result(step, this.#machine.process.tryPwrite(this.#session.fd(step), step.bytes('in'), Number(step.bigint('off'))));
         return;
+      case 'read':
+        this.#files.read(step);
+        return;
+      case 'write':
+        this.#files.write(step);
+        return;
+      case 'lseek':
+        this.#files.seek(step);
+        return;
+      case 'poll':
+        this.#files.poll(step);
+        return;
       case 'mmap':
         this.#mappings.map(step);
         return;
       case 'munmap':
         this.#mappings.unmap(step);
+        return;
+      case 'munmap_part':
+        this.#mappings.unmapPart(step);
         return;
       case 'mem_read':
         this.#mappings.read(step);
@@ -168,6 +193,9 @@ export class ScenarioReplay {
       case 'ls':
         this.#sysfs.list(step);
         return;
+      case 'file_mode':
+        this.#sysfs.mode(step);
+        return;
       case 'device_present':
         this.report.compare('present', step.boolean('present'), this.#machine.bus.device(step.string('device')) !== undefined);
         return;
@@ -185,6 +213,15 @@ export class ScenarioReplay {
         return;
       case 'job_wait':
         this.#jobs.wait(step);
+        return;
+      case 'modprobe':
+        this.#modules.probe(step);
+        return;
+      case 'delete_module':
+        this.#modules.delete(step);
+        return;
+      case 'module_refcnt':
+        this.#modules.count(step);
         return;
       case 'setrlimit_memlock':
         if (step.number('cur') <= step.number('max')) this.#machine.process.memlock = step.number('cur');
@@ -205,9 +242,6 @@ export class ScenarioReplay {
         return;
       case 'fdinfo':
         this.report.compare('text', step.string('text'), this.#machine.process.fdinfo(this.#session.fd(step)).trimEnd());
-        return;
-      case 'lseek':
-        this.#session.result(step, this.#machine.process.tryLseek(this.#session.fd(step), step.number('off'), step.number('whence')));
         return;
       case 'proc_lines':
         this.#sysfs.lines(step);

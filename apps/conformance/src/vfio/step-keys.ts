@@ -19,10 +19,15 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   close: ['fd', ...RESULT],
   dup: ['fd', 'as', ...RESULT],
   ioctl: ['fd', 'req', 'arg', 'ptr', 'str', 'in', 'room', 'refs', 'as', 'out', ...RESULT],
-  pread: ['fd', 'len', 'out', ...POSITION, ...RESULT],
-  pwrite: ['fd', 'in', ...POSITION, ...RESULT],
+  pread: ['fd', 'len', 'out', 'buffer', ...POSITION, ...RESULT],
+  pwrite: ['fd', 'in', 'len', 'buffer', ...POSITION, ...RESULT],
+  read: ['fd', 'len', 'out', ...RESULT],
+  write: ['fd', 'in', ...RESULT],
+  lseek: ['fd', 'off', 'whence', ...RESULT],
+  poll: ['fd', 'events', 'revents', ...RESULT],
   mmap: ['as', 'fd', 'len', 'off', 'prot', 'flags', ...RESULT],
   munmap: ['map', ...RESULT],
+  munmap_part: ['map', 'add', 'len', ...RESULT],
   mem_read: ['map', 'off', 'size', 'out'],
   mem_write: ['map', 'off', 'in'],
   eventfd: ['as', 'init', ...RESULT],
@@ -33,12 +38,16 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   sysfs_read: ['path', 'text', 'at', ...RESULT],
   sysfs_link: ['path', 'to'],
   ls: ['path', 'names'],
+  file_mode: ['path', 'mode'],
   device_present: ['device', 'present', ...TIMED],
   raw_config: ['device', 'at', 'out', ...RESULT],
   spawn_sysfs_write: ['job', 'path', 'text'],
   spawn_sysfs_read: ['job', 'path'],
   job_state: ['job', 'wait_ms', 'done', 'exit', ...TIMED],
   job_wait: ['job', 'done', 'exit', ...TIMED],
+  modprobe: ['args', 'exit'],
+  delete_module: ['module', 'flags', ...RESULT],
+  module_refcnt: ['module', 'count'],
   host: ['execute', 'arguments', 'result', ...TIMED],
   setrlimit_memlock: ['cur', 'max', ...RESULT],
   setuid: ['uid', ...RESULT],
@@ -49,13 +58,12 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   cfg_probe_zero: ['fd', 'from', 'to'],
   cfg_probe_repeat: ['fd', 'like', 'from', 'to'],
   fdinfo: ['fd', 'text'],
-  lseek: ['fd', 'off', 'whence', ...RESULT],
   proc_lines: ['path', 'match', 'lines'],
   end: [],
 }));
 
 /** A header's own keys, then those that tell people what the scenario is about: its steps name every device that they use. */
-const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed'];
+const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed', 'mdevs', 'type', 'parent', 'port', 'main', 'edu'];
 const STATE = ['driver', 'driver_override', 'config_delta', 'absent', 'new_device'];
 
 /** The keys of a step that the runner understands. */

@@ -42,7 +42,8 @@ export class SysfsSteps {
     const text = typeof content === 'string' ? content : new TextDecoder().decode(content);
     if (step.has('ret')) this.#session.result(step, text.length);
     // Where the recording has no return value it has the text without its newline.
-    this.#session.report.compare('text', step.raw('text') === null ? null : step.string('text'), step.has('ret') ? text : text.trimEnd());
+    const expected = !step.has('text') || step.raw('text') === null ? null : step.string('text');
+    this.#session.report.compare('text', expected, step.has('ret') ? text : text.trimEnd());
   }
 
   /** Lines of a file in /proc that hold a word. */
@@ -56,6 +57,13 @@ export class SysfsSteps {
     const node = this.#session.machine.host.files.lookup(step.string('path'), true);
     const target = node?.kind === 'link' ? (node.target.split('/').at(-1) ?? '') : null;
     this.#session.report.compare('to', step.raw('to') === null ? null : step.string('to'), target);
+  }
+
+  /** Permission bits of a file, folder or link itself, in octal. */
+  mode(step: Fields): void {
+    const node = this.#session.machine.host.files.lookup(step.string('path'), true);
+    const mode = node === undefined ? null : (node.kind === 'link' ? 0o777 : node.kind === 'folder' ? 0o755 : node.mode).toString(8);
+    this.#session.report.compare('mode', step.raw('mode') === null ? null : step.string('mode'), mode);
   }
 
   list(step: Fields): void {
