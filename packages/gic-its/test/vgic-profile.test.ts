@@ -129,6 +129,19 @@ describe('kernels', () => {
     expect(results).toEqual([[1, 1, 2], [1, 1, 2], [1, 1, 2], [1, 1, 1]]);
   });
 
+  it('EnableLPIs takes the bits of the pending table in order of creation of the LPIs, since 6.9 of their INTIDs', () => {
+    const results = perKernel((profile) => {
+      const machine = booted(profile, { vcpus: 1 });
+      machine.mapDevice(DEVICE, [8197, 8195, 8196]);
+      machine.setGicr(0, 0, 0);
+      machine.ram.write8(GUEST.PENDING + 8195 / 8, 0x38);
+      machine.setGicr(0, 0, 1);
+      return machine.vcpu(0).queue.map(({ intid }) => intid);
+    });
+    const created = [8197, 8195, 8196];
+    expect(results).toEqual([created, created, created, [8195, 8196, 8197]]);
+  });
+
   it('MAPC V=0 with RDbase out of range [gic V-10]', () => {
     const results = perKernel((profile) => {
       const machine = booted(profile);

@@ -388,7 +388,7 @@ describe('RESTORE_TABLES', () => {
       machine.vm.vcpus.forEach((_vcpu, n) => machine.setGicr(n, 0, 0));
       breakIt(machine);
       expect(machine.restoreTables()).toBe(EFAULT);
-      expect([machine.its.mappings.devices, machine.its.mappings.collections, [...machine.vm.lpis.all()]]).toEqual([[], [], []]);
+      expect([machine.its.mappings.devices, machine.its.mappings.collections, machine.vm.lpis.all()]).toEqual([[], [], []]);
     }
   });
 

@@ -1,9 +1,10 @@
 /**
  * The events of a device of an emulated ITS: for each EventID an LPI and a collection.
  *
- * Kernel: itt_head of struct its_device, a list of struct its_ite in order of creation, which a save sorts by EventID. Here it is pages of arrays, found by
- * EventID: a restore makes a million events, and an object for each would cost more than all else that it does.
+ * Kernel: itt_head of struct its_device, a list of struct its_ite in order of creation, which a save sorts by EventID. Here they are found by EventID, and the
+ * order is kept apart: a restore makes a million events, and an object for each would cost more than all else that it does.
  */
+import { SparseArray } from './sparse-array.ts';
 import type { Collection } from './vgic-its-mappings.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
@@ -16,37 +17,26 @@ export interface Event {
   readonly collection: Collection | undefined;
 }
 
-const PAGE_BITS = 6;
-/** EventIDs of a page. */
-const PAGE = 1 << PAGE_BITS;
-
-class Page {
-  readonly irqs = new Array<VgicIrq | undefined>(PAGE).fill(undefined);
-  readonly collections = new Array<Collection | undefined>(PAGE).fill(undefined);
-  /** Where the event is in the list: higher behind lower. */
-  readonly places = new Float64Array(PAGE);
-  /** Events that it has: one without is dropped, so that what looks at all pages takes no longer than there are events. */
-  count = 0;
-}
-
 export class EventTable {
-  readonly #pages = new Map<number, Page>();
-  #last: Page | undefined;
-  #lastNumber = -1;
-  #places = 0;
-  #size = 0;
+  readonly #irqs = new SparseArray<VgicIrq>();
+  /** Those of events that are no orphans. */
+  readonly #collections = new SparseArray<Collection>();
+  /** EventIDs in the order of the list; undefined while that is the order of EventIDs. */
+  #order: Set<number> | undefined;
+  /** While there is no order of its own: above every EventID that was added. */
+  #end = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#irqs.size;
   }
 
   /** The LPI of an event; undefined if there is no such event. */
   irq(id: number): VgicIrq | undefined {
-    return this.#page(id)?.irqs[id & (PAGE - 1)];
+    return this.#irqs.get(id);
   }
 
   collection(id: number): Collection | undefined {
-    return this.#page(id)?.collections[id & (PAGE - 1)];
+    return this.#collections.get(id);
   }
 
   get(id: number): Event | undefined {
@@ -56,44 +46,32 @@ export class EventTable {
 
   /** Puts an event that there is not at the end of the list. */
   add(id: number, irq: VgicIrq, collection: Collection): void {
-    const page = this.#page(id) ?? this.#newPage(id);
-    const at = id & (PAGE - 1);
-    page.irqs[at] = irq;
-    page.collections[at] = collection;
-    page.places[at] = this.#places;
-    this.#places += 1;
-    page.count += 1;
-    this.#size += 1;
+    if (this.#order === undefined && id < this.#end) this.#order = new Set(this.#irqs.indices());
+    this.#order?.add(id);
+    this.#end = id + 1;
+    this.#irqs.set(id, irq);
+    this.#collections.set(id, collection);
   }
 
   /** An event that there is has another collection. */
   move(id: number, collection: Collection): void {
-    const page = this.#page(id);
-    if (page !== undefined) page.collections[id & (PAGE - 1)] = collection;
+    this.#collections.set(id, collection);
   }
 
   delete(id: number): void {
-    const page = this.#page(id);
-    if (page?.irqs[id & (PAGE - 1)] === undefined) return;
-    page.irqs[id & (PAGE - 1)] = undefined;
-    page.collections[id & (PAGE - 1)] = undefined;
-    page.count -= 1;
-    this.#size -= 1;
-    if (page.count === 0) this.#dropPage(id);
+    this.#order?.delete(id);
+    this.#irqs.delete(id);
+    this.#collections.delete(id);
   }
 
   /** Events of a collection have none any more. */
   orphan(collection: Collection): void {
-    for (const { collections } of this.#pages.values()) {
-      for (let at = 0; at < PAGE; at += 1) if (collections[at] === collection) collections[at] = undefined;
-    }
+    for (const id of this.#collections.indices()) if (this.#collections.get(id) === collection) this.#collections.delete(id);
   }
 
   /** EventIDs in the order of the list. */
   keys(): Uint32Array {
-    const ids = this.#ascending();
-    const sorted = ids.every((id, i) => i === 0 || this.#place(ids[i - 1]!) < this.#place(id));
-    return sorted ? ids : ids.sort((a, b) => this.#place(a) - this.#place(b));
+    return this.#order === undefined ? this.#irqs.indices() : Uint32Array.from(this.#order);
   }
 
   /** In the order of the list. */
@@ -103,57 +81,9 @@ export class EventTable {
 
   /** Sorts the list by EventID. @returns the EventIDs, ascending */
   sort(): Uint32Array {
-    this.#places = 0;
-    return this.#ascending((page, at) => {
-      page.places[at] = this.#places;
-      this.#places += 1;
-    });
-  }
-
-  /** EventIDs, ascending. @param visit called at each, with its page and place there */
-  #ascending(visit?: (page: Page, at: number) => void): Uint32Array {
-    const ids = new Uint32Array(this.#size);
-    let count = 0;
-    for (const number of [...this.#pages.keys()].sort((a, b) => a - b)) {
-      const page = this.#pages.get(number)!;
-      for (let at = 0; at < PAGE; at += 1) {
-        if (page.irqs[at] === undefined) continue;
-        visit?.(page, at);
-        ids[count] = number * PAGE + at;
-        count += 1;
-      }
-    }
+    const ids = this.#irqs.indices();
+    this.#order = undefined;
+    this.#end = (ids.at(-1) ?? -1) + 1;
     return ids;
-  }
-
-  #place(id: number): number {
-    return this.#page(id)!.places[id & (PAGE - 1)]!;
-  }
-
-  /** Most look-ups are near the one before. */
-  #page(id: number): Page | undefined {
-    const number = id >>> PAGE_BITS;
-    if (number === this.#lastNumber) return this.#last;
-    const page = this.#pages.get(number);
-    if (page !== undefined) {
-      this.#last = page;
-      this.#lastNumber = number;
-    }
-    return page;
-  }
-
-  #dropPage(id: number): void {
-    this.#pages.delete(id >>> PAGE_BITS);
-    this.#last = undefined;
-    this.#lastNumber = -1;
-  }
-
-  #newPage(id: number): Page {
-    const page = new Page();
-    const number = id >>> PAGE_BITS;
-    this.#pages.set(number, page);
-    this.#last = page;
-    this.#lastNumber = number;
-    return page;
   }
 }

@@ -134,7 +134,7 @@ export class GuestRedistributors {
   /** Latches are what the table says; the table stays. */
   #readPendingTable(vcpu: Vcpu): void {
     const { memory, lpis } = this.#vm;
-    for (const irq of [...lpis.all()]) {
+    for (const irq of lpis.all()) {
       if (irq.target !== vcpu) continue;
       const address = this.pendingTable(vcpu) + (irq.intid >>> 3);
       if (!memory.accessible(address, 1)) return;

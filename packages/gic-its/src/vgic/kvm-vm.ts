@@ -94,7 +94,7 @@ export class KvmVm {
     this.profile = vgicProfile(host.profile.name);
     this.trace = host.trace;
     this.ipaBits = init.ipaBits ?? 40;
-    this.lpis = new LpiList(() => this.distributorEnabled);
+    this.lpis = new LpiList(this.profile.lpisByIntid, () => this.distributorEnabled);
     this.cache = new TranslationCache(this);
     this.irqfds = new Irqfds(this);
   }

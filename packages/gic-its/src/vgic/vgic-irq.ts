@@ -6,6 +6,7 @@
  */
 import { removeItem } from '@vsim/vfio-core';
 import type { ItsIrq } from '../host/index.ts';
+import { SparseArray } from './sparse-array.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** The first INTID of LPIs. */
@@ -36,6 +37,8 @@ export class VgicIrq {
   /** The vCPU on whose list it is queued. */
   queuedOn: Vcpu | undefined;
   references = 1;
+  /** LPIs: those that were made before have lower places. */
+  place = 0;
   /** It belongs to an event (7.3 alone looks). */
   mapped = false;
 
@@ -54,12 +57,16 @@ export class VgicIrq {
   }
 }
 
-/** The LPIs of a VM, by INTID, in order of creation; and where interrupts of all kinds are queued. */
+/** The LPIs of a VM, by INTID; and where interrupts of all kinds are queued. */
 export class LpiList {
-  readonly #irqs = new Map<number, VgicIrq>();
+  readonly #irqs = new SparseArray<VgicIrq>();
+  readonly #byIntid: boolean;
   readonly #distributorEnabled: () => boolean;
+  #created = 0;
 
-  constructor(distributorEnabled: () => boolean) {
+  /** @param byIntid VgicProfile.lpisByIntid */
+  constructor(byIntid: boolean, distributorEnabled: () => boolean) {
+    this.#byIntid = byIntid;
     this.#distributorEnabled = distributorEnabled;
   }
 
@@ -72,11 +79,15 @@ export class LpiList {
     return this.#irqs.size;
   }
 
-  all(): IterableIterator<VgicIrq> {
-    return this.#irqs.values();
+  /** As they are now, in the order in which the kernel visits them. */
+  all(): VgicIrq[] {
+    const irqs = Array.from(this.#irqs.indices(), (intid) => this.#irqs.get(intid)!);
+    return this.#byIntid ? irqs : irqs.sort((a, b) => a.place - b.place);
   }
 
   add(irq: VgicIrq): void {
+    irq.place = this.#created;
+    this.#created += 1;
     this.#irqs.set(irq.intid, irq);
   }
 

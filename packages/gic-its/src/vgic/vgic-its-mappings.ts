@@ -230,7 +230,7 @@ export class ItsMappings {
   /** INVALL, and GICR_INVALLR of the guest. */
   invalidateAll(vcpu: Vcpu): void {
     this.#vm.work += this.#vm.lpis.count;
-    for (const irq of [...this.#vm.lpis.all()]) this.readConfiguration(irq, vcpu, false);
+    for (const irq of this.#vm.lpis.all()) this.readConfiguration(irq, vcpu, false);
     if (vcpu.vpe?.mapped === true) vcpu.vpe.invalidateAll();
   }
 }

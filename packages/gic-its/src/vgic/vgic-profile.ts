@@ -37,6 +37,8 @@ export interface VgicProfile {
   readonly failedFirstRun: 'keeps-address' | 'destroys' | 'dead';
   /** A register's value is read from the caller before its vCPU is looked up, and a CPU register that there is not is -ENXIO, not -ENOENT (until 6.0). */
   readonly readsValueFirst: boolean;
+  /** What visits all LPIs goes by INTID, instead of in order of creation. Since 6.9. */
+  readonly lpisByIntid: boolean;
   /** User space sees GICR_TYPER.Last (V-14). */
   readonly userSeesLast: boolean;
   /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone (V-19). */
@@ -94,6 +96,7 @@ const LINUX_6_1: VgicProfile = {
   oneLegacyRegion: false,
   failedFirstRun: 'dead',
   readsValueFirst: false,
+  lpisByIntid: false,
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
@@ -109,6 +112,7 @@ const LINUX_6_12: VgicProfile = {
   movallMovesAll: true,
   unmapChecksTarget: false,
   vcpusById: true,
+  lpisByIntid: true,
   cachedPerVcpu: undefined,
   forwardsOnce: true,
 };
@@ -131,6 +135,7 @@ const LINUX_5_13: VgicProfile = {
   oneLegacyRegion: false,
   failedFirstRun: 'destroys',
   readsValueFirst: true,
+  lpisByIntid: false,
   userSeesLast: true,
   cachedPerVcpu: 16,
   forwardsOnce: false,
