@@ -36,7 +36,7 @@ for (const { name: path, assertionResults } of readJson(REPORT).testResults) {
   for (const { fullName, status, meta } of assertionResults) {
     if (status === 'passed') for (const id of meta?.told ?? []) told.add(id);
     // [gic G09] and the like name a scenario, a bug of a real kernel: no item.
-    for (const [, id] of fullName.matchAll(/\[((?:vfio|gic) (?![GUV]\d)[^\]]+)\]/g)) {
+    for (const [, id] of fullName.matchAll(/\[((?:vfio|gic|mdev|platform|fslmc) (?![GUV]\d)[^\]]+)\]/g)) {
       const found = tests.get(id);
       if (found === undefined) problems.push(`${file}: there is no item ${id}`);
       else if (status === 'passed') found.add(file);
@@ -82,7 +82,8 @@ function page() {
 
 /** For each catalogue: items, held, left out, open. */
 function counts() {
-  return ['vfio', 'gic'].map((catalogue) => {
+  const catalogues = new Set([...items.keys()].map((id) => id.split(' ', 1)[0]));
+  return [...catalogues].map((catalogue) => {
     const ids = [...items.keys()].filter((id) => id.startsWith(`${catalogue} `));
     return { catalogue, numbers: [ids.length, ...['held', 'left out', 'open'].map((how) => ids.filter((id) => stands(id) === how).length)] };
   });

@@ -10,6 +10,7 @@ export { GFX_PLANE, XRGB8888 } from './samples/gfx-plane.ts';
 export { Mbochs, MbochsDevice, PAST_FRAMEBUFFER } from './samples/mbochs.ts';
 export { Mdpy, MdpyDevice } from './samples/mdpy.ts';
 export { KERNEL_MEMORY_SHOWN, Mtty, MttyDevice, type MttyInit } from './samples/mtty.ts';
+export { EVENTFD_LOST } from './samples/mtty-irqs.ts';
 export { Uart, UART } from './samples/uart.ts';
 export { VBE } from './samples/vbe.ts';
 export { NOT_ASKED } from './vfio-mdev-device.ts';

@@ -1,5 +1,5 @@
 /** Why mediated devices are refused, and what the samples refuse. Catalogue: vfio 5. */
-import { EAGAIN, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTTY, EUSERS, reason, type Reason } from '@vsim/vfio-core';
+import { EACCES, EAGAIN, EBADF, EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTTY, ESPIPE, EUSERS, reason, type Reason } from '@vsim/vfio-core';
 
 const CREATE = 'sysfs mdev_supported_types/TYPE/create';
 
@@ -91,4 +91,14 @@ export const PLANE: Reason<{ readonly what: string }> = reason({
   kernel: 'mdpy_query_gfx_plane(), mbochs_query_gfx_plane(), mbochs_get_gfx_dmabuf()',
   wayOut: 'ask with PROBE first; ask again',
   text: ({ what }) => what,
+});
+
+export const DMA_BUF: Reason<{ readonly operation: string }> = reason({
+  id: 'mdev/dma-buf',
+  errno: [EINVAL, EACCES, EBADF, ESPIPE],
+  call: 'mmap, read, write, pread, pwrite, lseek, DMA_BUF_IOCTL_SYNC on a dmabuf of mbochs',
+  rule: 'nobody maps, reads or writes it, as its fd is for reading and the sample shares it with writers only; lseek goes to its ends; SYNC says read, write or both',
+  kernel: 'dma_buf_fops, mbochs_mmap_dmabuf()',
+  wayOut: 'map BAR 0 of the device; a dmabuf is for importers',
+  text: ({ operation }) => `a dmabuf of mbochs has no ${operation} of this kind`,
 });

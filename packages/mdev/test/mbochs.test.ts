@@ -6,6 +6,7 @@ import {
   getIrqInfo,
   getRegionInfo,
   MAP_PRIVATE,
+  MAP_SHARED,
   MEMORY_FAULT,
   set,
   setIrqs,
@@ -19,6 +20,7 @@ import {
   type ProfileName,
 } from '@vsim/vfio-core';
 import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
+import { why } from '../../../testing/why.ts';
 import { GFX_LINK, GFX_PLANE, PAST_FRAMEBUFFER, VBE, vfio_region_gfx_edid, XRGB8888 } from '../src/index.ts';
 import { setUp, subjectOf, UUID, uuidOf, type MdevHost } from './set-up.ts';
 
@@ -208,19 +210,69 @@ describe('mbochs', () => {
     outcomeOf(() => query());
     expect([outcomeOf(() => dmabuf(0)), outcomeOf(() => dmabuf(2)), outcomeOf(() => root.ioctl(device, VFIO_DEVICE_GET_GFX_DMABUF, 0))]).toEqual(['ENOENT', 'ENOENT', 'EFAULT']);
     const fd = dmabuf(1);
-    const screen = root.mmap(device, 0x40_0000, BAR0);
-    screen.write(5 * PAGE + 4, 4, 0xcafe);
-    expect([outcomeOf(() => root.mmap(fd, 301 * PAGE)), outcomeOf(() => root.mmap(fd, PAGE, 300 * PAGE)), outcomeOf(() => root.mmap(fd, PAGE, 0, 3, MAP_PRIVATE))]).toEqual(['EINVAL', 'EINVAL', 'EINVAL']);
-    const mapped = root.mmap(fd, 300 * PAGE);
-    expect(mapped.read(4, 4)).toBe(0xcafe);
     show(320, 240, [['X_OFFSET', 4]]);
     outcomeOf(() => query());
     expect(outcomeOf(() => dmabuf(2))).toBe('EINVAL');
     root.close(device);
     const again = getDeviceFd(root, group, UUID);
-    expect([mapped.read(4, 4), outcomeOf(() => root.ioctl(again, VFIO_DEVICE_GET_GFX_DMABUF, new Uint8Array([1, 0, 0, 0])))]).toEqual([0xcafe, 'ENOENT']);
+    expect(outcomeOf(() => root.ioctl(again, VFIO_DEVICE_GET_GFX_DMABUF, new Uint8Array([1, 0, 0, 0])))).toBe('ENOENT');
     const before = host.pages.used;
     root.close(fd);
     expect(host.pages.used).toBe(before - 1024);
+  });
+
+  it('[mdev 31] gives a dmabuf that nobody can map: its fd is for reading, and it asks for a shared mapping of a writer', () => {
+    const { root, query, show, dmabuf, events } = display();
+    show(640, 480);
+    outcomeOf(() => query());
+    const fd = dmabuf(1);
+    expect(why(events, () => root.mmap(fd, PAGE))).toBe('EACCES mdev/dma-buf: a dmabuf of mbochs has no mmap of this kind');
+    const map = (prot: number, flags: number) => outcomeOf(() => root.mmap(fd, PAGE, 0, prot, flags));
+    expect([map(3, MAP_SHARED), map(1, MAP_SHARED), map(3, MAP_PRIVATE), map(1, MAP_PRIVATE)]).toEqual(['EACCES', 'EINVAL', 'EINVAL', 'EINVAL']);
+  });
+
+  it('[mdev 32] gives a dmabuf that tells its size, takes a name and a SYNC, and is not read or written', () => {
+    const { root, query, show, dmabuf } = display();
+    show(100, 70); // 28,000 bytes, which is no whole page
+    outcomeOf(() => query());
+    const fd = dmabuf(1);
+    expect([root.lseek(fd, 0, 2), root.lseek(fd, 0, 0)]).toEqual([28_000, 0]);
+    expect([[0, 1], [4, 0], [-4, 2]].map(([offset, whence]) => outcomeOf(() => root.lseek(fd, offset!, whence!)))).toEqual(['EINVAL', 'EINVAL', 'EINVAL']);
+    const byte = new Uint8Array(1);
+    expect([() => root.read(fd, byte), () => root.write(fd, byte), () => root.pread(fd, byte, 0), () => root.pwrite(fd, byte, 0)].map(outcomeOf)).toEqual(['EINVAL', 'EBADF', 'ESPIPE', 'ESPIPE']);
+    const sync = (flags: number) => outcomeOf(() => root.ioctl(fd, 0x4008_6200, new Uint8Array(new BigUint64Array([BigInt(flags)]).buffer)));
+    expect([0, 1, 2, 3, 4, 5, 6, 7, 8].map(sync)).toEqual(['EINVAL', 'success', 'success', 'success', 'EINVAL', 'success', 'success', 'success', 'EINVAL']);
+    const name = (request: number, text: string) => outcomeOf(() => root.ioctl(fd, request, new TextEncoder().encode(`${text}\0`)));
+    expect([name(0x4004_6201, 'screen'), name(0x4008_6201, ''), name(0x4008_6201, 'x'.repeat(32)), outcomeOf(() => root.ioctl(fd, 0x6200, byte))]).toEqual(['success', 'success', 'EINVAL', 'ENOTTY']);
+    expect(root.poll([{ fd, events: 5 }])).toEqual([5]);
+  });
+
+  it('[mdev 33] gives ids from 1, one for each mode, and none twice, also after a close', () => {
+    const { root, device, group, show, query, vbe } = display();
+    for (const width of [640, 320, 640, 64]) {
+      show(width, 64);
+      outcomeOf(() => query());
+    }
+    expect([query().at(-1), vbe('XRES', 640), query().at(-1)]).toEqual([3, 640, 1]);
+    root.close(device);
+    const again = getDeviceFd(root, group, UUID);
+    const plane = new Uint8Array(vfio_device_gfx_plane_info.size);
+    set(plane, vfio_device_gfx_plane_info.argsz, 60);
+    set(plane, vfio_device_gfx_plane_info.flags, GFX_PLANE.DMABUF);
+    set(plane, vfio_device_gfx_plane_info.drm_plane_type, PRIMARY);
+    const ask = () => outcomeOf(() => root.ioctl(again, VFIO_DEVICE_QUERY_GFX_PLANE, plane));
+    expect([ask(), ask(), get(plane, vfio_device_gfx_plane_info.region_index)]).toEqual(['ENOMEM', 'success', 4]);
+  });
+
+  it('[mdev 35] writes as much of GET_REGION_INFO as was asked for, zeros behind the struct of each region', () => {
+    const { root, device } = display();
+    const behind = (index: number, argsz: number) => {
+      const bytes = new Uint8Array(64).fill(0xee);
+      set(bytes, vfio_region_info.argsz, argsz);
+      set(bytes, vfio_region_info.index, index);
+      root.ioctl(device, VFIO_DEVICE_GET_REGION_INFO, bytes);
+      return [get(bytes, vfio_region_info.argsz), bytes.subarray(32).filter((byte) => byte === 0).length, bytes.indexOf(0xee, 32)];
+    };
+    expect([behind(0, 32), behind(0, 33), behind(2, 47), behind(7, 48)]).toEqual([[32, 0, 32], [33, 1, 33], [47, 15, 47], [48, 16, 48]]);
   });
 });

@@ -110,7 +110,7 @@ describe('an emulated group', () => {
     expect(root.mm.lockedPages).toBe(0);
   });
 
-  it('[vfio D61-10] [vfio D61-20] [vfio 2.13/27] gives up and offers no vaddr on 6.1, and does on 5.13 (V24)', () => {
+  it('[vfio D61-10] [vfio D61-20] [vfio 2.13/27] gives up and offers no vaddr on 6.1, and does on 5.13 (V24) [mdev 41]', () => {
     const now = setUp('linux-6.1');
     now.map(16, 1);
     expect(now.root.ioctl(now.container, VFIO_CHECK_EXTENSION, VFIO_UPDATE_VADDR)).toBe(0);
@@ -122,7 +122,7 @@ describe('an emulated group', () => {
     expect(then.unmap(16, 1, VFIO_DMA_UNMAP_FLAG_VADDR)).toBe(4096n);
   });
 
-  it('takes in a physical group if what is mapped suits it: pins all, and leaves what devices pinned when it goes', () => {
+  it('takes in a physical group if what is mapped suits it: pins all, and leaves what devices pinned when it goes [mdev 42]', () => {
     const sample = setUp();
     const { root, container, map, pin, emulated } = sample;
     map(16, 4);
@@ -146,6 +146,15 @@ describe('an emulated group', () => {
 });
 
 describe('a container of emulated groups alone, 6.1', () => {
+  it('[mdev 39] that had a physical group tells one range of IOVAs, which is everything', () => {
+    const { root, container, map } = setUp();
+    const physical = root.open('/dev/vfio/0');
+    setContainer(root, physical, container);
+    root.ioctl(physical, VFIO_GROUP_UNSET_CONTAINER);
+    expect(getIommuInfo(root, container).iovaRanges).toEqual([{ start: 0n, end: 0xffff_ffff_ffff_ffffn }]);
+    expect(outcomeOf(() => map(0xfee00, 1))).toBe('success');
+  });
+
   it('[vfio 6.9/6] tells every page size, and of capabilities MIGRATION and DMA_AVAIL; a physical group joins, if no mapping is where it reserves', () => {
     const { root, container, memory, map } = setUp();
     const info = () => {
@@ -170,7 +179,7 @@ describe('a container of emulated groups alone, 6.1', () => {
     expect(info()[1]).toEqual(expect.arrayContaining(both));
   });
 
-  it('[vfio 6.9/7] has clean pages unless they are pinned, or dma_rw wrote them', () => {
+  it('[vfio 6.9/7] [mdev 43] has clean pages unless they are pinned, or dma_rw wrote them', () => {
     const { map, pin, rw, dirty, emulated } = setUp();
     map(16, 8);
     dirty(1);

@@ -221,7 +221,7 @@ describe('UNMAP_DMA', () => {
     expect(unmap(0, 3 * PAGE)).toBe(3 * PAGE);
   });
 
-  it('what ends at 2^64 is not found by anything until its container goes (V51), and UNMAP_ALL stops at it', () => {
+  it('what ends at 2^64 is not found by anything until its container goes (V51), and UNMAP_ALL stops at it [mdev 40]', () => {
     const sample = sampleHost([]);
     const { group } = addEmulated(sample, 'm');
     const { root } = sample;

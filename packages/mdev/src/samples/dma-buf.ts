@@ -1,30 +1,74 @@
-/** A dmabuf: pages of a device as a file that anybody can map, and that lives on its own. Kernel: struct dma_buf. */
-import { File, MMAP_RANGE, PAGE_SIZE, type Mapping, type MmapRequest, type PageRun, type Process, type Sleeps } from '@vsim/vfio-core';
+/**
+ * The dmabuf of mbochs: pages of the device as a file, which lives on its own. Kernel: struct dma_buf, dma_buf_fops; catalogue: mdev 31, 32.
+ *
+ * As in the sample its fd is for reading only, so that do_mmap() makes each mapping a private one, and those the sample refuses: nobody can map
+ * it, and only importers see what it holds. Not modelled: importers.
+ */
+import { EACCES, EBADF, EINVAL, ESPIPE, File, get, STREAM, type Mapping, type MmapRequest, type PageRun, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { DMA_BUF } from '../mdev-reasons.ts';
+
+/** Requests of linux/dma-buf.h. The second number of SET_NAME is that of programs of 64 bits. */
+const DMA_BUF_IOCTL_SYNC = 0x4008_6200;
+const DMA_BUF_SET_NAME = [0x4004_6201, 0x4008_6201];
+/** DMA_BUF_SYNC_RW: read, write, or both; DMA_BUF_SYNC_END. */
+const SYNC_RW = 3;
+const SYNC_FLAGS = 7n;
+const NAME_BYTES = 32;
+const SEEK_SET = 0;
+const SEEK_END = 2;
 
 export class DmaBufFile extends File {
   override readonly label: string = '/dmabuf:';
   readonly #run: PageRun;
-  /** Its first page in the run, and how many are its own. */
-  readonly #first: number;
-  readonly #pages: number;
-  #released = false;
+  readonly #bytes: number;
 
-  constructor(run: PageRun, first: number, pages: number) {
+  /** `bytes`: what lseek() says, of the pages in `run`. */
+  constructor(run: PageRun, bytes: number) {
     super();
     this.#run = run.get();
-    this.#first = first;
-    this.#pages = pages;
+    this.#bytes = bytes;
   }
 
-  override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
-    const page = offset / PAGE_SIZE;
-    if (!shared || page + Math.ceil(length / PAGE_SIZE) > this.#pages) return this.refuse(MMAP_RANGE, { length, offset });
-    const physical = (this.#run.first + this.#first + page) * PAGE_SIZE;
-    return process.mm.mapDevice(length, { physical, live: () => !this.#released, cacheable: true }, read, write);
+  override mmap(_process: Process, { shared, write }: MmapRequest): Mapping | number {
+    return this.#refuse('mmap', shared && write ? EACCES : EINVAL);
+  }
+
+  override read(_into: Uint8Array, offset: number): number {
+    return offset === STREAM ? this.#refuse('read', EINVAL) : this.#refuse('pread', ESPIPE);
+  }
+
+  override write(_from: Uint8Array, offset: number): number {
+    return offset === STREAM ? this.#refuse('write', EBADF) : this.#refuse('pwrite', ESPIPE);
+  }
+
+  /** dma_buf_llseek(): to its ends only, so that its size can be asked for. */
+  override seek(offset: number, whence: number): number {
+    const whole = whence === SEEK_END ? this.#bytes : 0;
+    return offset === 0 && (whence === SEEK_SET || whence === SEEK_END) ? whole : this.#refuse('lseek', EINVAL);
+  }
+
+  override ioctl(_process: Process, request: number, argument: UserArgument): number {
+    if (DMA_BUF_SET_NAME.includes(request)) {
+      const name = argument.copyInString(NAME_BYTES);
+      return typeof name === 'number' ? name : 0;
+    }
+    return request === DMA_BUF_IOCTL_SYNC ? this.#sync(argument) : argument.unknown();
+  }
+
+  /** Caches are coherent here: there is nothing to do but to look at the flags. */
+  #sync(argument: UserArgument): number {
+    const sync = argument.copyIn(8);
+    if (sync === undefined) return argument.fault();
+    const flags = get(sync, [0, 'u64']);
+    if (flags > SYNC_FLAGS || (Number(flags) & SYNC_RW) === 0) return this.#refuse('DMA_BUF_IOCTL_SYNC', EINVAL);
+    return 0;
+  }
+
+  #refuse(operation: string, errno: number): number {
+    return this.refuse(DMA_BUF, { operation }, errno);
   }
 
   protected override *release(): Sleeps<void> {
-    this.#released = true;
     this.#run.put();
   }
 }

@@ -2,7 +2,7 @@
  * mbochs: a parent whose devices are Bochs displays: VBE registers, an EDID region, and the framebuffer as dmabufs. Kernel:
  * samples/vfio-mdev/mbochs.c.
  *
- * Catalogue: vfio 6.7, 6.8. As in the sample, pread and pwrite of the framebuffer miss it by two pages, and the first query of a new mode
+ * Catalogue: vfio 6.7, 6.8, mdev 31 to 38. As in the sample, pread and pwrite of the framebuffer miss it by two pages, and the first query of a new mode
  * fails though it makes the dmabuf.
  */
 import {
@@ -14,9 +14,9 @@ import {
   eventKind,
   get,
   InfoCaps,
-  O_RDWR,
+  NO_INDEX,
+  O_RDONLY,
   PAGE_SIZE,
-  regionInfo,
   set,
   VFIO_DEVICE_GET_GFX_DMABUF,
   VFIO_DEVICE_GET_REGION_INFO,
@@ -66,6 +66,7 @@ const REGION_INFO_WITH_TYPE = vfio_region_info.size + vfio_region_info_cap_type.
 /** VFIO_REGION_TYPE_GFX with VFIO_REGION_SUBTYPE_GFX_EDID. */
 const TYPE_GFX = 1;
 const SUBTYPE_GFX_EDID = 1;
+const EDID: RegionAnswer = { flags: READ_WRITE | VFIO_REGION_INFO_FLAG_CAPS, size: PAGE_SIZE, offset: EDID_OFFSET };
 const MMIO_EDID_END = 0x400;
 const MMIO_VBE = 0x500;
 const CFG_BAR2 = 0x18;
@@ -95,6 +96,7 @@ interface DmaBuf {
 
 export class MbochsDevice extends SampleDisplay {
   protected override readonly regions: number = VFIO_PCI_NUM_REGIONS + 1;
+  protected override readonly knowsIrqs: boolean = true;
   readonly #bytes: number;
   readonly #vbe: Vbe;
   readonly #edid: EdidRegion;
@@ -149,24 +151,26 @@ export class MbochsDevice extends SampleDisplay {
     return process.mm.mapDevice(length, { physical: pages.first * PAGE_SIZE, live: () => this.#pages === pages, cacheable: true }, read, write);
   }
 
-  /** Takes 32 to 48 bytes. Of the EDID region's 48 as many go out as were asked for, and argsz says 48 in any case. */
+  /** Takes 32 to 48 bytes, and writes as many: behind the struct, zeros for each region but EDID, whose argsz says 48 in any case. */
   #regionInfo(argument: UserArgument): number {
     const asked = argument.copyIn(vfio_region_info.size);
-    const argsz = asked === undefined ? 0 : get(asked, vfio_region_info.argsz);
-    if (argsz > REGION_INFO_WITH_TYPE) return argument.refuse(ARGUMENT_SIZE, { request: argument.request, argsz, least: vfio_region_info.size });
-    if (asked === undefined || argsz < asked.length || get(asked, vfio_region_info.index) !== EDID_REGION) return regionInfo(argument, (index) => this.region(index));
+    if (asked === undefined) return argument.fault();
+    const argsz = get(asked, vfio_region_info.argsz);
+    const room = argsz - asked.length;
+    if (room < 0 || argsz > REGION_INFO_WITH_TYPE) return argument.refuse(ARGUMENT_SIZE, { request: argument.request, argsz, least: asked.length });
+    const index = get(asked, vfio_region_info.index);
+    const answer = index === EDID_REGION ? EDID : this.region(index);
+    if (answer === undefined) return argument.refuse(NO_INDEX, { request: argument.request, index });
     const info = new Uint8Array(REGION_INFO_WITH_TYPE);
-    set(info, vfio_region_info.argsz, info.length);
-    set(info, vfio_region_info.flags, READ_WRITE | VFIO_REGION_INFO_FLAG_CAPS);
-    set(info, vfio_region_info.index, EDID_REGION);
-    set(info, vfio_region_info.cap_offset, vfio_region_info.size);
-    set(info, vfio_region_info.region_size, PAGE_SIZE);
-    set(info, vfio_region_info.offset, EDID_OFFSET);
-    const caps = new InfoCaps(vfio_region_info.size);
-    const type = caps.add(VFIO_REGION_INFO_CAP_TYPE, 1, vfio_region_info_cap_type.size);
-    set(type, vfio_region_info_cap_type.type, TYPE_GFX);
-    set(type, vfio_region_info_cap_type.subtype, SUBTYPE_GFX_EDID);
-    info.set(caps.bytes, vfio_region_info.size);
+    info.set(asked);
+    set(info, vfio_region_info.flags, answer.flags);
+    set(info, vfio_region_info.region_size, answer.size);
+    set(info, vfio_region_info.offset, answer.offset);
+    if (index === EDID_REGION) {
+      set(info, vfio_region_info.argsz, info.length);
+      set(info, vfio_region_info.cap_offset, vfio_region_info.size);
+      info.set(edidType().bytes, vfio_region_info.size);
+    }
     return argument.copyOut(info.subarray(0, argsz)) ? 0 : argument.fault();
   }
 
@@ -183,12 +187,13 @@ export class MbochsDevice extends SampleDisplay {
     }
   }
 
+  protected override barSize(at: number): number | undefined {
+    return at === CFG_BAR0 ? this.#bytes : at === CFG_BAR2 ? PAGE_SIZE : undefined;
+  }
+
   protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const end = at + bytes.length;
-    if (at < CONFIG_BYTES) {
-      if (!write) for (let i = 0; i < bytes.length; i += 1) bytes[i] = this.config[at + i] ?? 0;
-      else if (at === CFG_BAR0 || at === CFG_BAR2) this.writeBar(at, bytes, at === CFG_BAR0 ? this.#bytes : PAGE_SIZE);
-    } else if (at >= MMIO_OFFSET && end <= MMIO_OFFSET + PAGE_SIZE) {
+    if (at >= MMIO_OFFSET && end <= MMIO_OFFSET + PAGE_SIZE) {
       this.#mmio(bytes, at - MMIO_OFFSET, write);
     } else if (at >= EDID_OFFSET && end <= EDID_OFFSET + PAGE_SIZE) {
       this.#edid.access(bytes, at - EDID_OFFSET, write);
@@ -258,8 +263,17 @@ export class MbochsDevice extends SampleDisplay {
     if (pages === undefined) return this.refuseOffset(MEMORY_OFFSET, this.#bytes, ENOMEM);
     const fd = process.nextFd();
     if (fd < 0) return fd;
-    return process.install(new DmaBufFile(pages, dmabuf.mode.offset / PAGE_SIZE, Math.ceil(dmabuf.mode.bytes / PAGE_SIZE)), O_RDWR, fd);
+    return process.install(new DmaBufFile(pages, dmabuf.mode.bytes), O_RDONLY, fd);
   }
+}
+
+/** The capability that says what the EDID region is. */
+function edidType(): InfoCaps {
+  const caps = new InfoCaps(vfio_region_info.size);
+  const type = caps.add(VFIO_REGION_INFO_CAP_TYPE, 1, vfio_region_info_cap_type.size);
+  set(type, vfio_region_info_cap_type.type, TYPE_GFX);
+  set(type, vfio_region_info_cap_type.subtype, SUBTYPE_GFX_EDID);
+  return caps;
 }
 
 function sameMode(a: VbeMode, b: VbeMode): boolean {

@@ -1,8 +1,8 @@
 /**
  * mdpy: a parent whose devices are simple framebuffers. Kernel: samples/vfio-mdev/mdpy.c.
  *
- * Catalogue: vfio 6.6, 6.8. As in the sample, pread and pwrite of the framebuffer ignore the offset, and the display region has an index
- * that num_regions does not count.
+ * Catalogue: vfio 6.6, 6.8, mdev 27 to 30. As in the sample, pread and pwrite of the framebuffer ignore the offset, the display region has
+ * an index that num_regions does not count, a plane's size is that of the memory, and nobody knows of interrupts before GET_INFO.
  */
 import {
   EFAULT,
@@ -96,13 +96,16 @@ export class MdpyDevice extends SampleDisplay {
     }
   }
 
+  protected override get knowsIrqs(): boolean {
+    return this.informed;
+  }
+
+  protected override barSize(at: number): number | undefined {
+    return at === CFG_BAR0 ? this.#bytes : undefined;
+  }
+
   protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const { memory } = this.device.host;
-    if (at + bytes.length <= CONFIG_BYTES) {
-      if (!write) bytes.set(this.config.subarray(at, at + bytes.length));
-      else if (at === CFG_BAR0) this.writeBar(at, bytes, this.#bytes);
-      return 0;
-    }
     if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return this.refuseOffset(at, bytes.length, EFAULT);
     const base = this.#framebuffer.first * PAGE_SIZE;
     if (write) memory.writeBytes(base, bytes);
@@ -123,7 +126,7 @@ export class MdpyDevice extends SampleDisplay {
 
   #plane(): GfxPlane {
     const { width, height } = this.#mode;
-    return { width, height, stride: width * BYTES_PER_PIXEL, bytes: width * height * BYTES_PER_PIXEL, where: DISPLAY_REGION };
+    return { width, height, stride: width * BYTES_PER_PIXEL, bytes: this.#bytes, where: DISPLAY_REGION };
   }
 }
 

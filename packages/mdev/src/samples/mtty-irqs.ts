@@ -2,6 +2,7 @@
 import {
   EINVAL,
   ENOTTY,
+  eventKind,
   get,
   VFIO_IRQ_INFO_AUTOMASKED,
   VFIO_IRQ_INFO_EVENTFD,
@@ -16,10 +17,12 @@ import {
   VFIO_PCI_MSI_IRQ_INDEX,
   VFIO_PCI_REQ_IRQ_INDEX,
   type EventFdContext,
+  type EventKind,
   type IrqAnswer,
   type IrqSet,
   type Process,
 } from '@vsim/vfio-core';
+import type { MdevDevice } from '../mdev-device.ts';
 import { SAMPLE_IRQ } from '../mdev-reasons.ts';
 
 export interface MttyIrqs {
@@ -35,12 +38,33 @@ const FIXED: IrqAnswer = { flags: VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE
 /** An fd in the data of a request. */
 const FD = [0, 's32'] as const;
 
-/** Until 6.6: what the driver does not know it takes, and does nothing. */
+/** The sample goes on with an eventfd that it has none of, or has put. A kernel may stop here; the model goes on. */
+export const EVENTFD_LOST: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
+  'mdev/eventfd-lost',
+  'bug',
+  ({ device, what }) => `${device}: ${what}`,
+);
+
+/** An eventfd, and whether the sample's reference to it is its own still. */
+interface Slot {
+  readonly eventfd: EventFdContext;
+  held: boolean;
+}
+
+/**
+ * Until 6.6: what the driver does not know it takes, and does nothing. DATA_NONE puts its reference and keeps the pointer: an INTx eventfd
+ * that somebody has open is signalled still, and one of MSI stands in the way of all later ones.
+ */
 export class LenientIrqs implements MttyIrqs {
-  #intx: EventFdContext | undefined;
-  #msi: EventFdContext | undefined;
+  readonly #mdev: MdevDevice;
+  #intx: Slot | undefined;
+  #msi: Slot | undefined;
   /** The index that was set up last decides which eventfd is signalled. */
   #index: number | undefined;
+
+  constructor(mdev: MdevDevice) {
+    this.#mdev = mdev;
+  }
 
   info(index: number): IrqAnswer | undefined {
     if (index === VFIO_PCI_INTX_IRQ_INDEX) return INTX;
@@ -51,12 +75,8 @@ export class LenientIrqs implements MttyIrqs {
     if (action !== VFIO_IRQ_SET_ACTION_TRIGGER || index > VFIO_PCI_MSI_IRQ_INDEX) return 0;
     const isMsi = index === VFIO_PCI_MSI_IRQ_INDEX;
     if (dataType === VFIO_IRQ_SET_DATA_NONE) {
-      if (isMsi) {
-        this.#msi = undefined;
-        this.#index = VFIO_PCI_INTX_IRQ_INDEX;
-      } else {
-        this.#intx = undefined;
-      }
+      this.#put(isMsi ? this.#msi : this.#intx);
+      if (isMsi) this.#index = VFIO_PCI_INTX_IRQ_INDEX;
       return 0;
     }
     if (dataType !== VFIO_IRQ_SET_DATA_EVENTFD || data.length < 4) return 0;
@@ -64,15 +84,30 @@ export class LenientIrqs implements MttyIrqs {
     if (fd <= 0 || (isMsi && this.#msi !== undefined)) return 0;
     const eventfd = process.eventFdContext(fd);
     if (typeof eventfd === 'number') return eventfd;
-    if (isMsi) this.#msi = eventfd;
-    else this.#intx = eventfd;
+    const slot: Slot = { eventfd, held: true };
+    if (isMsi) this.#msi = slot;
+    else this.#intx = slot;
     this.#index = index;
     return 0;
   }
 
   signal(): void {
-    if (this.#index === VFIO_PCI_MSI_IRQ_INDEX) this.#msi?.signal();
-    else if (this.#index === VFIO_PCI_INTX_IRQ_INDEX) this.#intx?.signal();
+    if (this.#index === undefined) this.#lost('an interrupt before any eventfd: NULL dereference');
+    else this.#raise(this.#index === VFIO_PCI_MSI_IRQ_INDEX ? this.#msi : this.#intx);
+  }
+
+  #put(slot: Slot | undefined): void {
+    if (slot?.held === false) this.#lost('a reference to an eventfd is put twice');
+    if (slot !== undefined) slot.held = false;
+  }
+
+  #raise(slot: Slot | undefined): void {
+    if (slot?.held === false && slot.eventfd.closed) this.#lost('an eventfd is signalled that is freed');
+    else slot?.eventfd.signal();
+  }
+
+  #lost(what: string): void {
+    this.#mdev.host.trace.emit(EVENTFD_LOST, { device: this.#mdev.name, what });
   }
 }
 

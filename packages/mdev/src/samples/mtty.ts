@@ -2,7 +2,7 @@
  * mtty: a parent whose devices are PCI serial cards with one or two 16550 ports. Kernel: samples/vfio-mdev/mtty.c, as 6.1 has it; with
  * the migration that it got in 6.7.
  *
- * Catalogue: vfio 6.5, 7.2. Where the sample shows kernel memory by a bug (behind its configuration space; in a BAR that was written in
+ * Catalogue: vfio 6.5, 7.2, mdev 20 to 26. An offset within a BAR, and of a write to configuration space, counts modulo 64 K: the sample's helpers take 16 bits of it. Where the sample shows kernel memory by a bug (behind its configuration space; in a BAR that was written in
  * part) the model gives zeros, and an event.
  */
 import {
@@ -49,6 +49,8 @@ const PORTS = 24;
 /** A device has memory for two ports, also when it shows one. */
 const PORTS_BEHIND = 2;
 const CONFIG_BYTES = 0xff;
+/** An offset that the sample hands on as 16 bits. */
+const OFFSETS = 0x1_0000;
 const BAR_BYTES = 8;
 const BAR_MASK = 0xffff_fff8;
 const SPAN = 2 ** 40;
@@ -85,7 +87,7 @@ export class MttyDevice extends VfioDevice {
     super(vfio, mdev);
     this.#config = makeConfig(ports);
     this.ports = ports;
-    this.#irqs = mdev.host.profile.mttyChecksIrqs ? new CheckedIrqs() : new LenientIrqs();
+    this.#irqs = mdev.host.profile.mttyChecksIrqs ? new CheckedIrqs() : new LenientIrqs(mdev);
     this.#uarts = Array.from({ length: PORTS_BEHIND }, () => new Uart(() => { this.#irqs.signal(); }));
     this.#canMigrate = canMigrate;
     // It acts only when it is written to: there is nothing to stop.
@@ -163,7 +165,7 @@ export class MttyDevice extends VfioDevice {
     const index = Math.floor(at / SPAN);
     const offset = at - index * SPAN;
     if (index === VFIO_PCI_CONFIG_REGION_INDEX) {
-      if (write) this.#writeConfig(offset, bytes);
+      if (write) this.#writeConfig(offset % OFFSETS, bytes);
       else this.#readConfig(offset, bytes);
       return 0;
     }
@@ -174,10 +176,10 @@ export class MttyDevice extends VfioDevice {
       return 0;
     }
     // Only the first byte of an access means something; the others stay as the driver's buffer was, zero.
-    if (write) uart.write(offset, bytes[0]!);
+    if (write) uart.write(offset % OFFSETS, bytes[0]!);
     else {
       bytes.fill(0);
-      bytes[0] = uart.read(offset);
+      bytes[0] = uart.read(offset % OFFSETS);
     }
     return 0;
   }

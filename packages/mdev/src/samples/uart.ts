@@ -1,8 +1,8 @@
 /**
  * One port of the mtty sample: the registers of a 16550 whose transmitter is wired to its own receiver.
  *
- * Facts of the sample, not of the chip: a FIFO of 16 bytes looks empty when it is full, as its two ends meet, and stays so; the divisor is OR-ed together and cleared only when DLAB is set anew; the trigger level is always 1;
- * IIR has all causes OR-ed. Catalogue: vfio 6.5.
+ * Facts of the sample, not of the chip: a FIFO of 16 bytes looks empty when it is full, as its two ends meet, and stays so; the divisor is OR-ed together and cleared only when DLAB is set anew; the trigger level
+ * is 0 until FCR is written, and 1 from then on; an overrun is forgotten when the next byte is taken, and neither LSR nor FCR clears it; IIR has all causes OR-ed. Catalogue: vfio 6.5, mdev 21, 22.
  */
 
 /** Register offsets; RX and TX share one, as do FCR and IIR. */
@@ -39,6 +39,8 @@ export class Uart {
   #head = 0;
   #tail = 0;
   #limit = FIFO;
+  /** How many bytes make a receive interrupt. The sample sets none before FCR is written. */
+  #trigger = 0;
   #overrun = false;
   #dlab = false;
   #divisor = 0;
@@ -74,6 +76,7 @@ export class Uart {
           this.#tail = 0;
         }
         this.#limit = (value & FCR_ENABLE) !== 0 ? FIFO : 1;
+        this.#trigger = 1;
         return;
       case UART.LCR:
         this.#dlab = (value & LCR_DLAB) !== 0;
@@ -117,7 +120,7 @@ export class Uart {
   /** All state, for migration. */
   save(): Uint8Array {
     const out = new Uint8Array(STATE_BYTES + FIFO);
-    const fixed = [this.#count, this.#head, this.#tail, this.#limit, this.#overrun ? 1 : 0, this.#dlab ? 1 : 0, this.#divisor & 0xff, this.#divisor >> 8, this.#fcr];
+    const fixed = [this.#count, this.#head, this.#tail, this.#limit, this.#overrun ? 1 : 0, this.#dlab ? 1 : 0, this.#divisor & 0xff, this.#divisor >> 8, this.#fcr, this.#trigger];
     out.set(fixed);
     out.set(this.#registers, 16);
     out.set(this.#fifo, STATE_BYTES);
@@ -126,8 +129,8 @@ export class Uart {
 
   /** Takes a saved state; false if it is none. */
   load(bytes: Uint8Array): boolean {
-    const [count = 0, head = 0, tail = 0, limit = 0, overrun = 0, dlab = 0, low = 0, high = 0, fcr = 0] = bytes;
-    if (bytes.length !== STATE_BYTES + FIFO || count > FIFO || head >= FIFO || tail >= FIFO || (limit !== FIFO && limit !== 1)) return false;
+    const [count = 0, head = 0, tail = 0, limit = 0, overrun = 0, dlab = 0, low = 0, high = 0, fcr = 0, trigger = 0] = bytes;
+    if (bytes.length !== STATE_BYTES + FIFO || count > FIFO || head >= FIFO || tail >= FIFO || (limit !== FIFO && limit !== 1) || trigger > 1) return false;
     this.#count = count;
     this.#head = head;
     this.#tail = tail;
@@ -136,6 +139,7 @@ export class Uart {
     this.#dlab = dlab !== 0;
     this.#divisor = low | (high << 8);
     this.#fcr = fcr;
+    this.#trigger = trigger;
     this.#registers.set(bytes.subarray(16, 24));
     this.#fifo.set(bytes.subarray(STATE_BYTES));
     return true;
@@ -158,8 +162,8 @@ export class Uart {
     this.#fifo[this.#head] = value;
     this.#head = (this.#head + 1) % FIFO;
     this.#count += 1;
-    // The trigger level is 1: only the first byte of an empty FIFO reaches it.
-    if ((ier & IER_RDI) !== 0 && this.#count === 1) this.#interrupt();
+    this.#overrun = false;
+    if ((ier & IER_RDI) !== 0 && this.#count === this.#trigger) this.#interrupt();
   }
 
   #receive(): number {
@@ -177,7 +181,7 @@ export class Uart {
     const ier = this.#registers[UART.IER]!;
     let value = 0;
     if ((ier & IER_RLSI) !== 0 && this.#overrun) value |= IIR_RLSI;
-    if ((ier & IER_RDI) !== 0 && this.#count >= 1) value |= IIR_RDI;
+    if ((ier & IER_RDI) !== 0 && this.#count >= this.#trigger) value |= IIR_RDI;
     if ((ier & IER_THRI) !== 0 && this.#looksEmpty) value |= IIR_THRI;
     return (value === 0 ? IIR_NO_INT : value) | IIR_FIFO;
   }

@@ -169,7 +169,7 @@ export class Type1State {
     return this.domains.map(({ domain }) => domain.unit);
   }
 
-  /** What can be mapped; empty: everything. */
+  /** What can be mapped; empty, everything: no domain was ever there. */
   get ranges(): readonly FrameRange[] {
     return this.#ranges;
   }
@@ -187,7 +187,8 @@ export class Type1State {
   /** A domain has come or gone: what can be mapped, and in what pages. */
   domainsChanged(): void {
     const units = this.units();
-    this.#ranges = iovaRanges(units);
+    // vfio_iommu_aper_expand(): a container that had a domain keeps its list, which is then one range of everything.
+    this.#ranges = units.length === 0 ? [{ first: 0, last: LAST_FRAME }] : iovaRanges(units);
     this.#pageSizes = withoutParts(units.reduce((sizes, unit) => sizes & unit.pageSizes, ALL_ONES));
     this.#pageSize = this.#pageSizes & -this.#pageSizes;
   }
