@@ -146,6 +146,25 @@ describe('exact-ranges', () => {
   });
 });
 
+describe('what V8 makes old at once', () => {
+  it.each([
+    ['a function written into a property', '(a: { f?: () => void }): void => { a.f = () => undefined; };', 'give it a name first'],
+    ['a function written into a slot', '(a: (() => void)[]): void => { a[0] ??= function () { a.pop(); }; };', 'give it a name first'],
+    ['a generator in an object', '(): object => ({ *show() { yield 1; } });', 'a function of the module'],
+    ['a generator expression', '(): object => function* () { yield 1; };', 'a function of the module'],
+  ])('is not in the model: %s', async (_, text, message) => {
+    for (const file of [GIC, DEMO]) expect(await lint(file, `export const a = ${text}`, 'no-restricted-syntax')).toEqual([expect.stringContaining(message)]);
+  });
+
+  it.each([
+    'function* show(): Generator<number> { yield 1; } export const a = { show: () => show() };',
+    'export class A { f = (): this => this; *show(): Generator<number> { yield 1; } }',
+    'export function a(b: { f?: () => void }): void { const f = (): void => undefined; b.f = f; }',
+  ])('is not %s', async (text) => {
+    expect(await lint(GIC, text, 'no-restricted-syntax')).toEqual([]);
+  });
+});
+
 describe('the outside world', () => {
   it.each([
     'Date.now()',

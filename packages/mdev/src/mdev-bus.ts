@@ -60,11 +60,12 @@ export class MdevBus extends Bus<MdevDevice> {
     // device_remove_file_self(): the file goes with the first write that means it, whatever comes of that.
     files.remove(path);
     if (!mdev.active) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'being made' }, EAGAIN);
-    const destroy = this.destroy.bind(this);
-    return yield* mdev.parent.use(function* () {
-      yield* destroy(mdev);
-      return bytes.length;
-    });
+    return yield* mdev.parent.use(() => this.#destroyed(mdev, bytes.length));
+  }
+
+  *#destroyed(mdev: MdevDevice, taken: number): Sleeps<number> {
+    yield* this.destroy(mdev);
+    return taken;
   }
 
   /** mdev_device_remove(): the user has to be gone before the parent takes its part back. */

@@ -47,7 +47,10 @@ export class Guest {
   constructor(vm: KvmVm, taken: (lpi: number) => void) {
     this.#vm = vm;
     this.#taken = taken;
-    for (const vcpu of vm.vcpus) vcpu.onInterrupt = () => { this.#handle(vcpu); };
+    for (const vcpu of vm.vcpus) {
+      const onInterrupt = (): void => { this.#handle(vcpu); };
+      vcpu.onInterrupt = onInterrupt;
+    }
   }
 
   /** The kernel brings up distributor, redistributors, CPU interfaces and ITS. */

@@ -54,11 +54,12 @@ export class HostCpus {
     gic.redistributors.forEach(({ cpu }, n) => {
       cpu.write('ICC_PMR_EL1', PMR_OPEN);
       cpu.write('ICC_IGRPEN1_EL1', 1n);
-      cpu.onLines = (levels) => {
+      const onLines = (levels: number): void => {
         if ((levels & LINE.IRQ) !== 0) this.#take(n);
         if ((levels & LINE.MAINTENANCE) !== 0) this.guests[n]?.maintenance();
         if ((levels & LINE.VIRTUAL_IRQ) !== 0) this.guests[n]?.virtualInterrupt();
       };
+      cpu.onLines = onLines;
     });
   }
 

@@ -95,7 +95,8 @@ export class VcpuFile extends File {
     this.#kvmRun = new KvmRunPage(open.kvm.host.memory, pages.first * PAGE_SIZE);
     this.registers = new VcpuRegisters(vcpu, open.profile.psci);
     this.cpu = new GuestCpu(vcpu, this.registers);
-    vcpu.onWake = () => { this.#woken.wake(); };
+    const onWake = (): void => { this.#woken.wake(); };
+    vcpu.onWake = onWake;
     open.get();
     open.vcpus.push(this);
   }

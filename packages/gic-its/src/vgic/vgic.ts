@@ -180,7 +180,8 @@ export class Vgic {
     this.#vm.vcpus.forEach((vcpu, n) => {
       const vpe = itsVm.vpes[n]!;
       vcpu.vpe = vpe;
-      vpe.onDoorbell = () => vcpu.kick();
+      const onDoorbell = (): void => vcpu.kick();
+      vpe.onDoorbell = onDoorbell;
     });
     for (const vpe of itsVm.vpes) vpe.requestDoorbell();
     return 0;

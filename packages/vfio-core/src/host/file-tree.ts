@@ -69,13 +69,7 @@ export class FileTree {
 
   /** An attribute that always shows the same text, or what `text()` gives at each read. */
   constant(path: string, text: string | (() => string), mode = 0o444): void {
-    this.add(path, {
-      kind: 'attribute',
-      mode,
-      *show() {
-        return typeof text === 'string' ? text : text();
-      },
-    });
+    this.add(path, { kind: 'attribute', mode, show: () => shown(text) });
   }
 
   /** Takes a node away, with all below it. Nothing there: nothing happens. */
@@ -107,6 +101,10 @@ export class FileTree {
     }
     return at;
   }
+}
+
+function* shown(text: string | (() => string)): Sleeps<string> {
+  return typeof text === 'string' ? text : text();
 }
 
 function split(path: string): string[] {

@@ -287,15 +287,13 @@ export class Bus<D extends Device> {
 
   /** A write-only attribute whose text names a device; it answers the count of bytes, or the action's errno. */
   #action(path: string, act: (text: string) => Sleeps<number>): void {
-    this.host.files.add(`${this.sysfs}/${path}`, {
-      kind: 'attribute',
-      mode: 0o200,
-      *store(bytes) {
-        const error = yield* act(firstLine(bytes));
-        return error < 0 ? error : bytes.length;
-      },
-    });
+    this.host.files.add(`${this.sysfs}/${path}`, { kind: 'attribute', mode: 0o200, store: (bytes) => acted(act, bytes) });
   }
+}
+
+function* acted(act: (text: string) => Sleeps<number>, bytes: Uint8Array): Sleeps<number> {
+  const error = yield* act(firstLine(bytes));
+  return error < 0 ? error : bytes.length;
 }
 
 /** The text of a sysfs write up to its newline. Kernel: sysfs_streq(). */

@@ -1,5 +1,6 @@
 /** Module parameters in sysfs, as kernel/params.c reads and shows them. */
 import type { Host } from '../host/host.ts';
+import { constant } from './bus.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 
 /** A `bool` parameter: shown as Y or N. */
@@ -7,15 +8,13 @@ export function addBoolParameter(host: Host, module: string, name: string, read:
   host.files.add(`/sys/module/${module}/parameters/${name}`, {
     kind: 'attribute',
     mode: 0o644,
-    *show() {
-      return read() ? 'Y\n' : 'N\n';
-    },
-    *store(bytes) {
+    show: () => constant(read() ? 'Y\n' : 'N\n'),
+    store: (bytes) => {
       const text = new TextDecoder().decode(bytes);
       const on = parseBool(text);
-      if (on === undefined) return host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'Y or N' });
+      if (on === undefined) return constant(host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'Y or N' }));
       write(on);
-      return bytes.length;
+      return constant(bytes.length);
     },
   });
 }
@@ -25,15 +24,13 @@ export function addUintParameter(host: Host, module: string, name: string, read:
   host.files.add(`/sys/module/${module}/parameters/${name}`, {
     kind: 'attribute',
     mode: 0o644,
-    *show() {
-      return `${read()}\n`;
-    },
-    *store(bytes) {
+    show: () => constant(`${read()}\n`),
+    store: (bytes) => {
       const text = new TextDecoder().decode(bytes);
       const value = parseUint(text);
-      if (value === undefined) return host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'a number of 32 bits' });
+      if (value === undefined) return constant(host.refusals.refuse(BAD_VALUE, { attribute: name, text, wants: 'a number of 32 bits' }));
       write(value);
-      return bytes.length;
+      return constant(bytes.length);
     },
   });
 }

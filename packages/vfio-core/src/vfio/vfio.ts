@@ -52,6 +52,7 @@ export class Vfio {
   noiommu = false;
   readonly #groups = new Map<IommuGroup, VfioGroup>();
   readonly #setLocks = new WeakMap<object, Mutex>();
+  readonly #shared = new Map<new () => object, object>();
 
   constructor(host: Host, init: VfioInit = {}) {
     assertSameCore(host);
@@ -98,6 +99,15 @@ export class Vfio {
   /** The group's last device has left. */
   forgetGroup(group: VfioGroup): void {
     if (this.#groups.get(group.iommuGroup) === group) this.#groups.delete(group.iommuGroup);
+  }
+
+  /** What the drivers of a kind have together on this host: one object of a class, made for the first that asks. */
+  shared<T extends object>(kind: new () => T): T {
+    const found = this.#shared.get(kind);
+    if (found instanceof kind) return found;
+    const made = new kind();
+    this.#shared.set(kind, made);
+    return made;
   }
 
   /** The lock under which the devices of one set are opened, closed and reset. */

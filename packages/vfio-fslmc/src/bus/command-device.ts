@@ -2,7 +2,7 @@
  * `/dev/dprc.1`: commands of user space (restool) to the root container. The first opener has the root's own portal, each further one a
  * dpmcp of its pool. Kernel: fsl-mc-uapi.c; catalogue: vfio 5.3.
  */
-import { EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { constant, EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { COMMAND_SIZE, mc_header } from '../mc/command.ts';
 import { checkCommand } from './accepted-commands.ts';
 import type { Dprc } from './dprc.ts';
@@ -20,13 +20,13 @@ export function addCommandDevice(dprc: Dprc): () => void {
   files.add(path, {
     kind: 'device',
     mode: 0o600,
-    *open() {
+    open: () => {
       if (!staticInUse) {
         staticInUse = true;
-        return new CommandFile(dprc.device.name, dprc.io, () => { staticInUse = false; });
+        return constant(new CommandFile(dprc.device.name, dprc.io, () => { staticInUse = false; }));
       }
       const portal = dprc.allocatePortal();
-      return typeof portal === 'number' ? portal : new CommandFile(dprc.device.name, portal, () => { dprc.freePortal(portal); });
+      return constant(typeof portal === 'number' ? portal : new CommandFile(dprc.device.name, portal, () => { dprc.freePortal(portal); }));
     },
   });
   return () => { files.remove(path); };

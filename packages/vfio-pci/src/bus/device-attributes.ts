@@ -49,9 +49,9 @@ function config(device: PciDevice): Attribute {
     kind: 'attribute',
     mode: 0o644,
     show: () => constant(device.function.config.bytes.slice()),
-    *store(bytes, offset) {
+    store: (bytes, offset) => {
       for (let i = 0; i < bytes.length; i += 1) device.function.configWrite(offset + i, 1, bytes[i]!);
-      return bytes.length;
+      return constant(bytes.length);
     },
   };
 }
@@ -68,11 +68,11 @@ function d3coldAllowed(device: PciDevice): Attribute {
     kind: 'attribute',
     mode: 0o644,
     show: () => constant(device.d3coldAllowed ? '1\n' : '0\n'),
-    *store(bytes) {
+    store: (bytes) => {
       const value = parseUnsigned(bytes);
-      if (value === undefined) return badValue(device.host, 'd3cold_allowed', bytes, 'a number');
+      if (value === undefined) return constant(badValue(device.host, 'd3cold_allowed', bytes, 'a number'));
       device.d3coldAllowed = value !== 0;
-      return bytes.length;
+      return constant(bytes.length);
     },
   };
 }

@@ -209,8 +209,12 @@ export class PciBus extends Bus<PciDevice> {
       if (init.irq === undefined) fn.config.bytes[PCI_INTERRUPT_LINE] = irq;
     }
     fn.mapBars();
-    fn.errorMessage = (message) => this.#errorMessage(fn, message);
-    if (fn instanceof PciPort) fn.behind = () => this.functionsBehind(fn);
+    const errorMessage = (message: ErrorMessage): void => this.#errorMessage(fn, message);
+    fn.errorMessage = errorMessage;
+    if (fn instanceof PciPort) {
+      const behind = (): readonly PciFunction[] => this.functionsBehind(fn);
+      fn.behind = behind;
+    }
     this.#plugged.set(fn.name, { fn, init });
   }
 

@@ -55,7 +55,8 @@ export class HotplugController {
     this.#blink = new WaitQueue(`the attention button of slot ${slot.number}`);
     this.#state = port.present && port.powered ? 'on' : 'off';
     if (this.#state === 'off') this.#power(false);
-    port.hotplug = (event) => this.#interrupt(event);
+    const hotplug = (event: HotplugEvent): void => this.#interrupt(event);
+    port.hotplug = hotplug;
     this.#createAttributes();
   }
 

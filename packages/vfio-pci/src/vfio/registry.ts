@@ -72,11 +72,7 @@ function setKey(device: PciDevice): object {
   return device.bus.bridgeOf(device) === undefined ? device : device.bus.segment(device);
 }
 
-const registries = new WeakMap<Vfio, VfioPciRegistry>();
-
 /** The registry of a host: its drivers share one. */
 export function registryOf(vfio: Vfio): VfioPciRegistry {
-  const found = registries.get(vfio) ?? new VfioPciRegistry();
-  registries.set(vfio, found);
-  return found;
+  return vfio.shared(VfioPciRegistry);
 }
