@@ -81,7 +81,7 @@ export class HeldLpis implements LpiBank {
     const bit = 1 << (n & 31);
     if ((old & bit) !== 0) return false;
     this.#pending[n >>> 5] = old | bit;
-    this.#enter(intid);
+    this.#enter(intid, this.#config[n]! || this.#configOf(intid));
     return true;
   }
 
@@ -114,7 +114,7 @@ export class HeldLpis implements LpiBank {
     if (config === this.#config[n]) return false;
     this.#leave(intid);
     this.#config[n] = config;
-    this.#enter(intid);
+    this.#enter(intid, config);
     return true;
   }
 
@@ -129,7 +129,8 @@ export class HeldLpis implements LpiBank {
     const words = Math.min(this.#words, this.#pending.length);
     for (let n = 0; n < words; n += 1) {
       for (let word = this.#pending[n]!; word !== 0; word = (word & (word - 1)) >>> 0) {
-        this.#enter(FIRST + n * 32 + 31 - Math.clz32(word & -word));
+        const intid = FIRST + n * 32 + 31 - Math.clz32(word & -word);
+        this.#enter(intid, this.#configOf(intid));
       }
     }
   }
@@ -175,8 +176,7 @@ export class HeldLpis implements LpiBank {
     return configByte(this.#memory, this.#propertyTable, intid) | HELD;
   }
 
-  #enter(intid: number): void {
-    const config = this.#configOf(intid);
+  #enter(intid: number, config: number): void {
     if ((config & ENABLED) === 0) return;
     const { best } = this;
     if (best.priority === LEAST) {

@@ -152,18 +152,16 @@ export class InterruptEntry {
   /** Individual doorbell (GICv4.0); 1023 for none. */
   doorbell: number = SPURIOUS;
   readonly #bytes: number;
-  readonly #words: number;
 
   /** @param bytes GITS_TYPER.ITT_entry_size */
   constructor(bytes: number) {
     this.#bytes = bytes;
-    this.#words = bytes / 4;
   }
 
-  /** @param device whose ITT it is in */
+  /** The last word of a long entry is not used: it is aligned, so that it has a place where the others have. @param device whose ITT it is in */
   read(memory: Memory, device: DeviceEntry, event: number): Access {
     this.valid = false;
-    if (!readWords(memory, device.ittAddress + event * this.#bytes, words, this.#words)) return 'bus-error';
+    if (!readWords(memory, device.ittAddress + event * this.#bytes, words, 3)) return 'bus-error';
     const lo = words[0]!;
     const ids = words[1]!;
     this.valid = (lo & 1) !== 0;
@@ -175,12 +173,19 @@ export class InterruptEntry {
     return 'ok';
   }
 
-  /** The last word of a long entry is not used: it is aligned, so that it has a place where the others have. @returns false, with nothing written, unless they have */
+  /** @returns false, with nothing written, unless the entry has a place */
   write(memory: Memory, device: DeviceEntry, event: number): boolean {
     words[0] = this.valid ? (this.intid << 2) | (this.physical ? 3 : 1) : 0;
     words[1] = this.valid ? (this.vpeid << 16) | this.icid : 0;
     words[2] = this.valid ? this.doorbell : 0;
     return writeWords(memory, device.ittAddress + event * this.#bytes, words, 3);
+  }
+
+  /** Another ICID for an entry that was read, and has a place for it. */
+  writeIcid(memory: Memory, device: DeviceEntry, event: number, icid: number): void {
+    this.icid = icid;
+    words[0] = (this.vpeid << 16) | icid;
+    writeWords(memory, device.ittAddress + event * this.#bytes + 4, words, 1);
   }
 }
 

@@ -90,8 +90,7 @@ export class PhysicalCommands {
     const target = lookup.collection(icid);
     if (typeof target === 'string') return target;
     const { intid } = interrupt;
-    interrupt.icid = icid;
-    lookup.writeEvent(event);
+    interrupt.writeIcid(lookup.host.memory, lookup.device, event, icid);
     // SYNC of either redistributor completes it: Linux waits for the one that loses the event.
     this.#forgetEvent(device, event, source.index);
     if (source !== target) this.#forgetEvent(device, event, target.index);

@@ -21,7 +21,13 @@ const PTZ = 0x4000_0000;
 const MASKS: readonly number[] = [0xffff_ff9f, 0x070f_ffff, 0xffff_0f80, 0x070f_ffff];
 const SHAREABILITY = 0xc00;
 
-/** What these LPIs need of their redistributor. */
+/** Whom the best LPI concerns: the redistributor. An object, and no function, for which V8 would look at each call. */
+export interface LpisOwner {
+  /** The best LPI may be another one. */
+  lpisChanged(): void;
+}
+
+/** What these LPIs need of the GIC. */
 export interface PhysicalLpisHost {
   readonly memory: Memory;
   readonly trace: Trace;
@@ -32,7 +38,7 @@ export class PhysicalLpis {
   readonly bank: LpiBank;
   readonly #index: number;
   readonly #host: PhysicalLpisHost;
-  readonly #changed: () => void;
+  readonly #owner: LpisOwner;
   /** GICR_PROPBASER and GICR_PENDBASER in halves. */
   readonly #base = new Uint32Array(4);
   /** GICv4.0: individual doorbells that rang here, and the VPT of the vPE for which. */
@@ -42,11 +48,10 @@ export class PhysicalLpis {
   /** LPIs below this are taken; 0 while EnableLPIs is 0. */
   #end = 0;
 
-  /** @param changed called when the best LPI may be another one. */
-  constructor(host: PhysicalLpisHost, index: number, changed: () => void) {
+  constructor(host: PhysicalLpisHost, index: number, owner: LpisOwner) {
     this.#host = host;
     this.#index = index;
-    this.#changed = changed;
+    this.#owner = owner;
     this.bank = host.choices.cacheLpis ? new HeldLpis(host.memory) : new LpiTables(host.memory);
   }
 
@@ -72,7 +77,7 @@ export class PhysicalLpis {
   /** An LPI arrives: a translated MSI, INT, or a doorbell. */
   deliver(intid: number): void {
     if (intid >= FIRST && intid < this.#end) {
-      if (this.bank.set(intid) && this.bank.best.intid === intid) this.#changed();
+      if (this.bank.set(intid) && this.bank.best.intid === intid) this.#owner.lpisChanged();
     } else this.#drop(intid);
   }
 
@@ -95,7 +100,7 @@ export class PhysicalLpis {
   clear(intid: number): void {
     const best = this.bank.best.intid === intid;
     if (intid < FIRST || intid >= this.#end) this.#drop(intid);
-    else if (this.bank.clear(intid) && best) this.#changed();
+    else if (this.bank.clear(intid) && best) this.#owner.lpisChanged();
   }
 
   /** MOVI: takes one LPI away, with its pending state. */
@@ -106,7 +111,7 @@ export class PhysicalLpis {
     // The target may know the INTID from before: as a doorbell, or from when the LPI was there.
     target.bank.forget(intid);
     if (!pending) return;
-    this.#changed();
+    this.#owner.lpisChanged();
     target.deliver(intid);
   }
 
@@ -114,14 +119,14 @@ export class PhysicalLpis {
   moveAllTo(target: PhysicalLpis): void {
     if (!this.#enabled || !target.#enabled) return;
     moveAll(this.bank, target.bank, Math.min(this.bits, target.bits));
-    this.#changed();
-    target.#changed();
+    this.#owner.lpisChanged();
+    target.#owner.lpisChanged();
   }
 
   /** Configuration of one LPI is read again. */
   invalidate(intid: number): void {
     if (intid < FIRST || intid >= this.#end) return;
-    if (this.bank.invalidate(intid)) this.#changed();
+    if (this.bank.invalidate(intid)) this.#owner.lpisChanged();
   }
 
   /** An LPI that is mapped here no longer. */
@@ -131,7 +136,7 @@ export class PhysicalLpis {
 
   invalidateAll(): void {
     if (this.#enabled) this.bank.invalidateAll();
-    this.#changed();
+    this.#owner.lpisChanged();
   }
 
   /** GICR_CTLR.EnableLPIs. */
@@ -141,7 +146,7 @@ export class PhysicalLpis {
     this.#place();
     if (enable) this.bank.open(this.#ptz && this.#host.choices.honourPtz);
     else this.bank.close();
-    this.#changed();
+    this.#owner.lpisChanged();
   }
 
   /** @param half 0 to 3: PROPBASER, PENDBASER, low half first */

@@ -12,8 +12,8 @@ import { CpuInterface, type CpuInterfaceSource } from './cpu-interface.ts';
 import type { Distributor } from './distributor.ts';
 import { ACCESS_IGNORED, UNPREDICTABLE } from './events.ts';
 import { Candidate, FIRST_LPI, NO_PRIORITY } from './pending-bits.ts';
-import { PhysicalLpis } from './physical-lpis.ts';
-import { ResidencyV40 } from './residency-v40.ts';
+import { PhysicalLpis, type LpisOwner } from './physical-lpis.ts';
+import { ResidencyV40, type ResidencyOwner } from './residency-v40.ts';
 import { ResidencyV41 } from './residency-v41.ts';
 import type { VpeContext } from './vpe.ts';
 import { WiredInterrupts } from './wired.ts';
@@ -72,7 +72,7 @@ export interface RedistributorHost {
   invalidateVpe(vpe: VpeContext, vintid: number): void;
 }
 
-export class Redistributor implements MmioDevice, CpuInterfaceSource {
+export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner, ResidencyOwner {
   readonly index: number;
   readonly best: Candidate = new Candidate();
   readonly best0: Candidate = new Candidate();
@@ -102,10 +102,9 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     this.index = index;
     this.#last = last;
     this.#sync = new Busy(host.choices.busyReads);
-    const update = (): void => this.cpu.updateVirtual();
-    this.lpis = new PhysicalLpis(host, index, () => this.#selectGroup1());
-    this.v40 = new ResidencyV40(host, update);
-    this.v41 = new ResidencyV41(host, index, update);
+    this.lpis = new PhysicalLpis(host, index, this);
+    this.v40 = new ResidencyV40(host, this);
+    this.v41 = new ResidencyV41(host, index, this);
     this.bestVlpi = host.version === 'gicv4.1' ? this.v41.best : this.v40.best;
     this.bestVsgi0 = this.v41.best0;
     this.cpu = new CpuInterface(this);
@@ -213,11 +212,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
     const { distributor } = this.#host;
     if (distributor.group0Enabled) this.best0.set(this.#spi0.priority < this.#private0.priority ? this.#spi0 : this.#private0);
     else this.best0.clear();
-    this.#selectGroup1();
+    this.lpisChanged();
   }
 
-  /** The same for Group 1, which is what LPIs are in. */
-  #selectGroup1(): void {
+  /** @internal The same for Group 1, which is what LPIs are in. */
+  lpisChanged(): void {
     if (this.#host.distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
       const wired = this.#spi.priority < this.#private.priority ? this.#spi : this.#private;
@@ -226,6 +225,11 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource {
       this.best.clear();
     }
     this.cpu.update();
+  }
+
+  /** @internal The best virtual interrupt may be another one. */
+  virtualChanged(): void {
+    this.cpu.updateVirtual();
   }
 
   // Registers

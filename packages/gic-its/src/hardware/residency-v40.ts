@@ -18,7 +18,13 @@ const VALID = 0x8000_0000;
 const PENDING_LAST = 0x2000_0000;
 const DIRTY = 0x1000_0000;
 
-/** What residency needs of its redistributor. */
+/** Whom the best virtual interrupts concern: the redistributor. */
+export interface ResidencyOwner {
+  /** The best one may be another. */
+  virtualChanged(): void;
+}
+
+/** What residency needs of the GIC. */
 export interface ResidencyHost {
   readonly memory: Memory;
   readonly trace: Trace;
@@ -29,7 +35,7 @@ export class ResidencyV40 {
   /** The best VLPI of the resident vPE. */
   readonly best: Candidate = new Candidate();
   readonly #host: ResidencyHost;
-  readonly #changed: () => void;
+  readonly #owner: ResidencyOwner;
   readonly #bank: LpiBank;
   readonly #vpt: MemoryPendingBits;
   readonly #dirty: Busy;
@@ -37,10 +43,9 @@ export class ResidencyV40 {
   readonly #base = new Uint32Array(4);
   #pendingLast = false;
 
-  /** @param changed called when the best VLPI may be another one. */
-  constructor(host: ResidencyHost, changed: () => void) {
+  constructor(host: ResidencyHost, owner: ResidencyOwner) {
     this.#host = host;
-    this.#changed = changed;
+    this.#owner = owner;
     this.#bank = host.choices.cacheVpt ? new HeldLpis(host.memory) : new LpiTables(host.memory);
     this.#vpt = new MemoryPendingBits(host.memory);
     this.#dirty = new Busy(host.choices.busyReads);
@@ -181,7 +186,7 @@ export class ResidencyV40 {
 
   #refresh(): void {
     this.best.set(this.#bank.best);
-    this.#changed();
+    this.#owner.virtualChanged();
   }
 
   #unpredictable(what: string): void {

@@ -9,7 +9,7 @@ import { Busy } from './busy.ts';
 import { UNPREDICTABLE } from './events.ts';
 import { ItsTable, VpeEntry, VPE_ENTRY_BYTES_V41 } from './its-tables.ts';
 import { Candidate, SPURIOUS } from './pending-bits.ts';
-import type { ResidencyHost } from './residency-v40.ts';
+import type { ResidencyHost, ResidencyOwner } from './residency-v40.ts';
 import type { VpeContext } from './vpe.ts';
 
 // V8 folds a module's own constants, but loads what is imported or exported at each use.
@@ -39,7 +39,7 @@ export class ResidencyV41 {
   readonly #host: ResidencyV41Host;
   /** The redistributor's number. */
   readonly index: number;
-  readonly #changed: () => void;
+  readonly #owner: ResidencyOwner;
   readonly #table: ItsTable;
   readonly #entry = new VpeEntry();
   readonly #dirty: Busy;
@@ -50,11 +50,10 @@ export class ResidencyV41 {
   #resident: VpeContext | undefined;
   #queried = 0;
 
-  /** @param changed called when the best interrupt may be another one. */
-  constructor(host: ResidencyV41Host, index: number, changed: () => void) {
+  constructor(host: ResidencyV41Host, index: number, owner: ResidencyOwner) {
     this.#host = host;
     this.index = index;
-    this.#changed = changed;
+    this.#owner = owner;
     this.#table = new ItsTable(host.memory, VPE_ENTRY_BYTES_V41, 0x1_0000);
     this.#dirty = new Busy(host.choices.busyReads);
     this.#querying = new Busy(host.choices.busyReads);
@@ -85,7 +84,7 @@ export class ResidencyV41 {
     else vpe.best(this.best);
     if (vpe !== undefined && vpe.sgis.pending !== 0 && (groups & VGRP0EN) !== 0) vpe.best0(this.best0);
     else if (this.best0.intid !== NOTHING) this.best0.clear();
-    this.#changed();
+    this.#owner.virtualChanged();
   }
 
   /** A guest took the best one. */

@@ -204,18 +204,20 @@ export class Translation implements CommandExecutor, Forgetting {
   // Commands
 
   command(words: Uint32Array): CommandOutcome {
-    const { trace, choices } = this.#host;
-    if (trace.on) {
-      const dws = [0, 2, 4, 6].map((i) => toBigint(words[i]!, words[i + 1]!));
-      trace.emit(COMMAND, { its: this.lookup.index, name: commandName(words[0]! & 0xff), words: dws });
-    }
+    if (this.#host.trace.on) this.#tellCommand(words);
     const refusal = this.#dispatch(words[0]! & 0xff, words);
-    if (refusal === '') return 'done';
-    const stall = refusal === BUS_ERROR || choices.commandErrors === 'stall';
-    if (trace.on) {
-      const kind = stall ? COMMAND_STALLED : COMMAND_IGNORED;
-      trace.emit(kind, { its: this.lookup.index, name: commandName(words[0]! & 0xff), why: refusal });
-    }
+    return refusal === '' ? 'done' : this.#refuseCommand(words, refusal);
+  }
+
+  #tellCommand(words: Uint32Array): void {
+    const dws = [0, 2, 4, 6].map((i) => toBigint(words[i]!, words[i + 1]!));
+    this.#host.trace.emit(COMMAND, { its: this.lookup.index, name: commandName(words[0]! & 0xff), words: dws });
+  }
+
+  #refuseCommand(words: Uint32Array, why: Refusal): CommandOutcome {
+    const { trace, choices } = this.#host;
+    const stall = why === BUS_ERROR || choices.commandErrors === 'stall';
+    if (trace.on) trace.emit(stall ? COMMAND_STALLED : COMMAND_IGNORED, { its: this.lookup.index, name: commandName(words[0]! & 0xff), why });
     return stall ? 'stall' : 'done';
   }
 

@@ -34,7 +34,11 @@ export interface Memory {
  * @returns false, with nothing read, where not all of them are accessible
  */
 export function readWords(memory: Memory, address: number, into: Uint32Array, count: number): boolean {
-  if (memory.readWords?.(address, into, count) === true) return true;
+  return memory.readWords?.(address, into, count) === true || readEach(memory, address, into, count);
+}
+
+/** Apart from its caller, which is short enough to be taken into its own. */
+function readEach(memory: Memory, address: number, into: Uint32Array, count: number): boolean {
   if (!memory.accessible(address, 4 * count)) return false;
   for (let i = 0; i < count; i += 1) into[i] = memory.read32(address + 4 * i);
   return true;
@@ -42,7 +46,10 @@ export function readWords(memory: Memory, address: number, into: Uint32Array, co
 
 /** Stores `count` words of 32 bits, the lowest first. @returns false, with nothing written, unless all of them can be written */
 export function writeWords(memory: Memory, address: number, from: Uint32Array, count: number): boolean {
-  if (memory.writeWords?.(address, from, count) === true) return true;
+  return memory.writeWords?.(address, from, count) === true || writeEach(memory, address, from, count);
+}
+
+function writeEach(memory: Memory, address: number, from: Uint32Array, count: number): boolean {
   if (!memory.accessible(address, 4 * count, true)) return false;
   for (let i = 0; i < count; i += 1) memory.write32(address + 4 * i, from[i]!);
   return true;

@@ -7,11 +7,14 @@
 import type { Memory } from './memory.ts';
 import { holdsAddress, isInside, overlaps } from './range.ts';
 
-const CHUNK = 0x4000;
+const CHUNK_BITS = 14;
+const CHUNK = 1 << CHUNK_BITS;
 /** What ranges are multiples of. */
 const RANGE_UNIT = 0x1_0000;
 /** So many bytes are moved one by one, which makes no object. */
 const FEW = 64;
+/** More words than these are moved at once: the object that it takes costs less than they would one by one. */
+const FEW_WORDS = 32;
 
 /** A range of RAM. `base` and `size` are multiples of 64 KiB; the end is at most 2^52. */
 export interface RamRange {
@@ -43,6 +46,11 @@ const NO_BASE = -1;
 /** An address within its chunk: a mask takes the low bits of any integer below 2^53. */
 function inChunk(address: number): number {
   return address & (CHUNK - 1);
+}
+
+/** Where the chunk with a byte is held: of the address, not of the chunk's, so that neither waits for the other. */
+function slotOf(address: number): number {
+  return ((address | 0) >>> CHUNK_BITS) & (HELD - 1);
 }
 
 /** Leaves that are there from the start; what lies above, in more than a terabyte, is added when it is written. */
@@ -183,7 +191,8 @@ export class PhysicalMemory implements Memory {
     const chunk = this.#chunk(address);
     if (!LITTLE_ENDIAN || chunk === undefined || (start & 3) !== 0 || start + 4 * count > CHUNK) return this.#readWordsAnyhow(address, into, count);
     const { words } = chunk;
-    for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) into[i] = words[at]!;
+    if (count > FEW_WORDS) into.set(words.subarray(start >>> 2, (start >>> 2) + count));
+    else for (let i = 0, at = start >>> 2; i < count; i += 1, at += 1) into[i] = words[at]!;
     return true;
   }
 
@@ -296,39 +305,30 @@ export class PhysicalMemory implements Memory {
 
   /** The chunk at `address`; undefined where none was written, or there is no RAM. */
   #chunk(address: number): Chunk | undefined {
-    const base = address - inChunk(address);
     const slot = slotOf(address);
-    return this.#bases[slot] === base ? this.#held[slot] : this.#findChunk(address, base, slot);
+    return this.#bases[slot] === address - inChunk(address) ? this.#held[slot] : this.#findChunk(address);
   }
 
-  #findChunk(address: number, base: number, slot: number): Chunk | undefined {
+  #findChunk(address: number): Chunk | undefined {
     const range = this.#find(address);
-    const chunk = range?.chunk(address - range.base);
-    if (chunk !== undefined) this.#hold(slot, base, chunk);
-    return chunk;
+    return this.#hold(address, range?.chunk(address - range.base));
   }
 
   /** The chunk at `address`, made if it was never written; undefined where there is no RAM. */
   #chunkFor(address: number): Chunk | undefined {
-    const base = address - inChunk(address);
     const slot = slotOf(address);
-    return this.#bases[slot] === base ? this.#held[slot] : this.#makeChunk(address, base, slot);
+    return this.#bases[slot] === address - inChunk(address) ? this.#held[slot] : this.#makeChunk(address);
   }
 
-  #makeChunk(address: number, base: number, slot: number): Chunk | undefined {
+  #makeChunk(address: number): Chunk | undefined {
     const range = this.#find(address);
-    const chunk = range?.made(address - range.base);
-    if (chunk !== undefined) this.#hold(slot, base, chunk);
+    return this.#hold(address, range?.made(address - range.base));
+  }
+
+  #hold(address: number, chunk: Chunk | undefined): Chunk | undefined {
+    if (chunk === undefined) return undefined;
+    this.#bases[slotOf(address)] = address - inChunk(address);
+    this.#held[slotOf(address)] = chunk;
     return chunk;
   }
-
-  #hold(slot: number, base: number, chunk: Chunk): void {
-    this.#bases[slot] = base;
-    this.#held[slot] = chunk;
-  }
-}
-
-/** Where the chunk with a byte is held: of the address, not of the chunk's, so that neither waits for the other. */
-function slotOf(address: number): number {
-  return (address / CHUNK) & (HELD - 1);
 }
