@@ -110,7 +110,7 @@ function spoiled(value: Json): Json[] {
 function outcome(format: Format, lines: readonly JsonObject[], host: Fields | undefined): 'agrees' | 'relaxed' | 'differs' {
   try {
     const fields = lines.map((line, i) => new Fields('spoiled', i + 1, line));
-    const reports = [...format.run(fields, { host })];
+    const reports = [...format.run(fields, { hosts: host === undefined ? undefined : () => host })];
     if (reports.some(({ divergences }) => divergences.length > 0)) return 'differs';
     return reports.some(({ relaxed }) => relaxed.size > 0) ? 'relaxed' : 'agrees';
   } catch (error) {

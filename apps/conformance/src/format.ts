@@ -8,8 +8,8 @@ export interface ReplayOptions {
   readonly profile?: ProfileName | undefined;
   /** Only cases whose name starts so. */
   readonly casePrefix?: string | undefined;
-  /** The machine of the recording (vfio format): the parsed host.json. */
-  readonly host?: Fields | undefined;
+  /** The machines of the recording (vfio format): host.json parsed, or the file of that name. @throws MalformedRecording */
+  readonly hosts?: ((name: string | undefined) => Fields) | undefined;
 }
 
 export interface Format {

@@ -81,7 +81,7 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
-    host: format.name === 'vfio' ? readHost(path, options.hostFile, cwd) : undefined,
+    hosts: format.name === 'vfio' ? hostsOf(path, options.hostFile, cwd) : undefined,
   };
   yield* format.run(lines, replay);
   const chosen = format.name === 'vfio' || format.name === 'kvm-its' ? options.profile : undefined;
@@ -115,10 +115,21 @@ export function replayFile(path: string, options: ReplayFileOptions = {}): FileR
   }
 }
 
-/** The machine of a recording: beside the file, else the file that was named, else the project's own. */
-function readHost(path: string, hostFile: string | undefined, cwd: string): Fields {
-  const beside = HOST_NAMES.map((name) => join(dirname(path), name)).find((candidate) => existsSync(resolve(cwd, candidate)));
-  const file = beside ?? hostFile ?? join(RECORDINGS, 'vfio', 'host.json.gz');
+/** The machines of a recording by the names that its scenarios give them, each read once. */
+function hostsOf(path: string, hostFile: string | undefined, cwd: string): (name: string | undefined) => Fields {
+  const read = new Map<string | undefined, Fields>();
+  return (name) => {
+    const host = read.get(name) ?? readHost(path, name, hostFile, cwd);
+    read.set(name, host);
+    return host;
+  };
+}
+
+/** A machine: beside the file, else the file that was named, else, where the scenario names none, the project's own. */
+function readHost(path: string, name: string | undefined, hostFile: string | undefined, cwd: string): Fields {
+  const names = name === undefined ? HOST_NAMES : [name];
+  const beside = names.map((each) => join(dirname(path), each)).find((candidate) => existsSync(resolve(cwd, candidate)));
+  const file = beside ?? hostFile ?? (name === undefined ? join(RECORDINGS, 'vfio', 'host.json.gz') : join(dirname(path), name));
   let value: Json;
   try {
     value = JSON.parse(readText(file, cwd)) as Json;

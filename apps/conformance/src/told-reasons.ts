@@ -4,9 +4,10 @@ import type { Host } from '@vsim/vfio-core';
 import * as gic from '@vsim/gic-its';
 import * as mdev from '@vsim/mdev';
 import * as pci from '@vsim/vfio-pci';
+import * as platform from '@vsim/vfio-platform';
 
 const IDS: ReadonlySet<string> = new Set(
-  [core, pci, mdev, gic].flatMap((exports) => Object.values<unknown>({ ...exports }).filter(core.isReason).map(({ id }) => id)),
+  [core, pci, platform, mdev, gic].flatMap((exports) => Object.values<unknown>({ ...exports }).filter(core.isReason).map(({ id }) => id)),
 );
 
 export class ToldReasons {

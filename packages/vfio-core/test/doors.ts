@@ -177,7 +177,7 @@ class Exits implements World<ExitStep> {
         user.start('device', user.sys.ioctl(this.#group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode('a\0')));
         return 'succeeded';
       case 'sleep':
-        this.#asleep += user.start('read', user.sys.pread(this.#semaphore, new Uint8Array(8), -1)).finished ? 0 : 1;
+        this.#asleep += user.start('read', user.sys.read(this.#semaphore, new Uint8Array(8))).finished ? 0 : 1;
         return 'succeeded';
       case 'write':
         if (this.#asleep === 0) return 'refused';

@@ -75,7 +75,7 @@ class Sleepers implements World<SleeperInput> {
       for (; started < count; started += 1) {
         const bytes = new Uint8Array(8);
         if (kind === 'write') new DataView(bytes.buffer).setBigUint64(0, value, true);
-        const body = kind === 'read' ? this.#user.sys.pread(shadow.fd, bytes, -1) : this.#user.sys.pwrite(shadow.fd, bytes, -1);
+        const body = kind === 'read' ? this.#user.sys.read(shadow.fd, bytes) : this.#user.sys.write(shadow.fd, bytes);
         shadow.sleepers.push({ thread: this.#user.start(kind, body), writes: kind === 'write' ? value : undefined, bytes });
       }
     } else if (kind === 'signal') {
@@ -83,7 +83,7 @@ class Sleepers implements World<SleeperInput> {
       sleepers[Number(value % BigInt(before))]!.thread.signal();
     } else if (this.#ready(shadow)) {
       const bytes = new Uint8Array(8);
-      same('a read of what is there', this.#user.tryPread(shadow.fd, bytes, -1), 8);
+      same('a read of what is there', this.#user.tryRead(shadow.fd, bytes), 8);
       shadow.count -= wordOf(bytes);
     }
     const ended = shadow.settle();

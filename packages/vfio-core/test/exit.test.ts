@@ -81,7 +81,7 @@ describe.each(PROFILES)('[R3] files go with the last thread, on %s', (profile) =
     const { host, user, group } = dying();
     host.scheduler.stopAt(DEVICE_FOUND);
     const threads = [1, 2].map(() => user.start('get device', user.sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, NAME)));
-    const sleeper = user.start('read', user.sys.pread(user.eventfd(0, { nonblocking: false }), new Uint8Array(8), -1));
+    const sleeper = user.start('read', user.sys.read(user.eventfd(0, { nonblocking: false }), new Uint8Array(8)));
     user.exit();
     expect(sleeper.result()).toBe(-EINTR);
     expect(user.fds.length).toBeGreaterThan(0);
@@ -122,7 +122,7 @@ it('[R3] a thread that waits for a vaddr (5.13) is killed', () => {
 it('a signal ends a read that waits, and the next reader has what it did not take', () => {
   const { host, root } = sampleHost(['a']);
   const fd = root.eventfd(0, { nonblocking: false, semaphore: true });
-  const [first, second] = ['first', 'second'].map((name) => root.start(name, root.sys.pread(fd, new Uint8Array(8), -1)));
+  const [first, second] = ['first', 'second'].map((name) => root.start(name, root.sys.read(fd, new Uint8Array(8))));
   first!.signal();
   expect(first!.result()).toBe(-EINTR);
   root.writeEventfd(fd, 1n);

@@ -141,7 +141,7 @@ const CALLS: readonly (readonly [name: string, call: (s: Session) => Sleeps<unkn
       s.data = result < 0 ? -1 : new DataView(answer.buffer, answer.byteOffset).getInt32(12, true);
     },
   ],
-  ['read migration data', (s) => s.user.sys.pread(s.data, new Uint8Array(16), -1)],
+  ['read migration data', (s) => s.user.sys.read(s.data, new Uint8Array(16))],
   ['migration to RUNNING', (s) => typed(s, (c) => setMigrationState(c, s.device, MIG_STATE.RUNNING))],
   ['close data', (s) => s.user.sys.close(s.data)],
   ['munmap BAR', (s) => plain(() => s.bar?.unmap())],

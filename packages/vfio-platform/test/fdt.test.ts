@@ -3,7 +3,6 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../testing/random.ts';
 import {
-  Bus,
   constant,
   getDeviceFd,
   getDeviceInfo,
@@ -25,13 +24,13 @@ import {
   deviceFromTree,
   FdtError,
   FdtNode,
+  AmbaBus,
   IrqLine,
   parseFdt,
   PL031,
   Pl031,
   ResetModules,
   VfioAmbaDriver,
-  type PlatformDevice,
 } from '../src/index.ts';
 
 const data = (name: string) => gunzipSync(readFileSync(new URL(`data/${name}`, import.meta.url)));
@@ -111,7 +110,7 @@ describe('a real device tree', () => {
     const line = new IrqLine(description.interrupts[0]!.intid, description.interrupts[0]!.trigger);
     const clock = new Pl031(host, line);
     const device = deviceFromTree(host, description, { irq: () => line, hardware: [clock], peripheralId: 0x0004_1031 });
-    const bus = new Bus<PlatformDevice>(host, 'amba');
+    const bus = new AmbaBus(host);
     bus.announce(device);
     new SmmuV3Iommu(host).addGroup([device]);
     const resets = new ResetModules();
@@ -123,7 +122,7 @@ describe('a real device tree', () => {
     const [container, group] = [root.open('/dev/vfio/vfio'), root.open('/dev/vfio/0')];
     setContainer(root, group, container);
     root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-    const fd = getDeviceFd(root, group, 'vfio-amba-00041031');
+    const fd = getDeviceFd(root, group, device.name);
     expect([getDeviceInfo(root, fd), getIrqInfo(root, fd, 0).flags, getRegionInfo(root, fd, 0).size]).toEqual([{ flags: 9, numRegions: 1, numIrqs: 1 }, 7, 0x1000n]);
     const eventfd = root.eventfd();
     setIrqTriggers(root, fd, 0, 0, [eventfd]);

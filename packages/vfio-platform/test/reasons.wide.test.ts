@@ -13,6 +13,7 @@ import {
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { why } from '../../../testing/why.ts';
+import { IrqLine } from '../src/index.ts';
 import { NAME, setUp } from './set-up.ts';
 
 const SPAN = 2 ** 40;
@@ -106,15 +107,24 @@ describe('an open device', () => {
   });
 
   it('says what is wrong with a request for interrupts', () => {
-    const { root, device, irq, reasons } = opened();
+    const { root, device, reasons } = opened();
     const request = (action: number, count = 1) => () => setIrqs(root, device, 0, action, 0, count);
     expect(why(reasons, request(0))).toBe(`ENOTTY vfio/irq-action: interrupt 0 of ${NAME} does not have action 0x0`);
     expect(why(reasons, () => setIrqTriggers(root, device, 0, 0, []))).toBe(`EINVAL vfio/irq-alone: start 0, count 0 of interrupt 0 of ${NAME}`);
     expect(why(reasons, request(VFIO_IRQ_SET_ACTION_MASK, 0))).toBe(`EINVAL vfio/irq-alone: start 0, count 0 of interrupt 0 of ${NAME}`);
     expect(why(reasons, () => setIrqTriggers(root, device, 0, 0, [device]))).toBe(`EINVAL process/not-eventfd: fd ${device} is ${NAME}, not an eventfd`);
     expect(why(reasons, () => setIrqTriggers(root, device, 1, 0, [root.eventfd()]))).toBe('EINVAL vfio/irq-range: index 1 has 0 interrupts, and start is 0, count 1');
+  });
+
+  it('says at each request that the kernel did not get an interrupt when the device was opened [platform 32]', () => {
+    const irq = new IrqLine(33, 'level-high');
     irq.request(() => undefined);
-    expect(why(reasons, () => setIrqTriggers(root, device, 0, 0, [root.eventfd()]))).toBe(`EBUSY vfio-platform/line-taken: interrupt 0 of ${NAME} is line 33, which has a handler`);
+    const { root, device, reasons } = opened({ irqs: [irq] });
+    const refused = `EBUSY vfio-platform/irq-not-granted: interrupt 0 of ${NAME} is line 33 (level-high), which was not to be had`;
+    expect(why(reasons, () => setIrqTriggers(root, device, 0, 0, [root.eventfd()]))).toBe(refused);
+    irq.free();
+    expect(why(reasons, () => setIrqTriggers(root, device, 0, 0, [-1]))).toBe(refused);
+    expect(why(reasons, () => setIrqs(root, device, 0, 0, 0, 1))).toBe(refused);
   });
 
   it('has one eventfd that unmasks, and none for an edge', () => {

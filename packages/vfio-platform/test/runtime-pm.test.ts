@@ -80,14 +80,14 @@ describe('RuntimePm', () => {
   it('counts users that it could not serve, until they put', () => {
     const pm = new RuntimePm();
     expect([pm.getSync(), pm.usage]).toEqual([-EACCES, 1]);
-    pm.enabled = true;
+    pm.enable();
     pm.put();
     expect([pm.usage, pm.status]).toEqual([0, 'suspended']);
   });
 
   it('does not keep EACCES of a device as an error: it is EIO', () => {
     const pm = new RuntimePm();
-    pm.enabled = true;
+    pm.enable();
     pm.resume = () => -EACCES;
     expect([pm.getSync(), pm.status]).toEqual([-EIO, 'suspended']);
     pm.resume = () => -EINVAL;

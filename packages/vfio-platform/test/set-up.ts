@@ -14,6 +14,7 @@ import {
   type TraceEvent,
 } from '@vsim/vfio-core';
 import {
+  AmbaBus,
   IrqLine,
   Pl011,
   PlatformDevice,
@@ -27,7 +28,7 @@ import {
 export const NAME = '9000000.uart';
 export const COMPATIBLE = 'vsim,uart';
 
-export interface SetUp extends VfioPlatformInit, Partial<Pick<PlatformDeviceInit, 'firmware' | 'irqs' | 'resources'>> {
+export interface SetUp extends VfioPlatformInit, Partial<Pick<PlatformDeviceInit, 'firmware' | 'irqs' | 'peripheralId' | 'resources'>> {
   readonly profile?: ProfileName;
   readonly withReset?: boolean;
   readonly amba?: boolean;
@@ -71,13 +72,11 @@ export class PlatformHost {
   readonly uart: Pl011;
   readonly device: PlatformDevice;
   readonly root: Process;
-  /** As GET_DEVICE_FD takes it. */
-  readonly deviceName: string;
 
   constructor(init: SetUp = {}) {
     this.host = new Host({ profile: init.profile });
     const { host, calls, answers } = this;
-    const amba = init.amba === true;
+    const amba = init.amba === true || init.peripheralId !== undefined;
     this.events = host.trace.record('warn');
     this.reasons = host.trace.record();
     this.vfio = new Vfio(host);
@@ -90,7 +89,7 @@ export class PlatformHost {
         return answers.reset;
       });
     }
-    this.bus = new Bus<PlatformDevice>(host, amba ? 'amba' : 'platform');
+    this.bus = amba ? new AmbaBus(host) : new Bus<PlatformDevice>(host, 'platform');
     this.driver = amba ? new VfioAmbaDriver(this.vfio, { ...init, resets }) : new VfioPlatformDriver(this.vfio, { ...init, resets });
     host.scheduler.call('modprobe', this.bus.addDriver(this.driver));
     this.irq = new IrqLine(33, init.trigger ?? 'level-high');
@@ -105,12 +104,11 @@ export class PlatformHost {
       irqs: init.irqs ?? [this.irq],
       firmware: init.firmware ?? { compatible: [COMPATIBLE, 'arm,pl011'] },
       hardware: init.resources === undefined ? [this.uart] : undefined,
-      peripheralId: amba ? 0x0024_1011 : undefined,
+      peripheralId: init.peripheralId ?? (amba ? 0x0024_1011 : undefined),
     });
     this.bus.announce(this.device);
     if (init.group !== false) new SmmuV3Iommu(host).addGroup([this.device]);
     this.root = new Process(host, { name: 'root' });
-    this.deviceName = amba ? 'vfio-amba-00241011' : NAME;
   }
 
   readonly bind = (): number => {
@@ -125,7 +123,7 @@ export class PlatformHost {
 
   readonly open = (): Opened => {
     const opened = openGroup(this.root, 0);
-    return { ...opened, device: getDeviceFd(this.root, opened.group, this.deviceName) };
+    return { ...opened, device: getDeviceFd(this.root, opened.group, NAME) };
   };
 
   readonly unbind = (): Thread<number> => this.root.start('unbind', this.root.sys.writeFile(`/sys/bus/${this.bus.name}/drivers/${this.driver.name}/unbind`, NAME));

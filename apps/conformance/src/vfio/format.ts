@@ -18,8 +18,8 @@ export const vfioFormat: Format = {
   recognises: (first: Fields): boolean => first.has('scenario'),
   profileOf: profileOfKernel,
   *run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport> {
-    const { host } = options;
-    if (host === undefined) throw new MalformedRecording(lines[0]?.path ?? '', undefined, 'no host.json: it is looked for beside the file');
+    const { hosts } = options;
+    if (hosts === undefined) throw new MalformedRecording(lines[0]?.path ?? '', undefined, 'no host.json: it is looked for beside the file');
     let replay: ScenarioReplay | undefined;
     let skip = false;
     for (const line of lines) {
@@ -27,7 +27,7 @@ export const vfioFormat: Format = {
         if (replay !== undefined) yield replay.finish();
         const name = line.string('scenario');
         skip = options.casePrefix !== undefined && !name.startsWith(options.casePrefix);
-        replay = skip ? undefined : new ScenarioReplay(name, line, host, options.profile ?? profileOfKernel(line));
+        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), options.profile ?? profileOfKernel(line));
       } else if (replay !== undefined) {
         replay.step(line);
       } else if (!skip) {

@@ -56,7 +56,7 @@ function replay(steps: readonly Step[]): readonly string[] {
   const host = parseHost('host.json', text);
   const numbered: readonly Step[] = [HEADER, ...[...steps, { call: 'end' }].map((step, n) => ({ n, ...step }))];
   const lines = numbered.map((line, at) => new Fields('test', at + 1, line));
-  return [...vfioFormat.run(lines, { host })].flatMap(({ divergences }) => divergences.map(({ step, field, expected, actual }) => `${step} ${field}: ${expected}, got ${actual}`));
+  return [...vfioFormat.run(lines, { hosts: () => host })].flatMap(({ divergences }) => divergences.map(({ step, field, expected, actual }) => `${step} ${field}: ${expected}, got ${actual}`));
 }
 
 describe('steps done to the machine', () => {

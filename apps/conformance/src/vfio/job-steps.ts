@@ -1,4 +1,4 @@
-/** Jobs: a second process of the recorder, that may sleep in a write or a read. */
+/** Jobs: a second process or thread of the recorder, that may sleep in a call. */
 import type { Sleeps, Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { MOST_MS, MS, type Session } from './session.ts';
@@ -9,12 +9,15 @@ const LIMIT = 30_000 * MS;
 
 export class JobSteps {
   readonly #session: Session;
+  /** Steps whose jobs are threads that make an fd. */
+  readonly #spawned = new Map<string, Fields>();
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   spawn(step: Fields, body: Sleeps<unknown>): void {
+    this.#spawned.set(step.string('job'), step);
     this.#session.jobs.set(step.string('job'), this.#session.machine.process.start(`job ${step.string('job')}`, body));
   }
 
@@ -34,11 +37,29 @@ export class JobSteps {
     const { outcome } = this.#job(step);
     const done = outcome.state === 'done' || outcome.state === 'failed';
     this.#session.report.compare('done', step.boolean('done'), done);
+    if (outcome.state === 'done' && typeof outcome.value === 'number') this.#name(step, outcome.value);
+    if (step.has('ret')) {
+      this.#compareResult(step, outcome.state === 'done' && typeof outcome.value === 'number' ? outcome.value : -1);
+      return;
+    }
     // One that was looked at right at its end has no status yet.
-    if (step.has('exit') ? step.raw('exit') === null : !step.boolean('done')) return;
+    if (!step.has('exit') || step.raw('exit') === null) return;
     // The shell's status: 1 when the write or read failed.
     const failed = outcome.state !== 'done' || (typeof outcome.value === 'number' && outcome.value < 0);
     this.#session.report.compare('exit', step.number('exit'), failed ? 1 : 0);
+  }
+
+  /** The fd that a thread has got is there from now on. */
+  #name(step: Fields, result: number): void {
+    const spawned = this.#spawned.get(step.string('job'));
+    if (spawned?.has('as') === true) this.#session.named(spawned, result);
+  }
+
+  /** Of a thread's failure only that it failed is known. */
+  #compareResult(step: Fields, result: number): void {
+    const expected = step.raw('ret');
+    if (expected === 'fd') this.#session.report.compare('ret', 'fd', result > 0 ? 'fd' : result);
+    else this.#session.report.compare('ret', step.number('ret'), Math.max(result, -1));
   }
 
   #job(step: Fields): Thread<unknown> {

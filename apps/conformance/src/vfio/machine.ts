@@ -18,6 +18,7 @@ import { MdevBus } from '@vsim/mdev';
 import { fromHex, toHex, type Fields } from '../json.ts';
 import { deviceOf, textOrNull } from '../recorded-machine.ts';
 import { SampleModules } from './sample-modules.ts';
+import { ArmMachine } from './arm-machine.ts';
 
 /** The guest's RAM below the devices, as its /proc/iomem has it, in whole chunks. */
 const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
@@ -43,6 +44,8 @@ export interface Machine {
   readonly process: Process;
   /** What can be loaded, where the module mdev is. */
   readonly samples: SampleModules | undefined;
+  /** Platform and AMBA devices, where the machine is an arm64 one. */
+  readonly arm?: ArmMachine | undefined;
 }
 
 /** Standard input, output and error. */
@@ -63,6 +66,12 @@ interface DeviceState {
 
 /** Builds the machine of a scenario. @throws MalformedRecording */
 export function buildMachine(header: Fields, recorded: Fields, profile: ProfileName): Machine {
+  if (recorded.has('arch')) {
+    const arm = new ArmMachine(header, recorded, profile);
+    const process = recorder(arm.host);
+    arm.warmUp(header, process);
+    return { host: arm.host, bus: arm.pci, process, samples: undefined, arm };
+  }
   const states = deviceStates(header, recorded);
   const host = new Host({ profile, ram: RAM });
   const description: PciMachineDescription = {
@@ -76,10 +85,14 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   const samples = loaded.includes('mdev') ? new SampleModules(new MdevBus(host), vfio) : undefined;
   host.scheduler.call('boot', boot(bus, vfio, loaded, states));
   for (const name of loaded) host.scheduler.call('modprobe', samples?.load([name]) ?? constant(0));
+  return { host, bus, process: recorder(host), samples };
+}
+
+function recorder(host: Host): Process {
   const process = new Process(host, { name: 'recorder' });
   // A shell's child has its terminal: fds that are open, and no eventfds.
   for (let fd = 0; fd < 3; fd += 1) process.install(new Console(), O_RDWR, fd);
-  return { host, bus, process, samples };
+  return process;
 }
 
 /** Loads the drivers and binds what was bound; then every configuration byte is what was recorded. */

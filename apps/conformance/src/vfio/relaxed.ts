@@ -17,6 +17,11 @@ export const CLOSE_RACE_RULE = 'close-race';
 /** A signal of the kernel at work for another process that the recorder's wait just missed: it sleeps 1 s, the wait was 1.1 s (Linux 7.3). */
 export const LATE_SIGNAL_RULE = 'late-signal';
 
+/** Messages of the kernel, which people read and nobody compares (vfio-platform). */
+export const KERNEL_LOG_RULE = 'kmsg';
+/** `power/runtime_status` right after a last close: the kernel suspends in a worker, and may not have done so yet (Linux 6.12, 7.3). */
+export const RUNTIME_STATUS_RULE = 'runtime-status';
+
 /** Registers of edu that nothing resets. */
 export const EDU_DMA_REGISTERS = { first: 0x80, last: 0x9f } as const;
 

@@ -1,5 +1,5 @@
 /** What the steps of a scenario share: the machine, the report, and the names that the recording gave to fds. */
-import { errnoName, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
+import { errnoName, type Host, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { CaseRecorder } from '../report.ts';
 import { buildMachine, type Machine } from './machine.ts';
@@ -12,6 +12,17 @@ export const MS = 1_000_000;
 /** The longest that a step takes: a day. */
 export const MOST_MS = 86_400_000;
 
+/** How far the clock moves between two looks, and how long a call of the recorder may take. */
+const SLICE = 10 * MS;
+const LONGEST_CALL = 30_000 * MS;
+
+/** Runs a thread to its end, as long as it takes. @throws BlockedError if it takes too long */
+export function complete<T>({ scheduler }: Host, name: string, body: Sleeps<T>): T {
+  const thread = scheduler.spawn(name, body);
+  for (const end = scheduler.now + LONGEST_CALL; !thread.finished && scheduler.now < end; ) scheduler.advance(SLICE);
+  return thread.result();
+}
+
 export class Session {
   readonly report: CaseRecorder;
   readonly machine: Machine;
@@ -23,9 +34,13 @@ export class Session {
   /** Calls of a second process. */
   readonly jobs: Map<string, Thread<unknown>> = new Map<string, Thread<unknown>>();
 
+  /** Modules that are loaded at the scenario's start. */
+  readonly modules: ReadonlySet<string>;
+
   constructor(name: string, header: Fields, host: Fields, profile: ProfileName) {
     this.report = new CaseRecorder(name);
     this.machine = buildMachine(header, host, profile);
+    this.modules = new Set(header.has('modules') ? header.list('modules').filter((module) => typeof module === 'string') : []);
   }
 
   fd(step: Fields): number {
@@ -34,13 +49,22 @@ export class Session {
 
   isModelled(device: string | undefined): boolean {
     const found = device === undefined ? undefined : this.machine.bus.device(device);
+    if (this.machine.arm !== undefined) return true;
     // What is not on the PCI bus is an mdev sample, with a model of its own.
     return found === undefined || MODELLED.has(found.idText);
   }
 
-  /** Runs a call that may sleep. One that does not come back is told as such, and lives on. */
+  /** Runs a call that may sleep, a reset that takes its time for example. One that does not come back is told as such, and lives on. */
   call<T>(name: string, body: Sleeps<T>): T {
-    return this.machine.host.scheduler.call(`recorder ${name}`, body);
+    return complete(this.machine.host, `recorder ${name}`, body);
+  }
+
+  /** An fd that a call has made gets the name that the recording gives it. */
+  named(step: Fields, result: number): number | 'fd' {
+    if (!step.has('as') || result <= 0) return result;
+    this.fds.set(step.string('as'), result);
+    if (step.has('str')) this.devices.set(step.string('as'), step.string('str').split(' ')[0] ?? '');
+    return 'fd';
   }
 
   /** Compares a return value: a number, `fd` or `map`; and the errno of a failure. */

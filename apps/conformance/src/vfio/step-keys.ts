@@ -43,9 +43,20 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   raw_config: ['device', 'at', 'out', ...RESULT],
   spawn_sysfs_write: ['job', 'path', 'text'],
   spawn_sysfs_read: ['job', 'path'],
-  job_state: ['job', 'wait_ms', 'done', 'exit', ...TIMED],
-  job_wait: ['job', 'done', 'exit', ...TIMED],
+  spawn_ioctl: ['job', 'fd', 'req', 'arg', 'str', 'in', 'refs', 'as'],
+  spawn_close: ['job', 'fd'],
+  spawn_remove_devices: ['job', 'devices'],
+  job_state: ['job', 'wait_ms', 'done', 'exit', 'ret', ...TIMED],
+  job_wait: ['job', 'done', 'exit', 'ret', ...TIMED],
+  phys_read: ['addr', 'len', 'out'],
+  phys_write: ['addr', 'in'],
+  pulse: ['spi'],
+  gic_pending: ['spi', 'pending'],
+  proc_interrupts: ['rows'],
+  kmsg: ['lines'],
+  capability: ['bit', 'on', ...RESULT],
   modprobe: ['args', 'exit'],
+  rmmod: ['args', 'exit'],
   delete_module: ['module', 'flags', ...RESULT],
   module_refcnt: ['module', 'count'],
   host: ['execute', 'arguments', 'result', ...TIMED],
@@ -63,8 +74,8 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
 }));
 
 /** A header's own keys, then those that tell people what the scenario is about: its steps name every device that they use. */
-const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed', 'mdevs', 'type', 'parent', 'port', 'main', 'edu'];
-const STATE = ['driver', 'driver_override', 'config_delta', 'absent', 'new_device'];
+const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed', 'machine', 'modules', 'parameters', 'cold', 'host', 'mdevs', 'type', 'parent', 'port', 'main', 'edu'];
+const STATE = ['driver', 'driver_override', 'config_delta', 'absent', 'new_device', 'iommu_group'];
 
 /** The keys of a step that the runner understands. */
 export function knownStepKeys(call: string): readonly string[] {

@@ -3,7 +3,6 @@
  * vfio-fsl-mc whose interrupt comes through the host's ITS, and a mediated serial port.
  */
 import {
-  Bus,
   constant,
   getDeviceFd,
   getDeviceInfo,
@@ -16,7 +15,7 @@ import {
 } from '@vsim/vfio-core';
 import { MdevBus, Mtty } from '@vsim/mdev';
 import { FslMcBus, MC_SET_IRQ_ENABLE, MC_SET_IRQ_MASK, ManagementComplex, mcCommand, OPEN_COMMANDS, PARAMS, VfioFslMcDriver } from '@vsim/vfio-fslmc';
-import { IrqLine, PL031, Pl031, PlatformDevice, ResetModules, VfioAmbaDriver } from '@vsim/vfio-platform';
+import { AmbaBus, IrqLine, PL031, Pl031, PlatformDevice, ResetModules, VfioAmbaDriver } from '@vsim/vfio-platform';
 import type { ArmHost } from '../hosts/arm-host.ts';
 
 export interface Neighbour {
@@ -43,7 +42,7 @@ function visitClock(arm: ArmHost): Neighbour {
   const { host, vfio, root } = arm;
   const resets = new ResetModules();
   resets.register('arm,pl031', () => constant(0));
-  const amba = new Bus<PlatformDevice>(host, 'amba');
+  const amba = new AmbaBus(host);
   const driver = new VfioAmbaDriver(vfio, { resets });
   host.scheduler.call('modprobe vfio-amba', amba.addDriver(driver));
   const irq = new IrqLine(34, 'level-high');
@@ -61,7 +60,7 @@ function visitClock(arm: ArmHost): Neighbour {
   root.writeFile('/sys/bus/amba/drivers_probe', RTC);
 
   const user = new Process(host, { name: 'clock user' });
-  const fd = openDevice(user, `/sys/bus/amba/devices/${RTC}`, `vfio-amba-${RTC_ID.toString(16).padStart(8, '0')}`);
+  const fd = openDevice(user, `/sys/bus/amba/devices/${RTC}`, RTC);
   const alarm = user.eventfd();
   setIrqTriggers(user, fd, 0, 0, [alarm]);
   const store = (register: number, value: number): void => { user.pwrite(fd, word(value), register); };

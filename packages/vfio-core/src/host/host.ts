@@ -2,11 +2,13 @@
  * A host: one machine with one kernel. What runs in it (buses, IOMMUs, interrupt controllers, drivers,
  * processes) is made with it as first argument; the host itself knows none of them.
  */
+import { InterruptTable } from '../irq/interrupt-table.ts';
 import { AddressSpace } from '../memory/address-space.ts';
 import { PageAllocator } from '../memory/page-allocator.ts';
 import type { RamRange } from '../memory/physical-memory.ts';
 import { FaultInjection } from './fault-injection.ts';
 import { FileTree } from './file-tree.ts';
+import { ModuleHelper } from './module-helper.ts';
 import { kernelProfile, type KernelProfile, type ProfileName } from './profile.ts';
 import { Random } from './random.ts';
 import { Refusals } from './reason.ts';
@@ -43,8 +45,12 @@ export class Host {
   readonly memory: AddressSpace;
   /** The kernel's allocator of RAM pages. */
   readonly pages: PageAllocator;
-  /** /dev and /sys. */
+  /** /dev, /proc and /sys. */
   readonly files: FileTree;
+  /** Who has asked for which interrupt. */
+  readonly interrupts: InterruptTable;
+  /** What loads modules. */
+  readonly moduleHelper: ModuleHelper;
   /** Why calls were refused. */
   readonly refusals: Refusals;
   /** What a test makes fail. */
@@ -62,6 +68,8 @@ export class Host {
     this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);
     this.pages = new PageAllocator(this.memory.ram);
     this.files = new FileTree();
+    this.interrupts = new InterruptTable(this.files);
+    this.moduleHelper = new ModuleHelper(this.files);
   }
 
   /** Whether the kernel has a patch of the series. */

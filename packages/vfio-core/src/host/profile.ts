@@ -67,6 +67,8 @@ export interface KernelProfile {
   readonly vaddrMovesAccounting: boolean;
   /** CHECK_EXTENSION(DMA_CC) asks for enforced coherency, not for IOMMU_CACHE (D61-10). */
   readonly enforcedCoherency: boolean;
+  /** Firmware's `iommus` is read, and the group comes, when a device is added; before 6.15 when its first driver is tried. */
+  readonly groupsWithDevices: boolean;
   /** Devices of two buses in one group cannot be attached (D61-24). */
   readonly oneBusToGroup: boolean;
   /** Page sizes of a VT-d domain: what its tables can do, or every size from 4 KiB on (D61-45). */
@@ -118,8 +120,10 @@ export interface KernelProfile {
   readonly platformNeedsReset: boolean;
   /** vfio-platform initialises the mutex of its interrupts after it has registered the device (D61-40). */
   readonly platformLateIgate: boolean;
-  /** vfio-platform and vfio-fsl-mc look whether there is a trigger before they loop an interrupt back (6.9; in the stable kernels of 2024). */
+  /** vfio-fsl-mc looks whether there is a trigger before it loops an interrupt back (6.9; in the stable kernels of 2024). */
   readonly loopbackNeedsTrigger: boolean;
+  /** vfio-platform requests each interrupt at the first open, and keeps it to the last close (6.9; in the stable kernels of 2024). */
+  readonly platformKeepsHandlers: boolean;
   /** All devices of vfio-platform are opened and closed under one lock; each under its own from 5.15 on. */
   readonly platformGlobalLock: boolean;
   /** A failed open of vfio-platform gives back a reference on its base module, and keeps the one on the driver (fixed in 5.14). */
@@ -197,6 +201,7 @@ const LINUX_5_13: KernelProfile = {
   unmapOwnOnly: true,
   vaddrMovesAccounting: false,
   enforcedCoherency: false,
+  groupsWithDevices: false,
   oneBusToGroup: true,
   vtdPageSizes: 'all',
   noNesting: 'ENODEV',
@@ -220,6 +225,7 @@ const LINUX_5_13: KernelProfile = {
   platformNeedsReset: false,
   platformLateIgate: true,
   loopbackNeedsTrigger: false,
+  platformKeepsHandlers: false,
   platformGlobalLock: true,
   platformLeaksModule: true,
   platformChecksBounds: false,
@@ -258,6 +264,7 @@ const LINUX_5_10: KernelProfile = {
   vfTotalMsixAttribute: false,
   intxKeepsLine: true,
   loopbackNeedsTrigger: true,
+  platformKeepsHandlers: true,
 };
 
 const LINUX_6_1: KernelProfile = {
@@ -296,6 +303,7 @@ const LINUX_6_1: KernelProfile = {
   platformNeedsReset: true,
   platformLateIgate: false,
   loopbackNeedsTrigger: true,
+  platformKeepsHandlers: true,
   platformGlobalLock: false,
   platformLeaksModule: false,
   platformChecksBounds: true,
@@ -327,6 +335,7 @@ const LINUX_6_12: KernelProfile = {
 const LINUX_7_3: KernelProfile = {
   ...LINUX_6_12,
   name: 'linux-7.3',
+  groupsWithDevices: true,
   nesting: false,
   overflowIsTold: true,
   inclusiveEnds: true,

@@ -164,10 +164,10 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
     const most = new Uint8Array(8).fill(0xff);
     most[0] = 0xfe; // 2^64 - 2
     const n = 1000;
-    for (let i = 0; i <= n; i += 1) process.start('write', process.sys.pwrite(fd, most, -1));
+    for (let i = 0; i <= n; i += 1) process.start('write', process.sys.write(fd, most));
     const asleep = host.scheduler.threads.length;
     steps = 0;
-    for (let i = 0; i <= n; i += 1) process.pread(fd, new Uint8Array(8), -1);
+    for (let i = 0; i <= n; i += 1) process.read(fd, new Uint8Array(8));
     expect([asleep, host.scheduler.threads.length, steps <= 3 * n]).toEqual([n, 0, true]);
   });
 
@@ -177,11 +177,11 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
     const write = (value: bigint) => {
       const bytes = new Uint8Array(8);
       new DataView(bytes.buffer).setBigUint64(0, value, true);
-      return process.start('write', process.sys.pwrite(fd, bytes, -1));
+      return process.start('write', process.sys.write(fd, bytes));
     };
     const [, large, gone, small] = [write(0xffff_ffff_ffff_fffen), write(100n), write(1n), write(1n)];
     gone.signal();
-    process.pread(fd, new Uint8Array(8), -1);
+    process.read(fd, new Uint8Array(8));
     expect([large, gone, small].map(({ outcome }) => outcome.state)).toEqual(['asleep', 'done', 'done']);
   });
 
@@ -190,9 +190,9 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
     const fd = process.eventfd(0, { nonblocking: false });
     const most = new Uint8Array(8).fill(0xff);
     most[0] = 0xfe;
-    process.pwrite(fd, most, -1);
+    process.write(fd, most);
     const one = new Uint8Array(8).fill(1, 0, 1);
-    const threads = Array.from({ length: 5 }, () => process.start('write', process.sys.pwrite(fd, one, -1)));
+    const threads = Array.from({ length: 5 }, () => process.start('write', process.sys.write(fd, one)));
     process.readEventfd(fd);
     expect([threads.every(({ finished }) => finished), process.readEventfd(fd)]).toEqual([true, 5n]);
   });
@@ -200,7 +200,7 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
   it('readers of a semaphore are served in the order in which they came, one write for many', () => {
     const process = new Process(new Host());
     const fd = process.eventfd(0, { nonblocking: false, semaphore: true });
-    const threads = Array.from({ length: 5 }, () => process.start('read', process.sys.pread(fd, new Uint8Array(8), -1)));
+    const threads = Array.from({ length: 5 }, () => process.start('read', process.sys.read(fd, new Uint8Array(8))));
     process.writeEventfd(fd, 3n);
     expect(threads.map(({ outcome }) => outcome.state)).toEqual(['done', 'done', 'done', 'asleep', 'asleep']);
   });

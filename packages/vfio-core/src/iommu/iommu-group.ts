@@ -56,7 +56,7 @@ export class IommuGroup {
     this.kind = kind;
     host.files.folder(`${this.#sysfs}/devices`);
     if (kind === 'noiommu') host.files.constant(`${this.#sysfs}/name`, 'vfio-noiommu\n');
-    host.files.constant(`${this.#sysfs}/type`, kind === 'iommu' ? 'identity\n' : 'unknown\n', 0o644);
+    host.files.constant(`${this.#sysfs}/type`, kind === 'iommu' ? `${unit.defaultDomain}\n` : 'unknown\n', 0o644);
     host.files.constant(`${this.#sysfs}/reserved_regions`, () => this.#reservedRegions());
   }
 

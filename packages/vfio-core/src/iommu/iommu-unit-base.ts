@@ -15,6 +15,7 @@ export abstract class IommuUnitBase implements IommuUnit {
   abstract readonly enforcesCoherency: boolean;
   abstract readonly isolatesMsi: boolean;
   readonly nesting: boolean = false;
+  readonly defaultDomain: 'DMA' | 'identity' = 'identity';
 
   constructor(host: Host, name: string) {
     assertSameCore(host);

@@ -54,6 +54,8 @@ export interface IommuUnit {
   /** A device cannot forge another's interrupt: interrupt remapping. */
   readonly isolatesMsi: boolean;
   readonly nesting: boolean;
+  /** What sysfs shows as `type` of a group: the domain of the kernel's own drivers. */
+  readonly defaultDomain: 'DMA' | 'identity';
   createDomain(): IommuDomain;
   /** A group has lost its last device and its last reference. */
   groupGone(group: IommuGroup): void;

@@ -11,7 +11,7 @@ import type { Point, Sleeps } from '../host/scheduler.ts';
 import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
-import { DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
+import { BAD_VALUE, DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NOT_IDENTIFIED, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
 
 /** The `driver` link is there and probe has succeeded. */
 export const DRIVER_BOUND: Point = { point: 'model/driver-bound' };
@@ -93,6 +93,9 @@ export class Bus<D extends Device> {
     this.#drivers.set(driver.name, driver);
     this.#action(`drivers/${driver.name}/bind`, (text) => this.#bind(driver, text));
     this.#action(`drivers/${driver.name}/unbind`, (text) => this.#unbind(driver, text));
+    const folder = `${this.sysfs}/drivers/${driver.name}`;
+    addUevent(this.host, folder);
+    if (driver.moduleName !== undefined) this.host.files.link(`${folder}/module`, `/sys/module/${driver.moduleName}`);
     yield* this.attachAll(driver);
   }
 
@@ -166,6 +169,7 @@ export class Bus<D extends Device> {
     device.createAttributes();
     this.host.files.link(`${this.sysfs}/devices/${device.name}`, device.sysfs);
     this.host.files.link(`${device.sysfs}/subsystem`, this.sysfs);
+    if (this.host.profile.groupsWithDevices) this.#configureDma(device);
     this.#notify('add', device);
   }
 
@@ -183,14 +187,30 @@ export class Bus<D extends Device> {
 
   /** Whether the driver core would offer the device to this driver. */
   matches(driver: Driver<D>, device: D): boolean {
-    return (device.driverOverride === undefined || device.driverOverride === driver.name) && driver.match(device);
+    return this.matchOf(driver, device) > 0;
+  }
+
+  /** The bus's match operation: above 0 the driver would take the device; below 0 nobody can tell yet. */
+  protected matchOf(driver: Driver<D>, device: D): number {
+    return (device.driverOverride === undefined || device.driverOverride === driver.name) && driver.match(device) ? 1 : 0;
+  }
+
+  /** The bus's probe operation. @returns 0 or a negative errno, with everything undone */
+  protected probeWith(driver: Driver<D>, device: D): Sleeps<number> {
+    return driver.probe(device);
+  }
+
+  /** The bus's remove operation. */
+  protected removeFrom(driver: Driver<D>, device: D): Sleeps<void> {
+    return driver.remove(device);
   }
 
   *#bind(driver: Driver<D>, name: string): Sleeps<number> {
     const device = this.#devices.get(name);
     const { refusals } = this.host;
     if (device === undefined) return refusals.refuse(NO_DEVICE, { bus: this.name, name });
-    if (!this.matches(driver, device)) return refusals.refuse(NO_MATCH, { device: name, driver: driver.name, override: device.driverOverride });
+    // bind_store() takes a match that nobody can tell for one.
+    if (this.matchOf(driver, device) === 0) return refusals.refuse(NO_MATCH, { device: name, driver: driver.name, override: device.driverOverride });
     yield* device.lock.lock();
     const strict = this.host.profile.bindPassesErrors;
     let error: number;
@@ -226,7 +246,12 @@ export class Bus<D extends Device> {
   /** Offers the device to each driver in turn. False when the driver core itself refused. */
   *#attachFirst(device: D): Sleeps<boolean> {
     for (const driver of this.#drivers.values()) {
-      if (!this.matches(driver, device)) continue;
+      const match = this.matchOf(driver, device);
+      if (match < 0) {
+        this.host.refusals.refuse(NOT_IDENTIFIED, { device: device.name });
+        return false;
+      }
+      if (match === 0) continue;
       const { error, tried } = yield* this.#attach(driver, device);
       if (error === 0) return true;
       if (!tried) return false;
@@ -236,6 +261,7 @@ export class Bus<D extends Device> {
 
   /** really_probe(), with the device lock held. */
   *#attach(driver: Driver<D>, device: D): Sleeps<Attempt> {
+    this.#configureDma(device);
     const group = device.iommuGroup;
     const ownsDma = this.host.profile.dmaOwnership && !driver.managesDma;
     if (ownsDma && group !== undefined && !group.useDefaultDomain()) {
@@ -246,7 +272,7 @@ export class Bus<D extends Device> {
     device.module = driver;
     this.host.files.link(`${device.sysfs}/driver`, `${this.sysfs}/drivers/${driver.name}`);
     this.host.files.link(`${this.sysfs}/drivers/${driver.name}/${device.name}`, device.sysfs);
-    const error = yield* driver.probe(device);
+    const error = yield* this.probeWith(driver, device);
     if (error < 0) {
       this.#dropLinks(driver.name, device);
       device.driverName = undefined;
@@ -259,6 +285,10 @@ export class Bus<D extends Device> {
     return { error: 0, tried: true };
   }
 
+  #configureDma(device: D): void {
+    if (device.iommuGroup === undefined) device.configureDma?.();
+  }
+
   /** __device_release_driver(), with the device lock held. */
   *#detach(device: D): Sleeps<void> {
     const driver = device.driverName === undefined ? undefined : this.#drivers.get(device.driverName);
@@ -266,7 +296,7 @@ export class Bus<D extends Device> {
     this.#dropLinks(driver.name, device);
     this.#notify('unbind', device);
     yield DRIVER_UNBINDING;
-    yield* driver.remove(device);
+    yield* this.removeFrom(driver, device);
     driver.released(device);
     if (this.host.profile.dmaOwnership && !driver.managesDma) device.iommuGroup?.unuseDefaultDomain();
     device.driverName = undefined;
@@ -294,6 +324,17 @@ export class Bus<D extends Device> {
 function* acted(act: (text: string) => Sleeps<number>, bytes: Uint8Array): Sleeps<number> {
   const error = yield* act(firstLine(bytes));
   return error < 0 ? error : bytes.length;
+}
+
+const UEVENTS: readonly string[] = ['add', 'remove', 'change', 'move', 'online', 'offline', 'bind', 'unbind'];
+
+/** The attribute `uevent` of a driver, which has udev told once more. Kernel: kobject_synth_uevent(); what follows the action is not looked at. */
+function addUevent(host: Host, folder: string): void {
+  const store = (bytes: Uint8Array): number => {
+    const [action = ''] = firstLine(bytes).split(' ');
+    return UEVENTS.includes(action) ? bytes.length : host.refusals.refuse(BAD_VALUE, { attribute: 'uevent', text: action, wants: 'an action' });
+  };
+  host.files.add(`${folder}/uevent`, { kind: 'attribute', mode: 0o200, store: (bytes) => constant(store(bytes)) });
 }
 
 /** The text of a sysfs write up to its newline. Kernel: sysfs_streq(). */

@@ -24,8 +24,13 @@ export abstract class Device {
   drvdata: object | undefined = undefined;
   /** The only driver that may bind, if set. */
   driverOverride: string | undefined = undefined;
-  /** Set by the IOMMU when the device is added to its bus. */
+  /** Set by the IOMMU when it learns of the device. */
   iommuGroup: IommuGroup | undefined = undefined;
+  /**
+   * What the firmware says of its DMA is read, and its IOMMU group comes of it. Done when a driver is first tried, or when the device is added
+   * (linux-7.3). Left out, nothing is to be read. Kernel: the bus's dma_configure operation.
+   */
+  configureDma: (() => void) | undefined = undefined;
   /** The bus that it is on, once announced. */
   busName: string | undefined = undefined;
   /** A bridge forwards the DMA of others, and does not spoil its group. */

@@ -14,6 +14,8 @@ export interface ModuleUse {
 
 export abstract class Driver<D extends Device> implements ModuleUse {
   abstract readonly name: string;
+  /** The module that it is in; undefined: it is built in. */
+  readonly moduleName: string | undefined = undefined;
   going = false;
   users = 0;
 

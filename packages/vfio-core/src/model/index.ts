@@ -3,3 +3,4 @@ export * from './device.ts';
 export * from './driver.ts';
 export * from './model-reasons.ts';
 export * from './module-parameter.ts';
+export { createPowerFolder, type RuntimePower } from './power-folder.ts';

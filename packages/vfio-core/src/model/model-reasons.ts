@@ -45,6 +45,16 @@ export const NOT_BOUND: Reason<{ readonly device: string; readonly driver: strin
   text: ({ device, driver, bound }) => `${device} is bound to ${bound ?? 'no driver'}, not to ${driver}`,
 });
 
+export const NOT_IDENTIFIED: Reason<{ readonly device: string }> = reason({
+  id: 'sysfs/not-identified',
+  errno: EINVAL,
+  call: 'sysfs drivers_probe',
+  rule: 'the registers of an AMBA device say what it is, or its node does',
+  kernel: 'amba_match(): -EPROBE_DEFER',
+  wayOut: 'give the node arm,primecell-periphid; or write to bind of the driver, which does not ask',
+  text: ({ device }) => `nobody can tell what ${device} is`,
+});
+
 export const DMA_CLAIMED: Reason<{ readonly device: string; readonly driver: string; readonly group: number }> = reason({
   id: 'sysfs/dma-claimed',
   errno: [EBUSY, EINVAL, ENODEV],

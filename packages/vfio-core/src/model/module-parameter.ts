@@ -3,12 +3,18 @@ import type { Host } from '../host/host.ts';
 import { constant } from './bus.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 
-/** A `bool` parameter: shown as Y or N. */
-export function addBoolParameter(host: Host, module: string, name: string, read: () => boolean, write: (on: boolean) => void): void {
-  host.files.add(`/sys/module/${module}/parameters/${name}`, {
+/** A `bool` parameter: shown as Y or N. Without `write` it is only set when the module is loaded. */
+export function addBoolParameter(host: Host, module: string, name: string, read: () => boolean, write?: (on: boolean) => void): void {
+  const path = `/sys/module/${module}/parameters/${name}`;
+  const show = (): string => (read() ? 'Y\n' : 'N\n');
+  if (write === undefined) {
+    host.files.constant(path, show);
+    return;
+  }
+  host.files.add(path, {
     kind: 'attribute',
     mode: 0o644,
-    show: () => constant(read() ? 'Y\n' : 'N\n'),
+    show: () => constant(show()),
     store: (bytes) => {
       const text = new TextDecoder().decode(bytes);
       const on = parseBool(text);

@@ -295,6 +295,18 @@ export class Mm implements Memory {
     return true;
   }
 
+  /** How many bytes from an address on can be accessed so, of `length`. */
+  reach(address: number, length: number, write: boolean): number {
+    let low = 0;
+    let high = length;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.accessible(address, middle, write)) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
   read8(address: number): number {
     const at = this.#resolve(address, false);
     return at === undefined ? 0xff : this.host.memory.read8(at);

@@ -83,6 +83,16 @@ export const NOT_ATTRIBUTE: Reason<{ readonly path: string }> = reason({
   text: ({ path }) => `${path} is not of the kind that this call takes`,
 });
 
+export const BUFFER_FAULT: Reason<{ readonly file: string; readonly address: number; readonly length: number; readonly reach: number }> = reason({
+  id: 'process/buffer-fault',
+  errno: EFAULT,
+  call: 'pread, pwrite',
+  rule: 'all of the buffer is memory of the process, and may be accessed so',
+  kernel: 'copy_to_user(), copy_from_user()',
+  wayOut: 'what lies before the end of the buffer is done: begin again behind it',
+  text: ({ file, address, length, reach }) => `${file}: of ${length} bytes at ${hex(address)} ${reach} can be reached`,
+});
+
 export const BAD_OFFSET: Reason<{ readonly offset: number; readonly length: number }> = reason({
   id: 'process/bad-offset',
   errno: EINVAL,

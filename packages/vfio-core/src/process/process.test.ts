@@ -40,15 +40,15 @@ describe('Process', () => {
   it('sleeps in a blocking eventfd until another thread writes', () => {
     const process = new Process(new Host());
     const fd = process.eventfd(0, { nonblocking: false });
-    const read = process.start('read', process.sys.pread(fd, new Uint8Array(8), -1));
+    const read = process.start('read', process.sys.read(fd, new Uint8Array(8)));
     expect(read.outcome).toMatchObject({ state: 'asleep', what: 'a count in process-1 eventfd 3' });
     process.writeEventfd(fd, 1n);
     expect(read.result()).toBe(8);
-    expect(() => process.pread(fd, new Uint8Array(8), -1)).toThrow(/waits for a count/);
+    expect(() => process.read(fd, new Uint8Array(8))).toThrow(/waits for a count/);
     const nonblocking = process.eventfd();
-    expect(outcomeOf(() => process.pread(nonblocking, new Uint8Array(8), -1))).toBe('EAGAIN');
-    expect(outcomeOf(() => process.pread(nonblocking, new Uint8Array(4), -1))).toBe('EINVAL');
-    expect(outcomeOf(() => process.pwrite(nonblocking, new Uint8Array(8).fill(0xff), -1))).toBe('EINVAL');
+    expect(outcomeOf(() => process.read(nonblocking, new Uint8Array(8)))).toBe('EAGAIN');
+    expect(outcomeOf(() => process.read(nonblocking, new Uint8Array(4)))).toBe('EINVAL');
+    expect(outcomeOf(() => process.write(nonblocking, new Uint8Array(8).fill(0xff)))).toBe('EINVAL');
   });
 
   it('reads and writes attributes, by their mode', () => {

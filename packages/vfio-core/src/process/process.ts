@@ -11,19 +11,21 @@ import type { Sleeps, Thread } from '../host/scheduler.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
-import { EINVAL, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
+import { EFAULT, EINVAL, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File, type PollRequest } from './file.ts';
 import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_READ, PROT_WRITE } from './flags.ts';
 import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
-import { BAD_FD, BAD_OFFSET, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, NO_ENTRY, PROCESS_EXITS, WRONG_KIND } from './process-reasons.ts';
+import { BAD_FD, BAD_OFFSET, BUFFER_FAULT, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, NO_ENTRY, PROCESS_EXITS, WRONG_KIND } from './process-reasons.ts';
 import { SyscallError } from './syscall-error.ts';
 import { Syscalls, held, isOffset } from './syscalls.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
+import { UserBuffer } from './user-buffer.ts';
 
 /** The capabilities that the model looks at. Root has all of them. */
 export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
+const CAPABILITIES: readonly Capability[] = ['CAP_IPC_LOCK', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_SYS_RAWIO'];
 
 export interface ProcessInit {
   /** For messages and holders. @default 'process-N' */
@@ -96,6 +98,14 @@ export class Process {
     return this.#capabilities?.has(capability) ?? this.uid === 0;
   }
 
+  /** capset(): gives a capability back, or takes it. */
+  setCapability(capability: Capability, on: boolean): void {
+    const own = new Set(CAPABILITIES.filter((each) => this.capable(each)));
+    if (on) own.add(capability);
+    else own.delete(capability);
+    this.#capabilities = own;
+  }
+
   // The calls as programs use them.
 
   open(path: string, flags: number = O_RDWR): number {
@@ -129,7 +139,31 @@ export class Process {
   tryPread(fd: number, into: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
-    if (!isOffset(offset, into.length)) return this.badOffset(offset, into.length);
+    return isOffset(offset, into.length) ? this.#readFile(file, into, offset) : this.badOffset(offset, into.length);
+  }
+
+  /** pread() into user memory, of which not all may be there. @returns -EFAULT behind what was read before the fault */
+  tryPreadTo(fd: number, address: number, length: number, offset: number): number {
+    const buffer = new UserBuffer(length, this.mm.reach(address, length, true), true);
+    const result = this.#reached(this.tryPread(fd, new Uint8Array(buffer), offset), buffer, fd, address);
+    this.mm.copyToUser(address, new Uint8Array(buffer, 0, result < 0 ? buffer.moved : result));
+    return result;
+  }
+
+  /** pwrite() from user memory, of which not all may be there. @returns -EFAULT behind what was written before the fault */
+  tryPwriteFrom(fd: number, address: number, length: number, offset: number): number {
+    const buffer = new UserBuffer(length, this.mm.reach(address, length, false), false);
+    this.mm.copyFromUser(address, new Uint8Array(buffer, 0, buffer.reach));
+    return this.#reached(this.tryPwrite(fd, new Uint8Array(buffer), offset), buffer, fd, address);
+  }
+
+  /** What a file that does not look at its buffer's end answers is a fault, too. */
+  #reached(result: number, buffer: UserBuffer, fd: number, address: number): number {
+    if (result !== -EFAULT && result <= buffer.reach) return result;
+    return this.host.refusals.refuse(BUFFER_FAULT, { file: this.file(fd)?.subject ?? '', address, length: buffer.byteLength, reach: buffer.reach });
+  }
+
+  #readFile(file: File, into: Uint8Array, offset: number): number {
     const result = file.read(into, offset);
     if (result === WOULD_SLEEP) return this.#run('pread', this.inCall(held(file, file.readSleeps(into, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -138,11 +172,21 @@ export class Process {
 
   /** read(): from the file's own position. */
   read(fd: number, into: Uint8Array): number {
-    return this.#transfer('read', 'pread', fd, into, STREAM);
+    return this.#transfer('read', 'read', fd, into, 0);
+  }
+
+  tryRead(fd: number, into: Uint8Array): number {
+    const file = this.file(fd);
+    return file === undefined ? this.badFd(fd) : this.#readFile(file, into, STREAM);
   }
 
   write(fd: number, from: Uint8Array): number {
-    return this.#transfer('write', 'pwrite', fd, from, STREAM);
+    return this.#transfer('write', 'write', fd, from, 0);
+  }
+
+  tryWrite(fd: number, from: Uint8Array): number {
+    const file = this.file(fd);
+    return file === undefined ? this.badFd(fd) : this.#writeFile(file, from, STREAM);
   }
 
   pwrite(fd: number, from: Uint8Array, offset: number): number {
@@ -152,7 +196,10 @@ export class Process {
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
-    if (!isOffset(offset, from.length)) return this.badOffset(offset, from.length);
+    return isOffset(offset, from.length) ? this.#writeFile(file, from, offset) : this.badOffset(offset, from.length);
+  }
+
+  #writeFile(file: File, from: Uint8Array, offset: number): number {
     const result = file.write(from, offset);
     if (result === WOULD_SLEEP) return this.#run('pwrite', this.inCall(held(file, file.writeSleeps(from, offset))));
     this.host.scheduler.settle(); // the call may have woken somebody
@@ -475,11 +522,14 @@ export class Process {
   }
 
   /** Reads or writes as `call` and throws the error as `syscall`'s. Region access is hot: no closure. */
-  #transfer(syscall: string, call: 'pread' | 'pwrite', fd: number, bytes: Uint8Array, offset: number): number {
+  #transfer(syscall: string, call: 'read' | 'write' | 'pread' | 'pwrite', fd: number, bytes: Uint8Array, offset: number): number {
     const { refusals } = this.host;
     const since = refusals.watch();
     try {
-      const result = call === 'pread' ? this.tryPread(fd, bytes, offset) : this.tryPwrite(fd, bytes, offset);
+      let result: number;
+      if (call === 'pread') result = this.tryPread(fd, bytes, offset);
+      else if (call === 'pwrite') result = this.tryPwrite(fd, bytes, offset);
+      else result = call === 'read' ? this.tryRead(fd, bytes) : this.tryWrite(fd, bytes);
       if (result >= 0) return result;
       throw new SyscallError(syscall, result, `fd ${fd}`, { path: this.file(fd)?.subject, why: refusals.last(since, `${this.name} ${call}`) });
     } finally {

@@ -69,25 +69,37 @@ export class Syscalls {
   }
 
   pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
-    return this.#process.inCall(this.#pread(fd, into, offset));
+    return this.#process.inCall(isOffset(offset, into.length) ? this.#read(fd, into, offset) : this.#badOffset(fd, offset, into.length));
   }
 
-  *#pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
+  /** At the file's own position. */
+  read(fd: number, into: Uint8Array): Sleeps<number> {
+    return this.#process.inCall(this.#read(fd, into, STREAM));
+  }
+
+  *#badOffset(fd: number, offset: number, length: number): Sleeps<number> {
+    return this.#process.file(fd) === undefined ? this.#process.badFd(fd) : this.#process.badOffset(offset, length);
+  }
+
+  *#read(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return this.#process.badFd(fd);
-    if (!isOffset(offset, into.length)) return this.#process.badOffset(offset, into.length);
     const result = file.read(into, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
 
   pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
-    return this.#process.inCall(this.#pwrite(fd, from, offset));
+    return this.#process.inCall(isOffset(offset, from.length) ? this.#write(fd, from, offset) : this.#badOffset(fd, offset, from.length));
   }
 
-  *#pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
+  /** At the file's own position. */
+  write(fd: number, from: Uint8Array): Sleeps<number> {
+    return this.#process.inCall(this.#write(fd, from, STREAM));
+  }
+
+  *#write(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     const file = this.#process.file(fd);
     if (file === undefined) return this.#process.badFd(fd);
-    if (!isOffset(offset, from.length)) return this.#process.badOffset(offset, from.length);
     const result = file.write(from, offset);
     return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
   }
@@ -157,9 +169,9 @@ export class Syscalls {
   }
 }
 
-/** @internal rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. STREAM is none, and allowed. */
+/** @internal rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. */
 export function isOffset(offset: number, length: number): boolean {
-  return offset === STREAM || isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
+  return isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
 }
 
 /** @internal fdget(): a call that sleeps keeps its file, though another thread may close the fd meanwhile. */

@@ -1,6 +1,6 @@
 /** The fd of a VFIO device: `[vfio-device]`. Kernel: vfio_device_fops. */
 import type { Sleeps } from '../host/scheduler.ts';
-import { File, type MmapRequest } from '../process/file.ts';
+import { File, STREAM, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
@@ -13,6 +13,7 @@ export class VfioDeviceFile extends File {
   override readonly label: string = 'anon_inode:[vfio-device]';
   readonly device: VfioDevice;
   readonly #opener: string;
+  #position = 0;
   /** Keeps the group open, and its container attached, as long as the device is. */
   readonly #groupFile: GroupFile;
 
@@ -38,12 +39,18 @@ export class VfioDeviceFile extends File {
 
   override read(into: Uint8Array, offset: number): number {
     this.device.enter('read');
-    return this.device.read(into, offset);
+    return offset === STREAM ? this.#moved(this.device.read(into, this.#position)) : this.device.read(into, offset);
   }
 
   override write(from: Uint8Array, offset: number): number {
     this.device.enter('write');
-    return this.device.write(from, offset);
+    return offset === STREAM ? this.#moved(this.device.write(from, this.#position)) : this.device.write(from, offset);
+  }
+
+  /** The file's own position, of read() and write(), goes on by what the driver says that it has moved. Nobody can set it. */
+  #moved(count: number): number {
+    if (count > 0 && this.device.movesPosition) this.#position += count;
+    return count;
   }
 
   override ioctl(process: Process, request: number, argument: UserArgument): number {

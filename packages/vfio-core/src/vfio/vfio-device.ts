@@ -357,6 +357,9 @@ export abstract class VfioDevice {
     // A device without power management stays as it is.
   }
 
+  /** Whether read() and write() go on behind what they have moved; a driver that leaves *ppos alone begins anew each time. */
+  readonly movesPosition: boolean = true;
+
   /** pread(): fills `into` from the device fd's offset. */
   read(into: Uint8Array, offset: number): number {
     return this.refuseOffset(offset, into.length);

@@ -49,6 +49,8 @@ import { VgaArbiter } from './vga-arbiter.ts';
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
 export interface PciIommu {
   addGroup(devices: readonly Device[], id?: number): IommuGroup;
+  /** The firmware says who is behind it: groups come with the first driver that is tried. @default they come with the devices */
+  readonly describedByFirmware?: boolean | undefined;
 }
 
 export interface PciBusInit {
@@ -249,9 +251,9 @@ export class PciBus extends Bus<PciDevice> {
   }
 
   /** Drivers are not asked for VFs of a PF that does not want it. Kernel: pci_device_can_probe(). */
-  override matches(driver: Driver<PciDevice>, device: PciDevice): boolean {
+  protected override matchOf(driver: Driver<PciDevice>, device: PciDevice): number {
     const asked = device.driverOverride !== undefined || (device.physicalFunction?.sriov?.driversAutoprobe ?? true);
-    return asked && super.matches(driver, device);
+    return asked ? super.matchOf(driver, device) : 0;
   }
 
   /** The function with this address, whether or not the kernel knows it. */
@@ -382,9 +384,13 @@ export class PciBus extends Bus<PciDevice> {
     const device = new PciDevice(this, fn, sysfs, pf);
     device.lineUnconnected = init.irq === IRQ_NOTCONNECTED;
     if (this.host.profile.aerReportsByCore || fn.isBridge) enableErrorReporting(device);
+    const join = (): void => {
+      this.#join(device, init.group);
+      fn.iommuGroup = device.iommuGroup;
+    };
+    if (this.#iommu?.describedByFirmware === true) device.configureDma = join;
     this.announce(device);
-    this.#join(device, init.group);
-    fn.iommuGroup = device.iommuGroup;
+    if (device.configureDma === undefined) join();
     return device;
   }
 

@@ -1,75 +1,135 @@
 /**
- * An interrupt line of a platform device: hardware drives it, one handler takes it. Kernel: an irq_desc with a level or an edge flow.
+ * An interrupt of a platform device: a line into the distributor of a GIC, and what Linux keeps for it. One handler takes it.
+ *
+ * The distributor latches what comes while it has the interrupt off. Linux disables lazily: the interrupt stays on in the distributor until
+ * it comes once more; then it is noted, and turned off. An edge that was noted is sent again when the interrupt is enabled, a level shows by
+ * itself. Kernel: irq_desc, handle_fasteoi_irq(), check_irq_resend(); Arm GIC architecture, 4.
+ *
+ * Not modelled: sharing, threads of handlers, priorities, affinity.
  */
+import { EBUSY, EINVAL, type Host } from '@vsim/vfio-core';
 import type { Trigger } from '../fdt/interrupts.ts';
 
 export class IrqLine {
-  /** The Linux irq number. */
+  /** The INTID. */
   readonly number: number;
-  /** How it is wired; vfio-platform looks at the first open. */
-  trigger: Trigger;
+  #trigger: Trigger;
+  /** The Linux irq number, since a node that describes it was looked at: what the next one says has to agree. */
+  #irq: number | undefined;
+  /** It is the parent of another interrupt controller, whose driver takes it by itself. */
+  #chained = false;
   #handler: (() => void) | undefined;
-  #enabled = false;
   #asserted = false;
-  /** An edge that came while the line was disabled. */
+  /** The distributor's pending bit, besides a level that is up. */
   #latched = false;
+  /** The distributor has it on. */
+  #on = false;
+  /** How often it was disabled, less how often enabled. */
+  #depth = 1;
+  /** It came while it was disabled: IRQS_PENDING. */
+  #noted = false;
 
   constructor(number: number, trigger: Trigger) {
     this.number = number;
-    this.trigger = trigger;
+    this.#trigger = trigger;
+  }
+
+  /** How it is triggered: as the first node says that was looked at. */
+  get trigger(): Trigger {
+    return this.#trigger;
   }
 
   get isLevel(): boolean {
-    return this.trigger === 'level-high' || this.trigger === 'level-low';
+    return this.#trigger === 'level-high' || this.#trigger === 'level-low';
   }
+
+  // Hardware
 
   get asserted(): boolean {
     return this.#asserted;
   }
 
-  // Hardware
+  /** The pending bit of the distributor, as GICD_ISPENDR reads it. */
+  get pending(): boolean {
+    return this.#latched || (this.isLevel && this.#asserted);
+  }
 
   /** The device drives its line: a level, or each time an edge. */
   set(asserted: boolean): void {
     const edge = asserted && !this.#asserted;
     this.#asserted = asserted;
-    if (edge) this.#fire();
+    if (edge && !this.isLevel) this.#latched = true;
+    if (edge) this.#deliver();
   }
 
-  // The driver
+  /** A write to GICD_ISPENDR: pending until it is taken once, whatever the line does. */
+  setPending(): void {
+    this.#latched = true;
+    this.#deliver();
+  }
 
-  /** request_irq() with IRQF_NO_AUTOEN, and free_irq(). False: somebody has it. */
-  request(handler: () => void): boolean {
-    if (this.#handler !== undefined) return false;
-    this.#handler = handler;
-    this.#enabled = false;
-    this.#latched = false;
+  // The kernel
+
+  /** irq_create_fwspec_mapping(): whether a node that describes it so gets it. The first one decides how it is triggered. */
+  map(trigger: Trigger, { interrupts }: Host): boolean {
+    if (this.#irq !== undefined && this.#trigger !== 'none') return trigger === this.#trigger || trigger === 'none';
+    this.#irq ??= interrupts.allocate();
+    this.#trigger = trigger;
     return true;
   }
 
+  /** The Linux irq number; undefined as long as no node that describes it was looked at. */
+  get irq(): number | undefined {
+    return this.#irq;
+  }
+
+  /** irq_set_chained_handler(): from here on nobody can request it, also when that driver has left. */
+  chain(): void {
+    this.#chained = true;
+  }
+
+  /** request_irq() with IRQF_NO_AUTOEN. @returns 0, -EBUSY where somebody has it, -EINVAL where it is chained or its trigger none that the GIC's SPIs know */
+  request(handler: () => void): number {
+    if (this.#chained || this.#trigger === 'level-low' || this.#trigger === 'edge-falling') return -EINVAL;
+    if (this.#handler !== undefined) return -EBUSY;
+    this.#handler = handler;
+    this.#depth = 1;
+    return 0;
+  }
+
+  /** free_irq(): the interrupt is off. What was noted, or is pending, stays for the next one. */
   free(): void {
     this.#handler = undefined;
-    this.#enabled = false;
+    this.#on = false;
+    this.#depth = 1;
   }
 
-  /** enable_irq(): a level that is up, or an edge that has come meanwhile, fires now. */
+  /** enable_irq(): with the last one, what is pending comes now. */
   enable(): void {
-    if (this.#enabled) return;
-    this.#enabled = true;
-    if (this.isLevel ? this.#asserted : this.#latched) this.#fire();
+    this.#depth -= 1;
+    if (this.#depth > 0) return;
+    this.#on = true;
+    if (this.#noted && !this.isLevel) this.#latched = true;
+    this.#noted = false;
+    this.#deliver();
   }
 
+  /** disable_irq_nosync() */
   disable(): void {
-    this.#enabled = false;
+    this.#depth += 1;
   }
 
-  #fire(): void {
-    if (this.#handler === undefined) return;
-    if (!this.#enabled) {
-      this.#latched = true;
-      return;
+  /** The interrupt is taken: its latch is empty then, and a level that stays up comes again unless it is disabled. */
+  #deliver(): void {
+    while (this.#on && this.pending) {
+      this.#latched = false;
+      if (this.#depth > 0 || this.#handler === undefined) {
+        this.#noted = true;
+        this.#on = false;
+        return;
+      }
+      this.#handler();
+      if (this.#depth === 0) return;
     }
-    this.#latched = false;
-    this.#handler();
   }
 }

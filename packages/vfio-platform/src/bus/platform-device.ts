@@ -1,16 +1,23 @@
 /** A device at fixed addresses, on the platform or the AMBA bus. Kernel: struct platform_device, struct amba_device. */
-import { Device, type Host, type MmioDevice } from '@vsim/vfio-core';
+import { constant, createPowerFolder, Device, type Host, type MmioDevice } from '@vsim/vfio-core';
 import type { DeviceDescription } from '../fdt/devices.ts';
+import type { Trigger } from '../fdt/interrupts.ts';
 import { IrqLine } from './irq-line.ts';
 import { RuntimePm } from './runtime-pm.ts';
 
-/** A resource of the device. An I/O port range is listed, and cannot be accessed. */
+/** A resource of the device. An I/O port range is listed, and cannot be accessed; a range of bus numbers is no region. */
 export interface PlatformResource {
-  readonly kind: 'mem' | 'io';
+  readonly kind: 'mem' | 'io' | 'bus';
   readonly start: number;
   readonly size: number;
   /** @default false */
   readonly readOnly?: boolean | undefined;
+}
+
+/** An interrupt as the device's node describes it: several nodes may name one line, each with a trigger of its own. */
+export interface PlatformInterrupt {
+  readonly line: IrqLine;
+  readonly trigger: Trigger;
 }
 
 /** What the firmware says of the device, beyond resources. */
@@ -24,28 +31,43 @@ export interface Firmware {
 export interface PlatformDeviceInit {
   readonly name: string;
   readonly resources: readonly PlatformResource[];
-  /** By index; a hole hides what is behind it. @default none */
-  readonly irqs?: readonly (IrqLine | undefined)[] | undefined;
+  /** By index; a hole hides what is behind it. A line alone is triggered as it was made. @default none */
+  readonly irqs?: readonly (IrqLine | PlatformInterrupt | undefined)[] | undefined;
   readonly firmware?: Firmware | undefined;
   /** The hardware behind the memory resources, in their order; left out, they must be mapped already. */
   readonly hardware?: readonly MmioDevice[] | undefined;
-  /** AMBA: the peripheral id. Left out, it is a plain platform device. */
-  readonly peripheralId?: number | undefined;
+  /**
+   * AMBA: the peripheral id of `arm,primecell-periphid`, or `registers`: it is read from the last 0x20 bytes of the first resource. Left out, it
+   * is a plain platform device.
+   */
+  readonly peripheralId?: number | 'registers' | undefined;
 }
+
+/** Interrupts that struct amba_device has room for. */
+const AMBA_NR_IRQS = 9;
+/** Where the identification of a PrimeCell begins, from the end of its registers; of the component id from there. */
+const PERIPHERAL_ID_FROM_END = 0x20;
+const COMPONENT_ID = 0x10;
+/** Component ids of a PrimeCell, and of CoreSight. */
+const COMPONENTS: readonly number[] = [0xb105_f00d, 0xb105_900d];
 
 export class PlatformDevice extends Device {
   readonly resources: readonly PlatformResource[];
-  readonly irqs: readonly (IrqLine | undefined)[];
+  readonly interrupts: readonly (PlatformInterrupt | undefined)[];
   readonly firmware: Firmware;
-  readonly peripheralId: number | undefined;
+  readonly isAmba: boolean;
   readonly runtimePm: RuntimePm = new RuntimePm();
+  #peripheralId: number;
+  /** What the AMBA bus found when a driver was bound. */
+  #boundLines: readonly IrqLine[] | undefined;
 
   constructor(host: Host, init: PlatformDeviceInit) {
     super(host, init.name, `/sys/devices/platform/${init.name}`);
     this.resources = init.resources;
-    this.irqs = init.irqs ?? [];
+    this.interrupts = (init.irqs ?? []).map((irq) => (irq instanceof IrqLine ? { line: irq, trigger: irq.trigger } : irq));
     this.firmware = init.firmware ?? {};
-    this.peripheralId = init.peripheralId;
+    this.isAmba = init.peripheralId !== undefined;
+    this.#peripheralId = typeof init.peripheralId === 'number' ? init.peripheralId : 0;
     init.hardware?.forEach((hardware, i) => {
       const resource = this.resources[i];
       if (resource === undefined) throw new RangeError(`"hardware" expected at most ${this.resources.length} devices, got ${i + 1}`);
@@ -53,26 +75,77 @@ export class PlatformDevice extends Device {
     });
   }
 
+  /** AMBA: 0 as long as nobody has read it. */
+  get peripheralId(): number {
+    return this.#peripheralId;
+  }
+
+  /** amba_read_periphid(). @returns false where the registers do not identify a component */
+  identify(): boolean {
+    if (this.#peripheralId !== 0) return true;
+    const [registers] = this.resources;
+    if (registers === undefined) return false;
+    const at = registers.start + registers.size - PERIPHERAL_ID_FROM_END;
+    if (COMPONENTS.includes(this.#readId(at + COMPONENT_ID))) this.#peripheralId = this.#readId(at);
+    return this.#peripheralId !== 0;
+  }
+
+  /** platform_get_irq(), index after index until one fails: at the first hole, or line that another node has described otherwise. */
+  mapLines(): readonly IrqLine[] {
+    const lines: IrqLine[] = [];
+    for (const interrupt of this.interrupts) {
+      if (interrupt?.line.map(interrupt.trigger, this.host) !== true) break;
+      lines.push(interrupt.line);
+    }
+    return lines;
+  }
+
+  /** The AMBA bus finds the lines before it calls a driver's probe: nine of them. */
+  keepLines(): void {
+    this.#boundLines = this.mapLines().slice(0, AMBA_NR_IRQS);
+  }
+
+  /** The interrupts that a driver gets. */
+  lines(): readonly IrqLine[] {
+    return this.#boundLines ?? this.mapLines();
+  }
+
   override createAttributes(): void {
     super.createAttributes();
     this.createDriverOverride();
-    this.host.files.constant(`${this.sysfs}/power/runtime_status`, () => `${this.runtimePm.status}\n`);
+    createPowerFolder(this, this.runtimePm);
+    if (this.isAmba) this.host.files.add(`${this.sysfs}/id`, { kind: 'attribute', mode: 0o444, show: () => constant(`${hexId(this.peripheralId)}\n`) });
   }
+
+  /** A byte from each of four words. */
+  #readId(address: number): number {
+    let id = 0;
+    for (let i = 3; i >= 0; i -= 1) id = id * 0x100 + (this.host.memory.read32(address + 4 * i) & 0xff);
+    return id;
+  }
+}
+
+/** As the kernel prints a peripheral id. */
+export function hexId(id: number): string {
+  return id.toString(16).padStart(8, '0');
 }
 
 /** A device of a device tree; `irq` gives the line of an INTID. */
 export function deviceFromTree(
   host: Host,
   description: DeviceDescription,
-  init: { readonly irq: (intid: number) => IrqLine | undefined; readonly hardware?: readonly MmioDevice[] | undefined; readonly peripheralId?: number | undefined },
+  init: {
+    readonly irq: (intid: number) => IrqLine | undefined;
+    readonly hardware?: readonly MmioDevice[] | undefined;
+    readonly peripheralId?: PlatformDeviceInit['peripheralId'];
+  },
 ): PlatformDevice {
   return new PlatformDevice(host, {
     name: description.name,
     resources: description.ranges.map(({ start, size }) => ({ kind: 'mem', start, size })),
-    irqs: description.interrupts.map(({ intid, trigger }) => init.irq(intid) ?? new IrqLine(intid, trigger)),
+    irqs: description.interrupts.map(({ intid, trigger }) => ({ line: init.irq(intid) ?? new IrqLine(intid, trigger), trigger })),
     firmware: { compatible: description.compatible },
     hardware: init.hardware,
     peripheralId: init.peripheralId,
   });
 }
-

@@ -5,6 +5,7 @@
  * driver_override alone.
  */
 import {
+  addBoolParameter,
   constant,
   Driver,
   DriverData,
@@ -29,10 +30,18 @@ export const NO_IDENTITY: EventKind<{ readonly device: string; readonly missing:
   'warn',
   ({ device, missing }) => `${device}: the firmware gives no ${missing}`,
 );
+/** The AMBA bus has enabled runtime power management before the driver does: the kernel warns at the first bind. */
+export const PM_UNBALANCED: EventKind<{ readonly device: string }> = eventKind(
+  'vfio-platform/pm-unbalanced',
+  'warn',
+  ({ device }) => `${device}: Unbalanced pm_runtime_enable!`,
+);
 /** The probe has no memory for its structure. */
 export const DEVICE_ALLOCATION: FaultPoint = { fault: 'vfio-platform/device-allocation', error: ENOMEM };
 /** vfio-amba has none for the device's name. */
 export const NAME_ALLOCATION: FaultPoint = { fault: 'vfio-platform/name-allocation', error: ENOMEM };
+
+const RESET_REQUIRED = '/sys/module/vfio_platform/parameters/reset_required';
 
 export interface VfioPlatformInit {
   /** The kernel runs with ACPI, and looks at it first. @default as the device's firmware has it */
@@ -76,7 +85,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
 
   override *probe(device: PlatformDevice): Sleeps<number> {
     const { faults } = device.host;
-    const refused = faults.at(DEVICE_ALLOCATION) || (device.peripheralId === undefined ? 0 : faults.at(NAME_ALLOCATION));
+    const refused = faults.at(DEVICE_ALLOCATION) || (device.isAmba ? faults.at(NAME_ALLOCATION) : 0);
     if (refused < 0) return refused;
     const identity = this.#identify(device);
     if (typeof identity === 'number') return identity;
@@ -93,7 +102,8 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;
     yield* bound.vfioDevice.unregister();
-    device.runtimePm.enabled = false;
+    device.runtimePm.disable();
+    device.runtimePm.reinit();
     if (bound.module !== undefined) this.resets.put(bound.module);
     this.#vfio.iommuGroupPut(device);
     this.#data.clear(device);
@@ -114,7 +124,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
       return error;
     }
     vfioDevice.initMutex();
-    device.runtimePm.enabled = true;
+    if (!device.runtimePm.enable()) device.host.trace.emit(PM_UNBALANCED, { device: device.name });
     this.#bound.set(device, { vfioDevice, module });
     if (device.host.has(4)) this.#data.set(device, vfioDevice);
     return 0;
@@ -140,7 +150,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
       const method = device.firmware.acpi?.reset;
       return method === undefined ? undefined : () => constant(method() ? 0 : -EINVAL);
     }
-    const found = this.resets.get(compatible);
+    const found = this.resets.get(compatible, device.host.moduleHelper.works);
     return found === undefined ? undefined : () => found(device);
   }
 
@@ -154,16 +164,19 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
 
 export class VfioPlatformDriver extends VfioPlatformCommon {
   override readonly name: string = 'vfio-platform';
+  override readonly moduleName: string = 'vfio_platform';
   protected override readonly resetRequired: boolean;
 
   constructor(vfio: Vfio, init: VfioPlatformInit = {}) {
     super(vfio, init);
     this.resetRequired = init.resetRequired ?? true;
+    if (vfio.host.files.lookup(RESET_REQUIRED) === undefined) addBoolParameter(vfio.host, 'vfio_platform', 'reset_required', () => this.resetRequired);
   }
 }
 
 export class VfioAmbaDriver extends VfioPlatformCommon {
   override readonly name: string = 'vfio-amba';
+  override readonly moduleName: string = 'vfio_amba';
   protected override readonly resetRequired: boolean = false;
 
   constructor(vfio: Vfio, init: Omit<VfioPlatformInit, 'resetRequired'> = {}) {

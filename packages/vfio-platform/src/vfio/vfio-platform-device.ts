@@ -51,13 +51,11 @@ import {
   type UserArgument,
   type Vfio,
 } from '@vsim/vfio-core';
-import type { IrqLine } from '../bus/irq-line.ts';
-import type { PlatformDevice } from '../bus/platform-device.ts';
+import { hexId, type PlatformDevice } from '../bus/platform-device.ts';
 import { PlatformIrq } from './platform-irq.ts';
-import { LINE_TAKEN, MASK_TAKEN, NOT_AWAKE, NO_RESET, RESET_ERROR } from './vfio-platform-reasons.ts';
+import { IRQ_NOT_GRANTED, MASK_TAKEN, NOT_AWAKE, NO_RESET, RESET_ERROR } from './vfio-platform-reasons.ts';
 
 const SPAN = 2 ** 40;
-const AMBA_NR_IRQS = 9;
 /** The file offset 2^63 and beyond is no offset. */
 const MAX_OFFSET = 2 ** 53;
 
@@ -116,7 +114,7 @@ export class VfioPlatformDevice extends VfioDevice {
     this.device = device;
     this.#reset = reset;
     this.#resetRequired = resetRequired;
-    this.#flags = device.peripheralId === undefined ? VFIO_DEVICE_FLAGS_PLATFORM : VFIO_DEVICE_FLAGS_AMBA;
+    this.#flags = device.isAmba ? VFIO_DEVICE_FLAGS_AMBA : VFIO_DEVICE_FLAGS_PLATFORM;
     this.#hasMutex = !device.host.profile.platformLateIgate;
   }
 
@@ -130,11 +128,6 @@ export class VfioPlatformDevice extends VfioDevice {
     this.#hasMutex = true;
   }
 
-  override get name(): string {
-    const { peripheralId, name } = this.device;
-    return peripheralId === undefined ? name : `vfio-amba-${peripheralId.toString(16).padStart(8, '0')}`;
-  }
-
   protected override *openDevice(): Sleeps<number> {
     const error = yield* this.#firstOpen();
     const { module, host } = this.device;
@@ -146,8 +139,8 @@ export class VfioPlatformDevice extends VfioDevice {
   }
 
   *#firstOpen(): Sleeps<number> {
-    this.#regions = this.device.resources.map(regionOf);
-    this.#irqs = linesOf(this.device).map((line) => new PlatformIrq(this, line));
+    this.#regions = this.device.resources.filter(({ kind }) => kind !== 'bus').map(regionOf);
+    this.#irqs = this.device.lines().map((line) => new PlatformIrq(this, line, this.#ownName));
     // The probe enables runtime PM only after it has registered the device: who is faster is refused.
     const { runtimePm } = this.device;
     const asleep = runtimePm.getSync();
@@ -197,6 +190,9 @@ export class VfioPlatformDevice extends VfioDevice {
     return error < 0 ? this.#refuseReset(error) : error;
   }
 
+  /** vfio_platform_read() and _write() leave it where it is. */
+  override readonly movesPosition: boolean = false;
+
   override read(into: Uint8Array, offset: number): number {
     return this.#access(into, offset, VFIO_REGION_INFO_FLAG_READ);
   }
@@ -217,6 +213,12 @@ export class VfioPlatformDevice extends VfioDevice {
     const at = offset - index * SPAN;
     if (region.size < PAGE_SIZE || at + length > region.size) return refuse('they leave the region');
     return process.mm.mapDevice(length, { physical: region.start + at, live: () => true }, read, write);
+  }
+
+  /** What the driver calls the device, which only /proc/interrupts shows. */
+  get #ownName(): string {
+    const { isAmba, name, peripheralId } = this.device;
+    return isAmba ? `vfio-amba-${hexId(peripheralId)}` : name;
   }
 
   /** Everything that the open made is gone. @returns `result` */
@@ -245,6 +247,7 @@ export class VfioPlatformDevice extends VfioDevice {
   #setIrqs(process: Process, argument: UserArgument, request: IrqSet): number {
     const irq = this.#irqs[request.index];
     if (irq === undefined) return argument.refuse(IRQ_RANGE, { index: request.index, start: request.start, count: request.count, irqs: 0 });
+    if (irq.error < 0) return argument.refuse(IRQ_NOT_GRANTED, { device: this.name, index: request.index, line: irq.line.number, trigger: irq.line.trigger }, -irq.error);
     switch (request.action) {
       case VFIO_IRQ_SET_ACTION_TRIGGER:
         return this.#trigger(process, argument, irq, request);
@@ -263,9 +266,9 @@ export class VfioPlatformDevice extends VfioDevice {
     switch (dataType) {
       case VFIO_IRQ_SET_DATA_EVENTFD: {
         const eventfd = eventfdOf(process, data);
-        if (typeof eventfd !== 'number') return irq.setTrigger(eventfd) < 0 ? argument.refuse(LINE_TAKEN, { device: this.name, index, line: irq.line.number }) : 0;
-        irq.setTrigger(undefined);
-        return eventfd;
+        const error = irq.setTrigger(typeof eventfd === 'number' ? undefined : eventfd);
+        if (typeof eventfd === 'number') return eventfd;
+        return error < 0 ? argument.refuse(IRQ_NOT_GRANTED, { device: this.name, index, line: irq.line.number, trigger: irq.line.trigger }, -error) : 0;
       }
       case VFIO_IRQ_SET_DATA_NONE:
         return this.#loopBack(irq);
@@ -279,8 +282,7 @@ export class VfioPlatformDevice extends VfioDevice {
   /** Calls the handler as if the line had. @returns 0 */
   #loopBack(irq: PlatformIrq): number {
     const { profile, trace } = this.device.host;
-    if (!irq.hasTrigger && profile.loopbackNeedsTrigger) return 0;
-    if (!irq.fire()) trace.emit(NULL_TRIGGER, { device: this.name, index: this.#irqs.indexOf(irq) });
+    if (!irq.fire() && !profile.platformKeepsHandlers) trace.emit(NULL_TRIGGER, { device: this.name, index: this.#irqs.indexOf(irq) });
     return 0;
   }
 
@@ -354,16 +356,6 @@ function store(memory: Registers, address: number, piece: Uint8Array): void {
   if (piece.length === 4) memory.write32(address, get(piece, [0, 'u32']));
   else if (piece.length === 2) memory.write16(address, get(piece, [0, 'u16']));
   else memory.write8(address, piece[0]!);
-}
-
-/** get_irq() until it fails: at the first hole, on AMBA behind the ninth. */
-function linesOf({ irqs, peripheralId }: PlatformDevice): readonly IrqLine[] {
-  const lines: IrqLine[] = [];
-  for (const line of peripheralId === undefined ? irqs : irqs.slice(0, AMBA_NR_IRQS)) {
-    if (line === undefined) break;
-    lines.push(line);
-  }
-  return lines;
 }
 
 function regionOf({ kind, start, size, readOnly }: PlatformDevice['resources'][number]): Region {

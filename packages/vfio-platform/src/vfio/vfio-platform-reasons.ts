@@ -1,5 +1,6 @@
 /** Why vfio-platform and vfio-amba refuse: probe, open, reset, interrupts. Catalogue: vfio 4. */
 import { EACCES, EBUSY, EINVAL, EIO, ENODATA, ENOENT, ENOMEM, ETIMEDOUT, errnoName, reason, type Reason } from '@vsim/vfio-core';
+import type { Trigger } from '../fdt/interrupts.ts';
 
 interface OfDevice {
   readonly device: string;
@@ -46,14 +47,14 @@ export const NOT_AWAKE: Reason<OfDevice & { readonly status: string }> = reason(
   text: ({ device, status }) => `the runtime status of ${device} is ${status}`,
 });
 
-export const LINE_TAKEN: Reason<OfDevice & { readonly index: number; readonly line: number }> = reason({
-  id: 'vfio-platform/line-taken',
-  errno: EBUSY,
+export const IRQ_NOT_GRANTED: Reason<OfDevice & { readonly index: number; readonly line: number; readonly trigger: Trigger }> = reason({
+  id: 'vfio-platform/irq-not-granted',
+  errno: [EBUSY, EINVAL],
   call: 'VFIO_DEVICE_SET_IRQS',
-  rule: 'nobody else has the interrupt',
-  kernel: 'vfio_set_trigger(): request_irq()',
-  wayOut: 'unbind the driver or close the device that has the same line',
-  text: ({ device, index, line }) => `interrupt ${index} of ${device} is line ${line}, which has a handler`,
+  rule: 'the kernel was granted the interrupt at the first open (5.13: now): nobody else has its line, and the GIC knows its trigger',
+  kernel: 'vfio_platform_irq_init(), vfio_set_trigger(): request_irq()',
+  wayOut: 'close the device, see to it that the line has no other user, and open it again',
+  text: ({ device, index, line, trigger }) => `interrupt ${index} of ${device} is line ${line} (${trigger}), which was not to be had`,
 });
 
 export const MASK_TAKEN: Reason<OfDevice & { readonly index: number; readonly action: 'mask' | 'unmask' }> = reason({
