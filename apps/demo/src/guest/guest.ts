@@ -4,6 +4,7 @@
  * Its state is in guest memory (tables, command queue, counters), so that a guest that has migrated goes on where it was. It
  * counts each LPI that it takes in a word of its own memory.
  */
+import { writeWords } from '@vsim/vfio-core';
 import { encode, OPCODE, type KvmVm, type Vcpu } from '@vsim/gic-its';
 import { AT, GUEST_GICD, GUEST_GICR, GUEST_GICR_STRIDE, GUEST_ITS } from './layout.ts';
 
@@ -125,7 +126,7 @@ export class Guest {
     const words = new Uint32Array(8);
     write(words);
     const at = Number(this.#load(GUEST_ITS + GITS_CWRITER, 8));
-    words.forEach((word, i) => { this.#vm.memory.write32(AT.commandQueue + at + 4 * i, word); });
+    writeWords(this.#vm.memory, AT.commandQueue + at, words, 8);
     this.#store(GUEST_ITS + GITS_CWRITER, 8, BigInt((at + 32) % QUEUE_BYTES));
   }
 

@@ -19,9 +19,6 @@ const ITS_BEFORE_TABLES = [GITS.IIDR, GITS.CBASER, GITS.CREADR, GITS.CWRITER, GI
 /** The CPU interface, in the order of a restore. */
 const CPU_INTERFACE: readonly number[] = Object.values(SYSREG);
 
-/** Words of the priorities of 32 interrupts. */
-const PRIORITIES: readonly number[] = [0, 4, 8, 12, 16, 20, 24, 28];
-
 /** What 32 interrupts have: a register that takes bits away, written first, and the one that has them. */
 interface Saved {
   readonly group: number;
@@ -30,19 +27,24 @@ interface Saved {
   readonly clear: bigint | undefined;
 }
 
-/** Group, enable, pending, active, priorities and configuration of interrupts 32 `n` to 32 `n` + 31, at `base`. */
+/** Registers of 32 interrupts: where the first 32 have theirs, how far it is to those of the next, and the register that takes bits away. */
+const BANK: readonly { readonly at: number; readonly stride: number; readonly clear?: number }[] = [
+  { at: 0x80, stride: 4 },
+  { at: 0x100, stride: 4, clear: 0x180 },
+  { at: 0xc00, stride: 8 },
+  { at: 0xc04, stride: 8 },
+  ...[0, 4, 8, 12, 16, 20, 24, 28].map((byte) => ({ at: 0x400 + byte, stride: 32 })),
+  { at: 0x200, stride: 4 },
+  { at: 0x300, stride: 4, clear: 0x380 },
+];
+
+/** Group, enable, configuration, priorities, pending and active of interrupts 32 `n` to 32 `n` + 31, at `base`. */
 function bank(group: number, base: bigint, n: number): readonly Saved[] {
-  const word = 4 * n;
-  const saved = (offset: number, clear?: number): Saved => ({ group, attr: base + BigInt(offset), clear: clear === undefined ? undefined : base + BigInt(clear) });
-  return [
-    saved(0x80 + word),
-    saved(0x100 + word, 0x180 + word),
-    saved(0xc00 + 2 * word),
-    saved(0xc00 + 2 * word + 4),
-    ...PRIORITIES.map((byte) => saved(0x400 + 8 * word + byte)),
-    saved(0x200 + word),
-    saved(0x300 + word, 0x380 + word),
-  ];
+  return BANK.map(({ at, stride, clear }) => ({
+    group,
+    attr: base + BigInt(at + stride * n),
+    clear: clear === undefined ? undefined : base + BigInt(clear + stride * n),
+  }));
 }
 
 /** Every register of distributor, redistributors and CPU interfaces, in the order of a restore. */
@@ -90,7 +92,8 @@ export function restoreLpiEnables(vm: VirtualMachine, bytes: Uint8Array): void {
 
 /** @throws StreamError unless the bytes are the registers of a VM like this one */
 export function vgicWords(vm: VirtualMachine, bytes: Uint8Array): DataView {
-  const count = vgicRegisters(vm).length + vm.kvm.vcpus.length;
+  const vcpus = vm.kvm.vcpus.length;
+  const count = 1 + BANK.length * (vm.nrIrqs / 32 - 1 + vcpus) + vcpus * (LPI_TABLES.length + CPU_INTERFACE.length + 1);
   if (bytes.length !== 4 * count) throw new StreamError('vgic: another number of vCPUs');
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

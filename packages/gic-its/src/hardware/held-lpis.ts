@@ -7,7 +7,7 @@
  */
 import type { Memory } from '@vsim/vfio-core';
 import type { LpiBank } from './lpi-bank.ts';
-import { Candidate, configByte, FIRST_LPI, MemoryPendingBits, NO_PRIORITY } from './pending-bits.ts';
+import { BLOCK, Candidate, configByte, FIRST_LPI, MemoryPendingBits, NO_PRIORITY } from './pending-bits.ts';
 import { PriorityIndex } from './priority-index.ts';
 
 // V8 folds a module's own constants, but loads what is imported or exported at each use.
@@ -47,15 +47,23 @@ export class HeldLpis implements LpiBank {
     this.reset();
     if (zero) return;
     const words = this.#words;
-    for (let n = this.#table.untouchedWords(FIRST_WORD); n < words; n += 1) this.putWord(FIRST_WORD + n, this.#table.word(FIRST_WORD + n));
+    const untouched = this.#table.untouchedWords(FIRST_WORD);
+    for (let n = untouched - (untouched % BLOCK); n < words; n += BLOCK) {
+      const block = this.#table.block(FIRST_WORD + n);
+      for (let i = 0; i < BLOCK; i += 1) if (block[i] !== 0) this.putWord(FIRST_WORD + n + i, block[i]!);
+    }
   }
 
   close(): void {
     const words = this.#words;
     const untouched = this.#table.untouchedWords(FIRST_WORD);
-    for (let n = 0; n < words; n += 1) {
-      const word = n < this.#pending.length ? this.#pending[n]! >>> 0 : 0;
-      if (word !== 0 || n >= untouched) this.#table.setWord(FIRST_WORD + n, word);
+    for (let n = 0; n < words; n += BLOCK) {
+      if (n >= this.#pending.length && n + BLOCK <= untouched) continue;
+      const block = this.#table.block(FIRST_WORD + n);
+      for (let i = n; i < n + BLOCK; i += 1) {
+        const word = i < this.#pending.length ? this.#pending[i]! >>> 0 : 0;
+        if (word !== block[i - n]) this.#table.setWord(FIRST_WORD + i, word);
+      }
     }
     this.#pending.fill(0);
     this.#index.clear();

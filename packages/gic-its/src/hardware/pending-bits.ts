@@ -14,6 +14,8 @@ export const LPI_COUNT = 57344;
 export const SPURIOUS = 1023;
 /** A priority lower than any. */
 export const NO_PRIORITY = 0xff;
+/** Words that are read at a time, where a whole table is: a divisor of those of any number of INTID bits. */
+export const BLOCK = 64;
 
 /** Pending bits in a table in memory. Outside RAM no bit is ever pending. */
 export class MemoryPendingBits {
@@ -53,6 +55,12 @@ export class MemoryPendingBits {
     return this.#memory.accessible(address, 4) ? this.#memory.read32(address) : 0;
   }
 
+  /** The BLOCK words from `index` on, in an array that is theirs until the next call. */
+  block(index: number): Uint32Array {
+    if (!readWords(this.#memory, this.base + 4 * index, block, BLOCK)) for (let i = 0; i < BLOCK; i += 1) block[i] = this.word(index + i);
+    return block;
+  }
+
   /** How many words from `index` on are zero because nobody ever wrote them. */
   untouchedWords(index: number): number {
     return Math.floor((this.#memory.untouched?.(this.base + 4 * index) ?? 0) / 4);
@@ -64,6 +72,7 @@ export class MemoryPendingBits {
   }
 }
 
+const block = new Uint32Array(BLOCK);
 const word = new Uint32Array(1);
 
 /** The configuration byte of an LPI: Enable is bit 0, the priority bits [7:2]. Outside RAM: disabled. */

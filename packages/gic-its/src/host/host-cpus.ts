@@ -40,6 +40,8 @@ export class HostCpus {
   readonly guests: (RunningGuest | undefined)[];
   /** vCPUs, of all VMs, that want a CPU while none is free: the first is told when one is. */
   readonly waiting: { kick(): void }[] = [];
+  /** CPUs whose IRQ came while interrupts were off. */
+  readonly #missed: boolean[];
   #off = 0;
 
   /** @param resends an interrupt that comes while it is in progress is handled again after that */
@@ -50,6 +52,7 @@ export class HostCpus {
     this.#trace = host.trace;
     this.#busy = gic.redistributors.map(() => false);
     this.guests = gic.redistributors.map(() => undefined);
+    this.#missed = gic.redistributors.map(() => false);
     host.memory.write32(gic.distributorBase + GICD.CTLR, GICD_CTLR_GRP1);
     gic.redistributors.forEach(({ cpu }, n) => {
       cpu.write('ICC_PMR_EL1', PMR_OPEN);
@@ -80,11 +83,12 @@ export class HostCpus {
       return section();
     } finally {
       this.#off -= 1;
-      if (this.#off === 0) for (let cpu = 0; cpu < this.#busy.length; cpu += 1) this.#take(cpu);
+      for (let cpu = 0; cpu < this.#missed.length && this.#off === 0; cpu += 1) if (this.#missed[cpu] === true) this.#take(cpu);
     }
   }
 
   #take(cpu: number): void {
+    this.#missed[cpu] = this.#off > 0;
     if (this.#off > 0 || this.#busy[cpu] === true) return;
     this.#busy[cpu] = true;
     const port = this.#gic.cpu(cpu);

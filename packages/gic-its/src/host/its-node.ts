@@ -5,7 +5,7 @@
  * Modelled: two-level device and vPE tables, a vPE table that ITSs of GICv4.1 share, posting with wrap, waiting for CREADR.
  * Not modelled: MMIO quirks, NUMA, pages of less than 64 KiB.
  */
-import { ENOMEM, type Host } from '@vsim/vfio-core';
+import { ENOMEM, writeWords, type Host } from '@vsim/vfio-core';
 import { BASER_TYPE, GITS, type Its } from '../hardware/index.ts';
 import { QUEUE_STUCK } from './events.ts';
 import type { HostCpus } from './host-cpus.ts';
@@ -91,7 +91,7 @@ export class ItsNode {
         }
         build(this.#command);
         const at = this.#queue + this.#write;
-        for (let i = 0; i < 8; i += 1) this.#view.memory.write32(at + 4 * i, this.#command[i]!);
+        writeWords(this.#view.memory, at, this.#command, 8);
         this.#view.clean(at, COMMAND_BYTES);
         this.#write = next;
       }

@@ -51,9 +51,11 @@ function isSpareApr(register: number): boolean {
   return register > SYSREG.ICC_AP0R0_EL1 && register < SYSREG.ICC_AP1R0_EL1 + 4 && register !== SYSREG.ICC_AP1R0_EL1;
 }
 
+const KNOWN: ReadonlySet<number> = new Set<number>(Object.values(SYSREG));
+
 /** Whether an attribute, without the affinity, names one of these registers. */
 export function isSysreg(register: number): boolean {
-  return isSpareApr(register) || Object.values(SYSREG).some((known) => known === register);
+  return isSpareApr(register) || KNOWN.has(register);
 }
 
 /** @returns the value, -EINVAL for active priorities that there are not, or -ENXIO for a register that is none of these */

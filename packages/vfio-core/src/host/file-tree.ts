@@ -40,23 +40,36 @@ const LINK_DEPTH = 8;
 
 export class FileTree {
   readonly #root: Folder = { kind: 'folder', entries: new Map() };
+  /** The folder that got a node last: most get several in a row. */
+  #lastPath = '';
+  #last: Folder = this.#root;
 
   /** Puts a node at an absolute path, making the folders above it. Replaces nothing: @throws RangeError if taken. */
   add(path: string, node: Node): void {
-    const names = split(path);
-    const last = names.pop();
-    if (last === undefined) throw new RangeError('"path" expected an absolute path below /, got /');
+    const cut = path.lastIndexOf('/');
+    const last = path.slice(cut + 1);
+    if (last === '' || last === '.' || last === '..') throw new RangeError(`"path" expected an absolute path that ends in a name, got ${path}`);
+    const above = path.slice(0, cut);
+    if (above !== this.#lastPath) {
+      this.#last = this.#makeFolders(above);
+      this.#lastPath = above;
+    }
+    const folder = this.#last;
+    const old = folder.entries.get(last);
+    if (old?.kind === 'folder' && node.kind === 'folder') return;
+    if (old !== undefined) throw new RangeError(`"path" expected a free path, got ${path}`);
+    folder.entries.set(last, node);
+  }
+
+  #makeFolders(path: string): Folder {
     let folder = this.#root;
-    for (const name of names) {
+    for (const name of split(path)) {
       const next = folder.entries.get(name) ?? { kind: 'folder', entries: new Map<string, Node>() };
       if (next.kind !== 'folder') throw new RangeError(`"path" expected a path through folders, got ${path}`);
       folder.entries.set(name, next);
       folder = next;
     }
-    const old = folder.entries.get(last);
-    if (old?.kind === 'folder' && node.kind === 'folder') return;
-    if (old !== undefined) throw new RangeError(`"path" expected a free path, got ${path}`);
-    folder.entries.set(last, node);
+    return folder;
   }
 
   folder(path: string): void {
@@ -76,6 +89,8 @@ export class FileTree {
   remove(path: string): void {
     const names = split(path);
     const last = names.pop();
+    this.#lastPath = '';
+    this.#last = this.#root;
     const folder = this.#walk(names, false, 0);
     if (last !== undefined && folder?.kind === 'folder') folder.entries.delete(last);
   }

@@ -108,7 +108,9 @@ class Range {
     const inside = ((offset - at * this.#leafBytes) / CHUNK) | 0;
     if (leaf === NOTHING) return this.#leafBytes - inside * CHUNK;
     leaf[inside] = undefined;
-    return CHUNK;
+    let next = inside + 1;
+    while (next < leaf.length && leaf[next] === undefined) next += 1;
+    return (next - inside) * CHUNK;
   }
 }
 

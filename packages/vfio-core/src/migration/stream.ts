@@ -6,7 +6,9 @@
  * u32 CRC-32 of all of the section before it; a section with an empty name ends the stream.
  */
 
-const MAGIC = new TextEncoder().encode('VSIMMIG1');
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const MAGIC = encoder.encode('VSIMMIG1');
 const FIXED = 10; // version, length and checksum
 
 /** One part of the state, of one participant. */
@@ -27,7 +29,7 @@ export class StreamError extends Error {
 /** Puts sections together. */
 export function encodeStream(sections: readonly Section[]): Uint8Array {
   const all = [...sections, END];
-  const names = all.map(({ name }) => new TextEncoder().encode(name));
+  const names = all.map(({ name }) => encoder.encode(name));
   const size = all.reduce((sum, { data }, n) => sum + 2 + names[n]!.length + FIXED + data.length, MAGIC.length);
   const out = new Uint8Array(size);
   const view = new DataView(out.buffer);
@@ -49,7 +51,7 @@ export function encodeStream(sections: readonly Section[]): Uint8Array {
   return out;
 }
 
-/** Takes a stream apart. @throws StreamError if it is cut, padded or corrupted */
+/** Takes a stream apart: data are views of its bytes. @throws StreamError if it is cut, padded or corrupted */
 export function decodeStream(bytes: Uint8Array): Section[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const need = (at: number, length: number): void => {
@@ -62,13 +64,13 @@ export function decodeStream(bytes: Uint8Array): Section[] {
     need(at, 2);
     const nameLength = view.getUint16(at, true);
     need(at + 2, nameLength + FIXED);
-    const name = new TextDecoder().decode(bytes.subarray(at + 2, at + 2 + nameLength));
+    const name = decoder.decode(bytes.subarray(at + 2, at + 2 + nameLength));
     at += 2 + nameLength;
     const version = view.getUint16(at, true);
     const length = view.getUint32(at + 2, true);
     at += 6;
     need(at, length + 4);
-    const data = bytes.slice(at, at + length);
+    const data = bytes.subarray(at, at + length);
     at += length;
     const good = crc32(bytes.subarray(start, at)) === view.getUint32(at, true);
     if (!good) throw new StreamError(`section ${name === '' ? 'end' : name}: checksum does not match`);

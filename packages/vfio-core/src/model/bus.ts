@@ -13,6 +13,8 @@ import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
 import { BAD_VALUE, DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NOT_IDENTIFIED, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
 
+const decoder = new TextDecoder();
+
 /** The `driver` link is there and probe has succeeded. */
 export const DRIVER_BOUND: Point = { point: 'model/driver-bound' };
 /** The `driver` link is gone and remove is about to be called. */
@@ -339,7 +341,7 @@ function addUevent(host: Host, folder: string): void {
 
 /** The text of a sysfs write up to its newline. Kernel: sysfs_streq(). */
 export function firstLine(bytes: Uint8Array): string {
-  const text = new TextDecoder().decode(bytes);
+  const text = decoder.decode(bytes);
   return text.endsWith('\n') ? text.slice(0, -1) : text;
 }
 

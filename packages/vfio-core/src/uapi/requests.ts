@@ -40,6 +40,8 @@ import {
   vfio_region_info,
 } from './vfio.ts';
 
+const encoder = new TextEncoder();
+
 /** Makes ioctl calls: throws on an error, as Process does. `argument` is changed in place. */
 export interface IoctlCaller {
   ioctl(fd: number, request: number, argument?: number | Uint8Array): number;
@@ -87,7 +89,7 @@ export function setContainer(sys: IoctlCaller, group: number, container: number)
 
 /** VFIO_GROUP_GET_DEVICE_FD: `name` as the driver takes it, e.g. `0000:00:02.0`. */
 export function getDeviceFd(sys: IoctlCaller, group: number, name: string): number {
-  return sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode(`${name}\0`));
+  return sys.ioctl(group, VFIO_GROUP_GET_DEVICE_FD, encoder.encode(`${name}\0`));
 }
 
 export function getDeviceInfo(sys: IoctlCaller, device: number): DeviceInfo {
