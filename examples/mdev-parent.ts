@@ -41,10 +41,6 @@ export class CounterParent extends MdevParent {
     this.#vfio = vfio;
   }
 
-  override available(): number {
-    return INSTANCES - this.devices.length;
-  }
-
   override createDevice(mdev: MdevDevice): VfioDevice {
     return new Counter(this.#vfio, mdev);
   }

@@ -1,7 +1,7 @@
 /**
  * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
  */
-import { BAD_VALUE, Bus, EAGAIN, ENOMEM, EUSERS, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
+import { BAD_VALUE, Bus, EAGAIN, ENOMEM, EUSERS, parseUnsigned, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
 import { EXHAUSTED, REMOVED_TWICE, UUID_TAKEN } from './mdev-reasons.ts';
 import { MdevDevice } from './mdev-device.ts';
 import { VfioMdevDriver } from './mdev-driver.ts';
@@ -33,7 +33,7 @@ export class MdevBus extends Bus<MdevDevice> {
     const { refusals } = this.host;
     const taken = this.device(uuid);
     if (taken !== undefined) return refusals.refuse(UUID_TAKEN, { uuid, parent: taken.parent.driverName });
-    if (parent.maxInstances !== undefined && parent.devices.length >= parent.maxInstances) return this.#exhausted(type, -EUSERS);
+    if (parent.maxInstances !== undefined && parent.maxInstances === parent.devices.length) return this.#exhausted(type, -EUSERS);
     const refused = this.host.faults.at(MDEV_ALLOCATION);
     if (refused < 0) return refused;
     return yield* parent.use(() => this.#create(type, uuid, written));
@@ -51,9 +51,10 @@ export class MdevBus extends Bus<MdevDevice> {
 
   /** A write to `remove`. */
   *storeRemove(mdev: MdevDevice, bytes: Uint8Array): Sleeps<number> {
-    const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
-    if (!/^\+?(0x[0-9a-f]+|[0-9]+)$/i.test(text)) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'remove', text, wants: 'a number' });
-    if (BigInt(text.replace('+', '')) === 0n) return bytes.length;
+    const text = new TextDecoder().decode(bytes);
+    const value = parseUnsigned(text, 64);
+    if (value === undefined) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'remove', text, wants: 'a number of 64 bits' });
+    if (value === 0n) return bytes.length;
     const { files, refusals } = this.host;
     const path = `${mdev.sysfs}/remove`;
     if (this.device(mdev.name) !== mdev || files.lookup(path) === undefined) return refusals.refuse(REMOVED_TWICE, { uuid: mdev.name, state: 'gone' });

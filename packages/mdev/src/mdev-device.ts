@@ -1,5 +1,5 @@
 /** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
-import { constant, Device, type VfioDevice } from '@vsim/vfio-core';
+import { addUevent, constant, createPowerFolder, Device, noRuntimePower, type VfioDevice } from '@vsim/vfio-core';
 import { NO_INSTANCE } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -26,12 +26,21 @@ export class MdevDevice extends Device {
   override createAttributes(): void {
     super.createAttributes();
     const { files } = this.host;
-    files.folder(`${this.sysfs}/power`);
-    files.constant(`${this.sysfs}/uevent`, () => (this.driverName === undefined ? '' : `DRIVER=${this.driverName}\n`), 0o644);
+    createPowerFolder(this, noRuntimePower());
+    addUevent(this.host, this.sysfs, () => (this.driverName === undefined ? '' : `DRIVER=${this.driverName}\n`));
     files.add(`${this.sysfs}/remove`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#bus.storeRemove(this, bytes) });
+    if (!this.host.profile.mdevParentDrivers) this.addVendor();
+  }
+
+  /** The parent's attributes: those of its driver, and before that of the device. */
+  addVendor(): void {
     for (const [name, show] of this.parent.deviceAttributes(this)) {
-      files.add(`${this.sysfs}/vendor/${name}`, { kind: 'attribute', mode: 0o444, show: () => constant(show()) });
+      this.host.files.add(`${this.sysfs}/vendor/${name}`, { kind: 'attribute', mode: 0o444, show: () => constant(show()) });
     }
+  }
+
+  removeVendor(): void {
+    this.host.files.remove(`${this.sysfs}/vendor`);
   }
 
   /** The links between the device and its type. @returns 0 */
@@ -45,6 +54,7 @@ export class MdevDevice extends Device {
     this.host.files.remove(`${this.sysfs}/mdev_type`);
     this.host.files.remove(`${this.type.sysfs}/devices/${this.name}`);
     this.host.files.remove(`${this.sysfs}/remove`);
+    this.removeVendor();
   }
 
   /** Has the parent make the instance, if there is none yet. @returns 0 or the parent's errno */

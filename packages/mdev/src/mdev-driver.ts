@@ -14,11 +14,13 @@ export const VFIO_DEVICE_ALLOCATION: FaultPoint = { fault: 'mdev/vfio-device-all
 /** A parent's own driver: the VFIO device lives from probe to remove. */
 export class MdevDriver extends Driver<MdevDevice> {
   override readonly name: string;
+  override readonly moduleName: string;
   override readonly managesDma: boolean = true;
 
   constructor(parent: MdevParent) {
     super();
     this.name = parent.driverName;
+    this.moduleName = parent.driverName;
   }
 
   override match(): boolean {
@@ -30,10 +32,12 @@ export class MdevDriver extends Driver<MdevDevice> {
     if (refused < 0) return refused;
     const error = yield* register(mdev, mdev.instance);
     if (error < 0) mdev.dispose();
+    else mdev.addVendor();
     return error;
   }
 
   override *remove(mdev: MdevDevice): Sleeps<void> {
+    mdev.removeVendor();
     yield* unregister(mdev);
     mdev.dispose();
   }
@@ -42,6 +46,7 @@ export class MdevDriver extends Driver<MdevDevice> {
 /** vfio_mdev of 5.13: at each bind it allocates a device that stands before the one which the parent made at creation. */
 export class VfioMdevDriver extends Driver<MdevDevice> {
   override readonly name: string = 'vfio_mdev';
+  override readonly moduleName: string = 'vfio_mdev';
   override readonly managesDma: boolean = true;
 
   override match(): boolean {

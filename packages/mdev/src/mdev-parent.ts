@@ -2,7 +2,7 @@
  * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
  * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
  */
-import { EEXIST, ENOMEM, eventKind, WaitQueue, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
+import { addUevent, createPowerFolder, EEXIST, ENOMEM, eventKind, MODULE_USED, noRuntimePower, WaitQueue, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
 import { PARENT_LEAVES, PARENT_REFUSED } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevDevice } from './mdev-device.ts';
@@ -27,8 +27,8 @@ export abstract class MdevParent {
   readonly types: readonly MdevType[];
   readonly driver: MdevDriver;
   /**
-   * Instances of all types together that the core counts itself; beyond it answers -EUSERS. Undefined: the parent counts, in
-   * available() and createDevice(). Kernel: mdev_driver.max_instances.
+   * Instances of all types together that the core counts itself: when none is left it answers -EUSERS, and below 0 there is no limit.
+   * Undefined: the parent counts, in available() and createDevice(). Kernel: mdev_driver.max_instances.
    */
   readonly maxInstances: number | undefined = undefined;
   /** Its devices have request(), and tell their user. Kernel: mdev_parent_ops.request, which 5.13 misses aloud. */
@@ -48,8 +48,10 @@ export abstract class MdevParent {
     this.#idle = new WaitQueue(`creations and removals of ${driverName}`);
   }
 
-  /** How many more of this type can be made. */
-  abstract available(type: MdevType): number;
+  /** How many more of this type can be made. @default what the core has counted, as 32 bits without sign */
+  available(_type: MdevType): number {
+    return ((this.maxInstances ?? 0) - this.devices.length) >>> 0;
+  }
 
   /** Makes the VFIO device of a new mdev, or refuses with a negative errno. */
   abstract createDevice(mdev: MdevDevice): VfioDevice | number;
@@ -62,6 +64,15 @@ export abstract class MdevParent {
   /** Attributes in the folder `vendor` of a device: name and text. */
   deviceAttributes(_mdev: MdevDevice): readonly (readonly [name: string, show: () => string])[] {
     return [];
+  }
+
+  /** Parameters of its module, which can only be set when it is loaded: name and value. */
+  protected get parameters(): readonly (readonly [name: string, value: number | string])[] {
+    return [];
+  }
+
+  get #module(): string {
+    return `/sys/module/${this.driverName}`;
   }
 
   /** The parent's mdevs, in the order of their creation. */
@@ -85,12 +96,14 @@ export abstract class MdevParent {
     this.#registered = true;
     this.#leaving = false;
     if (!profile.mdevParentDrivers && !this.asksUser) trace.emit(NO_REQUEST, { parent: this.driverName });
-    files.folder(`${this.sysfs}/power`);
-    files.constant(`${this.sysfs}/uevent`, '', 0o644);
+    createPowerFolder({ host: this.bus.host, sysfs: this.sysfs }, noRuntimePower());
+    addUevent(this.bus.host, this.sysfs, () => '');
     files.link(`${this.sysfs}/subsystem`, `/sys/class/${this.driverName}`);
     files.folder(`${this.sysfs}/mdev_supported_types`);
     files.link(`/sys/class/mdev_bus/${this.driverName}`, this.sysfs);
     for (const type of this.types) type.createAttributes();
+    files.folder(this.#module);
+    for (const [name, value] of this.parameters) files.constant(`${this.#module}/parameters/${name}`, `${value}\n`);
     yield* this.bus.addParentDriver(this);
     trace.emit(MDEV_STATE, { parent: this.driverName, state: 'registered' });
     return 0;
@@ -106,6 +119,16 @@ export abstract class MdevParent {
     return result;
   }
 
+  /** delete_module() of the parent's driver: devices that nobody has open go with it. @returns 0, or -EAGAIN while somebody uses it */
+  *unload(): Sleeps<number> {
+    const { users } = this.driver;
+    if (users > 0) return this.bus.host.refusals.refuse(MODULE_USED, { driver: this.driverName, users });
+    this.driver.going = true;
+    yield* this.unregister();
+    this.driver.going = false;
+    return 0;
+  }
+
   /** mdev_unregister_parent(): waits for creations and removals under way, and removes every child, which sleeps while one is open. A parent that is none is left alone. */
   *unregister(): Sleeps<void> {
     if (!this.#registered) return;
@@ -116,6 +139,7 @@ export abstract class MdevParent {
     for (const mdev of this.devices) yield* this.bus.destroy(mdev);
     yield* this.bus.removeParentDriver(this);
     files.remove(this.sysfs);
+    files.remove(this.#module);
     this.#registered = false;
     trace.emit(MDEV_STATE, { parent: this.driverName, state: 'unregistered' });
   }

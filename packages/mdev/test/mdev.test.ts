@@ -104,7 +104,8 @@ describe('create and remove', () => {
     const file = host.files.lookup(`${folder}/remove`);
     const late = () => (file?.kind === 'attribute' ? host.scheduler.call('late', file.store!(new TextEncoder().encode('1'), 0)) : undefined);
     const fds = open();
-    const seen = () => [root.readdir(folder).filter((name) => name === 'mdev_type' || name === 'remove'), root.readdir(`${TYPES}/mtty-1/devices`)];
+    const own = `/sys/devices/virtual/mtty/mtty/${UUID}`;
+    const seen = () => [root.readdir(own).filter((name) => name === 'mdev_type' || name === 'remove'), root.readdir(`${TYPES}/mtty-1/devices`)];
     expect(seen()).toEqual([['mdev_type', 'remove'], [UUID]]);
     const remove = root.start('remove', root.sys.writeFile(`${folder}/remove`, '1'));
     expect([remove.outcome.state, ...seen()]).toEqual(['asleep', [], []]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { getDeviceInfo, getIrqInfo, getRegionInfo, setIrqs, setIrqTriggers, VFIO_DEVICE_GET_INFO, VFIO_DEVICE_RESET, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_NONE } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { EVENTFD_LOST, UART } from '../src/index.ts';
-import { setUp, type MdevHost } from './set-up.ts';
+import { setUp, uuidOf, type MdevHost } from './set-up.ts';
 
 const CONFIG = 7 * 2 ** 40;
 const NONE = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE;
@@ -119,6 +119,8 @@ describe('mdpy', () => {
     expect([irqs(), outcomeOf(() => root.ioctl(device, VFIO_DEVICE_GET_INFO, short)), irqs()]).toEqual([['EINVAL', 'EINVAL'], 'EINVAL', ['EINVAL', 'EINVAL']]);
     getDeviceInfo(root, device);
     expect(irqs()).toEqual(['success', 'success']);
+    create('mbochs-small', uuidOf(1));
+    expect(outcomeOf(() => getIrqInfo(root, open(uuidOf(1)).device, 0))).toBe('success');
   });
 
   it.each(['mdpy-vga', 'mbochs-small'])('[mdev 29] an access that begins in configuration space may end behind it: %s', (type) => {

@@ -286,6 +286,15 @@ describe('remove', () => {
     expect(pciDevice === undefined ? undefined : driver.vfioDevice(pciDevice)).toBeUndefined();
   });
 
+  it('has a device that goes listed on its bus, with its attributes, until the driver has let it go', () => {
+    const { process, device } = openEdu();
+    const folder = `/sys/bus/pci/devices/${EDU_NAME}`;
+    const remove = process.start('remove', process.sys.writeFile(`${folder}/remove`, '1'));
+    expect([remove.outcome.state, process.readFile(`${folder}/vendor`), process.readdir(folder).includes('driver')]).toEqual(['asleep', '0x1234\n', false]);
+    process.close(device);
+    expect([remove.result(), process.readdir('/sys/bus/pci/devices')]).toEqual([1, []]);
+  });
+
   it('without an eventfd warns once', () => {
     const { host, process, events } = openEdu();
     process.start('unbind', new Process(host).sys.writeFile('/sys/bus/pci/drivers/vfio-pci/unbind', EDU_NAME));

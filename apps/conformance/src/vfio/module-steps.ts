@@ -28,8 +28,6 @@ export class ModuleSteps {
   }
 
   count(step: Fields): void {
-    const path = `/sys/module/${step.string('module')}/refcnt`;
-    const content = this.#session.call('read', this.#session.machine.process.sys.readFile(path));
-    this.#session.report.compare('count', step.number('count'), typeof content === 'string' ? Number(content) : null);
+    this.#session.report.compare('count', step.number('count'), this.#samples(step).users(step.string('module')) ?? null);
   }
 }

@@ -1,5 +1,5 @@
 /** The kernel's sample parents as modules: what modprobe and delete_module(2) do with them. */
-import { EAGAIN, ENOENT, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import { MODULE_USED, NO_ENTRY, type Sleeps, type Vfio } from '@vsim/vfio-core';
 import { Mbochs, Mdpy, Mtty, type MdevBus, type MdevParent } from '@vsim/mdev';
 
 /** Makes a parent; its parameters are numbers. */
@@ -10,6 +10,9 @@ const PARENTS: ReadonlyMap<string, MakeParent> = new Map(Object.entries<MakePare
   mdpy: (bus, vfio, count) => new Mdpy(bus, vfio, count),
   mbochs: (bus, vfio, count) => new Mbochs(bus, vfio, count),
 }));
+
+/** Modules beside the samples that are loaded in every scenario and call vfio. */
+const USE_VFIO = ['vfio_iommu_type1', 'vfio_pci_core', 'vfio_pci'];
 
 const PARAMETER = /^count=(-?[0-9]+)$/;
 
@@ -39,12 +42,27 @@ export class SampleModules {
 
   /** delete_module(). @returns 0, -ENOENT, or -EAGAIN while it is in use */
   *unload(name: string): Sleeps<number> {
-    if (name === 'mdev') return this.#loaded.size > 0 ? -EAGAIN : 0;
+    const { refusals } = this.#bus.host;
+    const users = this.users(name);
+    if (users === undefined) return refusals.refuse(NO_ENTRY, { path: `/sys/module/${name}` });
     const parent = this.#loaded.get(name);
-    if (parent === undefined) return -ENOENT;
-    if (parent.driver.users > 0) return -EAGAIN;
-    this.#loaded.delete(name);
-    yield* parent.unregister();
-    return 0;
+    if (parent === undefined) return users > 0 ? refusals.refuse(MODULE_USED, { driver: name, users }) : 0;
+    const error = yield* parent.unload();
+    if (error === 0) this.#loaded.delete(name);
+    return error;
+  }
+
+  /** How many use a module; undefined: it is not loaded. */
+  users(name: string): number | undefined {
+    switch (name) {
+      case 'mdev':
+        return this.#loaded.size;
+      case 'vfio':
+        return this.#loaded.size + USE_VFIO.length;
+      case 'vfio_iommu_type1':
+        return [...this.#vfio.containers].filter(({ backend }) => backend !== undefined).length;
+      default:
+        return this.#loaded.get(name)?.driver.users;
+    }
   }
 }

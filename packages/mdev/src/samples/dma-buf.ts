@@ -4,7 +4,7 @@
  * As in the sample its fd is for reading only, so that do_mmap() makes each mapping a private one, and those the sample refuses: nobody can map
  * it, and only importers see what it holds. Not modelled: importers.
  */
-import { EACCES, EBADF, EINVAL, ESPIPE, File, get, STREAM, type Mapping, type MmapRequest, type PageRun, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { EACCES, EBADF, EINVAL, ESPIPE, File, get, STREAM, type Mapping, type MmapRequest, type ModuleUse, type PageRun, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { DMA_BUF } from '../mdev-reasons.ts';
 
 /** Requests of linux/dma-buf.h. The second number of SET_NAME is that of programs of 64 bits. */
@@ -21,12 +21,15 @@ export class DmaBufFile extends File {
   override readonly label: string = '/dmabuf:';
   readonly #run: PageRun;
   readonly #bytes: number;
+  readonly #module: ModuleUse;
 
-  /** `bytes`: what lseek() says, of the pages in `run`. */
-  constructor(run: PageRun, bytes: number) {
+  /** `bytes`: what lseek() says, of the pages in `run`; `module`: the exporter's, which the file keeps loaded. */
+  constructor(run: PageRun, bytes: number, module: ModuleUse) {
     super();
     this.#run = run.get();
     this.#bytes = bytes;
+    this.#module = module;
+    module.users += 1;
   }
 
   override mmap(_process: Process, { shared, write }: MmapRequest): Mapping | number {
@@ -70,5 +73,6 @@ export class DmaBufFile extends File {
 
   protected override *release(): Sleeps<void> {
     this.#run.put();
+    this.#module.users -= 1;
   }
 }

@@ -31,6 +31,7 @@ import {
   type EventKind,
   type Mapping,
   type MmapRequest,
+  type ModuleUse,
   type PageRun,
   type Process,
   type RegionAnswer,
@@ -102,12 +103,14 @@ export class MbochsDevice extends SampleDisplay {
   readonly #edid: EdidRegion;
   /** The framebuffer, from its first use to the last close. */
   #pages: PageRun | undefined;
+  readonly #module: ModuleUse;
   #dmabufs: DmaBuf[] = [];
   #nextId = 1;
 
   constructor(vfio: Vfio, mdev: MdevDevice, { mbytes, maxWidth, maxHeight }: Card) {
     super(vfio, mdev);
     this.#bytes = mbytes * MIB;
+    this.#module = mdev.parent.driver;
     this.#vbe = new Vbe(this.#bytes);
     this.#edid = new EdidRegion(maxWidth, maxHeight);
     this.makeConfig(0x1111_1234, 0x0000_0003);
@@ -263,7 +266,7 @@ export class MbochsDevice extends SampleDisplay {
     if (pages === undefined) return this.refuseOffset(MEMORY_OFFSET, this.#bytes, ENOMEM);
     const fd = process.nextFd();
     if (fd < 0) return fd;
-    return process.install(new DmaBufFile(pages, dmabuf.mode.bytes), O_RDONLY, fd);
+    return process.install(new DmaBufFile(pages, dmabuf.mode.bytes, this.#module), O_RDONLY, fd);
   }
 }
 
@@ -283,9 +286,11 @@ function sameMode(a: VbeMode, b: VbeMode): boolean {
 /** The parent: megabytes of video memory, which its three types share. */
 export class Mbochs extends MdevParent {
   readonly #vfio: Vfio;
+  readonly #mbytes: number;
+  /** Compared and divided as 32 bits without sign. */
   #left: number;
 
-  /** `mbytes`: the module parameter max_mbytes. */
+  /** `mbytes`: the module parameter count; -1 is as good as no limit. */
   constructor(bus: MdevBus, vfio: Vfio, mbytes: number = MAX_MBYTES) {
     super(
       bus,
@@ -293,7 +298,8 @@ export class Mbochs extends MdevParent {
       CARDS.map((card) => ({ name: card.name, pretty: `mbochs-${card.name}`, description: `virtual display, ${card.mbytes} MB video memory` })),
     );
     this.#vfio = vfio;
-    this.#left = mbytes;
+    this.#mbytes = mbytes;
+    this.#left = mbytes >>> 0;
   }
 
   override available(type: MdevType): number {
@@ -310,6 +316,10 @@ export class Mbochs extends MdevParent {
   override releaseDevice(mdev: MdevDevice, device: VfioDevice): void {
     this.#left += cardOf(mdev.type).mbytes;
     if (device instanceof MbochsDevice) device.dropPages();
+  }
+
+  protected override get parameters(): readonly (readonly [string, number])[] {
+    return [['count', this.#mbytes]];
   }
 
   override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {

@@ -26,6 +26,7 @@ import {
 import type { MdevBus } from '../mdev-bus.ts';
 import type { MdevDevice } from '../mdev-device.ts';
 import { MdevParent } from '../mdev-parent.ts';
+import type { MdevType } from '../mdev-type.ts';
 import { CFG_BAR0, CONFIG_BYTES, READ_WRITE, SampleDisplay } from './display.ts';
 import { BYTES_PER_PIXEL, GFX_PLANE, queryGfxPlane, XRGB8888, type GfxPlane } from './gfx-plane.ts';
 
@@ -136,7 +137,7 @@ export class Mdpy extends MdevParent {
   readonly #vfio: Vfio;
   readonly #count: number;
 
-  /** `count`: the module parameter. */
+  /** `count`: the module parameter; a negative one is no limit. */
   constructor(bus: MdevBus, vfio: Vfio, count: number = INSTANCES) {
     super(
       bus,
@@ -149,8 +150,12 @@ export class Mdpy extends MdevParent {
     this.maxInstances = bus.host.profile.mdevParentDrivers ? count : undefined;
   }
 
-  override available(): number {
-    return this.#count - this.devices.length;
+  override available(type: MdevType): number {
+    return this.maxInstances === undefined ? this.#count - this.devices.length : super.available(type);
+  }
+
+  protected override get parameters(): readonly (readonly [string, number])[] {
+    return [['count', this.#count]];
   }
 
   override createDevice(mdev: MdevDevice): MdpyDevice | number {

@@ -55,7 +55,8 @@ export class IommuGroup {
     this.id = takeNumber(host, id);
     this.kind = kind;
     host.files.folder(`${this.#sysfs}/devices`);
-    if (kind === 'noiommu') host.files.constant(`${this.#sysfs}/name`, 'vfio-noiommu\n');
+    // mdev made its groups itself before 5.16, without a name.
+    if (kind === 'noiommu' || (kind === 'emulated' && host.profile.mdevParentDrivers)) host.files.constant(`${this.#sysfs}/name`, 'vfio-noiommu\n');
     host.files.constant(`${this.#sysfs}/type`, kind === 'iommu' ? `${unit.defaultDomain}\n` : 'unknown\n', 0o644);
     host.files.constant(`${this.#sysfs}/reserved_regions`, () => this.#reservedRegions());
   }

@@ -11,7 +11,8 @@ import type { Point, Sleeps } from '../host/scheduler.ts';
 import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
-import { BAD_VALUE, DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NOT_IDENTIFIED, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
+import { DMA_CLAIMED, HAS_DRIVER, MODULE_USED, NOT_BOUND, NOT_IDENTIFIED, NO_DEVICE, NO_MATCH } from './model-reasons.ts';
+import { addUevent } from './uevent.ts';
 
 const decoder = new TextDecoder();
 
@@ -48,6 +49,7 @@ export class Bus<D extends Device> {
     this.name = name;
     host.files.folder(`${this.sysfs}/devices`);
     host.files.folder(`${this.sysfs}/drivers`);
+    addUevent(host, this.sysfs);
     this.#action('drivers_probe', (text) => this.#driversProbe(text));
     host.files.add(`${this.sysfs}/drivers_autoprobe`, {
       kind: 'attribute',
@@ -175,16 +177,27 @@ export class Bus<D extends Device> {
     this.#notify('add', device);
   }
 
-  /** device_del(): unbinds, which may sleep, and takes the device away. */
+  /** device_del(): the device's files go, then it is unbound, which may sleep, and is taken away. */
   *remove(device: D): Sleeps<void> {
     this.#notify('del', device);
+    this.#removeFiles(device);
     yield* device.lock.lock();
     yield* this.#detach(device);
     device.lock.unlock();
     this.#devices.delete(device.name);
     device.iommuGroup?.removeDevice(device);
-    this.host.files.remove(`${this.sysfs}/devices/${device.name}`);
     this.host.files.remove(device.sysfs);
+  }
+
+  /** Off its bus, and without attributes: until the end its folder has what others put there, as its group's link and devices below it. */
+  #removeFiles(device: D): void {
+    const { files } = this.host;
+    files.remove(`${this.sysfs}/devices/${device.name}`);
+    const folder = files.lookup(device.sysfs);
+    if (folder?.kind !== 'folder') return;
+    for (const [name, node] of [...folder.entries]) {
+      if (node.kind === 'attribute' || name === 'power' || name === 'subsystem') files.remove(`${device.sysfs}/${name}`);
+    }
   }
 
   /** Whether the driver core would offer the device to this driver. */
@@ -326,17 +339,6 @@ export class Bus<D extends Device> {
 function* acted(act: (text: string) => Sleeps<number>, bytes: Uint8Array): Sleeps<number> {
   const error = yield* act(firstLine(bytes));
   return error < 0 ? error : bytes.length;
-}
-
-const UEVENTS: readonly string[] = ['add', 'remove', 'change', 'move', 'online', 'offline', 'bind', 'unbind'];
-
-/** The attribute `uevent` of a driver, which has udev told once more. Kernel: kobject_synth_uevent(); what follows the action is not looked at. */
-function addUevent(host: Host, folder: string): void {
-  const store = (bytes: Uint8Array): number => {
-    const [action = ''] = firstLine(bytes).split(' ');
-    return UEVENTS.includes(action) ? bytes.length : host.refusals.refuse(BAD_VALUE, { attribute: 'uevent', text: action, wants: 'an action' });
-  };
-  host.files.add(`${folder}/uevent`, { kind: 'attribute', mode: 0o200, store: (bytes) => constant(store(bytes)) });
 }
 
 /** The text of a sysfs write up to its newline. Kernel: sysfs_streq(). */

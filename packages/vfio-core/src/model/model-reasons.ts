@@ -1,6 +1,6 @@
 /** Why the driver core and attributes in sysfs refuse what is written. Kernel: drivers/base/; catalogue: vfio 3.2. */
 import { reason, type Reason } from '../host/reason.ts';
-import { EAGAIN, EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
+import { EAGAIN, EBUSY, EINVAL, EIO, ENODEV } from '../uapi/errno.ts';
 
 const BIND = 'sysfs bind';
 
@@ -83,4 +83,14 @@ export const BAD_VALUE: Reason<{ readonly attribute: string; readonly text: stri
   kernel: 'kstrtoul(), kstrtobool()',
   wayOut: 'write one value, with or without a newline',
   text: ({ attribute, text, wants }) => `${attribute} takes ${wants}, not ${JSON.stringify(text)}`,
+});
+
+export const NO_AUTOSUSPEND: Reason<{ readonly device: string }> = reason({
+  id: 'sysfs/no-autosuspend',
+  errno: EIO,
+  call: 'read and write of sysfs power/autosuspend_delay_ms',
+  rule: 'the driver of the device suspends it after a delay; none here does',
+  kernel: 'autosuspend_delay_ms_show(), autosuspend_delay_ms_store()',
+  wayOut: 'write on or auto to power/control',
+  text: ({ device }) => `${device} is suspended at once, or never`,
 });

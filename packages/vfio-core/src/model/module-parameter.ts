@@ -49,12 +49,16 @@ export function parseBool(value: string): boolean | undefined {
   return undefined;
 }
 
-/** kstrtouint(): decimal, 0x hexadecimal or 0 octal, with one trailing newline; undefined if it is none or passes 32 bits. */
+/** kstrtouint(): as parseUnsigned() of 32 bits. */
 export function parseUint(value: string): number | undefined {
-  const digits = /^\+?(0x[0-9a-f]+|[0-9]+)\n?$/i.exec(value)?.[1];
+  const number = parseUnsigned(value, 32);
+  return number === undefined ? undefined : Number(number);
+}
+
+/** kstrtoull() and its kind with base 0: decimal, 0x hexadecimal or 0 octal, with one trailing newline; undefined if it is none or passes so many bits. */
+export function parseUnsigned(value: string, bits: number): bigint | undefined {
+  const digits = /^\+?(0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*)\n?$/i.exec(value)?.[1];
   if (digits === undefined) return undefined;
-  const octal = /^0[0-9]/.test(digits);
-  if (octal && /[89]/.test(digits)) return undefined;
-  const number = octal ? Number.parseInt(digits, 8) : Number(digits);
-  return number <= 0xffff_ffff ? number : undefined;
+  const number = BigInt(/^0[0-7]/.test(digits) ? `0o${digits}` : digits);
+  return number < 1n << BigInt(bits) ? number : undefined;
 }

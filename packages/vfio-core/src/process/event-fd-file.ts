@@ -13,7 +13,7 @@ export class EventFdFile extends File {
   override readonly label: string = 'anon_inode:[eventfd]';
   readonly context: EventFdContext;
   readonly #sched: Scheduler;
-  readonly #nonblocking: boolean;
+  #nonblocking: boolean;
   readonly #empty: EventFdState;
 
   constructor(sched: Scheduler, context: EventFdContext, nonblocking: boolean) {
@@ -32,6 +32,10 @@ export class EventFdFile extends File {
 
   override get pollQueues(): readonly WaitQueue[] {
     return [this.context.queue, this.context.drained];
+  }
+
+  override setNonblocking(on: boolean): void {
+    this.#nonblocking = on;
   }
 
   /** noop_llseek(). */

@@ -125,6 +125,11 @@ export abstract class File {
     return [];
   }
 
+  /** O_NONBLOCK comes or goes, for files that wait. */
+  setNonblocking(_on: boolean): void {
+    // Most files here wait for nobody.
+  }
+
   /** ftruncate(). @returns 0, or a negative errno: most files have no length */
   truncate(_size: number): number {
     return this.#lacks('ftruncate', EINVAL);

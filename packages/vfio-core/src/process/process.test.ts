@@ -125,3 +125,12 @@ describe('Mm', () => {
     expect(outcomeOf(() => process.mmap(process.eventfd(), PAGE))).toBe('ENODEV');
   });
 });
+
+it('[mdev 18] FIONBIO, FIOCLEX and FIONCLEX are answered before the file is asked; FIONBIO has an eventfd wait or not', () => {
+  const process = new Process(new Host());
+  const eventfd = process.eventfd();
+  const nonblocking = (on: number) => process.ioctl(eventfd, 0x5421, new Uint8Array([on, 0, 0, 0]));
+  expect([process.ioctl(eventfd, 0x5450), process.ioctl(eventfd, 0x5451), outcomeOf(() => process.ioctl(eventfd, 0x5421, 0)), outcomeOf(() => process.ioctl(eventfd, 0x541b))]).toEqual([0, 0, 'EFAULT', 'ENOTTY']);
+  expect([nonblocking(0), process.start('read', process.sys.pread(eventfd, new Uint8Array(8), 0)).outcome.state]).toEqual([0, 'asleep']);
+  expect([nonblocking(1), outcomeOf(() => process.read(eventfd, new Uint8Array(8)))]).toEqual([0, 'EAGAIN']);
+});

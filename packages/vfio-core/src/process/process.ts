@@ -22,6 +22,7 @@ import { SyscallError } from './syscall-error.ts';
 import { Syscalls, held, isOffset } from './syscalls.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
 import { UserBuffer } from './user-buffer.ts';
+import { vfsIoctl } from './vfs-ioctl.ts';
 
 /** The capabilities that the model looks at. Root has all of them. */
 export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
@@ -125,7 +126,7 @@ export class Process {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
     const user = new UserArgument(this.mm, argument, file, request >>> 0);
-    const result = file.ioctl(this, request >>> 0, user);
+    const result = vfsIoctl(file, request >>> 0, user) ?? file.ioctl(this, request >>> 0, user);
     if (result === WOULD_SLEEP) return this.#run('ioctl', this.inCall(held(file, file.ioctlSleeps(this, request >>> 0, user))));
     this.host.scheduler.settle(); // the call may have woken somebody
     return result;

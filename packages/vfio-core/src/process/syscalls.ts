@@ -9,6 +9,7 @@ import { O_RDONLY, O_WRONLY } from './flags.ts';
 import { IS_FOLDER, NOT_ATTRIBUTE, NO_ENTRY, ONE_WAY } from './process-reasons.ts';
 import type { Process } from './process.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
+import { vfsIoctl } from './vfs-ioctl.ts';
 
 const NS_PER_MS = 1e6;
 
@@ -64,7 +65,7 @@ export class Syscalls {
     const file = this.#process.file(fd);
     if (file === undefined) return this.#process.badFd(fd);
     const user = new UserArgument(this.#process.mm, argument, file, request >>> 0);
-    const result = file.ioctl(this.#process, request >>> 0, user);
+    const result = vfsIoctl(file, request >>> 0, user) ?? file.ioctl(this.#process, request >>> 0, user);
     return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
   }
 

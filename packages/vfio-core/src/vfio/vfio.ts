@@ -11,6 +11,8 @@ import { addNoIommuGroup } from '../iommu/software-groups.ts';
 import { Type1 } from '../iommu/type1.ts';
 import type { Device } from '../model/device.ts';
 import { addBoolParameter } from '../model/module-parameter.ts';
+import { createPowerFolder, noRuntimePower } from '../model/power-folder.ts';
+import { addUevent } from '../model/uevent.ts';
 import { ENOMEM } from '../uapi/errno.ts';
 import type { IommuBackendKind } from './iommu-backend.ts';
 import { NoIommuBackend } from './noiommu.ts';
@@ -142,7 +144,10 @@ export class DeviceNumbers {
     this.#devices[number] = device;
     if (!this.#host.profile.vfioDevClass) return;
     const folder = `${device.device.sysfs}/vfio-dev/vfio${number}`;
-    this.#host.files.folder(folder);
+    createPowerFolder({ host: this.#host, sysfs: folder }, noRuntimePower());
+    addUevent(this.#host, folder, () => '');
+    this.#host.files.link(`${folder}/device`, device.device.sysfs);
+    this.#host.files.link(`${folder}/subsystem`, '/sys/class/vfio-dev');
     this.#host.files.link(`/sys/class/vfio-dev/vfio${number}`, folder);
   }
 

@@ -250,6 +250,12 @@ export class PciBus extends Bus<PciDevice> {
     this.#plugged.delete(vf.name);
   }
 
+  /** pci_stop_dev(), then device_del(): its files are there until its driver has let it go. */
+  override *remove(device: PciDevice): Sleeps<void> {
+    yield* this.release(device);
+    yield* super.remove(device);
+  }
+
   /** Drivers are not asked for VFs of a PF that does not want it. Kernel: pci_device_can_probe(). */
   protected override matchOf(driver: Driver<PciDevice>, device: PciDevice): number {
     const asked = device.driverOverride !== undefined || (device.physicalFunction?.sriov?.driversAutoprobe ?? true);
