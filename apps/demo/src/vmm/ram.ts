@@ -10,41 +10,36 @@ const ZERO_FLAG = 0x8000_0000;
  * bit 31 set, and how many.
  */
 export function packPages(memory: Memory, frames: readonly number[]): Uint8Array {
-  // Most pages are zeros: room for a few, doubled when it is used up.
-  let out = new Uint8Array(16 * PAGE);
-  let words = new DataView(out.buffer);
-  const zeros = new ZeroPages(memory);
-  let at = 0;
+  const parts: { readonly frame: number; readonly zeros: number }[] = [];
+  const known = new ZeroPages(memory);
   for (let n = 0; n < frames.length; ) {
     const frame = frames[n]!;
-    if (at + 4 + PAGE > out.length) {
-      const grown = new Uint8Array(2 * out.length);
-      grown.set(out);
-      out = grown;
-      words = new DataView(out.buffer);
-    }
-    let run = 0;
-    while (n + run < frames.length && frames[n + run] === frame + run && zeros.has(frame + run)) run += 1;
-    if (run > 0) {
+    let zeros = 0;
+    while (n + zeros < frames.length && frames[n + zeros] === frame + zeros && known.has(frame + zeros)) zeros += 1;
+    parts.push({ frame, zeros });
+    n += Math.max(zeros, 1);
+  }
+  const out = new Uint8Array(parts.reduce((sum, { zeros }) => sum + (zeros > 0 ? 8 : 4 + PAGE), 0));
+  const words = new DataView(out.buffer);
+  let at = 0;
+  for (const { frame, zeros } of parts) {
+    if (zeros > 0) {
       words.setUint32(at, (frame | ZERO_FLAG) >>> 0, true);
-      words.setUint32(at + 4, run, true);
+      words.setUint32(at + 4, zeros, true);
       at += 8;
-      n += run;
     } else {
       words.setUint32(at, frame, true);
-      out.set(zeros.page, at + 4);
+      memory.readBytes(frame * PAGE, out.subarray(at + 4, at + 4 + PAGE));
       at += 4 + PAGE;
-      n += 1;
     }
   }
-  return out.slice(0, at);
+  return out;
 }
 
 /** Looks for pages of zeros, one after another. Most of a guest's memory is never touched, and not looked at. */
 class ZeroPages {
-  /** The page that was looked at last, where it is not zeros. */
-  readonly page: Uint8Array = new Uint8Array(PAGE);
-  readonly #words = new Uint32Array(this.page.buffer);
+  readonly #page = new Uint8Array(PAGE);
+  readonly #words = new Uint32Array(this.#page.buffer);
   readonly #memory: Memory;
   /** The frames from one on, up to another, that nobody ever wrote. */
   #first = 0;
@@ -62,7 +57,7 @@ class ZeroPages {
       this.#end = frame + pages;
       return true;
     }
-    this.#memory.readBytes(frame * PAGE, this.page);
+    this.#memory.readBytes(frame * PAGE, this.#page);
     return isZero(this.#words);
   }
 

@@ -4,7 +4,7 @@
  * With a GIC that snoops, view and memory are one and maintenance does nothing. Otherwise the CPUs keep cache lines until they are
  * cleaned or invalidated by address. Kernel: gic_flush_dcache_to_poc() and the ITS_FLAGS_CMDQ_NEEDS_FLUSHING flag.
  */
-import { CpuCache, PAGE_SIZE, type Host, type Memory, type PageRun } from '@vsim/vfio-core';
+import { CpuCache, fill, PAGE_SIZE, type Host, type Memory, type PageRun } from '@vsim/vfio-core';
 
 export class HostMemoryView {
   /** What a CPU reads and writes. */
@@ -46,7 +46,7 @@ export class HostMemoryView {
     const address = run.first * PAGE_SIZE;
     this.#tables.set(address, run);
     // Pages come zeroed; whether a CPU that is not snooped holds lines of them is another thing.
-    if (byte !== 0 || !this.coherent) this.memory.writeBytes(address, new Uint8Array(bytes).fill(byte));
+    if (byte !== 0 || !this.coherent) fill(this.memory, address, bytes, byte);
     this.clean(address, bytes);
     return address;
   }

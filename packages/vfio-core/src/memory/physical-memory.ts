@@ -1,13 +1,13 @@
 /**
  * RAM: ranges of physical addresses, sparse, backed by typed arrays.
  *
- * A range costs what is written of it: it is cut in 16 KiB chunks, made on the first write, in a table of two levels; a chunk
+ * A range costs what is written of it: it is cut in 4 KiB chunks, made on the first write, in a table of two levels; a chunk
  * never written reads as zero. Outside every range there is no RAM (see Memory for what then happens).
  */
 import type { Memory } from './memory.ts';
 import { holdsAddress, isInside, overlaps } from './range.ts';
 
-const CHUNK_BITS = 14;
+const CHUNK_BITS = 12;
 const CHUNK = 1 << CHUNK_BITS;
 /** What ranges are multiples of. */
 const RANGE_UNIT = 0x1_0000;
