@@ -78,6 +78,8 @@ export class ItsLookup {
   readonly host: TranslationHost;
   readonly #kept: KeptEntries | undefined;
   readonly #collection = new CollectionEntry();
+  /** Why collection() found none, when it did last. */
+  noCollection: Refusal = '';
 
   constructor(host: TranslationHost, index: number) {
     this.host = host;
@@ -131,17 +133,18 @@ export class ItsLookup {
     return size === 31 || event >>> (size + 1) === 0 ? '' : 'event id out of range';
   }
 
-  /** The redistributor to which a collection leads, or why there is none. */
-  collection(icid: number): Redistributor | Refusal {
-    const kept = this.#kept?.collection(icid);
-    if (kept !== undefined) return kept;
+  /** The redistributor to which a collection leads; undefined for the reason that is `noCollection` then. */
+  collection(icid: number): Redistributor | undefined {
+    return this.#kept?.collection(icid) ?? this.#readCollection(icid);
+  }
+
+  #readCollection(icid: number): Redistributor | undefined {
     const entry = this.#collection;
     const access = entry.read(this.collections, icid);
-    if (access !== 'ok') return refused(access, 'collection id out of range');
-    if (!entry.valid) return 'collection not mapped';
-    const target = this.host.redistributors[entry.rdbase];
-    if (target === undefined) return 'no such redistributor';
-    this.#kept?.keepCollection(icid, target);
+    const target = access === 'ok' && entry.valid ? this.host.redistributors[entry.rdbase] : undefined;
+    if (target !== undefined) this.#kept?.keepCollection(icid, target);
+    else if (access !== 'ok') this.noCollection = refused(access, 'collection id out of range');
+    else this.noCollection = entry.valid ? 'no such redistributor' : 'collection not mapped';
     return target;
   }
 

@@ -10,10 +10,15 @@ import { readWords, type Memory } from '@vsim/vfio-core';
 export const FIRST_LPI = 8192;
 /** LPIs of 16 INTID bits. */
 export const LPI_COUNT = 57344;
+
+// V8 folds a module's own constants, but loads what is imported or exported at each use.
+const NOTHING = 1023;
+const LEAST = 0xff;
+
 /** No interrupt: ICC_IAR1_EL1 of nothing pending. */
-export const SPURIOUS = 1023;
+export const SPURIOUS: number = NOTHING;
 /** A priority lower than any. */
-export const NO_PRIORITY = 0xff;
+export const NO_PRIORITY: number = LEAST;
 /** Words that are read at a time, where a whole table is: a divisor of those of any number of INTID bits. */
 export const BLOCK = 64;
 
@@ -84,12 +89,12 @@ export function configByte(memory: Memory, propertyTable: number, intid: number)
 
 /** An interrupt and its priority; NO_PRIORITY when there is none. */
 export class Candidate {
-  intid: number = SPURIOUS;
-  priority: number = NO_PRIORITY;
+  intid: number = NOTHING;
+  priority: number = LEAST;
 
   clear(): void {
-    this.intid = SPURIOUS;
-    this.priority = NO_PRIORITY;
+    this.intid = NOTHING;
+    this.priority = LEAST;
   }
 
   set(from: Candidate): void {

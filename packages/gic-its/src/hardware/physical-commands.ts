@@ -86,9 +86,9 @@ export class PhysicalCommands {
     const { interrupt } = lookup;
     if (!interrupt.physical) return 'event is virtual';
     const source = lookup.collection(interrupt.icid);
-    if (typeof source === 'string') return source;
+    if (source === undefined) return lookup.noCollection;
     const target = lookup.collection(icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return lookup.noCollection;
     const { intid } = interrupt;
     interrupt.writeIcid(lookup.host.memory, lookup.device, event, icid);
     // SYNC of either redistributor completes it: Linux waits for the one that loses the event.
@@ -112,7 +112,7 @@ export class PhysicalCommands {
   raise(pending: boolean): Refusal {
     const { interrupt } = this.#lookup;
     const target = this.#lookup.collection(interrupt.icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return this.#lookup.noCollection;
     if (pending) target.lpis.deliver(interrupt.intid);
     else target.lpis.clear(interrupt.intid);
     return '';
@@ -122,7 +122,7 @@ export class PhysicalCommands {
   discard(device: number, event: number): Refusal {
     const { interrupt } = this.#lookup;
     const target = this.#lookup.collection(interrupt.icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return this.#lookup.noCollection;
     const { lpis, index } = target;
     const { intid } = interrupt;
     interrupt.valid = false;
@@ -137,7 +137,7 @@ export class PhysicalCommands {
   inv(): Refusal {
     const { interrupt } = this.#lookup;
     const target = this.#lookup.collection(interrupt.icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return this.#lookup.noCollection;
     this.#outstanding.add(target.index, NOWHERE, INVALIDATE_LPI, target.index, interrupt.intid);
     return '';
   }
@@ -150,14 +150,14 @@ export class PhysicalCommands {
       return '';
     }
     const target = this.#lookup.collection(icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return this.#lookup.noCollection;
     this.#outstanding.add(target.index, NOWHERE, INVALIDATE_LPIS, target.index);
     return '';
   }
 
   #rdbaseOf(icid: number): number {
     const target = this.#lookup.collection(icid);
-    return typeof target === 'string' ? NOWHERE : target.index;
+    return target === undefined ? NOWHERE : target.index;
   }
 
   #forgetEvent(device: number, event: number, target: number): void {

@@ -175,7 +175,10 @@ export class Translation implements CommandExecutor, Forgetting {
   #deliverVlpi(device: number, event: number, kind: number, target: number): boolean {
     const route = this.#routes[target & 0xffff];
     if (route === undefined) return false;
-    this.#refuse(device, event, this.#delivery.deliver(route, kind & INTID, target >>> 16, true));
+    const vintid = kind & INTID;
+    // GICv4.1: what deliver() comes to, without its other cases.
+    if (route.vpe !== undefined && route.has(vintid)) this.#delivery.raise(route.vpe, vintid);
+    else this.#refuse(device, event, this.#delivery.deliver(route, vintid, target >>> 16, true));
     return true;
   }
 
@@ -183,7 +186,7 @@ export class Translation implements CommandExecutor, Forgetting {
     const known = this.#targets[icid];
     if (known !== undefined) return known;
     const target = this.lookup.collection(icid);
-    if (typeof target === 'string') return target;
+    if (target === undefined) return this.lookup.noCollection;
     const { lpis } = target;
     if (this.#cache === undefined) return lpis;
     while (this.#targets.length <= icid) this.#targets.push(undefined);

@@ -4,6 +4,7 @@
  * Reference: Arm IHI 0069, "Virtual LPIs", "Doorbells". GICv4.0: the ITS's vPE table has the VPT, and doorbells are per VLPI. GICv4.1:
  * the GIC knows the vPE, which has one default doorbell.
  */
+import type { Trace } from '@vsim/vfio-core';
 import { VLPI_PENDING } from './events.ts';
 import type { VpeEntry } from './its-tables.ts';
 import type { ItsLookup, Refusal } from './its-lookup.ts';
@@ -27,18 +28,25 @@ export class VpeRoute {
     this.end = 1 << Math.min(entry.vptSize + 1, 24);
     this.vpe = vpe;
   }
+
+  /** Whether the VPT has a bit for a virtual INTID. */
+  has(vintid: number): boolean {
+    return vintid >= FIRST && vintid < this.end;
+  }
 }
 
 export class VlpiDelivery {
   readonly #lookup: ItsLookup;
+  readonly #trace: Trace;
 
   constructor(lookup: ItsLookup) {
     this.#lookup = lookup;
+    this.#trace = lookup.host.trace;
   }
 
   /** A VLPI becomes pending, or pending no more. @param doorbell GICv4.0's individual one */
   deliver(route: VpeRoute, vintid: number, doorbell: number, pending: boolean): Refusal {
-    if (vintid < FIRST || vintid >= route.end) return 'vintid beyond the vpt';
+    if (!route.has(vintid)) return 'vintid beyond the vpt';
     if (!this.#lookup.v41) return this.#deliverV40(route, vintid, doorbell, pending);
     if (route.vpe === undefined) return 'vpe not mapped';
     if (pending) this.raise(route.vpe, vintid);
@@ -57,7 +65,7 @@ export class VlpiDelivery {
   raise(vpe: VpeContext, vintid: number): void {
     const { lpis, residency } = vpe;
     if (!lpis.set(vintid)) return;
-    if (this.#lookup.host.trace.on) this.#tell(vpe, vintid);
+    if (this.#trace.on) this.#tell(vpe, vintid);
     if (residency !== undefined) {
       // The guest's CPU sees the best one alone.
       if (lpis.best.intid === vintid) residency.refresh();
@@ -71,7 +79,7 @@ export class VlpiDelivery {
   }
 
   #tell({ vpeid }: VpeContext, vintid: number): void {
-    this.#lookup.host.trace.emit(VLPI_PENDING, { vpe: vpeid, vintid });
+    this.#trace.emit(VLPI_PENDING, { vpe: vpeid, vintid });
   }
 
   /** GICv4.1: GITS_SGIR. */
