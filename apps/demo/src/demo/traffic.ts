@@ -6,6 +6,7 @@ import { TICKER_VECTORS } from '../devices/ticker.ts';
 import type { AssignedDevice } from '../vmm/assigned-device.ts';
 import type { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { lineName, type Ledger } from './ledger.ts';
+import { vectors } from './setup.ts';
 
 /** The vector that the guest masks in the MSI-X table now and then. */
 export const MASKABLE_VECTOR = 2;
@@ -20,6 +21,8 @@ export class Traffic {
   readonly #random: Random;
   readonly #ledger: Raises;
   readonly #rate: number;
+  /** The names of each ticker's interrupts: made once, as text takes longer to make than to find. */
+  readonly #lines = new Map<string, readonly string[]>();
   #vm: VirtualMachine;
 
   /** `rate`: how many of a hundred steps are ticks. */
@@ -67,7 +70,7 @@ export class Traffic {
   /** An interrupt that stays with software comes as the devices are about to stop: no kernel worker has run when they have. */
   tickInFlight(): void {
     const { tickers } = this.#vm.host;
-    this.#ledger.raised(lineName(this.#kept, IN_FLIGHT_VECTOR));
+    this.#ledger.raised(this.#line(this.#kept, IN_FLIGHT_VECTOR));
     tickers.find(({ name }) => name === this.#kept)?.tick(IN_FLIGHT_VECTOR);
   }
 
@@ -82,7 +85,7 @@ export class Traffic {
 
   /** The outside world ticks one vector. */
   tick({ tickers }: ArmHost, name: string, vector: number): void {
-    this.#ledger.raised(lineName(name, vector));
+    this.#ledger.raised(this.#line(name, vector));
     tickers.find((ticker) => ticker.name === name)?.tick(vector);
     this.#settle();
   }
@@ -125,7 +128,16 @@ export class Traffic {
    */
   #mask(device: AssignedDevice | undefined): void {
     if (device === undefined || device.vectors <= MASKABLE_VECTOR || device.isMasked(MASKABLE_VECTOR)) return;
-    if (!this.#ledger.isPending(lineName(device.name, MASKABLE_VECTOR))) device.maskVector(MASKABLE_VECTOR, true);
+    if (!this.#ledger.isPending(this.#line(device.name, MASKABLE_VECTOR))) device.maskVector(MASKABLE_VECTOR, true);
+  }
+
+  #line(name: string, vector: number): string {
+    let lines = this.#lines.get(name);
+    if (lines === undefined) {
+      lines = vectors().map((n) => lineName(name, n));
+      this.#lines.set(name, lines);
+    }
+    return lines[vector]!;
   }
 
   #unmaskVector(device: AssignedDevice | undefined): void {

@@ -38,10 +38,20 @@ export interface MsixEntry {
   masked: boolean;
 }
 
+/** Where a vector leads, as KVM is told. */
+export interface MsixRoute {
+  readonly gsi: number;
+  readonly address: number;
+  readonly data: number;
+  readonly device: number;
+}
+
 interface Vector extends MsixEntry {
   readonly fd: number;
   readonly eventfd: EventFdContext;
   readonly gsi: number;
+  /** Undefined while the guest has it masked. */
+  route: MsixRoute | undefined;
   /** Pending while masked, and already taken out of the eventfd. */
   pending: boolean;
 }
@@ -106,7 +116,7 @@ export class AssignedDevice {
         fds.push(fd);
         const eventfd = process.eventFdContext(fd);
         if (typeof eventfd === 'number') throw new SyscallError('ioctl', eventfd, `eventfd ${fd}`);
-        return { fd, eventfd, gsi: this.#host.nextGsi(), address: 0, data: 0, masked: true, pending: false };
+        return { fd, eventfd, gsi: this.#host.nextGsi(), route: undefined, address: 0, data: 0, masked: true, pending: false };
       });
       if (count > 0) setIrqTriggers(process, this.fd, VFIO_PCI_MSIX_IRQ_INDEX, 0, fds);
       this.#vectors.push(...vectors);
@@ -124,6 +134,7 @@ export class AssignedDevice {
     // Asked before the irqfd gets the eventfd: a count left in it would be delivered a second time.
     const pending = this.isPending(n);
     Object.assign(vector, entry);
+    vector.route = entry.masked ? undefined : { gsi: vector.gsi, address: entry.address, data: entry.data, device: this.guestDevice };
     if (entry.masked) return;
     this.#host.updateRouting();
     if (pending) {
@@ -154,11 +165,9 @@ export class AssignedDevice {
     return this.#vectors.length;
   }
 
-  /** Routes of the vectors that the guest has unmasked. */
-  get routes(): readonly { readonly gsi: number; readonly address: number; readonly data: number; readonly device: number }[] {
-    return this.#vectors
-      .filter(({ masked }) => !masked)
-      .map(({ gsi, address, data }) => ({ gsi, address, data, device: this.guestDevice }));
+  /** Adds the routes of the vectors that the guest has unmasked. */
+  addRoutes(to: MsixRoute[]): void {
+    for (const { route } of this.#vectors) if (route !== undefined) to.push(route);
   }
 
   /** The table and the PBA, as they migrate: VECTOR_BYTES for each vector. */

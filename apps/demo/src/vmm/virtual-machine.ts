@@ -28,7 +28,7 @@ import {
 } from '@vsim/gic-its';
 import { GUEST_GICD, GUEST_GICR, GUEST_ITS, GUEST_RAM } from '../guest/layout.ts';
 import type { ArmHost } from '../hosts/arm-host.ts';
-import { AssignedDevice, type DeviceHost } from './assigned-device.ts';
+import { AssignedDevice, type DeviceHost, type MsixRoute } from './assigned-device.ts';
 
 /** As QEMU's service raises it: an eventfd for each vector of 256 devices. */
 const MAX_FILES = 4096;
@@ -131,7 +131,9 @@ export class VirtualMachine implements DeviceHost {
   }
 
   updateRouting(): void {
-    this.kvm.setRouting(this.devices.flatMap((device) => device.routes));
+    const routes: MsixRoute[] = [];
+    for (const device of this.devices) device.addRoutes(routes);
+    this.kvm.setRouting(routes);
   }
 
   /** Every vCPU that is stopped enters the guest, vCPU n on physical CPU `place(n)`. */

@@ -27,7 +27,8 @@ export class Irqfds {
   /** As KvmVm.setRouting(). */
   setRouting(routes: readonly GsiRoute[]): void {
     const old = this.#routes;
-    this.#routes = new Map(routes.map((route) => [route.gsi, route]));
+    this.#routes = new Map();
+    for (const route of routes) this.#routes.set(route.gsi, route);
     for (const irqfd of this.#irqfds) irqfd.rerouted(old.get(irqfd.gsi), this.#routes.get(irqfd.gsi));
   }
 

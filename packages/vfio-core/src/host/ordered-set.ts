@@ -1,28 +1,38 @@
+/** So many are found by a look at each. */
+const FEW = 8;
+
 /** Things in the order in which they came; one in the middle can leave. All in constant time, on average. */
 export class OrderedSet<T extends object> {
   #slots: (T | undefined)[] = [];
-  readonly #places = new Map<T, number>();
+  /** In which slot each is, from when there are more than FEW on: most sets never have as many. */
+  #places: Map<T, number> | undefined;
+  #size = 0;
   #head = 0;
 
   get size(): number {
-    return this.#places.size;
+    return this.#size;
   }
 
   has(item: T): boolean {
-    return this.#places.has(item);
+    return this.#placeOf(item) >= 0;
   }
 
+  /** One that is there stays where it is. */
   add(item: T): void {
-    this.#places.set(item, this.#slots.length);
+    if (this.has(item)) return;
+    this.#places?.set(item, this.#slots.length);
     this.#slots.push(item);
+    this.#size += 1;
+    if (this.#size > FEW && this.#places === undefined) this.#index();
   }
 
   delete(item: T): void {
-    const at = this.#places.get(item);
-    if (at === undefined) return;
-    this.#places.delete(item);
+    const at = this.#placeOf(item);
+    if (at < 0) return;
+    this.#places?.delete(item);
     this.#slots[at] = undefined;
-    if (this.#slots.length > 2 * this.#places.size + 32) this.#close();
+    this.#size -= 1;
+    if (this.#slots.length > 2 * this.#size + 32) this.#close();
   }
 
   first(): T | undefined {
@@ -34,7 +44,8 @@ export class OrderedSet<T extends object> {
   take(): T[] {
     const all = this.toArray();
     this.#slots = [];
-    this.#places.clear();
+    this.#places = undefined;
+    this.#size = 0;
     this.#head = 0;
     return all;
   }
@@ -48,12 +59,22 @@ export class OrderedSet<T extends object> {
     return all;
   }
 
+  #placeOf(item: T): number {
+    return this.#places === undefined ? this.#slots.indexOf(item, this.#head) : (this.#places.get(item) ?? -1);
+  }
+
   /** Closes the holes. */
   #close(): void {
     this.#slots = this.toArray();
     this.#head = 0;
+    if (this.#places !== undefined) this.#index();
+  }
+
+  #index(): void {
+    const places = new Map<T, number>();
     this.#slots.forEach((item, at) => {
-      if (item !== undefined) this.#places.set(item, at);
+      if (item !== undefined) places.set(item, at);
     });
+    this.#places = places;
   }
 }

@@ -14,16 +14,22 @@ export interface FrameRange {
 
 const LEAF = 64;
 const HALF = LEAF / 2;
+/** The first index has room for so many leaves. */
+const INDEX = 16;
+// What a map without ranges has: many never get one.
+const NO_FRAMES = new Float64Array(0);
+const NO_NUMBERS = new Uint32Array(0);
+const NO_COUNTS = new Uint8Array(0);
 
 export class FrameMap<R extends FrameRange> {
   /** The index: each leaf's first frame, its number, ascending; longer than there are leaves. */
-  #firsts: Float64Array = new Float64Array(16);
-  #order: Uint32Array = new Uint32Array(16);
+  #firsts: Float64Array = NO_FRAMES;
+  #order: Uint32Array = NO_NUMBERS;
   #leaves = 0;
   // The leaves, by their numbers: first frames and places of their ranges at number * LEAF, and how many there are.
-  #starts: Float64Array = new Float64Array(LEAF);
-  #places: Uint32Array = new Uint32Array(LEAF);
-  #counts: Uint8Array = new Uint8Array(1);
+  #starts: Float64Array = NO_FRAMES;
+  #places: Uint32Array = NO_NUMBERS;
+  #counts: Uint8Array = NO_COUNTS;
   /** By place, where each stays: an array of objects costs the collector of garbage for each that moves. */
   #ranges: (R | undefined)[] = [];
   #freePlaces: number[] = [];
@@ -201,8 +207,9 @@ export class FrameMap<R extends FrameRange> {
   }
 
   #growIndex(): void {
-    const firsts = new Float64Array(this.#firsts.length * 2);
-    const order = new Uint32Array(this.#order.length * 2);
+    const leaves = Math.max(INDEX, this.#order.length * 2);
+    const firsts = new Float64Array(leaves);
+    const order = new Uint32Array(leaves);
     firsts.set(this.#firsts);
     order.set(this.#order);
     this.#firsts = firsts;
@@ -210,9 +217,10 @@ export class FrameMap<R extends FrameRange> {
   }
 
   #growLeaves(): void {
-    const starts = new Float64Array(this.#starts.length * 2);
-    const places = new Uint32Array(this.#places.length * 2);
-    const counts = new Uint8Array(this.#counts.length * 2);
+    const leaves = Math.max(1, this.#counts.length * 2);
+    const starts = new Float64Array(LEAF * leaves);
+    const places = new Uint32Array(LEAF * leaves);
+    const counts = new Uint8Array(leaves);
     starts.set(this.#starts);
     places.set(this.#places);
     counts.set(this.#counts);

@@ -70,6 +70,6 @@ export function write64FromNumber(memory: Memory, address: number, value: number
 export function fill(memory: Memory, address: number, length: number, byte: number): void {
   const block = new Uint8Array(Math.min(length, 0x1000)).fill(byte);
   for (let done = 0; done < length; done += block.length) {
-    memory.writeBytes(address + done, block.subarray(0, Math.min(block.length, length - done)));
+    memory.writeBytes(address + done, length - done < block.length ? block.subarray(0, length - done) : block);
   }
 }

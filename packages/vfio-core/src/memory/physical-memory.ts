@@ -265,7 +265,7 @@ export class PhysicalMemory implements Memory {
       const start = inChunk(at);
       const take = Math.min(from.length - done, CHUNK - start);
       const chunk = this.#chunkFor(at);
-      if (chunk !== undefined) new Uint8Array(chunk.view.buffer).set(from.subarray(done, done + take), start);
+      if (chunk !== undefined) new Uint8Array(chunk.view.buffer).set(take === from.length ? from : from.subarray(done, done + take), start);
       done += take;
     }
   }
