@@ -217,6 +217,8 @@ describe('KVM_SIGNAL_MSI', () => {
     expect([send(1, 0x1234_0040), send(1, DOORBELL, 9), send(1)]).toEqual([EINVAL, 0, 1]);
     // Cached: also without the flag.
     expect([send(0), send(2)]).toEqual([1, EINVAL]);
+    // It is kept for the doorbell's own address: elsewhere in the frame the DeviceID has to be said.
+    expect([send(0, DOORBELL + 4), send(1, DOORBELL + 4)]).toEqual([EINVAL, 1]);
     machine.command((to) => encode.mapti(to, DEVICE, 5, 8205, 40));
     expect(machine.msi(DEVICE, 5)).toBe(0);
     // LPIs disabled counts for a mapped event alone; the ITS disabled before any look-up.

@@ -84,6 +84,35 @@ describe('kernels', () => {
     expect(results).toEqual([0, 0, -22, -22]);
   });
 
+  it('an ITT of 28 EventID bits has no end, one of 29 no bytes: its first entry is read all the same but by 5.13 [gic V-5]', () => {
+    const eventsWith = (bits: number): (number | undefined)[] =>
+      perKernel((profile) => {
+        const machine = booted(profile);
+        machine.mapDevice(DEVICE, [8195]);
+        machine.saveTables();
+        machine.setWord(GUEST.DEVICES + DEVICE * 8, (machine.word(GUEST.DEVICES + DEVICE * 8) & ~0x1fn) | BigInt(bits - 1));
+        machine.resetIts();
+        return machine.restoreTables() < 0 ? undefined : machine.its.mappings.findDevice(DEVICE)!.events.size;
+      });
+    expect(eventsWith(28)).toEqual([1, 1, undefined, undefined]);
+    expect(eventsWith(29)).toEqual([1, 0, undefined, undefined]);
+  });
+
+  it('a DTE whose next is past the end of the table ends it, but leads on with 5.13, also to a DeviceID that has no place', () => {
+    const results = perKernel((profile) => {
+      const machine = booted(profile);
+      machine.saveTables();
+      // 65,536 DTEs in 512 KiB.
+      const dte = (1n << 63n) | (BigInt(GUEST.ITT) >> 3n);
+      machine.setWord(GUEST.DEVICES + 0xfff8 * 8, dte | (0x10n << 49n));
+      machine.setWord(GUEST.DEVICES + 0x1_0008 * 8, dte);
+      machine.resetIts();
+      return [machine.restoreTables(), ...machine.its.mappings.devices.map(({ id }) => id)];
+    });
+    const ends = [0, 0xfff8];
+    expect(results).toEqual([ends, [0, 0xfff8, 0x1_0008], ends, ends]);
+  });
+
   it('a CTE with an ICID beyond the table [gic V-6]', () => {
     const results = perKernel((profile) => {
       const machine = booted(profile);

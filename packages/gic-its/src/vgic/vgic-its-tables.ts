@@ -9,6 +9,7 @@ import { EEXIST, EINVAL, readWords, toNumber, writeWords } from '@vsim/vfio-core
 import { FIRST_LPI } from '../hardware/index.ts';
 import { DEVICE_LEFT_OUT, ITE_DROPPED } from './events.ts';
 import { BAD_CTE, BAD_DTE, BAD_ITE, DEVICE_RANGE, ENTRY_UNREADABLE, ENTRY_UNWRITABLE, LPI_UNREADABLE, SAVE_FORWARDED } from './its-reasons.ts';
+import type { GuestMemory } from './guest-memory.ts';
 import type { Vcpu } from './vcpu.ts';
 import { NOT_MAPPED, type Collection, type ItsGuestDevice } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
@@ -163,17 +164,32 @@ function restoreCollections(its: VgicIts): number {
 /** What an entry came to: a negative errno, 0 to stop, or the distance to the next entry. */
 type Step = (id: number, lo: number, hi: number, address: number) => number;
 
-/** scan_its_table(). @returns 1 when the end was reached, 0 when an entry was the last, or a negative errno */
+/**
+ * scan_its_table(). The kernel's length is unsigned: before 6.1 a step past the end leaves a length that never ends, and it reads on.
+ *
+ * @param bytes as the kernel's int has them: below zero for 2 GiB, which is a length without end, too
+ * @returns 1 when the end was reached, 0 when an entry was the last, or a negative errno
+ */
 function scan(its: VgicIts, entry: string, device: number | undefined, base: number, bytes: number, first: number, step: Step): number {
-  const { memory, refusals } = its.vm;
-  for (let at = 0, id = first; at < bytes; ) {
+  const { memory, refusals, profile } = its.vm;
+  let left = bytes < 0 ? Infinity : bytes;
+  if (left === 0 && profile.scansPastEnd) return 1;
+  for (let at = 0, id = first; ; ) {
     if (!readWords(memory, base + at, words, 2)) return refusals.refuse(ENTRY_UNREADABLE, { entry, address: base + at, device: device ?? id });
-    const next = step(id, words[0]!, words[1]!, base + at);
+    const [lo, hi] = [words[0]!, words[1]!];
+    const next = lo === 0 && hi === 0 ? unused(memory, base + at, left) : step(id, lo, hi, base + at);
     if (next <= 0) return next;
-    at += next * ENTRY;
+    const taken = next * ENTRY;
+    if (profile.scansPastEnd ? taken === left : taken >= left) return 1;
+    left = taken > left ? Infinity : left - taken;
+    at += taken;
     id += next;
   }
-  return 1;
+}
+
+/** How many entries from an empty one on are empty too, at least: what nobody has written is not read one by one. */
+function unused(memory: GuestMemory, address: number, left: number): number {
+  return Math.max(1, Math.min(Math.floor(memory.untouched(address) / ENTRY), left / ENTRY));
 }
 
 function restoreDevices(its: VgicIts): number {
@@ -194,12 +210,13 @@ function restoreDevices(its: VgicIts): number {
 function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address: number): number {
   if ((hi & VALID) === 0) return 1;
   const bits = (lo & 0x1f) + 1;
-  if (bits > 16 && its.vm.profile.checksDteSize) return its.vm.refusals.refuse(BAD_DTE, { field: 'EventID bits', value: bits, address, device: id });
-  if (its.registers.entryAddress(BASER_DEVICE, id) === undefined) return unreachable(its, 'RESTORE_TABLES', id);
+  const { checksDte } = its.vm.profile;
+  if (bits > 16 && checksDte) return its.vm.refusals.refuse(BAD_DTE, { field: 'EventID bits', value: bits, address, device: id });
+  if (checksDte && its.registers.entryAddress(BASER_DEVICE, id) === undefined) return unreachable(its, 'RESTORE_TABLES', id);
   // ITT_addr is bits [48:5] of the entry, address bits [51:8].
   const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
   const device = its.mappings.addDevice(id, bits, itt);
-  // The kernel counts bytes in an int: an ITT of 28 EventID bits or more (V-5) is none.
+  // The kernel counts bytes in an int: an ITT of 29 EventID bits or more (V-5) has none.
   const result = scan(its, 'ite', id, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
   if (result < 0) {
     its.mappings.freeDevice(device);
@@ -216,7 +233,6 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
   if (id + distance >= device.end) return badEvent(its, device, id, 'next', distance);
   const collection = its.mappings.findCollection(lo & 0xffff);
   if (collection === undefined) return badEvent(its, device, id, 'ICID', lo & 0xffff);
-  if (!its.mappings.eventInRange(device, id)) return badEvent(its, device, id, 'EventID', id);
   const vcpu = its.mappings.vcpuOf(collection);
   const irq = its.mappings.addLpi(intid, vcpu);
   if (typeof irq === 'number') return unreadable(its, device, id, intid, vcpu);

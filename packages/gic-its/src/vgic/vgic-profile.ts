@@ -13,8 +13,10 @@ export interface VgicProfile {
   readonly zeroesUnmapped: boolean;
   /** A failed RESTORE_TABLES leaves nothing mapped (V-4). */
   readonly failedRestoreFrees: boolean;
-  /** A DTE with more than 16 EventID bits is -EINVAL (V-5). */
-  readonly checksDteSize: boolean;
+  /** A DTE with more than 16 EventID bits, or beyond the table, is -EINVAL (V-5). */
+  readonly checksDte: boolean;
+  /** A distance past the end of a table leads on, instead of ending it. 5.13 alone: the fix of 6.1 is in 5.10.223. */
+  readonly scansPastEnd: boolean;
   /** A CTE with an ICID beyond the table is -EINVAL, instead of being passed over (V-6). */
   readonly checksCteIcid: boolean;
   /** MAPTI and the restore of an ITE want its page in memory (V-7). */
@@ -84,7 +86,8 @@ const LINUX_6_1: VgicProfile = {
   savePendingNeedsInit: true,
   zeroesUnmapped: true,
   failedRestoreFrees: true,
-  checksDteSize: true,
+  checksDte: true,
+  scansPastEnd: false,
   checksCteIcid: true,
   checksItePage: true,
   disableClearsPending: true,
@@ -123,7 +126,8 @@ const LINUX_5_13: VgicProfile = {
   savePendingNeedsInit: true,
   zeroesUnmapped: false,
   failedRestoreFrees: false,
-  checksDteSize: false,
+  checksDte: false,
+  scansPastEnd: true,
   checksCteIcid: false,
   checksItePage: false,
   disableClearsPending: false,
@@ -146,7 +150,7 @@ const LINUX_5_13: VgicProfile = {
 };
 
 const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
-  'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, userSeesLast: false, oneLegacyRegion: true, failedFirstRun: 'keeps-address' },
+  'linux-5.10': { ...LINUX_5_13, savePendingNeedsInit: false, scansPastEnd: false, userSeesLast: false, oneLegacyRegion: true, failedFirstRun: 'keeps-address' },
   'linux-5.13': LINUX_5_13,
   'linux-6.1': LINUX_6_1,
   'linux-6.12': LINUX_6_12,
