@@ -104,6 +104,10 @@ export class Fields {
   }
 }
 
+export function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
 export function isObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

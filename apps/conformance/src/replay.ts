@@ -62,6 +62,7 @@ export function findRecordings(path: string, cwd = '.'): readonly string[] {
     .flatMap((entry) => {
       const inside = join(path, entry.name);
       if (entry.isDirectory()) return findRecordings(inside, cwd);
+      if (entry.name.includes('.mc.jsonl')) return []; // a conversation, beside its recording
       return isCommandsFile(entry.name) || EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
     })
     .sort();
@@ -128,7 +129,9 @@ function hostsOf(path: string, hostFile: string | undefined, cwd: string): (name
 /** A machine: beside the file, else the file that was named, else, where the scenario names none, the project's own. */
 function readHost(path: string, name: string | undefined, hostFile: string | undefined, cwd: string): Fields {
   const names = name === undefined ? HOST_NAMES : [name];
-  const beside = names.map((each) => join(dirname(path), each)).find((candidate) => existsSync(resolve(cwd, candidate)));
+  // A folder of recordings has what they share at its top.
+  const folders = [dirname(path), join(dirname(path), '..')];
+  const beside = folders.flatMap((folder) => names.map((each) => join(folder, each))).find((candidate) => existsSync(resolve(cwd, candidate)));
   const file = beside ?? hostFile ?? (name === undefined ? join(RECORDINGS, 'vfio', 'host.json.gz') : join(dirname(path), name));
   let value: Json;
   try {

@@ -3,7 +3,7 @@ export { ACCEPTED_COMMANDS, type AcceptedCommand } from './bus/accepted-commands
 export { FslMcAllocatorDriver, OBJECT_IN_USE } from './bus/allocator-driver.ts';
 export { FSL_MC_SEND_MC_COMMAND } from './bus/command-device.ts';
 export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc, TOO_MANY_IRQS } from './bus/dprc.ts';
-export { DprcDriver } from './bus/dprc-driver.ts';
+export { DprcDriver, IRQ_NOT_TOLD } from './bus/dprc-driver.ts';
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
 export * from './bus/fslmc-reasons.ts';
@@ -24,6 +24,7 @@ export {
 } from './mc/mc-container.ts';
 export { McLinks, type McEndpoint } from './mc/links.ts';
 export { McObject, type McObjectInit, type McRegion, type McRegionKind } from './mc/mc-object.ts';
+export type { McFault, McSubmission, McWatcher } from './mc/mc-watch.ts';
 export { McPortal, PORTAL_SIZE } from './mc/mc-portal.ts';
 export { CONTAINER_LOCK_ALLOCATION, DEVICE_ALLOCATION, FOREIGN_DRIVER, NOTIFIER_REGISTRATION, VfioFslMcDriver } from './vfio/driver.ts';
 export { NULL_IRQ, RESET_FAILED, VfioFslMcDevice } from './vfio/vfio-fslmc-device.ts';

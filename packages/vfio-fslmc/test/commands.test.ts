@@ -77,7 +77,8 @@ describe('commands', () => {
     const io = new McIo(host, mc.portalOf(mc.root)!.id * 0x1_0000 + mc.base);
     const handle = io.open('dpni', 0);
     const target = 0x1_0000_1000;
-    expect([io.setIrq(handle, undefined, 1, target, 0xabcd), io.setIrqMask(handle, 1, 6), io.setIrq(handle, undefined, 2, 0, 0)]).toEqual([0, 0, -6]);
+    const irq = { message: { address: target, data: 0xabcd }, number: 77 };
+    expect([io.setIrq(handle, undefined, 1, irq), io.setIrqMask(handle, 1, 6), io.setIrq(handle, undefined, 2, irq)]).toEqual([0, 0, -6]);
     dpni.raise(1, 2);
     expect([host.memory.read32(target), io.irqStatus(handle, 1)]).toEqual([0, 2]);
     io.setIrqEnable(handle, 1, true);

@@ -100,12 +100,12 @@ export class FslMcHost {
     return this.bind();
   };
 
-  readonly group = (): string => this.root.readlink('/sys/bus/fsl-mc/devices/dprc.2/iommu_group').split('/').at(-1)!;
+  readonly group = (name = 'dprc.2'): string => this.root.readlink(`/sys/bus/fsl-mc/devices/${name}/iommu_group`).split('/').at(-1)!;
 
-  readonly openGroup = (): OpenGroup => {
+  readonly openGroup = (name?: string): OpenGroup => {
     const { root } = this;
     const container = root.open('/dev/vfio/vfio');
-    const groupFd = root.open(`/dev/vfio/${this.group()}`);
+    const groupFd = root.open(`/dev/vfio/${this.group(name)}`);
     setContainer(root, groupFd, container);
     root.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
     return { container, group: groupFd, device: (name: string) => getDeviceFd(root, groupFd, name) };

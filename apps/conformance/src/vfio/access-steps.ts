@@ -57,6 +57,10 @@ export class AccessSteps {
 
   /** At the fd's own position. */
   read(step: Fields): void {
+    if (step.has('at')) {
+      this.#session.result(step, this.#session.machine.process.tryPreadTo(this.#session.fd(step), nullPointer(step), step.count('len'), 0));
+      return;
+    }
     const into = new Uint8Array(step.count('len'));
     const result = this.#session.machine.process.tryRead(this.#session.fd(step), into);
     this.#session.result(step, result);
@@ -65,6 +69,10 @@ export class AccessSteps {
   }
 
   write(step: Fields): void {
+    if (step.has('at')) {
+      this.#session.result(step, this.#session.machine.process.tryPwriteFrom(this.#session.fd(step), nullPointer(step), step.count('len'), 0));
+      return;
+    }
     this.#session.result(step, this.#session.machine.process.tryWrite(this.#session.fd(step), step.bytes('in')));
   }
 
@@ -116,6 +124,11 @@ export class AccessSteps {
     const untouched = !this.#eduDmaWritten && isEduDma(step, actual.length) && actual.every((byte) => byte === 0 || byte === 0xff);
     return untouched ? EDU_LEFTOVER_RULE : undefined;
   }
+}
+
+/** A buffer that is not there; the position of such a file is where it begins. */
+function nullPointer(step: Fields): number {
+  return step.string('at') === 'null pointer' ? 0 : step.fail('at', 'a null pointer');
 }
 
 /** A file offset: negative ones are recorded as two's complement of 64 bits. */

@@ -3,6 +3,8 @@ import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, type Fields } from '../json.ts';
 import type { CaseReport } from '../report.ts';
+import { FslMcMachine } from './fslmc-machine.ts';
+import { machineOf, type Machine } from './machine.ts';
 import { ScenarioReplay } from './scenario.ts';
 
 const KERNELS: readonly (readonly [prefix: string, profile: ProfileName])[] = [
@@ -22,12 +24,17 @@ export const vfioFormat: Format = {
     if (hosts === undefined) throw new MalformedRecording(lines[0]?.path ?? '', undefined, 'no host.json: it is looked for beside the file');
     let replay: ScenarioReplay | undefined;
     let skip = false;
+    /** A Management Complex and its bus carry over from scenario to scenario. */
+    let kept: Machine | undefined;
     for (const line of lines) {
       if (line.has('scenario')) {
         if (replay !== undefined) yield replay.finish();
         const name = line.string('scenario');
         skip = options.casePrefix !== undefined && !name.startsWith(options.casePrefix);
-        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), options.profile ?? profileOfKernel(line));
+        const profile = options.profile ?? profileOfKernel(line);
+        if (line.has('content')) kept ??= machineOf(new FslMcMachine(line, hosts('contents.json'), hosts('commands.json'), profile));
+        kept?.fslmc?.begin(line);
+        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, kept);
       } else if (replay !== undefined) {
         replay.step(line);
       } else if (!skip) {

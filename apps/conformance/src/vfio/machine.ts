@@ -6,9 +6,9 @@ import {
   PciePort,
   VfioPciDriver,
   importPciMachine,
+  PciBus,
   pciId,
   write32,
-  type PciBus,
   type PciDevice,
   type PciDriver,
   type PciMachineDescription,
@@ -19,6 +19,7 @@ import { fromHex, toHex, type Fields } from '../json.ts';
 import { deviceOf, textOrNull } from '../recorded-machine.ts';
 import { SampleModules } from './sample-modules.ts';
 import { ArmMachine } from './arm-machine.ts';
+import type { FslMcMachine } from './fslmc-machine.ts';
 
 /** The guest's RAM below the devices, as its /proc/iomem has it, in whole chunks. */
 const RAM = [{ base: 0x10_0000, size: 0x9feb_0000 }];
@@ -46,6 +47,8 @@ export interface Machine {
   readonly samples: SampleModules | undefined;
   /** Platform and AMBA devices, where the machine is an arm64 one. */
   readonly arm?: ArmMachine | undefined;
+  /** The Management Complex and Linux's bus, where the machine has them. */
+  readonly fslmc?: FslMcMachine | undefined;
 }
 
 /** Standard input, output and error. */
@@ -86,6 +89,13 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   host.scheduler.call('boot', boot(bus, vfio, loaded, states));
   for (const name of loaded) host.scheduler.call('modprobe', samples?.load([name]) ?? constant(0));
   return { host, bus, process: recorder(host), samples };
+}
+
+/** One that lives through all scenarios of a file. */
+export function machineOf(fslmc: FslMcMachine): Machine {
+  const { host, msi } = fslmc;
+  host.files.add('/dev/null', { kind: 'attribute', mode: 0o666, store: (bytes) => constant(bytes.length) });
+  return { host, bus: new PciBus(host, { msi }), process: recorder(host), samples: undefined, fslmc };
 }
 
 function recorder(host: Host): Process {

@@ -9,7 +9,9 @@ import type { Fields } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
 import { AccessSteps } from './access-steps.ts';
 import { ArmSteps } from './arm-steps.ts';
+import { CommandGate } from './command-gate.ts';
 import { EventfdSteps } from './eventfd-steps.ts';
+import { FslMcSteps } from './fslmc-steps.ts';
 import { HostSteps } from './host-steps.ts';
 import { IoctlSteps } from './ioctl-steps.ts';
 import { JobSteps } from './job-steps.ts';
@@ -18,7 +20,7 @@ import { MappingSteps } from './mapping-steps.ts';
 import { ModuleSteps } from './module-steps.ts';
 import { PermissionMap } from './permission-map.ts';
 import { RefusalCount } from './refusal-count.ts';
-import { KERNEL_LOG_RULE } from './relaxed.ts';
+import { KERNEL_LOG_RULE, TRAP_RULE } from './relaxed.ts';
 import { MOST_MS, MS, Session } from './session.ts';
 import { SysfsSteps } from './sysfs-steps.ts';
 import { checkHeaderKeys, knownStepKeys } from './step-keys.ts';
@@ -41,9 +43,12 @@ export class ScenarioReplay {
   /** The device whose fd was closed last, until something else is done than to close and to look. */
   #closed: string | undefined;
   #ended = false;
+  /** The last step was a note of what comes next. */
+  #announced = false;
 
-  constructor(name: string, header: Fields, host: Fields, profile: ProfileName) {
-    const session = new Session(name, header, host, profile);
+  /** @param kept the machine, where it is there already */
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine) {
+    const session = new Session(name, header, host, profile, kept);
     this.#session = session;
     this.report = session.report;
     this.#machine = session.machine;
@@ -52,8 +57,9 @@ export class ScenarioReplay {
     this.#eventfds = new EventfdSteps(session);
     this.#access = new AccessSteps(session, mappings);
     this.#ioctls = new IoctlSteps(session, mappings, this.#eventfds);
-    this.#calls = new Map([...this.#files(), ...this.#sysfs(), ...this.#others(host), ...mappingCalls(mappings), ...moduleCalls(session), ...armCalls(session)]);
+    this.#calls = new Map([...this.#files(), ...this.#sysfs(), ...this.#others(host), ...mappingCalls(mappings), ...moduleCalls(session), ...armCalls(session), ...fslmcCalls(session, mappings)]);
     checkHeaderKeys(header, this.report);
+    if (session.machine.fslmc !== undefined) new FslMcSteps(session, session.machine.fslmc, mappings).state(header);
     const names = header.list('vfio_nodes').filter((node) => typeof node === 'string');
     const folder = this.#machine.host.files.lookup('/dev/vfio');
     this.report.compare('vfio_nodes', names.join(' '), folder?.kind === 'folder' ? [...folder.entries.keys()].sort().join(' ') : '');
@@ -61,7 +67,9 @@ export class ScenarioReplay {
 
   /** The recording has no more of this scenario. */
   finish(): CaseRecorder {
-    if (!this.#ended) this.report.diverge('end', 'a step that ends the scenario', 'none');
+    if (this.#ended) return this.report;
+    if (this.#announced) this.report.relax(TRAP_RULE);
+    else this.report.diverge('end', 'a step that ends the scenario', 'none');
     return this.report;
   }
 
@@ -74,6 +82,7 @@ export class ScenarioReplay {
       this.#ended = true;
       return;
     }
+    this.#announced = call === 'note' && step.string('text').startsWith('next: ');
     this.#refusals.begin();
     try {
       const run = this.#calls.get(call);
@@ -260,5 +269,25 @@ function armCalls(session: Session): readonly Call[] {
     ['rmmod', (step) => { steps.rmmod(step); }],
     ['module_refcnt', (step) => { steps.references(step); }],
     ['spawn_remove_devices', (step) => { steps.removeDevices(step); }],
+  ];
+}
+
+/** Calls of a machine with a Management Complex. */
+function fslmcCalls(session: Session, mappings: MappingSteps): readonly Call[] {
+  const { fslmc } = session.machine;
+  if (fslmc === undefined) return [];
+  const steps = new FslMcSteps(session, fslmc, mappings);
+  const gate = new CommandGate(session);
+  return [
+    ['mc', (step) => { steps.mc(step); }],
+    ['objects', (step) => { steps.objects(step); }],
+    ['portal_command', (step) => { steps.portalCommand(step); }],
+    ['modprobe', () => { steps.modprobe(); }],
+    ['rmmod', (step) => { steps.rmmod(step); }],
+    ['uapi_sweep', (step) => { gate.sweep(step); }],
+    ['uapi_versions', (step) => { gate.versions(step); }],
+    ['uapi_sizes', (step) => { gate.sizes(step); }],
+    ['dmesg', () => { steps.log(); }],
+    ['interrupts', () => { steps.log(); }],
   ];
 }

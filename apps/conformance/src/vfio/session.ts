@@ -37,9 +37,10 @@ export class Session {
   /** Modules that are loaded at the scenario's start. */
   readonly modules: ReadonlySet<string>;
 
-  constructor(name: string, header: Fields, host: Fields, profile: ProfileName) {
+  /** @param kept the machine, where it is there already */
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine) {
     this.report = new CaseRecorder(name);
-    this.machine = buildMachine(header, host, profile);
+    this.machine = kept ?? buildMachine(header, host, profile);
     this.modules = new Set(header.has('modules') ? header.list('modules').filter((module) => typeof module === 'string') : []);
   }
 
@@ -49,7 +50,7 @@ export class Session {
 
   isModelled(device: string | undefined): boolean {
     const found = device === undefined ? undefined : this.machine.bus.device(device);
-    if (this.machine.arm !== undefined) return true;
+    if (this.machine.arm !== undefined || this.machine.fslmc !== undefined) return true;
     // What is not on the PCI bus is an mdev sample, with a model of its own.
     return found === undefined || MODELLED.has(found.idText);
   }

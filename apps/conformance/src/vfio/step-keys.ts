@@ -21,8 +21,8 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   ioctl: ['fd', 'req', 'arg', 'ptr', 'str', 'in', 'room', 'refs', 'as', 'out', ...RESULT],
   pread: ['fd', 'len', 'out', 'buffer', ...POSITION, ...RESULT],
   pwrite: ['fd', 'in', 'len', 'buffer', ...POSITION, ...RESULT],
-  read: ['fd', 'len', 'out', ...RESULT],
-  write: ['fd', 'in', ...RESULT],
+  read: ['fd', 'len', 'out', 'at', ...RESULT],
+  write: ['fd', 'in', 'len', 'at', ...RESULT],
   lseek: ['fd', 'off', 'whence', ...RESULT],
   poll: ['fd', 'events', 'revents', ...RESULT],
   mmap: ['as', 'fd', 'len', 'off', 'prot', 'flags', ...RESULT],
@@ -55,8 +55,16 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   proc_interrupts: ['rows'],
   kmsg: ['lines'],
   capability: ['bit', 'on', ...RESULT],
-  modprobe: ['args', 'exit'],
-  rmmod: ['args', 'exit'],
+  modprobe: ['args', 'exit', 'module'],
+  rmmod: ['args', 'exit', 'module', 'text'],
+  mc: ['act', 'result', 'run_dependent'],
+  objects: ['objects', 'label', 'without_override'],
+  portal_command: ['map', 'in', 'out'],
+  uapi_sweep: ['label', 'token', 'version', 'results', 'rest'],
+  uapi_versions: ['version', 'results'],
+  uapi_sizes: ['results'],
+  dmesg: ['lines', ...TIMED],
+  interrupts: ['lines', ...TIMED],
   delete_module: ['module', 'flags', ...RESULT],
   module_refcnt: ['module', 'count'],
   host: ['execute', 'arguments', 'result', ...TIMED],
@@ -74,7 +82,7 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
 }));
 
 /** A header's own keys, then those that tell people what the scenario is about: its steps name every device that they use. */
-const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed', 'machine', 'modules', 'parameters', 'cold', 'host', 'mdevs', 'type', 'parent', 'port', 'main', 'edu'];
+const HEADER = ['scenario', 'kernel', 'native_modules', 'vfio_nodes', 'state', 'group', 'cmdline', 'device', 'devices', 'driver', 'iommu', 'ports', 'seed', 'machine', 'modules', 'parameters', 'cold', 'host', 'mdevs', 'type', 'parent', 'port', 'main', 'edu', 'content', 'driver_loaded'];
 const STATE = ['driver', 'driver_override', 'config_delta', 'absent', 'new_device', 'iommu_group'];
 
 /** The keys of a step that the runner understands. */

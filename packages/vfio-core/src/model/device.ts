@@ -70,7 +70,7 @@ export abstract class Device {
   }
 
   *#storeOverride(bytes: Uint8Array, lock: Mutex): Sleeps<number> {
-    const line = decoder.decode(bytes).split('\n', 1)[0] ?? '';
+    const line = decoder.decode(bytes).split(/[\n\0]/, 1)[0] ?? '';
     if (bytes.length >= PAGE - 1) {
       return this.host.refusals.refuse(BAD_VALUE, { attribute: 'driver_override', text: line, wants: `less than ${PAGE - 1} bytes` });
     }

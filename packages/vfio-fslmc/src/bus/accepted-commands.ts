@@ -65,8 +65,8 @@ export const ACCEPTED_COMMANDS: readonly AcceptedCommand[] = [
   exact(0x25d0, 10), //          DPNI_GET_STATISTICS
   exact(0x2150, 8), //           DPNI_GET_LINK_STATE
   exact(0x2170, 8), //           DPNI_GET_MAX_FRAME_LENGTH
-  exact(0x0a80, 14), //          DPSW_GET_TAILDROP
-  exact(0x0a90, 24, admin), //   DPSW_SET_TAILDROP
+  exact(0x0a80, 24, admin), //   DPSW_SET_TAILDROP
+  exact(0x0a90, 14), //          DPSW_GET_TAILDROP
   exact(0x0340, 11), //          DPSW_IF_GET_COUNTER
   exact(0x0450, 10), //          DPSW_IF_GET_MAX_FRAME_LENGTH
   exact(0x0b20, 11), //          DPDMUX_GET_COUNTER
@@ -78,7 +78,7 @@ export const ACCEPTED_COMMANDS: readonly AcceptedCommand[] = [
   typed(0x8000, 12), //          OPEN
   typed(0xa000, 8), //           GET_API_VERSION
   typed(0x9800, 12, { token: true, admin: true }), // DESTROY
-  typed(0x9000, 64, admin), //   CREATE
+  typed(0x9000, 64, { token: true, admin: true }), // CREATE
 ];
 
 /** fsl_mc_command_check(). @returns 0, -EACCES, or -EPERM without CAP_NET_ADMIN where the command needs it */

@@ -2,10 +2,11 @@
  * The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c;
  * catalogue: vfio 5.3 to 5.5.
  */
-import { Driver, DriverData, type Sleeps } from '@vsim/vfio-core';
+import { Driver, DriverData, EINVAL, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
 import { setUpDprc, type Dprc } from './dprc.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
+import { CONTAINER_SET_UP, NO_IRQS } from './fslmc-reasons.ts';
 import type { FslMcIrq } from './irq-pool.ts';
 
 /** OBJ_ADDED, REMOVED, CONTAINER_DESTROYED, OBJ_DESTROYED, OBJ_CREATED. */
@@ -13,10 +14,16 @@ const EVENTS = 0x73;
 /** Interrupts that the kernel keeps for a container of its own. */
 const KERNEL_IRQS = 256;
 
+/** The MC refused the message of a container's interrupt: objects that come and go are not noticed. */
+export const IRQ_NOT_TOLD: EventKind<{ readonly dprc: string; readonly error: number }> = eventKind(
+  'fsl-mc/irq-not-told',
+  'warn',
+  ({ dprc, error }) => `${dprc}: the MC does not take its message: error ${error}`,
+);
+
 interface Bound {
   readonly dprc: Dprc;
-  irq: FslMcIrq | undefined;
-  listening: boolean;
+  readonly irq: FslMcIrq;
   /** The interrupt's thread runs; and another interrupt came meanwhile. */
   handling: boolean;
   again: boolean;
@@ -42,59 +49,57 @@ export class DprcDriver extends Driver<FslMcDevice> {
     const error = setUpDprc(this.#bus, device);
     const { dprc } = device;
     if (error < 0 || dprc === undefined) return error;
-    const scanned = yield* dprc.scan();
-    if (scanned < 0) {
-      yield* dprc.removeChildren();
-      dprc.cleanUp();
-      return scanned;
-    }
-    this.#bound.set(device, { dprc, irq: undefined, listening: false, handling: false, again: false });
-    this.#setUpIrq(device);
-    this.listen(device, true);
-    return 0;
+    const started = yield* this.#start(device, dprc);
+    if (started === 0) return 0;
+    yield* dprc.removeChildren();
+    dprc.cleanUp();
+    return started;
   }
 
   override *remove(device: FslMcDevice): Sleeps<void> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;
-    this.listen(device, false);
-    bound.irq?.irq.setHandler(undefined);
-    if (bound.irq !== undefined) bound.dprc.irqs?.give([bound.irq]);
+    bound.dprc.listen(false);
+    this.#freeIrq(bound);
     yield* bound.dprc.removeChildren();
     bound.dprc.cleanUp();
     this.#bound.clear(device);
   }
 
-  /** Whether it rescans when the container says that something has changed. */
-  listening(device: FslMcDevice | undefined): boolean {
-    return device !== undefined && this.#bound.get(device)?.listening === true;
+  /** The scan, then the interrupt. @returns 0 or a negative errno */
+  *#start(device: FslMcDevice, dprc: Dprc): Sleeps<number> {
+    const populated = dprc.irqs?.populate(KERNEL_IRQS) ?? 0;
+    if (populated < 0) return device.host.refusals.refuse(NO_IRQS, { device: device.name, wanted: KERNEL_IRQS, free: undefined }, -populated);
+    const scanned = yield* dprc.scan();
+    return scanned < 0 ? scanned : this.#setUpIrq(device, dprc);
   }
 
-  listen(device: FslMcDevice, on: boolean): void {
-    const bound = this.#bound.get(device);
-    if (bound?.irq === undefined) return;
-    bound.listening = on;
-    bound.dprc.io.setIrqEnable(bound.dprc.handle, 0, on);
-  }
-
-  #setUpIrq(device: FslMcDevice): void {
-    const bound = this.#bound.get(device);
-    const pool = bound?.dprc.irqs;
-    if (bound === undefined || pool === undefined || pool.populate(KERNEL_IRQS) < 0) return;
-    const taken = pool.take(1);
+  /** dprc_setup_irq(). A container without interrupts is none for the kernel. @returns 0 or a negative errno */
+  #setUpIrq(device: FslMcDevice, dprc: Dprc): number {
+    const taken = dprc.irqs?.take(1) ?? -EINVAL;
     const [irq] = typeof taken === 'number' ? [] : taken;
-    if (irq === undefined) return;
-    bound.irq = irq;
-    const { io, handle } = bound.dprc;
-    io.setIrqEnable(handle, 0, false);
-    irq.irq.setHandler(() => {
-      bound.again = true;
-      if (bound.handling) return;
-      bound.handling = true;
-      device.host.scheduler.spawn(`irq/${irq.irq.number}-${device.name}`, this.#handle(bound));
-    });
-    io.setIrq(handle, undefined, 0, irq.irq.message.address, irq.irq.message.data);
-    io.setIrqMask(handle, 0, EVENTS);
+    if (irq === undefined) return device.host.refusals.refuse(CONTAINER_SET_UP, { device: device.name, why: 'it has no interrupt' });
+    const bound: Bound = { dprc, irq, handling: false, again: false };
+    const quiet = dprc.listen(false);
+    if (quiet === 0) {
+      irq.irq.setHandler(() => {
+        bound.again = true;
+        if (bound.handling) return;
+        bound.handling = true;
+        device.host.scheduler.spawn(`irq/${irq.irq.number}-${device.name}`, this.#handle(bound));
+      });
+      const told = dprc.io.setIrq(dprc.handle, undefined, 0, irq.irq);
+      if (told < 0) device.host.trace.emit(IRQ_NOT_TOLD, { dprc: device.name, error: told });
+    }
+    const listens = quiet < 0 ? quiet : dprc.listen(true);
+    if (listens < 0) this.#freeIrq(bound);
+    else this.#bound.set(device, bound);
+    return listens;
+  }
+
+  #freeIrq({ dprc, irq }: Bound): void {
+    irq.irq.setHandler(undefined);
+    dprc.irqs?.give([irq]);
   }
 
   /** One thread an interrupt, whatever comes while it sleeps. */

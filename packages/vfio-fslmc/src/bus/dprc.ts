@@ -17,7 +17,7 @@ export const OBJECT_SKIPPED: EventKind<{ readonly dprc: string; readonly what: s
   'warn',
   ({ dprc, what, error }) => `${dprc}: ${what}: error ${error}`,
 );
-/** A container without MSI domain: its objects have no interrupts. */
+/** A container without MSI domain: the kernel's own driver does not take it. */
 export const NO_MSI: EventKind<{ readonly dprc: string }> = eventKind('fsl-mc/no-msi', 'warn', ({ dprc }) => `${dprc}: no MSI domain: interrupts are unavailable`);
 
 /** The objects of a container have more interrupts than the kernel keeps for them. */
@@ -28,6 +28,10 @@ export const TOO_MANY_IRQS: EventKind<{ readonly dprc: string; readonly irqs: nu
 );
 /** A scan that fails when it has added what it found. */
 export const SCAN: FaultPoint = { fault: 'fsl-mc/scan', error: ENOMEM };
+
+const ALL_CAUSES = 0xffff_ffff;
+/** Older dpmcp are not lent. Kernel: DPMCP_MIN_VER_MAJOR. */
+const DPMCP_MIN_MAJOR = 3;
 
 /** A portal that fsl_mc_portal_allocate() has lent. */
 interface LentPortal {
@@ -48,6 +52,7 @@ export class Dprc {
   readonly #removeNode: (() => void) | undefined;
   readonly #bus: FslMcBus;
   readonly #scanLock: Mutex;
+  #listening = false;
 
   /** @internal by setUpDprc() */
   constructor(bus: FslMcBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
@@ -79,6 +84,10 @@ export class Dprc {
     const noPortal = (error: number): number => refusals.refuse(NO_PORTAL, { dprc: this.device.name, lent: pool?.lent ?? 0, all: pool?.size ?? 0 }, -error);
     const dpmcp = this.allocate('dpmcp');
     if (typeof dpmcp === 'number') return noPortal(dpmcp);
+    if (dpmcp.descriptor.version[0] < DPMCP_MIN_MAJOR) {
+      this.pool('dpmcp')?.give(dpmcp);
+      return noPortal(-ENOTSUPP);
+    }
     const start = dpmcp.regions[0]?.start ?? 0;
     const io = new McIo(this.device.host, start);
     const taken = this.#bus.takePortal(start);
@@ -101,9 +110,23 @@ export class Dprc {
     this.pool('dpmcp')?.give(lent.dpmcp);
   }
 
-  /** The version of DPRC_GET_OBJ_REG to use. */
-  get regionVersion(): number {
-    return this.#atLeast(6) ? 3 : this.#atLeast(3) ? 2 : 1;
+  /** Whether the container tells of objects that come and go. Kernel: irq_enabled of struct fsl_mc_bus. */
+  get listening(): boolean {
+    return this.#listening;
+  }
+
+  /** enable_dprc_irq(), disable_dprc_irq(). @returns 0 or a negative errno */
+  listen(on: boolean): number {
+    const { io, handle } = this;
+    const steps = on
+      ? [() => io.setIrqMask(handle, 0, ALL_CAUSES), () => io.setIrqEnable(handle, 0, true)]
+      : [() => io.setIrqEnable(handle, 0, false), () => io.setIrqMask(handle, 0, 0), () => io.clearIrqStatus(handle, 0, ALL_CAUSES)];
+    for (const step of steps) {
+      const error = step();
+      if (error < 0) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: 'its interrupt', error }, -error);
+    }
+    this.#listening = on;
+    return 0;
   }
 
   /** dprc_reset_container() of itself. */
@@ -137,9 +160,9 @@ export class Dprc {
     return 0;
   }
 
-  /** dprc_remove_devices() of all. */
+  /** dprc_remove_devices() of all, in the order in which they were added. */
   *removeChildren(): Sleeps<void> {
-    for (const child of [...this.device.children].reverse()) yield* this.#bus.removeObject(child);
+    for (const child of [...this.device.children]) yield* this.#bus.removeObject(child);
   }
 
   /** dprc_cleanup(). */

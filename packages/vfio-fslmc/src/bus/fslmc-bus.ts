@@ -9,6 +9,7 @@ import {
   EINVAL,
   ENODEV,
   firstLine,
+  parseUnsigned,
   type Host,
   type IommuGroup,
   type IommuUnitBase,
@@ -42,6 +43,9 @@ export interface FslMcBusInit {
   readonly ranges?: readonly McRange[] | undefined;
 }
 
+/** Portals lie within so much, from where a container without ranges counts. */
+const PORTAL_SPACE = 2 ** 30;
+
 export class FslMcBus extends Bus<FslMcDevice> {
   readonly mc: ManagementComplex;
   readonly msi: MsiController | undefined;
@@ -50,6 +54,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
   readonly #ranges: readonly McRange[];
   readonly #groups = new Map<number, IommuGroup>();
   readonly #portals = new Set<number>();
+  #api: readonly [number, number] | undefined;
 
   constructor(host: Host, init: FslMcBusInit) {
     super(host, 'fsl-mc');
@@ -62,7 +67,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     host.files.add(`${this.sysfs}/autorescan`, {
       kind: 'attribute',
       mode: 0o644,
-      show: () => constant(this.dprcDriver.listening(this.root) ? '1\n' : '0\n'),
+      show: () => constant(this.root?.dprc?.listening === true ? '1\n' : '0\n'),
       store: (bytes) => constant(this.#autorescan(bytes)),
     });
   }
@@ -81,6 +86,8 @@ export class FslMcBus extends Bus<FslMcDevice> {
     const version = io.version();
     const id = version < 0 ? version : io.containerId();
     if (id < 0) return id;
+    const api = io.apiVersion();
+    if (typeof api === 'number') return api;
     const token = io.open('dprc', id);
     if (token < 0) return token;
     const icid = io.icid(token);
@@ -94,7 +101,8 @@ export class FslMcBus extends Bus<FslMcDevice> {
       vendor: root.vendor,
       version: root.version,
       irqCount: 1,
-      regionCount: regions.length,
+      // Its portal is the bus's: a driver has no region.
+      regionCount: 0,
       state: 2,
       label: '',
       flags: 0,
@@ -124,13 +132,18 @@ export class FslMcBus extends Bus<FslMcDevice> {
     if (at >= 0) siblings?.splice(at, 1);
   }
 
-  /** A device is in the group of its isolation context, before its driver is looked for. */
+  /** A device comes into the group of its isolation context when its first driver is tried (fsl_mc_dma_configure()). */
   override announce(device: FslMcDevice): void {
+    const iommu = this.#iommu;
+    if (iommu !== undefined) {
+      const join = (): void => {
+        const group = this.#groups.get(device.icid);
+        if (group === undefined || group.devices.length === 0) this.#groups.set(device.icid, iommu.addGroup([device]));
+        else group.addDevice(device);
+      };
+      device.configureDma = join;
+    }
     super.announce(device);
-    if (this.#iommu === undefined) return;
-    const group = this.#groups.get(device.icid);
-    if (group === undefined || group.devices.length === 0) this.#groups.set(device.icid, this.#iommu.addGroup([device]));
-    else group.addDevice(device);
   }
 
   /** request_mem_region() of a portal: false if it is taken. */
@@ -154,38 +167,45 @@ export class FslMcBus extends Bus<FslMcDevice> {
     if (regionCount > 0 && type !== 'dprc' && type !== 'dpmcp' && type !== 'dpio') return -EINVAL;
     const out: FslMcRegion[] = [];
     for (let i = 0; i < regionCount; i += 1) {
-      const region = dprc.io.region(dprc.handle, dprc.regionVersion, descriptor, i);
+      const version = this.#regionVersion(dprc);
+      const region = version < 0 ? version : dprc.io.region(dprc.handle, version, descriptor, i);
       if (typeof region === 'number') return region;
-      const start = region.base === 0 ? this.#translate(region.kind, region.offset) : region.base + region.offset;
+      const start = region.base === 0 ? this.#translate(descriptor.type, region.offset) : region.base + region.offset;
       if (start < 0) return start;
       out.push({ start, size: region.size, flags: region.flags });
     }
     return out;
   }
 
-  /** translate_mc_addr(). */
-  #translate(kind: McRegionKind, offset: number): number {
-    if (this.#ranges.length === 0) return offset;
-    const range = this.#ranges.find((line) => line.kind === kind && offset >= line.offset && offset < line.offset + line.size);
+  /** dprc_get_obj_region(): the version of DPRC_GET_OBJ_REG, by an API version that is asked for once in the kernel's life. */
+  #regionVersion({ io }: Dprc): number {
+    const api = this.#api ?? io.apiVersion();
+    if (typeof api === 'number') return api;
+    this.#api = api;
+    const [major, minor] = api;
+    const atLeast = (least: number): boolean => major > 6 || (major === 6 && minor >= least);
+    return atLeast(6) ? 3 : atLeast(3) ? 2 : 1;
+  }
+
+  /** translate_mc_addr(): where the firmware's ranges have a region, by the type of its object. Without ranges a container's begins behind the portals. */
+  #translate(type: string, offset: number): number {
+    if (this.#ranges.length === 0) return type === 'dprc' ? offset + Math.floor(this.mc.baseOf('mc-portal') / PORTAL_SPACE) * PORTAL_SPACE : offset;
+    const queues = type === 'dpio';
+    const range = this.#ranges.find((line) => (line.kind !== 'mc-portal') === queues && offset >= line.offset && offset < line.offset + line.size);
     return range === undefined ? -EFAULT : range.start + (offset - range.offset);
   }
 
   *#rescan(bytes: Uint8Array): Sleeps<number> {
     const value = number(bytes);
-    if (value === undefined) return this.#badNumber('rescan', bytes);
-    if (value !== 0) yield* this.root?.dprc?.scan() ?? [];
+    if (value === undefined) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'rescan', text: firstLine(bytes), wants: 'a number' });
+    if (value !== 0n) yield* this.root?.dprc?.scan() ?? [];
     return bytes.length;
   }
 
-  #badNumber(attribute: string, bytes: Uint8Array): number {
-    return this.host.refusals.refuse(BAD_VALUE, { attribute, text: firstLine(bytes), wants: 'a number' });
-  }
-
+  /** autorescan_store(): what is no number changes nothing, and is taken. */
   #autorescan(bytes: Uint8Array): number {
     const value = number(bytes);
-    if (value === undefined) return this.#badNumber('autorescan', bytes);
-    const { root } = this;
-    if (root !== undefined) this.dprcDriver.listen(root, value !== 0);
+    if (value !== undefined) this.root?.dprc?.listen(value !== 0n);
     return bytes.length;
   }
 }
@@ -199,7 +219,6 @@ function childIcid({ io }: Dprc, { id }: ObjectDescriptor): number {
 }
 
 /** kstrtoul(), base 0. */
-function number(bytes: Uint8Array): number | undefined {
-  const text = new TextDecoder().decode(bytes).replace(/\n$/, '');
-  return /^\+?(0x[0-9a-f]{1,13}|[0-9]{1,15})$/i.test(text) ? Number(text.replace('+', '')) : undefined;
+function number(bytes: Uint8Array): bigint | undefined {
+  return parseUnsigned(new TextDecoder().decode(bytes), 64);
 }

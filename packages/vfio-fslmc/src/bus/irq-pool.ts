@@ -49,9 +49,9 @@ export class IrqPool {
     return this.#free.length < count ? -ENOSPC : this.#free.splice(0, count);
   }
 
+  /** They go to the end of the free list. */
   give(irqs: readonly FslMcIrq[]): void {
     this.#free.push(...irqs);
-    this.#free.sort((a, b) => a.hwirq - b.hwirq);
   }
 
   /** fsl_mc_cleanup_irq_pool(): nothing happens while one is taken. */

@@ -3,7 +3,7 @@
  *
  * The model's firmware answers at once or never, so a command that is not answered fails without the clock moving.
  */
-import { ENOTCONN, eventKind, get, set, type AddressSpace, type EventKind, type Host } from '@vsim/vfio-core';
+import { ENOTCONN, eventKind, get, set, type AddressSpace, type EventKind, type Host, type HostIrq } from '@vsim/vfio-core';
 import {
   COMMAND_SIZE,
   DPMNG_GET_VERSION,
@@ -18,6 +18,8 @@ import {
   getAddress,
   getText,
   MC_CLEAR_IRQ_STATUS,
+  MC_CMD_FLAG_INTR_DIS,
+  MC_CMD_FLAG_PRI_HIGH,
   MC_CLOSE,
   MC_GET_ATTR,
   MC_GET_IRQ_STATUS,
@@ -208,13 +210,16 @@ export class McIo {
     return this.send(command);
   }
 
-  /** Tells an interrupt its message. `object` undefined: the container's own. */
-  setIrq(token: number, object: ObjectDescriptor | undefined, index: number, address: number, data: number): number {
+  /** Tells an interrupt its message, before other commands and without an interrupt for that. `object` undefined: the container's own. Kernel: __fsl_mc_msi_write_msg(). */
+  setIrq(token: number, object: ObjectDescriptor | undefined, index: number, { message, number }: Pick<HostIrq, 'message' | 'number'>): number {
     const command = mcCommand(object === undefined ? MC_SET_IRQ : DPRC_SET_OBJ_IRQ, 1, token);
+    set(command, mc_header.flags_hw, MC_CMD_FLAG_PRI_HIGH);
+    set(command, mc_header.flags_sw, MC_CMD_FLAG_INTR_DIS);
     const params = command.subarray(PARAMS);
-    set(params, [0, 'u32'], data);
+    set(params, [0, 'u32'], message.data);
     set(params, [4, 'u8'], index);
-    setAddress(params, 8, address);
+    setAddress(params, 8, message.address);
+    set(params, [16, 'u32'], number);
     if (object !== undefined) {
       set(params, [20, 'u32'], object.id);
       setText(params, 24, 16, object.type);

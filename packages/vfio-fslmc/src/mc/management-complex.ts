@@ -10,6 +10,7 @@ import {
   MC_STATUS_BUSY,
   MC_STATUS_CONFIG_ERR,
   MC_STATUS_OK,
+  MC_STATUS_READY,
   PARAMS,
   mc_header,
 } from './command.ts';
@@ -18,6 +19,7 @@ import { McLinks } from './links.ts';
 import { McContainer, type ObjectPlacer } from './mc-container.ts';
 import { McPortal, PORTAL_SIZE } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
+import type { McFault, McSubmission, McWatcher } from './mc-watch.ts';
 
 export interface ManagementComplexInit {
   /** Physical address of the MC's portals. @default 0x8_0c00_0000 */
@@ -46,6 +48,7 @@ export class ManagementComplex implements ObjectPlacer {
   #nextQbman = 0;
   #nextToken = 1;
   readonly #unmap = new Map<McObject, (() => void)[]>();
+  readonly #watchers = new Set<McWatcher>();
 
   constructor(host: Host, init: ManagementComplexInit = {}) {
     this.host = host;
@@ -117,25 +120,48 @@ export class ManagementComplex implements ObjectPlacer {
     return { status: MC_STATUS_OK, token };
   }
 
+  /** Listens to every command. @returns what ends it */
+  watch(watcher: McWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => { this.#watchers.delete(watcher); };
+  }
+
+  /** The firmware goes on after it has hung: what waits in a portal is answered now. */
+  recover(): void {
+    this.hung = false;
+    for (const portal of this.#portals) if (get(portal.command, mc_header.status) === MC_STATUS_READY) this.#submit(portal);
+  }
+
   #submit(portal: McPortal): void {
     if (this.hung) return;
     const { command } = portal;
     const id = get(command, mc_header.cmd_id);
+    const token = get(command, mc_header.token);
+    const submission: McSubmission = { portal, command: id >>> 4, version: id & 0xf, object: portal.open.get(token), bytes: command.slice() };
+    let fault: McFault | undefined;
+    for (const watcher of this.#watchers) fault ??= watcher.submitted?.(submission);
+    if (fault?.hangs !== true) this.#answer(submission, fault);
+    for (const watcher of [...this.#watchers]) watcher.answered?.(submission, fault?.hangs === true ? undefined : command.slice());
+  }
+
+  #answer({ portal, command: id, version, object }: McSubmission, fault: McFault | undefined): void {
+    const { command } = portal;
     const execution: Execution = {
       mc: this,
       portal,
-      object: portal.open.get(get(command, mc_header.token)),
-      version: id & 0xf,
+      object,
+      version,
       params: command.subarray(PARAMS, COMMAND_SIZE),
       out: new Uint8Array(COMMAND_SIZE - PARAMS),
       token: get(command, mc_header.token),
     };
-    const status = execute(id >>> 4, execution);
+    const status = fault?.status ?? execute(id, execution);
     if (status === MC_STATUS_OK) {
       command.set(execution.out, PARAMS);
       set(command, mc_header.token, execution.token);
     }
     set(command, mc_header.status, status);
+    for (const [at, bytes] of fault?.patch ?? []) command.set(bytes, at);
   }
 
   #placePortal(object: McObject, container: McContainer): void {

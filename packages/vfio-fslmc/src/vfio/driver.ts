@@ -51,6 +51,7 @@ const NOTHING = (): void => undefined;
 
 export class VfioFslMcDriver extends Driver<FslMcDevice> {
   override readonly name: string = 'vfio-fsl-mc';
+  override readonly moduleName: string = 'vfio_fsl_mc';
   override readonly managesDma: boolean = true;
   readonly #vfio: Vfio;
   readonly #bus: FslMcBus;
@@ -89,6 +90,8 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   }
 
   override *probe(device: FslMcDevice): Sleeps<number> {
+    // Since 5.16 the group is looked for at registration, when the portal is open.
+    if (device.host.profile.fslmcDeviceSet) return yield* this.#probeInGroup(device);
     if (this.#vfio.iommuGroupGet(device) === undefined) return device.host.refusals.refuse(NO_IOMMU_GROUP, { device: device.name });
     const error = yield* this.#probeInGroup(device);
     if (error < 0) this.#vfio.iommuGroupPut(device);

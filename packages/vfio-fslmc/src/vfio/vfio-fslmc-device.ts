@@ -105,7 +105,7 @@ export class VfioFslMcDevice extends VfioDevice {
 
   protected override *openDevice(): Sleeps<number> {
     if (this.lacks.includes('lock')) this.#before('opened before the lock of its container: NULL dereference');
-    this.#regions = this.device.regions.map((region) => ({ ...region, access: accessOf(this.device, region) }));
+    this.#regions = this.device.regions.slice(0, this.device.descriptor.regionCount).map((region) => ({ ...region, access: accessOf(this.device, region) }));
     return 0;
   }
 
@@ -121,7 +121,8 @@ export class VfioFslMcDevice extends VfioDevice {
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO: {
-        const flags = VFIO_DEVICE_FLAGS_FSL_MC | (this.#canReset ? VFIO_DEVICE_FLAGS_RESET : 0);
+        // Objects are reset as well, since 6.1, and do not say so.
+        const flags = VFIO_DEVICE_FLAGS_FSL_MC | (this.device.isDprc ? VFIO_DEVICE_FLAGS_RESET : 0);
         return deviceInfo(argument, flags, this.device.descriptor.regionCount, this.device.descriptor.irqCount);
       }
       case VFIO_DEVICE_GET_REGION_INFO:
@@ -259,15 +260,17 @@ export class VfioFslMcDevice extends VfioDevice {
     this.#vectors = [];
   }
 
-  /** request_irq() tells the object its message, free_irq() takes it back. */
+  /** request_irq() tells the object its message. */
   #setTrigger(index: number, vector: Vector, trigger: EventFdContext | undefined): void {
     if (vector.trigger === undefined && trigger === undefined) return;
     vector.trigger = trigger;
     vector.name = trigger === undefined ? undefined : `vfio-irq[${vector.hwirq}](${this.name})`;
     vector.irq.setHandler(trigger === undefined ? undefined : this.handler('interrupt', () => { trigger.signal(); }));
-    const { address, data } = trigger === undefined ? { address: 0, data: 0 } : vector.irq.message;
+    // free_irq() writes a message of address 0, which the bus does not hand on: the object keeps the one that it has.
+    if (trigger === undefined) return;
+    const { irq } = vector;
     const dprc = this.device.container.dprc;
-    dprc?.io.setIrq(dprc.handle, this.device.isDprc ? undefined : this.device.descriptor, index, address, data);
+    dprc?.io.setIrq(dprc.handle, this.device.isDprc ? undefined : this.device.descriptor, index, irq);
   }
 
   #nullIrq(index: number, what: 'table' | 'trigger'): void {

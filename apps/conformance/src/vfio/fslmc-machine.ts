@@ -1,0 +1,93 @@
+/** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
+import { ApicMsi, ENOENT, Host, SmmuV3Iommu, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
+import { FslMcBus, ManagementComplex, McContainer, VfioFslMcDriver, type McObject } from '@vsim/vfio-fslmc';
+import type { Fields } from '../json.ts';
+import { Registers } from './arm-machine.ts';
+import { commandNames, McRules } from './mc-rules.ts';
+
+const PORTALS = 0x7800_0000;
+const QBMAN = 0x7c00_0000;
+const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
+
+export class FslMcMachine {
+  readonly host: Host;
+  readonly mc: ManagementComplex;
+  readonly rules: McRules;
+  readonly msi: MsiController;
+  readonly bus: FslMcBus;
+  #driver: VfioFslMcDriver | undefined;
+
+  /** @param contents the recorded contents by name @param commands the recorder's table of commands */
+  constructor(header: Fields, contents: Fields, commands: Fields, profile: ProfileName) {
+    const content = contents.object(header.string('content'));
+    this.host = new Host({ profile, ram: RAM });
+    const tree = content.object('tree');
+    this.mc = new ManagementComplex(this.host, { base: PORTALS, qbmanBase: QBMAN, icid: tree.number('icid') });
+    this.rules = new McRules(commandNames(commands));
+    for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
+    this.mc.watch(this.rules);
+    for (const object of tree.objects('objects')) this.#add(this.mc.root, object);
+    const hasIommu = header.string('group') !== 'noiommu';
+    const iommu = hasIommu ? new SmmuV3Iommu(this.host, { defaultDomain: 'identity' }) : undefined;
+    this.msi = new ApicMsi(this.host);
+    this.bus = new FslMcBus(this.host, { mc: this.mc, iommu, msi: this.msi });
+    this.host.scheduler.call('boot', this.bus.start());
+  }
+
+  /** A scenario begins. */
+  begin(header: Fields): void {
+    // Without VFIO there are no nodes of its.
+    if (header.list('vfio_nodes').length > 0) this.load();
+  }
+
+  /** modprobe vfio-fsl-mc, with what it needs. */
+  load(): void {
+    if (this.#driver !== undefined && this.bus.driver(this.#driver.name) !== undefined) return;
+    this.#driver ??= new VfioFslMcDriver(this.bus, new Vfio(this.host));
+    this.host.scheduler.call('modprobe', this.bus.addDriver(this.#driver));
+  }
+
+  /** rmmod. @returns 0 or a negative errno */
+  unload(): number {
+    return this.#driver === undefined ? -ENOENT : this.host.scheduler.call('rmmod', this.bus.unloadDriver(this.#driver));
+  }
+
+  /** An object of the MC by its name. */
+  object(name: string): McObject | undefined {
+    const [type = '', id] = name.split('.');
+    return this.mc.root.find(type, Number(id));
+  }
+
+  /** The container that an object is in. */
+  containerOf(object: McObject, within: McContainer = this.mc.root): McContainer | undefined {
+    if (within.objects.includes(object)) return within;
+    for (const other of within.objects) {
+      const found = other instanceof McContainer ? this.containerOf(object, other) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Makes what a recording's `add` or contents describe. */
+  add(to: McContainer, type: string, id: number, described: Fields): McObject {
+    const irqs = described.has('irqs') ? described.number('irqs') : undefined;
+    const version = described.has('version') ? described.string('version').split('.').map(Number) : [];
+    const [major, minor] = version;
+    const init = {
+      id,
+      irqs,
+      version: major === undefined || minor === undefined ? undefined : ([major, minor] as const),
+      label: described.has('label') ? described.string('label') : undefined,
+      plugged: described.has('plugged') ? described.boolean('plugged') : undefined,
+      // The recording has plain memory for the queues.
+      portals: type === 'dpio' ? [new Registers(), new Registers()] : undefined,
+    };
+    return type === 'dprc' ? to.addContainer({ ...init, icid: described.has('icid') ? described.number('icid') : 0 }) : to.add({ ...init, type });
+  }
+
+  #add(to: McContainer, described: Fields): void {
+    const [type = '', id] = described.string('name').split('.');
+    const made = this.add(to, type, Number(id), described);
+    if (made instanceof McContainer) for (const object of described.objects('objects')) this.#add(made, object);
+  }
+}
