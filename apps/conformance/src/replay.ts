@@ -128,7 +128,7 @@ function hostsOf(path: string, hostFile: string | undefined, cwd: string): (name
 
 /** A machine: beside the file, else the file that was named, else, where the scenario names none, the project's own. */
 function readHost(path: string, name: string | undefined, hostFile: string | undefined, cwd: string): Fields {
-  const names = name === undefined ? HOST_NAMES : [name];
+  const names = name === undefined ? HOST_NAMES : [name, `${name}.gz`];
   // A folder of recordings has what they share at its top.
   const folders = [dirname(path), join(dirname(path), '..')];
   const beside = folders.flatMap((folder) => names.map((each) => join(folder, each))).find((candidate) => existsSync(resolve(cwd, candidate)));

@@ -2,12 +2,13 @@
 import * as core from '@vsim/vfio-core';
 import type { Host } from '@vsim/vfio-core';
 import * as gic from '@vsim/gic-its';
+import * as fslmc from '@vsim/vfio-fslmc';
 import * as mdev from '@vsim/mdev';
 import * as pci from '@vsim/vfio-pci';
 import * as platform from '@vsim/vfio-platform';
 
 const IDS: ReadonlySet<string> = new Set(
-  [core, pci, platform, mdev, gic].flatMap((exports) => Object.values<unknown>({ ...exports }).filter(core.isReason).map(({ id }) => id)),
+  [core, pci, platform, fslmc, mdev, gic].flatMap((exports) => Object.values<unknown>({ ...exports }).filter(core.isReason).map(({ id }) => id)),
 );
 
 export class ToldReasons {
