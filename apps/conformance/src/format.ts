@@ -8,6 +8,8 @@ export interface ReplayOptions {
   readonly profile?: ProfileName | undefined;
   /** Only cases whose name starts so. */
   readonly casePrefix?: string | undefined;
+  /** The conversation with a Management Complex beside the recording, where there is one. @throws MalformedRecording */
+  readonly conversation?: (() => readonly Fields[] | undefined) | undefined;
   /** The machines of the recording (vfio format): host.json parsed, or the file of that name. @throws MalformedRecording */
   readonly hosts?: ((name: string | undefined) => Fields) | undefined;
 }

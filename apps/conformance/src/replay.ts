@@ -83,6 +83,7 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
     profile: options.profile,
     casePrefix: options.casePrefix,
     hosts: format.name === 'vfio' ? hostsOf(path, options.hostFile, cwd) : undefined,
+    conversation: () => readConversation(path, cwd),
   };
   yield* format.run(lines, replay);
   const chosen = format.name === 'vfio' || format.name === 'kvm-its' ? options.profile : undefined;
@@ -114,6 +115,12 @@ export function replayFile(path: string, options: ReplayFileOptions = {}): FileR
     for (const [rule, count] of report.relaxed) relaxed.set(rule, (relaxed.get(rule) ?? 0) + count);
     for (const divergence of report.divergences) divergences.push(divergence);
   }
+}
+
+/** `X.mc.jsonl.gz` beside `X.jsonl.gz`. */
+function readConversation(path: string, cwd: string): readonly Fields[] | undefined {
+  const beside = path.replace(/\.jsonl(\.gz)?$/, '.mc.jsonl$1');
+  return existsSync(resolve(cwd, beside)) ? parseLines(beside, readText(beside, cwd)) : undefined;
 }
 
 /** The machines of a recording by the names that its scenarios give them, each read once. */

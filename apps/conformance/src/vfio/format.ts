@@ -3,6 +3,7 @@ import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, type Fields } from '../json.ts';
 import type { CaseReport } from '../report.ts';
+import { Conversation } from './conversation.ts';
 import { FslMcMachine } from './fslmc-machine.ts';
 import { machineOf, type Machine } from './machine.ts';
 import { ScenarioReplay } from './scenario.ts';
@@ -26,15 +27,20 @@ export const vfioFormat: Format = {
     let skip = false;
     /** A Management Complex and its bus carry over from scenario to scenario. */
     let kept: Machine | undefined;
+    let conversation: Conversation | undefined;
     for (const line of lines) {
       if (line.has('scenario')) {
         if (replay !== undefined) yield replay.finish();
         const name = line.string('scenario');
         skip = options.casePrefix !== undefined && !name.startsWith(options.casePrefix);
         const profile = options.profile ?? profileOfKernel(line);
-        if (line.has('content')) kept ??= machineOf(new FslMcMachine(line, hosts('contents.json'), hosts('commands.json'), profile));
+        if (line.has('content') && kept === undefined) {
+          const lines = options.conversation?.();
+          conversation = lines === undefined ? undefined : new Conversation(lines);
+          kept = machineOf(new FslMcMachine(line, hosts('contents.json'), hosts('commands.json'), profile, conversation));
+        }
         kept?.fslmc?.begin(line);
-        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, kept);
+        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, kept, conversation);
       } else if (replay !== undefined) {
         replay.step(line);
       } else if (!skip) {

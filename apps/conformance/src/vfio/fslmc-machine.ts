@@ -3,6 +3,7 @@ import { ApicMsi, ENOENT, Host, SmmuV3Iommu, Vfio, type MsiController, type Prof
 import { FslMcBus, ManagementComplex, McContainer, VfioFslMcDriver, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
 import { Registers } from './arm-machine.ts';
+import type { Conversation } from './conversation.ts';
 import { commandNames, McRules } from './mc-rules.ts';
 
 const PORTALS = 0x7800_0000;
@@ -18,7 +19,7 @@ export class FslMcMachine {
   #driver: VfioFslMcDriver | undefined;
 
   /** @param contents the recorded contents by name @param commands the recorder's table of commands */
-  constructor(header: Fields, contents: Fields, commands: Fields, profile: ProfileName) {
+  constructor(header: Fields, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
     const content = contents.object(header.string('content'));
     this.host = new Host({ profile, ram: RAM });
     const tree = content.object('tree');
@@ -26,6 +27,7 @@ export class FslMcMachine {
     this.rules = new McRules(commandNames(commands));
     for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
     this.mc.watch(this.rules);
+    conversation?.listen(this.mc);
     for (const object of tree.objects('objects')) this.#add(this.mc.root, object);
     const hasIommu = header.string('group') !== 'noiommu';
     const iommu = hasIommu ? new SmmuV3Iommu(this.host, { defaultDomain: 'identity' }) : undefined;

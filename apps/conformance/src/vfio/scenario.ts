@@ -10,6 +10,7 @@ import type { CaseRecorder } from '../report.ts';
 import { AccessSteps } from './access-steps.ts';
 import { ArmSteps } from './arm-steps.ts';
 import { CommandGate } from './command-gate.ts';
+import type { Conversation } from './conversation.ts';
 import { EventfdSteps } from './eventfd-steps.ts';
 import { FslMcSteps } from './fslmc-steps.ts';
 import { HostSteps } from './host-steps.ts';
@@ -32,6 +33,7 @@ const MOST_REPEATS = 0x1_0000;
 export class ScenarioReplay {
   readonly report: CaseRecorder;
   readonly #refusals: RefusalCount;
+  readonly #conversation: Conversation | undefined;
   readonly #session: Session;
   readonly #machine: Machine;
   readonly #calls: ReadonlyMap<string, (step: Fields) => void>;
@@ -46,11 +48,12 @@ export class ScenarioReplay {
   /** The last step was a note of what comes next. */
   #announced = false;
 
-  /** @param kept the machine, where it is there already */
-  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine) {
+  /** @param kept the machine, where it is there already @param conversation with its Management Complex */
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine, conversation?: Conversation) {
     const session = new Session(name, header, host, profile, kept);
     this.#session = session;
     this.report = session.report;
+    this.#conversation = conversation;
     this.#machine = session.machine;
     this.#refusals = new RefusalCount(this.report, session.machine.host);
     const mappings = new MappingSteps(session);
@@ -59,6 +62,7 @@ export class ScenarioReplay {
     this.#ioctls = new IoctlSteps(session, mappings, this.#eventfds);
     this.#calls = new Map([...this.#files(), ...this.#sysfs(), ...this.#others(host), ...mappingCalls(mappings), ...moduleCalls(session), ...armCalls(session), ...fslmcCalls(session, mappings)]);
     checkHeaderKeys(header, this.report);
+    conversation?.step('', 'end', true);
     if (session.machine.fslmc !== undefined) new FslMcSteps(session, session.machine.fslmc, mappings).state(header);
     const names = header.list('vfio_nodes').filter((node) => typeof node === 'string');
     const folder = this.#machine.host.files.lookup('/dev/vfio');
@@ -67,6 +71,7 @@ export class ScenarioReplay {
 
   /** The recording has no more of this scenario. */
   finish(): CaseRecorder {
+    this.#conversation?.compare(this.report.name, this.report);
     if (this.#ended) return this.report;
     if (this.#announced) this.report.relax(TRAP_RULE);
     else this.report.diverge('end', 'a step that ends the scenario', 'none');
@@ -89,6 +94,7 @@ export class ScenarioReplay {
       if (run === undefined) this.report.notExecuted(call);
       else run(step);
       this.#refusals.end(step);
+      this.#conversation?.step(this.report.name, step.number('n'), !call.startsWith('uapi_'));
     } catch (error) {
       if (!(error instanceof Error) || error.name === 'MalformedRecording') throw error;
       this.report.diverge('exception', 'none', `${error.name}: ${error.message}`);

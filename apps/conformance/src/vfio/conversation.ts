@@ -1,0 +1,83 @@
+/** What the kernel and its users said to the Management Complex: each command of a recording, in order, against the model's. */
+import { COMMAND_SIZE, DPRC_SET_OBJ_IRQ, MC_SET_IRQ, PARAMS, type ManagementComplex } from '@vsim/vfio-fslmc';
+import { toHex, type Fields } from '../json.ts';
+import type { CaseRecorder } from '../report.ts';
+
+/** Of the commands that tell an interrupt its message: data, address and Linux' number are the kernel's choice. */
+const CHOSEN: readonly (readonly [from: number, to: number])[] = [[PARAMS, PARAMS + 4], [PARAMS + 8, PARAMS + 20]];
+const NOTE = { scenario: /^# (.*)$/, step: /^> (\d+) / } as const;
+
+interface Said {
+  /** Portal, and the 64 bytes as they were submitted. */
+  readonly text: string;
+  readonly name: string;
+}
+
+export class Conversation {
+  /** By scenario and step; what came before the first scenario is that of the boot. */
+  readonly #recorded = new Map<string, readonly Said[]>();
+  #heard: Said[] = [];
+  #expected: Said[] = [];
+  #actual: Said[] = [];
+
+  /** @param lines the recorded conversation */
+  constructor(lines: readonly Fields[]) {
+    let scenario = '';
+    let said: Said[] = [];
+    for (const line of lines) {
+      if (line.string('k') === 'cmd') said.push(saidOf(line.number('p'), line.bytes('q'), line.string('c')));
+      if (line.string('k') !== 'note') continue;
+      const note = line.string('t');
+      const [, name] = NOTE.scenario.exec(note) ?? [];
+      const [, step] = NOTE.step.exec(note) ?? [];
+      if (name !== undefined) {
+        this.#recorded.set(`${scenario} end`, said);
+        scenario = name;
+        said = [];
+      } else if (step !== undefined) {
+        this.#recorded.set(`${scenario} ${step}`, said);
+        said = [];
+      }
+    }
+  }
+
+  listen(mc: ManagementComplex): void {
+    const waiting = new Set<number>();
+    mc.watch({
+      answered: ({ portal, command, bytes }, answer) => {
+        // One that was not answered is heard when it is submitted, not when its answer comes at last.
+        if (!waiting.delete(portal.id)) this.#heard.push(saidOf(portal.id, bytes, `0x${command.toString(16)}`));
+        if (answer === undefined) waiting.add(portal.id);
+      },
+    });
+  }
+
+  /** A step is done. One that is not compared (a sweep, whose order is the recorder's own) is left out on both sides. */
+  step(scenario: string, step: number | 'end', compared: boolean): void {
+    const key = `${scenario} ${step}`;
+    if (compared) {
+      this.#expected.push(...(this.#recorded.get(key) ?? []));
+      this.#actual.push(...this.#heard);
+    }
+    this.#recorded.delete(key);
+    this.#heard = [];
+  }
+
+  /** Compares what was said in a scenario. An interrupt's own scan may come a step later or earlier; the order is the same. */
+  compare(scenario: string, report: CaseRecorder): void {
+    this.step(scenario, 'end', true);
+    const actual = this.#actual;
+    for (const [i, { text, name }] of this.#expected.entries()) report.compare(`command ${i} ${name}`, text, actual[i]?.text ?? null);
+    for (const { text, name } of actual.slice(this.#expected.length)) report.compare(`command ${name}`, null, text);
+    this.#expected = [];
+    this.#actual = [];
+  }
+}
+
+function saidOf(portal: number, bytes: Uint8Array, name: string): Said {
+  const whole = new Uint8Array(COMMAND_SIZE);
+  whole.set(bytes);
+  const command = ((whole[6]! | (whole[7]! << 8)) >>> 4);
+  if (command === MC_SET_IRQ || command === DPRC_SET_OBJ_IRQ) for (const [from, to] of CHOSEN) whole.fill(0, from, to);
+  return { name, text: `portal ${portal}: ${toHex(whole)}` };
+}
