@@ -232,13 +232,16 @@ describe('an mdev and its VFIO device', () => {
     const { create, open, root, host } = setUp('linux-5.13');
     create('mbochs-small');
     const { device } = open();
-    expect([getDeviceInfo(root, device).numRegions, root.mmap(device, 0x1000, 3 * 4096).length]).toEqual([10, 0x1000]);
+    const mapping = root.mmap(device, 0x1000, 3 * 4096);
+    expect([getDeviceInfo(root, device).numRegions, mapping.length]).toEqual([10, 0x1000]);
     root.pwrite(device, Uint8Array.of(0x20, 3), 4096 + 0x502);
     const into = new Uint8Array(2);
     root.pread(device, into, 4096 + 0x502);
     expect([...into]).toEqual([0x20, 3]);
     const used = host.pages.used;
     root.close(device);
+    expect(used - host.pages.used).toBe(0); // the mapping keeps it open
+    mapping.unmap();
     expect(used - host.pages.used).toBe(1024); // its close dropped the framebuffer
   });
 

@@ -51,10 +51,12 @@ describe('a mapped BAR with COMMAND.MEM 0', () => {
     expect(copies()).toEqual([false, false, false]);
   });
 
-  it('is as dead after the last close of its device [M10]', () => {
+  it('keeps its device open when the fd is closed, and is gone with it [M10] [platform 28]', () => {
     const { decode, bar, process, device } = mapped();
     decode(true);
     process.close(device);
+    expect(process.mm.accessible(bar.address, 4)).toBe(true);
+    bar.unmap();
     expect(process.mm.accessible(bar.address, 4)).toBe(false);
   });
 });

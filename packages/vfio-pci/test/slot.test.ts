@@ -96,6 +96,7 @@ describe('a card that is pulled while it is open', () => {
     // Whoever removes it has its lock.
     expect(process.tryIoctl(device, VFIO_DEVICE_RESET)).toBe(-EAGAIN);
     for (const fd of [device, group, container]) process.close(fd);
+    mapping.unmap();
     expect(bus.device(CARD)).toBeUndefined();
     expect(bus.function(CARD)).toBeUndefined();
     expect(process.readdir('/dev/vfio')).not.toContain(String(number));

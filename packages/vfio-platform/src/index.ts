@@ -1,6 +1,6 @@
 /** @vsim/vfio-platform: platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba. */
 export { AmbaBus } from './bus/amba-bus.ts';
-export { IrqLine } from './bus/irq-line.ts';
+export { INTERRUPT_STORM, IrqLine } from './bus/irq-line.ts';
 export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformInterrupt, type PlatformResource } from './bus/platform-device.ts';
 export { RuntimePm, type RuntimeStatus } from './bus/runtime-pm.ts';
 export { describeDevices, type DeviceDescription, type DeviceRange } from './fdt/devices.ts';

@@ -28,7 +28,7 @@ import {
 export const NAME = '9000000.uart';
 export const COMPATIBLE = 'vsim,uart';
 
-export interface SetUp extends VfioPlatformInit, Partial<Pick<PlatformDeviceInit, 'firmware' | 'irqs' | 'peripheralId' | 'resources'>> {
+export interface SetUp extends VfioPlatformInit, Partial<Pick<PlatformDeviceInit, 'firmware' | 'irqs' | 'msiParent' | 'peripheralId' | 'resources'>> {
   readonly profile?: ProfileName;
   readonly withReset?: boolean;
   readonly amba?: boolean;
@@ -102,6 +102,7 @@ export class PlatformHost {
         { kind: 'mem', start: 0x901_0000, size: 0x10, readOnly: true },
       ],
       irqs: init.irqs ?? [this.irq],
+      msiParent: init.msiParent ?? true,
       firmware: init.firmware ?? { compatible: [COMPATIBLE, 'arm,pl011'] },
       hardware: init.resources === undefined ? [this.uart] : undefined,
       peripheralId: init.peripheralId ?? (amba ? 0x0024_1011 : undefined),

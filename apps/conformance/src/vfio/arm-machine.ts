@@ -16,6 +16,7 @@ const REGISTERS = { base: 0x8000_0000, size: 0x400_0000 };
 const GPIO = { base: 0x903_0000, size: 0x1000, spi: 7 };
 const CLOCK = { base: 0x901_0000, size: 0x1000, spi: 2 };
 const VIRTIO = { base: 0xa00_0000, size: 0x200 };
+const VIRTIO_MAGIC = 0x7472_6976;
 const FIRST_SPI = 32;
 const READ_ONLY = 0x4000;
 const TRIGGERS: readonly Trigger[] = ['edge-rising', 'edge-falling', 'level-high', 'level-low', 'none'];
@@ -51,7 +52,7 @@ export class ArmMachine {
     host.memory.map(REGISTERS.base, REGISTERS.size, this.registers);
     host.memory.map(GPIO.base, GPIO.size, new Pl061(this.line(GPIO.spi)));
     host.memory.map(CLOCK.base, CLOCK.size, new Pl031(host, this.line(CLOCK.spi)));
-    host.memory.map(VIRTIO.base, VIRTIO.size, new Registers());
+    host.memory.map(VIRTIO.base, VIRTIO.size, new VirtioRegisters());
     const machine = recorded.string('machine');
     this.#smmu = machine === 'nosmmu' ? undefined : new SmmuV3Iommu(host, { coherent: machine !== 'noncoherent' });
     this.pci = this.#populate();
@@ -64,6 +65,10 @@ export class ArmMachine {
     const line = this.#lines.get(spi) ?? new IrqLine(spi + FIRST_SPI, 'none');
     this.#lines.set(spi, line);
     return line;
+  }
+
+  platformDevice(name: string): PlatformDevice | undefined {
+    return this.platform.device(name) ?? this.amba.device(name);
   }
 
   device(name: string): { readonly bus: Bus<PlatformDevice> | PciBus; readonly device: Device } | undefined {
@@ -79,14 +84,20 @@ export class ArmMachine {
     const names = this.#recorded.object('devices').keys;
     this.#clearRegisters();
     if (!header.has('cold')) for (const name of names) openDevice(this, process, name);
+    // Devices that have no group are opened by scenarios that went before, in their order.
+    if (!header.has('cold')) for (const name of names) this.platform.device(name)?.mapLines();
     this.#clearRegisters();
-    const states = header.object('state');
-    for (const name of states.keys) {
+    this.#setStates(header.object('state'));
+  }
+
+  /** Groups that devices have got since come in the order of their numbers. */
+  #setStates(states: Fields): void {
+    const group = (name: string): number => Number(textOrNull(states.object(name), 'iommu_group') ?? Infinity);
+    for (const name of [...states.keys].sort((a, b) => group(a) - group(b) || 0)) {
       const state = states.object(name);
       const { device } = this.device(name) ?? states.fail(name, 'a device of the machine');
-      device.driverOverride = state.has('driver_override') ? (textOrNull(state, 'driver_override') ?? undefined) : undefined;
-      // It has got one since; null: it has none.
-      if (textOrNull(state, 'iommu_group') !== null) device.configureDma?.();
+      device.driverOverride = textOrNull(state, 'driver_override') ?? undefined;
+      if (group(name) !== Infinity && device.iommuGroup === undefined) device.configureDma?.();
     }
   }
 
@@ -176,6 +187,17 @@ export class Registers implements MmioDevice {
 
   clear(): void {
     this.#memory = newMemory();
+  }
+}
+
+/** A virtio device of which only the first register is used, which says so: `virt`. */
+class VirtioRegisters implements MmioDevice {
+  read(offset: number, width: number): number {
+    return (offset === 0 && width === 4 ? VIRTIO_MAGIC : 0) >>> 0;
+  }
+
+  write(): void {
+    // No scenario writes.
   }
 }
 

@@ -51,7 +51,7 @@ export interface Machine {
   readonly fslmc?: FslMcMachine | undefined;
 }
 
-/** Standard input, output and error. */
+/** Standard input, output and error; and a file that is nothing else. */
 class Console extends File {
   override readonly label = '/dev/console';
 
@@ -102,6 +102,7 @@ function recorder(host: Host): Process {
   const process = new Process(host, { name: 'recorder' });
   // A shell's child has its terminal: fds that are open, and no eventfds.
   for (let fd = 0; fd < 3; fd += 1) process.install(new Console(), O_RDWR, fd);
+  host.files.add('/dev/null', { kind: 'device', mode: 0o666, open: () => constant(new Console()) });
   return process;
 }
 

@@ -82,7 +82,7 @@ export class ScenarioReplay {
     const call = step.string('call');
     this.report.begin(step.number('n'));
     this.#validate(step);
-    if (call !== 'close' && call !== 'raw_config') this.#closed = undefined;
+    if (call !== 'close' && call !== 'raw_config' && call !== 'sysfs_read') this.#closed = undefined;
     if (call === 'end') {
       this.#ended = true;
       return;
@@ -139,7 +139,7 @@ export class ScenarioReplay {
     const sysfs = new SysfsSteps(this.#session);
     return [
       ['sysfs_write', (step) => { sysfs.write(step); }],
-      ['sysfs_read', (step) => { sysfs.read(step); }],
+      ['sysfs_read', (step) => { sysfs.read(step, this.#closed); }],
       ['sysfs_link', (step) => { sysfs.link(step); }],
       ['ls', (step) => { sysfs.list(step); }],
       ['file_mode', (step) => { sysfs.mode(step); }],

@@ -8,10 +8,9 @@ import type { CaseRecorder } from '../report.ts';
 /** What only people read: a recording's README says of these that they need not be compared. */
 const FOR_PEOPLE = ['args', 'note'] as const;
 
-const STEP = ['n', 'call'] as const;
-const RESULT = ['ret', 'errno'] as const;
 /** A step whose outcome depends on time has `timing: true`. */
-const TIMED = ['timing'] as const;
+const STEP = ['n', 'call', 'timing'] as const;
+const RESULT = ['ret', 'errno'] as const;
 const POSITION = ['off', 'region', 'at'] as const;
 
 const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>(Object.entries({
@@ -32,22 +31,22 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   mem_write: ['map', 'off', 'in'],
   eventfd: ['as', 'init', ...RESULT],
   eventfd_read: ['fd', 'count', ...RESULT],
-  eventfd_wait: ['fd', 'timeout_ms', 'count', ...TIMED, ...RESULT],
+  eventfd_wait: ['fd', 'timeout_ms', 'count', ...RESULT],
   eventfd_write: ['fd', 'value', ...RESULT],
   sysfs_write: ['path', 'text', 'at', ...RESULT],
   sysfs_read: ['path', 'text', 'at', ...RESULT],
   sysfs_link: ['path', 'to'],
   ls: ['path', 'names'],
   file_mode: ['path', 'mode'],
-  device_present: ['device', 'present', ...TIMED],
+  device_present: ['device', 'present'],
   raw_config: ['device', 'at', 'out', ...RESULT],
   spawn_sysfs_write: ['job', 'path', 'text'],
   spawn_sysfs_read: ['job', 'path'],
   spawn_ioctl: ['job', 'fd', 'req', 'arg', 'str', 'in', 'refs', 'as'],
   spawn_close: ['job', 'fd'],
   spawn_remove_devices: ['job', 'devices'],
-  job_state: ['job', 'wait_ms', 'done', 'exit', 'ret', ...TIMED],
-  job_wait: ['job', 'done', 'exit', 'ret', ...TIMED],
+  job_state: ['job', 'wait_ms', 'done', 'exit', 'ret'],
+  job_wait: ['job', 'done', 'exit', 'ret'],
   phys_read: ['addr', 'len', 'out'],
   phys_write: ['addr', 'in'],
   pulse: ['spi'],
@@ -67,10 +66,10 @@ const CALLS: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   interrupts: ['lines', ...TIMED],
   delete_module: ['module', 'flags', ...RESULT],
   module_refcnt: ['module', 'count'],
-  host: ['execute', 'arguments', 'result', ...TIMED],
+  host: ['execute', 'arguments', 'result'],
   setrlimit_memlock: ['cur', 'max', ...RESULT],
   setuid: ['uid', ...RESULT],
-  sleep: ['ms', ...TIMED],
+  sleep: ['ms'],
   note: ['text'],
   virtual_functions: ['device', 'list'],
   cfg_probe: ['fd', 'at', 'orig', 'phys', 'readonly', 'writes', 'after', 'phys_after'],

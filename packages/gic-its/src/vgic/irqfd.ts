@@ -15,6 +15,7 @@ import { setForwarding, unsetForwarding } from './vgic-v4.ts';
 export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
 
 export class Irqfd implements EventFdListener, IrqBypassConsumer {
+  readonly priority: boolean = true;
   readonly token: EventFdContext;
   readonly gsi: number;
   /** Signalled when the guest is done with the level. */

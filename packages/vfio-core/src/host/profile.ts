@@ -24,6 +24,17 @@ export interface KernelProfile {
   readonly nameBeforeContainer: boolean;
   /** GET_DEVICE_FD counts the container's user once the device is open, and without a lock: an UNSET_CONTAINER meanwhile goes through. */
   readonly containerUserLate: boolean;
+  /**
+   * The lock of a group: none; held while a driver opens or closes a device (6.1); by GET_DEVICE_FD and the last close from their beginning to
+   * their end (6.2). Whoever asks for the group's status, or changes its container, waits for it.
+   */
+  readonly groupLock: 'none' | 'driver' | 'call';
+  /** CAP_SYS_RAWIO is asked of each open of a device without IOMMU, also of a further one (until 6.1). */
+  readonly rawioForEachOpen: boolean;
+  /** An SMMU of stage 1 alone can nest (until 6.1). */
+  readonly nestsWithOneStage: boolean;
+  /** Whether interrupts are isolated is asked of each device's own MSI domain, not of the machine (6.2). */
+  readonly isolationOfDevices: boolean;
   /** GET_DEVICE_FD still finds a device whose unregister has begun, while other fds hold it. */
   readonly dyingCanBeOpened: boolean;
   /** mmap of a container fd (D61-9). */
@@ -36,6 +47,8 @@ export interface KernelProfile {
   readonly featureInCore: boolean;
   /** Migration states PRE_COPY and PRE_COPY_P2P, and the feature MIG_DATA_SIZE (6.2). */
   readonly preCopy: boolean;
+  /** Files without a path cannot be mapped with PROT_EXEC (7.x). */
+  readonly noexecPseudoFiles: boolean;
   /** `/sys/class/vfio-dev` and its links (D61-11, D61-48). */
   readonly vfioDevClass: boolean;
   /** Alignment in bytes of each capability of an info chain. */
@@ -181,12 +194,17 @@ const LINUX_5_13: KernelProfile = {
   foreignContainerFd: 'EINVAL',
   nameBeforeContainer: false,
   containerUserLate: true,
+  groupLock: 'none',
+  rawioForEachOpen: true,
+  nestsWithOneStage: true,
+  isolationOfDevices: false,
   dyingCanBeOpened: true,
   containerMmap: 'EINVAL',
   needsCoherentDma: false,
   emulatedDevicesPin: false,
   featureInCore: false,
   preCopy: false,
+  noexecPseudoFiles: false,
   vfioDevClass: false,
   capabilityAlignment: 1,
   deviceInfoSize: 20,
@@ -275,6 +293,7 @@ const LINUX_6_1: KernelProfile = {
   negativeContainerFd: 'EBADF',
   nameBeforeContainer: true,
   containerUserLate: false,
+  groupLock: 'driver',
   containerMmap: 'ENODEV',
   needsCoherentDma: true,
   emulatedDevicesPin: true,
@@ -319,6 +338,10 @@ const LINUX_6_12: KernelProfile = {
   name: 'linux-6.12',
   foreignContainerFd: 'EBADFD',
   dyingCanBeOpened: false,
+  groupLock: 'call',
+  rawioForEachOpen: false,
+  nestsWithOneStage: false,
+  isolationOfDevices: true,
   preCopy: true,
   capabilityAlignment: 8,
   deviceInfoSize: 24,
@@ -336,6 +359,7 @@ const LINUX_7_3: KernelProfile = {
   ...LINUX_6_12,
   name: 'linux-7.3',
   groupsWithDevices: true,
+  noexecPseudoFiles: true,
   nesting: false,
   overflowIsTold: true,
   inclusiveEnds: true,

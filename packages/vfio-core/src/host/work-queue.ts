@@ -27,6 +27,8 @@ export class WorkQueue {
   readonly #trace: Trace;
   readonly #waiting = new OrderedSet<Work>();
   #busy = false;
+  /** Some of it waits until the host settles again. */
+  #putOff = false;
 
   constructor(trace: Trace) {
     this.#trace = trace;
@@ -40,6 +42,21 @@ export class WorkQueue {
     if (this.#waiting.has(work)) return;
     this.#waiting.add(work);
     if (this.#waiting.size === 1) this.drain();
+  }
+
+  /** Like run(), but it waits for doQueued(): for several that are told of one thing, before any of them acts. */
+  queue(work: Work): void {
+    this.#waiting.add(work);
+  }
+
+  /** Does what was queued, behind what was put off. */
+  doQueued(): void {
+    if (!this.#putOff) this.drain();
+  }
+
+  /** Work is being done. */
+  get busy(): boolean {
+    return this.#busy;
   }
 
   /** Does what waits; nothing inside of work. */
@@ -56,6 +73,7 @@ export class WorkQueue {
     } finally {
       this.#busy = false;
     }
-    if (this.#waiting.size > 0) this.#trace.emit(WORK_WITHOUT_END, { waiting: this.#waiting.size });
+    this.#putOff = this.#waiting.size > 0;
+    if (this.#putOff) this.#trace.emit(WORK_WITHOUT_END, { waiting: this.#waiting.size });
   }
 }

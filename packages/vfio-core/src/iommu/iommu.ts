@@ -54,6 +54,8 @@ export interface IommuUnit {
   /** A device cannot forge another's interrupt: interrupt remapping. */
   readonly isolatesMsi: boolean;
   readonly nesting: boolean;
+  /** What asking for a nesting domain is answered where there is none. @default as the kernel says of units without the operation */
+  readonly nestingErrno?: number | undefined;
   /** What sysfs shows as `type` of a group: the domain of the kernel's own drivers. */
   readonly defaultDomain: 'DMA' | 'identity';
   createDomain(): IommuDomain;

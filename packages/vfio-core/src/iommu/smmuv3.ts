@@ -3,12 +3,14 @@
  * MSI doorbell (SW_MSI), since the SMMU translates MSI writes like any other.
  *
  * Modelled: groups, domains, page sizes, the reserved window, who has which stream id. The doorbell mapping itself is not built: an MSI write reaches
- * the address that the interrupt controller gave. Not modelled: its registers, queues, stream tables, stalls, nesting.
+ * the address that the interrupt controller gave. A nesting
+ * domain is a plain one. Not modelled: its registers, queues, stream tables, stalls, the tables of a guest.
  */
 import type { Host } from '../host/host.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { FrameRange } from '../memory/frame-map.ts';
 import type { Device } from '../model/device.ts';
+import { EPERM } from '../uapi/errno.ts';
 import type { ReservedRegion } from './iommu.ts';
 import { IommuUnitBase } from './iommu-unit-base.ts';
 
@@ -43,6 +45,9 @@ export class SmmuV3Iommu extends IommuUnitBase {
   override readonly defaultDomain: 'DMA' | 'identity';
   /** `iommus` and `iommu-map` of a device tree, or IORT, say who is behind it. */
   readonly describedByFirmware: boolean = true;
+  override readonly nesting: boolean;
+  /** It has one stage of tables only, and nesting wants both: arm_smmu_enable_nesting(). */
+  readonly nestingErrno: number = EPERM;
   /** Who has a stream id, as long as it has a group. */
   readonly #masters = new Map<number, Device>();
 
@@ -51,6 +56,7 @@ export class SmmuV3Iommu extends IommuUnitBase {
     this.aperture = { first: 0, last: 2 ** ((init.addressBits ?? 48) - 12) - 1 };
     this.isolatesMsi = init.isolatesMsi ?? true;
     this.coherent = init.coherent ?? true;
+    this.nesting = host.profile.nestsWithOneStage;
     this.defaultDomain = init.defaultDomain ?? 'DMA';
   }
 

@@ -6,7 +6,7 @@
 import { removeItem } from '../memory/list.ts';
 import { EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { IommuGroup } from './iommu-group.ts';
-import type { IommuDomain, IommuUnit } from './iommu.ts';
+import type { IommuDomain } from './iommu.ts';
 import { iovaRanges } from './iova-ranges.ts';
 import type { DirtyTracking } from './type1-dirty.ts';
 import { ATTACH_BUSES, ATTACH_DOMAIN, ATTACH_NESTING, ATTACH_WINDOWS, UNSAFE_INTERRUPTS, VADDR_EMULATED } from './type1-reasons.ts';
@@ -24,13 +24,13 @@ export function attachGroup(state: Type1State, group: IommuGroup): number {
     state.emulated.add(group);
     return 0;
   }
-  if (state.nesting && !group.unit.nesting) return refusals.refuse(ATTACH_NESTING, { group: id }, profile.noNesting === 'EINVAL' ? EINVAL : ENODEV);
+  if (state.nesting && !group.unit.nesting) return refusals.refuse(ATTACH_NESTING, { group: id }, group.unit.nestingErrno ?? (profile.noNesting === 'EINVAL' ? EINVAL : ENODEV));
   const { unit } = group;
   const same = state.domains.find(({ domain }) => domain.unit === unit);
   const domain = same?.domain ?? unit.createDomain();
   const error = group.attachDomain(domain);
   if (error < 0) return refusals.refuse(ATTACH_DOMAIN, { group: id });
-  const refused = admit(state, unit, id) || (same === undefined ? replay(state, domain) : 0);
+  const refused = admit(state, group) || (same === undefined ? replay(state, domain) : 0);
   if (refused < 0) {
     group.detachDomain();
     return refused;
@@ -42,14 +42,15 @@ export function attachGroup(state: Type1State, group: IommuGroup): number {
 }
 
 /** Whether what is mapped lies where the unit can map, and its interrupts are safe. */
-function admit(state: Type1State, unit: IommuUnit, group: number): number {
-  const { refusals } = state.module.host;
+function admit(state: Type1State, { devices, id: group, unit }: IommuGroup): number {
+  const { profile, refusals } = state.module.host;
   const ranges = iovaRanges([...state.units(), unit]);
   if (ranges.length === 0) return refusals.refuse(ATTACH_WINDOWS, { group, mapping: undefined });
   for (const mapping of state.all()) {
     if (!inside(ranges, mapping.first, mapping.last)) return refusals.refuse(ATTACH_WINDOWS, { group, mapping: bytesOf(mapping) });
   }
-  return unit.isolatesMsi || state.module.allowUnsafeInterrupts ? 0 : refusals.refuse(UNSAFE_INTERRUPTS, { group });
+  const isolated = unit.isolatesMsi && (!profile.isolationOfDevices || devices.every(({ hasMsiDomain }) => hasMsiDomain));
+  return isolated || state.module.allowUnsafeInterrupts ? 0 : refusals.refuse(UNSAFE_INTERRUPTS, { group });
 }
 
 /** vfio_iommu_replay(): what is mapped is put into a new domain, pinned for it where it was not. */

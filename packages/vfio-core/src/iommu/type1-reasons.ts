@@ -262,7 +262,7 @@ export const ATTACH_DOMAIN: Reason<{ readonly group: number }> = reason({
 
 export const ATTACH_NESTING: Reason<{ readonly group: number }> = reason({
   id: 'type1/attach-nesting',
-  errno: [ENODEV, EINVAL],
+  errno: [ENODEV, EINVAL, EPERM],
   call: 'VFIO_SET_IOMMU with VFIO_TYPE1_NESTING_IOMMU',
   rule: 'the IOMMU of each group can nest',
   kernel: DO_ATTACH,

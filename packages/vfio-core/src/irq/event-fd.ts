@@ -33,6 +33,7 @@ export class EventFdContext {
   #writersAsleep = 0;
   #writersSoFar = 0n;
   readonly #listeners: EventFdListener[] = [];
+  #withPriority = 0;
   // The count in halves: signals come from the interrupt path, which does without bigint.
   #lo: number;
   #hi: number;
@@ -56,7 +57,7 @@ export class EventFdContext {
     return this.#lo === 0 && this.#hi === 0;
   }
 
-  /** eventfd_signal(): adds one, saturating, and tells the listeners in the order in which they came. */
+  /** eventfd_signal(): adds one, saturating, and tells the listeners: those with priority first, then the one that came last. */
   signal(): void {
     this.#add(1, 0);
   }
@@ -123,15 +124,23 @@ export class EventFdContext {
       listener.signalled();
       if (listeners[i] === listener) i += 1;
     }
+    for (const listener of listeners) listener.allTold?.();
   }
 
-  /** Adds a waiter inside the kernel, told at once if the count is not zero. */
+  /**
+   * Adds a waiter inside the kernel, told at once if the count is not zero. One with priority stands behind those that have it, and before the
+   * others; of these the last is the first. Kernel: add_wait_queue(), add_wait_queue_priority().
+   */
   listen(listener: EventFdListener): void {
-    this.#listeners.push(listener);
-    if (!this.isZero) listener.signalled();
+    this.#listeners.splice(this.#withPriority, 0, listener);
+    if (listener.priority === true) this.#withPriority += 1;
+    if (this.isZero) return;
+    listener.signalled();
+    listener.allTold?.();
   }
 
   unlisten(listener: EventFdListener): void {
+    if (listener.priority === true && this.#listeners.includes(listener)) this.#withPriority -= 1;
     removeItem(this.#listeners, listener);
   }
 
@@ -142,6 +151,7 @@ export class EventFdContext {
   /** The last file reference is gone: listeners detach themselves (EPOLLHUP). */
   close(): void {
     this.#closed = true;
+    this.#withPriority = 0;
     for (const listener of this.#listeners.splice(0)) listener.closed?.();
     this.queue.wake();
   }
@@ -149,7 +159,11 @@ export class EventFdContext {
 
 /** Who listens inside the kernel. Kernel: a wait queue entry with its own wake function. */
 export interface EventFdListener {
+  /** It is told before those that have none, as KVM's irqfds are. @default false */
+  readonly priority?: boolean;
   signalled(): void;
+  /** All of them were told: the interrupts of the CPU, which were off meanwhile, come now. */
+  allTold?(): void;
   /** The eventfd was closed; the listener is detached already. */
   closed?(): void;
 }

@@ -22,7 +22,7 @@ describe('EventFdContext', () => {
     expect(plain.isZero).toBe(true);
   });
 
-  it('tells listeners in order, also one that leaves while it is told, and those that come late', () => {
+  it('tells the last listener first, also one that leaves while it is told, and those that come late', () => {
     const context = new EventFdContext('e');
     const log: string[] = [];
     const once = {
@@ -36,11 +36,26 @@ describe('EventFdContext', () => {
     context.listen(always);
     context.signal();
     context.signal();
-    expect(log).toEqual(['once', 'always', 'always']);
+    expect(log).toEqual(['always', 'once', 'always']);
     context.listen({ signalled: () => log.push('late') });
     context.close();
     expect(log.slice(3)).toEqual(['late', 'closed']);
     expect(context.closed).toBe(true);
+  });
+
+  it('tells those with priority first, in the order in which they came, and acts when all have been told', () => {
+    const context = new EventFdContext('e');
+    const log: string[] = [];
+    const listener = (name: string, priority: boolean) => ({ priority, signalled: () => log.push(name), allTold: () => log.push(`${name} acts`) });
+    const [first, second] = [listener('first', true), listener('second', true)];
+    for (const each of [listener('plain', false), first, second, listener('last', false)]) context.listen(each);
+    context.signal();
+    expect(log.splice(0)).toEqual(['first', 'second', 'last', 'plain', 'first acts', 'second acts', 'last acts', 'plain acts']);
+    context.unlisten(first);
+    context.listen(listener('latest', false));
+    log.length = 0;
+    context.signal();
+    expect(log.slice(0, 4)).toEqual(['second', 'latest', 'last', 'plain']);
   });
 });
 

@@ -16,9 +16,10 @@ export class Virqfd implements EventFdListener, Work {
   readonly #act: () => void;
   readonly #gone: () => void;
   #enabled = true;
+  #attached = false;
 
   /**
-   * Acts at once if the eventfd is signalled already.
+   * Acts at once if the eventfd is signalled already, and leaves its count: only what is signalled later is drained.
    *
    * @param gone the eventfd was closed, and this has let go of it
    */
@@ -29,12 +30,17 @@ export class Virqfd implements EventFdListener, Work {
     this.#act = act;
     this.#gone = gone;
     context.listen(this);
+    this.#attached = true;
   }
 
-  /** What it does may signal this eventfd again: it is work, never done inside the signal. */
+  /** What it does may signal this eventfd again: it is work, never done inside the signal, and not before the others have been told. */
   signalled(): void {
-    if (this.#host.profile.virqfdDrains) this.#context.drain();
-    this.#host.work.run(this);
+    if (this.#attached && this.#host.profile.virqfdDrains) this.#context.drain();
+    this.#host.work.queue(this);
+  }
+
+  allTold(): void {
+    this.#host.work.doQueued();
   }
 
   work(): void {

@@ -34,6 +34,8 @@ export abstract class Device {
   configureDma: (() => void) | undefined = undefined;
   /** The bus that it is on, once announced. */
   busName: string | undefined = undefined;
+  /** Its messages go to an interrupt controller that tells devices apart, as an ITS does; a device that sends none has nobody. */
+  readonly hasMsiDomain: boolean = true;
   /** A bridge forwards the DMA of others, and does not spoil its group. */
   readonly isBridge: boolean = false;
 

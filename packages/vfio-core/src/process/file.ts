@@ -51,6 +51,11 @@ export abstract class File {
     return this.label;
   }
 
+  /** It is on one of the kernel's own file systems, as anonymous inodes and dmabufs are: nobody can open it by a path. */
+  get isPseudo(): boolean {
+    return /^(anon_inode:|\/dmabuf:)/.test(this.label);
+  }
+
   /** What an ioctl request is called on this kind of file; undefined for one that it does not have. */
   requestName(_request: number): string | undefined {
     return undefined;

@@ -7,11 +7,13 @@
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { Sleeps } from '../host/scheduler.ts';
 import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
 import { EFAULT } from '../uapi/errno.ts';
+import type { File } from './file.ts';
 import { MMAP_RANGE, NOT_MAPPED, NO_ADDRESSES } from './process-reasons.ts';
 
 /** User addresses end here (TASK_SIZE_MAX of x86-64). */
@@ -50,6 +52,8 @@ interface Vma extends FrameRange {
   readonly frame: number;
   readonly run: PageRun | undefined;
   readonly device: DeviceRegion | undefined;
+  /** The file that is mapped, which stays open as long as any of it is. */
+  readonly file?: File | undefined;
   /** MAP_SHARED: a child of fork() has the same pages, not a copy. */
   readonly shared: boolean;
 }
@@ -122,7 +126,7 @@ export class Mapping {
     this.#mm.writeBytes(this.address + offset, bytes);
   }
 
-  /** munmap() of all of it. */
+  /** munmap() of all of it. @throws BlockedError as Mm.unmap() */
   unmap(): void {
     this.#mm.unmap(this.address, this.length);
     this.#mapped = false;
@@ -189,10 +193,11 @@ export class Mm implements Memory {
     for (const vma of parent.#vmas) {
       const copy = vma.shared ? vma : this.#copyOf(vma);
       if (copy === undefined) {
-        this.unmapAll();
+        this.unmap(0, TASK_SIZE);
         return this.host.refusals.refuse(NO_ADDRESSES, { length: (vma.last - vma.first + 1) * PAGE_SIZE });
       }
       if (vma.shared) vma.run?.get();
+      vma.file?.get();
       this.#vmas.insert({ ...copy });
     }
     return 0;
@@ -212,8 +217,35 @@ export class Mm implements Memory {
     return { ...vma, frame: run.first, run, shared: false };
   }
 
-  /** munmap(): whole pages; cuts VMAs where needed. */
+  /** A mapping keeps its file: vm_file. */
+  hold({ address, length }: Mapping, file: File): void {
+    const last = (address + length) / PAGE_SIZE - 1;
+    for (let page = address / PAGE_SIZE; page <= last; ) {
+      const vma = this.#vmas.remove(page);
+      if (vma === undefined) return;
+      this.#vmas.insert({ ...vma, file });
+      file.get();
+      page = vma.last + 1;
+    }
+    this.#last = undefined;
+  }
+
+  /** munmap(): whole pages; cuts VMAs where needed. @throws BlockedError if it was the last use of a file that is long in closing */
   unmap(address: number, length: number): void {
+    const files = this.#remove(address, length);
+    if (files.length === 0) return;
+    const thread = this.host.scheduler.spawn('munmap', putAll(files));
+    if (this.host.scheduler.current === undefined) thread.result();
+  }
+
+  /** munmap() for a thread: it may sleep where it was the last use of a file. */
+  *unmapSleeps(address: number, length: number): Sleeps<void> {
+    yield* putAll(this.#remove(address, length));
+  }
+
+  /** @returns the files that were mapped there, once for each part */
+  #remove(address: number, length: number): readonly File[] {
+    const files: File[] = [];
     const first = Math.floor(address / PAGE_SIZE);
     const last = first + Math.ceil(length / PAGE_SIZE) - 1;
     this.#cut(first);
@@ -221,13 +253,15 @@ export class Mm implements Memory {
     for (let vma = this.#vmas.firstIn(first, last); vma !== undefined; vma = this.#vmas.firstIn(first, last)) {
       this.#vmas.remove(vma.first);
       vma.run?.put();
+      if (vma.file !== undefined) files.push(vma.file);
     }
     this.#last = undefined;
+    return files;
   }
 
   /** exit_mmap(). */
-  unmapAll(): void {
-    this.unmap(0, TASK_SIZE);
+  unmapAll(): Sleeps<void> {
+    return this.unmapSleeps(0, TASK_SIZE);
   }
 
   /** mprotect() of whole pages of one VMA. @returns 0 or -ENOMEM where nothing is mapped */
@@ -252,6 +286,7 @@ export class Mm implements Memory {
     this.#vmas.insert({ ...vma, last: page - 1 });
     this.#vmas.insert({ ...vma, first: page, frame: vma.frame + (page - vma.first) });
     vma.run?.get();
+    vma.file?.get();
     this.#last = undefined;
   }
 
@@ -430,4 +465,8 @@ export class Mm implements Memory {
     this.#vmas.insert({ first, last: first + bytes / PAGE_SIZE - 1, ...content });
     return new Mapping(this, start, bytes, content.device === undefined || content.device.cacheable === true);
   }
+}
+
+function* putAll(files: readonly File[]): Sleeps<void> {
+  for (const file of files) yield* file.put();
 }

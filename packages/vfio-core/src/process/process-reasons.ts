@@ -93,6 +93,16 @@ export const BUFFER_FAULT: Reason<{ readonly file: string; readonly address: num
   text: ({ file, address, length, reach }) => `${file}: of ${length} bytes at ${hex(address)} ${reach} can be reached`,
 });
 
+export const NO_EXEC: Reason<{ readonly file: string }> = reason({
+  id: 'process/no-exec',
+  errno: EPERM,
+  call: 'mmap',
+  rule: 'what is mapped with PROT_EXEC does not lie on a file system of the kernel alone, as files without a path do (7.x)',
+  kernel: 'do_mmap(): path_noexec()',
+  wayOut: 'leave PROT_EXEC out: nobody executes registers',
+  text: ({ file }) => `${file} has no path`,
+});
+
 export const BAD_OFFSET: Reason<{ readonly offset: number; readonly length: number }> = reason({
   id: 'process/bad-offset',
   errno: EINVAL,

@@ -14,10 +14,10 @@ import { FRAMES, isInside } from '../memory/range.ts';
 import { EFAULT, EINVAL, ENOMEM, ENOTDIR, EOVERFLOW } from '../uapi/errno.ts';
 import { EventFdFile } from './event-fd-file.ts';
 import { POLLERR, POLLNVAL, STREAM, WOULD_SLEEP, type File, type PollRequest } from './file.ts';
-import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_READ, PROT_WRITE } from './flags.ts';
+import { MAP_SHARED, O_RDONLY, O_RDWR, O_WRONLY, PROT_EXEC, PROT_READ, PROT_WRITE } from './flags.ts';
 import { MemfdFile } from './memfd-file.ts';
 import { Mm, TASK_SIZE, type Mapping } from './mm.ts';
-import { BAD_FD, BAD_OFFSET, BUFFER_FAULT, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, NO_ENTRY, PROCESS_EXITS, WRONG_KIND } from './process-reasons.ts';
+import { BAD_FD, BAD_OFFSET, BUFFER_FAULT, FD_LIMIT, MMAP_RANGE, NOT_EVENTFD, NOT_PERMITTED, NO_ENTRY, NO_EXEC, PROCESS_EXITS, WRONG_KIND } from './process-reasons.ts';
 import { SyscallError } from './syscall-error.ts';
 import { Syscalls, held, isOffset } from './syscalls.ts';
 import { UserArgument, type IoctlInput } from './user-argument.ts';
@@ -232,7 +232,10 @@ export class Process {
     // do_mmap(): what no process has room for, then what no file offset reaches.
     if (length > TASK_SIZE) return refusals.refuse(MMAP_RANGE, { length, offset }, ENOMEM);
     if (!isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE), 0, FRAMES)) return refusals.refuse(MMAP_RANGE, { length, offset }, EOVERFLOW);
-    return file.mmap(this, { length, offset, read, write, shared });
+    if ((prot & PROT_EXEC) !== 0 && file.isPseudo && this.host.profile.noexecPseudoFiles) return refusals.refuse(NO_EXEC, { file: file.subject });
+    const mapping = file.mmap(this, { length: Math.ceil(length / PAGE_SIZE) * PAGE_SIZE, offset, read, write, shared });
+    if (typeof mapping !== 'number') this.mm.hold(mapping, file);
+    return mapping;
   }
 
   /** lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2. */
@@ -427,7 +430,7 @@ export class Process {
       const file = this.takeFd(fd);
       if (file !== undefined) yield* file.put();
     }
-    this.mm.unmapAll();
+    yield* this.mm.unmapAll();
     // Whoever goes on with this process has the next one, with its name and rights.
     this.#exiting = false;
   }

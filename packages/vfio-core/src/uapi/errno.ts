@@ -30,6 +30,7 @@ export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
 export const ENOMSG = 42;
 export const ENODATA = 61;
+export const ETIME = 62;
 export const EOVERFLOW = 75;
 export const EBADFD = 77;
 export const EUSERS = 87;
@@ -71,6 +72,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [ENOSYS, 'ENOSYS'],
   [ENOMSG, 'ENOMSG'],
   [ENODATA, 'ENODATA'],
+  [ETIME, 'ETIME'],
   [EOVERFLOW, 'EOVERFLOW'],
   [EBADFD, 'EBADFD'],
   [EUSERS, 'EUSERS'],

@@ -1,5 +1,6 @@
 /** The fd of a VFIO device: `[vfio-device]`. Kernel: vfio_device_fops. */
 import type { Sleeps } from '../host/scheduler.ts';
+import { constant } from '../model/bus.ts';
 import { File, STREAM, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
@@ -86,9 +87,14 @@ export class VfioDeviceFile extends File {
 
   /** vfio_device_fops_release(): driver, container user and group file, then the device reference. */
   protected override *release(): Sleeps<void> {
-    yield* this.device.close(this.#opener);
-    this.device.group?.dropContainerUser();
+    const { group } = this.device;
+    yield* group?.closing(this.#close()) ?? this.#close();
     yield* this.#groupFile.put();
     this.device.put();
+  }
+
+  *#close(): Sleeps<void> {
+    yield* this.device.close(this.#opener);
+    yield* this.device.group?.letContainerGo() ?? constant(undefined);
   }
 }

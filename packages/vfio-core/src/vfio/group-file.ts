@@ -32,11 +32,11 @@ export class GroupFile extends File {
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_GROUP_GET_STATUS:
-        return this.group.status(argument);
+        return this.group.locked ? WOULD_SLEEP : this.group.status(argument);
       case VFIO_GROUP_SET_CONTAINER:
-        return this.group.setContainer(process, argument);
+        return this.group.locked ? WOULD_SLEEP : this.group.setContainer(process, argument);
       case VFIO_GROUP_UNSET_CONTAINER:
-        return this.group.unsetContainer();
+        return this.group.locked ? WOULD_SLEEP : this.group.unsetContainer();
       case VFIO_GROUP_GET_DEVICE_FD:
         return WOULD_SLEEP;
       default:
@@ -46,8 +46,20 @@ export class GroupFile extends File {
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     if (request === VFIO_GROUP_GET_DEVICE_FD) return yield* this.group.getDeviceFd(process, this, argument);
-    if (request === VFIO_GROUP_SET_CONTAINER) return yield* this.group.setContainerSleeps(process, argument);
-    return this.ioctl(process, request, argument);
+    return yield* this.group.underLock(this.#locked(process, request, argument));
+  }
+
+  *#locked(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    switch (request) {
+      case VFIO_GROUP_GET_STATUS:
+        return this.group.status(argument);
+      case VFIO_GROUP_SET_CONTAINER:
+        return yield* this.group.setContainerSleeps(process, argument);
+      case VFIO_GROUP_UNSET_CONTAINER:
+        return this.group.unsetContainer();
+      default:
+        return argument.unknown();
+    }
   }
 
   protected override *release(): Sleeps<void> {

@@ -283,7 +283,7 @@ export abstract class VfioDevice {
     let error = 0;
     if (this.#openCount === 1) {
       this.#kvm = this.#group?.kvm;
-      error = yield* this.openDevice();
+      error = yield* this.#around(this.openDevice());
       if (error < 0) {
         this.#openCount = 0;
         this.#kvm = undefined;
@@ -303,7 +303,7 @@ export abstract class VfioDevice {
     if (this.#references === 0) this.#broken('closed outside of register and unregister (I1)');
     yield* this.vfio.deviceSetLock(this).lock();
     if (this.#openCount === 1) {
-      yield* this.closeDevice();
+      yield* this.#around(this.closeDevice());
       this.#listens(false);
       this.#kvm = undefined;
       if (this.migration !== undefined) this.migration.preCopyInfo2 = false;
@@ -315,6 +315,11 @@ export abstract class VfioDevice {
     if (module !== undefined && module.users > 0) module.users -= 1;
     removeItem(this.#openers, opener);
     this.vfio.deviceSetLock(this).unlock();
+  }
+
+  /** Its driver is entered or left under the group's lock. */
+  #around<T>(body: Sleeps<T>): Sleeps<T> {
+    return this.#group?.aroundDriver(body) ?? body;
   }
 
   /** A device that pins hears of unmaps while it is open. */

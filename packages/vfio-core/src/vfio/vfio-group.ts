@@ -6,6 +6,7 @@
  * in between leaves a device open in a group without container. Later kernels hold the group's lock, and count first.
  */
 import { removeItem } from '../memory/list.ts';
+import { Mutex } from '../host/mutex.ts';
 import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
@@ -78,6 +79,8 @@ export class VfioGroup {
   #references = 0;
   /** Drivers that have registered a device and not yet unregistered it: one more than is listed, while one is on its way out. */
   #drivers = 0;
+  /** group_lock: see the profile's groupLock. */
+  readonly #lock: Mutex;
   #container: VfioContainer | undefined;
   #containerUsers = 0;
   #file: GroupFile | undefined;
@@ -90,6 +93,7 @@ export class VfioGroup {
     this.vfio = vfio;
     this.iommuGroup = iommuGroup;
     iommuGroup.get();
+    this.#lock = new Mutex(vfio.host.scheduler, `the lock of group ${this.name}`, true);
     this.#detached = new WaitQueue(`group ${this.name} to leave its container`, () => (this.#file === undefined ? [] : [this.#file.holder]));
     if (!vfio.host.profile.dmaOwnership) this.#notifier = new GroupNotifier(this);
     this.#unlisten = this.#notifier === undefined ? () => undefined : iommuGroup.listen(this.#notifier);
@@ -143,6 +147,37 @@ export class VfioGroup {
     this.#kvmListeners.add(told);
     if (this.#kvm !== undefined) told(this.#kvm);
     return () => this.#kvmListeners.delete(told);
+  }
+
+  /** Somebody has the group's lock: whoever asks has to wait. */
+  get locked(): boolean {
+    return this.#lock.locked;
+  }
+
+  /** Runs a part of a call under the group's lock, where the kernel has one. */
+  *underLock<T>(body: Sleeps<T>): Sleeps<T> {
+    if (this.vfio.host.profile.groupLock === 'none') return yield* body;
+    yield* this.#lock.lock();
+    const result = yield* body;
+    this.#lock.unlock();
+    return result;
+  }
+
+  /** A driver opens or closes a device: the lock is held already where calls hold it. */
+  aroundDriver<T>(body: Sleeps<T>): Sleeps<T> {
+    return this.vfio.host.profile.groupLock === 'driver' ? this.underLock(body) : body;
+  }
+
+  /** The last part of a close: the lock is held to its end where calls hold it. */
+  closing(body: Sleeps<void>): Sleeps<void> {
+    return this.vfio.host.profile.groupLock === 'call' ? this.underLock(body) : body;
+  }
+
+  /** A user of the container goes: under the lock, which a close may hold already. */
+  *letContainerGo(): Sleeps<void> {
+    if (this.vfio.host.profile.groupLock === 'driver') yield* this.#lock.lock();
+    this.dropContainerUser();
+    if (this.vfio.host.profile.groupLock === 'driver') this.#lock.unlock();
   }
 
   get(): void {
@@ -310,6 +345,7 @@ export class VfioGroup {
     const fd = process.reserveFd();
     let error = fd;
     if (profile.containerUserLate) error = yield* this.#openUncounted(device, process, fd);
+    else if (fd >= 0 && profile.groupLock === 'call') error = yield* this.underLock(this.#openCounted(device, process, fd));
     else if (fd >= 0) error = yield* this.#openCounted(device, process, fd);
     if (error < 0) {
       if (fd >= 0) process.unreserveFd(fd);
@@ -323,12 +359,17 @@ export class VfioGroup {
 
   /** Opens the device as a user of the container. */
   *#openCounted(device: VfioDevice, process: Process, fd: number): Sleeps<number> {
-    const unusable = this.#usable(process);
-    if (unusable < 0) return unusable;
-    this.#containerUsers += 1;
+    const counted = yield* this.aroundDriver(this.#count(device, process));
+    if (counted < 0) return counted;
     const error = yield* device.open(opener(process, fd));
-    if (error < 0) this.dropContainerUser();
+    if (error < 0) yield* this.letContainerGo();
     return error;
+  }
+
+  *#count(device: VfioDevice, process: Process): Sleeps<number> {
+    const unusable = this.#usable(process, device);
+    if (unusable === 0) this.#containerUsers += 1;
+    return unusable;
   }
 
   /** Opens the device, and counts it behind that: nobody looks whether the container is there still. A missing fd number takes the open back. */
@@ -350,14 +391,15 @@ export class VfioGroup {
   }
 
   /** Whether devices can be opened: -EINVAL without backend or (5.13) in a group that is not viable, -EPERM. */
-  #usable(process: Process): number {
+  #usable(process: Process, device?: VfioDevice): number {
     const { profile, refusals } = this.vfio.host;
     if (this.#container === undefined && this.#containerUsers > 0) this.#lost('a device is opened without a container: NULL dereference');
     if (this.#container?.backend === undefined) {
       return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: this.#container === undefined ? 'container' : 'backend' });
     }
     if (!profile.dmaOwnership && !this.viable) return refuseNotViable(this, EINVAL);
-    return this.#allowed(process) ? 0 : this.#notAllowed(process);
+    const asked = profile.rawioForEachOpen || device === undefined || device.openCount === 0;
+    return !asked || this.#allowed(process) ? 0 : this.#notAllowed(process);
   }
 
   /** Who has devices of the group open. */

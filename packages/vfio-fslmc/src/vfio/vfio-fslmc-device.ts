@@ -169,7 +169,6 @@ export class VfioFslMcDevice extends VfioDevice {
     const refuse = (why?: string): number => this.refuseOffset(offset, length, EINVAL, why);
     if (region === undefined) return refuse();
     if (!shared) return refuse('the mapping is private');
-    if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return refuse('these are no whole pages');
     const wanted = VFIO_REGION_INFO_FLAG_MMAP | (read ? VFIO_REGION_INFO_FLAG_READ : 0) | (write ? VFIO_REGION_INFO_FLAG_WRITE : 0);
     const at = offset - index * SPAN;
     if ((region.access & wanted) !== wanted) return refuse('the region cannot be mapped');

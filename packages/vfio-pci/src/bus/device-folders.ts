@@ -43,8 +43,11 @@ const ASPM: readonly (readonly [name: string, bit: number])[] = [
 
 /** @param source number of the device's wakeup source */
 export function createDeviceFolders(device: PciDevice, source: number): void {
-  if (!device.host.profile.serialNumberAttribute) return;
-  const { files } = device.host;
+  const { files, profile } = device.host;
+  if (!profile.serialNumberAttribute) {
+    files.constant(`${device.sysfs}/power/runtime_status`, () => (device.suspended === undefined ? 'active\n' : 'suspended\n'));
+    return;
+  }
   const { bytes } = device.function.config;
   const serial = findExtendedCapability(bytes, PCI_EXT_CAP_ID_DSN);
   if (serial !== 0) files.constant(`${device.sysfs}/serial_number`, `${serialNumber(bytes.subarray(serial + 4, serial + 12))}\n`);

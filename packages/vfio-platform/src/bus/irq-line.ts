@@ -7,10 +7,19 @@
  *
  * Not modelled: sharing, threads of handlers, priorities, affinity.
  */
-import { EBUSY, EINVAL, type Host } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, eventKind, type EventKind, type Host, type Work } from '@vsim/vfio-core';
 import type { Trigger } from '../fdt/interrupts.ts';
 
-export class IrqLine {
+/** A level that nobody takes down is unmasked each time it comes, by an eventfd that is its trigger as well: the CPU does nothing else any more. */
+export const INTERRUPT_STORM: EventKind<{ readonly intid: number; readonly times: number }> = eventKind(
+  'vfio-platform/interrupt-storm',
+  'bug',
+  ({ intid, times }) => `interrupt ${intid} has come ${times} times without end: a kernel hangs`,
+);
+/** So many times in a row are no accident. */
+const STORM = 1000;
+
+export class IrqLine implements Work {
   /** The INTID. */
   readonly number: number;
   #trigger: Trigger;
@@ -28,6 +37,9 @@ export class IrqLine {
   #depth = 1;
   /** It came while it was disabled: IRQS_PENDING. */
   #noted = false;
+  #host: Host | undefined;
+  /** How often it was taken in one go. */
+  #taken = 0;
 
   constructor(number: number, trigger: Trigger) {
     this.number = number;
@@ -71,9 +83,10 @@ export class IrqLine {
   // The kernel
 
   /** irq_create_fwspec_mapping(): whether a node that describes it so gets it. The first one decides how it is triggered. */
-  map(trigger: Trigger, { interrupts }: Host): boolean {
+  map(trigger: Trigger, host: Host): boolean {
     if (this.#irq !== undefined && this.#trigger !== 'none') return trigger === this.#trigger || trigger === 'none';
-    this.#irq ??= interrupts.allocate();
+    this.#host = host;
+    this.#irq ??= host.interrupts.allocate();
     this.#trigger = trigger;
     return true;
   }
@@ -119,17 +132,27 @@ export class IrqLine {
     this.#depth += 1;
   }
 
-  /** The interrupt is taken: its latch is empty then, and a level that stays up comes again unless it is disabled. */
+  /** At once, or behind the work that is being done, as its interrupts are off. */
   #deliver(): void {
+    if (!this.#on || !this.pending) return;
+    if (this.#host?.work.busy !== true) this.#taken = 0;
+    if (this.#host === undefined) this.work();
+    else this.#host.work.run(this);
+  }
+
+  /** The interrupt is taken: its latch is empty then, and a level that stays up comes again unless it is disabled. */
+  work(): void {
     while (this.#on && this.pending) {
       this.#latched = false;
       if (this.#depth > 0 || this.#handler === undefined) {
         this.#noted = true;
         this.#on = false;
-        return;
+        break;
       }
+      this.#taken += 1;
+      if (this.#taken === STORM) this.#host?.trace.emit(INTERRUPT_STORM, { intid: this.number, times: STORM });
       this.#handler();
-      if (this.#depth === 0) return;
+      if (this.#depth === 0) break;
     }
   }
 }

@@ -41,6 +41,8 @@ export interface PlatformDeviceInit {
    * is a plain platform device.
    */
   readonly peripheralId?: number | 'registers' | undefined;
+  /** Its node has an msi-parent, an ITS. From 6.2 on VFIO takes other devices only with allow_unsafe_interrupts. @default false */
+  readonly msiParent?: boolean | undefined;
 }
 
 /** Interrupts that struct amba_device has room for. */
@@ -56,6 +58,7 @@ export class PlatformDevice extends Device {
   readonly interrupts: readonly (PlatformInterrupt | undefined)[];
   readonly firmware: Firmware;
   readonly isAmba: boolean;
+  override readonly hasMsiDomain: boolean;
   readonly runtimePm: RuntimePm = new RuntimePm();
   #peripheralId: number;
   /** What the AMBA bus found when a driver was bound. */
@@ -66,6 +69,7 @@ export class PlatformDevice extends Device {
     this.resources = init.resources;
     this.interrupts = (init.irqs ?? []).map((irq) => (irq instanceof IrqLine ? { line: irq, trigger: irq.trigger } : irq));
     this.firmware = init.firmware ?? {};
+    this.hasMsiDomain = init.msiParent ?? false;
     this.isAmba = init.peripheralId !== undefined;
     this.#peripheralId = typeof init.peripheralId === 'number' ? init.peripheralId : 0;
     init.hardware?.forEach((hardware, i) => {

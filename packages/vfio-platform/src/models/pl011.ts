@@ -57,7 +57,7 @@ export class Pl011 implements MmioDevice {
       case PL011.MIS:
         return this.#raw & this.#mask;
       default:
-        return this.#plain.get(offset) ?? IDENTIFICATION[(offset - PL011.ID) / 4] ?? 0;
+        return this.#plain.get(offset) ?? IDENTIFICATION[(offset - PL011.ID) >> 2] ?? 0;
     }
   }
 

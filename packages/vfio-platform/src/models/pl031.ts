@@ -8,7 +8,8 @@ import type { IrqLine } from '../bus/irq-line.ts';
 
 /** Register offsets. */
 export const PL031 = { DR: 0x00, MR: 0x04, LR: 0x08, CR: 0x0c, IMSC: 0x10, RIS: 0x14, MIS: 0x18, ICR: 0x1c, ID: 0xfe0 } as const;
-const IDENTIFICATION = [0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+/** Revision 1. */
+const IDENTIFICATION = [0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 const SECOND = 1_000_000_000;
 
 export class Pl031 implements MmioDevice {
@@ -48,7 +49,7 @@ export class Pl031 implements MmioDevice {
       case PL031.MIS:
         return this.#raw & this.#mask;
       default:
-        return IDENTIFICATION[(offset - PL031.ID) / 4] ?? 0;
+        return IDENTIFICATION[(offset - PL031.ID) >> 2] ?? 0;
     }
   }
 

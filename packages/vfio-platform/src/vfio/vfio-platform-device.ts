@@ -207,7 +207,6 @@ export class VfioPlatformDevice extends VfioDevice {
     const refuse = (why?: string): number => this.refuseOffset(offset, length, EINVAL, why);
     if (region === undefined) return refuse();
     if (!shared) return refuse('the mapping is private');
-    if (offset % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0) return refuse('these are no whole pages');
     if ((region.flags & VFIO_REGION_INFO_FLAG_MMAP) === 0) return refuse('the region cannot be mapped');
     if ((read && (region.flags & VFIO_REGION_INFO_FLAG_READ) === 0) || (write && (region.flags & VFIO_REGION_INFO_FLAG_WRITE) === 0)) return refuse('the region cannot be accessed so');
     const at = offset - index * SPAN;
