@@ -109,16 +109,21 @@ export class SampleDevice extends Device {
   }
 }
 
+/** Makes the VFIO device that is bound. */
+export type MakeSample = (vfio: Vfio, device: SampleDevice) => SampleVfioDevice;
+
 /** The VFIO driver of the sample bus. */
 export class SampleDriver extends Driver<SampleDevice> {
   override readonly name: string = 'vfio-sample';
   override readonly managesDma: boolean = true;
   readonly data: Map<SampleDevice, SampleVfioDevice> = new Map<SampleDevice, SampleVfioDevice>();
   readonly #vfio: Vfio;
+  readonly #make: MakeSample;
 
-  constructor(vfio: Vfio) {
+  constructor(vfio: Vfio, make: MakeSample = (v, device) => new SampleVfioDevice(v, device)) {
     super();
     this.#vfio = vfio;
+    this.#make = make;
   }
 
   override match(device: SampleDevice): boolean {
@@ -126,7 +131,7 @@ export class SampleDriver extends Driver<SampleDevice> {
   }
 
   override *probe(device: SampleDevice): Sleeps<number> {
-    const made = new SampleVfioDevice(this.#vfio, device);
+    const made = this.#make(this.#vfio, device);
     const error = yield* made.register();
     if (error === 0) this.data.set(device, made);
     return error;
@@ -247,12 +252,12 @@ export interface SampleHost {
 }
 
 /** A host with the named devices, each in a group of its own (or all in one), none bound. */
-export function sampleHost(names: readonly string[] = ['a'], init: HostInit = {}, oneGroup = false): SampleHost {
+export function sampleHost(names: readonly string[] = ['a'], init: HostInit = {}, oneGroup = false, make?: MakeSample): SampleHost {
   const host = new Host({ ram: [{ base: 0x1_0000_0000, size: 0x400_0000 }], ...init });
   const vfio = new Vfio(host);
   const iommu = new VtdIommu(host);
   const bus = new Bus<SampleDevice>(host, 'sample');
-  const driver = new SampleDriver(vfio);
+  const driver = new SampleDriver(vfio, make);
   host.scheduler.call('modprobe', bus.addDriver(driver));
   host.scheduler.call('modprobe native', bus.addDriver(new NativeDriver()));
   bus.autoprobe = false;

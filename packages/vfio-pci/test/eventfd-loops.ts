@@ -52,7 +52,7 @@ class Loops implements World<LoopStep> {
   #user: Process;
   #fds: readonly number[] = [];
   #devices: readonly ShadowDevice[] = [];
-  /** By eventfd, in the order in which they came. */
+  /** By eventfd, the last one first. */
   #listeners: ShadowWork[][] = [];
   #counts: number[] = [];
   #waiting: ShadowWork[] = [];
@@ -94,7 +94,7 @@ class Loops implements World<LoopStep> {
         this.#forget((work) => work.device === device && work.value === undefined);
         unmaskBy(this.#user, fd, -1);
         if (step.fd < 0) break;
-        this.#listeners[step.fd]!.push({ device, value: undefined });
+        this.#listeners[step.fd]!.unshift({ device, value: undefined });
         unmaskBy(this.#user, fd, this.#fds[step.fd]!);
         break;
       case 'ioeventfd': {
@@ -103,7 +103,7 @@ class Loops implements World<LoopStep> {
         same('IOEVENTFD', told, step.fd < 0 ? (there === undefined ? -19 : 0) : there === undefined ? 0 : -17);
         if (told < 0) return 'past';
         if (step.fd < 0) this.#forget((work) => work === there);
-        else this.#listeners[step.fd]!.push({ device, value: step.value });
+        else this.#listeners[step.fd]!.unshift({ device, value: step.value });
         break;
       }
       case 'write':
@@ -186,10 +186,8 @@ class Loops implements World<LoopStep> {
 
   #signal(fd: number): void {
     this.#counts[fd]! += 1;
-    for (const work of this.#listeners[fd]!) {
-      if (!this.#waiting.includes(work)) this.#waiting.push(work);
-      if (!this.#busy) this.#work();
-    }
+    for (const work of this.#listeners[fd]!) if (!this.#waiting.includes(work)) this.#waiting.push(work);
+    if (!this.#busy) this.#work();
   }
 
   #work(): void {

@@ -46,7 +46,7 @@ export class WorkQueue {
 
   /** Like run(), but it waits for doQueued(): for several that are told of one thing, before any of them acts. */
   queue(work: Work): void {
-    this.#waiting.add(work);
+    if (!this.#waiting.has(work)) this.#waiting.add(work);
   }
 
   /** Does what was queued, behind what was put off. */

@@ -219,12 +219,13 @@ export class Mm implements Memory {
 
   /** A mapping keeps its file: vm_file. */
   hold({ address, length }: Mapping, file: File): void {
-    const last = (address + length) / PAGE_SIZE - 1;
-    for (let page = address / PAGE_SIZE; page <= last; ) {
+    let page = address / PAGE_SIZE;
+    for (let left = length / PAGE_SIZE; left > 0; ) {
       const vma = this.#vmas.remove(page);
       if (vma === undefined) return;
       this.#vmas.insert({ ...vma, file });
       file.get();
+      left -= vma.last - vma.first + 1;
       page = vma.last + 1;
     }
     this.#last = undefined;

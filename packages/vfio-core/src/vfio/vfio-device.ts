@@ -277,14 +277,15 @@ export abstract class VfioDevice {
     if (this.#references === 0) this.#broken('opened outside of register and unregister (I1)');
     const { module } = this.device;
     if (module?.going === true) return this.device.host.refusals.refuse(DRIVER_GOING, { device: this.name });
-    if (module !== undefined) module.users += 1;
     yield* this.vfio.deviceSetLock(this).lock();
     this.#openCount += 1;
+    if (module !== undefined && this.#countsModule) module.users += 1;
     let error = 0;
     if (this.#openCount === 1) {
       this.#kvm = this.#group?.kvm;
       error = yield* this.#around(this.openDevice());
       if (error < 0) {
+        if (module !== undefined) module.users -= 1;
         this.#openCount = 0;
         this.#kvm = undefined;
       } else {
@@ -292,7 +293,6 @@ export abstract class VfioDevice {
       }
     }
     if (error === 0) this.#openers.push(opener);
-    else if (module !== undefined) module.users -= 1;
     this.vfio.deviceSetLock(this).unlock();
     return error;
   }
@@ -308,13 +308,18 @@ export abstract class VfioDevice {
       this.#kvm = undefined;
       if (this.migration !== undefined) this.migration.preCopyInfo2 = false;
     }
+    const { module } = this.device;
+    if (module !== undefined && module.users > 0 && this.#countsModule) module.users -= 1;
     // The kernel asserts that the device is open: a close too many must not make the next open look like the second.
     if (this.#openCount === 0) this.#broken('closed without being open');
     else this.#openCount -= 1;
-    const { module } = this.device;
-    if (module !== undefined && module.users > 0) module.users -= 1;
     removeItem(this.#openers, opener);
     this.vfio.deviceSetLock(this).unlock();
+  }
+
+  /** The driver's module is used by each open until 6.1, by the device that is open since (6.2). */
+  get #countsModule(): boolean {
+    return this.#openCount === 1 || this.device.host.profile.groupLock !== 'call';
   }
 
   /** Its driver is entered or left under the group's lock. */
