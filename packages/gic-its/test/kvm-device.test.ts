@@ -197,6 +197,9 @@ describe('who may use a VM', () => {
     for (const fd of [vmFd, vcpus[0]!, gicFd, itsFd]) vmm.process.close(fd);
     expect(vmm.kvm.vms).toHaveLength(1);
     vmm.process.close(vcpus[1]!);
+    // What is mapped of a vCPU keeps it.
+    expect(vmm.kvm.vms).toHaveLength(1);
+    for (const run of vmm.runs) run.unmap();
     expect(vmm.kvm.vms).toEqual([]);
   });
 
