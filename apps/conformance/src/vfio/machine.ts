@@ -72,6 +72,7 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   if (recorded.has('arch')) {
     const arm = new ArmMachine(header, recorded, profile);
     const process = recorder(arm.host);
+    arm.host.files.add('/dev/null', { kind: 'device', mode: 0o666, open: () => constant(new Console()) });
     arm.warmUp(header, process);
     return { host: arm.host, bus: arm.pci, process, samples: undefined, arm };
   }
@@ -102,7 +103,6 @@ function recorder(host: Host): Process {
   const process = new Process(host, { name: 'recorder' });
   // A shell's child has its terminal: fds that are open, and no eventfds.
   for (let fd = 0; fd < 3; fd += 1) process.install(new Console(), O_RDWR, fd);
-  host.files.add('/dev/null', { kind: 'device', mode: 0o666, open: () => constant(new Console()) });
   return process;
 }
 
