@@ -1,7 +1,7 @@
 /** How an interrupt gets into a VM: KVM_SIGNAL_MSI, the translation cache, irqfds, irqbypass; and what an LPI is meanwhile. */
 import { EventFdContext, Host, type PageRun } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { CTRL, encode, Gic, GRP, IRQFD_INJECT, ItsDriver, KvmVm, OPCODE, type VgicIrq } from '../src/index.ts';
+import { CTRL, encode, Gic, GRP, IRQFD_INJECT, IRQFD_LOCK, ItsDriver, KvmVm, OPCODE, type VgicIrq } from '../src/index.ts';
 import { commandNames, DOORBELL, GUEST, Machine, made, takeAll, type MachineInit, type Vector } from './machine.ts';
 
 const DEVICE = 0x10;
@@ -242,11 +242,13 @@ describe('KVM_SIGNAL_MSI', () => {
     expect(takeAll(machine.vcpu(0))).toEqual([8195]);
   });
 
-  it('of a forwarded event is an INT of the physical ITS, and no latch [gic K-10] [gic A-35]', () => {
+  it('of a forwarded event is an INT of the physical ITS, and no latch, where its translation is not cached [gic K-10] [gic A-35]', () => {
     const { machine } = forwarded();
+    machine.its.mappings.dropTranslations();
     const events = machine.host.trace.record();
     expect([machine.msi(DEVICE, 0), lpi(machine, 8195).pendingLatch, lpi(machine, 8195).queuedOn]).toEqual([1, false, undefined]);
     expect(commandNames(events)).toEqual(['INT', 'VSYNC']);
+    expect(machine.vm.cache.size).toBe(0);
   });
 });
 
@@ -308,15 +310,32 @@ describe('the translation cache', () => {
     expect([machine.msi(DEVICE, 0), lpi(machine, 8300).pendingLatch]).toEqual([1, true]);
   });
 
-  it('has no forwarded LPI, so that none gets a latch [gic K-15] [gic K-14] [gic 11/25]', () => {
+  it('keeps what forwarding looked up: the latch of a forwarded LPI is set, and a list register delivers it beside the VLPI [gic K-15] [gic K-14] [gic 11/25]', () => {
     const machine = booted([8195], { version: 'gicv4.1' });
-    machine.msi(DEVICE, 0);
-    event(machine, OPCODE.CLEAR, 0);
     const [irq] = machine.driver.allocate(DEVICE, 1, false);
     machine.vector(DEVICE, 0, irq!);
-    expect(machine.vm.cache.size).toBe(0);
-    machine.msi(DEVICE, 0);
-    expect([machine.vm.cache.size, lpi(machine, 8195).pendingLatch, machine.vm.injectCached(DOORBELL, DEVICE, 0)]).toEqual([0, false, false]);
+    expect(machine.vm.cache.size).toBe(1);
+    const events = machine.host.trace.record();
+    expect([machine.msi(DEVICE, 0), lpi(machine, 8195).pendingLatch]).toEqual([1, true]);
+    expect(commandNames(events)).toEqual([]);
+    machine.host.memory.write32(irq!.message.address, irq!.message.data, DEVICE);
+    const vcpu = machine.vcpu(0);
+    vcpu.run(0);
+    expect(takeAll(vcpu)).toEqual([8195, 8195]);
+  });
+
+  it('is asked before the lock is taken: what is forwarded meanwhile is an INT', () => {
+    const machine = booted([8195], { version: 'gicv4.1' });
+    machine.vm.setRouting([{ gsi: 40, address: DOORBELL, data: 0, device: DEVICE }]);
+    const eventfd = new EventFdContext('irqfd');
+    machine.vm.irqfd(eventfd, 40);
+    machine.host.scheduler.stopAt(IRQFD_LOCK);
+    eventfd.signal();
+    const [irq] = machine.driver.allocate(DEVICE, 1, false);
+    machine.bypass.registerProducer({ token: eventfd, irq: irq! });
+    const events = machine.host.trace.record();
+    machine.host.scheduler.release(IRQFD_LOCK);
+    expect(commandNames(events)).toEqual(['INT', 'VSYNC']);
   });
 });
 

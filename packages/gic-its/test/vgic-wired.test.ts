@@ -49,6 +49,49 @@ class Wired extends Machine {
   }
 }
 
+describe('the virtual timer', () => {
+  const rung = (): { readonly m: Wired; readonly vcpu: Vcpu } => {
+    const m = new Wired();
+    const vcpu = m.vcpu(0);
+    vcpu.run(0);
+    vcpu.setTimer(true);
+    return { m, vcpu };
+  };
+
+  it('comes as PPI 27, once if its output falls before the end', () => {
+    const { vcpu } = rung();
+    expect([vcpu.acknowledge(), vcpu.acknowledge()]).toEqual([27, SPURIOUS]);
+    vcpu.setTimer(false);
+    vcpu.endOfInterrupt(27);
+    expect(vcpu.acknowledge()).toBe(SPURIOUS);
+  });
+
+  it('comes again while its output is up', () => {
+    const { vcpu } = rung();
+    for (let n = 0; n < 3; n += 1) {
+      expect(vcpu.acknowledge()).toBe(27);
+      vcpu.endOfInterrupt(27);
+    }
+  });
+
+  it('comes again at the deactivation, with EOImode 1', () => {
+    const { m, vcpu } = rung();
+    m.gic.cpu(0).virtual.write('ICC_CTLR_EL1', 2n);
+    expect(vcpu.acknowledge()).toBe(27);
+    vcpu.endOfInterrupt(27);
+    expect(vcpu.acknowledge()).toBe(SPURIOUS);
+    vcpu.deactivate(27);
+    expect(vcpu.acknowledge()).toBe(27);
+  });
+
+  it('is the host\'s: its end is the hardware\'s, without a maintenance interrupt', () => {
+    const { m, vcpu } = rung();
+    expect(m.gic.cpu(0).virtual.listHigh(0) & 0x2000_03ff).toBe(0x2000_001b);
+    expect(m.line(27, false, vcpu)).toBe(0);
+    expect(vcpu.acknowledge()).toBe(27);
+  });
+});
+
 describe('a level-sensitive SPI', () => {
   it('comes while its line is up, again and again, and not after', () => {
     const m = new Wired();

@@ -99,6 +99,10 @@ function perform(machine: FloorMachine, vcpu: Vcpu, op: string, argument: number
     case 'eoir1':
       vcpu.endOfInterrupt(result);
       return undefined;
+    case 'timer':
+      // Ticks until it rings: they have passed when the guest looks.
+      vcpu.setTimer(argument !== 0);
+      return undefined;
     case 'hppir1':
       return Number(virtual.read('ICC_HPPIR1_EL1'));
     case 'rpr':

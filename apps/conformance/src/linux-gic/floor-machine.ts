@@ -3,7 +3,7 @@
  * guest maps each device to an LPI. Guest memory is laid out as the recorded test program had it.
  */
 import { EventFdContext, Host, IrqBypassManager, PhysicalMemory, type IrqBypassProducer, type ProfileName } from '@vsim/vfio-core';
-import { ADDR_TYPE, CTRL, Gic, GRP, IRQFD_INJECT, ItsDriver, KvmVm, type GicVersion, type ItsIrq, type Vgic, type VgicIts } from '@vsim/gic-its';
+import { ADDR_TYPE, CTRL, Gic, GRP, IRQFD_INJECT, IRQFD_LOCK, ItsDriver, KvmVm, type GicVersion, type ItsIrq, type Vgic, type VgicIts } from '@vsim/gic-its';
 import { FloorStream } from './floor-stream.ts';
 
 export const GUEST = {
@@ -72,6 +72,7 @@ export class FloorMachine {
     this.stream = new FloorStream(this.host, this.gic);
     // An irqfd's work runs when time passes.
     this.host.scheduler.stopAt(IRQFD_INJECT);
+    this.host.scheduler.stopAt(IRQFD_LOCK);
   }
 
   get vm(): KvmVm {
@@ -88,6 +89,13 @@ export class FloorMachine {
 
   /** What was queued runs. */
   timePasses(): void {
+    this.#workLooks();
+    this.host.scheduler.release(IRQFD_LOCK);
+    this.host.scheduler.stopAt(IRQFD_LOCK);
+  }
+
+  /** What was queued runs as far as the lock of the guest's ITS. */
+  #workLooks(): void {
     this.host.scheduler.release(IRQFD_INJECT);
     this.host.scheduler.stopAt(IRQFD_INJECT);
   }
@@ -240,6 +248,8 @@ export class FloorMachine {
     const [irq] = this.driver.allocate(device.id, 1, true);
     if (irq === undefined) fail('an interrupt');
     irq.setHandler(() => eventfd.signal());
+    // An interrupt that waited comes at once, and its work beside this thread, which then forwards it.
+    this.#workLooks();
     device.irq = irq;
     device.producer = { token: eventfd, irq };
     this.#bypass.registerProducer(device.producer);

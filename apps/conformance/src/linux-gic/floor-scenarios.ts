@@ -86,6 +86,3 @@ export const LATE_MSI = { scenario: 'many', version: 'gicv3', msi: 30 } as const
 
 /** KVM traps no WFI while nothing else is to run on the PE. */
 export const DIRECT_WFI = 'wfi_direct';
-
-/** Scenarios of what is not modelled: the guest's timer, and CPU hotplug. */
-export const NOT_REPLAYED: readonly string[] = ['vtimer', 'cpu_hotplug'];

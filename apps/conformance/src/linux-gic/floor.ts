@@ -13,7 +13,7 @@ import { CaseRecorder, type CaseReport } from '../report.ts';
 import { compareLines, normalised } from './floor-compare.ts';
 import { preemptionsOf, resultsOf, runProgram, timesLeft } from './floor-guest.ts';
 import { DEVICES, FloorMachine, guestLpi, NotReplayable } from './floor-machine.ts';
-import { beforeRun, commandOf, DIRECT_WFI, LATE_MSI, NOT_REPLAYED, SAVED_BEFORE_WORK, setUpCommand } from './floor-scenarios.ts';
+import { beforeRun, commandOf, DIRECT_WFI, LATE_MSI, SAVED_BEFORE_WORK, setUpCommand } from './floor-scenarios.ts';
 import { guestRunOf, scenariosOf, type FloorScenario, type GuestStep } from './floor-text.ts';
 
 /** The kernel and the GIC of a recording, which its name tells. */
@@ -52,7 +52,6 @@ export function* replayFloor(path: string, text: string, options: ReplayOptions)
   const { profile, version } = floorProfileOf(path);
   const machine = new FloorMachine(version, options.profile ?? profile);
   for (const scenario of scenariosOf(path, text)) {
-    if (NOT_REPLAYED.includes(scenario.name)) continue;
     const report = new FloorReplay(machine, scenario).run();
     if (options.casePrefix === undefined || scenario.name.startsWith(options.casePrefix)) yield report;
   }
@@ -180,7 +179,7 @@ class FloorReplay {
     const machine = this.#machine;
     const { stream } = machine;
     stream.line(line);
-    const [, verb = '', rest = ''] = /^> (forward edu|unforward edu|msi of edu|vm create|guest its:|guest gicd ctlr|affinity cpu) ?(.*)$/.exec(line) ?? [];
+    const [, verb = '', rest = ''] = /^> (forward edu|unforward edu|msi of edu|vm create|guest its:|guest gicd ctlr|affinity cpu|cpu) ?(.*)$/.exec(line) ?? [];
     const n = Number(rest.split(' ')[0]);
     switch (verb) {
       case 'forward edu':
@@ -210,6 +209,10 @@ class FloorReplay {
         return;
       case 'affinity cpu':
         stream.line(`affinity ${1 << n}: ${machine.device(0).irq?.setAffinity(n) ?? ''}`);
+        return;
+      case 'cpu':
+        if (rest.endsWith(' on')) stream.line(`on ${machine.driver.onlineCpu(n)}`);
+        else stream.line(`off ${machine.driver.offlineCpu(n)}`);
         return;
     }
     this.#actByName(line);

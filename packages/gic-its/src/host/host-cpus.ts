@@ -42,6 +42,7 @@ export class HostCpus {
   readonly waiting: { kick(): void }[] = [];
   /** CPUs whose IRQ came while interrupts were off. */
   readonly #missed: boolean[];
+  readonly #offline = new Set<number>();
   #off = 0;
 
   /** @param resends an interrupt that comes while it is in progress is handled again after that */
@@ -68,6 +69,26 @@ export class HostCpus {
 
   get count(): number {
     return this.#busy.length;
+  }
+
+  /** A CPU that there is, and that is not switched off. */
+  isOnline(cpu: number): boolean {
+    return cpu >= 0 && cpu < this.count && !this.#offline.has(cpu);
+  }
+
+  /** @internal Its CPU interface takes interrupts, or none: they wait. ItsDriver.offlineCpu() and onlineCpu() do the rest. */
+  setOnline(cpu: number, online: boolean): void {
+    if (online) this.#offline.delete(cpu);
+    else this.#offline.add(cpu);
+    this.#gic.cpu(cpu).write('ICC_IGRPEN1_EL1', online ? 1n : 0n);
+  }
+
+  /** A CPU that runs no vCPU; undefined if there is none. @param first is asked first */
+  free(first: number): number | undefined {
+    const free = (cpu: number): boolean => this.isOnline(cpu) && this.guests[cpu] === undefined;
+    if (free(first)) return first;
+    const cpu = this.guests.findIndex((_, n) => free(n));
+    return cpu < 0 ? undefined : cpu;
   }
 
   /** Hangs a handler on an INTID, or takes it away. */

@@ -6,9 +6,15 @@
 export class IrqDescriptor {
   /** An interrupt is made disabled. */
   #depth = 1;
+  #started = false;
 
   get disabled(): boolean {
     return this.#depth > 0;
+  }
+
+  /** irqd_is_started(): it was enabled once since it was requested. */
+  get started(): boolean {
+    return this.#started;
   }
 
   /** disable_irq_nosync(). @returns whether it was enabled: the chip masks it */
@@ -21,6 +27,7 @@ export class IrqDescriptor {
   enable(): boolean {
     const disabled = this.disabled;
     this.#depth = 0;
+    this.#started = true;
     return disabled;
   }
 
@@ -28,6 +35,7 @@ export class IrqDescriptor {
   shutDown(): boolean {
     const enabled = !this.disabled;
     this.#depth = 1;
+    this.#started = false;
     return enabled;
   }
 }

@@ -1,4 +1,4 @@
-import { Host, type TraceEvent } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, Host, type TraceEvent } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { Gic, type GicVersion, type ImplementationChoices } from '../hardware/index.ts';
 import { ItsDriver, type ItsDriverInit } from './its-driver.ts';
@@ -78,6 +78,78 @@ describe('MSIs of a device', () => {
     for (let i = 0; i < 2500; i += 1) irq!.setPending(true);
     expect(taken).toBe(2500);
     expect(host.trace.on).toBe(false);
+  });
+});
+
+describe('CPU hotplug', () => {
+  it('moves requested LPIs of the CPU to the least loaded one that is left, and no others', () => {
+    const { host, driver } = machine('gicv3');
+    const irqs = driver.allocate(0x10, 4, true);
+    irqs[1]!.setHandler(() => undefined);
+    const events = host.trace.record();
+    expect(driver.offlineCpu(1)).toBe(0);
+    expect(commands(events)).toEqual(['MOVI', 'SYNC']);
+    expect(irqs.map(({ cpu }) => cpu)).toEqual([0, 0, 0, 1]);
+    expect(driver.allocate(0x11, 2, true).map(({ cpu }) => cpu)).toEqual([0, 0]);
+    expect(irqs[0]!.setAffinity(1)).toBe(-EINVAL);
+  });
+
+  it('leaves a forwarded LPI alone', () => {
+    const { driver } = machine('gicv4.1');
+    const vm = vmOf(driver, 1);
+    vm.vpes[0]!.requestDoorbell();
+    const [, irq] = driver.allocate(0x10, 2, true);
+    irq!.setHandler(() => undefined);
+    expect(irq!.mapVlpi({ vpe: vm.vpes[0]!, vintid: 8200, properties: 0xa3, doorbell: false })).toBe(0);
+    expect([driver.offlineCpu(1), irq!.cpu]).toEqual([0, 1]);
+  });
+
+  it('moves the vPE of a doorbell that was ever enabled: with GICv4.1 each, with GICv4.0 one that has blocked', () => {
+    for (const [version, blocks, moves] of [['gicv4.1', false, true], ['gicv4', false, false], ['gicv4', true, true]] as const) {
+      const { host, driver } = machine(version);
+      const [vpe] = vmOf(driver, 1).vpes;
+      vpe!.requestDoorbell();
+      vpe!.setAffinity(1);
+      vpe!.makeResident(false, true);
+      vpe!.makeNonResident(blocks);
+      const events = host.trace.record();
+      driver.offlineCpu(1);
+      expect([commands(events).includes('VMOVP'), vpe!.cpu]).toEqual([moves, moves ? 0 : 1]);
+    }
+  });
+
+  it('maps the collection of a CPU that comes back, which then takes what waited', () => {
+    const { host, driver } = machine('gicv3');
+    const [, irq] = driver.allocate(0x10, 2, true);
+    driver.offlineCpu(1);
+    let taken = 0;
+    irq!.setHandler(() => {
+      taken += 1;
+    });
+    host.memory.write32(irq!.message.address, irq!.message.data, 0x10);
+    expect(taken).toBe(0);
+    const events = host.trace.record();
+    expect(driver.onlineCpu(1)).toBe(0);
+    expect(commands(events)).toEqual(['MAPC', 'SYNC', 'INVALL', 'SYNC']);
+    expect(taken).toBe(1);
+  });
+
+  it('refuses CPUs that are not there, the last one, and one that runs a vCPU', () => {
+    const { driver } = machine('gicv3');
+    expect([driver.offlineCpu(2), driver.onlineCpu(0), driver.onlineCpu(2)]).toEqual([-EINVAL, -EINVAL, -EINVAL]);
+    driver.cpus.guests[1] = { virtualInterrupt: () => undefined, maintenance: () => undefined };
+    expect(driver.offlineCpu(1)).toBe(-EBUSY);
+    driver.cpus.guests[1] = undefined;
+    expect([driver.offlineCpu(0), driver.offlineCpu(0), driver.offlineCpu(1)]).toEqual([0, -EINVAL, -EBUSY]);
+  });
+
+  it('counts an LPI where its affinity is', () => {
+    const { driver } = machine('gicv3');
+    const irqs = driver.allocate(0x10, 2, true);
+    irqs[1]!.setAffinity(0);
+    expect(driver.allocate(0x11, 2, true).map(({ cpu }) => cpu)).toEqual([1, 1]);
+    driver.release(0x10, irqs);
+    expect(driver.allocate(0x12, 1, true).map(({ cpu }) => cpu)).toEqual([0]);
   });
 });
 

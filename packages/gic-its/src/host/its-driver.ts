@@ -3,9 +3,9 @@
  *
  * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
  * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI,
- * ITSLists, the proxy device for doorbells. Not modelled: CPU hotplug, suspend, kexec, quirks.
+ * ITSLists, the proxy device for doorbells, CPU hotplug. Not modelled: suspend, kexec, quirks.
  */
-import { ENOMEM, type Host, type HostIrq, type MsiController, type Trace } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, ENOMEM, type Host, type HostIrq, type MsiController, type Trace } from '@vsim/vfio-core';
 import { encode, FIRST_LPI, GICD, GICR, type Gic } from '../hardware/index.ts';
 import { DoorbellProxy } from './doorbell-proxy.ts';
 import { REGISTER_STUCK } from './events.ts';
@@ -56,6 +56,7 @@ export class ItsDriver implements MsiController {
   readonly #lpis: LpiAllocator;
   readonly #devices = new Map<string, ItsDevice>();
   readonly #load: number[];
+  readonly #vpes = new Set<ItsVpe>();
   readonly #vpeids: LpiAllocator = new LpiAllocator(0, 0x1_0000);
   /** GICv4.0 without direct access to LPIs. */
   readonly proxy: DoorbellProxy | undefined;
@@ -136,7 +137,7 @@ export class ItsDriver implements MsiController {
     if (device === undefined) return [];
     const irqs: ItsIrq[] = [];
     for (const event of freeEvents(device, count, contiguous)) {
-      const cpu = this.#load.indexOf(Math.min(...this.#load));
+      const cpu = this.#leastLoaded();
       this.#load[cpu]! += 1;
       const irq = new ItsIrq(this, device, event, this.#nextIrq, cpu);
       this.#nextIrq += 1;
@@ -195,15 +196,60 @@ export class ItsDriver implements MsiController {
     }
     // The numbers that rounding up took are not used by anybody.
     if (block > count) this.#lpis.release(doorbells + count, block - count);
-    return new ItsVm(this, properties, (vm) => ids.map((id, n) => new ItsVpe(this, vm, id, doorbells + n, vpts[n]!)));
+    const made = new ItsVm(this, properties, (vm) => ids.map((id, n) => new ItsVpe(this, vm, id, doorbells + n, vpts[n]!)));
+    for (const vpe of made.vpes) this.#vpes.add(vpe);
+    return made;
   }
 
   /** @internal */
   releaseVpe(vpe: ItsVpe): void {
+    this.#vpes.delete(vpe);
     this.proxy?.forget(vpe);
     this.view.freeTable(vpe.vptAddress);
     this.#vpeids.release(vpe.vpeid, 1);
     this.#lpis.release(vpe.doorbell, 1);
+  }
+
+  // CPU hotplug
+
+  /**
+   * A CPU is switched off: interrupts and doorbells that it takes go to others, those that are forwarded stay. Kernel: irq_migrate_all_off_this_cpu()
+   *
+   * @returns 0; -EINVAL for one that is not online; -EBUSY for the last one, or while it runs a vCPU, whose thread would have to move first
+   */
+  offlineCpu(cpu: number): number {
+    const { cpus } = this;
+    if (!cpus.isOnline(cpu)) return -EINVAL;
+    const first = this.#load.findIndex((_, other) => other !== cpu && cpus.isOnline(other));
+    if (first < 0 || cpus.guests[cpu] !== undefined) return -EBUSY;
+    cpus.setOnline(cpu, false);
+    const irqs = [...this.#devices.values()].flatMap(({ events }) => events.filter((irq) => irq?.cpu === cpu));
+    for (const irq of irqs) irq?.leaveCpu(this.#leastLoaded());
+    for (const vpe of this.#vpes) if (vpe.cpu === cpu) vpe.leaveCpu(first);
+    return 0;
+  }
+
+  /** A CPU comes back: its collection is mapped anew, its redistributor is as it was. Kernel: its_cpu_init(). @returns 0; -EINVAL for one that is not offline */
+  onlineCpu(cpu: number): number {
+    if (!(cpu >= 0 && cpu < this.cpus.count) || this.cpus.isOnline(cpu)) return -EINVAL;
+    this.cpus.setOnline(cpu, true);
+    this.#mapCollection(cpu);
+    return 0;
+  }
+
+  /** The CPU that is online and has the fewest LPIs. Kernel: cpumask_pick_least_loaded() */
+  #leastLoaded(): number {
+    let best = -1;
+    this.#load.forEach((load, cpu) => {
+      if (this.cpus.isOnline(cpu) && (best < 0 || load < this.#load[best]!)) best = cpu;
+    });
+    return best;
+  }
+
+  /** @internal An LPI has another CPU. */
+  loadMoved(from: number, to: number): void {
+    this.#load[from]! -= 1;
+    this.#load[to]! += 1;
   }
 
   // Shared with ItsIrq and ItsVpe
@@ -288,13 +334,18 @@ export class ItsDriver implements MsiController {
 
   /** What a CPU needs on each ITS, and its redistributor's vPE table. */
   #bringUp(cpu: number): void {
+    this.#mapCollection(cpu);
+    if (this.gicv41) this.#inheritVpeTable(cpu);
+    // GICv4.0 drops VLPIs of a redistributor whose VPROPBASER says that there are none.
+    else if (this.gicv4) this.writeRedistributor(cpu, GICR.VPROPBASER, 15, 0);
+  }
+
+  /** its_cpu_init_collections(). */
+  #mapCollection(cpu: number): void {
     for (const node of [...this.nodes].reverse()) {
       node.post((to) => encode.mapc(to, cpu, node.target(cpu), true), (to) => encode.sync(to, node.target(cpu)));
       node.post((to) => encode.invall(to, cpu), (to) => encode.sync(to, node.target(cpu)));
     }
-    if (this.gicv41) this.#inheritVpeTable(cpu);
-    // GICv4.0 drops VLPIs of a redistributor whose VPROPBASER says that there are none.
-    else if (this.gicv4) this.writeRedistributor(cpu, GICR.VPROPBASER, 15, 0);
   }
 
   /** The redistributors share the vPE table of the first ITS: GITS_TYPER.SVPET says so. */

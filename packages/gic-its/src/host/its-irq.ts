@@ -86,15 +86,21 @@ export class ItsIrq implements HostIrq {
     this.#configure(0, LPI_ENABLED);
   }
 
-  /** its_set_affinity(). @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist. */
+  /** its_set_affinity(). @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist or is offline */
   setAffinity(cpu: number): number {
-    if (!this.#live || this.#map !== undefined || cpu < 0 || cpu >= this.#driver.cpus.count) return -EINVAL;
+    if (!this.#live || this.#map !== undefined || !this.#driver.cpus.isOnline(cpu)) return -EINVAL;
     if (cpu === this.#cpu) return 0;
     const { id } = this.device;
     // its_build_movi_cmd() answers with the collection that the event has so far: it is that one which is synchronised.
     this.#node.post((to) => encode.movi(to, id, this.event, cpu), this.#sync());
+    this.#driver.loadMoved(this.#cpu, cpu);
     this.#cpu = cpu;
     return 0;
+  }
+
+  /** @internal Its CPU goes. Kernel: migrate_one_irq(), which leaves alone what nobody requested */
+  leaveCpu(cpu: number): void {
+    if (this.#handler !== undefined) this.setAffinity(cpu);
   }
 
   /** irq_set_irqchip_state(IRQCHIP_STATE_PENDING): INT or CLEAR, on the VLPI if it is forwarded. */

@@ -169,6 +169,11 @@ export class ItsVpe {
     if (!this.#driver.mapsLazily) this.#unmap();
   }
 
+  /** @internal Its CPU goes: where the doorbell was ever enabled it has to follow an interrupt of the host. Kernel: migrate_one_irq() */
+  leaveCpu(cpu: number): void {
+    if (this.#line.started) this.setAffinity(cpu);
+  }
+
   /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0; -EINVAL while the vPE is not mapped, unless the next mapping will follow */
   setAffinity(cpu: number): number {
     if (this.#mappedOn.size === 0) {

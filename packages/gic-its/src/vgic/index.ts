@@ -3,7 +3,7 @@ export * from './events.ts';
 export * from './its-reasons.ts';
 export * from './vm-reasons.ts';
 export { GuestMemory, type MemorySlot } from './guest-memory.ts';
-export { Irqfd, IRQFD_INJECT } from './irqfd.ts';
+export { Irqfd, IRQFD_INJECT, IRQFD_LOCK } from './irqfd.ts';
 export type { GuestDevice } from './guest-bus.ts';
 export { CREATE_VCPU, KvmVm, MAX_VCPUS, type KvmVmInit } from './kvm-vm.ts';
 export type { GsiRoute, MsiRoute, PinRoute } from './gsi-routing.ts';

@@ -14,6 +14,9 @@ import { setForwarding, unsetForwarding } from './vgic-v4.ts';
 /** Before an irqfd's work item injects: hold threads here to see an interrupt that is in no table. */
 export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
 
+/** The work item has found no translation in the cache, and has its_lock to take: it may be another that is forwarding the interrupt. */
+export const IRQFD_LOCK: Point = { point: 'kvm/irqfd-its-lock' };
+
 export class Irqfd implements EventFdListener, IrqBypassConsumer {
   readonly priority: boolean = true;
   readonly token: EventFdContext;
@@ -93,7 +96,10 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     yield IRQFD_INJECT;
     this.#queued = false;
     const route = this.#vm.irqfds.route(this.gsi);
-    if (isMsiRoute(route)) this.#vm.injectMsi(route.address, route.data, route.device, route.device ?? 0);
+    if (isMsiRoute(route) && !this.#vm.injectCached(route.address, route.device ?? 0, route.data)) {
+      yield IRQFD_LOCK;
+      this.#vm.injectByTables(route.address, route.data, route.device);
+    }
     this.#vm.irqfds.injectionQueued(-1);
   }
 }

@@ -280,12 +280,10 @@ export class KvmVm {
 
   /** @internal A CPU for a vCPU that woke: the one where it was, else any free one. With none it waits for the next to be freed. */
   cpuFor(vcpu: Vcpu): number | undefined {
-    const { guests, waiting } = this.driver.cpus;
-    if (guests[vcpu.cpu] === undefined) return vcpu.cpu;
-    const free = guests.indexOf(undefined);
-    if (free >= 0) return free;
-    if (!waiting.includes(vcpu)) waiting.push(vcpu);
-    return undefined;
+    const { cpus } = this.driver;
+    const free = cpus.free(vcpu.cpu);
+    if (free === undefined && !cpus.waiting.includes(vcpu)) cpus.waiting.push(vcpu);
+    return free;
   }
 
   /** @internal A vCPU has left its CPU, or does not wait for one any more. */
@@ -360,7 +358,11 @@ export class KvmVm {
 
   /** vgic_its_inject_msi(). `cacheDevice` is what the cache is asked for, which does not look at the flag. */
   injectMsi(address: number, data: number, device: number | undefined, cacheDevice: number): number {
-    if (this.injectCached(address, cacheDevice, data)) return 1;
+    return this.injectCached(address, cacheDevice, data) ? 1 : this.injectByTables(address, data, device);
+  }
+
+  /** @internal The same, for a translation that is not cached. */
+  injectByTables(address: number, data: number, device: number | undefined): number {
     const its = device === undefined ? undefined : this.itsAt(address);
     if (device === undefined || its === undefined) {
       const itss = this.itss.length;
@@ -372,11 +374,11 @@ export class KvmVm {
     return Math.min(result, 0);
   }
 
-  /** The fast path: works only for a translation that is cached. */
+  /** The fast path: works only for a translation that is cached. One that was cached before it was forwarded sets the latch, and a list register delivers it. */
   injectCached(address: number, device: number, data: number): boolean {
     const its = this.itsAt(address);
     const irq = its?.doorbell !== address ? undefined : this.cache.find(its.index, device, data);
-    if (irq === undefined || irq.hw) return false;
+    if (irq === undefined) return false;
     irq.pendingLatch = true;
     this.lpis.queue(irq);
     return true;

@@ -101,11 +101,11 @@ export class Vcpu {
   /**
    * KVM_RUN on a physical CPU, until stop().
    *
-   * @returns 0; -EINVAL for a CPU that does not exist or a vCPU that runs; -EBUSY where another vCPU runs; what KvmVm.firstRun() says
+   * @returns 0; -EINVAL for a CPU that does not exist or is offline, or a vCPU that runs; -EBUSY where another vCPU runs; what KvmVm.firstRun() says
    */
   run(cpu: number): number {
     const { cpus } = this.vm.driver;
-    if (this.#state === 'running' || cpu < 0 || cpu >= cpus.count) return -EINVAL;
+    if (this.#state === 'running' || !cpus.isOnline(cpu)) return -EINVAL;
     if (cpus.guests[cpu] !== undefined) return -EBUSY;
     const error = this.vm.firstRun(this);
     if (error < 0) return error;
@@ -207,6 +207,7 @@ export class Vcpu {
   endOfInterrupt(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.endOfInterrupt(intid);
+    this.#timerRings(intid);
   }
 
   /** ICC_PMR_EL1 written by the guest. */
@@ -244,6 +245,24 @@ export class Vcpu {
   deactivate(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_DIR_EL1', BigInt(intid));
+    this.#timerRings(intid);
+  }
+
+  /** The guest's end is the end of the host's timer interrupt, which comes again while the timer's output is up: an exit. Kernel: kvm_arch_timer_handler() */
+  #timerRings(intid: number): void {
+    const irq = TIMER_PPIS.some((ppi) => ppi === intid) ? this.privates.irq(intid) : undefined;
+    if (irq?.owned === true && irq.lineLevel) this.kick();
+  }
+
+  /**
+   * The output of the guest's virtual timer, PPI 27, which the kernel alone raises once the vCPU has run. Not modelled: what the timer counts.
+   *
+   * Kernel: kvm_timer_update_irq()
+   */
+  setTimer(level: boolean): void {
+    const irq = this.privates.irq(TIMER_PPIS[0])!;
+    irq.lineLevel = level;
+    if (level) this.vm.queue(irq);
   }
 
   /** Whether the virtual IRQ is asserted. */
@@ -358,8 +377,8 @@ export class Vcpu {
 function listRegister(irq: VgicIrq): number {
   // A level that is active is not made pending beside: its EOI is what brings the next look at it.
   const pending = irq.pending && (irq.edge || !irq.active);
-  // One that is forwarded says so, of physical INTID 0.
-  const kind = irq.hw && irq.isLpi ? LR_HW : irq.edge ? 0 : LR_EOI;
+  // One that is forwarded says so, of physical INTID 0; a timer's is the host's timer's, whose end the hardware makes of the guest's.
+  const kind = irq.owned ? LR_HW | irq.intid : irq.hw && irq.isLpi ? LR_HW : irq.edge ? 0 : LR_EOI;
   return ((irq.active ? LR_ACTIVE : 0) | (pending ? LR_PENDING : 0) | kind | (irq.group1 ? LR_GROUP1 : 0) | (irq.priority << 16)) >>> 0;
 }
 

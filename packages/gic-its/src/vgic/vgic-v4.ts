@@ -42,8 +42,6 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
   irq.hw = true;
   irq.hostIrq = hostIrq;
   vcpu.vlpiCount += 1;
-  // A cached translation would set the latch of an interrupt that the hardware owns.
-  its.mappings.dropTranslations();
   if (irq.pendingLatch && vm.driver.switches.transferPendingOnForward) {
     hostIrq.setPending(true);
     irq.pendingLatch = false;
