@@ -1,9 +1,9 @@
 /** What the samples mtty and mdpy do and a device would not, as Linux 6.1 was recorded. */
 import { describe, expect, it } from 'vitest';
-import { getDeviceInfo, getIrqInfo, getRegionInfo, setIrqs, setIrqTriggers, VFIO_DEVICE_GET_INFO, VFIO_DEVICE_RESET, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_NONE } from '@vsim/vfio-core';
+import { EFAULT, getDeviceInfo, getIrqInfo, getRegionInfo, setIrqs, setIrqTriggers, VFIO_DEVICE_GET_INFO, VFIO_DEVICE_RESET, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_NONE } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { EVENTFD_LOST, UART } from '../src/index.ts';
-import { setUp, uuidOf, type MdevHost } from './set-up.ts';
+import { setUp, UUID, uuidOf, type MdevHost } from './set-up.ts';
 
 const CONFIG = 7 * 2 ** 40;
 const NONE = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE;
@@ -144,4 +144,34 @@ describe('mdpy', () => {
     root.ioctl(device, VFIO_DEVICE_RESET);
     expect([screen.read(240 * 2560, 4), screen.read(bytes - 4, 4)]).toEqual([0x7f7f_7f7f, 2]);
   });
+});
+
+it('[mdev 16] [mdev 20] an fd has a position of its own from 0, which nobody sets; what was moved before a refusal is done', () => {
+  const { root, create, open } = setUp();
+  create('mdpy-vga');
+  const { device } = open();
+  const word = () => {
+    const into = new Uint8Array(4);
+    root.read(device, into);
+    return [...into];
+  };
+  expect([word(), word()]).toEqual([[0x36, 0x1b, 0x0f, 0], [3, 0, 0x10, 0]]);
+  expect([outcomeOf(() => root.lseek(device, 0, 0)), outcomeOf(() => root.pread(device, new Uint8Array(4), -4096)), root.poll([{ fd: device, events: 5 }])]).toEqual(['ESPIPE', 'EINVAL', [5]]);
+  // A byte is taken from the port before the kernel finds that nobody can have it.
+  const card = serial();
+  card.write(UART.TX, 0x41);
+  expect([card.read(UART.LSR), card.root.tryPreadTo(card.device, 16, 1, UART.RX), card.read(UART.LSR)]).toEqual([1, -EFAULT, 0x60]);
+});
+
+it.each(['mdpy-vga', 'mbochs-small'])('[mdev 17] a mapping holds the device: its removal waits until it is unmapped, and contents stay: %s', (type) => {
+  const { root, create, open } = setUp();
+  create(type);
+  const { device } = open();
+  const screen = root.mmap(device, 4096, Number(getRegionInfo(root, device, 0).offset));
+  screen.write(8, 4, 0x1234_5678);
+  root.close(device);
+  const remove = root.start('remove', root.sys.writeFile(`/sys/bus/mdev/devices/${UUID}/remove`, '1'));
+  expect([remove.outcome.state, screen.read(8, 4)]).toEqual(['asleep', 0x1234_5678]);
+  screen.unmap();
+  expect(remove.result()).toBe(1);
 });

@@ -7,7 +7,12 @@ type Counts = readonly [cases: number, steps: number, compared: number];
 
 const FILES: Readonly<Record<string, Counts>> = {
   'groups.jsonl.gz': [53, 3489, 5971],
+  'mbochs.jsonl.gz': [34, 12_240, 20_820],
+  'mdpy.jsonl.gz': [18, 7018, 11_700],
   'mtty.jsonl.gz': [18, 13_009, 35_847],
+  'random_1-60.jsonl.gz': [41, 6407, 10_985],
+  'random_121-60.jsonl.gz': [39, 6049, 10_124],
+  'random_61-60.jsonl.gz': [40, 6146, 10_559],
   'sysfs.jsonl.gz': [58, 3823, 6239],
 };
 
