@@ -57,6 +57,20 @@ describe('an edge [platform 35]', () => {
   });
 });
 
+it('one edge that came while its eventfd was taken away is kept by the kernel, over close and unbind [platform 35]', () => {
+  const { made, irq, arm, count, close } = bound('edge-rising');
+  const fds = made.open();
+  arm(fds.device);
+  arm(fds.device, -1);
+  irq.setPending();
+  expect(irq.pending).toBe(false);
+  close(fds);
+  made.unbind();
+  made.bind();
+  arm(made.open().device);
+  expect(count()).toBe(1);
+});
+
 describe('a level', () => {
   it('that is up fires each time it is enabled or unmasked, and not when it has gone meanwhile [platform 36]', () => {
     const { made, irq, arm, count, unmask } = bound('level-high');
