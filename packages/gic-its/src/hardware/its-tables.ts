@@ -184,8 +184,7 @@ export class InterruptEntry {
   /** Another ICID for an entry that was read, and has a place for it. */
   writeIcid(memory: Memory, device: DeviceEntry, event: number, icid: number): void {
     this.icid = icid;
-    words[0] = (this.vpeid << 16) | icid;
-    writeWords(memory, device.ittAddress + event * this.#bytes + 4, words, 1);
+    memory.write32(device.ittAddress + event * this.#bytes + 4, ((this.vpeid << 16) | icid) >>> 0);
   }
 }
 

@@ -79,12 +79,19 @@ export class ResidencyV41 {
   /** The resident vPE's interrupts changed. */
   refresh(): void {
     const vpe = this.#resident;
-    const groups = this.#base[3]!;
-    if (vpe === undefined || (groups & VGRP1EN) === 0) this.best.clear();
-    else vpe.best(this.best);
-    if (vpe !== undefined && vpe.sgis.pending !== 0 && (groups & VGRP0EN) !== 0) vpe.best0(this.best0);
-    else if (this.best0.intid !== NOTHING) this.best0.clear();
+    if (vpe === undefined || vpe.sgis.pending !== 0 || this.best0.intid !== NOTHING) this.#refreshGroups(vpe);
+    else if ((this.#base[3]! & VGRP1EN) !== 0) this.best.set(vpe.lpis.best);
+    else this.best.clear();
     this.#owner.virtualChanged();
+  }
+
+  /** The same where a vSGI is pending, or was. */
+  #refreshGroups(vpe: VpeContext | undefined): void {
+    const groups = this.#base[3]!;
+    if (vpe !== undefined && (groups & VGRP1EN) !== 0) vpe.best(this.best);
+    else this.best.clear();
+    if (vpe !== undefined && (groups & VGRP0EN) !== 0) vpe.best0(this.best0);
+    else this.best0.clear();
   }
 
   /** A guest took the best one. */

@@ -30,16 +30,11 @@ export class TranslationCache {
 
   /** The index in `words` of an event's entry, -1 if it is not held. */
   find(device: number, event: number): number {
-    const at = this.#place(device, event);
-    return at < 0 || this.words[at] === 0 ? -1 : at;
-  }
-
-  /** Where an event's entry is or would be; -1 where there is no room for one. */
-  #place(device: number, event: number): number {
     const regions = this.#regions;
     const slot = 2 * ((device - this.#first) | 0);
     if (slot < 0 || slot >= regions.length || event >= regions[slot + 1]!) return -1;
-    return regions[slot]! + 2 * event;
+    const at = regions[slot]! + 2 * event;
+    return this.words[at] === 0 ? -1 : at;
   }
 
   /** @param flags PHYSICAL or 0 @param target ICID or vPEID @param doorbell 16 bits */
@@ -53,9 +48,8 @@ export class TranslationCache {
     this.words[at + 1] = target | (doorbell << 16);
   }
 
-  /** Whether it is held or not: to look would take longer. */
   forget(device: number, event: number): void {
-    const at = this.#place(device, event);
+    const at = this.find(device, event);
     if (at >= 0) this.words[at] = 0;
   }
 

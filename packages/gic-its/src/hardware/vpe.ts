@@ -55,7 +55,7 @@ export class VpeContext {
   /** The best enabled, pending VLPI or SGI of Group 1. */
   best(into: Candidate): void {
     into.set(this.lpis.best);
-    if (this.sgis.pending !== 0) this.sgis.offer(into, true);
+    this.sgis.offer(into, true);
   }
 
   /** The best enabled, pending SGI of Group 0. */
