@@ -79,7 +79,7 @@ export class ResidencyV41 {
   /** The resident vPE's interrupts changed. */
   refresh(): void {
     const vpe = this.#resident;
-    if (vpe === undefined || vpe.sgis.pending !== 0 || this.best0.intid !== NOTHING) this.#refreshGroups(vpe);
+    if (vpe?.sgis.pending !== 0 || this.best0.intid !== NOTHING) this.#refreshGroups(vpe);
     else if ((this.#base[3]! & VGRP1EN) !== 0) this.best.set(vpe.lpis.best);
     else this.best.clear();
     this.#owner.virtualChanged();
