@@ -1,8 +1,7 @@
 /** Steps on eventfds. */
 import { EventFdFile } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
-import { EarlierEdges } from './earlier-edges.ts';
-import { EARLIER_EDGE_RULE, LATE_SIGNAL_RULE, SUSPEND_RACE_RULE } from './relaxed.ts';
+import { LATE_SIGNAL_RULE, SUSPEND_RACE_RULE } from './relaxed.ts';
 import { MOST_MS, MS, type Session } from './session.ts';
 
 /** How far the clock moves between two looks. */
@@ -13,11 +12,8 @@ export class EventfdSteps {
   /** Those given to LOW_POWER_ENTRY_WITH_WAKEUP, until the first read after the first use of the device: 'used' in between. */
   readonly #wakeups = new Map<string, 'entered' | 'used'>();
 
-  readonly earlier: EarlierEdges;
-
   constructor(session: Session) {
     this.#session = session;
-    this.earlier = new EarlierEdges(session);
   }
 
   /** LOW_POWER_ENTRY_WITH_WAKEUP was given an eventfd. */
@@ -56,10 +52,6 @@ export class EventfdSteps {
     const first = this.#wakeups.get(name) === 'used' && this.#wakeups.delete(name);
     if (first && step.raw('errno') === 'EAGAIN' && count === 1n) {
       this.#session.report.relax(SUSPEND_RACE_RULE);
-      return;
-    }
-    if (step.raw('ret') === 8 && step.bigint('count') === (typeof count === 'number' ? 0n : count) + 1n && this.earlier.take(name)) {
-      this.#session.report.relax(EARLIER_EDGE_RULE);
       return;
     }
     this.#session.result(step, typeof count === 'number' ? count : 8);

@@ -36,7 +36,6 @@ export class IoctlSteps {
     const before = input instanceof Uint8Array ? input.slice() : undefined;
     const result = this.#session.call('ioctl', this.request(step, input));
     this.#session.result(step, this.#session.named(step, result));
-    if (step.raw('req') === 'VFIO_DEVICE_SET_IRQS' && step.has('in')) this.#eventfds.earlier.given(step);
     if (before !== undefined && input instanceof Uint8Array && !step.has('str')) {
       const out = toHex(input) === toHex(before) ? undefined : toHex(withoutFiller(input, shown));
       this.#session.report.compare('out', step.has('out') ? toHex(step.bytes('out')) : null, out ?? null);

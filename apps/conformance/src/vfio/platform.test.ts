@@ -20,7 +20,7 @@ const FILES: Readonly<Record<string, Readonly<Record<string, Counts>>>> = {
     'noiommu_nosmmu.jsonl.gz': [12, 1284, 1623, { kmsg: 24 }],
     'noncoherent.jsonl.gz': [4, 38, 40, { kmsg: 4 }],
     'parallel.jsonl.gz': [4, 134, 172, { kmsg: 3 }],
-    'random_1-50-noiommu.jsonl.gz': [34, 5577, 8672, { 'earlier-edge': 1 }],
+    'random_1-50-noiommu.jsonl.gz': [34, 5577, 8675, {}],
     'random_1-60.jsonl.gz': [40, 6329, 10_241, {}],
     'random_51-50-noiommu.jsonl.gz': [33, 5484, 8714, {}],
     'regions.jsonl.gz': [25, 5607, 17_515, { kmsg: 2 }],
@@ -53,10 +53,15 @@ const FILES: Readonly<Record<string, Readonly<Record<string, Counts>>>> = {
   },
 };
 
+/** Open: an edge that the kernel noted in a scenario before, which is not recorded, is sent again to whoever enables its interrupt next. */
+const OPEN: Readonly<Record<string, readonly string[]>> = {
+  'random_1-50-noiommu.jsonl.gz': ['randomn:50 28 ret', 'randomn:50 28 errno', 'randomn:50 28 count'],
+};
+
 describe.each(Object.entries(FILES))('recordings in %s', (folder, files) => {
   it.each(Object.entries(files))('%s', (name, counts) => {
     const report = replayFile(join(RECORDINGS, folder, name));
-    expect(report.divergences).toEqual([]);
+    expect(report.divergences.map(({ case: scenario, step, field }) => `${scenario} ${step} ${field}`)).toEqual(OPEN[name] ?? []);
     expect([report.cases, report.steps, report.compared, Object.fromEntries(report.relaxed)]).toEqual(counts);
     expect([...report.untold]).toEqual([]);
     expect(report.profile).toBe(`linux-${folder === 'vfio-platform' ? '6.1' : folder.replace('vfio-platform-', '')}`);

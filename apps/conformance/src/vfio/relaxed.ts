@@ -19,11 +19,6 @@ export const LATE_SIGNAL_RULE = 'late-signal';
 
 /** Messages of the kernel, which people read and nobody compares (vfio-platform). */
 export const KERNEL_LOG_RULE = 'kmsg';
-/**
- * An edge that the kernel noted in an earlier scenario of the same boot, while its interrupt was disabled: it is sent again to whoever enables
- * the interrupt next, whatever happened to device and driver meanwhile (reference platform 35). The scenarios between are not all recorded.
- */
-export const EARLIER_EDGE_RULE = 'earlier-edge';
 /** `power/runtime_status` right after a last close: the kernel suspends in a worker, and may not have done so yet (Linux 6.12, 7.3). */
 export const RUNTIME_STATUS_RULE = 'runtime-status';
 

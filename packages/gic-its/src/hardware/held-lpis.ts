@@ -89,6 +89,7 @@ export class HeldLpis implements LpiBank {
     const bit = 1 << (n & 31);
     if ((old & bit) !== 0) return false;
     this.#pending[n >>> 5] = old | bit;
+    // There is room; what is not held is read.
     this.#enter(intid, this.#config[n]! || this.#configOf(intid));
     return true;
   }

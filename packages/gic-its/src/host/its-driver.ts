@@ -223,8 +223,9 @@ export class ItsDriver implements MsiController {
     const first = this.#load.findIndex((_, other) => other !== cpu && cpus.isOnline(other));
     if (first < 0 || cpus.guests[cpu] !== undefined) return -EBUSY;
     cpus.setOnline(cpu, false);
-    const irqs = [...this.#devices.values()].flatMap(({ events }) => events.filter((irq) => irq?.cpu === cpu));
-    for (const irq of irqs) irq?.leaveCpu(this.#leastLoaded());
+    for (const { events } of this.#devices.values()) {
+      for (const irq of events) if (irq?.cpu === cpu) irq.leaveCpu(this.#leastLoaded());
+    }
     for (const vpe of this.#vpes) if (vpe.cpu === cpu) vpe.leaveCpu(first);
     return 0;
   }

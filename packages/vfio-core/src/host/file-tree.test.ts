@@ -12,11 +12,11 @@ describe('FileTree', () => {
     expect(files.lookup('/sys/a/d')).toMatchObject({ kind: 'folder' });
   });
 
-  it('refuses a path that is taken, that goes through a file, or that ends in no name', () => {
+  it('refuses a path that is taken, that goes through a file, that ends in no name, or that begins nowhere', () => {
     const files = new FileTree();
     files.constant('/sys/text', 'x');
     expect(() => { files.link('/sys/text', '/sys'); }).toThrow('expected a free path, got /sys/text');
     expect(() => { files.folder('/sys/text/below'); }).toThrow('expected a path through folders');
-    for (const path of ['/', '/sys/', '/sys/.', '/sys/..']) expect(() => { files.folder(path); }).toThrow(`ends in a name, got ${path}`);
+    for (const path of ['/', '/sys/', '/sys/.', '/sys/..', 'sys', 'sys/a']) expect(() => { files.folder(path); }).toThrow(`ends in a name, got ${path}`);
   });
 });

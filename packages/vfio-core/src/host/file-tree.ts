@@ -4,7 +4,7 @@
  */
 import type { File } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
-import type { Sleeps } from './scheduler.ts';
+import { constant, type Sleeps } from './scheduler.ts';
 
 /** A sysfs attribute: one read shows all of it, one write stores all of it. */
 export interface Attribute {
@@ -48,7 +48,7 @@ export class FileTree {
   add(path: string, node: Node): void {
     const cut = path.lastIndexOf('/');
     const last = path.slice(cut + 1);
-    if (last === '' || last === '.' || last === '..') throw new RangeError(`"path" expected an absolute path that ends in a name, got ${path}`);
+    if (!path.startsWith('/') || last === '' || last === '.' || last === '..') throw new RangeError(`"path" expected an absolute path that ends in a name, got ${path}`);
     const above = path.slice(0, cut);
     if (above !== this.#lastPath) {
       this.#last = this.#makeFolders(above);
@@ -82,7 +82,7 @@ export class FileTree {
 
   /** An attribute that always shows the same text, or what `text()` gives at each read. */
   constant(path: string, text: string | (() => string), mode = 0o444): void {
-    this.add(path, { kind: 'attribute', mode, show: () => shown(text) });
+    this.add(path, { kind: 'attribute', mode, show: () => constant(typeof text === 'string' ? text : text()) });
   }
 
   /** Takes a node away, with all below it. Nothing there: nothing happens. */
@@ -116,10 +116,6 @@ export class FileTree {
     }
     return at;
   }
-}
-
-function* shown(text: string | (() => string)): Sleeps<string> {
-  return typeof text === 'string' ? text : text();
 }
 
 function split(path: string): string[] {

@@ -3,7 +3,7 @@
  * finds only what is loaded. Kernel: call_modprobe().
  */
 import type { FileTree } from './file-tree.ts';
-import type { Sleeps } from './scheduler.ts';
+import { constant } from './scheduler.ts';
 
 const PROGRAM = '/sbin/modprobe';
 
@@ -11,20 +11,19 @@ export class ModuleHelper {
   #path = PROGRAM;
 
   constructor(files: FileTree) {
-    const show = (): string => `${this.#path}\n`;
-    const store = (bytes: Uint8Array): number => {
-      this.#path = new TextDecoder().decode(bytes).split('\n', 1)[0] ?? '';
-      return bytes.length;
-    };
-    files.add('/proc/sys/kernel/modprobe', { kind: 'attribute', mode: 0o644, show: () => given(show()), store: (bytes) => given(store(bytes)) });
+    files.add('/proc/sys/kernel/modprobe', {
+      kind: 'attribute',
+      mode: 0o644,
+      show: () => constant(`${this.#path}\n`),
+      store: (bytes) => {
+        this.#path = new TextDecoder().decode(bytes).split('\n', 1)[0] ?? '';
+        return constant(bytes.length);
+      },
+    });
   }
 
   /** request_module() finds what is installed. */
   get works(): boolean {
     return this.#path === PROGRAM;
   }
-}
-
-function* given<T>(value: T): Sleeps<T> {
-  return value;
 }

@@ -29,6 +29,8 @@ export interface KernelProfile {
    * their end (6.2). Whoever asks for the group's status, or changes its container, waits for it.
    */
   readonly groupLock: 'none' | 'driver' | 'call';
+  /** A driver's module is used by each open of a device, not once by the device that is open (until 6.1). */
+  readonly countsEachOpen: boolean;
   /** CAP_SYS_RAWIO is asked of each open of a device without IOMMU, also of a further one (until 6.1). */
   readonly rawioForEachOpen: boolean;
   /** An SMMU of stage 1 alone can nest (until 6.1). */
@@ -195,6 +197,7 @@ const LINUX_5_13: KernelProfile = {
   nameBeforeContainer: false,
   containerUserLate: true,
   groupLock: 'none',
+  countsEachOpen: true,
   rawioForEachOpen: true,
   nestsWithOneStage: true,
   isolationOfDevices: false,
@@ -339,6 +342,7 @@ const LINUX_6_12: KernelProfile = {
   foreignContainerFd: 'EBADFD',
   dyingCanBeOpened: false,
   groupLock: 'call',
+  countsEachOpen: false,
   rawioForEachOpen: false,
   nestsWithOneStage: false,
   isolationOfDevices: true,

@@ -27,6 +27,11 @@ export interface Sleep {
 /** Code that may sleep. Called with `yield*`, only from a thread. */
 export type Sleeps<T> = Generator<Point | Sleep, T, void>;
 
+/** A Sleeps<T> that does not sleep. */
+export function* constant<T>(value: T): Sleeps<T> {
+  return value;
+}
+
 /** Why an interruptible wait ended. */
 export type WaitEnd = 'ready' | 'timeout' | 'signal';
 

@@ -3,8 +3,7 @@
  * MSI doorbell (SW_MSI), since the SMMU translates MSI writes like any other.
  *
  * Modelled: groups, domains, page sizes, the reserved window, who has which stream id. The doorbell mapping itself is not built: an MSI write reaches
- * the address that the interrupt controller gave. A nesting
- * domain is a plain one. Not modelled: its registers, queues, stream tables, stalls, the tables of a guest.
+ * the address that the interrupt controller gave. A nesting domain is a plain one. Not modelled: its registers, queues, stream tables, stalls, the tables of a guest.
  */
 import type { Host } from '../host/host.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';

@@ -33,7 +33,6 @@ export class EventFdContext {
   #writersAsleep = 0;
   #writersSoFar = 0n;
   readonly #listeners: EventFdListener[] = [];
-  #withPriority = 0;
   // The count in halves: signals come from the interrupt path, which does without bigint.
   #lo: number;
   #hi: number;
@@ -132,15 +131,14 @@ export class EventFdContext {
    * others; of these the last is the first. Kernel: add_wait_queue(), add_wait_queue_priority().
    */
   listen(listener: EventFdListener): void {
-    this.#listeners.splice(this.#withPriority, 0, listener);
-    if (listener.priority === true) this.#withPriority += 1;
+    const behind = this.#listeners.findIndex(({ priority }) => priority !== true);
+    this.#listeners.splice(behind < 0 ? this.#listeners.length : behind, 0, listener);
     if (this.isZero) return;
     listener.signalled();
     listener.allTold?.();
   }
 
   unlisten(listener: EventFdListener): void {
-    if (listener.priority === true && this.#listeners.includes(listener)) this.#withPriority -= 1;
     removeItem(this.#listeners, listener);
   }
 
@@ -151,7 +149,6 @@ export class EventFdContext {
   /** The last file reference is gone: listeners detach themselves (EPOLLHUP). */
   close(): void {
     this.#closed = true;
-    this.#withPriority = 0;
     for (const listener of this.#listeners.splice(0)) listener.closed?.();
     this.queue.wake();
   }

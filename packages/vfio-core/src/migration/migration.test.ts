@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../../testing/random.ts';
-import { Scheduler, type Sleeps } from '../host/scheduler.ts';
+import { constant, Scheduler, type Sleeps } from '../host/scheduler.ts';
 import { EINVAL, EIO, ENODEV, ENOMEM, ESPIPE } from '../uapi/errno.ts';
 import { STREAM, type File } from '../process/file.ts';
-import { constant } from '../model/bus.ts';
 import { coordinate, type Phase } from './coordinator.ts';
 import { ResumeFile, SaveFile } from './data-file.ts';
 import { MIG_STATE, MigrationDriver, type MigState } from './migration-driver.ts';

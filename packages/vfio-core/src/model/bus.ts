@@ -7,7 +7,7 @@
  */
 import { removeItem } from '../memory/list.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
-import type { Point, Sleeps } from '../host/scheduler.ts';
+import { constant, type Point, type Sleeps } from '../host/scheduler.ts';
 import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
 import type { Driver } from './driver.ts';
@@ -345,9 +345,4 @@ function* acted(act: (text: string) => Sleeps<number>, bytes: Uint8Array): Sleep
 export function firstLine(bytes: Uint8Array): string {
   const text = decoder.decode(bytes);
   return text.endsWith('\n') ? text.slice(0, -1) : text;
-}
-
-/** A Sleeps<T> that does not sleep. */
-export function* constant<T>(value: T): Sleeps<T> {
-  return value;
 }

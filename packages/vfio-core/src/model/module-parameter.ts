@@ -1,6 +1,6 @@
 /** Module parameters in sysfs, as kernel/params.c reads and shows them. */
 import type { Host } from '../host/host.ts';
-import { constant } from './bus.ts';
+import { constant } from '../host/scheduler.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 
 /** A `bool` parameter: shown as Y or N. Without `write` it is only set when the module is loaded. */

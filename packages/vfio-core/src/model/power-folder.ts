@@ -5,9 +5,9 @@
  * Not modelled: times, counts, wakeup, autosuspend.
  */
 import type { Host } from '../host/host.ts';
-import type { Sleeps } from '../host/scheduler.ts';
+import { constant, type Sleeps } from '../host/scheduler.ts';
 import { BAD_VALUE, NO_AUTOSUSPEND } from './model-reasons.ts';
-import { constant, firstLine } from './bus.ts';
+import { firstLine } from './bus.ts';
 
 /** What the folder shows and sets. */
 export interface RuntimePower {

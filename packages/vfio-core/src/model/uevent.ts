@@ -1,7 +1,6 @@
 /** The attribute `uevent`: a write has udev told once more. Kernel: kobject_synth_uevent(). */
 import type { Host } from '../host/host.ts';
-import type { Sleeps } from '../host/scheduler.ts';
-import { constant } from './bus.ts';
+import { constant, type Sleeps } from '../host/scheduler.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 
 /** An action, and behind it a UUID with pairs, for whoever listens. */

@@ -52,7 +52,7 @@ interface Vma extends FrameRange {
   readonly frame: number;
   readonly run: PageRun | undefined;
   readonly device: DeviceRegion | undefined;
-  /** The file that is mapped, which stays open as long as any of it is. */
+  /** The file that is mapped. It stays open while a part of it is. */
   readonly file?: File | undefined;
   /** MAP_SHARED: a child of fork() has the same pages, not a copy. */
   readonly shared: boolean;

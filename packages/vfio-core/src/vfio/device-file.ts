@@ -1,6 +1,5 @@
 /** The fd of a VFIO device: `[vfio-device]`. Kernel: vfio_device_fops. */
-import type { Sleeps } from '../host/scheduler.ts';
-import { constant } from '../model/bus.ts';
+import { constant, type Sleeps } from '../host/scheduler.ts';
 import { File, STREAM, type MmapRequest } from '../process/file.ts';
 import type { Mapping } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';

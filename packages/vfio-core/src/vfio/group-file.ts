@@ -32,11 +32,9 @@ export class GroupFile extends File {
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_GROUP_GET_STATUS:
-        return this.group.locked ? WOULD_SLEEP : this.group.status(argument);
       case VFIO_GROUP_SET_CONTAINER:
-        return this.group.locked ? WOULD_SLEEP : this.group.setContainer(process, argument);
       case VFIO_GROUP_UNSET_CONTAINER:
-        return this.group.locked ? WOULD_SLEEP : this.group.unsetContainer();
+        return this.group.locked ? WOULD_SLEEP : this.#locked(process, request, argument);
       case VFIO_GROUP_GET_DEVICE_FD:
         return WOULD_SLEEP;
       default:
@@ -46,20 +44,17 @@ export class GroupFile extends File {
 
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     if (request === VFIO_GROUP_GET_DEVICE_FD) return yield* this.group.getDeviceFd(process, this, argument);
-    return yield* this.group.underLock(this.#locked(process, request, argument));
+    return yield* this.group.underLock(this.#lockedSleeps(process, request, argument));
   }
 
-  *#locked(process: Process, request: number, argument: UserArgument): Sleeps<number> {
-    switch (request) {
-      case VFIO_GROUP_GET_STATUS:
-        return this.group.status(argument);
-      case VFIO_GROUP_SET_CONTAINER:
-        return yield* this.group.setContainerSleeps(process, argument);
-      case VFIO_GROUP_UNSET_CONTAINER:
-        return this.group.unsetContainer();
-      default:
-        return argument.unknown();
-    }
+  /** What wants the group's lock, once it is held. */
+  #locked(process: Process, request: number, argument: UserArgument): number {
+    if (request === VFIO_GROUP_GET_STATUS) return this.group.status(argument);
+    return request === VFIO_GROUP_SET_CONTAINER ? this.group.setContainer(process, argument) : this.group.unsetContainer();
+  }
+
+  *#lockedSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
+    return request === VFIO_GROUP_SET_CONTAINER ? yield* this.group.setContainerSleeps(process, argument) : this.#locked(process, request, argument);
   }
 
   protected override *release(): Sleeps<void> {

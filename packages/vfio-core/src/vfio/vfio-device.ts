@@ -319,7 +319,7 @@ export abstract class VfioDevice {
 
   /** The driver's module is used by each open until 6.1, by the device that is open since (6.2). */
   get #countsModule(): boolean {
-    return this.#openCount === 1 || this.device.host.profile.groupLock !== 'call';
+    return this.#openCount === 1 || this.device.host.profile.countsEachOpen;
   }
 
   /** Its driver is entered or left under the group's lock. */

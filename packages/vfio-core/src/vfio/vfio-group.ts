@@ -7,10 +7,9 @@
  */
 import { removeItem } from '../memory/list.ts';
 import { Mutex } from '../host/mutex.ts';
-import { WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
+import { constant, WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
-import { constant } from '../model/bus.ts';
 import { WOULD_SLEEP, type File } from '../process/file.ts';
 import { O_RDWR } from '../process/flags.ts';
 import type { Process } from '../process/process.ts';
@@ -174,10 +173,12 @@ export class VfioGroup {
   }
 
   /** A user of the container goes: under the lock, which a close may hold already. */
-  *letContainerGo(): Sleeps<void> {
-    if (this.vfio.host.profile.groupLock === 'driver') yield* this.#lock.lock();
+  letContainerGo(): Sleeps<void> {
+    return this.aroundDriver(this.#letContainerGo());
+  }
+
+  *#letContainerGo(): Sleeps<void> {
     this.dropContainerUser();
-    if (this.vfio.host.profile.groupLock === 'driver') this.#lock.unlock();
   }
 
   get(): void {
