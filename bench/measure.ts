@@ -10,13 +10,18 @@ export function times(iterations: number, bodies: readonly Body[]): number[] {
   const best = bodies.map(() => Infinity);
   for (let round = 0; round <= ROUNDS; round += 1) {
     bodies.forEach((body, i) => {
-      const start = process.hrtime.bigint();
-      body(iterations);
-      const ns = Number(process.hrtime.bigint() - start) / iterations;
+      const ns = nsOf(() => body(iterations)) / iterations;
       if (round > 0) best[i] = Math.min(best[i]!, ns);
     });
   }
   return best;
+}
+
+/** ns that something takes. */
+export function nsOf(what: () => void): number {
+  const start = process.hrtime.bigint();
+  what();
+  return Number(process.hrtime.bigint() - start);
 }
 
 /** Collects what was thrown away before, so that it is not collected in the middle of a measurement. */

@@ -43,7 +43,7 @@ export class JobSteps {
       return;
     }
     // One that was looked at right at its end has no status yet.
-    if (!step.has('exit') || step.raw('exit') === null) return;
+    if (!done || (step.has('exit') && step.raw('exit') === null)) return;
     // The shell's status: 1 when the write or read failed.
     const failed = outcome.state !== 'done' || (typeof outcome.value === 'number' && outcome.value < 0);
     this.#session.report.compare('exit', step.number('exit'), failed ? 1 : 0);

@@ -1,7 +1,7 @@
 /**
  * Look-ups in an ITS's tables: device, event, collection, vPE, each with the reason why there is nothing.
  *
- * Reference: Arm IHI 0069, "The ITS tables". Entries are decoded into one object of each kind, which the next look-up overwrites. With the choice
+ * Reference: Arm IHI 0069, "The ITS tables". Entries are decoded into objects that the next look-up overwrites. With the choice
  * `cacheTranslations` those of devices and collections are kept until the command that changes one.
  */
 import type { Memory, Trace } from '@vsim/vfio-core';
@@ -70,7 +70,8 @@ export class ItsLookup {
   readonly devices: ItsTable;
   readonly collections: ItsTable;
   readonly vpes: ItsTable;
-  readonly device: DeviceEntry = new DeviceEntry();
+  /** The device that was looked up last. */
+  device: DeviceEntry = new DeviceEntry();
   readonly interrupt: InterruptEntry;
   readonly v41: boolean;
   /** The ITS's number. */
@@ -93,12 +94,17 @@ export class ItsLookup {
   }
 
   findDevice(device: number): Refusal {
-    if (this.#kept?.device(device, this.device) === true) return '';
+    const kept = this.#kept?.device(device);
+    if (kept === undefined) return this.#readDevice(device);
+    this.device = kept;
+    return '';
+  }
+
+  #readDevice(device: number): Refusal {
+    if (this.#kept !== undefined) this.device = this.#kept.placeOf(device);
     const access = this.device.read(this.devices, device);
     if (access !== 'ok') return refused(access, 'device id out of range');
-    if (!this.device.valid) return 'device not mapped';
-    this.#kept?.keepDevice(device, this.device);
-    return '';
+    return this.device.valid ? '' : 'device not mapped';
   }
 
   /** An entry of the device table changes. */

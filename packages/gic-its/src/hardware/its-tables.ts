@@ -86,14 +86,17 @@ export class ItsTable {
 /** The words of the entry that is being read. */
 const words = new Uint32Array(8);
 
-/** A device table entry, decoded. One object is read over and over. */
+/** A device table entry, decoded. An object is read over and over. */
 export class DeviceEntry {
+  /** The DeviceID for which it was read. */
+  id = 0;
   valid = false;
   /** EventID bits less one. */
   size = 0;
   ittAddress = 0;
 
   read(table: ItsTable, id: number): Access {
+    this.id = id;
     this.valid = false;
     const access = table.load(id, words, 2);
     if (access !== 'ok') return access;

@@ -4,40 +4,33 @@
  * Reference: Arm IHI 0069, "The ITS tables": software does not write them. An entry goes with the command that changes it, at once, as the next
  * command has to see what the one before did; with GITS_CTLR.Enabled all go. Not architected: how many are kept.
  */
-import type { DeviceEntry } from './its-tables.ts';
+import { DeviceEntry } from './its-tables.ts';
 import type { Redistributor } from './redistributor.ts';
 
 /** Of each kind. */
-const PLACES = 1024;
+const PLACES = 256;
 const NONE = -1;
 
 export class KeptEntries {
-  readonly #devices = new Int32Array(PLACES).fill(NONE);
-  readonly #sizes = new Uint8Array(PLACES);
-  readonly #itts = new Float64Array(PLACES);
+  /** Made when a device of their place is first looked up; those that are valid are kept. */
+  readonly #devices = new Array<DeviceEntry | undefined>(PLACES).fill(undefined);
   readonly #collections = new Int32Array(PLACES).fill(NONE);
   readonly #targets = new Array<Redistributor | undefined>(PLACES).fill(undefined);
 
-  /** @returns whether it is kept; it is in `into` then */
-  device(id: number, into: DeviceEntry): boolean {
-    const place = id & (PLACES - 1);
-    if (this.#devices[place] !== id) return false;
-    into.valid = true;
-    into.size = this.#sizes[place]!;
-    into.ittAddress = this.#itts[place]!;
-    return true;
+  /** What is kept of a device. */
+  device(id: number): DeviceEntry | undefined {
+    const entry = this.#devices[id & (PLACES - 1)];
+    return entry !== undefined && entry.id === id && entry.valid ? entry : undefined;
   }
 
-  keepDevice(id: number, { size, ittAddress }: DeviceEntry): void {
-    const place = id & (PLACES - 1);
-    this.#devices[place] = id;
-    this.#sizes[place] = size;
-    this.#itts[place] = ittAddress;
+  /** Where the entry of a device is to be read to, so that it is kept. */
+  placeOf(id: number): DeviceEntry {
+    return (this.#devices[id & (PLACES - 1)] ??= new DeviceEntry());
   }
 
   forgetDevice(id: number): void {
-    const place = id & (PLACES - 1);
-    if (this.#devices[place] === id) this.#devices[place] = NONE;
+    const entry = this.device(id);
+    if (entry !== undefined) entry.valid = false;
   }
 
   /** To which redistributor it leads, if that is kept. */
@@ -58,7 +51,7 @@ export class KeptEntries {
   }
 
   clear(): void {
-    this.#devices.fill(NONE);
+    for (const entry of this.#devices) if (entry !== undefined) entry.valid = false;
     this.#collections.fill(NONE);
   }
 }

@@ -6,7 +6,7 @@
  */
 import { toNumber } from '@vsim/vfio-core';
 import type { Forgetting } from './translation.ts';
-import { CollectionEntry } from './its-tables.ts';
+import { CollectionEntry, DeviceEntry } from './its-tables.ts';
 import { ID_BITS, IDS, refused, type ItsLookup, type Refusal } from './its-lookup.ts';
 import { EFFECT, NONE, type OutstandingEffects } from './outstanding.ts';
 import { FIRST_LPI, SPURIOUS } from './pending-bits.ts';
@@ -20,6 +20,7 @@ export class PhysicalCommands {
   readonly #lookup: ItsLookup;
   readonly #outstanding: OutstandingEffects;
   readonly #forgetting: Forgetting;
+  readonly #device = new DeviceEntry();
   readonly #collection = new CollectionEntry();
 
   constructor(lookup: ItsLookup, outstanding: OutstandingEffects, forgetting: Forgetting) {
@@ -31,7 +32,8 @@ export class PhysicalCommands {
   mapd(words: Uint32Array): Refusal {
     const size = words[2]! & 0x1f;
     if (size > ID_BITS) return 'too many event id bits';
-    const { device, devices, host } = this.#lookup;
+    const { devices, host } = this.#lookup;
+    const device = this.#device;
     device.valid = (words[5]! & 0x8000_0000) !== 0;
     device.size = size;
     device.ittAddress = toNumber(words[4]! & 0xffff_ff00, words[5]! & 0x000f_ffff);

@@ -224,14 +224,38 @@ export class Translation implements CommandExecutor, Forgetting {
     return stall ? 'stall' : 'done';
   }
 
+  /** Here those that software sends all the time, apart from the others so that this is short enough to be taken into its caller. */
   #dispatch(opcode: number, words: Uint32Array): Refusal {
     const device = words[1]!;
     const event = words[2]!;
     switch (opcode) {
+      case SYNC:
+        this.#outstanding.sync(this.lookup.target(words[4]!, words[5]!));
+        return '';
+      case INV: {
+        const refusal = this.lookup.findEvent(device, event);
+        if (refusal !== '') return refusal;
+        return this.lookup.interrupt.physical ? this.#physical.inv() : this.virtual.inv();
+      }
+      case MOVI:
+        return this.#physical.movi(device, event, words[4]! & 0xffff);
+      case MAPTI:
+        return this.#physical.mapti(device, event, words[3]!, words[4]! & 0xffff);
       case INT:
         return this.#raise(device, event, true);
       case CLEAR:
         return this.#raise(device, event, false);
+      default:
+        return this.#dispatchOther(opcode, words);
+    }
+  }
+
+  #dispatchOther(opcode: number, words: Uint32Array): Refusal {
+    const device = words[1]!;
+    const event = words[2]!;
+    switch (opcode) {
+      case MAPI:
+        return this.#physical.mapti(device, event, event, words[4]! & 0xffff);
       case DISCARD: {
         const refusal = this.lookup.findEvent(device, event);
         if (refusal !== '') return refusal;
@@ -241,24 +265,10 @@ export class Translation implements CommandExecutor, Forgetting {
         return this.#physical.mapd(words);
       case MAPC:
         return this.#physical.mapc(words);
-      case MAPTI:
-        return this.#physical.mapti(device, event, words[3]!, words[4]! & 0xffff);
-      case MAPI:
-        return this.#physical.mapti(device, event, event, words[4]! & 0xffff);
-      case MOVI:
-        return this.#physical.movi(device, event, words[4]! & 0xffff);
       case MOVALL:
         return this.#physical.movall(this.lookup.target(words[4]!, words[5]!), this.lookup.target(words[6]!, words[7]!));
-      case INV: {
-        const refusal = this.lookup.findEvent(device, event);
-        if (refusal !== '') return refusal;
-        return this.lookup.interrupt.physical ? this.#physical.inv() : this.virtual.inv();
-      }
       case INVALL:
         return this.#physical.invall(words[4]! & 0xffff);
-      case SYNC:
-        this.#outstanding.sync(this.lookup.target(words[4]!, words[5]!));
-        return '';
       default:
         return this.#host.version === 'gicv3' ? 'unknown command' : this.#dispatchVirtual(opcode, words);
     }
