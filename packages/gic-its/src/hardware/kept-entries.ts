@@ -20,7 +20,7 @@ export class KeptEntries {
   /** What is kept of a device. */
   device(id: number): DeviceEntry | undefined {
     const entry = this.#devices[id & (PLACES - 1)];
-    return entry !== undefined && entry.id === id && entry.valid ? entry : undefined;
+    return entry?.id === id && entry.valid ? entry : undefined;
   }
 
   /** Where the entry of a device is to be read to, so that it is kept. */
