@@ -3,7 +3,7 @@ export { ACCEPTED_COMMANDS, type AcceptedCommand } from './bus/accepted-commands
 export { FslMcAllocatorDriver, OBJECT_IN_USE } from './bus/allocator-driver.ts';
 export { FSL_MC_SEND_MC_COMMAND } from './bus/command-device.ts';
 export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc, TOO_MANY_IRQS } from './bus/dprc.ts';
-export { DprcDriver, IRQ_NOT_TOLD } from './bus/dprc-driver.ts';
+export { DprcDriver, IRQ_NOT_TOLD, IRQ_THREAD } from './bus/dprc-driver.ts';
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
 export * from './bus/fslmc-reasons.ts';

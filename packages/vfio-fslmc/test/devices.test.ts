@@ -113,7 +113,7 @@ describe('/dev/dprc.1', () => {
     root.close(again);
   });
 
-  it('lets 45 commands pass: by id, size, token and type of object, and some for CAP_NET_ADMIN alone', () => {
+  it('[fslmc 41] [fslmc D2] [fslmc D3] lets 45 commands pass: by id, size, token and type of object, and some for CAP_NET_ADMIN alone', () => {
     const { host, mc, bus } = setUp();
     mc.root.add({ type: 'dpmcp', id: 7 });
     const admin = new Process(host, { name: 'restool' });

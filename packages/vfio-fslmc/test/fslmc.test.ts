@@ -68,7 +68,7 @@ describe('the bus', () => {
     guest.remove(added);
     expect(names()).not.toContain('dpni.5');
     // Only the root is rescanned by hand, and only its interrupt can be turned off.
-    expect([store('autorescan', 'x'), store('autorescan', '-1'), bus.device('dprc.1')?.dprc?.listening]).toEqual([1, 2, true]);
+    expect([store('autorescan', 'x'), store('autorescan', '-1'), bus.device('dprc.1')?.listening]).toEqual([1, 2, true]);
     store('autorescan', '0');
     bus.mc.root.add({ type: 'dpmac', id: 1 });
     expect(names()).not.toContain('dpmac.1');
@@ -126,7 +126,7 @@ describe('the bus', () => {
     expect(events.filter(({ id }) => id === OBJECT_SKIPPED.id).map(({ text }) => text)).toEqual(['dprc.1: dpmcp.0: error -14']);
   });
 
-  it('refuses an MC that is too old, and a container without MSI domain [fslmc 7]', () => {
+  it('refuses an MC that is too old, and a container without MSI domain [fslmc 7] [fslmc D10]', () => {
     const old = setUp({ apiVersion: [5, 9] });
     expect([old.names(), old.bus.device('dprc.1')?.driverName, old.mc.handles, old.bus.portals]).toEqual([['dprc.1'], undefined, 0, 0]);
     const { events, names, bus, mc } = setUp({ msi: 'none' });
@@ -135,7 +135,7 @@ describe('the bus', () => {
 });
 
 describe('the device interface', () => {
-  it('[vfio 5.6/1] [vfio 5.6/7] [vfio D61-41] has RESET for a container, and in 6.1 resets all, which only a container tells', () => {
+  it('[vfio 5.6/1] [vfio 5.6/7] [fslmc D1] has RESET for a container, and in 6.1 resets all, which only a container tells', () => {
     const flags = (profile: ProfileName) => {
       const { assign, openGroup, root, dpni, guest } = setUp({ profile });
       assign();

@@ -26,7 +26,7 @@ const QUIET = [hex(MC_SET_IRQ_ENABLE, 0), hex(MC_SET_IRQ_MASK, 0), hex(MC_CLEAR_
 const LISTENS = [hex(MC_SET_IRQ_MASK, 0xffff_ffff), hex(MC_SET_IRQ_ENABLE, 1)];
 
 describe('the interrupt of a container', () => {
-  it('[fslmc 11] is quietened, told its message, and listens; unbind and autorescan quieten it again', () => {
+  it('[fslmc 11] [fslmc D5] [fslmc D6] is quietened, told its message, and listens; unbind and autorescan quieten it again', () => {
     const made = setUp();
     const { store } = made;
     const root = heard(made, 'dprc.1');
@@ -42,7 +42,7 @@ describe('the interrupt of a container', () => {
     expect([setUpIrq.slice(0, 3), setUpIrq[3]?.split(' ')[0], setUpIrq.slice(4)]).toEqual([QUIET, MC_SET_IRQ.toString(16), LISTENS]);
   });
 
-  it.each([MC_SET_IRQ_ENABLE, MC_SET_IRQ_MASK, MC_CLEAR_IRQ_STATUS])('[fslmc 11] that the MC does not let be set up fails the probe, with nothing left: command %i', (command) => {
+  it.each([MC_SET_IRQ_ENABLE, MC_SET_IRQ_MASK, MC_CLEAR_IRQ_STATUS])('[fslmc 11] [fslmc D9] that the MC does not let be set up fails the probe, with nothing left: command %i', (command) => {
     const made = setUp();
     const { store, bus, mc } = made;
     store('drivers/fsl_mc_dprc/unbind', 'dprc.2');
@@ -60,7 +60,7 @@ describe('the interrupt of a container', () => {
     expect([bus.device('dprc.2')?.driverName, events.filter(({ id }) => id === IRQ_NOT_TOLD.id).length]).toEqual(['fsl_mc_dprc', 1]);
   });
 
-  it('[fslmc 12] is told before other commands; nothing is sent when the user lets it go, and the object keeps its message', () => {
+  it('[fslmc 12] [fslmc D7] is told before other commands; nothing is sent when the user lets it go, and the object keeps its message', () => {
     const made = setUp();
     const { assign, openGroup, root, dpni, mc } = made;
     assign();
@@ -76,7 +76,7 @@ describe('the interrupt of a container', () => {
 });
 
 describe('the bus', () => {
-  it('[fslmc 5] has no group for an object until a driver is tried for it', () => {
+  it('[fslmc 5] [fslmc D4] has no group for an object until a driver is tried for it', () => {
     const { bus, root, assign } = setUp();
     const grouped = () => ['dprc.2', 'dpmcp.0', 'dpni.0'].map((name) => bus.device(name)?.iommuGroup?.id);
     expect([grouped(), outcomeOf(() => root.readlink('/sys/bus/fsl-mc/devices/dpni.0/iommu_group'))]).toEqual([[1, 1, undefined], 'ENOENT']);
@@ -84,7 +84,7 @@ describe('the bus', () => {
     expect(grouped()).toEqual([1, 1, 1]);
   });
 
-  it('[fslmc 10] asks for the API version at boot, and once more before the first region of all', () => {
+  it('[fslmc 10] [fslmc D12] asks for the API version at boot, and once more before the first region of all', () => {
     const made = setUp();
     const { store, mc } = made;
     const versions: string[] = [];
@@ -96,7 +96,7 @@ describe('the bus', () => {
     expect(versions).toContain('15e v3');
   });
 
-  it('[fslmc 14] removes children in the order in which they were added', () => {
+  it('[fslmc 14] [fslmc D8] removes children in the order in which they were added', () => {
     const { bus, store } = setUp();
     const gone: string[] = [];
     bus.listen({ busEvent: (event, { name }) => { if (event === 'del') gone.push(name); } });
@@ -104,14 +104,14 @@ describe('the bus', () => {
     expect(gone).toEqual(['dpbp.0', 'dpcon.0', 'dpmcp.0', 'dpni.0', 'dpni.1', 'dpio.0', 'dpio.1']);
   });
 
-  it('[fslmc 15] lends no dpmcp older than 3.0', () => {
+  it('[fslmc 15] [fslmc D25] lends no dpmcp older than 3.0', () => {
     const { mc, root } = setUp();
     mc.root.add({ type: 'dpmcp', id: 7, version: [2, 9] });
     root.open('/dev/dprc.1');
     expect(outcomeOf(() => root.open('/dev/dprc.1'))).toBe('ENOTSUPP');
   });
 
-  it('[fslmc 20] tells type, driver and alias in uevent, and cuts an override at its first NUL', () => {
+  it('[fslmc 20] [fslmc D17] [fslmc D18] tells type, driver and alias in uevent, and cuts an override at its first NUL', () => {
     const { root, store } = setUp();
     const folder = '/sys/bus/fsl-mc/devices';
     expect([root.readFile(`${folder}/dpmcp.0/uevent`), root.readFile(`${folder}/dpni.0/uevent`)]).toEqual([
@@ -123,7 +123,7 @@ describe('the bus', () => {
 });
 
 describe('vfio-fsl-mc', () => {
-  it('[fslmc 18] gives the root container without regions', () => {
+  it('[fslmc 18] [fslmc D29] gives the root container without regions', () => {
     const { store, bind, root, openGroup } = setUp();
     store('devices/dprc.1/driver_override', 'vfio-fsl-mc');
     store('drivers/fsl_mc_dprc/unbind', 'dprc.1');
@@ -135,7 +135,7 @@ describe('vfio-fsl-mc', () => {
     expect(seen).toEqual(['0\n', 1, '1\n']);
   });
 
-  it('[fslmc 38] takes the interrupts of a container in turn: what was given back comes last', () => {
+  it('[fslmc 38] [fslmc D27] takes the interrupts of a container in turn: what was given back comes last', () => {
     const { assign, openGroup, root, bus, driver } = setUp();
     assign();
     const { device, group } = openGroup();
@@ -149,7 +149,7 @@ describe('vfio-fsl-mc', () => {
     expect(used('dpni.0')).toEqual([3, 4]);
   });
 
-  it('[fslmc 37] opens a container before it looks for its group, and closes it where there is none', () => {
+  it('[fslmc 37] [fslmc D28] opens a container before it looks for its group, and closes it where there is none', () => {
     const made = setUp({ iommu: false });
     const { prepare, bind, mc } = made;
     prepare();

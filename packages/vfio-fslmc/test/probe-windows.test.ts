@@ -20,8 +20,9 @@ import { setUp, type FslMcHost, type SetUp } from './set-up.ts';
 function aboutToBind(init: SetUp): { readonly made: FslMcHost; readonly group: number } {
   const made = setUp(init);
   const { root, mc, prepare, bind } = made;
-  mc.root.addContainer({ id: 9, icid: 23 });
   prepare();
+  // Not before: the kernel's driver has interrupts for one container of an ICID.
+  mc.root.addContainer({ id: 9, icid: 23 });
   prepare('dprc.9');
   bind('dprc.9');
   const container = root.open('/dev/vfio/vfio');

@@ -7,7 +7,7 @@ import {
   Process,
   set,
   setContainer,
-  SmmuV3Iommu,
+  Mmu500Iommu,
   Vfio,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
@@ -77,7 +77,7 @@ export class FslMcHost {
     this.guest.add({ type: 'dpcon', id: 0 });
     this.guest.add({ type: 'dpmcp', id: 0 });
     const msi = init.msi === 'none' ? undefined : new ApicMsi(host, { entries: init.msi ?? 65_536 });
-    const iommu = init.iommu === false ? undefined : new SmmuV3Iommu(host);
+    const iommu = init.iommu === false ? undefined : new Mmu500Iommu(host);
     this.bus = new FslMcBus(host, { mc: this.mc, iommu, msi });
     this.driver = new VfioFslMcDriver(this.bus, this.vfio);
     this.started = host.scheduler.call('boot', this.bus.start());

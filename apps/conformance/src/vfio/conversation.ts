@@ -42,14 +42,8 @@ export class Conversation {
   }
 
   listen(mc: ManagementComplex): void {
-    const waiting = new Set<number>();
-    mc.watch({
-      answered: ({ portal, command, bytes }, answer) => {
-        // One that was not answered is heard when it is submitted, not when its answer comes at last.
-        if (!waiting.delete(portal.id)) this.#heard.push(saidOf(portal.id, bytes, `0x${command.toString(16)}`));
-        if (answer === undefined) waiting.add(portal.id);
-      },
-    });
+    // One that is answered late is heard twice: when it is submitted, and when its answer comes at last.
+    mc.watch({ answered: ({ portal, command, bytes }) => { this.#heard.push(saidOf(portal.id, bytes, `0x${command.toString(16)}`)); } });
   }
 
   /** A step is done. One that is not compared (a sweep, whose order is the recorder's own) is left out on both sides. */

@@ -1,6 +1,6 @@
 /** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
-import { ApicMsi, ENOENT, Host, SmmuV3Iommu, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
-import { FslMcBus, ManagementComplex, McContainer, VfioFslMcDriver, type McObject } from '@vsim/vfio-fslmc';
+import { ApicMsi, ENOENT, Host, Mmu500Iommu, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
+import { FslMcBus, IRQ_THREAD, ManagementComplex, McContainer, VfioFslMcDriver, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
 import { Registers } from './arm-machine.ts';
 import type { Conversation } from './conversation.ts';
@@ -8,6 +8,7 @@ import { commandNames, McRules } from './mc-rules.ts';
 
 const PORTALS = 0x7800_0000;
 const QBMAN = 0x7c00_0000;
+const IOMMU = '7e000000.iommu';
 const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
 
 export class FslMcMachine {
@@ -30,7 +31,7 @@ export class FslMcMachine {
     conversation?.listen(this.mc);
     for (const object of tree.objects('objects')) this.#add(this.mc.root, object);
     const hasIommu = header.string('group') !== 'noiommu';
-    const iommu = hasIommu ? new SmmuV3Iommu(this.host, { defaultDomain: 'identity' }) : undefined;
+    const iommu = hasIommu ? new Mmu500Iommu(this.host, { defaultDomain: 'identity', device: IOMMU }) : undefined;
     this.msi = new ApicMsi(this.host);
     this.bus = new FslMcBus(this.host, { mc: this.mc, iommu, msi: this.msi });
     this.host.scheduler.call('boot', this.bus.start());
@@ -40,6 +41,13 @@ export class FslMcMachine {
   begin(header: Fields): void {
     // Without VFIO there are no nodes of its.
     if (header.list('vfio_nodes').length > 0) this.load();
+  }
+
+  /** What is done to the MC in consecutive steps was done before the kernel's thread had looked at the first. */
+  follow(call: string): void {
+    const { scheduler } = this.host;
+    if (call === 'mc') scheduler.stopAt(IRQ_THREAD);
+    else scheduler.release(IRQ_THREAD);
   }
 
   /** modprobe vfio-fsl-mc, with what it needs. */

@@ -9,17 +9,19 @@ import { RECORDINGS, replayFile } from '../replay.ts';
 type Counts = readonly [cases: number, steps: number, compared: number, relaxed: number];
 
 const FILES: Readonly<Record<string, Counts>> = {
-  'bind.jsonl.gz': [10, 226, 1015, 16],
+  'bind.jsonl.gz': [10, 226, 1576, 9],
   'fault.jsonl.gz': [23, 204, 1075, 1],
   'info.jsonl.gz': [6, 302, 854, 0],
   'irq.jsonl.gz': [5, 671, 1928, 18],
   'irqnull.jsonl.gz': [1, 9, 104, 1],
+  'life.jsonl.gz': [11, 302, 1079, 6],
   'noiommu.jsonl.gz': [3, 77, 286, 4],
   'pool.jsonl.gz': [2, 67, 209, 20],
   'random-more.jsonl.gz': [16, 1045, 2482, 0],
   'random.jsonl.gz': [18, 1182, 2815, 0],
-  'root.jsonl.gz': [5, 77, 272, 5],
-  'uapi.jsonl.gz': [5, 129, 547, 1],
+  'root.jsonl.gz': [5, 77, 466, 5],
+  'rw.jsonl.gz': [10, 554, 1197, 0],
+  'uapi.jsonl.gz': [5, 129, 548, 0],
 };
 
 describe('recordings of the fsl-mc bus on Linux 6.1', () => {

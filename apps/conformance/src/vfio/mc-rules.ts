@@ -5,6 +5,8 @@ import { isList, type Fields, type Json } from '../json.ts';
 /** The ids of commands by `type.command`, from the recorder's table. */
 export type CommandNames = (name: string, submission: McSubmission) => boolean;
 
+/** A millisecond of the rules, in the nanoseconds of the clock. */
+const MS = 1_000_000;
 /** What the recorder calls DPRC_RESET_CONT. */
 const CONTAINER_RESET = { name: 'dprc.reset', id: 0x005 };
 
@@ -69,6 +71,7 @@ export class McRules implements McWatcher {
 function faultOf(rule: Fields): McFault {
   return {
     hangs: rule.has('hang') && rule.boolean('hang'),
+    delay: rule.has('delay') ? rule.number('delay') * MS : undefined,
     status: rule.has('status') ? rule.number('status') : undefined,
     patch: rule.has('patch') ? rule.list('patch').map((row) => patchOf(rule, row)) : undefined,
   };

@@ -30,9 +30,7 @@ export const MODELLED: ReadonlySet<string> = new Set(['1234:11e8', '1b36:0005'])
 
 /** What a recording of a Management Complex says depends on the run: message addresses and data. */
 export const RUN_RULE = 'run';
-/** What a folder of an fsl-mc device has: its recordings' README leaves it out. */
+/** What the recording machine's /dev has: the fsl-mc recordings' README leaves folders' listings out. */
 export const LISTING_RULE = 'listing';
 /** A recording whose last note says what comes next: the kernel's oops ended it there. */
 export const TRAP_RULE = 'trap';
-/** A command that is written with a status other than READY: the recording's MC did not look at it. */
-export const NOT_READY_RULE = 'not-ready';

@@ -91,6 +91,7 @@ export class ScenarioReplay {
     this.#refusals.begin();
     try {
       const run = this.#calls.get(call);
+      this.#machine.fslmc?.follow(call);
       if (run === undefined) this.report.notExecuted(call);
       else run(step);
       this.#refusals.end(step);

@@ -7,6 +7,7 @@ import {
   getDeviceFd,
   getDeviceInfo,
   getRegionInfo,
+  Mmu500Iommu,
   Process,
   setContainer,
   setIrqTriggers,
@@ -72,12 +73,13 @@ function visitClock(arm: ArmHost): Neighbour {
   return neighbour(user, fd, RTC, driver.name, `alarm after 2 s: ${user.readEventfd(alarm)} interrupt`);
 }
 
-function visitNetworkObject({ host, vfio, root, its, iommu }: ArmHost): Neighbour {
+function visitNetworkObject({ host, vfio, root, its }: ArmHost): Neighbour {
   const mc = new ManagementComplex(host);
   const container = mc.root.addContainer({ id: 2, icid: ICID });
   const dpni = container.add({ type: 'dpni', id: 0 });
   container.add({ type: 'dpio', id: 0 });
-  const bus = new FslMcBus(host, { mc, iommu, msi: its });
+  // Chips with DPAA2 have an MMU-500: behind an SMMUv3 the objects of a container, which share its stream id, would have no group.
+  const bus = new FslMcBus(host, { mc, iommu: new Mmu500Iommu(host), msi: its });
   host.scheduler.call('fsl-mc', bus.start());
   host.scheduler.call('modprobe vfio-fsl-mc', bus.addDriver(new VfioFslMcDriver(bus, vfio)));
   root.writeFile('/sys/bus/fsl-mc/devices/dprc.2/driver_override', 'vfio-fsl-mc');

@@ -217,6 +217,24 @@ describe('[R11] a wait costs no more than a logarithm of the waiters', () => {
     expect(woken).toEqual(Array.from({ length: N }, (_, i) => i + 1));
   });
 
+  it('a thread that keeps the processor moves the clock, and a sleeper is late; the clock never goes back', () => {
+    const { scheduler } = new Host();
+    const woken: number[] = [];
+    function* polls(): Sleeps<void> {
+      yield* scheduler.sleep(10);
+      scheduler.pass(50);
+    }
+    function* sleeps(): Sleeps<void> {
+      yield* scheduler.sleep(20);
+      woken.push(scheduler.now);
+    }
+    scheduler.spawn('polls', polls());
+    scheduler.spawn('sleeps', sleeps());
+    scheduler.advance(30);
+    expect([scheduler.now, woken]).toEqual([60, [60]]);
+    expect(() => { scheduler.pass(-1); }).toThrow(RangeError);
+  });
+
   it('deadlines of sleeps that ended early are not kept', () => {
     const { scheduler } = new Host();
     const queue = new WaitQueue('q');

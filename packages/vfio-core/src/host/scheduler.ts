@@ -364,7 +364,17 @@ export class Scheduler {
       for (const thread of due) thread.wakeUp();
       this.settle();
     }
-    this.#now = end;
+    this.#now = Math.max(this.#now, end);
+  }
+
+  /**
+   * Whoever runs keeps the processor for `ns`, as a driver that polls does: the clock moves and nobody else runs, so that timed sleepers are late.
+   *
+   * @throws RangeError if `ns` is negative or not finite.
+   */
+  pass(ns: number): void {
+    if (!(ns >= 0 && Number.isFinite(ns))) throw new RangeError(`"ns" expected a time >= 0, got ${ns}`);
+    this.#now += ns;
   }
 
   /** Sleeps `ns` of virtual time. */

@@ -70,6 +70,7 @@ export class IommuGroup {
     device.iommuGroup = this;
     this.host.files.link(`${this.#sysfs}/devices/${device.name}`, device.sysfs);
     this.host.files.link(`${device.sysfs}/iommu_group`, this.#sysfs);
+    for (const [name, target] of this.#unitLinks) this.host.files.link(`${device.sysfs}/${name}`, target);
     this.notify('add', device);
   }
 
@@ -81,7 +82,15 @@ export class IommuGroup {
     device.iommuGroup = undefined;
     this.host.files.remove(`${this.#sysfs}/devices/${device.name}`);
     this.host.files.remove(`${device.sysfs}/iommu_group`);
+    for (const [name] of this.#unitLinks) this.host.files.remove(`${device.sysfs}/${name}`);
     this.#release();
+  }
+
+  /** iommu_device_link(), and the device link that has the IOMMU come first. */
+  get #unitLinks(): readonly (readonly [name: string, target: string])[] {
+    const { name, device } = this.unit;
+    if (device === undefined) return [];
+    return [['iommu', `/sys/devices/platform/${device}/iommu/${name}`], [`supplier:platform:${device}`, `/sys/devices/virtual/devlink/platform:${device}`]];
   }
 
   /** iommu_group_get(): keeps the group, and its folder, beyond its last device. */

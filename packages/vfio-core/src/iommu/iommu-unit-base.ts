@@ -8,6 +8,7 @@ import { IommuGroup } from './iommu-group.ts';
 export abstract class IommuUnitBase implements IommuUnit {
   readonly host: Host;
   readonly name: string;
+  readonly device: string | undefined = undefined;
   abstract readonly pageSizes: bigint;
   abstract readonly aperture: FrameRange;
   abstract readonly reservedRegions: readonly ReservedRegion[];

@@ -42,6 +42,8 @@ export interface ReservedRegion {
 /** An IOMMU: what domains of it can do. */
 export interface IommuUnit {
   readonly name: string;
+  /** The platform device that it is, where its devices' folders are to show it. */
+  readonly device?: string | undefined;
   /** Page sizes of a domain, as a bitmap. */
   readonly pageSizes: bigint;
   /** Inclusive first and last page frame that a domain can map. */

@@ -8,3 +8,4 @@ export * from './process.ts';
 export * from './syscall-error.ts';
 export { Syscalls } from './syscalls.ts';
 export * from './user-argument.ts';
+export { reachable } from './user-buffer.ts';

@@ -14,3 +14,8 @@ export class UserBuffer extends ArrayBuffer {
     this.filled = filled;
   }
 }
+
+/** Whether all of the bytes of a read or write can be reached, as far as the kernel knows. */
+export function reachable(bytes: Uint8Array): boolean {
+  return !(bytes.buffer instanceof UserBuffer) || bytes.byteOffset + bytes.length <= bytes.buffer.reach;
+}

@@ -2,17 +2,18 @@
  * The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c;
  * catalogue: vfio 5.3 to 5.5.
  */
-import { Driver, DriverData, EINVAL, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
+import { Driver, DriverData, EINVAL, eventKind, type EventKind, type Point, type Sleeps } from '@vsim/vfio-core';
 import { setUpDprc, type Dprc } from './dprc.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
-import { CONTAINER_SET_UP, NO_IRQS } from './fslmc-reasons.ts';
+import { CONTAINER_SET_UP } from './fslmc-reasons.ts';
 import type { FslMcIrq } from './irq-pool.ts';
 
 /** OBJ_ADDED, REMOVED, CONTAINER_DESTROYED, OBJ_DESTROYED, OBJ_CREATED. */
 const EVENTS = 0x73;
-/** Interrupts that the kernel keeps for a container of its own. */
-const KERNEL_IRQS = 256;
+
+/** The thread of a container's interrupt, before it asks what has happened. */
+export const IRQ_THREAD: Point = { point: 'fsl-mc/irq-thread' };
 
 /** The MC refused the message of a container's interrupt: objects that come and go are not noticed. */
 export const IRQ_NOT_TOLD: EventKind<{ readonly dprc: string; readonly error: number }> = eventKind(
@@ -66,11 +67,9 @@ export class DprcDriver extends Driver<FslMcDevice> {
     this.#bound.clear(device);
   }
 
-  /** The scan, then the interrupt. @returns 0 or a negative errno */
+  /** The scan, which fills the pool of interrupts, then the interrupt. @returns 0 or a negative errno */
   *#start(device: FslMcDevice, dprc: Dprc): Sleeps<number> {
-    const populated = dprc.irqs?.populate(KERNEL_IRQS) ?? 0;
-    if (populated < 0) return device.host.refusals.refuse(NO_IRQS, { device: device.name, wanted: KERNEL_IRQS, free: undefined }, -populated);
-    const scanned = yield* dprc.scan();
+    const scanned = yield* dprc.scan({ allocatesIrqs: true });
     return scanned < 0 ? scanned : this.#setUpIrq(device, dprc);
   }
 
@@ -105,6 +104,7 @@ export class DprcDriver extends Driver<FslMcDevice> {
   /** One thread an interrupt, whatever comes while it sleeps. */
   *#handle(bound: Bound): Sleeps<void> {
     while (bound.again) {
+      yield IRQ_THREAD;
       bound.again = false;
       yield* this.#changed(bound.dprc);
     }

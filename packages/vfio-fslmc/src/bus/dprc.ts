@@ -6,7 +6,7 @@ import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type
 import { addCommandDevice } from './command-device.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
-import { CONTAINER_SET_UP, MC_ERROR, NO_PORTAL } from './fslmc-reasons.ts';
+import { CONTAINER_SET_UP, MC_ERROR, NO_IRQS, NO_PORTAL } from './fslmc-reasons.ts';
 import { IRQ_POOL_MAX, IrqPool } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 import { ALLOCATABLE, ResourcePool } from './resource-pool.ts';
@@ -52,7 +52,6 @@ export class Dprc {
   readonly #removeNode: (() => void) | undefined;
   readonly #bus: FslMcBus;
   readonly #scanLock: Mutex;
-  #listening = false;
 
   /** @internal by setUpDprc() */
   constructor(bus: FslMcBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
@@ -62,7 +61,7 @@ export class Dprc {
     this.handle = handle;
     this.apiVersion = apiVersion;
     this.#scanLock = new Mutex(device.host.scheduler, `the scan lock of ${device.name}`);
-    this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device.icid);
+    this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device, bus.events);
     // The root's commands are open to user space.
     this.#removeNode = device.parent === undefined ? addCommandDevice(this) : undefined;
   }
@@ -110,23 +109,9 @@ export class Dprc {
     this.pool('dpmcp')?.give(lent.dpmcp);
   }
 
-  /** Whether the container tells of objects that come and go. Kernel: irq_enabled of struct fsl_mc_bus. */
-  get listening(): boolean {
-    return this.#listening;
-  }
-
   /** enable_dprc_irq(), disable_dprc_irq(). @returns 0 or a negative errno */
   listen(on: boolean): number {
-    const { io, handle } = this;
-    const steps = on
-      ? [() => io.setIrqMask(handle, 0, ALL_CAUSES), () => io.setIrqEnable(handle, 0, true)]
-      : [() => io.setIrqEnable(handle, 0, false), () => io.setIrqMask(handle, 0, 0), () => io.clearIrqStatus(handle, 0, ALL_CAUSES)];
-    for (const step of steps) {
-      const error = step();
-      if (error < 0) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: 'its interrupt', error }, -error);
-    }
-    this.#listening = on;
-    return 0;
+    return listen(this.device, this.io, on);
   }
 
   /** dprc_reset_container() of itself. */
@@ -134,16 +119,16 @@ export class Dprc {
     return this.io.resetContainer(this.handle, this.device.descriptor.id, this.#atLeast(5) ? 2 : 1);
   }
 
-  /** dprc_scan_container(): one scan at a time. @returns 0 or a negative errno */
-  *scan(): Sleeps<number> {
+  /** dprc_scan_container(): one scan at a time. @param allocatesIrqs before objects get drivers, as the kernel's own driver has it @returns 0 or a negative errno */
+  *scan({ allocatesIrqs = false }: { readonly allocatesIrqs?: boolean } = {}): Sleeps<number> {
     yield* this.#scanLock.lock();
-    const error = yield* this.#scanObjects();
+    const error = yield* this.#scanObjects(allocatesIrqs);
     this.#scanLock.unlock();
     return error < 0 ? error : this.device.host.faults.at(SCAN);
   }
 
   /** dprc_scan_objects(): takes away what is gone, then adds what is new, allocatable types first. */
-  *#scanObjects(): Sleeps<number> {
+  *#scanObjects(allocatesIrqs: boolean): Sleeps<number> {
     const count = this.io.objectCount(this.handle);
     if (count < 0) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: 'the count of objects', error: count }, -count);
     const found: ObjectDescriptor[] = [];
@@ -154,6 +139,8 @@ export class Dprc {
     }
     const irqs = found.reduce((sum, { irqCount }) => sum + irqCount, 0);
     if (this.irqs !== undefined && irqs > IRQ_POOL_MAX) this.device.host.trace.emit(TOO_MANY_IRQS, { dprc: this.device.name, irqs });
+    const allocated = allocatesIrqs ? (this.irqs?.populate(IRQ_POOL_MAX) ?? 0) : 0;
+    if (allocated < 0) return this.device.host.refusals.refuse(NO_IRQS, { device: this.device.name, wanted: IRQ_POOL_MAX, free: undefined }, -allocated);
     yield* this.#removeMissing(found);
     const first = found.filter(({ type }) => ALLOCATABLE.includes(type));
     for (const descriptor of [...first, ...found.filter(({ type }) => !ALLOCATABLE.includes(type))]) yield* this.#addOrUpdate(descriptor);
@@ -205,6 +192,20 @@ export class Dprc {
   }
 }
 
+/** enable_dprc_irq(), disable_dprc_irq(): with the handle that the container has, also a closed one. @returns 0 or a negative errno */
+export function listen(device: FslMcDevice, io: McIo, on: boolean): number {
+  const { handle } = device;
+  const steps = on
+    ? [() => io.setIrqMask(handle, 0, ALL_CAUSES), () => io.setIrqEnable(handle, 0, true)]
+    : [() => io.setIrqEnable(handle, 0, false), () => io.setIrqMask(handle, 0, 0), () => io.clearIrqStatus(handle, 0, ALL_CAUSES)];
+  for (const step of steps) {
+    const error = step();
+    if (error < 0) return device.host.refusals.refuse(MC_ERROR, { object: device.name, what: 'its interrupt', error }, -error);
+  }
+  device.listening = on;
+  return 0;
+}
+
 /** dprc_setup(). @returns 0, or a negative errno with everything undone */
 export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
   const refuse = (why: string, errno = EINVAL): number => device.host.refusals.refuse(CONTAINER_SET_UP, { device: device.name, why }, errno);
@@ -228,6 +229,7 @@ function open(io: McIo, device: FslMcDevice): { readonly handle: number; readonl
   const mcError = (what: string, error: number): number => refusals.refuse(MC_ERROR, { object: device.name, what, error }, -error);
   const handle = io.open('dprc', device.descriptor.id);
   if (handle < 0) return mcError('open', handle);
+  device.handle = handle;
   const icid = io.icid(handle);
   const version = icid < 0 ? icid : io.apiVersion();
   if (typeof version !== 'number' && version[0] >= 6) return { handle, apiVersion: version };

@@ -10,9 +10,8 @@ import {
   ENODEV,
   firstLine,
   parseUnsigned,
+  type ArmIommu,
   type Host,
-  type IommuGroup,
-  type IommuUnitBase,
   type MsiController,
   type Sleeps,
 } from '@vsim/vfio-core';
@@ -20,7 +19,7 @@ import { OPEN_COMMANDS } from '../mc/command.ts';
 import type { ManagementComplex } from '../mc/management-complex.ts';
 import type { McRegionKind } from '../mc/mc-object.ts';
 import { FslMcAllocatorDriver } from './allocator-driver.ts';
-import type { Dprc } from './dprc.ts';
+import { listen, type Dprc } from './dprc.ts';
 import { DprcDriver } from './dprc-driver.ts';
 import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
@@ -35,39 +34,47 @@ export interface McRange {
 
 export interface FslMcBusInit {
   readonly mc: ManagementComplex;
-  /** Makes a group for each isolation context. Left out, there is no IOMMU. */
-  readonly iommu?: IommuUnitBase | undefined;
+  /** Behind which all objects are, with their ICID as stream id. Left out, there is no IOMMU. */
+  readonly iommu?: ArmIommu | undefined;
+  /** Whether the bus around the MC's node has `dma-ranges`: without, the kernel looks for no IOMMU, in silence. @default true */
+  readonly dmaRanges?: boolean | undefined;
   /** The MSI domain; its requesters are isolation contexts. Left out, objects have no interrupts. */
   readonly msi?: MsiController | undefined;
   /** @default none: an offset is an address */
   readonly ranges?: readonly McRange[] | undefined;
 }
 
-/** Portals lie within so much, from where a container without ranges counts. */
-const PORTAL_SPACE = 2 ** 30;
+/** Portals lie within so much: where a container's offset is its address, the kernel adds the start of the space that the root's portal is in. */
+const PORTAL_SPACE = 2 ** 26;
 
 export class FslMcBus extends Bus<FslMcDevice> {
   readonly mc: ManagementComplex;
   readonly msi: MsiController | undefined;
   readonly dprcDriver: DprcDriver;
-  readonly #iommu: IommuUnitBase | undefined;
+  /** @internal Interrupts in use by ICID, whichever container has them. */
+  readonly events: Map<number, number> = new Map<number, number>();
+  readonly #iommu: ArmIommu | undefined;
+  readonly #dmaRanges: boolean;
   readonly #ranges: readonly McRange[];
-  readonly #groups = new Map<number, IommuGroup>();
   readonly #portals = new Set<number>();
+  /** The root's portal, which the bus has whether or not a driver has the root. */
+  readonly #io: McIo;
   #api: readonly [number, number] | undefined;
 
   constructor(host: Host, init: FslMcBusInit) {
     super(host, 'fsl-mc');
     this.mc = init.mc;
+    this.#io = new McIo(host, init.mc.baseOf('mc-portal'));
     this.msi = init.msi;
     this.#iommu = init.iommu;
+    this.#dmaRanges = init.dmaRanges ?? true;
     this.#ranges = init.ranges ?? [];
     this.dprcDriver = new DprcDriver(this);
     host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#rescan(bytes) });
     host.files.add(`${this.sysfs}/autorescan`, {
       kind: 'attribute',
       mode: 0o644,
-      show: () => constant(this.root?.dprc?.listening === true ? '1\n' : '0\n'),
+      show: () => constant(this.root?.listening === true ? '1\n' : '0\n'),
       store: (bytes) => constant(this.#autorescan(bytes)),
     });
   }
@@ -82,7 +89,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     yield* this.addDriver(this.dprcDriver);
     yield* this.addDriver(new FslMcAllocatorDriver());
     const portal = this.mc.baseOf('mc-portal');
-    const io = new McIo(this.host, portal);
+    const io = this.#io;
     const version = io.version();
     const id = version < 0 ? version : io.containerId();
     if (id < 0) return id;
@@ -132,17 +139,9 @@ export class FslMcBus extends Bus<FslMcDevice> {
     if (at >= 0) siblings?.splice(at, 1);
   }
 
-  /** A device comes into the group of its isolation context when its first driver is tried (fsl_mc_dma_configure()). */
+  /** Who is behind the IOMMU: fsl_mc_dma_configure(). */
   override announce(device: FslMcDevice): void {
-    const iommu = this.#iommu;
-    if (iommu !== undefined) {
-      const join = (): void => {
-        const group = this.#groups.get(device.icid);
-        if (group === undefined || group.devices.length === 0) this.#groups.set(device.icid, iommu.addGroup([device]));
-        else group.addDevice(device);
-      };
-      device.configureDma = join;
-    }
+    if (this.#dmaRanges) this.#iommu?.addMaster(device, device.icid);
     super.announce(device);
   }
 
@@ -187,9 +186,15 @@ export class FslMcBus extends Bus<FslMcDevice> {
     return atLeast(6) ? 3 : atLeast(3) ? 2 : 1;
   }
 
-  /** translate_mc_addr(): where the firmware's ranges have a region, by the type of its object. Without ranges a container's begins behind the portals. */
+  /** Of a region without base: a container's portal that is not translated counts from the root's. */
   #translate(type: string, offset: number): number {
-    if (this.#ranges.length === 0) return type === 'dprc' ? offset + Math.floor(this.mc.baseOf('mc-portal') / PORTAL_SPACE) * PORTAL_SPACE : offset;
+    const start = this.#translated(type, offset);
+    return type === 'dprc' && start === offset ? start + Math.floor(this.#io.portal / PORTAL_SPACE) * PORTAL_SPACE : start;
+  }
+
+  /** translate_mc_addr(): where the firmware's ranges have a region, by the type of its object. */
+  #translated(type: string, offset: number): number {
+    if (this.#ranges.length === 0) return offset;
     const queues = type === 'dpio';
     const range = this.#ranges.find((line) => (line.kind !== 'mc-portal') === queues && offset >= line.offset && offset < line.offset + line.size);
     return range === undefined ? -EFAULT : range.start + (offset - range.offset);
@@ -198,14 +203,18 @@ export class FslMcBus extends Bus<FslMcDevice> {
   *#rescan(bytes: Uint8Array): Sleeps<number> {
     const value = number(bytes);
     if (value === undefined) return this.host.refusals.refuse(BAD_VALUE, { attribute: 'rescan', text: firstLine(bytes), wants: 'a number' });
-    if (value !== 0n) yield* this.root?.dprc?.scan() ?? [];
+    if (value === 0n || this.root === undefined) return bytes.length;
+    const { dprc, handle } = this.root;
+    // scan_fsl_mc_bus() asks for no driver: without one it goes on with the handle of the closed session, which the MC refuses.
+    if (dprc === undefined) this.#io.objectCount(handle);
+    else yield* dprc.scan();
     return bytes.length;
   }
 
-  /** autorescan_store(): what is no number changes nothing, and is taken. */
+  /** autorescan_store(): what is no number changes nothing, and is taken; so is what the MC refuses. No driver is asked for here, either. */
   #autorescan(bytes: Uint8Array): number {
     const value = number(bytes);
-    if (value !== undefined) this.root?.dprc?.listen(value !== 0n);
+    if (value !== undefined && this.root !== undefined) listen(this.root, this.#io, value !== 0n);
     return bytes.length;
   }
 }

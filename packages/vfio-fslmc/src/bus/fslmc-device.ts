@@ -23,6 +23,10 @@ export class FslMcDevice extends Device {
   plugged: boolean;
   /** A container that a driver has set up: its portal is open. */
   dprc: Dprc | undefined = undefined;
+  /** The handle of a container's last session, which may be closed. Kernel: mc_handle. */
+  handle = 0;
+  /** Whether a container tells of objects that come and go. Kernel: irq_enabled of struct fsl_mc_bus. */
+  listening = false;
 
   constructor(host: Host, parent: FslMcDevice | undefined, descriptor: ObjectDescriptor, regions: readonly FslMcRegion[], icid: number) {
     const name = `${descriptor.type}.${descriptor.id}`;

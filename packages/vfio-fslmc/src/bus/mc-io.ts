@@ -1,7 +1,7 @@
 /**
  * The kernel's end of a command portal. Kernel: mc_send_command(), struct fsl_mc_io; catalogue: vfio 5.2.
  *
- * The model's firmware answers at once or never, so a command that is not answered fails without the clock moving.
+ * The wait for an answer keeps the processor: the clock moves, and no other thread runs meanwhile.
  */
 import { ENOTCONN, eventKind, get, set, type AddressSpace, type EventKind, type Host, type HostIrq } from '@vsim/vfio-core';
 import {
@@ -69,6 +69,10 @@ export interface Connection {
   readonly up: boolean;
 }
 
+/** The status, in the first word of a command. */
+const STATUS_SHIFT = 16;
+/** How often a driver looks for an answer, in ns. */
+const POLL_INTERVAL = 10_000_000;
 const NO_MEM_SHAREABILITY = 1;
 const NON_RECURSIVE = 1;
 
@@ -82,6 +86,19 @@ export const MC_TIMEOUT: EventKind<{ readonly portal: number; readonly command: 
 /** Stores a command as a driver does: the parameters, then the header. */
 export function submitCommand(memory: AddressSpace, portal: number, command: Uint8Array): void {
   for (let at = COMMAND_SIZE - 8; at >= 0; at -= 8) memory.write64(portal + at, get(command, [at, 'u32']), get(command, [at + 4, 'u32']));
+}
+
+/** Waits for a command's answer. @returns false if there is none in `limit` ns */
+export function waitForAnswer({ memory, scheduler, trace }: Host, portal: number, command: number, limit: number): boolean {
+  const end = scheduler.now + limit;
+  while (((memory.read32(portal) >>> STATUS_SHIFT) & 0xff) === MC_STATUS_READY) {
+    if (scheduler.now >= end) {
+      trace.emit(MC_TIMEOUT, { portal, command, ns: limit });
+      return false;
+    }
+    scheduler.pass(Math.min(POLL_INTERVAL, end - scheduler.now));
+  }
+  return true;
 }
 
 /** Loads what a portal holds, the last word first. */
@@ -101,12 +118,11 @@ export class McIo {
 
   /** mc_send_command(): `command` becomes the answer. @returns 0 or a negative errno */
   send(command: Uint8Array): number {
-    const { memory, profile, trace } = this.#host;
+    const { memory, profile } = this.#host;
     submitCommand(memory, this.portal, command);
+    waitForAnswer(this.#host, this.portal, get(command, mc_header.cmd_id), profile.fslmcTimeout);
     loadCommand(memory, this.portal, command);
-    const status = get(command, mc_header.status);
-    if (status === MC_STATUS_READY) trace.emit(MC_TIMEOUT, { portal: this.portal, command: get(command, mc_header.cmd_id), ns: profile.fslmcTimeout });
-    return statusError(status);
+    return statusError(get(command, mc_header.status));
   }
 
   version(): number {

@@ -7,6 +7,7 @@
 import { get, set, type Host, type MmioDevice } from '@vsim/vfio-core';
 import {
   COMMAND_SIZE,
+  MC_STATUS_AUTH_ERR,
   MC_STATUS_BUSY,
   MC_STATUS_CONFIG_ERR,
   MC_STATUS_OK,
@@ -89,6 +90,8 @@ export class ManagementComplex implements ObjectPlacer {
     for (const unmap of this.#unmap.get(object) ?? []) unmap();
     this.#unmap.delete(object);
     this.links.forget(object);
+    const portal = this.portalOf(object);
+    if (portal !== undefined) portal.gone = true;
     for (const { open } of this.#portals) for (const [token, other] of open) if (other === object) open.delete(token);
   }
 
@@ -129,19 +132,30 @@ export class ManagementComplex implements ObjectPlacer {
   /** The firmware goes on after it has hung: what waits in a portal is answered now. */
   recover(): void {
     this.hung = false;
-    for (const portal of this.#portals) if (get(portal.command, mc_header.status) === MC_STATUS_READY) this.#submit(portal);
+    for (const portal of this.#portals) if (portal.stuck) this.#submit(portal);
   }
 
   #submit(portal: McPortal): void {
-    if (this.hung) return;
     const { command } = portal;
+    // What has another status was not submitted: the MC does not look at it.
+    if (this.hung || get(command, mc_header.status) !== MC_STATUS_READY) return;
     const id = get(command, mc_header.cmd_id);
     const token = get(command, mc_header.token);
     const submission: McSubmission = { portal, command: id >>> 4, version: id & 0xf, object: portal.open.get(token), bytes: command.slice() };
     let fault: McFault | undefined;
     for (const watcher of this.#watchers) fault ??= watcher.submitted?.(submission);
-    if (fault?.hangs !== true) this.#answer(submission, fault);
-    for (const watcher of [...this.#watchers]) watcher.answered?.(submission, fault?.hangs === true ? undefined : command.slice());
+    const tell = (answer: Uint8Array | undefined): void => { for (const watcher of [...this.#watchers]) watcher.answered?.(submission, answer); };
+    const answer = (): void => {
+      this.#answer(submission, fault);
+      tell(command.slice());
+    };
+    const delay = fault?.delay ?? 0;
+    if (fault?.hangs !== true && delay === 0) {
+      answer();
+      return;
+    }
+    tell(undefined);
+    if (fault?.hangs !== true) portal.answerLater(delay, answer);
   }
 
   #answer({ portal, command: id, version, object }: McSubmission, fault: McFault | undefined): void {
@@ -155,7 +169,7 @@ export class ManagementComplex implements ObjectPlacer {
       out: new Uint8Array(COMMAND_SIZE - PARAMS),
       token: get(command, mc_header.token),
     };
-    const status = fault?.status ?? execute(id, execution);
+    const status = fault?.status ?? (portal.gone ? MC_STATUS_AUTH_ERR : execute(id, execution));
     if (status === MC_STATUS_OK) {
       command.set(execution.out, PARAMS);
       set(command, mc_header.token, execution.token);
@@ -165,11 +179,12 @@ export class ManagementComplex implements ObjectPlacer {
   }
 
   #placePortal(object: McObject, container: McContainer): void {
-    const portal = new McPortal(this.#portals.length, container, (submitted) => { this.#submit(submitted); });
+    const portal = new McPortal(this.#portals.length, container, this.host.scheduler, (submitted) => { this.#submit(submitted); });
     this.#portals.push(portal);
     const offset = portal.id * PORTAL_SIZE;
     object.regions.push({ kind: 'mc-portal', offset, size: PORTAL_SIZE, flags: 0 });
-    this.#unmap.set(object, [this.host.memory.map(this.base + offset, PORTAL_SIZE, portal)]);
+    // It stays in the address space when the object has gone: whoever still has it mapped is told AUTH_ERR.
+    this.host.memory.map(this.base + offset, PORTAL_SIZE, portal);
   }
 
   /** A dpio has its portal twice: cached and shareable, and not. */

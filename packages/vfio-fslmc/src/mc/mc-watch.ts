@@ -18,6 +18,8 @@ export interface McSubmission {
 export interface McFault {
   /** It does not answer, and does nothing. */
   readonly hangs?: boolean | undefined;
+  /** It does and answers what it would, so many ns later. */
+  readonly delay?: number | undefined;
   /** It does nothing, and answers so. */
   readonly status?: number | undefined;
   /** It answers as ever, but for these bytes of the 64. */
@@ -27,6 +29,6 @@ export interface McFault {
 export interface McWatcher {
   /** Before a command is executed. The first watcher that has a fault decides. */
   submitted?(submission: McSubmission): McFault | undefined;
-  /** Afterwards: the 64 bytes of the answer; undefined, there is none. */
+  /** Afterwards: the 64 bytes of the answer; undefined, there is none yet. One that comes late is told when somebody looks for it. */
   answered?(submission: McSubmission, answer: Uint8Array | undefined): void;
 }

@@ -3,6 +3,7 @@
  */
 import {
   BEFORE_SERIES,
+  EFAULT,
   EINVAL,
   IRQ_ACTION_LACKS,
   IRQ_ALONE,
@@ -13,6 +14,7 @@ import {
   get,
   hex,
   irqInfo,
+  reachable,
   readIrqSet,
   regionInfo,
   VFIO_DEVICE_FLAGS_FSL_MC,
@@ -44,8 +46,8 @@ import {
 import { REGION_CACHEABLE, REGION_SHAREABLE, type FslMcDevice, type FslMcRegion } from '../bus/fslmc-device.ts';
 import { CONTAINER_NOT_BOUND, MC_ERROR, NO_IRQS, OBJECT_NO_RESET } from '../bus/fslmc-reasons.ts';
 import { IRQ_POOL_MAX, type FslMcIrq } from '../bus/irq-pool.ts';
-import { loadCommand, MC_TIMEOUT, submitCommand } from '../bus/mc-io.ts';
-import { COMMAND_SIZE, MC_STATUS_READY, mc_header } from '../mc/command.ts';
+import { loadCommand, submitCommand, waitForAnswer } from '../bus/mc-io.ts';
+import { COMMAND_SIZE, mc_header } from '../mc/command.ts';
 
 const SPAN = 2 ** 40;
 /** What a read or write of a region is for. */
@@ -154,13 +156,12 @@ export class VfioFslMcDevice extends VfioDevice {
   override write(from: Uint8Array, offset: number): number {
     const region = this.#commandRegion(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
     if (typeof region === 'number') return region;
-    const { memory, refusals, trace } = this.device.host;
-    submitCommand(memory, region.start, from);
-    // An answer that is not there now does not come.
-    if ((memory.read32(region.start) >>> 16 & 0xff) !== MC_STATUS_READY) return COMMAND_SIZE;
+    if (!reachable(from)) return -EFAULT;
+    const { host } = this.device;
     const command = get(from, mc_header.cmd_id);
-    trace.emit(MC_TIMEOUT, { portal: region.start, command, ns: WRITE_TIMEOUT });
-    return refusals.refuse(MC_ERROR, { object: this.name, what: hex(command), error: -ETIMEDOUT }, ETIMEDOUT);
+    submitCommand(host.memory, region.start, from);
+    if (waitForAnswer(host, region.start, command, WRITE_TIMEOUT)) return COMMAND_SIZE;
+    return host.refusals.refuse(MC_ERROR, { object: this.name, what: hex(command), error: -ETIMEDOUT }, ETIMEDOUT);
   }
 
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
