@@ -15,12 +15,14 @@ export const SOURCES = [
   { room: `${CORE}/src/uapi`, may: [`${CORE}/src/uapi`] },
   { room: `${CORE}/src/memory`, may: [`${CORE}/src/memory`, `${CORE}/src/uapi`] },
   { room: `${CORE}`, may: ['$PACKAGE/src'] },
+  { room: 'packages/vmm', may: ['$PACKAGE/src', '@vsim/vfio-core', '@vsim/gic-its'] },
   { room: 'packages', may: ['$PACKAGE/src', '@vsim/vfio-core'] },
 ];
 
 /** Tests of the packages: node and the test tools besides, but no other spoke. */
 export const TESTS = [
   { room: CORE, may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
+  { room: 'packages/vmm', may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core', '@vsim/gic-its'] },
   { room: 'packages', may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
 ];
 

@@ -20,6 +20,7 @@ const CORE = 'packages/vfio-core/src/index.ts';
 const UAPI = 'packages/vfio-core/src/uapi/index.ts';
 const MEMORY = 'packages/vfio-core/src/memory/index.ts';
 const GIC = 'packages/gic-its/src/index.ts';
+const VMM = 'packages/vmm/src/index.ts';
 const DEMO = 'apps/demo/src/index.ts';
 
 describe('floating-sleeps', () => {
@@ -68,6 +69,8 @@ describe('house-plan', () => {
     ['a spoke', GIC, 'node:fs', 'not node:fs'],
     ['a spoke', GIC, 'fs', 'not fs'],
     ['a spoke', GIC, 'fast-check', 'not fast-check'],
+    ['a kit', VMM, '@vsim/vfio-pci', 'packages/vmm may import packages/vmm/src, @vsim/vfio-core, @vsim/gic-its; not @vsim/vfio-pci'],
+    ['a kit', VMM, 'node:fs', 'not node:fs'],
     ['the hub', CORE, '@vsim/gic-its', 'packages/vfio-core may import packages/vfio-core/src; not @vsim/gic-its'],
     ['the hub', CORE, '@vsim/vfio-core', 'not @vsim/vfio-core'],
     ['the hub', CORE, 'node:fs', 'not node:fs'],
@@ -90,6 +93,7 @@ describe('house-plan', () => {
   it.each([
     ['a spoke', GIC, '@vsim/vfio-core'],
     ['a spoke', GIC, './hardware/its.ts'],
+    ['a kit', VMM, '@vsim/gic-its'],
     ['the hub', CORE, './host/index.ts'],
     ['uapi', UAPI, './errno.ts'],
     ['memory', MEMORY, './u64.ts'],

@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeStream, encodeStream, getMigrationState, MIG_STATE, Random } from '@vsim/vfio-core';
+import { Link, migrate } from '@vsim/vmm';
 import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { main } from '../src/cli.ts';
 import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, samePlace } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
-import { Link, migrate } from '../src/vmm/migration.ts';
 import { CLI_DOORS } from './cli-doors.ts';
 import { MIGRATIONS_DOOR } from './migrations-door.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '@vsim/vfio-core';
 import type { GicVersion } from '@vsim/gic-its';
+import { PHASES } from '@vsim/vmm';
 import { forSeeds } from '../../../testing/random.ts';
 import { matrixRow, PATCHES } from '../src/migrate/matrix.ts';
 import { TICKER_VECTORS } from '../src/devices/ticker.ts';
 import { isSound, runMigration, type MigrateOptions } from '../src/migrate/scenario.ts';
-import { PHASES } from '../src/vmm/migration.ts';
 
 const BASE: MigrateOptions = {
   seed: 3,

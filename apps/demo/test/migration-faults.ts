@@ -3,9 +3,9 @@
  * tests only.
  */
 import { constant, decodeStream, EFAULT, EINVAL, EIO, encodeStream, MIG_STATE, type MigState, type Phase, type Random } from '@vsim/vfio-core';
+import { COMMIT, type PhaseName, PHASES, type VirtualMachine } from '@vsim/vmm';
 import { pick } from '../../../testing/fuzz.ts';
-import type { VirtualMachine } from '../src/vmm/virtual-machine.ts';
-import { COMMIT, PHASES, type PhaseName } from '../src/vmm/migration.ts';
+import type { ArmHost } from '../src/hosts/arm-host.ts';
 import { BookTicker } from './device-book.ts';
 
 export type Fault =
@@ -87,10 +87,10 @@ export interface End {
 /** A fault, armed. */
 export class ArmedFault {
   readonly fault: Fault;
-  readonly #ends: Readonly<Record<'source' | 'destination', VirtualMachine>>;
+  readonly #ends: Readonly<Record<'source' | 'destination', VirtualMachine<ArmHost>>>;
   #fired = false;
 
-  constructor(fault: Fault, source: VirtualMachine, destination: VirtualMachine) {
+  constructor(fault: Fault, source: VirtualMachine<ArmHost>, destination: VirtualMachine<ArmHost>) {
     this.fault = fault;
     this.#ends = { source, destination };
     if (fault.kind === 'arc') {

@@ -1,9 +1,9 @@
 /** Inputs of random migrations, as plain data: hosts, traffic, and one to three migrations of one VM in a row, each with at most one fault. For tests only. */
 import type { Random } from '@vsim/vfio-core';
 import type { GicPreset, GicVersion } from '@vsim/gic-its';
+import { COMMIT, type PhaseName, PHASES } from '@vsim/vmm';
 import { pick } from '../../../testing/fuzz.ts';
 import { TICKER_VECTORS } from '../src/devices/ticker.ts';
-import { COMMIT, PHASES, type PhaseName } from '../src/vmm/migration.ts';
 import { drawFault, type Fault } from './migration-faults.ts';
 
 export interface HostKind {

@@ -1,10 +1,10 @@
 /** Sections with good checksums and other contents: the migration is cancelled or done, one side runs, and the destination can be destroyed. */
 import { decodeStream, encodeStream, getMigrationState, MIG_STATE, Random } from '@vsim/vfio-core';
+import { Link, migrate } from '@vsim/vmm';
 import { describe, expect, it } from 'vitest';
 import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, samePlace, type GuestVm } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
-import { Link, migrate } from '../src/vmm/migration.ts';
 
 type Change = (data: Uint8Array) => Uint8Array;
 const runs = ({ vm }: GuestVm): boolean => vm.kvm.vcpus.some(({ state }) => state !== 'stopped');

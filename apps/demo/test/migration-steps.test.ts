@@ -2,11 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { getMigrationState, MIG_STATE, Random, type Phase, type TraceEvent } from '@vsim/vfio-core';
 import { GICR, SYSREG, GRP } from '@vsim/gic-its';
+import { Link, migrate, migrationPhases, type PhaseName, PHASES } from '@vsim/vmm';
 import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, samePlace } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
-import { AT } from '../src/guest/layout.ts';
-import { Link, migrate, migrationPhases, PHASES, type PhaseName } from '../src/vmm/migration.ts';
 
 const PAGE = 4096;
 const VALID = 0x8000_0000;
@@ -63,10 +62,10 @@ function migrated(after: Partial<Record<PhaseName, Check>>, failAt?: PhaseName):
 const states = ({ vm }: Hosts['source']): number[] => vm.devices.map(({ fd }) => getMigrationState(vm.process, fd));
 const names = (events: readonly TraceEvent[]): string[] => events.flatMap(({ id, fields }) => (id === 'gic/command' ? [(fields as { name: string }).name] : []));
 /** Bits set in the pending tables in guest memory, above the first KiB. */
-function pendingBits({ vm }: Hosts['source']): number {
+function pendingBits({ vm, guest }: Hosts['source']): number {
   let count = 0;
   vm.kvm.vcpus.forEach((_vcpu, n) => {
-    for (let byte = 0x400; byte < 0x800; byte += 1) for (let bits = vm.kvm.memory.read8(AT.pendingTables + n * 0x1_0000 + byte); bits !== 0; bits &= bits - 1) count += 1;
+    for (let byte = 0x400; byte < 0x800; byte += 1) for (let bits = vm.kvm.memory.read8(guest.tables.pendingTables + n * 0x1_0000 + byte); bits !== 0; bits &= bits - 1) count += 1;
   });
   return count;
 }
@@ -125,10 +124,11 @@ describe('the source', () => {
     migrated({
       'save-its-tables': ({ source }) => {
         const { memory } = source.vm.kvm;
+        const { deviceTable, itts, collectionTable } = source.guest.tables;
         const dirty = memory.takeDirty();
-        for (const at of [AT.deviceTable, AT.itts, AT.collectionTable]) expect(dirty).toContain(at / PAGE);
-        for (const { guestDevice } of source.vm.devices) expect(memory.read32(AT.deviceTable + 8 * guestDevice + 4) >>> 31).toBe(1);
-        expect([memory.read32(AT.itts) & 0xffff, memory.read32(AT.collectionTable + 4) >>> 31]).toEqual([0, 1]);
+        for (const at of [deviceTable, itts, collectionTable]) expect(dirty).toContain(at / PAGE);
+        for (const { guestDevice } of source.vm.devices) expect(memory.read32(deviceTable + 8 * guestDevice + 4) >>> 31).toBe(1);
+        expect([memory.read32(itts) & 0xffff, memory.read32(collectionTable + 4) >>> 31]).toEqual([0, 1]);
       },
     });
   });
@@ -137,7 +137,7 @@ describe('the source', () => {
     migrated({
       'save-pending-tables': ({ source, ledger }, events) => {
         const { kvm } = source.vm;
-        expect(kvm.memory.takeDirty()).toContain(AT.pendingTables / PAGE);
+        expect(kvm.memory.takeDirty()).toContain(source.guest.tables.pendingTables / PAGE);
         // All but what is in a PBA (the masked vector of each device) or in a device (the one that came last).
         expect(pendingBits(source)).toBe(ledger.pending.length - source.vm.devices.length - 1);
         const vmapps = events.flatMap(({ id, fields }) => {
@@ -156,7 +156,8 @@ describe('the source', () => {
         expect(source.vm.devices.map((device) => device.isPending(2))).toEqual([true, true]);
       },
       'restore-memory': ({ source, destination }) => {
-        for (const at of [AT.deviceTable, AT.itts, AT.collectionTable, AT.pendingTables]) {
+        const { deviceTable, itts, collectionTable, pendingTables } = source.guest.tables;
+        for (const at of [deviceTable, itts, collectionTable, pendingTables]) {
           const [a, b] = [source, destination].map(({ vm }) => {
             const bytes = new Uint8Array(0x1_0000);
             vm.kvm.memory.readBytes(at, bytes);
@@ -221,7 +222,7 @@ describe('the destination', () => {
     migrated({
       'restore-memory': ({ destination }) => {
         expect(pendingBits(destination)).toBeGreaterThan(2);
-        expect(destination.vm.kvm.memory.read32(AT.collectionTable + 4) >>> 31).toBe(1);
+        expect(destination.vm.kvm.memory.read32(destination.guest.tables.collectionTable + 4) >>> 31).toBe(1);
         expect(states(destination)).toEqual([MIG_STATE.RUNNING, MIG_STATE.RUNNING]);
       },
       'restore-devices': ({ destination, ledger }, events) => {

@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { recordedMachine } from '@vsim/conformance';
-import { getMigrationState, MIG_STATE, PhysicalMemory, Process, Random } from '@vsim/vfio-core';
+import { getMigrationState, MIG_STATE, Process, Random } from '@vsim/vfio-core';
+import { Link, migrate, migrationBlockers } from '@vsim/vmm';
 import { forSeeds } from '../../../testing/random.ts';
 import { runDemo } from '../src/demo/demo.ts';
 import { Ledger } from '../src/demo/ledger.ts';
 import { bootVm, buildHost, incomingVm, PLAIN_DEVICE } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
-import { Link, migrate, migrationBlockers } from '../src/vmm/migration.ts';
-import { checkPages, packPages, storePages } from '../src/vmm/ram.ts';
 
 const machine = recordedMachine();
 const place = (vcpu: number) => vcpu;
@@ -88,29 +87,5 @@ describe('migrate', () => {
     expect(host.scheduler.threads).toEqual([]);
     const again = new Process(host);
     for (const { name } of vm.host.tickers) again.close(again.open(`/dev/vfio/${vm.host.groupOf(name)}`));
-  });
-});
-
-describe('memory on its way', () => {
-  it('comes out as it went in, and is refused when cut or foreign', () => {
-    const { vm, twin } = twoHosts(2);
-    const { memory } = vm.kvm;
-    memory.write32(0x4000_1000, 0x1234_5678);
-    const frames = [0x40000, 0x40001, 0x405ff];
-    const message = packPages(memory, frames);
-    expect(message.length).toBe(8 + 4 + 4096 + 8);
-    checkPages(twin.kvm.memory, message);
-    twin.kvm.memory.write32(0x4000_0000, 7);
-    storePages(twin.kvm.memory, message);
-    expect([twin.kvm.memory.read32(0x4000_0000), twin.kvm.memory.read32(0x4000_1000)]).toEqual([0, 0x1234_5678]);
-    const zeros = packPages(new PhysicalMemory([{ base: 0x4000_0000, size: 0x1_0000 }]), [0x40001, 0x40002]);
-    expect(zeros).toEqual(new Uint8Array([1, 0, 4, 0x80, 2, 0, 0, 0]));
-    storePages(twin.kvm.memory, zeros);
-    expect(twin.kvm.memory.read32(0x4000_1000)).toBe(0);
-    for (const cut of [5, message.length - 2]) expect(() => { checkPages(memory, message.subarray(0, -cut)); }).toThrow(/cut/);
-    for (const foreign of [[0, 0, 0, 0x80, 1, 0, 0, 0], [0, 0, 4, 0x80, 0, 0, 0, 0]]) {
-      expect(() => { checkPages(memory, new Uint8Array(foreign)); }).toThrow(/page 0x[04]+ is not the guest/);
-    }
-    expect(() => { checkPages(memory, new Uint8Array([0xff, 5, 4, 0x80, 2, 0, 0, 0])); }).toThrow(/page 0x405ff is not the guest/);
   });
 });

@@ -1,7 +1,7 @@
 /** The door `migrations`: random migrations, what `npm run soak` prints of them, and what a run has to show. For tests only. */
 import type { Random } from '@vsim/vfio-core';
+import { COMMIT, PHASES } from '@vsim/vmm';
 import type { Depth, Door, Figures, Report, World } from '../../../testing/fuzz.ts';
-import { COMMIT, PHASES } from '../src/vmm/migration.ts';
 import { KINDS } from './migration-faults.ts';
 import { drawMigrations, type MigrationsInput } from './migration-inputs.ts';
 import { runMigrations } from './migrations.ts';

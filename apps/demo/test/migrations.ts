@@ -4,14 +4,12 @@
  */
 import { EACCES, errnoName, getMigrationState, MIG_STATE, Random, setMigrationState, type MigrationResult, type Phase } from '@vsim/vfio-core';
 import { implementationChoices, IRQFD_INJECT, type MigrationSwitches } from '@vsim/gic-its';
+import { COMMIT, Link, lpiOf, migrate, PHASES } from '@vsim/vmm';
 import { lineName } from '../src/demo/ledger.ts';
-import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, samePlace, vectors, type GuestVm, type Takings } from '../src/demo/setup.ts';
+import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, ringOf, samePlace, vectors, type GuestVm, type Takings } from '../src/demo/setup.ts';
 import { Traffic } from '../src/demo/traffic.ts';
 import { TICKER_VECTORS } from '../src/devices/ticker.ts';
-import { lpiOf } from '../src/guest/guest.ts';
-import { AT } from '../src/guest/layout.ts';
 import type { ArmHost } from '../src/hosts/arm-host.ts';
-import { COMMIT, Link, migrate, PHASES } from '../src/vmm/migration.ts';
 import { BookTicker, DeviceBook } from './device-book.ts';
 import { ArmedFault, type End } from './migration-faults.ts';
 import type { HostKind, Migration, MigrationsInput, Tick } from './migration-inputs.ts';
@@ -278,6 +276,6 @@ function setLive({ tickers }: ArmHost, live: boolean): void {
 }
 
 /** The word of a vector in its device's ring, in guest memory. */
-function ring({ vm }: GuestVm, slot: number, vector: number): number {
-  return vm.kvm.memory.read32(AT.rings + 0x1000 * slot + 4 * vector);
+function ring({ vm, guest }: GuestVm, slot: number, vector: number): number {
+  return vm.kvm.memory.read32(ringOf(guest, slot) + 4 * vector);
 }

@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { getRegionInfo, setIrqTriggers, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX } from '@vsim/vfio-core';
 import { MdevBus, Mtty, UART } from '@vsim/mdev';
+import { type AssignedDevice, Link, migrate, VirtualMachine } from '@vsim/vmm';
 import { armHost, type ArmHost } from '../src/hosts/arm-host.ts';
-import type { AssignedDevice } from '../src/vmm/assigned-device.ts';
-import { Link, migrate } from '../src/vmm/migration.ts';
-import { VirtualMachine } from '../src/vmm/virtual-machine.ts';
 
 const SERIAL = '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001';
 const TEXT = Array.from({ length: 40 }, (_, n) => `line ${n} over a 16550\n`).join('');
@@ -18,7 +16,7 @@ function serialVm(seed: number): { readonly vm: VirtualMachine; readonly device:
   arm.host.scheduler.call('modprobe mtty', new Mtty(bus, arm.vfio, { migration: true }).register());
   arm.root.writeFile('/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-1/create', SERIAL);
   const withSerial: ArmHost = { ...arm, groupOf: () => Number(arm.root.readlink(`/sys/bus/mdev/devices/${SERIAL}/iommu_group`).split('/').at(-1)) };
-  const vm = new VirtualMachine(withSerial, 1);
+  const vm = new VirtualMachine(withSerial, { vcpus: 1 });
   return { vm, device: vm.assign(SERIAL, 0x20) };
 }
 

@@ -4,10 +4,8 @@
  */
 import { errnoName, ENOTTY, Random } from '@vsim/vfio-core';
 import type { PciMachineDescription } from '@vsim/vfio-pci';
-import { lpiOf } from '../guest/guest.ts';
-import type { DeviceSummary } from '../vmm/assigned-device.ts';
-import { Link, migrate, migrationBlockers, STOP } from '../vmm/migration.ts';
-import type { VirtualMachine } from '../vmm/virtual-machine.ts';
+import { type DeviceSummary, Link, lpiOf, migrate, migrationBlockers, STOP, type VirtualMachine } from '@vsim/vmm';
+import type { ArmHost } from '../hosts/arm-host.ts';
 import { Ledger, lineName, type Sums } from './ledger.ts';
 import { visitNeighbours, type Neighbour } from './neighbours.ts';
 import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, PLAIN_DEVICE, samePlace, vectors } from './setup.ts';
@@ -150,7 +148,7 @@ function countForwarding(vm: VirtualMachine): DemoReport['forwarding'] {
 }
 
 /** Looks for a pending interrupt in every place where one can be while everything stands still. */
-function whereIs(vm: VirtualMachine, interrupt: string): DemoReport['pendingAtStop'][number] {
+function whereIs(vm: VirtualMachine<ArmHost>, interrupt: string): DemoReport['pendingAtStop'][number] {
   const at = vm.host.tickers.flatMap(({ name }, slot) => vectors().map((vector) => ({ name, slot, vector }))).find(
     ({ name, vector }) => lineName(name, vector) === interrupt,
   );

@@ -1,11 +1,8 @@
 /** Hosts and VMs with tickers in them, before anything happens to them: what `vsim demo` and `vsim migrate` start from. */
 import { getRegionInfo } from '@vsim/vfio-core';
+import { type AssignedDevice, GuestGicDriver, lpiOf, translaterOf, VirtualMachine } from '@vsim/vmm';
 import { REG, TICKER_VECTORS } from '../devices/ticker.ts';
-import { Guest, lpiOf } from '../guest/guest.ts';
-import { AT, GUEST_TRANSLATER } from '../guest/layout.ts';
 import { armHost, type ArmHost, type ArmHostInit } from '../hosts/arm-host.ts';
-import type { AssignedDevice } from '../vmm/assigned-device.ts';
-import { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { lineName, type Ledger } from './ledger.ts';
 
 /** A device of the recorded machine that vfio-pci drives, and that cannot migrate: QEMU's edu. */
@@ -36,13 +33,13 @@ function takenBy(ledger: Takings, { tickers }: ArmHost): (lpi: number) => void {
 }
 
 /** The guest's driver of a ticker: its ring, its interrupts, and off it goes. */
-function startTicker(vm: VirtualMachine, guest: Guest, device: AssignedDevice, slot: number): void {
+function startTicker(vm: VirtualMachine<ArmHost>, guest: GuestGicDriver, device: AssignedDevice, slot: number): void {
   guest.mapDevice(slot, device.guestDevice);
   device.enableMsix(TICKER_VECTORS);
   for (const vector of vectors()) {
     const cpu = (slot + vector) % vm.kvm.vcpus.length;
     if (vector !== LATE_VECTOR) guest.mapEvent(slot, device.guestDevice, vector, cpu);
-    device.writeVector(vector, { address: GUEST_TRANSLATER, data: vector, masked: false });
+    device.writeVector(vector, { address: translaterOf(vm.layout), data: vector, masked: false });
     if (vector === LATE_VECTOR) guest.mapEvent(slot, device.guestDevice, vector, cpu);
   }
   const registers = Number(getRegionInfo(vm.process, device.fd, 0).offset);
@@ -51,7 +48,7 @@ function startTicker(vm: VirtualMachine, guest: Guest, device: AssignedDevice, s
     new DataView(word.buffer).setUint32(0, value, true);
     vm.process.pwrite(device.fd, word, registers + offset);
   };
-  write(REG.RING_LOW, AT.rings + slot * 0x1000);
+  write(REG.RING_LOW, ringOf(guest, slot));
   write(REG.RING_HIGH, 0);
   write(REG.CONTROL, 1);
 }
@@ -61,17 +58,21 @@ export function vectors(): readonly number[] {
   return Array.from({ length: TICKER_VECTORS }, (_, n) => n);
 }
 
+/** Where the ring of a slot's ticker is: a page each, behind the GIC driver's tables. */
+export function ringOf(guest: GuestGicDriver, slot: number): number {
+  return guest.tables.end + slot * 0x1000;
+}
 
 /** A VM and the guest in it. */
 export interface GuestVm {
-  readonly vm: VirtualMachine;
-  readonly guest: Guest;
+  readonly vm: VirtualMachine<ArmHost>;
+  readonly guest: GuestGicDriver;
 }
 
 /** A VM that runs a guest on the host's tickers, from power-on. */
 export function bootVm(host: ArmHost, ledger: Takings, vcpus: number): GuestVm {
-  const vm = new VirtualMachine(host, vcpus);
-  const guest = new Guest(vm.kvm, takenBy(ledger, host));
+  const vm = new VirtualMachine(host, { vcpus });
+  const guest = new GuestGicDriver(vm, takenBy(ledger, host));
   guest.boot();
   host.tickers.forEach(({ name }, slot) => { startTicker(vm, guest, vm.assign(name, guestDeviceOf(slot)), slot); });
   vm.run(samePlace);
@@ -80,8 +81,8 @@ export function bootVm(host: ArmHost, ledger: Takings, vcpus: number): GuestVm {
 
 /** A VM with the tickers in it that waits for its state. */
 export function incomingVm(host: ArmHost, ledger: Takings, vcpus: number): GuestVm {
-  const vm = new VirtualMachine(host, vcpus);
-  const guest = new Guest(vm.kvm, takenBy(ledger, host));
+  const vm = new VirtualMachine(host, { vcpus });
+  const guest = new GuestGicDriver(vm, takenBy(ledger, host));
   host.tickers.forEach(({ name }, slot) => vm.assign(name, guestDeviceOf(slot)));
   return { vm, guest };
 }

@@ -1,10 +1,9 @@
 /** What happens to a running VM: devices tick, vCPUs mask interrupts for a while, wait, move between CPUs; all by chance. */
 import type { Random } from '@vsim/vfio-core';
 import type { Vcpu } from '@vsim/gic-its';
+import type { AssignedDevice, VirtualMachine } from '@vsim/vmm';
 import type { ArmHost } from '../hosts/arm-host.ts';
 import { TICKER_VECTORS } from '../devices/ticker.ts';
-import type { AssignedDevice } from '../vmm/assigned-device.ts';
-import type { VirtualMachine } from '../vmm/virtual-machine.ts';
 import { lineName, type Ledger } from './ledger.ts';
 import { vectors } from './setup.ts';
 
@@ -23,10 +22,10 @@ export class Traffic {
   readonly #rate: number;
   /** The names of each ticker's interrupts: made once, as text takes longer to make than to find. */
   readonly #lines = new Map<string, readonly string[]>();
-  #vm: VirtualMachine;
+  #vm: VirtualMachine<ArmHost>;
 
   /** `rate`: how many of a hundred steps are ticks. */
-  constructor(random: Random, ledger: Raises, vm: VirtualMachine, rate = 50) {
+  constructor(random: Random, ledger: Raises, vm: VirtualMachine<ArmHost>, rate = 50) {
     this.#random = random;
     this.#ledger = ledger;
     this.#vm = vm;
@@ -34,7 +33,7 @@ export class Traffic {
   }
 
   /** The VM has moved. */
-  follow(vm: VirtualMachine): void {
+  follow(vm: VirtualMachine<ArmHost>): void {
     this.#vm = vm;
   }
 

@@ -1,9 +1,9 @@
 /** `vsim migrate`: migrations under traffic, with whatever is to go wrong. */
 import type { GicVersion } from '@vsim/gic-its';
+import { PHASES } from '@vsim/vmm';
 import { oneOf, Options } from '../args.ts';
 import { MAX_TICKERS } from '../hosts/arm-host.ts';
 import { EXIT, UsageError, type Io } from '../io.ts';
-import { PHASES } from '../vmm/migration.ts';
 import { matrixRow, PATCHES } from './matrix.ts';
 import { isSound, runMigration, type MigrateOptions, type MigrateReport } from './scenario.ts';
 

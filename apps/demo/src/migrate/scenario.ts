@@ -5,10 +5,10 @@
  */
 import { constant, EIO, errnoName, Random, type Phase, type Sleeps } from '@vsim/vfio-core';
 import { IRQFD_INJECT, type GicVersion, type MigrationSwitches } from '@vsim/gic-its';
+import { COMMIT, Link, migrate, STOP, type Transport } from '@vsim/vmm';
 import { Ledger, type Sums } from '../demo/ledger.ts';
 import { bootVm, buildHost, countTaken, incomingVm, samePlace } from '../demo/setup.ts';
 import { Traffic } from '../demo/traffic.ts';
-import { COMMIT, Link, migrate, STOP, type Transport } from '../vmm/migration.ts';
 
 /** Steps of traffic in each round of memory, and after the migration. */
 const ROUND_STEPS = 40;

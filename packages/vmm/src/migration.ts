@@ -20,7 +20,6 @@ import {
   type Section,
 } from '@vsim/vfio-core';
 import { CTRL, GRP } from '@vsim/gic-its';
-import { GUEST_RAM } from '../guest/layout.ts';
 import type { AssignedDevice } from './assigned-device.ts';
 import { checkPages, PAGE, packPages, storePages } from './ram.ts';
 import { itsWords, restoreIts, restoreItsEnable, restoreItsTables, restoreLpiEnables, restoreVgic, saveIts, saveVgic, vgicWords } from './vgic-state.ts';
@@ -100,7 +99,6 @@ const MAX_ROUNDS = 8;
 const FEW_PAGES = 64;
 const VERSION = 1;
 const READ_BYTES = 4096;
-const ALL_FRAMES: readonly number[] = Array.from({ length: GUEST_RAM.size / PAGE }, (_, i) => GUEST_RAM.base / PAGE + i);
 
 /** The devices that keep a VM from being migrated, by name. */
 export function migrationBlockers(vm: VirtualMachine): readonly string[] {
@@ -116,7 +114,8 @@ export function migrate(init: MigrationInit): MigrationResult {
 
 /** The order of a migration. */
 export function migrationPhases({ source, destination, link, place, stopped, resumed, precopyRound, transport }: MigrationInit): Phase[] {
-  const { kvm, process } = source;
+  const { kvm, process, layout: { ram } } = source;
+  const allFrames = Array.from({ length: ram.size / PAGE }, (_, i) => ram.base / PAGE + i);
   const messages: Uint8Array[] = [];
   const sections: Section[] = [];
   const sendPages = (frames: readonly number[]): void => {
@@ -132,7 +131,7 @@ export function migrationPhases({ source, destination, link, place, stopped, res
   return [
     phase('copy-memory', () => {
       kvm.memory.logDirty(true);
-      sendPages(ALL_FRAMES);
+      sendPages(allFrames);
       let dirty = kvm.memory.takeDirty();
       for (let round = 1; round < MAX_ROUNDS; round += 1) {
         precopyRound?.(round);
@@ -153,7 +152,7 @@ export function migrationPhases({ source, destination, link, place, stopped, res
       stopped?.();
     }),
     // A type1 container without a driver that pins says of every page that a device may have written it.
-    phase('copy-rest-of-memory', () => { sendPages(ALL_FRAMES); }),
+    phase('copy-rest-of-memory', () => { sendPages(allFrames); }),
     phase('save-devices', () => {
       for (const device of source.devices) {
         sections.push({ name: `device ${device.name}`, version: VERSION, data: readState(source, device) });

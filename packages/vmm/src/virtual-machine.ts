@@ -11,6 +11,8 @@ import {
   VFIO_DMA_MAP_FLAG_WRITE,
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
+  type Host,
+  type IrqBypassManager,
   type Mapping,
   removeItem,
 } from '@vsim/vfio-core';
@@ -22,13 +24,13 @@ import {
   KVM_DEV_VFIO_GROUP_ADD,
   KVM_DEV_VFIO_GROUP_DEL,
   KvmVm,
+  type ItsDriver,
   type KvmVfio,
   type Vgic,
   type VgicIts,
 } from '@vsim/gic-its';
-import { GUEST_GICD, GUEST_GICR, GUEST_ITS, GUEST_RAM } from '../guest/layout.ts';
-import type { ArmHost } from '../hosts/arm-host.ts';
 import { AssignedDevice, type DeviceHost, type MsixRoute } from './assigned-device.ts';
+import { VIRT_MACHINE, type MachineLayout } from './layout.ts';
 
 /** As QEMU's service raises it: an eventfd for each vector of 256 devices. */
 const MAX_FILES = 4096;
@@ -45,8 +47,28 @@ export class VmmError extends Error {
   }
 }
 
-export class VirtualMachine implements DeviceHost {
-  readonly host: ArmHost;
+/** What a VM needs of the machine that it runs on. */
+export interface VmHost {
+  readonly host: Host;
+  /** The host kernel's GIC driver. */
+  readonly its: ItsDriver;
+  /** The one that the host's VFIO drivers have, so that interrupts are forwarded. */
+  readonly irqBypass: IrqBypassManager;
+  /** The number of a device's IOMMU group. */
+  groupOf(device: string): number;
+}
+
+export interface VirtualMachineInit {
+  /** In [1, 512]. */
+  readonly vcpus: number;
+  /** @default VIRT_MACHINE */
+  readonly layout?: MachineLayout | undefined;
+}
+
+/** @typeParam H the host's own type, for who asks the VM where it runs */
+export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
+  readonly host: H;
+  readonly layout: MachineLayout;
   readonly process: Process;
   readonly kvm: KvmVm;
   readonly vgic: Vgic;
@@ -56,29 +78,31 @@ export class VirtualMachine implements DeviceHost {
   /** SGIs, PPIs and SPIs of the guest. */
   readonly nrIrqs: number = 96;
   readonly devices: AssignedDevice[] = [];
-  readonly #container: number;
+  /** Opened with the first group, as QEMU does. */
+  #container: number | undefined;
   /** Groups that are open, by their numbers: a group is opened once, however many devices of it the VM has. */
   readonly #groups = new Map<number, { readonly fd: number; readonly devices: Set<AssignedDevice> }>();
   #mapped = false;
   #gsi = 64;
 
-  /** vCPUs are stopped, the guest's memory is zero. */
-  constructor(host: ArmHost, vcpus: number) {
+  /** vCPUs are stopped, the guest's memory is zero. @throws VmmError with KVM's errno for a layout or a number of vCPUs that it refuses */
+  constructor(host: H, { vcpus, layout = VIRT_MACHINE }: VirtualMachineInit) {
     this.host = host;
+    this.layout = layout;
+    const { ram } = layout;
     this.process = new Process(host.host, { name: 'vmm', maxFiles: MAX_FILES });
-    this.#container = this.process.open('/dev/vfio/vfio', O_RDWR);
-    this.memory = this.process.mmap(-1, GUEST_RAM.size);
+    this.memory = this.process.mmap(-1, ram.size);
     this.kvm = new KvmVm(host.host, { driver: host.its, irqBypass: host.irqBypass });
-    this.kvm.memory.addSlot({ gpa: GUEST_RAM.base, size: GUEST_RAM.size, memory: this.process.mm, offset: this.memory.address });
+    this.kvm.memory.addSlot({ gpa: ram.base, size: ram.size, memory: this.process.mm, offset: this.memory.address });
     for (let n = 0; n < vcpus; n += 1) made(this.kvm.createVcpu(), 'KVM_CREATE_VCPU');
     this.vgic = made(this.kvm.createVgic(), 'KVM_CREATE_DEVICE(ARM_VGIC_V3)');
     this.its = made(this.kvm.createIts(), 'KVM_CREATE_DEVICE(ARM_VGIC_ITS)');
     this.kvmVfio = made(this.kvm.createVfio(), 'KVM_CREATE_DEVICE(VFIO)');
     must(this.vgic.setAttr(GRP.NR_IRQS, 0, this.nrIrqs), 'NR_IRQS');
-    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, GUEST_GICD), 'the distributor');
-    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST, GUEST_GICR), 'the redistributors');
+    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.DIST, layout.distributor), 'the distributor');
+    must(this.vgic.setAttr(GRP.ADDR, ADDR_TYPE.REDIST, layout.redistributors), 'the redistributors');
     must(this.vgic.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the vgic');
-    must(this.its.setAttr(GRP.ADDR, ADDR_TYPE.ITS, GUEST_ITS), 'the ITS frames');
+    must(this.its.setAttr(GRP.ADDR, ADDR_TYPE.ITS, layout.its), 'the ITS frames');
     must(this.its.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the ITS');
   }
 
@@ -93,15 +117,16 @@ export class VirtualMachine implements DeviceHost {
   }
 
   #openGroup(id: number): { readonly fd: number; readonly devices: Set<AssignedDevice> } {
-    const { process } = this;
+    const { process, layout: { ram } } = this;
     const fd = process.open(`/dev/vfio/${id}`, O_RDWR);
-    setContainer(process, fd, this.#container);
+    const container = (this.#container ??= process.open('/dev/vfio/vfio', O_RDWR));
+    setContainer(process, fd, container);
     if (!this.#mapped) {
-      process.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-      mapDma(process, this.#container, {
-        iova: GUEST_RAM.base,
+      process.ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+      mapDma(process, container, {
+        iova: ram.base,
         vaddr: this.memory.address,
-        size: GUEST_RAM.size,
+        size: ram.size,
         flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
       });
       this.#mapped = true;

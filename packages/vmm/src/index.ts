@@ -1,0 +1,6 @@
+/** @vsim/vmm: the VMM's part, and the guest's. */
+export * from './assigned-device.ts';
+export * from './guest-gic-driver.ts';
+export * from './layout.ts';
+export * from './migration.ts';
+export * from './virtual-machine.ts';
