@@ -308,6 +308,20 @@ describe('KVM_RUN', () => {
     expect([thread.result(), vmm.ram.read(0, 4)]).toEqual([0, 1]);
   });
 
+  it('a signal that comes between two accesses ends it before the second, which is made at the next KVM_RUN', () => {
+    const vmm = guest(function* (cpu) {
+      yield* cpu.write32(AT.RAM, 1);
+      yield* cpu.store(AT.UART, 4, 0n);
+    });
+    const run = () => vmm.process.start('vcpu', vmm.process.sys.ioctl(vmm.vcpus[0]!, KVM_RUN, 0));
+    vmm.host.scheduler.stopAt(GUEST_STEP);
+    const thread = run();
+    thread.signal();
+    expect([thread.result(), vmm.ram.read(0, 4)]).toEqual([-EINTR, 0]);
+    vmm.host.scheduler.release(GUEST_STEP);
+    expect([run().result(), vmm.ram.read(0, 4)]).toEqual([0, 1]);
+  });
+
   it('a vCPU waits for a CPU', () => {
     const vmm = new Booted({ vcpus: 5, stepsPerRun: 50 });
     vmm.kvm.code.set(AT.CODE, function* (cpu) {

@@ -36,7 +36,7 @@ const RAM_BYTES = 0x80_0000;
 
 export interface MachineInit {
   readonly version?: GicVersion;
-  readonly profile?: ProfileName;
+  readonly profile?: ProfileName | undefined;
   readonly choices?: Partial<ImplementationChoices>;
   readonly switches?: Partial<MigrationSwitches>;
   readonly vcpus?: number;

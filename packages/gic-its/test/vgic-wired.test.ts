@@ -1,7 +1,7 @@
 /** SGIs, PPIs and SPIs of a guest: delivery, level and edge, active and pending state as guest and VMM see them. Kernel: vgic.c, vgic-mmio.c, vgic-v3.c. */
-import { EventFdContext } from '@vsim/vfio-core';
+import { EBUSY, EventFdContext, type ProfileName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { CTRL, GRP, KVM_IRQFD_FLAG_RESAMPLE, SPURIOUS, type Vcpu } from '../src/index.ts';
+import { CTRL, GRP, IRQFD_INJECT, KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE, SPURIOUS, type Vcpu } from '../src/index.ts';
 import { GUEST, Machine, takeAll, type MachineInit } from './machine.ts';
 
 const IGROUPR = 0x80;
@@ -423,31 +423,32 @@ describe('what a VMM sees', () => {
 });
 
 /** SPI 40, raised by an irqfd with a resampler, and the vCPU that takes it. */
-function resampled() {
-  const m = new Wired();
-  const [raise, resample] = [new EventFdContext('raise'), new EventFdContext('resample')];
+function resampled({ profile, count = 0 }: { readonly profile?: ProfileName; readonly count?: number } = {}) {
+  const m = new Wired({ profile });
+  const events = m.host.trace.record('warn');
+  const [raise, resample] = [new EventFdContext('raise', count), new EventFdContext('resample')];
   m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_RESAMPLE, resample);
   m.vcpu(0).run(0);
-  return { m, raise, resample };
+  return { m, vcpu: m.vcpu(0), raise, resample, line: () => m.gicdLoad(ISPENDR + 4) === 0x100, told: () => events.map(({ fields }) => fields) };
 }
 
 describe('a resampled SPI', () => {
   it('falls when the guest ends it, and tells who raised it', () => {
-    const { m, raise, resample } = resampled();
+    const { vcpu, raise, resample } = resampled();
     raise.signal();
-    expect([m.vcpu(0).acknowledge(), resample.count]).toEqual([40, 0n]);
-    m.vcpu(0).endOfInterrupt(40);
-    expect([m.vcpu(0).acknowledge(), resample.count]).toEqual([SPURIOUS, 1n]);
+    expect([vcpu.acknowledge(), resample.count]).toEqual([40, 0n]);
+    vcpu.endOfInterrupt(40);
+    expect([vcpu.acknowledge(), resample.count]).toEqual([SPURIOUS, 1n]);
     raise.signal();
-    expect(m.vcpu(0).acknowledge()).toBe(40);
+    expect(vcpu.acknowledge()).toBe(40);
   });
 
   it('that waits, or is being served, tells nobody at an exit', () => {
-    const { m, raise, resample } = resampled();
+    const { vcpu, raise, resample } = resampled();
     raise.signal();
-    m.vcpu(0).kick();
-    expect([resample.count, m.vcpu(0).acknowledge()]).toEqual([0n, 40]);
-    m.vcpu(0).kick();
+    vcpu.kick();
+    expect([resample.count, vcpu.acknowledge()]).toEqual([0n, 40]);
+    vcpu.kick();
     expect(resample.count).toBe(0n);
   });
 
@@ -460,6 +461,96 @@ describe('a resampled SPI', () => {
     m.vcpu(0).acknowledge();
     m.vcpu(0).endOfInterrupt(40);
     expect(m.vcpu(0).acknowledge()).toBe(40);
+  });
+
+  it('whose eventfd has a count already is raised, and the count stays', () => {
+    const { vcpu, raise } = resampled({ count: 1 });
+    expect([vcpu.acknowledge(), raise.count]).toEqual([40, 1n]);
+  });
+
+  it('one without resampler whose eventfd has a count is but a pulse', () => {
+    const m = new Wired();
+    m.vm.irqfd(new EventFdContext('raise', 1), 8);
+    m.vcpu(0).run(0);
+    expect(m.vcpu(0).acknowledge()).toBe(SPURIOUS);
+  });
+
+  it('a work item that waits is done before its irqfd goes', () => {
+    const m = new Wired();
+    m.edges(1);
+    const raise = new EventFdContext('raise', 1);
+    m.host.scheduler.stopAt(IRQFD_INJECT);
+    m.vm.irqfd(raise, 8);
+    m.vcpu(0).run(0);
+    expect(m.vcpu(0).acknowledge()).toBe(SPURIOUS);
+    m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_DEASSIGN);
+    expect([m.vcpu(0).acknowledge(), raise.count]).toEqual([40, 0n]);
+    m.vcpu(0).endOfInterrupt(40);
+    m.host.scheduler.release(IRQFD_INJECT);
+    expect([m.vcpu(0).acknowledge(), m.vm.pendingInjections]).toEqual([SPURIOUS, 0]);
+  });
+
+  it('of two GSIs with one pin the last is told', () => {
+    const { m, vcpu, raise, resample } = resampled();
+    m.vm.setRouting([{ gsi: 8, pin: 8 }, { gsi: 9, pin: 8 }]);
+    raise.signal();
+    vcpu.acknowledge();
+    vcpu.endOfInterrupt(40);
+    expect([vcpu.acknowledge(), resample.count]).toEqual([40, 0n]);
+  });
+
+  it.each<readonly [ProfileName, number, number]>([['linux-6.1', 0, 1], ['linux-6.12', 0, 1], ['linux-7.3', 1, 0]])('that is taken and ended between two exits, on %s', (profile, again, told) => {
+    const { vcpu, raise, resample, told: events } = resampled({ profile });
+    raise.signal();
+    vcpu.acknowledge();
+    vcpu.endOfInterrupt(40);
+    expect([vcpu.acknowledge() === 40, Number(resample.count)]).toEqual([again === 1, told]);
+    expect(events()).toEqual(again === 1 ? [{ intid: 40, because: 'unseen' }] : []);
+    vcpu.kick();
+    vcpu.endOfInterrupt(40);
+    expect([vcpu.acknowledge(), Number(resample.count)]).toEqual([SPURIOUS, 1]);
+  });
+
+  it('falls with its last irqfd, and nobody is told', () => {
+    const { m, raise, line, told } = resampled();
+    raise.signal();
+    m.vm.irqfd(raise, 8, KVM_IRQFD_FLAG_DEASSIGN);
+    expect([line(), told()]).toEqual([false, [{ intid: 40, because: 'deassign' }]]);
+  });
+
+  it('an irqfd that is refused lowers the line of its GSI, as its resampler was there for a moment', () => {
+    const { m, raise, resample } = resampled();
+    m.line(41, true);
+    m.vm.irqfd(raise, 9, KVM_IRQFD_FLAG_RESAMPLE, resample);
+    expect(m.gicdLoad(ISPENDR + 4)).toBe(0);
+  });
+
+  it('that user space lowers by LEVEL_INFO tells nobody', () => {
+    const { m, raise, resample, told } = resampled();
+    raise.signal();
+    m.vcpu(0).stop();
+    m.vgic.setAttr(GRP.LEVEL_INFO, 32, 0x100);
+    expect(told()).toEqual([]);
+    m.vgic.setAttr(GRP.LEVEL_INFO, 32, 0);
+    expect([resample.count, told()]).toEqual([0n, [{ intid: 40, because: 'level-info' }]]);
+  });
+
+  it('that the guest has edge-triggered comes once, and its end is not told', () => {
+    const { m, vcpu, raise, resample, told } = resampled();
+    m.edges(1);
+    raise.signal();
+    vcpu.acknowledge();
+    vcpu.endOfInterrupt(40);
+    expect([vcpu.acknowledge(), resample.count, told()]).toEqual([SPURIOUS, 0n, [{ intid: 40, because: 'edge' }]]);
+  });
+});
+
+describe('an eventfd that has an irqfd in another VM', () => {
+  it.each<readonly [ProfileName, number]>([['linux-6.1', 0], ['linux-6.12', 0], ['linux-7.3', -EBUSY]])('on %s', (profile, answer) => {
+    const m = new Wired({ profile });
+    const other = new Machine({ version: 'gicv3', vcpus: 1, on: m });
+    const raise = new EventFdContext('raise');
+    expect([m.vm.irqfd(raise, 8), other.vm.irqfd(raise, 8)]).toEqual([0, answer]);
   });
 });
 

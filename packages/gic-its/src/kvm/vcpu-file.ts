@@ -79,8 +79,8 @@ export class VcpuFile extends File {
   readonly #frames: { readonly code: Guest; answer: bigint }[] = [];
   /** Where the program began. */
   #entry = 0n;
-  /** The access that user space emulates: a load's value comes from struct kvm_run. */
-  #mmio: Extract<GuestStep, { op: 'load' | 'store' }> | undefined;
+  /** The access that user space emulates, where a load's value comes from struct kvm_run; or the step before which a signal came. */
+  #unfinished: GuestStep | undefined;
   #running = false;
   readonly #woken = new WaitQueue('a vCPU to be able to run');
   readonly #free = new WaitQueue('another KVM_RUN of the vCPU');
@@ -216,7 +216,7 @@ export class VcpuFile extends File {
     this.#features = kept;
     this.registers.reset();
     this.#frames.length = 0;
-    this.#mmio = undefined;
+    this.#unfinished = undefined;
     this.setMpState((wanted & POWER_OFF) === 0 ? uapi.KVM_MP_STATE_RUNNABLE : uapi.KVM_MP_STATE_STOPPED);
     return 0;
   }
@@ -287,6 +287,11 @@ export class VcpuFile extends File {
         return this.#interrupted();
       }
       yield GUEST_STEP;
+      // A signal that came here ends the stay in the guest before the step.
+      if (scheduler.current?.signalPending === true) {
+        this.#unfinished = step;
+        return this.#interrupted();
+      }
       if (this.#perform(step)) {
         this.vcpu.stop();
         return 0;
@@ -323,10 +328,10 @@ export class VcpuFile extends File {
     return -EINTR;
   }
 
-  /** An access that was not completed is made anew: the PC still stands there. */
+  /** A step that was not completed is made anew: the PC still stands there. */
   #again(): GuestStep | undefined {
-    const step = this.#frames.length === 0 ? undefined : this.#mmio;
-    this.#mmio = undefined;
+    const step = this.#frames.length === 0 ? undefined : this.#unfinished;
+    this.#unfinished = undefined;
     return step;
   }
 
@@ -397,7 +402,7 @@ export class VcpuFile extends File {
   }
 
   #exitMmio(step: Extract<GuestStep, { op: 'load' | 'store' }>): boolean {
-    this.#mmio = step;
+    this.#unfinished = step;
     this.#kvmRun.set(uapi.kvm_run.mmio_phys_addr, step.address);
     this.#kvmRun.set(uapi.kvm_run.mmio_len, step.width);
     this.#kvmRun.set(uapi.kvm_run.mmio_is_write, step.op === 'store' ? 1 : 0);
@@ -408,9 +413,9 @@ export class VcpuFile extends File {
 
   /** kvm_handle_mmio_return(): what user space put into struct kvm_run is what the load gives, unless it has overwritten why it was asked. */
   #completeMmio(): void {
-    const step = this.#mmio;
+    const step = this.#unfinished;
     if (step === undefined || this.#kvmRun.get(uapi.kvm_run.exit_reason) !== uapi.KVM_EXIT_MMIO) return;
-    this.#mmio = undefined;
+    this.#unfinished = undefined;
     if (step.op === 'load') this.#answer(BigInt.asUintN(8 * step.width, this.#kvmRun.get64(uapi.kvm_run.mmio_data)));
   }
 }

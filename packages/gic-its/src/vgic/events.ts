@@ -65,3 +65,17 @@ export const ITE_DROPPED: EventKind<IteDroppedEvent> = eventKind(
   'info',
   ({ device, event, lpi }) => `event ${event} of device ${hex(device)} is not restored: another event has lpi ${lpi}`,
 );
+
+export interface EndNotToldEvent {
+  readonly intid: number;
+  /** `deassign`: the last irqfd with a resampler goes; `level-info`: user space lowers the line; `edge`: the guest has the SPI edge-triggered; `unseen`: no exit saw it active. */
+  readonly because: 'deassign' | 'level-info' | 'edge' | 'unseen';
+}
+
+/**
+ * An irqfd with a resampler has raised an SPI, and the resampler is not told of its end. After `deassign`, `level-info` and `edge` a source that waits for
+ * that (an automasked line of VFIO) stays silent, unless user space unmasks it. After `unseen` the line stays up, and the guest takes the interrupt once more.
+ *
+ * Kernel: irqfd_resampler_shutdown(), vgic_write_irq_line_level_info(), lr_signals_eoi_mi(); vgic_v3_fold_lr() since 6.19.
+ */
+export const END_NOT_TOLD: EventKind<EndNotToldEvent> = eventKind('kvm/end-not-told', 'warn', ({ intid, because }) => `spi ${intid}: its resampler is not told of the end: ${because}`);

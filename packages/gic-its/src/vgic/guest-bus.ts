@@ -1,4 +1,5 @@
 /** What guest physical addresses lead to: emulated registers, or memory. Kernel: KVM_MMIO_BUS. */
+import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
 import type { Ioeventfds } from './ioeventfds.ts';
 import type { Vcpu } from './vcpu.ts';
@@ -37,11 +38,7 @@ export class GuestBus {
 
   /** @returns undefined outside memory and registers */
   load(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
-    if (this.#memory.visible(gpa)) {
-      let value = 0n;
-      for (let i = width - 1; i >= 0; i -= 1) value = value * 256n + BigInt(this.#memory.read8(gpa + i));
-      return value;
-    }
+    if (this.#memory.visible(gpa)) return loadOnce(this.#memory, gpa, width);
     const window = this.#window(gpa);
     if (window === undefined) return undefined;
     vcpu.exitGuest();
@@ -53,7 +50,7 @@ export class GuestBus {
   /** @returns false outside writable memory, registers and ioeventfds */
   store(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
     if (this.#memory.writable(gpa)) {
-      for (let i = 0; i < width; i += 1) this.#memory.write8(gpa + i, Number((value >> BigInt(8 * i)) & 0xffn));
+      storeOnce(this.#memory, gpa, width, value);
       return true;
     }
     if (this.#ioeventfds.store(gpa, width, value)) return true;
@@ -68,4 +65,17 @@ export class GuestBus {
   #window(gpa: number): GuestWindow | undefined {
     return this.#windows.find(({ base, size }) => gpa >= base && gpa < base + size);
   }
+}
+
+/** A load as it is made: behind a slot may be registers of a device, for which four bytes are not a word. */
+function loadOnce(memory: GuestMemory, gpa: number, width: number): bigint {
+  if (width === 8) return toBigint(memory.read32(gpa), memory.read32(gpa + 4));
+  return BigInt(width === 4 ? memory.read32(gpa) : width === 2 ? memory.read16(gpa) : memory.read8(gpa));
+}
+
+function storeOnce(memory: GuestMemory, gpa: number, width: number, value: bigint): void {
+  if (width === 1) memory.write8(gpa, lowHalf(value) & 0xff);
+  else if (width === 2) memory.write16(gpa, lowHalf(value) & 0xffff);
+  else memory.write32(gpa, lowHalf(value));
+  if (width === 8) memory.write32(gpa + 4, highHalf(value));
 }

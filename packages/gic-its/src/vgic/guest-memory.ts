@@ -104,6 +104,8 @@ export class GuestMemory implements Memory {
   }
 
   read16(address: number): number {
+    const slot = this.#slot(address);
+    if (slot !== undefined && bytesToEnd(slot.gpa, slot.size, address) >= 2) return slot.memory.read16(slot.offset + address - slot.gpa);
     return this.read8(address) | (this.read8(address + 1) << 8);
   }
 
@@ -121,8 +123,14 @@ export class GuestMemory implements Memory {
   }
 
   write16(address: number, value: number): void {
-    this.write8(address, value & 0xff);
-    this.write8(address + 1, (value >>> 8) & 0xff);
+    const slot = this.#slot(address);
+    if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 2) {
+      this.write8(address, value & 0xff);
+      this.write8(address + 1, (value >>> 8) & 0xff);
+      return;
+    }
+    slot.memory.write16(slot.offset + address - slot.gpa, value);
+    this.#markDirty(slot, address, 2);
   }
 
   write32(address: number, value: number): void {

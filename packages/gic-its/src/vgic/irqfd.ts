@@ -25,6 +25,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   readonly resample: EventFdContext | undefined;
   readonly #vm: KvmVm;
   #queued = false;
+  #attached = false;
   /** The host interrupt behind it, while irqbypass has brought one. */
   #hostIrq: ItsIrq | undefined;
 
@@ -37,27 +38,45 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   attach(): void {
     this.token.listen(this);
+    this.#attached = true;
     // A connection that is refused leaves the irqfd as it is: interrupts come by software.
     this.#vm.irqBypass?.registerConsumer(this);
   }
 
+  /** Its work item is done before, and takes what is in the counter. Kernel: irqfd_shutdown() */
   detach(): void {
     this.#vm.irqBypass?.unregisterConsumer(this);
     this.token.unlisten(this);
+    this.token.drain();
+    if (!this.#queued) return;
+    this.#queued = false;
+    const route = this.#vm.irqfds.route(this.gsi);
+    if (isMsiRoute(route)) this.#vm.injectMsi(route.address, route.data, route.device, route.device ?? 0);
+    else if (route !== undefined) this.#injectPin(route.pin);
   }
 
+  /** A count that is there when the irqfd is made is left to the work item, and stays. */
   signalled(): void {
-    this.token.drain();
-    const route = this.#vm.irqfds.route(this.gsi);
-    if (route === undefined) return;
-    if (!isMsiRoute(route)) {
-      this.#vm.irqfds.injectPin(route.pin, true);
-      return;
-    }
-    if (this.#vm.injectCached(route.address, route.device ?? 0, route.data) || this.#queued) return;
+    const { irqfds } = this.#vm;
+    if (this.#attached) this.token.drain();
+    const route = irqfds.route(this.gsi);
+    if (route === undefined || (this.#attached && this.#injectAtOnce(route)) || this.#queued) return;
     this.#queued = true;
-    this.#vm.irqfds.injectionQueued(1);
+    irqfds.injectionQueued(1);
     this.#vm.host.scheduler.spawn('irqfd-inject', this.#inject());
+  }
+
+  /** Without the work item. Kernel: kvm_arch_set_irq_inatomic() */
+  #injectAtOnce(route: GsiRoute): boolean {
+    if (isMsiRoute(route)) return this.#vm.injectCached(route.address, route.device ?? 0, route.data);
+    this.#vm.irqfds.raise(route.pin, this.resample !== undefined);
+    return true;
+  }
+
+  /** By the work item, which makes a pulse of it where no resampler will lower it. Kernel: irqfd_inject() */
+  #injectPin(pin: number): void {
+    this.#vm.irqfds.raise(pin, this.resample !== undefined);
+    if (this.resample === undefined) this.#vm.irqfds.injectPin(pin, false);
   }
 
   closed(): void {
@@ -94,12 +113,17 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   *#inject(): Sleeps<void> {
     yield IRQFD_INJECT;
+    const { irqfds } = this.#vm;
+    const route = this.#queued ? irqfds.route(this.gsi) : undefined;
     this.#queued = false;
-    const route = this.#vm.irqfds.route(this.gsi);
-    if (isMsiRoute(route) && !this.#vm.injectCached(route.address, route.device ?? 0, route.data)) {
-      yield IRQFD_LOCK;
-      this.#vm.injectByTables(route.address, route.data, route.device);
+    if (isMsiRoute(route)) {
+      if (!this.#injectAtOnce(route)) {
+        yield IRQFD_LOCK;
+        this.#vm.injectByTables(route.address, route.data, route.device);
+      }
+    } else if (route !== undefined) {
+      this.#injectPin(route.pin);
     }
-    this.#vm.irqfds.injectionQueued(-1);
+    irqfds.injectionQueued(-1);
   }
 }

@@ -4,12 +4,12 @@
  * Kernel: virt/kvm/eventfd.c, virt/kvm/irqchip.c, arch/arm64/kvm/vgic/vgic-irqfd.c.
  */
 import { EAGAIN, EBUSY, EINVAL, WaitQueue, type EventFdContext, type Sleeps } from '@vsim/vfio-core';
+import { END_NOT_TOLD, type EndNotToldEvent } from './events.ts';
 import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
 import { Irqfd } from './irqfd.ts';
 import { IRQFD_REFUSED, NOT_INITIALISED } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS } from './uapi.ts';
-import type { VgicIrq } from './vgic-irq.ts';
 
 const FIRST_SPI = 32;
 
@@ -49,7 +49,12 @@ export class Irqfds {
     const error = this.check(flags, gsi);
     if (error < 0) return error;
     if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0) return this.deassign(eventfd, gsi);
-    if (this.#irqfds.some((other) => other.token === eventfd)) return this.#vm.refusals.refuse(IRQFD_REFUSED, { gsi, flags }, EBUSY);
+    const here = this.#irqfds.some((other) => other.token === eventfd);
+    if (here || (this.#vm.profile.oneIrqfdPerEventfd && eventfd.hasPriorityListener)) {
+      // Its resampler was there for a moment.
+      if (resample !== undefined) this.#resamplerGone(gsi);
+      return this.#vm.refusals.refuse(IRQFD_REFUSED, { gsi, flags }, EBUSY);
+    }
     const irqfd = new Irqfd(this.#vm, eventfd, gsi, resample);
     this.#irqfds.push(irqfd);
     irqfd.attach();
@@ -61,8 +66,7 @@ export class Irqfds {
     const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
     const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
     irqfd?.detach();
-    // The last resampler of a GSI lowers its line.
-    if (irqfd?.resample !== undefined && !this.#irqfds.some((other) => other.resample !== undefined && other.gsi === gsi)) this.#setGsi(gsi, false);
+    if (irqfd?.resample !== undefined) this.#resamplerGone(gsi);
     return 0;
   }
 
@@ -76,20 +80,47 @@ export class Irqfds {
     return this.#vm.vgic?.inject(undefined, FIRST_SPI + pin, level) ?? -EINVAL;
   }
 
-  #setGsi(gsi: number, level: boolean): void {
-    const route = this.#routes.get(gsi);
-    if (route !== undefined && !isMsiRoute(route)) this.injectPin(route.pin, level);
+  /** An irqfd raises a pin. */
+  raise(pin: number, resampled: boolean): void {
+    this.injectPin(pin, true);
+    if (resampled && this.#vm.vgic?.isEdge(FIRST_SPI + pin) === true) this.#tell(FIRST_SPI + pin, 'edge');
   }
 
   /** The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack() */
-  acknowledged({ intid }: VgicIrq): void {
-    if (this.#irqfds.length === 0) return;
-    const route = [...this.#routes.values()].find((one) => !isMsiRoute(one) && one.pin === intid - FIRST_SPI);
-    if (route === undefined) return;
-    const resampled = this.#irqfds.filter((irqfd) => irqfd.resample !== undefined && irqfd.gsi === route.gsi);
-    if (resampled.length === 0) return;
-    this.#setGsi(route.gsi, false);
-    for (const irqfd of resampled) irqfd.resample?.signal();
+  acknowledged(intid: number): void {
+    const gsi = this.#resampledGsi(intid);
+    if (gsi === undefined) return;
+    this.injectPin(intid - FIRST_SPI, false);
+    for (const irqfd of this.#irqfds) if (irqfd.gsi === gsi) irqfd.resample?.signal();
+  }
+
+  /** The guest has ended one, and the kernel has not seen that it was active. */
+  endUnseen(intid: number): void {
+    if (this.#resampledGsi(intid) !== undefined) this.#tell(intid, 'unseen');
+  }
+
+  /** User space has lowered lines by LEVEL_INFO: bits of INTIDs from `first` on. */
+  overwritten(first: number, lines: number): void {
+    for (let n = 0; n < 32; n += 1) if ((lines & (1 << n)) !== 0 && this.#resampledGsi(first + n) !== undefined) this.#tell(first + n, 'level-info');
+  }
+
+  /** The last resampler of a GSI lowers its line. Kernel: irqfd_resampler_shutdown() */
+  #resamplerGone(gsi: number): void {
+    const route = this.#routes.get(gsi);
+    if (route === undefined || isMsiRoute(route) || this.#irqfds.some((other) => other.resample !== undefined && other.gsi === gsi)) return;
+    if (this.#vm.vgic?.isRaised(FIRST_SPI + route.pin) === true) this.#tell(FIRST_SPI + route.pin, 'deassign');
+    this.injectPin(route.pin, false);
+  }
+
+  /** The GSI of an SPI, if it has a resampler; of several GSIs with one pin the last. Kernel: kvm_irq_map_chip_pin() */
+  #resampledGsi(intid: number): number | undefined {
+    if (this.#irqfds.every(({ resample }) => resample === undefined)) return undefined;
+    const gsi = [...this.#routes.values()].findLast((route) => !isMsiRoute(route) && route.pin === intid - FIRST_SPI)?.gsi;
+    return this.#irqfds.some((irqfd) => irqfd.resample !== undefined && irqfd.gsi === gsi) ? gsi : undefined;
+  }
+
+  #tell(intid: number, because: EndNotToldEvent['because']): void {
+    if (this.#vm.trace.on) this.#vm.trace.emit(END_NOT_TOLD, { intid, because });
   }
 
   /** An irqfd's work item is queued, or done. */

@@ -32,6 +32,8 @@ const SGIS = 16;
 /** EOI: the end of it is told. */
 const LR_EOI = 0x200;
 const FIRST_SPI = 32;
+const FIRST_SPECIAL = 1020;
+const SPIS_PER_TICK = 256;
 const LR_GROUP1 = 0x1000_0000;
 
 /** PPIs of EL1's virtual and physical timer, unless user space moved them. */
@@ -199,7 +201,13 @@ export class Vcpu {
   acknowledge(): number {
     if (this.#state !== 'running') return SPURIOUS;
     const intid = this.vm.driver.gic.cpu(this.#cpu).virtual.acknowledge();
-    if (intid !== SPURIOUS) this.#acknowledged += 1;
+    if (intid === SPURIOUS) return intid;
+    this.#acknowledged += 1;
+    // The host's own timer interrupts the guest now and then, here while it serves an SPI: kernels of `tellsSeenEndsOnly` go on because of that.
+    if (this.#acknowledged % SPIS_PER_TICK === 0 && intid >= FIRST_SPI && intid < FIRST_SPECIAL) {
+      this.exitGuest();
+      this.enterGuest();
+    }
     return intid;
   }
 
@@ -316,7 +324,10 @@ export class Vcpu {
       if (irq === undefined) continue;
       const high = port.listHigh(n);
       // The guest is done with a level: whoever raised it may look whether it still stands.
-      if ((high & (LR_PENDING | LR_ACTIVE)) === 0 && (high & LR_EOI) !== 0 && irq.intid >= FIRST_SPI) this.vm.irqfds.acknowledged(irq);
+      if ((high & (LR_PENDING | LR_ACTIVE)) === 0 && (high & LR_EOI) !== 0 && irq.intid >= FIRST_SPI) {
+        if (irq.active || !this.vm.profile.tellsSeenEndsOnly) this.vm.irqfds.acknowledged(irq.intid);
+        else this.vm.irqfds.endUnseen(irq.intid);
+      }
       // LPIs have no active state.
       if (!irq.isLpi) irq.active = (high & LR_ACTIVE) !== 0;
       if (irq.edge && (high & LR_PENDING) !== 0) irq.pendingLatch = true;

@@ -158,7 +158,7 @@ export class VgicAttributes {
       case GRP.CPU_SYSREGS:
         return writeSysreg(vcpu, which, value);
       default:
-        this.#linesOf(vcpu, which).writeLevels(which & LEVEL_INFO.INTID_MASK, word);
+        this.#setLevels(vcpu, which, word);
         return 0;
     }
   }
@@ -224,6 +224,13 @@ export class VgicAttributes {
   #noRegister(group: number, offset: number, errno = ENXIO): number {
     const device = group === GRP.DIST_REGS ? 'distributor' : group === GRP.REDIST_REGS ? 'redistributor' : 'cpu interface';
     return this.#vm.refusals.refuse(NO_REGISTER, { device, offset }, errno);
+  }
+
+  #setLevels(vcpu: Vcpu, which: number, levels: number): void {
+    const lines = this.#linesOf(vcpu, which);
+    const first = which & LEVEL_INFO.INTID_MASK;
+    this.#vm.irqfds.overwritten(first, lines.readLevels(first) & ~levels);
+    lines.writeLevels(first, levels);
   }
 
   /** Who keeps the lines of an attribute's interrupts: the vCPU the first 32, the distributor the others. */

@@ -51,6 +51,13 @@ export interface VgicProfile {
   readonly unsetsByHostIrq: boolean;
   /** Maintenance interrupts say when the guest turns a group on or off, and with too many interrupts also when none in a list register is pending. Since 6.19. */
   readonly followsGroups: boolean;
+  /**
+   * A resampler is told that the guest has ended an SPI only if an exit has seen it active before. Since 6.19 (vgic_v3_fold_lr()); with an end in one stretch of guest code
+   * the line stays up, and the interrupt comes again.
+   */
+  readonly tellsSeenEndsOnly: boolean;
+  /** An eventfd has one irqfd, in whichever VM; before, one in each VM. Since 6.17. */
+  readonly oneIrqfdPerEventfd: boolean;
   /** A BASER whose value changes frees what its table had, also while it stays valid (V-23). */
   readonly baserChangeFrees: boolean;
   /** SAVE_TABLES leaves out a device whose DTE cannot be reached, instead of -EINVAL (V-24, V-33). */
@@ -72,6 +79,8 @@ export interface VgicProfile {
 }
 
 const BEFORE_7_3 = {
+  tellsSeenEndsOnly: false,
+  oneIrqfdPerEventfd: false,
   baserChangeFrees: false,
   skipsUnreachable: false,
   nextSkipsOrphans: false,
@@ -159,6 +168,8 @@ const PROFILES: Readonly<Record<ProfileName, VgicProfile>> = {
     ...LINUX_6_12_117,
     unsetsByHostIrq: true,
     followsGroups: true,
+    tellsSeenEndsOnly: true,
+    oneIrqfdPerEventfd: true,
     nextSkipsOrphans: true,
     oneEventPerLpi: true,
     refusesUnknownItsCtrl: true,

@@ -128,6 +128,17 @@ export class Vgic {
     return 0;
   }
 
+  /** Whether the guest has an SPI edge-triggered. */
+  isEdge(intid: number): boolean {
+    return this.#distributor.irq(intid)?.edge === true;
+  }
+
+  /** Whether the line of an SPI that is level-sensitive is up. */
+  isRaised(intid: number): boolean {
+    const irq = this.#distributor.irq(intid);
+    return irq !== undefined && !irq.edge && irq.lineLevel;
+  }
+
   // Device attributes
 
   hasAttr(group: number, attr: bigint | number): number {

@@ -138,6 +138,11 @@ export class EventFdContext {
     listener.allTold?.();
   }
 
+  /** Somebody listens who is told before the others. */
+  get hasPriorityListener(): boolean {
+    return this.#listeners[0]?.priority === true;
+  }
+
   unlisten(listener: EventFdListener): void {
     removeItem(this.#listeners, listener);
   }
