@@ -18,7 +18,6 @@ import {
   MC_RESET,
   MC_SET_IRQ_ENABLE,
   MC_STATUS_AUTH_ERR,
-  MC_STATUS_BUSY,
   MC_STATUS_CONFIG_ERR,
   MC_STATUS_INVALID_STATE,
   MC_STATUS_OK,
@@ -54,7 +53,7 @@ describe('commands', () => {
     const io = new McIo(host, mc.base);
     expect([io.version(), io.containerId(), io.apiVersion()]).toEqual([0, 1, [6, 6]]);
     const other = io.open('dprc', 2);
-    expect([other > 0, io.icid(other), io.open('dprc', 2), io.open('dprc', 9)]).toEqual([true, 23, -16, -6]);
+    expect([other > 0, io.icid(other), io.open('dprc', 9)]).toEqual([true, 23, -6]);
     expect([io.close(other), io.close(other), io.icid(other)]).toEqual([0, -13, -13]);
   });
 
@@ -63,7 +62,7 @@ describe('commands', () => {
     const io = new McIo(host, mc.base);
     const handle = io.open('dprc', 2);
     expect(io.objectCount(handle)).toBe(7);
-    expect(io.object(handle, 0)).toEqual({ type: 'dpni', id: 0, vendor: 0x1957, version: [7, 0], irqCount: 2, regionCount: 0, state: 2, label: '', flags: 0 });
+    expect(io.object(handle, 0)).toEqual({ type: 'dpni', id: 0, vendor: 0x1957, version: [7, 17], irqCount: 2, regionCount: 0, state: 2, label: '', flags: 0 });
     expect(io.object(handle, 7)).toBe(-6);
     const dpio = io.object(handle, 2);
     if (typeof dpio === 'number') throw new Error('no dpio');
@@ -163,7 +162,7 @@ describe('commands', () => {
   });
 
   /** The statuses, by the names of the catalogue. */
-  const [OK, AUTH, CONFIG, BUSY, UNSUPPORTED, STATE] = [MC_STATUS_OK, MC_STATUS_AUTH_ERR, MC_STATUS_CONFIG_ERR, MC_STATUS_BUSY, MC_STATUS_UNSUPPORTED_OP, MC_STATUS_INVALID_STATE];
+  const [OK, AUTH, CONFIG, UNSUPPORTED, STATE] = [MC_STATUS_OK, MC_STATUS_AUTH_ERR, MC_STATUS_CONFIG_ERR, MC_STATUS_UNSUPPORTED_OP, MC_STATUS_INVALID_STATE];
 
   it('get one status for each malformed field, and do nothing', () => {
     const made = setUp();
@@ -172,7 +171,6 @@ describe('commands', () => {
     assign();
     const dprc = openGroup().device('dprc.2');
     const open = (type: string, id: number) => token(send(root, dprc, openCommand(type, id)));
-    // Through one portal an object opens once: the container's own handle is the kernel's.
     const container = made.bus.device('dprc.2')!.dprc!.handle;
     const [dpni, dpci] = [open('dpni', 0), open('dpci', 4)];
     const before = () => [mc.handles, guest.resets, guest.objects.map(({ enabled, resets, irqs }) => [enabled, resets, irqs.map((irq) => ({ ...irq }))])];
@@ -216,7 +214,6 @@ describe('commands', () => {
       // Parameters.
       ['open of an object that is not there', sent(openDpni, 1, 0, id(9)), CONFIG],
       ['open of an object of another container', sent(OPEN_COMMANDS.get('dprc')!, 1, 0, id(1)), CONFIG],
-      ['open of what is open', sent(openDpni, 1, 0, id(0)), BUSY],
       ['an object past the last', sent(DPRC_GET_OBJ, 1, container, id(8)), CONFIG],
       ['object -1', sent(DPRC_GET_OBJ, 1, container, id(0xffff_ffff)), CONFIG],
       ['a region of an object that is not there', sent(DPRC_GET_OBJ_REG, 3, container, named('dpio', 9)), CONFIG],
@@ -250,7 +247,8 @@ describe('commands', () => {
   });
 
   it('change no object when they are random: all 4096 with a wrong token are AUTH_ERR or need none, with a right one OK, CONFIG_ERR or UNSUPPORTED_OP', () => {
-    const { host, root, assign, openGroup, guest, bus } = setUp();
+    // A firmware that creates nothing: what creation by random commands comes to is tools.wide.test.ts.
+    const { host, root, assign, openGroup, guest, bus } = setUp({ preset: 'bus' });
     assign();
     const dprc = openGroup().device('dprc.2');
     const { handle } = bus.device('dprc.2')!.dprc!;

@@ -35,6 +35,8 @@ export interface SetUp extends ManagementComplexInit {
   readonly iommu?: boolean;
   /** Patches of the series that the kernel lacks. */
   readonly without?: readonly SeriesPatch[];
+  /** What the firmware says of itself when Linux boots. */
+  readonly gsr?: number | undefined;
 }
 
 /** The fds of a group whose container has an IOMMU. */
@@ -68,6 +70,7 @@ export class FslMcHost {
     this.reasons = host.trace.record();
     this.vfio = new Vfio(host);
     this.mc = new ManagementComplex(host, init);
+    if (init.gsr !== undefined && this.mc.control !== undefined) this.mc.control.gsr = init.gsr;
     this.guest = this.mc.root.addContainer({ id: 2, icid: 23 });
     this.dpni = this.guest.add({ type: 'dpni', id: 0, irqs: 2 });
     this.guest.add({ type: 'dpni', id: 1 });

@@ -9,7 +9,25 @@ import { commandNames, McRules } from './mc-rules.ts';
 const PORTALS = 0x7800_0000;
 const QBMAN = 0x7c00_0000;
 const IOMMU = '7e000000.iommu';
+/** The recorder's extension counts its tokens from here. */
+const FIRST_EXTENDED_TOKEN = 0x101;
 const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
+
+/** The firmware of a recording: with the commands of Linux's bus alone; or `extended`, and then `lenient` with those of a dpni that it does not model. */
+export function recordedComplex(host: Host, content: Fields): ManagementComplex {
+  const extended = content.has('extended') && content.boolean('extended');
+  const lenient = content.has('lenient') && content.boolean('lenient');
+  return new ManagementComplex(host, {
+    base: PORTALS,
+    qbmanBase: QBMAN,
+    icid: content.object('tree').number('icid'),
+    release: extended ? '10.36.0' : '10.28.0',
+    // host.json: the version of the containers' commands is the older one's in both.
+    apiVersion: [6, 6],
+    preset: extended ? 'firmware' : 'bus',
+    choices: { unmodelledDpni: lenient ? 'zeros' : 'unsupported', firstToken: extended ? FIRST_EXTENDED_TOKEN : 1 },
+  });
+}
 
 export class FslMcMachine {
   readonly host: Host;
@@ -24,7 +42,7 @@ export class FslMcMachine {
     const content = contents.object(header.string('content'));
     this.host = new Host({ profile, ram: RAM });
     const tree = content.object('tree');
-    this.mc = new ManagementComplex(this.host, { base: PORTALS, qbmanBase: QBMAN, icid: tree.number('icid') });
+    this.mc = recordedComplex(this.host, content);
     this.rules = new McRules(commandNames(commands));
     for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
     this.mc.watch(this.rules);

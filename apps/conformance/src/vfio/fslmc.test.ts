@@ -19,7 +19,9 @@ const FILES: Readonly<Record<string, Counts>> = {
   'pool.jsonl.gz': [2, 67, 209, 20],
   'random-more.jsonl.gz': [16, 1045, 2482, 0],
   'random.jsonl.gz': [18, 1182, 2815, 0],
+  'randomlive.jsonl.gz': [9, 806, 4679, 0],
   'root.jsonl.gz': [5, 77, 466, 5],
+  'runtime.jsonl.gz': [5, 192, 674, 0],
   'rw.jsonl.gz': [10, 554, 1197, 0],
   'uapi.jsonl.gz': [5, 129, 548, 0],
 };

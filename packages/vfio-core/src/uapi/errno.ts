@@ -38,6 +38,8 @@ export const EOPNOTSUPP = 95;
 export const ENOTCONN = 107;
 export const ETIMEDOUT = 110;
 export const ENAVAIL = 119;
+/** Of a probe that is tried again later; never for user space. */
+export const EPROBE_DEFER = 517;
 /** Not for user space; the kernel lets it out all the same. */
 export const ENOTSUPP = 524;
 
@@ -80,6 +82,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [ENOTCONN, 'ENOTCONN'],
   [ETIMEDOUT, 'ETIMEDOUT'],
   [ENAVAIL, 'ENAVAIL'],
+  [EPROBE_DEFER, 'EPROBE_DEFER'],
   [ENOTSUPP, 'ENOTSUPP'],
 ]);
 

@@ -20,6 +20,7 @@ import type { ManagementComplex } from '../mc/management-complex.ts';
 import type { McRegionKind } from '../mc/mc-object.ts';
 import { FslMcAllocatorDriver } from './allocator-driver.ts';
 import { listen, type Dprc } from './dprc.ts';
+import { startFirmware, stopFirmware } from './firmware-check.ts';
 import { DprcDriver } from './dprc-driver.ts';
 import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
@@ -88,6 +89,8 @@ export class FslMcBus extends Bus<FslMcDevice> {
   *start(): Sleeps<number> {
     yield* this.addDriver(this.dprcDriver);
     yield* this.addDriver(new FslMcAllocatorDriver());
+    const booted = startFirmware(this.host, this.mc);
+    if (booted < 0) return booted;
     const portal = this.mc.baseOf('mc-portal');
     const io = this.#io;
     const version = io.version();
@@ -116,6 +119,11 @@ export class FslMcBus extends Bus<FslMcDevice> {
     };
     yield* this.add(new FslMcDevice(this.host, undefined, descriptor, regions, icid));
     return 0;
+  }
+
+  /** fsl_mc_bus_shutdown(): the machine goes down. */
+  shutDown(): void {
+    stopFirmware(this.host, this.mc);
   }
 
   /** fsl_mc_device_add() of an object of a container. @returns 0 or a negative errno */

@@ -19,6 +19,21 @@ export class McLinks {
     this.#links.push([a, b]);
   }
 
+  /** Both are free, and not the same. */
+  canConnect(a: McEndpoint, b: McEndpoint): boolean {
+    return !same(a, b) && this.peer(a) === undefined && this.peer(b) === undefined;
+  }
+
+  /** Both ends of its link are enabled. */
+  isUp(end: McEndpoint): boolean {
+    return end.object.enabled && (this.peer(end)?.object.enabled ?? false);
+  }
+
+  /** All of them, each once. */
+  get all(): readonly (readonly [McEndpoint, McEndpoint])[] {
+    return this.#links;
+  }
+
   /** Ends the link of an endpoint, if it has one. */
   disconnect(end: McEndpoint): void {
     this.#links = this.#links.filter((link) => !link.some((other) => same(other, end)));

@@ -1,63 +1,85 @@
 /**
- * The Management Complex: firmware behind command portals, with a tree of containers. Catalogue: vfio 5.1 to 5.3.
+ * The Management Complex: firmware behind command portals, with a tree of containers. Catalogue: vfio 5.1 to 5.3; [fslmc 40] to [fslmc 55].
  *
- * Modelled: versions, open and close with tokens, attributes, enable, reset, interrupts, and what a container tells of its objects and their links.
- * Not modelled: what a network interface does with packets, creation and connection by command.
+ * Modelled: a release's commands and versions, sessions, attributes, interrupts, creation, assignment, connection and destruction by command.
+ * Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
  */
 import { get, set, type Host, type MmioDevice } from '@vsim/vfio-core';
-import {
-  COMMAND_SIZE,
-  MC_STATUS_AUTH_ERR,
-  MC_STATUS_BUSY,
-  MC_STATUS_CONFIG_ERR,
-  MC_STATUS_OK,
-  MC_STATUS_READY,
-  PARAMS,
-  mc_header,
-} from './command.ts';
+import { mcChoices, type McChoices, type McPreset } from './choices.ts';
+import { COMMAND_SIZE, MC_STATUS_AUTH_ERR, MC_STATUS_BUSY, MC_STATUS_CONFIG_ERR, MC_STATUS_OK, MC_STATUS_READY, PARAMS, mc_header } from './command.ts';
 import { execute, type Execution } from './commands.ts';
+import { ControlRegisters } from './control-registers.ts';
+import { Firmware, type McVersion } from './firmware.ts';
 import { McLinks } from './links.ts';
-import { McContainer, type ObjectPlacer } from './mc-container.ts';
+import { McContainer, type McContainerInit, type ObjectPlacer } from './mc-container.ts';
 import { McPortal, PORTAL_SIZE } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
 import type { McFault, McSubmission, McWatcher } from './mc-watch.ts';
+import { Slots } from './slots.ts';
 
 export interface ManagementComplexInit {
-  /** Physical address of the MC's portals. @default 0x8_0c00_0000 */
+  /** Physical address of the MC's portals, 64 MiB. @default 0x8_0c00_0000 */
   readonly base?: number | undefined;
-  /** Physical address of the queue manager's portals. @default 0x8_1800_0000 */
+  /** Physical address of the queue manager's portals, 32 MiB. @default 0x8_1800_0000 */
   readonly qbmanBase?: number | undefined;
+  /** Physical address of the control registers; 'none', the firmware's description does not tell it. @default 0x8_3400_0000 */
+  readonly control?: number | 'none' | undefined;
   /** Isolation context of the root container. @default 0 */
   readonly icid?: number | undefined;
-  /** Of the DPRC commands. @default [6, 6] */
-  readonly apiVersion?: readonly [number, number] | undefined;
+  /** The release, as 10.36.0: which commands there are, and in which versions. @default '10.28.0' */
+  readonly release?: string | undefined;
+  /** Of the commands of containers. @default the release's */
+  readonly apiVersion?: McVersion | undefined;
+  /** @default 'firmware' */
+  readonly preset?: McPreset | undefined;
+  /** Single choices over the preset. */
+  readonly choices?: Partial<McChoices> | undefined;
+  /** Of the root container: options and label. @default as firmware has them */
+  readonly root?: Pick<McContainerInit, 'options' | 'label'> | undefined;
 }
 
+/** As many as the address ranges of boards have room for. */
+const MC_PORTALS = 1024;
+const QBMAN_PAIRS = 256;
 const SILENT: MmioDevice = { read: () => 0, write: () => undefined };
 
 export class ManagementComplex implements ObjectPlacer {
   readonly host: Host;
   readonly base: number;
   readonly qbmanBase: number;
-  readonly apiVersion: readonly [number, number];
+  readonly choices: McChoices;
+  readonly firmware: Firmware;
+  /** undefined: the machine does not say where they are. */
+  readonly control: ControlRegisters | undefined;
   readonly root: McContainer;
   /** Which objects are connected. */
   readonly links: McLinks = new McLinks();
   /** The firmware does not answer: commands stay as they were submitted. */
   hung = false;
-  readonly #portals: McPortal[] = [];
-  #nextQbman = 0;
-  #nextToken = 1;
-  readonly #unmap = new Map<McObject, (() => void)[]>();
+  /** By number. */
+  readonly #portals = new Map<number, McPortal>();
+  readonly #portalSlots = new Slots(MC_PORTALS);
+  readonly #qbmanSlots = new Slots(QBMAN_PAIRS);
+  #nextToken: number;
+  readonly #unplace = new Map<McObject, (() => void)[]>();
   readonly #watchers = new Set<McWatcher>();
 
+  /** @throws RangeError for a release that is none */
   constructor(host: Host, init: ManagementComplexInit = {}) {
     this.host = host;
     this.base = init.base ?? 0x8_0c00_0000;
     this.qbmanBase = init.qbmanBase ?? 0x8_1800_0000;
-    this.apiVersion = init.apiVersion ?? [6, 6];
-    this.root = new McContainer(host, this, { id: 1, icid: init.icid ?? 0 });
+    this.choices = mcChoices(init.preset ?? 'firmware', init.choices);
+    this.firmware = new Firmware(init.release ?? '10.28.0', init.apiVersion);
+    this.#nextToken = this.choices.firstToken;
+    this.control = init.control === 'none' ? undefined : new ControlRegisters(host, init.control ?? 0x8_3400_0000);
+    this.root = new McContainer(host, this, { ...init.root, id: 1, icid: init.icid ?? 0 }, true);
     this.place(this.root, this.root, { type: 'dprc', id: 1 });
+  }
+
+  /** Of the commands of containers. */
+  get apiVersion(): McVersion {
+    return this.firmware.dprcVersion;
   }
 
   /** Physical address of a kind of region. */
@@ -65,34 +87,65 @@ export class ManagementComplex implements ObjectPlacer {
     return kind === 'mc-portal' ? this.base : this.qbmanBase;
   }
 
-  /** How many handles are open, over all portals. */
+  /** How many sessions there are, over all portals. */
   get handles(): number {
-    return this.#portals.reduce((sum, { open }) => sum + open.size, 0);
+    return [...this.#portals.values()].reduce((sum, { open }) => sum + open.size, 0);
+  }
+
+  /** How many portals of the MC and of the queue manager are in use. */
+  get places(): { readonly portals: number; readonly qbman: number } {
+    return { portals: this.#portalSlots.used, qbman: this.#qbmanSlots.used };
   }
 
   isOpen(object: McObject): boolean {
-    return this.#portals.some(({ open }) => [...open.values()].includes(object));
+    return this.portalsWith(object).length > 0;
+  }
+
+  /** The portals through which an object is open. */
+  portalsWith(object: McObject): readonly McPortal[] {
+    return [...this.#portals.values()].filter(({ open }) => [...open.values()].includes(object));
   }
 
   /** The portal of an object that has one. */
   portalOf(object: McObject): McPortal | undefined {
     const region = object.regions.find(({ kind }) => kind === 'mc-portal');
-    return region === undefined ? undefined : this.#portals[region.offset / PORTAL_SIZE];
+    return region === undefined ? undefined : this.#portals.get(region.offset / PORTAL_SIZE);
+  }
+
+  /** Whether a number is that of a portal nobody has. */
+  isFreePortal(slot: number): boolean {
+    return slot < MC_PORTALS && this.#portals.get(slot)?.gone !== false;
+  }
+
+  /** Whether portals are left for another object of a type. */
+  hasRoomFor(type: string): boolean {
+    if (type === 'dprc' || type === 'dpmcp') return this.#portalSlots.used < MC_PORTALS;
+    return type !== 'dpio' || this.#qbmanSlots.used < QBMAN_PAIRS;
+  }
+
+  versionOf(type: string): McVersion {
+    return this.firmware.apiVersion(type);
   }
 
   place(object: McObject, container: McContainer, init: McObjectInit): void {
-    if (object.type === 'dprc' || object.type === 'dpmcp') this.#placePortal(object, container);
+    if (object.type === 'dprc' || object.type === 'dpmcp') this.#placePortal(object, container, 'portal' in init && typeof init.portal === 'number' ? init.portal : undefined);
     else if (object.type === 'dpio') this.#placeQueues(object, init.portals ?? []);
   }
 
   displace(object: McObject): void {
-    if (object instanceof McContainer) for (const child of object.objects) this.displace(child);
-    for (const unmap of this.#unmap.get(object) ?? []) unmap();
-    this.#unmap.delete(object);
+    if (object instanceof McContainer) {
+      for (const child of object.objects) this.displace(child);
+      object.pools.giveAll((object.parent ?? this.root).pools);
+    }
+    for (const undo of this.#unplace.get(object) ?? []) undo();
+    this.#unplace.delete(object);
     this.links.forget(object);
-    const portal = this.portalOf(object);
-    if (portal !== undefined) portal.gone = true;
-    for (const { open } of this.#portals) for (const [token, other] of open) if (other === object) open.delete(token);
+    for (const { open } of this.#portals.values()) for (const [token, other] of open) if (other === object) open.delete(token);
+  }
+
+  moved(object: McObject, container: McContainer): void {
+    const portal = object.type === 'dpmcp' ? this.portalOf(object) : undefined;
+    if (portal !== undefined) portal.container = container;
   }
 
   /** Closes what is open of the container's objects, and resets them; the container's own handle stays. */
@@ -104,18 +157,18 @@ export class ManagementComplex implements ObjectPlacer {
         continue;
       }
       object.reset();
-      for (const portal of this.#portals) {
+      for (const portal of this.#portals.values()) {
         if (portal.container !== container) continue;
         for (const [token, other] of portal.open) if (other === object) portal.open.delete(token);
       }
     }
   }
 
-  /** Through one portal an object is open at most once. @returns the token, or a status */
+  /** A session for an object in the portal's container or below it. @returns the token, or a status */
   open(portal: McPortal, type: string, id: number): { readonly status: number; readonly token: number } {
     const object = portal.container.find(type, id);
     if (object === undefined) return { status: MC_STATUS_CONFIG_ERR, token: 0 };
-    if ([...portal.open.values()].includes(object)) return { status: MC_STATUS_BUSY, token: 0 };
+    if (this.choices.reopen === 'busy' && [...portal.open.values()].includes(object)) return { status: MC_STATUS_BUSY, token: 0 };
     while (this.#nextToken === 0 || portal.open.has(this.#nextToken)) this.#nextToken = (this.#nextToken + 1) & 0xffff;
     const token = this.#nextToken;
     this.#nextToken = (this.#nextToken + 1) & 0xffff;
@@ -132,7 +185,7 @@ export class ManagementComplex implements ObjectPlacer {
   /** The firmware goes on after it has hung: what waits in a portal is answered now. */
   recover(): void {
     this.hung = false;
-    for (const portal of this.#portals) if (portal.stuck) this.#submit(portal);
+    for (const portal of [...this.#portals.values()]) if (portal.stuck) this.#submit(portal);
   }
 
   #submit(portal: McPortal): void {
@@ -165,7 +218,7 @@ export class ManagementComplex implements ObjectPlacer {
       portal,
       object,
       version,
-      params: command.subarray(PARAMS, COMMAND_SIZE),
+      params: command.slice(PARAMS, COMMAND_SIZE),
       out: new Uint8Array(COMMAND_SIZE - PARAMS),
       token: get(command, mc_header.token),
     };
@@ -178,24 +231,35 @@ export class ManagementComplex implements ObjectPlacer {
     for (const [at, bytes] of fault?.patch ?? []) command.set(bytes, at);
   }
 
-  #placePortal(object: McObject, container: McContainer): void {
-    const portal = new McPortal(this.#portals.length, container, this.host.scheduler, (submitted) => { this.#submit(submitted); });
-    this.#portals.push(portal);
-    const offset = portal.id * PORTAL_SIZE;
+  #placePortal(object: McObject, container: McContainer, wanted: number | undefined): void {
+    const slot = wanted === undefined ? this.#portalSlots.take() : this.#portalSlots.takeAt(wanted) ? wanted : undefined;
+    if (slot === undefined) throw new RangeError(`"portal" expected one that is free, for ${object.name}`);
+    const portal = new McPortal(slot, container, this.host.scheduler, (submitted) => { this.#submit(submitted); });
+    this.#portals.get(slot)?.unmap();
+    this.#portals.set(slot, portal);
+    const offset = slot * PORTAL_SIZE;
     object.regions.push({ kind: 'mc-portal', offset, size: PORTAL_SIZE, flags: 0 });
-    // It stays in the address space when the object has gone: whoever still has it mapped is told AUTH_ERR.
-    this.host.memory.map(this.base + offset, PORTAL_SIZE, portal);
+    portal.unmap = this.host.memory.map(this.base + offset, PORTAL_SIZE, portal);
+    this.#unplace.set(object, [
+      () => {
+        // It stays in the address space until another comes in its place: whoever still has it mapped is told AUTH_ERR.
+        portal.gone = true;
+        portal.open.clear();
+        this.#portalSlots.give(slot);
+      },
+    ]);
   }
 
   /** A dpio has its portal twice: cached and shareable, and not. */
   #placeQueues(object: McObject, portals: readonly MmioDevice[]): void {
-    const unmap: (() => void)[] = [];
+    const slot = this.#qbmanSlots.take();
+    if (slot === undefined) throw new RangeError(`"dpio" expected a portal of the queue manager that is free, for ${object.name}`);
+    const undo = [() => { this.#qbmanSlots.give(slot); }];
     for (const [i, flags] of [3, 0].entries()) {
-      const offset = this.#nextQbman;
-      this.#nextQbman += PORTAL_SIZE;
+      const offset = (2 * slot + i) * PORTAL_SIZE;
       object.regions.push({ kind: i === 0 ? 'qbman-memory' : 'qbman', offset, size: PORTAL_SIZE, flags });
-      unmap.push(this.host.memory.map(this.qbmanBase + offset, PORTAL_SIZE, portals[i] ?? SILENT));
+      undo.push(this.host.memory.map(this.qbmanBase + offset, PORTAL_SIZE, portals[i] ?? SILENT));
     }
-    this.#unmap.set(object, unmap);
+    this.#unplace.set(object, undo);
   }
 }

@@ -12,14 +12,16 @@ export const PORTAL_SIZE = 0x1_0000;
 
 export class McPortal implements MmioDevice {
   readonly id: number;
-  /** Whose commands come through it. */
-  readonly container: McContainer;
+  /** Whose commands come through it: that of a dpmcp goes with it into another container. */
+  container: McContainer;
   /** What is open, by token. */
   readonly open: Map<number, McObject> = new Map<number, McObject>();
   readonly command: Uint8Array = new Uint8Array(COMMAND_SIZE);
   readonly #view = new DataView(this.command.buffer);
   /** What it stands for is gone: it answers nobody. */
   gone = false;
+  /** @internal Takes it out of the address space. */
+  unmap: () => void = () => undefined;
   readonly #scheduler: Scheduler;
   readonly #submit: (portal: McPortal) => void;
   #late: { readonly at: number; readonly answer: () => void } | undefined;
