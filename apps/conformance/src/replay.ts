@@ -18,6 +18,12 @@ const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, lin
 const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
 const HOST_NAMES = ['host.json', 'host.json.gz'];
 
+/** What the project has itself, where nothing lies beside a recording: the first machine, and the Management Complex's commands, which no kernel changes. */
+const OWN: ReadonlyMap<string | undefined, string> = new Map([
+  [undefined, join('vfio', 'host.json.gz')],
+  ['commands.json', join('fslmc', 'commands.json.gz')],
+]);
+
 /** A file or folder that cannot be read. `message` is one line and names it. */
 export class UnreadableFile extends Error {
   override readonly name = 'UnreadableFile';
@@ -139,7 +145,7 @@ function readHost(path: string, name: string | undefined, hostFile: string | und
   // A folder of recordings has what they share at its top.
   const folders = [dirname(path), join(dirname(path), '..')];
   const beside = folders.flatMap((folder) => names.map((each) => join(folder, each))).find((candidate) => existsSync(resolve(cwd, candidate)));
-  const file = beside ?? hostFile ?? (name === undefined ? join(RECORDINGS, 'vfio', 'host.json.gz') : join(dirname(path), name));
+  const file = beside ?? hostFile ?? own(name) ?? join(dirname(path), name ?? '');
   let value: Json;
   try {
     value = JSON.parse(readText(file, cwd)) as Json;
@@ -149,6 +155,11 @@ function readHost(path: string, name: string | undefined, hostFile: string | und
   }
   if (!isObject(value)) throw new MalformedRecording(file, undefined, 'expected a JSON object');
   return new Fields(file, 1, value);
+}
+
+function own(name: string | undefined): string | undefined {
+  const found = OWN.get(name);
+  return found === undefined ? undefined : join(RECORDINGS, found);
 }
 
 /** The text of a file, unpacked if it is packed. */

@@ -3,6 +3,7 @@ import {
   Bus,
   Driver,
   Host,
+  Mmu500Iommu,
   Process,
   setContainer,
   SmmuV3Iommu,
@@ -76,6 +77,26 @@ function setUp(profile: ProfileName = 'linux-6.1', init: SmmuV3Init = {}) {
   };
   return { host, vfio, bus, events, root, bind, group, open };
 }
+
+it('an MMU-500 has devices of one stream id in one group, which show what they are behind [fslmc 4]', () => {
+  const host = new Host();
+  const smmu = new Mmu500Iommu(host, { device: '5000000.iommu' });
+  const devices = ['a', 'b', 'c'].map((name) => new SampleDevice(host, name));
+  for (const [i, device] of devices.entries()) {
+    smmu.addMaster(device, i === 2 ? 2 : 1);
+    device.configureDma?.();
+  }
+  expect(devices.map(({ iommuGroup }) => iommuGroup?.id)).toEqual([0, 0, 1]);
+  const [a] = devices;
+  const shown = (): unknown => ['iommu', 'iommu_group', 'supplier:platform:5000000.iommu'].filter((name) => host.files.lookup(`${a!.sysfs}/${name}`, true) !== undefined);
+  expect(shown()).toEqual(['iommu', 'iommu_group', 'supplier:platform:5000000.iommu']);
+  for (const device of devices.slice(0, 2)) device.iommuGroup?.removeDevice(device);
+  a?.configureDma?.();
+  // The group went with its last device.
+  expect(devices.map(({ iommuGroup }) => iommuGroup?.id)).toEqual([0, undefined, 1]);
+  a?.iommuGroup?.removeDevice(a);
+  expect(shown()).toEqual([]);
+});
 
 describe('the group of a device behind an SMMU', () => {
   it('comes when its first driver is tried, in that order, and stays when the driver refuses [platform 6] [platform 14]', () => {

@@ -8,7 +8,7 @@ export { FIRMWARE_NOT_READY, NO_CONTROL_REGISTERS } from './bus/firmware-check.t
 export { FslMcBus, type FslMcBusInit, type McRange } from './bus/fslmc-bus.ts';
 export { FslMcDevice, REGION_CACHEABLE, REGION_SHAREABLE, type FslMcRegion } from './bus/fslmc-device.ts';
 export * from './bus/fslmc-reasons.ts';
-export { IRQ_POOL_MAX, IrqPool, type FslMcIrq } from './bus/irq-pool.ts';
+export { DOMAIN_LEFT, IRQ_POOL_MAX, IrqPool, type FslMcIrq, type IrqSpace } from './bus/irq-pool.ts';
 export { MC_TIMEOUT, McIo, type Connection, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
 export { ALLOCATABLE, ResourcePool } from './bus/resource-pool.ts';
 export { mcChoices, type McChoices, type McPreset } from './mc/choices.ts';

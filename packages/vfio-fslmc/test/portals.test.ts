@@ -72,8 +72,11 @@ describe('a portal', () => {
   it('[fslmc 32] is sent nothing from a buffer that is not there', () => {
     const { made, fd } = assigned();
     const { root } = made;
+    root.pwrite(fd, VERSION, 0);
+    const before = portal(root, fd);
     const log = heard(made);
     expect([root.tryPwriteFrom(fd, 0, 64, 0), root.tryPwriteFrom(fd, 0, 63, 0), log]).toEqual([-EFAULT, -EINVAL, []]);
+    expect(portal(root, fd)).toEqual(before);
   });
 
   it('of a container that has gone answers AUTH_ERR to all', () => {

@@ -33,6 +33,7 @@ export interface SetUp extends ManagementComplexInit {
   readonly profile?: ProfileName;
   readonly msi?: 'none' | number;
   readonly iommu?: boolean;
+  readonly msiProperty?: 'msi-parent' | 'msi-map';
   /** Patches of the series that the kernel lacks. */
   readonly without?: readonly SeriesPatch[];
   /** What the firmware says of itself when Linux boots. */
@@ -81,7 +82,7 @@ export class FslMcHost {
     this.guest.add({ type: 'dpmcp', id: 0 });
     const msi = init.msi === 'none' ? undefined : new ApicMsi(host, { entries: init.msi ?? 65_536 });
     const iommu = init.iommu === false ? undefined : new Mmu500Iommu(host);
-    this.bus = new FslMcBus(host, { mc: this.mc, iommu, msi });
+    this.bus = new FslMcBus(host, { mc: this.mc, iommu, msi, msiProperty: init.msiProperty });
     this.driver = new VfioFslMcDriver(this.bus, this.vfio);
     this.started = host.scheduler.call('boot', this.bus.start());
     host.scheduler.call('modprobe vfio-fsl-mc', this.bus.addDriver(this.driver));

@@ -195,7 +195,7 @@ describe('interrupts that the controller has not all', () => {
   it('are given back, as many as there were: who wants fewer gets them', () => {
     const host = new Host();
     const msi = new ApicMsi(host, { entries: 8 });
-    const pool = new IrqPool(msi, { host, icid: 1, sysfs: '/sys/other' }, new Map());
+    const pool = new IrqPool(msi, { host, icid: 1, name: 'dprc.99', sysfs: '/sys/other' }, { used: new Map(), warned: false });
     expect([pool.populate(9), pool.size, pool.populate(8), pool.size]).toEqual([-ENOSPC, 0, 0, 8]);
   });
 
@@ -206,7 +206,7 @@ describe('interrupts that the controller has not all', () => {
     setIrqTriggers(root, fd, 0, 0, [root.eventfd()]);
     expect(bus.device('dprc.2')?.dprc?.irqs?.size).toBe(256);
     root.close(fd);
-    const other = new IrqPool(bus.msi!, { host: root.host, icid: 99, sysfs: '/sys/other' }, bus.events);
+    const other = new IrqPool(bus.msi!, { host: root.host, icid: 99, name: 'dprc.99', sysfs: '/sys/other' }, bus.irqSpace);
     expect([bus.device('dprc.2')?.dprc?.irqs?.size, other.populate(256)]).toEqual([0, 0]);
   });
 });

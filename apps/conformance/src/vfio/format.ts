@@ -37,7 +37,7 @@ export const vfioFormat: Format = {
         if (line.has('content') && kept === undefined) {
           const lines = options.conversation?.();
           conversation = lines === undefined ? undefined : new Conversation(lines);
-          kept = machineOf(new FslMcMachine(line, hosts('contents.json'), hosts('commands.json'), profile, conversation));
+          kept = machineOf(new FslMcMachine(line, hosts('contents.json'), hosts('commands.json'), hosts(undefined), profile, conversation));
         }
         kept?.fslmc?.begin(line);
         replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, kept, conversation);

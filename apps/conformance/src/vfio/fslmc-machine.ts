@@ -1,4 +1,5 @@
 /** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
+import { basename } from 'node:path';
 import { ApicMsi, ENOENT, Host, Mmu500Iommu, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
 import { FslMcBus, IRQ_THREAD, ManagementComplex, McContainer, VfioFslMcDriver, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
@@ -36,9 +37,11 @@ export class FslMcMachine {
   readonly msi: MsiController;
   readonly bus: FslMcBus;
   #driver: VfioFslMcDriver | undefined;
+  readonly #unsafe: boolean;
 
-  /** @param contents the recorded contents by name @param commands the recorder's table of commands */
-  constructor(header: Fields, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
+  /** @param contents the recorded contents by name @param commands the recorder's table of commands @param machine host.json */
+  constructor(header: Fields, contents: Fields, commands: Fields, machine: Fields, profile: ProfileName, conversation?: Conversation) {
+    this.#unsafe = allowsUnsafeInterrupts(machine, header.path);
     const content = contents.object(header.string('content'));
     this.host = new Host({ profile, ram: RAM });
     const tree = content.object('tree');
@@ -71,7 +74,11 @@ export class FslMcMachine {
   /** modprobe vfio-fsl-mc, with what it needs. */
   load(): void {
     if (this.#driver !== undefined && this.bus.driver(this.#driver.name) !== undefined) return;
-    this.#driver ??= new VfioFslMcDriver(this.bus, new Vfio(this.host));
+    if (this.#driver === undefined) {
+      const vfio = new Vfio(this.host);
+      vfio.type1.allowUnsafeInterrupts = this.#unsafe;
+      this.#driver = new VfioFslMcDriver(this.bus, vfio);
+    }
     this.host.scheduler.call('modprobe', this.bus.addDriver(this.#driver));
   }
 
@@ -118,4 +125,10 @@ export class FslMcMachine {
     const made = this.add(to, type, Number(id), described);
     if (made instanceof McContainer) for (const object of described.objects('objects')) this.#add(made, object);
   }
+}
+
+/** What host.json says of modules: all are loaded with the parameter, but for a file that it names. */
+function allowsUnsafeInterrupts(machine: Fields, path: string): boolean {
+  const [, but] = /allow_unsafe_interrupts=1 \(not for ([a-z-]+)\)/.exec(machine.string('modules')) ?? [];
+  return but !== undefined && basename(path).split('.')[0] !== but;
 }

@@ -8,7 +8,7 @@ import { RECORDINGS, replayFile } from '../replay.ts';
 
 type Counts = readonly [cases: number, steps: number, compared: number, relaxed: number];
 
-const FILES: Readonly<Record<string, Counts>> = {
+const LINUX_6_1: Readonly<Record<string, Counts>> = {
   'bind.jsonl.gz': [10, 226, 1576, 9],
   'fault.jsonl.gz': [23, 204, 1075, 1],
   'info.jsonl.gz': [6, 302, 854, 0],
@@ -26,13 +26,28 @@ const FILES: Readonly<Record<string, Counts>> = {
   'uapi.jsonl.gz': [5, 129, 548, 0],
 };
 
-describe('recordings of the fsl-mc bus on Linux 6.1', () => {
-  it.each(Object.entries(FILES))('%s', (name, counts) => {
-    const report = replayFile(join(RECORDINGS, 'fslmc', name));
+const LINUX_7_3: Readonly<Record<string, Counts>> = {
+  'again.jsonl.gz': [5, 121, 521, 6],
+  'bind.jsonl.gz': [10, 226, 1576, 9],
+  'fault.jsonl.gz': [23, 204, 1075, 1],
+  'info-safe.jsonl.gz': [6, 288, 891, 0],
+  'info.jsonl.gz': [6, 302, 854, 0],
+  'irq.jsonl.gz': [5, 679, 2004, 18],
+  'life.jsonl.gz': [11, 302, 1082, 6],
+  'noiommu.jsonl.gz': [3, 77, 286, 4],
+  'pool.jsonl.gz': [2, 69, 221, 20],
+  'root.jsonl.gz': [5, 77, 466, 5],
+  'rw.jsonl.gz': [10, 548, 1197, 0],
+  'uapi.jsonl.gz': [5, 129, 549, 0],
+};
+
+describe.each([['fslmc', 'linux-6.1', LINUX_6_1], ['fslmc-7.3', 'linux-7.3', LINUX_7_3]] as const)('recordings in %s [fslmc 80]', (folder, profile, files) => {
+  it.each(Object.entries(files))('%s', (name, counts) => {
+    const report = replayFile(join(RECORDINGS, folder, name));
     expect(report.divergences).toEqual([]);
     const relaxed = [...report.relaxed.values()].reduce((sum, count) => sum + count, 0);
     expect([report.cases, report.steps, report.compared, relaxed]).toEqual(counts);
     expect([...report.untold]).toEqual([]);
-    expect(report.profile).toBe('linux-6.1');
+    expect(report.profile).toBe(profile);
   });
 });

@@ -154,6 +154,13 @@ export interface KernelProfile {
   /** The sample mtty refuses what it cannot do, and migrates (6.7). */
   readonly mttyChecksIrqs: boolean;
   readonly mttyMigrates: boolean;
+  /**
+   * Each fsl-mc container has an interrupt domain of its own, found in `msi-parent` alone, which stays until its driver goes: it is filled once;
+   * objects have none (before 7.3; fslmc 70 to 74).
+   */
+  readonly fslmcIrqDomains: boolean;
+  /** /dev/dprc.N lets DPRC_GET_MEM through (before 7.3; fslmc 76). */
+  readonly fslmcGetMem: boolean;
   /** How long the kernel waits for a Management Complex, in ns (D61-41). */
   readonly fslmcTimeout: number;
   /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
@@ -252,6 +259,8 @@ const LINUX_5_13: KernelProfile = {
   platformChecksBounds: false,
   fslmcDeviceSet: false,
   fslmcResetsObjects: false,
+  fslmcIrqDomains: false,
+  fslmcGetMem: false,
   mdevParentDrivers: false,
   mttyChecksIrqs: false,
   mttyMigrates: false,
@@ -362,6 +371,8 @@ const LINUX_6_12: KernelProfile = {
 const LINUX_7_3: KernelProfile = {
   ...LINUX_6_12,
   name: 'linux-7.3',
+  fslmcIrqDomains: true,
+  fslmcGetMem: true,
   groupsWithDevices: true,
   noexecPseudoFiles: true,
   nesting: false,

@@ -81,11 +81,14 @@ export const ACCEPTED_COMMANDS: readonly AcceptedCommand[] = [
   typed(0x9000, 64, { token: true, admin: true }), // CREATE
 ];
 
+const GET_MEM = exact(0x16d0, 12); // DPRC_GET_MEM
+
 /** fsl_mc_command_check(). @returns 0, -EACCES, or -EPERM without CAP_NET_ADMIN where the command needs it */
 export function checkCommand(command: Uint8Array, process: Process): number {
   const id = get(command, mc_header.cmd_id);
-  const accepted = ACCEPTED_COMMANDS.find((known) => (id & known.mask) === known.id);
-  const { refusals } = process.host;
+  const { refusals, profile } = process.host;
+  const known = profile.fslmcGetMem ? [...ACCEPTED_COMMANDS, GET_MEM] : ACCEPTED_COMMANDS;
+  const accepted = known.find((each) => (id & each.mask) === each.id);
   if (accepted === undefined) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'unknown' });
   if (command.subarray(accepted.size).some((byte) => byte !== 0)) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'too long' });
   if ((get(command, mc_header.token) !== 0) !== accepted.token) return refusals.refuse(COMMAND_REFUSED, { command: id, why: 'token' });

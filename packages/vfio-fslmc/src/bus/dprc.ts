@@ -61,7 +61,7 @@ export class Dprc {
     this.handle = handle;
     this.apiVersion = apiVersion;
     this.#scanLock = new Mutex(device.host.scheduler, `the scan lock of ${device.name}`);
-    this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device, bus.events);
+    this.irqs = bus.msi === undefined ? undefined : new IrqPool(bus.msi, device, bus.irqSpace);
     // The root's commands are open to user space.
     this.#removeNode = device.parent === undefined ? addCommandDevice(this) : undefined;
   }

@@ -23,6 +23,7 @@ import { listen, type Dprc } from './dprc.ts';
 import { startFirmware, stopFirmware } from './firmware-check.ts';
 import { DprcDriver } from './dprc-driver.ts';
 import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
+import type { IrqSpace } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 
 /** A line of the firmware's `ranges`: where offsets of a kind of region lie, for an MC that does not say. */
@@ -41,6 +42,8 @@ export interface FslMcBusInit {
   readonly dmaRanges?: boolean | undefined;
   /** The MSI domain; its requesters are isolation contexts. Left out, objects have no interrupts. */
   readonly msi?: MsiController | undefined;
+  /** Which properties of the MC's node lead to it; `msi-map` alone is none for Linux 7.3. @default 'msi-parent' */
+  readonly msiProperty?: 'msi-parent' | 'msi-map' | undefined;
   /** @default none: an offset is an address */
   readonly ranges?: readonly McRange[] | undefined;
 }
@@ -52,8 +55,8 @@ export class FslMcBus extends Bus<FslMcDevice> {
   readonly mc: ManagementComplex;
   readonly msi: MsiController | undefined;
   readonly dprcDriver: DprcDriver;
-  /** @internal Interrupts in use by ICID, whichever container has them. */
-  readonly events: Map<number, number> = new Map<number, number>();
+  /** @internal What the pools of containers share. */
+  readonly irqSpace: IrqSpace = { used: new Map<number, number>(), warned: false };
   readonly #iommu: ArmIommu | undefined;
   readonly #dmaRanges: boolean;
   readonly #ranges: readonly McRange[];
@@ -66,7 +69,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     super(host, 'fsl-mc');
     this.mc = init.mc;
     this.#io = new McIo(host, init.mc.baseOf('mc-portal'));
-    this.msi = init.msi;
+    this.msi = init.msiProperty === 'msi-map' && host.profile.fslmcIrqDomains ? undefined : init.msi;
     this.#iommu = init.iommu;
     this.#dmaRanges = init.dmaRanges ?? true;
     this.#ranges = init.ranges ?? [];

@@ -19,6 +19,8 @@ export class FslMcDevice extends Device {
   readonly descriptor: ObjectDescriptor;
   readonly regions: readonly FslMcRegion[];
   readonly icid: number;
+  /** Linux 7.3 gives an object none: its container has one, from when its interrupts are allocated. */
+  override readonly hasMsiDomain: boolean;
   readonly children: FslMcDevice[] = [];
   plugged: boolean;
   /** A container that a driver has set up: its portal is open. */
@@ -35,6 +37,7 @@ export class FslMcDevice extends Device {
     this.descriptor = descriptor;
     this.regions = regions;
     this.icid = icid;
+    this.hasMsiDomain = !host.profile.fslmcIrqDomains;
     this.plugged = (descriptor.state & 2) !== 0;
   }
 

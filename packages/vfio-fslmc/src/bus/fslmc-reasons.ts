@@ -97,7 +97,7 @@ export const OBJECT_NO_RESET: Reason<OfDevice> = reason({
 
 export const NO_IRQS: Reason<OfDevice & { readonly wanted: number; readonly free: number | undefined }> = reason({
   id: 'vfio-fsl-mc/no-irqs',
-  errno: [EINVAL, ENOSPC],
+  errno: [EINVAL, ENOSPC, ENODEV],
   call: 'VFIO_DEVICE_SET_IRQS',
   rule: 'the container has an MSI domain, which has 256 interrupts for it, and as many are free as the object has',
   kernel: 'vfio_fsl_mc_irqs_allocate()',

@@ -1,34 +1,51 @@
 /** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c; catalogue: vfio 5.4, 5.6. */
-import { EINVAL, ENOSPC, type HostIrq, type MsiController } from '@vsim/vfio-core';
+import { EINVAL, ENODEV, ENOSPC, eventKind, type EventKind, type HostIrq, type MsiController } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
 
 /** FSL_MC_IRQ_POOL_MAX_TOTAL_IRQS. */
 export const IRQ_POOL_MAX = 256;
 
+/** The interrupts of a container were given back, and its domain is still there: they cannot be had again before its driver goes (Linux 7.3; fslmc 72). */
+export const DOMAIN_LEFT: EventKind<{ readonly dprc: string }> = eventKind(
+  'fsl-mc/domain-left',
+  'warn',
+  ({ dprc }) => `${dprc}: its interrupt domain is left over from the last time: no interrupts until it is bound anew`,
+);
+
+/** What the containers of a kernel share. */
+export interface IrqSpace {
+  /** Interrupts in use by ICID: containers of one ICID share the events of one ITS device (its_fsl_mc_msi_prepare()). */
+  readonly used: Map<number, number>;
+  /** The kernel says once in its life that a domain is left over. */
+  warned: boolean;
+}
+
 /** An interrupt of the pool. */
 export interface FslMcIrq {
-  /** ICID times 10000, plus its place in the pool: what interrupt listings show. */
+  /** Its place in the pool, before 7.3 plus ICID times 10000: what interrupt listings show. */
   readonly hwirq: number;
   readonly irq: HostIrq;
 }
 
 export class IrqPool {
   readonly #msi: MsiController;
-  readonly #device: Pick<FslMcDevice, 'host' | 'sysfs'>;
+  readonly #device: Pick<FslMcDevice, 'host' | 'name' | 'sysfs'>;
   readonly #icid: number;
-  readonly #events: Map<number, number>;
+  readonly #space: IrqSpace;
+  /** Made when it is filled, by kernels that make one; never taken away. */
+  #hasDomain = false;
   #all: readonly FslMcIrq[] = [];
   readonly #free: FslMcIrq[] = [];
 
   /**
    * @param device whose interrupts they are: its folder shows them
-   * @param events how many are in use by ICID: containers of one ICID share the events of one ITS device (its_fsl_mc_msi_prepare())
+   * @param space what it shares with the other containers
    */
-  constructor(msi: MsiController, device: Pick<FslMcDevice, 'host' | 'icid' | 'sysfs'>, events: Map<number, number>) {
+  constructor(msi: MsiController, device: Pick<FslMcDevice, 'host' | 'icid' | 'name' | 'sysfs'>, space: IrqSpace) {
     this.#msi = msi;
     this.#device = device;
     this.#icid = device.icid;
-    this.#events = events;
+    this.#space = space;
   }
 
   get size(): number {
@@ -39,21 +56,28 @@ export class IrqPool {
     return this.#all.length - this.#free.length;
   }
 
-  /** Fills it; what is filled already stays. @returns 0; -EINVAL for 0 or more than 256; -ENOSPC where the ICID or the controller has not so many left */
+  /** Fills it; what is filled already stays. @returns 0; -EINVAL for 0 or more than 256; -ENOSPC where the ICID or the controller has not so many left; -ENODEV where it was filled before (7.3) */
   populate(count: number): number {
     if (this.#all.length > 0) return 0;
     if (count === 0 || count > IRQ_POOL_MAX) return -EINVAL;
-    const used = this.#events.get(this.#icid) ?? 0;
+    const { host, name } = this.#device;
+    if (this.#hasDomain) {
+      if (!this.#space.warned) host.trace.emit(DOMAIN_LEFT, { dprc: name });
+      this.#space.warned = true;
+      return -ENODEV;
+    }
+    const used = this.#space.used.get(this.#icid) ?? 0;
     if (used + count > IRQ_POOL_MAX) return -ENOSPC;
     const irqs = this.#msi.allocate(this.#icid, count, false);
     if (irqs.length < count) {
       this.#msi.release(this.#icid, irqs);
       return -ENOSPC;
     }
-    this.#all = irqs.map((irq, i) => ({ hwirq: this.#icid * 10_000 + i, irq }));
-    this.#events.set(this.#icid, used + count);
+    this.#hasDomain = host.profile.fslmcIrqDomains;
+    this.#all = irqs.map((irq, i) => ({ hwirq: (host.profile.fslmcIrqDomains ? 0 : this.#icid * 10_000) + i, irq }));
+    this.#space.used.set(this.#icid, used + count);
     this.#free.push(...this.#all);
-    for (const { irq } of this.#all) this.#device.host.files.constant(this.#attribute(irq), 'msi\n');
+    for (const { irq } of this.#all) host.files.constant(this.#attribute(irq), 'msi\n');
     return 0;
   }
 
@@ -77,9 +101,9 @@ export class IrqPool {
     if (this.inUse > 0) return;
     if (this.#all.length > 0) this.#device.host.files.remove(`${this.#device.sysfs}/msi_irqs`);
     this.#msi.release(this.#icid, this.#all.map(({ irq }) => irq));
-    const left = (this.#events.get(this.#icid) ?? 0) - this.#all.length;
-    if (left > 0) this.#events.set(this.#icid, left);
-    else this.#events.delete(this.#icid);
+    const left = (this.#space.used.get(this.#icid) ?? 0) - this.#all.length;
+    if (left > 0) this.#space.used.set(this.#icid, left);
+    else this.#space.used.delete(this.#icid);
     this.#all = [];
     this.#free.length = 0;
   }
