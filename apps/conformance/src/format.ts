@@ -15,7 +15,7 @@ export interface ReplayOptions {
 }
 
 export interface Format {
-  readonly name: 'vfio' | 'qemu-gic' | 'kvm-its' | 'linux-gic' | 'vfio-user';
+  readonly name: 'vfio' | 'qemu-gic' | 'kvm-its' | 'linux-gic' | 'vfio-user' | 'mc-session';
   recognises(first: Fields): boolean;
   /** The kernel profile (or GIC preset) that a file asks for, for the report. */
   profileOf(first: Fields): string;

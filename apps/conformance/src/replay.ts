@@ -12,9 +12,10 @@ import { qemuGicFormat } from './qemu-gic/format.ts';
 import * as text from './read-text.ts';
 import type { CaseReport, Divergence } from './report.ts';
 import { vfioFormat } from './vfio/format.ts';
+import { mcSessionFormat } from './vfio/mc-session.ts';
 import { vfioUserFormat } from './vfio-user/format.ts';
 
-const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat];
+const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat, mcSessionFormat];
 const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
 const HOST_NAMES = ['host.json', 'host.json.gz'];
 
@@ -68,7 +69,8 @@ export function findRecordings(path: string, cwd = '.'): readonly string[] {
     .flatMap((entry) => {
       const inside = join(path, entry.name);
       if (entry.isDirectory()) return findRecordings(inside, cwd);
-      if (entry.name.includes('.mc.jsonl')) return []; // a conversation, beside its recording
+      // A conversation, beside its recording; alone, it is a session.
+      if (entry.name.includes('.mc.jsonl') && entries.some(({ name }) => name === entry.name.replace('.mc.jsonl', '.jsonl'))) return [];
       return isCommandsFile(entry.name) || EXTENSIONS.some((extension) => entry.name.endsWith(extension)) ? [inside] : [];
     })
     .sort();
@@ -88,7 +90,7 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
-    hosts: format.name === 'vfio' ? hostsOf(path, options.hostFile, cwd) : undefined,
+    hosts: format.name === 'vfio' || format.name === 'mc-session' ? hostsOf(path, options.hostFile, cwd) : undefined,
     conversation: () => readConversation(path, cwd),
   };
   yield* format.run(lines, replay);

@@ -16,6 +16,8 @@ export interface McChoices {
   readonly reopen: 'session' | 'busy';
   /** Commands of a dpni that are not modelled: OK with zeros, so that a driver gets its port; or unsupported. */
   readonly unmodelledDpni: 'zeros' | 'unsupported';
+  /** GET_PEER_ATTR of a dpci that is connected: which other one it is; or none, as the recordings' firmware said ever. */
+  readonly dpciPeer: 'told' | 'hidden';
   /** Objects of a container that is destroyed: destroyed where it created them, else its parent gets them; or all destroyed. */
   readonly orphans: 'by-creator' | 'destroyed';
   /** What CREATE and CREATE_CONT make. A container that is plugged goes to Linux's own driver at once. */
@@ -33,6 +35,7 @@ const FIRMWARE: McChoices = {
   commands: 'all',
   reopen: 'session',
   unmodelledDpni: 'zeros',
+  dpciPeer: 'told',
   orphans: 'by-creator',
   created: 'unplugged',
   firstToken: 1,

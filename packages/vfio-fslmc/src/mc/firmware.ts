@@ -51,7 +51,11 @@ export class Firmware {
 
   /** The API version of a type of object; of one that the release does not know, 0.0. */
   apiVersion(type: string): McVersion {
-    if (type === 'dprc') return this.dprcVersion;
+    return type === 'dprc' ? this.dprcVersion : this.objectVersion(type);
+  }
+
+  /** The version of objects that it makes: the release's, for containers too. */
+  objectVersion(type: string): McVersion {
     return newest(API_TABLE.get(type) ?? [], this.release) ?? [0, 0];
   }
 

@@ -124,7 +124,7 @@ export class ManagementComplex implements ObjectPlacer {
   }
 
   versionOf(type: string): McVersion {
-    return this.firmware.apiVersion(type);
+    return this.firmware.objectVersion(type);
   }
 
   place(object: McObject, container: McContainer, init: McObjectInit): void {

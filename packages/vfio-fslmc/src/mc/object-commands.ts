@@ -116,7 +116,7 @@ function ofMac(command: number, object: McObject, { out }: Execution): number {
 }
 
 function ofInterface(command: number, object: McObject, { mc, out }: Execution): number {
-  const peer = mc.links.peer({ object })?.object;
+  const peer = mc.choices.dpciPeer === 'told' ? mc.links.peer({ object })?.object : undefined;
   switch (command) {
     case DPCI_GET_LINK_STATE:
       set(out, [0, 'u8'], mc.links.isUp({ object }) ? 1 : 0);
