@@ -6,7 +6,7 @@
  */
 import { Host, PhysicalMemory } from '../packages/vfio-core/src/index.ts';
 import { ADDR_TYPE, CTRL, encode, Gic, GRP, ItsDriver, KvmVm, type Vgic, type VgicIts } from '../packages/gic-its/src/index.ts';
-import { main } from '../apps/demo/src/index.ts';
+import { main } from '../apps/cli/src/index.ts';
 import { loads, orderOf } from './floor.ts';
 import { collect, report, times, type Target } from './measure.ts';
 
@@ -146,7 +146,7 @@ for (const [sizes, devices] of [[[LPIS], 1], [[LPIS, MILLION], 64], [[LPIS, MILL
 const MIGRATIONS = 1000;
 const lines: string[] = [];
 const io = { out: (line: string) => void lines.push(line), err: (line: string) => void lines.push(line), progress: () => undefined, now: () => performance.now(), cwd: process.cwd() };
-const code = main(['migrate', '--repeat', String(MIGRATIONS)], io);
+const code = main(['migrate', '--repeat', String(MIGRATIONS)], io, undefined);
 console.log(`vsim migrate --repeat ${MIGRATIONS}: ${lines.join('; ')}`);
 
 process.exitCode = report(targets) && code === 0 ? 0 : 1;

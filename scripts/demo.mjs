@@ -3,4 +3,4 @@ import { join } from 'node:path';
 import { ROOT, run, setUp } from './lib.mjs';
 
 setUp();
-process.exitCode = run(process.execPath, [join(ROOT, 'apps/demo/dist/bin.js'), 'demo', ...process.argv.slice(2)]);
+process.exitCode = run(process.execPath, [join(ROOT, 'apps/cli/dist/bin.js'), 'demo', ...process.argv.slice(2)]);

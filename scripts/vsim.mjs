@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const bin = join(root, 'apps/demo/dist/bin.js');
+const bin = join(root, 'apps/cli/dist/bin.js');
 const needed = [
   bin,
-  join(root, 'apps/demo/node_modules'),
+  join(root, 'apps/cli/node_modules'),
   ...readdirSync(join(root, 'packages')).map((name) => join(root, 'packages', name, 'dist/index.js')),
 ];
 

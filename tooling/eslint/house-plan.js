@@ -9,21 +9,34 @@ import { isBuiltin } from 'node:module';
 import { dirname, relative, resolve, sep } from 'node:path';
 
 const CORE = 'packages/vfio-core';
+const CORE_NAME = '@vsim/vfio-core';
+
+/** The spoke that each kit stands on, besides the hub. */
+export const KITS = { 'packages/doctor': '@vsim/vfio-pci', 'packages/vmm': '@vsim/gic-its' };
 
 /** Model sources: an allow-list for each room. */
 export const SOURCES = [
   { room: `${CORE}/src/uapi`, may: [`${CORE}/src/uapi`] },
   { room: `${CORE}/src/memory`, may: [`${CORE}/src/memory`, `${CORE}/src/uapi`] },
   { room: `${CORE}`, may: ['$PACKAGE/src'] },
-  { room: 'packages/vmm', may: ['$PACKAGE/src', '@vsim/vfio-core', '@vsim/gic-its'] },
-  { room: 'packages', may: ['$PACKAGE/src', '@vsim/vfio-core'] },
+  ...Object.entries(KITS).map(([room, spoke]) => ({ room, may: ['$PACKAGE/src', CORE_NAME, spoke] })),
+  { room: 'packages', may: ['$PACKAGE/src', CORE_NAME] },
+];
+
+/** Model packages of all rings. */
+const PACKAGES = [CORE_NAME, '@vsim/gic-its', '@vsim/mdev', '@vsim/vfio-fslmc', '@vsim/vfio-pci', '@vsim/vfio-platform', ...Object.keys(KITS).map((room) => room.replace('packages/', '@vsim/'))];
+
+/** Apps: all packages; only the command imports other apps, by their entry points. */
+export const APPS = [
+  { room: 'apps/cli', may: ['$PACKAGE/src', 'node:', ...PACKAGES, '@vsim/conformance', '@vsim/demo'] },
+  { room: 'apps', may: ['$PACKAGE/src', 'node:', ...PACKAGES] },
 ];
 
 /** Tests of the packages: node and the test tools besides, but no other spoke. */
 export const TESTS = [
-  { room: CORE, may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
-  { room: 'packages/vmm', may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core', '@vsim/gic-its'] },
-  { room: 'packages', may: ['$PACKAGE', 'testing', 'node:', 'vitest', '@vsim/vfio-core'] },
+  { room: CORE, may: ['$PACKAGE', 'testing', 'node:', 'vitest', CORE_NAME] },
+  ...Object.entries(KITS).map(([room, spoke]) => ({ room, may: ['$PACKAGE', 'testing', 'node:', 'vitest', CORE_NAME, spoke] })),
+  { room: 'packages', may: ['$PACKAGE', 'testing', 'node:', 'vitest', CORE_NAME] },
 ];
 
 export const housePlan = {

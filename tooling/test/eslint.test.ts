@@ -22,6 +22,7 @@ const MEMORY = 'packages/vfio-core/src/memory/index.ts';
 const GIC = 'packages/gic-its/src/index.ts';
 const VMM = 'packages/vmm/src/index.ts';
 const DEMO = 'apps/demo/src/index.ts';
+const CLI = 'apps/cli/src/index.ts';
 
 describe('floating-sleeps', () => {
   const RULE = 'vsim/floating-sleeps';
@@ -71,6 +72,9 @@ describe('house-plan', () => {
     ['a spoke', GIC, 'fast-check', 'not fast-check'],
     ['a kit', VMM, '@vsim/vfio-pci', 'packages/vmm may import packages/vmm/src, @vsim/vfio-core, @vsim/gic-its; not @vsim/vfio-pci'],
     ['a kit', VMM, 'node:fs', 'not node:fs'],
+    ['an app', DEMO, '@vsim/conformance', 'not @vsim/conformance'],
+    ['an app', DEMO, '../../conformance/src/json.ts', 'not ../../conformance/src/json.ts'],
+    ['the command', CLI, '../../demo/src/demo/setup.ts', 'not ../../demo/src/demo/setup.ts'],
     ['the hub', CORE, '@vsim/gic-its', 'packages/vfio-core may import packages/vfio-core/src; not @vsim/gic-its'],
     ['the hub', CORE, '@vsim/vfio-core', 'not @vsim/vfio-core'],
     ['the hub', CORE, 'node:fs', 'not node:fs'],
@@ -100,6 +104,7 @@ describe('house-plan', () => {
     ['memory', MEMORY, '../uapi/errno.ts'],
     ['an app', DEMO, '@vsim/gic-its'],
     ['an app', DEMO, 'node:fs'],
+    ['the command', CLI, '@vsim/demo'],
   ])('%s (%s) may import %s', async (_, file, source) => {
     expect(await lint(file, `export * from '${source}';`, RULE)).toEqual([]);
   });

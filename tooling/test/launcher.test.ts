@@ -27,11 +27,11 @@ afterEach(() => {
 
 /** Sets the copy up, with a bin of the test's own. */
 function setUp(bin: string): void {
-  mkdirSync(join(house, 'apps/demo/dist'), { recursive: true });
-  mkdirSync(join(house, 'apps/demo/node_modules'));
+  mkdirSync(join(house, 'apps/cli/dist'), { recursive: true });
+  mkdirSync(join(house, 'apps/cli/node_modules'));
   mkdirSync(join(house, 'packages/vfio-core/dist'));
   writeFileSync(join(house, 'packages/vfio-core/dist/index.js'), '');
-  writeFileSync(join(house, 'apps/demo/dist/bin.js'), bin);
+  writeFileSync(join(house, 'apps/cli/dist/bin.js'), bin);
 }
 
 function vsim(...args: string[]): { status: number | null; stdout: string; stderr: string } {
@@ -59,7 +59,7 @@ describe('the launcher', () => {
 
   it('says the same when nothing is installed', () => {
     setUp('console.log("ran")');
-    rmSync(join(house, 'apps/demo/node_modules'), { recursive: true });
+    rmSync(join(house, 'apps/cli/node_modules'), { recursive: true });
     expect(vsim('demo')).toEqual(NOT_SET_UP);
   });
 

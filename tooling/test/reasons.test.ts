@@ -92,7 +92,7 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'vfio-fslmc/src/bus/dprc.ts': [3, 'who opens /dev/dprc.N: fsl-mc/no-portal'],
   'vfio-fslmc/src/bus/firmware-check.ts': [1, 'itself: fsl-mc/no-control-registers'],
   'vfio-fslmc/src/bus/fslmc-bus.ts': [3, 'the scan: fsl-mc/object-skipped, and no call is refused'],
-  'vfio-fslmc/src/bus/irq-pool.ts': [4, 'the device: vfio-fsl-mc/no-irqs'],
+  'vfio-fslmc/src/bus/irq-pool.ts': [5, 'the device: vfio-fsl-mc/no-irqs'],
   'vfio-fslmc/src/bus/mc-io.ts': [1, 'nobody: a function for drivers'],
   'vfio-fslmc/src/bus/resource-pool.ts': [4, 'the allocator and who opens: fsl-mc/not-allocatable, fsl-mc/no-portal'],
   'vfio-fslmc/src/vfio/vfio-fslmc-device.ts': [5, 'itself: fsl-mc/mc-error, vfio-fsl-mc/no-irqs; the call: process/buffer-fault; the WARN of the last close'],

@@ -1,9 +1,11 @@
 /** Reading recordings: JSON lines, field by field, with an error that names file and line. */
+import type { Json } from '@vsim/vfio-pci';
+
+export type { Json };
 
 /** The most bytes that one step has: recordings stay far below, and a number alone must not take memory. */
 export const MOST_BYTES = 0x100_0000;
 
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key in string]: Json };
 
 /** A recording that cannot be read. `message` is one line and names the file and, where it is known, the line. */
 export class MalformedRecording extends Error {
@@ -28,6 +30,10 @@ export class Fields {
 
   has(key: string): boolean {
     return Object.hasOwn(this.#object, key);
+  }
+
+  get value(): Json {
+    return this.#object;
   }
 
   get keys(): readonly string[] {

@@ -1,14 +1,14 @@
 /** The machine of the VFIO recordings: its PCI functions, with their configuration spaces, resources and groups. */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import type { PciMachineDescription, RecordedDevice } from '@vsim/vfio-pci';
-import { Fields, isObject, MalformedRecording, type Json } from './json.ts';
+import { MachineSyntaxError, parsePciMachine, recordedDevice, type Json, type PciMachineDescription, type RecordedDevice } from '@vsim/vfio-pci';
+import { Fields, isObject, MalformedRecording } from './json.ts';
 
 const OWN = new URL('../recordings/vfio/host.json.gz', import.meta.url);
 
 /** The project's own copy. */
 export function recordedMachine(): PciMachineDescription {
-  return machineOf(parseHost('host.json.gz', gunzipSync(readFileSync(OWN)).toString('utf8')));
+  return parsePciMachine(gunzipSync(readFileSync(OWN)).toString('utf8'));
 }
 
 /** A host.json as text. @throws MalformedRecording */
@@ -23,30 +23,17 @@ export function parseHost(path: string, text: string): Fields {
   return new Fields(path, 1, value);
 }
 
-/** The machine in a host.json. @throws MalformedRecording that names the field */
-export function machineOf(host: Fields): PciMachineDescription {
-  const all = host.object('devices');
-  return { devices: Object.fromEntries(all.keys.map((address) => [address, deviceOf(all.object(address))])) };
-}
-
 /** One device of a host.json. @throws MalformedRecording that names the field */
 export function deviceOf(device: Fields): RecordedDevice {
-  return {
-    config: device.string('config'),
-    resource: device.list('resource').map((row) => rowOf(device, row)),
-    iommu_group: textOrNull(device, 'iommu_group'),
-    irq: device.number('irq'),
-    rom_head: device.has('rom_head') ? device.string('rom_head') : undefined,
-    physfn: textOrNull(device, 'physfn') ?? undefined,
-  };
+  try {
+    return recordedDevice(device.value, 'device');
+  } catch (error) {
+    if (error instanceof MachineSyntaxError) throw new MalformedRecording(device.path, device.line, error.message);
+    throw error;
+  }
 }
 
 /** A text that may be missing or null. */
 export function textOrNull(fields: Fields, key: string): string | null {
   return fields.has(key) && fields.raw(key) !== null ? fields.string(key) : null;
-}
-
-function rowOf(device: Fields, row: Json): readonly string[] {
-  if (!Array.isArray(row)) return device.fail('resource', 'rows of start, end and flags');
-  return row.map((cell: Json) => (typeof cell === 'string' ? cell : device.fail('resource', 'hex text')));
 }

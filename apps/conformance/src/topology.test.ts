@@ -4,11 +4,10 @@ import {
   formatLspciDump,
   parseLspci,
   pciFacts,
-  type PciFacts,
-} from '@vsim/vfio-pci';
+  type PciFacts, parsePciMachine } from '@vsim/vfio-pci';
 import { describe, expect, it } from 'vitest';
 import { fromHex, type Fields } from './json.ts';
-import { machineOf, parseHost, recordedMachine } from './recorded-machine.ts';
+import { parseHost, recordedMachine } from './recorded-machine.ts';
 import { readRecording, topologyMachine, topologyNames, topologyText } from './recorded-topology.ts';
 
 /** Groups of more than one device, groups of one, devices that have none there. */
@@ -38,14 +37,14 @@ function factsOf(host: Fields): readonly PciFacts[] {
 /** Each group as its devices in one line; devices that have no group there are left out of both. */
 function recordedGroups(host: Fields): readonly string[] {
   const groups = new Map<string, string[]>();
-  for (const [address, { iommu_group: group }] of Object.entries(machineOf(host).devices)) {
+  for (const [address, { iommu_group: group }] of Object.entries(parsePciMachine(JSON.stringify(host.value)).devices)) {
     if (typeof group === 'string') groups.set(group, [...(groups.get(group) ?? []), address]);
   }
   return [...groups.values()].map((devices) => devices.sort().join(' ')).sort();
 }
 
 function computedGroups(facts: readonly PciFacts[], host: Fields): readonly string[] {
-  const { devices } = machineOf(host);
+  const { devices } = parsePciMachine(JSON.stringify(host.value));
   const grouped = (address: string): boolean => typeof devices[address]?.iommu_group === 'string';
   return computeIommuGroups(facts).map((group) => group.devices.filter(grouped).join(' ')).filter((line) => line !== '').sort();
 }
@@ -60,7 +59,7 @@ describe('recorded machines', () => {
     const recorded = recordedGroups(host);
     expect(recorded.filter((group) => group.includes(' '))).toHaveLength(larger);
     expect(recorded.filter((group) => !group.includes(' '))).toHaveLength(alone);
-    expect(Object.values(machineOf(host).devices).filter((device) => device.iommu_group === null)).toHaveLength(ungrouped);
+    expect(Object.values(parsePciMachine(JSON.stringify(host.value)).devices).filter((device) => device.iommu_group === null)).toHaveLength(ungrouped);
 
     expect(computedGroups(factsOf(host), host)).toEqual(recorded);
     const text = topologyText(name);

@@ -30,10 +30,10 @@ import {
 } from '../src/index.ts';
 
 export interface SetUp extends ManagementComplexInit {
-  readonly profile?: ProfileName;
+  readonly profile?: ProfileName | undefined;
   readonly msi?: 'none' | number;
   readonly iommu?: boolean;
-  readonly msiProperty?: 'msi-parent' | 'msi-map';
+  readonly msiProperty?: 'msi-parent' | 'msi-map' | undefined;
   /** Patches of the series that the kernel lacks. */
   readonly without?: readonly SeriesPatch[];
   /** What the firmware says of itself when Linux boots. */

@@ -4,7 +4,10 @@ import type { Sums } from './ledger.ts';
 
 const IRQ_NAMES = ['INTx', 'MSI', 'MSI-X', 'ERR', 'REQ'];
 
-export function printReport(report: DemoReport, out: (line: string) => void): void {
+/** A line each. */
+export function reportLines(report: DemoReport): readonly string[] {
+  const lines: string[] = [];
+  const out = (line: string): void => void lines.push(line);
   out(`seed ${report.seed}: a VM with ${report.vcpus} vCPUs, from one GICv4.1 host to another`);
   out('');
   out('devices');
@@ -32,6 +35,7 @@ export function printReport(report: DemoReport, out: (line: string) => void): vo
   out('');
   out(`${report.outcome}: ${report.bytes} bytes, ${ms(report.totalNs)} in all, downtime ${ms(report.downtimeNs)}`);
   out(`lost ${report.lost}, doubled ${report.doubled}; the guest's own counters say ${report.guestCount}`);
+  return lines;
 }
 
 function sums(what: string, { raised, coalesced, delivered }: Sums, out: (line: string) => void): void {

@@ -2,6 +2,7 @@ export * from './bus-reasons.ts';
 export * from './enable.ts';
 export * from './irq-vectors.ts';
 export * from './machine.ts';
+export * from './machine-json.ts';
 export * from './native-driver.ts';
 export * from './error-recovery.ts';
 export * from './pci-bus.ts';

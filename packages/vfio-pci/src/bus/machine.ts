@@ -36,6 +36,11 @@ export interface RecordedDevice {
   readonly rom_head?: string | undefined;
   /** A virtual function's PF, as the sysfs link tells. */
   readonly physfn?: string | undefined;
+  /** The driver that the running kernel has bound. The import binds none. */
+  readonly driver?: string | undefined;
+  /** What sysfs says, where the configuration space says otherwise: that of a virtual function has ones. */
+  readonly vendor?: number | undefined;
+  readonly device?: number | undefined;
 }
 
 export interface PciMachineDescription {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The bin `vsim`. */
-import { main } from './cli.ts';
-import { EXIT } from './io.ts';
+import { EXIT, type Io } from './io.ts';
+import { main, needsRecordings } from './main.ts';
 
 // Who reads no further is told no more; a disk that is full is told of where that can be.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -21,7 +21,9 @@ function currentFolder(): string {
 }
 
 const lines: string[] = [];
-process.exitCode = main(process.argv.slice(2), {
+const args = process.argv.slice(2);
+const recordings = needsRecordings(args) ? await import('@vsim/conformance') : undefined;
+const io: Io = {
   out: (line) => lines.push(`${line}\n`),
   err: (line) => {
     process.stderr.write(`${line}\n`);
@@ -31,6 +33,7 @@ process.exitCode = main(process.argv.slice(2), {
   },
   now: () => performance.now(),
   cwd: currentFolder(),
-});
+};
+process.exitCode = main(args, io, recordings);
 // Even a write of nothing fails on a disk that is full.
 if (lines.length > 0) process.stdout.write(lines.join(''));

@@ -1,11 +1,12 @@
+import * as recordings from '@vsim/conformance';
 import { describe, expect, it } from 'vitest';
-import { main } from '../src/cli.ts';
+import { main } from '../src/main.ts';
 
 function run(...args: string[]) {
   const out: string[] = [];
   const err: string[] = [];
   let ms = 0;
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => (ms += 500), cwd: '/' });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => (ms += 500), cwd: '/' }, recordings);
   return { code, out, err };
 }
 

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import * as recordings from '@vsim/conformance';
 import { describe, expect, it } from 'vitest';
-import { main } from '../src/cli.ts';
+import { main } from '../src/main.ts';
 
 const BIN = fileURLToPath(new URL('../src/bin.ts', import.meta.url));
 const D = '0000:00:02.0';
@@ -29,7 +30,7 @@ function folder(files: Readonly<Record<string, Content>>): string {
 function run(cwd: string, ...args: string[]): { code: number; out: string[]; err: string[] } {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd }, recordings);
   return { code, out, err };
 }
 
@@ -86,11 +87,11 @@ describe('a file that is none', () => {
     'a machine of no address': ['{"devices":{"__proto__":{"config":"00","resource":[],"irq":0,"vendor":1,"device":1}}}', 'expected addresses, as 0000:00:02.0, got __proto__'],
     'a config of one byte': [device({ config: '00' }), 'expected 64, 128, 256, 4096 bytes, got 1'],
     'a config of 5000 bytes': [device({ config: '00'.repeat(5000) }), 'got 5000'],
-    'an irq and a half': [device({ irq: 1.5 }), '"irq": expected a whole number up to 2147483647'],
-    'a vendor below nothing': [device({ vendor: -1 }), '"vendor": expected a whole number up to 65535'],
+    'an irq and a half': [device({ irq: 1.5 }), 'irq: expected a number up to 2147483647, got 1.5'],
+    'a vendor below nothing': [device({ vendor: -1 }), 'vendor: expected a number up to 65535, got -1'],
     'a physfn that is itself': [device({ physfn: D }), 'is no physical function here'],
     'resources that are none': [device({ resource: [['x', 'y', 'z']] }), 'expected rows of start, end and flags'],
-    'no devices': ['{}', '"devices": expected an object'],
+    'no devices': ['{}', 'expected an object with "devices"'],
     'JSON that is cut': ['{"devices"', 'not JSON'],
   };
   for (const [name, [content, what]] of Object.entries(files)) {

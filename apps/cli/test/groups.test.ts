@@ -2,10 +2,11 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readRecording, topologyMachine, topologyNames, topologyText } from '@vsim/conformance';
+import * as recordings from '@vsim/conformance';
 import { afterAll, describe, expect, it } from 'vitest';
-import { main } from '../cli.ts';
+import { main } from '../src/main.ts';
 
+const { readRecording, topologyMachine, topologyNames, topologyText } = recordings;
 const folder = mkdtempSync(join(tmpdir(), 'vsim-groups-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -17,7 +18,7 @@ function file(name: string, content: string): string {
 function run(...args: readonly string[]) {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: folder });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: folder }, recordings);
   return { code, out, err, text: out.join('\n') };
 }
 

@@ -4,7 +4,7 @@
  */
 import { errnoName } from '@vsim/vfio-core';
 import { IommuGrouping, computeIommuGroups, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
-import type { MachineDevice } from './machine-file.ts';
+import type { MachineDevice } from './machine.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
 
 export interface DoctorOptions {

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import * as recordings from '@vsim/conformance';
 import type { Random } from '@vsim/vfio-core';
 import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
-import { main } from '../src/cli.ts';
+import { main } from '../src/main.ts';
 
 interface Told {
   readonly code: number;
@@ -18,7 +19,7 @@ interface Told {
 function run(args: readonly string[]): Told {
   const out: string[] = [];
   const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: '/' });
+  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: '/' }, recordings);
   return { code, out, err };
 }
 

@@ -1,9 +1,8 @@
 /** What VFIO answers to each device of the recorded machines: the model, driven the same way, answers the same. */
 import { topologyMachine, topologyNames, type Fields } from '@vsim/conformance';
+import { machineOfText, TrialBench, type IommuKind, type MachineDevice, type TrialStep } from '@vsim/doctor';
 import { errnoName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { machineOfText, type MachineDevice } from './machine-file.ts';
-import { TrialBench, type IommuKind, type TrialStep } from './trial.ts';
 
 /** How many devices were given to VFIO there. */
 const TRIALS: Readonly<Record<string, number>> = {
@@ -22,7 +21,7 @@ const TRIALS: Readonly<Record<string, number>> = {
 };
 
 function machineOf(name: string): readonly MachineDevice[] {
-  return machineOfText(`${name}.json`, JSON.stringify(Object.fromEntries(topologyMachine(name).keys.map((key) => [key, topologyMachine(name).raw(key)]))));
+  return machineOfText(JSON.stringify(topologyMachine(name).value));
 }
 
 /** The groups as the kernel had them. */

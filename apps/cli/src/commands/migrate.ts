@@ -1,11 +1,9 @@
 /** `vsim migrate`: migrations under traffic, with whatever is to go wrong. */
+import { isSound, matrixRow, MAX_TICKERS, PATCHES, runMigration, type MigrateOptions, type MigrateReport } from '@vsim/demo';
 import type { GicVersion } from '@vsim/gic-its';
 import { PHASES } from '@vsim/vmm';
 import { oneOf, Options } from '../args.ts';
-import { MAX_TICKERS } from '../hosts/arm-host.ts';
 import { EXIT, UsageError, type Io } from '../io.ts';
-import { matrixRow, PATCHES } from './matrix.ts';
-import { isSound, runMigration, type MigrateOptions, type MigrateReport } from './scenario.ts';
 
 export const MIGRATE_USAGE =
   'migrate [--devices N] [--vcpus N] [--rate N] [--instant N] [--source GIC] [--dest GIC] [--fail-at PHASE] [--corrupt N] [--fault-after N] [--swap PHASE,PHASE[,...]] [--without PATCH] [--repeat N] [--seed S] [--json]';

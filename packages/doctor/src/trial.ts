@@ -18,7 +18,7 @@ import {
   type TraceEvent,
 } from '@vsim/vfio-core';
 import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
-import type { MachineDevice } from './machine-file.ts';
+import type { MachineDevice } from './machine.ts';
 
 export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
 

@@ -1,0 +1,5 @@
+/** @vsim/doctor: which devices can be given to a VM, and why not. */
+export * from './doctor.ts';
+export * from './machine.ts';
+export * from './report-lines.ts';
+export * from './trial.ts';

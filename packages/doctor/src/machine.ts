@@ -1,0 +1,57 @@
+/** The machine that is examined, from what people paste. */
+import { idText, machineOfLspci, parseLspci, parsePciMachine, pciFacts, type PciFacts, type PciMachineDescription, type RecordedDevice } from '@vsim/vfio-pci';
+
+/** One function of the machine, as much of it as is known. */
+export interface MachineDevice {
+  readonly facts: PciFacts;
+  readonly driver: string | undefined;
+  /** What the machine itself says of its group. */
+  readonly iommuGroup: number | undefined;
+  readonly description: string;
+  /** For the model; its `iommu_group` is not looked at. */
+  readonly recorded: RecordedDevice;
+}
+
+const CONFIG_BYTES = 256;
+const EXTENDED_CONFIG_BYTES = 4096;
+
+/**
+ * The machine in a text: what `lspci -Dnnvvxxxx` or `lspci -xxxx` prints, or a host.json.
+ *
+ * @throws LspciSyntaxError with line and column, or MachineSyntaxError for a text that begins with `{`
+ */
+export function machineOfText(text: string): readonly MachineDevice[] {
+  if (text.trimStart().startsWith('{')) return machineOf(parsePciMachine(text));
+  const devices = parseLspci(text);
+  const { devices: recorded } = machineOfLspci(devices);
+  return devices.map(({ address, facts, driver, iommuGroup, description }) => ({ facts, driver, iommuGroup, description, recorded: recorded[address]! }));
+}
+
+/** The machine of a description, by address. */
+export function machineOf({ devices }: PciMachineDescription): readonly MachineDevice[] {
+  return Object.keys(devices).sort().map((address) => deviceOf(address, devices[address]!));
+}
+
+function deviceOf(address: string, recorded: RecordedDevice): MachineDevice {
+  const config = bytesOf(recorded.config);
+  const told = pciFacts(address, config);
+  const facts = { ...told, vendor: recorded.vendor ?? told.vendor, device: recorded.device ?? told.device };
+  const { driver, iommu_group: group } = recorded;
+  return {
+    facts,
+    driver,
+    iommuGroup: typeof group === 'string' && /^[0-9]{1,9}$/.test(group) ? Number(group) : undefined,
+    description: `[${(facts.class >>> 8).toString(16).padStart(4, '0')}]: [${idText(facts.vendor, facts.device)}]`,
+    // Who is not root reads the first 64 bytes: the model has a whole space.
+    recorded: { ...recorded, config: recorded.config.padEnd(2 * (config.length > CONFIG_BYTES ? EXTENDED_CONFIG_BYTES : CONFIG_BYTES), '0') },
+  };
+}
+
+/** The configuration space of a device. */
+export function configOf({ recorded }: MachineDevice): Uint8Array {
+  return bytesOf(recorded.config);
+}
+
+function bytesOf(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+}
