@@ -115,7 +115,7 @@ describe('the group of a device behind an SMMU', () => {
     expect(events.map(({ id, fields }) => [id, fields])).toEqual([[STREAM_TAKEN.id, { device: 'a', stream: 1, owner: 'b' }]]);
   });
 
-  it('comes with the device on 7.3: the first in the tree has the stream id for good [platform 70] [platform 71]', () => {
+  it('comes with the device on 7.3: the first in the tree has the stream id for good [platform 70] [platform 71] [platform 78]', () => {
     const { bind, group } = setUp('linux-7.3');
     expect(['a', 'b', 'c', 'w'].map(group)).toEqual([0, undefined, 1, 2]);
     expect([bind('b'), bind('a')]).toEqual(['EINVAL', 'success']);

@@ -1,5 +1,5 @@
 /** What a real Linux 6.1 was recorded to do with a Management Complex: what it asks, in which order, and what it makes of wrong answers. */
-import { EACCES, get, getDeviceFd, getDeviceInfo, getRegionInfo, setIrqTriggers } from '@vsim/vfio-core';
+import { EACCES, get, getDeviceFd, getDeviceInfo, getRegionInfo, setContainer, setIrqTriggers, VFIO_CHECK_EXTENSION, VFIO_NOIOMMU_IOMMU, VFIO_SET_IOMMU } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { describe, expect, it } from 'vitest';
 import { DPRC_GET_OBJ_REG, IRQ_NOT_TOLD, mc_header, MC_CLEAR_IRQ_STATUS, MC_SET_IRQ, MC_SET_IRQ_ENABLE, MC_SET_IRQ_MASK, McIo, OPEN_COMMANDS, PARAMS, type McFault, type McSubmission } from '../src/index.ts';
@@ -156,6 +156,26 @@ describe('vfio-fsl-mc', () => {
     const log = heard(made);
     const before = mc.handles;
     expect([outcomeOf(bind), log.map((each) => each.split(' ')[0]), mc.handles]).toEqual(['EINVAL', ['805', '4', 'a05', '800'], before]);
+  });
+
+  it('[fslmc 37] without IOMMU, and the switch on, gives each object a group of its own, the container the first, then in scan order', () => {
+    const { root, prepare, bind, store, names, group, leftOvers } = setUp({ iommu: false });
+    root.writeFile('/sys/module/vfio/parameters/enable_unsafe_noiommu_mode', 'Y');
+    prepare();
+    bind();
+    const inGroups = names().filter((name) => name !== 'dprc.1');
+    expect(inGroups.map((name) => group(name))).toEqual(inGroups.map((_, n) => `${n}`));
+    expect(root.readdir('/dev/vfio')).toEqual([...inGroups.map((_, n) => `noiommu-${n}`), 'vfio']);
+    const [container, of] = [root.open('/dev/vfio/vfio'), (name: string): number => root.open(`/dev/vfio/noiommu-${group(name)}`)];
+    const groups = ['dprc.2', 'dpni.0'].map((name) => of(name));
+    for (const each of groups) setContainer(root, each, container);
+    expect([1, 3, 8].map((type) => root.ioctl(container, VFIO_CHECK_EXTENSION, type))).toEqual([0, 0, 1]);
+    root.ioctl(container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU);
+    expect(outcomeOf(() => getDeviceFd(root, groups[0]!, 'dpni.0'))).toBe('ENODEV');
+    const device = getDeviceFd(root, groups[1]!, 'dpni.0');
+    for (const fd of [device, ...groups, container]) root.close(fd);
+    store('drivers/vfio-fsl-mc/unbind', 'dprc.2');
+    expect([root.readdir('/dev/vfio'), leftOvers()['groups']]).toEqual([['vfio'], 0]);
   });
 });
 

@@ -10,6 +10,7 @@ export { Pl011, PL011 } from './models/pl011.ts';
 export { Pl031, PL031 } from './models/pl031.ts';
 export { Pl061, PL061 } from './models/pl061.ts';
 export { XGBE_TIMEOUT } from './resets/amdxgbe.ts';
+export { RESET_OVERRUN, RESET_WITHOUT_REGION } from './resets/registers.ts';
 export { CHIP_RESETS } from './resets/chip-resets.ts';
 export { DEVICE_ALLOCATION, NAME_ALLOCATION, NO_IDENTITY, PM_UNBALANCED, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
 export { PlatformIrq } from './vfio/platform-irq.ts';

@@ -82,7 +82,7 @@ describe('a real device tree', () => {
       interrupts: [{ intid: 34, trigger: 'level-high' }],
     });
     expect(find('a000200.virtio_mmio')).toMatchObject({ ranges: [{ start: 0xa00_0200, size: 0x200 }], interrupts: [{ intid: 49, trigger: 'edge-rising' }] });
-    expect(find('8000000.intc')?.ranges).toEqual([{ start: 0x800_0000, size: 0x1_0000 }, { start: 0x80a_0000, size: 0xf6_0000 }]);
+    expect(find('4010000000.pcie')?.ranges).toEqual([{ start: 0x40_1000_0000, size: 0x1000_0000 }]);
     expect(find('timer')?.interrupts.map(({ intid }) => intid)).toEqual([29, 30, 27, 26]);
     expect(devices.filter(({ compatible }) => compatible.includes('virtio,mmio'))).toHaveLength(32);
   });
@@ -171,7 +171,24 @@ describe('addresses', () => {
       ['soc', []],
       ['180000010.a', [{ start: 0x1_8000_0010, size: 0x10 }]],
       ['i2c', []],
-      ['eeprom', []],
+      ['i2c:eeprom@50', []],
+    ]);
+  });
+
+  it('name a device by the nearest that the CPU knows, and what is below it by whole names; GICs and fixed clocks are none [platform 16]', () => {
+    const root = node('', undefined, { '#address-cells': cells(1), '#size-cells': cells(1) });
+    const none = node('platform-bus@c000000', root, { compatible: text('simple-bus'), '#address-cells': cells(1), '#size-cells': cells(1) });
+    node('leaf@3', none, { compatible: text('x') });
+    const known = node('soc@d000000', root, { compatible: text('simple-bus'), reg: cells(0xd00_0000, 0x1000), '#address-cells': cells(1), '#size-cells': cells(1) });
+    node('leaf@4', node('inner', known, { compatible: text('simple-bus') }), { compatible: text('x') });
+    // Its first register is nowhere: the second does not name it.
+    const half = node('half', root, { compatible: text('simple-bus'), '#address-cells': cells(1), '#size-cells': cells(1), ranges: cells(0x1000, 0xe000_0000, 0x1000) });
+    node('two@9', half, { compatible: text('x'), reg: cells(9, 1, 0x1000, 1) });
+    node('prime@f000000', root, { compatible: text('arm,primecell\0simple-bus'), reg: cells(0xf00_0000, 0x1000) }).children.push(node('below', undefined, { compatible: text('x') }));
+    for (const [name, compatible] of [['intc', 'arm,gic-v3'], ['gic', 'arm,cortex-a15-gic'], ['apb-pclk', 'fixed-clock'], ['div', 'fixed-factor-clock'], ['opp', 'operating-points-v2']] as const) node(name, root, { compatible: text(compatible) });
+    node('pl061', root, { compatible: text('arm,pl061'), 'interrupt-controller': cells() });
+    expect(describeDevices(root).map(({ name }) => name)).toEqual([
+      'platform-bus@c000000', 'platform-bus@c000000:leaf@3', 'd000000.soc', 'd000000.soc:inner', 'd000000.soc:inner:leaf@4', 'half', 'half:two@9', 'f000000.prime', 'pl061',
     ]);
   });
 

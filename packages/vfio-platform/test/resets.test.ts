@@ -9,7 +9,7 @@ import {
   type MmioDevice,
 } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
-import { CHIP_RESETS, PlatformDevice, ResetModules, XGBE_TIMEOUT } from '../src/index.ts';
+import { CHIP_RESETS, PlatformDevice, RESET_WITHOUT_REGION, ResetModules, XGBE_TIMEOUT } from '../src/index.ts';
 import { openGroup, setUp, type PlatformHost } from './set-up.ts';
 
 const MS = 1_000_000;
@@ -88,7 +88,7 @@ describe('[vfio 4.7/2] amdxgbe', () => {
     expect([log, host.scheduler.now]).toEqual([steps, 0]);
   });
 
-  it('waits 50 times 20 ms for the PHY and 2000 times 500 us for the MAC, tells it, and has succeeded', () => {
+  it('waits 50 times 20 ms for the PHY and 2000 times 500 us for the MAC, tells it, and has succeeded [platform 47]', () => {
     const { made: { open, host, root, events }, log } = xgbe({ phy: true, mac: true });
     expect(open).toThrow(BlockedError);
     host.scheduler.advance(1000 * MS - 1);
@@ -139,6 +139,30 @@ describe('[vfio 4.7/3] bcmflexrm', () => {
   });
 });
 
+it('amdxgbe on memory that clears nothing leaves its reset bits set, and the interrupt of auto-negotiation off [platform 47]', () => {
+  const [mac, pcs] = [new Registers([]), new Registers([[4, 7], [8, 7]])];
+  const { open, host, root, events } = chip('amd,xgbe-seattle-v1a', [mac, pcs], 0x4000);
+  expect(open).toThrow(BlockedError);
+  host.scheduler.advance(2000 * MS);
+  expect([root.fds.length, events.map(({ id }) => id)]).toEqual([3, [XGBE_TIMEOUT.id, XGBE_TIMEOUT.id]]);
+  expect([mac.values.get(0x3000), pcs.values.get(0), pcs.values.get(4), pcs.values.get(8), pcs.values.get(0x3fc)]).toEqual([1, 0x8000, 0, 0, 0x780]);
+});
+
+describe('bcmflexrm on memory', () => {
+  it.each<readonly [string, Record<number, number>, number, readonly number[]]>([
+    ['without a ring is left alone', {}, 0, []],
+    ['that never flushes keeps its flush bit', { 0: 0x7630_3031 }, -ETIMEDOUT, [0, 0x20]],
+    ['that says for ever that it has flushed', { 0: 0x7630_3031, 0x38: 1 }, -ETIMEDOUT, [0, 0x20, 0]],
+    ['with two rings that fail gives both errors as one', { 0: 0x7630_3031, 0x1_0000: 0x7630_3031 }, -ETIMEDOUT, [0, 0x20, 0, 0x20]],
+  ])('%s [platform 48]', (_name, values, answer, writes) => {
+    const registers = new Registers(Object.entries(values).map(([at, value]) => [Number(at), value]));
+    const { host, device } = chip('brcm,iproc-flexrm-mbox', [registers], 0x2_0000);
+    const reset = host.scheduler.spawn('reset', CHIP_RESETS.get('brcm,iproc-flexrm-mbox')!(device));
+    host.scheduler.advance(2000 * MS);
+    expect([reset.result(), registers.writes.map(([, value]) => value)]).toEqual([answer, writes]);
+  });
+});
+
 it('VFIO_DEVICE_RESET waits for the chip, and gives its answer', () => {
   const versions = [[0, 0x7630_3031]] as const;
   let flushes = true;
@@ -155,8 +179,42 @@ it('VFIO_DEVICE_RESET waits for the chip, and gives its answer', () => {
   expect(reset.result()).toBe(-ETIMEDOUT);
 });
 
-it('a chip without the region that its reset needs fails the open', () => {
-  for (const compatible of CHIP_RESETS.keys()) expect(outcomeOf(chip(compatible, [], 0x1000).open)).toBe('ENOMEM');
+it('a chip without the region that its reset needs fails the open, which is told [platform 21]', () => {
+  for (const compatible of CHIP_RESETS.keys()) {
+    const { open, events } = chip(compatible, [], 0x1000);
+    expect([outcomeOf(open), events.map(({ id, severity }) => `${id} ${severity}`)]).toEqual(['ENOMEM', [`${RESET_WITHOUT_REGION.id} bug`]]);
+  }
+});
+
+it('an XGBE without its second region is told as well, and goes on [platform 21]', () => {
+  const { open, events } = chip('amd,xgbe-seattle-v1a', [new Registers([])], 0x1_0000);
+  expect([outcomeOf(open), events.map(({ fields }) => fields)]).toEqual(['ENOMEM', [{ device: '9000000.uart', region: 1 }]]);
+});
+
+it('a node without reg and interrupts is opened where its reset touches no region [platform 21]', () => {
+  const { bind, open, events } = setUp({ resources: [], irqs: [] });
+  bind();
+  expect([outcomeOf(open), events]).toEqual(['success', []]);
+});
+
+/** A Calxeda XGMAC in 0x200 bytes of one page. */
+function smallXgmac(start: number, pages: number) {
+  const made = setUp({ resets: new ResetModules(CHIP_RESETS), firmware: { compatible: ['calxeda,hb-xgmac'] }, resources: [{ kind: 'mem', start, size: 0x200 }] });
+  const registers = new Registers([[0xf18, 0xffff_ffff]]);
+  made.host.memory.map(0x1000_0000, pages * 0x1000, registers);
+  made.bind();
+  made.open();
+  return { writes: registers.writes, told: made.events.map(({ fields }) => fields) };
+}
+
+it('calxedaxgmac writes behind the end of a small region, in its page, which is told [platform 46]', () => {
+  const told = (offset: number) => ({ device: '9000000.uart', region: 0, offset, mapped: true });
+  expect(smallXgmac(0x1000_0000, 1)).toEqual({ writes: [[0xf1c, 0], [0xf18, 0xffff_dffd], [0, 0]], told: [0xf1c, 0xf18, 0xf18].map(told) });
+});
+
+it('and does not reach the page behind, where the kernel faults [platform 46]', () => {
+  const { writes, told } = smallXgmac(0x1000_0800, 2);
+  expect([writes, told]).toEqual([[[0x800, 0]], [0xf1c, 0xf18, 0xf18].map((offset) => ({ device: '9000000.uart', region: 0, offset, mapped: false }))]);
 });
 
 it.each(['linux-5.13', 'linux-6.1'] as const)('while a chip is waited for, 5.13 opens no other device, and 6.1 does, %s', (profile) => {

@@ -2,6 +2,7 @@
 export * from './bus-suite.ts';
 export * from './iommu-suite.ts';
 export * from './migration-suite.ts';
+export * from './noiommu-suite.ts';
 export * from './suite.ts';
 export * from './vfio-device-suite.ts';
 export * from './interleave.ts';

@@ -60,6 +60,8 @@ export class Vfio {
     assertSameCore(host);
     this.host = host;
     const open = () => this.#openContainer();
+    // iommu_init(): there also where no group ever comes.
+    host.files.folder('/sys/kernel/iommu_groups');
     host.files.add('/dev/vfio/vfio', { kind: 'device', mode: 0o666, open });
     if (init.noiommuBuilt ?? true) addBoolParameter(host, 'vfio', 'enable_unsafe_noiommu_mode', () => this.noiommu, (on) => (this.noiommu = on));
     this.type1 = new Type1(host);

@@ -15,7 +15,7 @@ export interface DeviceRange {
 }
 
 export interface DeviceDescription {
-  /** `9010000.pl031`: the first address and the node's name, as Linux names platform devices. */
+  /** As Linux names platform devices: `9010000.pl031`, the first address and the node's name; without one `PARENT:NODE`, the whole names. */
   readonly name: string;
   readonly path: string;
   readonly compatible: readonly string[];
@@ -24,6 +24,11 @@ export interface DeviceDescription {
 }
 
 const BUSES: readonly string[] = ['simple-bus', 'simple-mfd', 'isa', 'arm,amba-bus'];
+/** What has a driver before there are devices, which then has no device of its own: GICs (of_irq_init()), fixed clocks (of_clk_init()). And tables of operating points. */
+const TAKEN: readonly string[] = [
+  'arm,gic-v3', 'arm,gic-400', 'arm,cortex-a7-gic', 'arm,cortex-a9-gic', 'arm,cortex-a15-gic', 'arm,eb11mp-gic', 'arm,pl390', 'arm,gic-v5',
+  'fixed-clock', 'fixed-factor-clock', 'operating-points-v2',
+];
 
 /** The devices of a tree, in its order. @throws FdtError for a property that does not fit its neighbours */
 export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
@@ -32,9 +37,10 @@ export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
   const visit = (bus: FdtNode): void => {
     for (const node of bus.children) {
       const compatible = node.strings('compatible');
-      if (compatible.length === 0 || !isAvailable(node)) continue;
+      if (compatible.length === 0 || !isAvailable(node) || compatible.some((name) => TAKEN.includes(name))) continue;
       found.push(describe(node, compatible, look));
-      if (compatible.some((name) => BUSES.includes(name))) visit(node);
+      // What the AMBA bus takes is no bus itself.
+      if (!compatible.includes('arm,primecell') && compatible.some((name) => BUSES.includes(name))) visit(node);
     }
   };
   visit(root);
@@ -47,20 +53,28 @@ function isAvailable(node: FdtNode): boolean {
 }
 
 function describe(node: FdtNode, compatible: readonly string[], look: Look): DeviceDescription {
-  const ranges = registers(node, look);
-  const base = node.name.split('@')[0] ?? node.name;
-  const first = ranges[0];
   return {
-    name: first === undefined ? base : `${first.start.toString(16)}.${base}`,
+    name: nameOf(node, look),
     path: node.path,
     compatible,
-    ranges,
+    ranges: registers(node, look).flatMap((range) => range ?? []),
     interrupts: interruptsOf(node, look),
   };
 }
 
-/** `reg`, translated by the `ranges` of every bus above. */
-function registers(node: FdtNode, look: Look): DeviceRange[] {
+/** of_device_make_bus_id(): the nearest address that the CPU knows, upwards, and what is below it. */
+function nameOf(node: FdtNode, look: Look): string {
+  let below = '';
+  for (let at = node; at.parent !== undefined; at = at.parent) {
+    const [first] = registers(at, look);
+    if (first !== undefined) return `${first.start.toString(16)}.${at.name.split('@')[0]!}${below}`;
+    below = `${at.parent.parent === undefined ? '' : ':'}${at.name}${below}`;
+  }
+  return below;
+}
+
+/** `reg`, translated by the `ranges` of every bus above; undefined what a bus does not map. */
+function registers(node: FdtNode, look: Look): (DeviceRange | undefined)[] {
   const { parent } = node;
   if (parent === undefined) return [];
   const addressCells = parent.cell('#address-cells', 2);
@@ -69,10 +83,10 @@ function registers(node: FdtNode, look: Look): DeviceRange[] {
   const entry = addressCells + sizeCells;
   if (entry === 0 || entry > 4 || sizeCells === 0) return [];
   if (cells.length % entry !== 0) throw new FdtError(`${node.path}: reg: ${cells.length} cells are not entries of ${entry}`);
-  const out: DeviceRange[] = [];
+  const out: (DeviceRange | undefined)[] = [];
   for (let at = 0; at < cells.length; at += entry) {
     const start = translate(parent, wide(cells, at, addressCells, node), look);
-    if (start !== undefined) out.push({ start, size: wide(cells, at + addressCells, sizeCells, node) });
+    out.push(start === undefined ? undefined : { start, size: wide(cells, at + addressCells, sizeCells, node) });
   }
   return out;
 }

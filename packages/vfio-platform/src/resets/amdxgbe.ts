@@ -29,7 +29,7 @@ const DMA_MR_SWR = 1;
 /** @returns 0 or -ENOMEM */
 export function* resetAmdXgbe(device: PlatformDevice): Sleeps<number> {
   const mac = Registers.of(device, 0);
-  const pcs = Registers.of(device, 1);
+  const pcs = mac === undefined ? undefined : Registers.of(device, 1);
   if (mac === undefined || pcs === undefined) return -ENOMEM;
   const readMdio = (mmd: number, register: number): number => pcs.read(select(pcs, mmd, register));
   const writeMdio = (mmd: number, register: number, value: number): void => { pcs.write(select(pcs, mmd, register), value); };
