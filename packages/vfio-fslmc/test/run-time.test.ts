@@ -242,6 +242,19 @@ describe('assignment', () => {
     expect([user.assign(root, { child: 2, type: 'dprc', number: 3 }), user.list(child), mc.root.find('dprc', 3)?.icid]).toEqual([OK, ['dpmcp.1', 'dprc.3'], 11]);
   });
 
+  it('ends sessions of portals that no longer reach the object', () => {
+    const { mc, user, root, child } = withChild();
+    user.create(root, 'dpmcp');
+    const portal = new McUser(mc, mc.portalOf(mc.root.find('dpmcp', 1)!));
+    const [dpni, own] = [portal.open('dpni', 0), portal.open('dpmcp', 1)];
+    // The root's portal reaches both wherever they are.
+    const kept = user.open('dpni', 0);
+    expect([user.assign(root, { child: 2, type: 'dpni' }), portal.close(dpni)]).toEqual([OK, OK]);
+    const again = portal.open('dpni', 0);
+    expect([again > 0, user.assign(root, { child: 2, type: 'dpmcp', number: 1 }), portal.io.reset(own), portal.io.reset(again)]).toEqual([true, OK, 0, 0]);
+    expect([user.unassign(root, { child: 2, type: 'dpni' }), portal.io.reset(again), user.io.reset(kept), user.close(child)]).toEqual([OK, -13, 0, OK]);
+  });
+
   it('moves numbers of pools: from a base, aligned, or the lowest', () => {
     const { user, root, child } = withChild();
     expect(user.pools(root)).toEqual(['fq 256', 'bp 64', 'cg 256', 'qpr 64', 'mcp 64', 'swp 32', 'swp-ch 32', 'qd 64', 'kp.wr0.ctlui 256', 'prp.wr0.ctlui 16']);

@@ -146,6 +146,14 @@ export class ManagementComplex implements ObjectPlacer {
   moved(object: McObject, container: McContainer): void {
     const portal = object.type === 'dpmcp' ? this.portalOf(object) : undefined;
     if (portal !== undefined) portal.container = container;
+    this.#dropStrays();
+  }
+
+  /** A session for what is no longer below the portal's container ends. */
+  #dropStrays(): void {
+    for (const { container, open } of this.#portals.values()) {
+      for (const [token, object] of open) if (object !== container && object.parent?.isWithin(container) !== true) open.delete(token);
+    }
   }
 
   /** Closes what is open of the container's objects, and resets them; the container's own handle stays. */

@@ -1,0 +1,12 @@
+/** Fuzzers of the doors in doors.ts. */
+import { describe, it } from 'vitest';
+import { hold } from '../../../testing/fuzz.ts';
+import { DOORS } from './doors.ts';
+
+describe('doors', () => {
+  for (const door of DOORS) {
+    it(`${door.name}: D23 [fslmc 50] [fslmc 55]`, () => {
+      hold(door);
+    }, 600_000);
+  }
+});
