@@ -15,10 +15,10 @@ export interface ReplayOptions {
 }
 
 export interface Format {
-  readonly name: 'vfio' | 'qemu-gic' | 'kvm-its' | 'linux-gic' | 'vfio-user' | 'mc-session';
+  readonly name: 'vfio' | 'qemu-gic' | 'kvm-its' | 'linux-gic' | 'vfio-user' | 'mc-session' | 'fslmc-boot';
   recognises(first: Fields): boolean;
   /** The kernel profile (or GIC preset) that a file asks for, for the report. */
-  profileOf(first: Fields): string;
+  profileOf(first: Fields, options?: ReplayOptions): string;
   /** Runs the cases of one file, in order. @throws MalformedRecording */
   run(lines: readonly Fields[], options: ReplayOptions): Iterable<CaseReport>;
 }

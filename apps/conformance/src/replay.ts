@@ -11,11 +11,14 @@ import { linuxGicFormat } from './linux-gic/hardware.ts';
 import { qemuGicFormat } from './qemu-gic/format.ts';
 import * as text from './read-text.ts';
 import type { CaseReport, Divergence } from './report.ts';
+import { fslmcBootFormat } from './vfio/fslmc-boot.ts';
 import { vfioFormat } from './vfio/format.ts';
 import { mcSessionFormat } from './vfio/mc-session.ts';
 import { vfioUserFormat } from './vfio-user/format.ts';
 
-const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat, mcSessionFormat];
+const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat, mcSessionFormat, fslmcBootFormat];
+/** Formats whose machines lie beside the recordings. */
+const HOSTED: readonly Format['name'][] = ['vfio', 'mc-session', 'fslmc-boot'];
 const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
 const HOST_NAMES = ['host.json', 'host.json.gz'];
 
@@ -90,12 +93,12 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
-    hosts: format.name === 'vfio' || format.name === 'mc-session' ? hostsOf(path, options.hostFile, cwd) : undefined,
+    hosts: HOSTED.includes(format.name) ? hostsOf(path, options.hostFile, cwd) : undefined,
     conversation: () => readConversation(path, cwd),
   };
   yield* format.run(lines, replay);
-  const chosen = format.name === 'vfio' || format.name === 'kvm-its' ? options.profile : undefined;
-  const profile = chosen ?? format.profileOf(first);
+  const chosen = format.name === 'kvm-its' || HOSTED.includes(format.name) ? options.profile : undefined;
+  const profile = chosen ?? format.profileOf(first, replay);
   return { format: format.name, profile };
 }
 

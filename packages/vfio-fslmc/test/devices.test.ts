@@ -93,9 +93,9 @@ describe('/dev/dprc.1', () => {
     const first = root.open('/dev/dprc.1');
     expect(outcomeOf(() => root.open('/dev/dprc.1'))).toBe('ENXIO');
     mc.root.add({ type: 'dpmcp', id: 7 });
-    const before = [mc.handles, bus.portals];
+    const before = [mc.handles, bus.portals.size];
     const second = root.open('/dev/dprc.1');
-    expect([mc.handles, bus.portals, outcomeOf(() => root.open('/dev/dprc.1'))]).toEqual([before[0]! + 1, before[1]! + 1, 'ENXIO']);
+    expect([mc.handles, bus.portals.size, outcomeOf(() => root.open('/dev/dprc.1'))]).toEqual([before[0]! + 1, before[1]! + 1, 'ENXIO']);
     // Two portals: the same object is open in both.
     const [one, two] = [openCommand('dprc', 2), openCommand('dprc', 2)];
     send(root, first, one);
@@ -104,12 +104,12 @@ describe('/dev/dprc.1', () => {
     expect(outcomeOf(() => send(root, second, mcCommand(MC_GET_ATTR, 1, token(one))))).toBe('EACCES');
     root.close(second);
     root.close(first);
-    expect([bus.portals, bus.root!.dprc!.pool('dpmcp')!.lent]).toEqual([before[1], 0]);
+    expect([bus.portals.size, bus.root!.dprc!.pool('dpmcp')!.lent]).toEqual([before[1], 0]);
     root.close(root.open('/dev/dprc.1'));
     // A dpmcp that does not answer is given back.
     const again = root.open('/dev/dprc.1');
     mc.hung = true;
-    expect([outcomeOf(() => root.open('/dev/dprc.1')), bus.portals, bus.root!.dprc!.pool('dpmcp')!.lent]).toEqual(['ETIMEDOUT', before[1], 0]);
+    expect([outcomeOf(() => root.open('/dev/dprc.1')), bus.portals.size, bus.root!.dprc!.pool('dpmcp')!.lent]).toEqual(['ETIMEDOUT', before[1], 0]);
     root.close(again);
   });
 

@@ -112,14 +112,14 @@ describe('the control registers', () => {
   it('have the firmware stopped and started by a probe, and stopped at the end: D24 [fslmc 2]', () => {
     const { started, bus, mc, host } = setUp();
     expect([started, mc.control?.gcr1, host.memory.read32(0x8_3400_0008), host.memory.read8(0x8_3400_0008)]).toEqual([0, 0, 1, 1]);
-    bus.shutDown();
+    host.scheduler.call('shutdown', bus.shutDown());
     expect(host.memory.read32(0x8_3400_0000)).toBe(GCR1_STOPPED);
   });
 
   it('decide whether Linux probes: D24 [fslmc 2]', () => {
-    expect(boot({ gsr: 0 })).toEqual([-517, false, GCR1_STOPPED, [FIRMWARE_NOT_READY.id]]);
-    expect(boot({ gsr: 0xdd01 })).toEqual([-95, false, GCR1_STOPPED, [FIRMWARE_NOT_READY.id]]);
-    expect(boot({ gsr: 3 })).toEqual([-22, false, GCR1_STOPPED, [FIRMWARE_NOT_READY.id]]);
+    expect(boot({ gsr: 0 })).toEqual([-517, false, 0, [FIRMWARE_NOT_READY.id]]);
+    expect(boot({ gsr: 0xdd01 })).toEqual([-95, false, 0, [FIRMWARE_NOT_READY.id]]);
+    expect(boot({ gsr: 3 })).toEqual([-22, false, 0, [FIRMWARE_NOT_READY.id]]);
     expect(boot({ gsr: 0x81 })[0]).toBe(-22);
     expect(boot({ gsr: 0xde01 })).toEqual([0, true, 0, []]);
   });

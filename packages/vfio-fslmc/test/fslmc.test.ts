@@ -128,7 +128,7 @@ describe('the bus', () => {
 
   it('refuses an MC that is too old, and a container without MSI domain [fslmc 7] [fslmc D10]', () => {
     const old = setUp({ apiVersion: [5, 9] });
-    expect([old.names(), old.bus.device('dprc.1')?.driverName, old.mc.handles, old.bus.portals]).toEqual([['dprc.1'], undefined, 0, 0]);
+    expect([old.names(), old.bus.device('dprc.1')?.driverName, old.mc.handles, old.bus.portals.size]).toEqual([['dprc.1'], undefined, 0, 1]);
     const { events, names, bus, mc } = setUp({ msi: 'none' });
     expect([events.filter(({ id }) => id === NO_MSI.id).length, names(), bus.device('dprc.1')?.driverName, mc.handles]).toEqual([2, ['dprc.1'], undefined, 0]);
   });

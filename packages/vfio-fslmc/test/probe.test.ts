@@ -102,7 +102,7 @@ describe('probe and remove', () => {
     taken.prepare();
     const before = taken.leftOvers();
     const { start } = taken.bus.device('dprc.2')!.regions[0]!;
-    taken.bus.takePortal(start);
+    taken.bus.takePortal(start, 0x1_0000);
     expect(outcomeOf(taken.bind)).toBe('EBUSY');
     taken.bus.putPortal(start);
     expect(taken.leftOvers()).toEqual(before);
@@ -131,7 +131,7 @@ describe('probe and remove', () => {
       ['ENOMEM', fault(NOTIFIER_REGISTRATION)],
       ['EBUSY', ({ bus }) => {
         const { start } = bus.device('dprc.2')!.regions[0]!;
-        bus.takePortal(start);
+        bus.takePortal(start, 0x1_0000);
         return () => { bus.putPortal(start); };
       }],
       ['ETIMEDOUT', ({ mc }) => {

@@ -19,7 +19,7 @@ describe('a bind to vfio-fsl-mc', () => {
     const { prepare, bind, bus, mc, reasons } = setUp();
     prepare();
     const { start } = bus.device('dprc.2')!.regions[0]!;
-    bus.takePortal(start);
+    bus.takePortal(start, 0x1_0000);
     expect(why(reasons, bind)).toBe('EBUSY fsl-mc/container-set-up: dprc.2: its portal is taken');
     bus.putPortal(start);
     mc.hung = true;

@@ -128,7 +128,7 @@ export class FslMcHost {
       listeners: bus.listeners,
       locks: containers.reduce((sum, container) => sum + driver.lockUsers(container), 0),
       handles: mc.handles,
-      portals: bus.portals,
+      portals: bus.portals.size,
       irqs: containers.reduce((sum, { dprc }) => sum + (dprc?.irqs?.size ?? 0), 0),
       groups: vfio.groups.length,
       pages: host.pages.used,

@@ -80,7 +80,7 @@ it('a portal that is given back twice does not take the dpmcp from who has it no
   dprc.freePortal(portal);
   expect(typeof dprc.allocatePortal()).toBe('object');
   dprc.freePortal(portal);
-  expect([dprc.pool('dpmcp')?.lent, bus.portals]).toEqual([1, 3]);
+  expect([dprc.pool('dpmcp')?.lent, bus.portals.size]).toEqual([1, 3]);
 });
 
 describe('the lock of a container', () => {

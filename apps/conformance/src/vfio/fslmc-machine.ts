@@ -1,13 +1,12 @@
 /** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
-import { basename } from 'node:path';
-import { ApicMsi, ENOENT, Host, Mmu500Iommu, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
+import { ApicMsi, ENOENT, Host, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
 import { FslMcBus, IRQ_THREAD, McContainer, VfioFslMcDriver, type ManagementComplex, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
 import type { Conversation } from './conversation.ts';
+import { iommuOf, type FslMcBoard } from './fslmc-board.ts';
 import { commandNames, McRules } from './mc-rules.ts';
 import { addRecorded, fillComplex, recordedComplex } from './recorded-complex.ts';
 
-const IOMMU = '7e000000.iommu';
 const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
 
 export class FslMcMachine {
@@ -17,23 +16,23 @@ export class FslMcMachine {
   readonly msi: MsiController;
   readonly bus: FslMcBus;
   #driver: VfioFslMcDriver | undefined;
-  readonly #unsafe: boolean;
+  readonly #board: FslMcBoard;
 
-  /** @param contents the recorded contents by name @param commands the recorder's table of commands @param machine host.json */
-  constructor(header: Fields, contents: Fields, commands: Fields, machine: Fields, profile: ProfileName, conversation?: Conversation) {
-    this.#unsafe = allowsUnsafeInterrupts(machine, header.path);
-    const content = contents.object(header.string('content'));
+  /** @param contents the recorded contents by name @param commands the recorder's table of commands */
+  constructor(made: { readonly content: string; readonly board: FslMcBoard }, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
+    const content = contents.object(made.content);
+    const { board } = made;
+    this.#board = board;
     this.host = new Host({ profile, ram: RAM });
-    this.mc = recordedComplex(this.host, content);
+    this.mc = recordedComplex(this.host, content, board);
     this.rules = new McRules(commandNames(commands));
     for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
     this.mc.watch(this.rules);
     conversation?.listen(this.mc);
     fillComplex(this.mc, content);
-    const hasIommu = header.string('group') !== 'noiommu';
-    const iommu = hasIommu ? new Mmu500Iommu(this.host, { defaultDomain: 'identity', device: IOMMU }) : undefined;
     this.msi = new ApicMsi(this.host);
-    this.bus = new FslMcBus(this.host, { mc: this.mc, iommu, msi: this.msi });
+    const msi = board.msi === 'none' ? undefined : this.msi;
+    this.bus = new FslMcBus(this.host, { mc: this.mc, iommu: iommuOf(this.host, board), msi, msiProperty: board.msi === 'none' ? undefined : board.msi, ranges: board.ranges });
     this.host.scheduler.call('boot', this.bus.start());
   }
 
@@ -50,12 +49,17 @@ export class FslMcMachine {
     else scheduler.release(IRQ_THREAD);
   }
 
+  /** The machine goes down; whoever used its devices has gone before. */
+  shutDown(): void {
+    this.host.scheduler.call('shutdown', this.bus.shutDown());
+  }
+
   /** modprobe vfio-fsl-mc, with what it needs. */
   load(): void {
     if (this.#driver !== undefined && this.bus.driver(this.#driver.name) !== undefined) return;
     if (this.#driver === undefined) {
       const vfio = new Vfio(this.host);
-      vfio.type1.allowUnsafeInterrupts = this.#unsafe;
+      vfio.type1.allowUnsafeInterrupts = this.#board.allowsUnsafeInterrupts;
       this.#driver = new VfioFslMcDriver(this.bus, vfio);
     }
     this.host.scheduler.call('modprobe', this.bus.addDriver(this.#driver));
@@ -86,10 +90,4 @@ export class FslMcMachine {
   add(to: McContainer, type: string, id: number, described: Fields): McObject {
     return addRecorded(to, type, id, described);
   }
-}
-
-/** What host.json says of modules: all are loaded with the parameter, but for a file that it names. */
-function allowsUnsafeInterrupts(machine: Fields, path: string): boolean {
-  const [, but] = /allow_unsafe_interrupts=1 \(not for ([a-z-]+)\)/.exec(machine.string('modules')) ?? [];
-  return but !== undefined && basename(path).split('.')[0] !== but;
 }

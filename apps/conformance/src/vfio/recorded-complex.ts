@@ -3,10 +3,12 @@ import type { Host } from '@vsim/vfio-core';
 import { ManagementComplex, McContainer, type McEndpoint, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
 import { Registers } from './arm-machine.ts';
+import type { FslMcBoard } from './fslmc-board.ts';
 
 /** Where its portals are. */
 export const PORTALS = 0x7800_0000;
 const QBMAN = 0x7c00_0000;
+const CONTROL = 0x7f00_0000;
 /** The recorder's extension counts its tokens from here. */
 const FIRST_EXTENDED_TOKEN = 0x101;
 
@@ -14,19 +16,22 @@ const FIRST_EXTENDED_TOKEN = 0x101;
  * The firmware of a recording, empty: with the commands of Linux's bus alone; or `extended`, and then `lenient` with those of a dpni that it
  * does not model.
  */
-export function recordedComplex(host: Host, content: Fields): ManagementComplex {
+export function recordedComplex(host: Host, content: Fields, board: Pick<FslMcBoard, 'api' | 'gsr' | 'registers'> = { registers: true }): ManagementComplex {
   const extended = content.has('extended') && content.boolean('extended');
   const lenient = content.has('lenient') && content.boolean('lenient');
-  return new ManagementComplex(host, {
+  const mc = new ManagementComplex(host, {
     base: PORTALS,
+    control: board.registers ? CONTROL : 'none',
     qbmanBase: QBMAN,
     icid: content.object('tree').number('icid'),
     release: extended ? '10.36.0' : '10.28.0',
     // host.json: the version of the containers' commands is the older one's in both.
-    apiVersion: [6, 6],
+    apiVersion: board.api ?? [6, 6],
     preset: extended ? 'firmware' : 'bus',
     choices: { unmodelledDpni: lenient ? 'zeros' : 'unsupported', dpciPeer: 'hidden', firstToken: extended ? FIRST_EXTENDED_TOKEN : 1 },
   });
+  if (mc.control !== undefined && board.gsr !== undefined) mc.control.gsr = board.gsr;
+  return mc;
 }
 
 /** What was in it when the recording began. */

@@ -34,3 +34,7 @@ export const RUN_RULE = 'run';
 export const LISTING_RULE = 'listing';
 /** A recording whose last note says what comes next: the kernel's oops ended it there. */
 export const TRAP_RULE = 'trap';
+/** The number of an IOMMU group, whose order of appearance is compared. */
+export const GROUP_RULE = 'group';
+/** Where an interrupt's own scan falls between what others say to a Management Complex meanwhile: threads. Each has its order. */
+export const BESIDE_RULE = 'beside';

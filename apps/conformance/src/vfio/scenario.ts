@@ -69,6 +69,11 @@ export class ScenarioReplay {
     this.report.compare('vfio_nodes', names.join(' '), folder?.kind === 'folder' ? [...folder.entries.keys()].sort().join(' ') : '');
   }
 
+  /** It came to the step that ends it: not where the kernel's oops did. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** The recording has no more of this scenario. */
   finish(): CaseRecorder {
     this.#conversation?.compare(this.report.name, this.report);

@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 /** PCI_PM_CTRL_STATE_MASK: 0 is D0, 3 D3hot. */
 const PM_STATE = 3;
 
-/** Folders of fsl-mc devices, and /dev: who else has something there is the recording machine's affair. */
+/** /dev of an fsl-mc machine: who else has something there is the recording machine's affair. */
 const LISTINGS = /^\/dev$/;
 
 export class SysfsSteps {

@@ -89,7 +89,7 @@ export class Dprc {
     }
     const start = dpmcp.regions[0]?.start ?? 0;
     const io = new McIo(this.device.host, start);
-    const taken = this.#bus.takePortal(start);
+    const taken = this.#bus.takePortal(start, dpmcp.regions[0]?.size ?? 0);
     const token = taken ? io.open('dpmcp', dpmcp.descriptor.id) : -EBUSY;
     if (token < 0) {
       if (taken) this.#bus.putPortal(start);
@@ -157,7 +157,8 @@ export class Dprc {
     this.#removeNode?.();
     this.irqs?.cleanup();
     this.io.close(this.handle);
-    this.#bus.putPortal(this.io.portal);
+    // The root's is the bus's.
+    if (this.device.parent !== undefined) this.#bus.putPortal(this.io.portal);
     this.device.dprc = undefined;
   }
 
@@ -212,11 +213,12 @@ export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
   if (!device.isDprc || device.dprc !== undefined) return refuse(device.isDprc ? 'it is set up already' : 'it is no container');
   const [region] = device.regions;
   if (region === undefined) return refuse('it has no portal');
-  if (!bus.takePortal(region.start)) return refuse('its portal is taken', EBUSY);
+  const isRoot = device.parent === undefined;
+  if (!isRoot && !bus.takePortal(region.start, region.size)) return refuse('its portal is taken', EBUSY);
   const io = new McIo(device.host, region.start);
   const opened = open(io, device);
   if (typeof opened === 'number') {
-    bus.putPortal(region.start);
+    if (!isRoot) bus.putPortal(region.start);
     return opened;
   }
   if (bus.msi === undefined) device.host.trace.emit(NO_MSI, { dprc: device.name });

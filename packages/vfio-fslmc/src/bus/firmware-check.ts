@@ -21,7 +21,7 @@ const NOT_SUPPORTED = 0xdd;
 /** Bits 1 to 7: what went wrong. */
 const FAILED = 0xfe;
 
-/** @returns 0, or a negative errno and the root is not probed: after a NULL pointer, too, which ends the probe's thread */
+/** A firmware that is started may still say that it cannot be used. @returns 0, or a negative errno and the root is not probed: after a NULL pointer, too, which ends the probe's thread */
 export function startFirmware(host: Host, mc: ManagementComplex): number {
   const { control } = mc;
   if (control === undefined) {
@@ -29,6 +29,7 @@ export function startFirmware(host: Host, mc: ManagementComplex): number {
     return -EFAULT;
   }
   stopFirmware(host, mc);
+  host.memory.write32(control.address + GCR1, (host.memory.read32(control.address + GCR1) & ~GCR1_STOPPED) >>> 0);
   const gsr = host.memory.read32(control.address + GSR);
   const refuse = (why: 'not booted' | 'unsupported' | 'failed', errno: number): number => {
     host.trace.emit(FIRMWARE_NOT_READY, { gsr, why });
@@ -36,9 +37,7 @@ export function startFirmware(host: Host, mc: ManagementComplex): number {
   };
   if ((gsr & GSR_BOOT_DONE) === 0) return refuse('not booted', EPROBE_DEFER);
   if (((gsr >>> 8) & 0xff) === NOT_SUPPORTED) return refuse('unsupported', EOPNOTSUPP);
-  if ((gsr & FAILED) !== 0) return refuse('failed', EINVAL);
-  host.memory.write32(control.address + GCR1, (host.memory.read32(control.address + GCR1) & ~GCR1_STOPPED) >>> 0);
-  return 0;
+  return (gsr & FAILED) !== 0 ? refuse('failed', EINVAL) : 0;
 }
 
 /** Both halves of the firmware. */

@@ -48,6 +48,8 @@ export interface FslMcBusInit {
   readonly ranges?: readonly McRange[] | undefined;
 }
 
+/** The first `reg` of the MC's node, as boards have it. */
+const ROOT_PORTAL_SIZE = 0x40;
 /** Portals lie within so much: where a container's offset is its address, the kernel adds the start of the space that the root's portal is in. */
 const PORTAL_SPACE = 2 ** 26;
 
@@ -60,7 +62,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
   readonly #iommu: ArmIommu | undefined;
   readonly #dmaRanges: boolean;
   readonly #ranges: readonly McRange[];
-  readonly #portals = new Set<number>();
+  readonly #portals = new Map<number, number>();
   /** The root's portal, which the bus has whether or not a driver has the root. */
   readonly #io: McIo;
   #api: readonly [number, number] | undefined;
@@ -78,7 +80,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     host.files.add(`${this.sysfs}/autorescan`, {
       kind: 'attribute',
       mode: 0o644,
-      show: () => constant(this.root?.listening === true ? '1\n' : '0\n'),
+      show: () => constant(this.root === undefined ? '' : this.root.listening ? '1\n' : '0\n'),
       store: (bytes) => constant(this.#autorescan(bytes)),
     });
   }
@@ -93,7 +95,15 @@ export class FslMcBus extends Bus<FslMcDevice> {
     yield* this.addDriver(this.dprcDriver);
     yield* this.addDriver(new FslMcAllocatorDriver());
     const booted = startFirmware(this.host, this.mc);
-    if (booted < 0) return booted;
+    const root = booted < 0 ? booted : this.#findRoot();
+    if (typeof root === 'number') return root;
+    this.takePortal(this.#io.portal, ROOT_PORTAL_SIZE);
+    yield* this.add(root);
+    return 0;
+  }
+
+  /** What the MC says of its root. @returns a negative errno where it does not */
+  #findRoot(): FslMcDevice | number {
     const portal = this.mc.baseOf('mc-portal');
     const io = this.#io;
     const version = io.version();
@@ -120,12 +130,15 @@ export class FslMcBus extends Bus<FslMcDevice> {
       label: '',
       flags: 0,
     };
-    yield* this.add(new FslMcDevice(this.host, undefined, descriptor, regions, icid));
-    return 0;
+    return new FslMcDevice(this.host, undefined, descriptor, regions, icid, `/sys/devices/platform/soc/${portal.toString(16)}.fsl-mc`);
   }
 
-  /** fsl_mc_bus_shutdown(): the machine goes down. */
-  shutDown(): void {
+  /** fsl_mc_bus_shutdown(): the machine goes down, and the root with all that is in it. Where the probe failed there is nobody to be told. */
+  *shutDown(): Sleeps<void> {
+    const { root } = this;
+    if (root === undefined) return;
+    yield* this.removeObject(root);
+    this.putPortal(this.#io.portal);
     stopFirmware(this.host, this.mc);
   }
 
@@ -157,9 +170,9 @@ export class FslMcBus extends Bus<FslMcDevice> {
   }
 
   /** request_mem_region() of a portal: false if it is taken. */
-  takePortal(address: number): boolean {
+  takePortal(address: number, size: number): boolean {
     if (this.#portals.has(address)) return false;
-    this.#portals.add(address);
+    this.#portals.set(address, size);
     return true;
   }
 
@@ -167,9 +180,9 @@ export class FslMcBus extends Bus<FslMcDevice> {
     this.#portals.delete(address);
   }
 
-  /** Portals that drivers hold. */
-  get portals(): number {
-    return this.#portals.size;
+  /** Portals that bus and drivers hold, as /proc/iomem has them: sizes by address. */
+  get portals(): ReadonlyMap<number, number> {
+    return this.#portals;
   }
 
   #regions(dprc: Dprc, descriptor: ObjectDescriptor): readonly FslMcRegion[] | number {

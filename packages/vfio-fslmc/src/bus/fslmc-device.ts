@@ -30,9 +30,10 @@ export class FslMcDevice extends Device {
   /** Whether a container tells of objects that come and go. Kernel: irq_enabled of struct fsl_mc_bus. */
   listening = false;
 
-  constructor(host: Host, parent: FslMcDevice | undefined, descriptor: ObjectDescriptor, regions: readonly FslMcRegion[], icid: number) {
+  /** @param folder that of the MC, for the root. @default its container's */
+  constructor(host: Host, parent: FslMcDevice | undefined, descriptor: ObjectDescriptor, regions: readonly FslMcRegion[], icid: number, folder: string = parent?.sysfs ?? '') {
     const name = `${descriptor.type}.${descriptor.id}`;
-    super(host, name, `${parent?.sysfs ?? '/sys/devices/platform/soc/80c000000.fsl-mc'}/${name}`);
+    super(host, name, `${folder}/${name}`);
     this.parent = parent;
     this.descriptor = descriptor;
     this.regions = regions;
