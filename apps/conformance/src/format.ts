@@ -10,7 +10,7 @@ export interface ReplayOptions {
   readonly casePrefix?: string | undefined;
   /** The conversation with a Management Complex beside the recording, where there is one. @throws MalformedRecording */
   readonly conversation?: (() => readonly Fields[] | undefined) | undefined;
-  /** The machines of the recording (vfio format): host.json parsed, or the file of that name. @throws MalformedRecording */
+  /** The machines of the recording (vfio, boots and sessions): host.json parsed, or the file of that name. @throws MalformedRecording */
   readonly hosts?: ((name: string | undefined) => Fields) | undefined;
 }
 

@@ -37,8 +37,9 @@ export const fslmcBootFormat: Format = {
 
 function kernelOf(hosts: ReplayOptions['hosts']): ProfileName {
   const machine = hosts?.(undefined);
-  const [, version = ''] = /^Linux (\S+)/.exec(machine?.string('kernel') ?? '') ?? [];
-  return profileOfKernel(version) ?? machine?.fail('kernel', 'Linux 6.1 or 7.3') ?? 'linux-6.1';
+  if (machine === undefined) return 'linux-6.1';
+  const [, version = ''] = /^Linux (\S+)/.exec(machine.string('kernel')) ?? [];
+  return profileOfKernel(version) ?? machine.fail('kernel', 'Linux 6.1 or 7.3');
 }
 
 /** What the MC was asked in each boot: a line `boot`, then what followed. */
@@ -46,7 +47,10 @@ function byBoot(lines: readonly Fields[]): ReadonlyMap<string, readonly Fields[]
   const out = new Map<string, Fields[]>();
   let current: Fields[] = [];
   for (const line of lines) {
-    if (line.string('k') === 'boot') out.set(line.string('name'), (current = []));
+    if (line.string('k') === 'boot') {
+      current = [];
+      out.set(line.string('name'), current);
+    }
     current.push(line);
   }
   return out;
