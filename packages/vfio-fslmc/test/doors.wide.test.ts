@@ -5,7 +5,7 @@ import { DOORS } from './doors.ts';
 
 describe('doors', () => {
   for (const door of DOORS) {
-    it(`${door.name}: D23 [fslmc 50] [fslmc 55]`, () => {
+    it(`${door.name}: [fslmc D23] [fslmc 50] [fslmc 55]`, () => {
       hold(door);
     }, 600_000);
   }

@@ -25,7 +25,7 @@ function told(release: string | undefined, type: string, command: number) {
 }
 
 describe('a release of the firmware', () => {
-  it('tells the API version of each type, and its objects have it: D21', () => {
+  it('tells the API version of each type, and its objects have it: [fslmc D21]', () => {
     const table: readonly (readonly [type: string, command: number, old: readonly number[], young: readonly number[]])[] = [
       ['dpni', 0xa01, [7, 17], [8, 4]],
       ['dpsw', 0xa02, [8, 9], [8, 12]],
@@ -77,7 +77,7 @@ describe('a release of the firmware', () => {
 });
 
 describe('what is left to the firmware', () => {
-  it('is whether an object opens twice through one portal: D20 [fslmc 40]', () => {
+  it('is whether an object opens twice through one portal: [fslmc D20] [fslmc 40]', () => {
     const twice = (init: ManagementComplexInit) => {
       const { host, mc } = setUp(init);
       const io = new McIo(host, mc.base);
@@ -109,14 +109,14 @@ describe('the control registers', () => {
     return [made.started, made.names().length > 0, made.mc.control?.gcr1, made.events.map(({ id }) => id)];
   };
 
-  it('have the firmware stopped and started by a probe, and stopped at the end: D24 [fslmc 2]', () => {
+  it('have the firmware stopped and started by a probe, and stopped at the end: [fslmc D24] [fslmc 2]', () => {
     const { started, bus, mc, host } = setUp();
     expect([started, mc.control?.gcr1, host.memory.read32(0x8_3400_0008), host.memory.read8(0x8_3400_0008)]).toEqual([0, 0, 1, 1]);
     host.scheduler.call('shutdown', bus.shutDown());
     expect(host.memory.read32(0x8_3400_0000)).toBe(GCR1_STOPPED);
   });
 
-  it('decide whether Linux probes: D24 [fslmc 2]', () => {
+  it('decide whether Linux probes: [fslmc D24] [fslmc 2]', () => {
     expect(boot({ gsr: 0 })).toEqual([-517, false, 0, [FIRMWARE_NOT_READY.id]]);
     expect(boot({ gsr: 0xdd01 })).toEqual([-95, false, 0, [FIRMWARE_NOT_READY.id]]);
     expect(boot({ gsr: 3 })).toEqual([-22, false, 0, [FIRMWARE_NOT_READY.id]]);

@@ -61,7 +61,7 @@ describe('the bus', () => {
     expect(group()).toBe('1');
   });
 
-  it('follows the container: objects come, go, and are plugged', () => {
+  it('[fslmc 20] [fslmc D15] [fslmc D16] follows the container: objects come, go, and are plugged', () => {
     const { guest, names, bus, store } = setUp();
     const added = guest.add({ type: 'dpni', id: 5 });
     expect(names()).toContain('dpni.5');

@@ -17,7 +17,7 @@ function start(init: ManagementComplexInit = {}) {
 }
 
 describe('containers made at run time', () => {
-  it('have an isolation context, a portal and options of their own, and go again: D22 D23', () => {
+  it('have an isolation context, a portal and options of their own, and go again: [fslmc D22] [fslmc D23]', () => {
     const { mc, user, root } = start();
     const before = mc.places;
     expect(user.createContainer(root, { options: 0x47, label: 'DPDK Container' })).toEqual({ status: OK, id: 2, offset: 0x1_0000 });
@@ -94,7 +94,7 @@ describe('containers made at run time', () => {
 });
 
 describe('objects made at run time', () => {
-  it('are unplugged, with the lowest number of their type in the whole complex: D23 [fslmc 51]', () => {
+  it('are unplugged, with the lowest number of their type in the whole complex: [fslmc D23] [fslmc 51]', () => {
     const { mc, user, root } = start();
     user.createContainer(root);
     const child = user.open('dprc', 2);
@@ -207,7 +207,7 @@ describe('assignment', () => {
     return { ...made, child: made.user.open('dprc', 2) };
   };
 
-  it('moves an object that is not plugged to a child and back, and plugs it where it is: D23', () => {
+  it('moves an object that is not plugged to a child and back, and plugs it where it is: [fslmc D23]', () => {
     const { mc, user, root, child } = withChild();
     const plugged = ASSIGN.explicit | ASSIGN.plugged;
     expect(user.assign(root, { child: 2, type: 'dpni', options: plugged })).toBe(OK);
@@ -279,7 +279,7 @@ describe('assignment', () => {
 });
 
 describe('connection', () => {
-  it('links any two free ends below a container, and refuses others: D23', () => {
+  it('links any two free ends below a container, and refuses others: [fslmc D23]', () => {
     const { mc, user, root } = start();
     user.createContainer(root);
     const child = user.open('dprc', 2);

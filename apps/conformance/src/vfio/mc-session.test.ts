@@ -30,7 +30,7 @@ describe('sessions with a Management Complex', () => {
     expect([report.cases, report.steps, report.compared, [...report.relaxed]]).toEqual([1, ...counts, []]);
   });
 
-  it('pure: what the bus’s firmware refused to restool, BUSY and unsupported, a firmware of 10.36 answers: D20 D23', () => {
+  it('pure: what the bus’s firmware refused to restool, BUSY and unsupported, a firmware of 10.36 answers: [fslmc D20] [fslmc D23]', () => {
     const lines = parseLines('pure', unpack(join(FOLDER, 'restool', 'pure.mc.jsonl.gz')));
     const contents = new Fields('contents', 1, JSON.parse(unpack(join(FOLDER, 'contents.json.gz'))) as Readonly<Record<string, Json>>);
     const host = new Host({ ram: [{ base: 0x4000_0000, size: 0x1000_0000 }] });
