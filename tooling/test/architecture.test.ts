@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -68,5 +69,48 @@ describe('docs/architecture.md', () => {
       if (dir === 'packages/vfio-core') expect(imports).toEqual([]);
       else if (dir.startsWith('packages/')) expect(imports, dir).toEqual([...(KITS.get(dir) ?? []), 'vfio-core'].sort());
     }
+  });
+});
+
+/** Relative imports of a source that are there when it runs: those of types alone are not. */
+function valueImports(file: string): readonly string[] {
+  const { statements } = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ESNext);
+  return statements.flatMap((statement) => {
+    if (ts.isImportDeclaration(statement)) {
+      const clause = statement.importClause;
+      const names = clause?.namedBindings;
+      const typesOnly = clause?.phaseModifier === ts.SyntaxKind.TypeKeyword || (names !== undefined && ts.isNamedImports(names) && names.elements.every(({ isTypeOnly }) => isTypeOnly));
+      return typesOnly ? [] : textOf(statement.moduleSpecifier);
+    }
+    return ts.isExportDeclaration(statement) && !statement.isTypeOnly && statement.moduleSpecifier !== undefined ? textOf(statement.moduleSpecifier) : [];
+  }).filter((path) => path.startsWith('.')).map((path) => join(dirname(file), path));
+}
+
+function textOf(node: ts.Expression): string[] {
+  return ts.isStringLiteral(node) ? [node.text] : [];
+}
+
+/** A circle of imports, from a file back to itself; undefined if there is none. */
+function circle(files: readonly string[]): readonly string[] | undefined {
+  const done = new Set<string>();
+  const walk = (file: string, above: readonly string[]): readonly string[] | undefined => {
+    if (above.includes(file)) return [...above.slice(above.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const next of valueImports(file)) {
+      const found = walk(next, [...above, file]);
+      if (found !== undefined) return found;
+    }
+    done.add(file);
+    return undefined;
+  };
+  return files.map((file) => walk(file, [])).find((found) => found !== undefined);
+}
+
+describe('imports', () => {
+  const sources = globSync('{packages,apps}/*/src/**/*.ts', { cwd: ROOT }).filter((file) => !file.endsWith('.test.ts'));
+
+  it('of values form no circle', () => {
+    expect(sources.length).toBeGreaterThan(400);
+    expect(circle(sources.map((file) => join(ROOT, file)))?.map((file) => relative(ROOT, file))).toBeUndefined();
   });
 });

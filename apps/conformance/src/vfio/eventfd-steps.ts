@@ -2,7 +2,8 @@
 import { EventFdFile } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { LATE_SIGNAL_RULE, SUSPEND_RACE_RULE } from './relaxed.ts';
-import { MOST_MS, MS, type Session } from './session.ts';
+import { MOST_MS, MS } from './clock.ts';
+import type { Session } from './session.ts';
 
 /** How far the clock moves between two looks. */
 const SLICE = 10 * MS;

@@ -1,7 +1,8 @@
 /** Jobs: a second process or thread of the recorder, that may sleep in a call. */
 import type { Sleeps, Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
-import { MOST_MS, MS, type Session } from './session.ts';
+import { MOST_MS, MS } from './clock.ts';
+import type { Session } from './session.ts';
 
 /** How far the clock moves between two looks. */
 const SLICE = 10 * MS;

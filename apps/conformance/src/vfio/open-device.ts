@@ -1,7 +1,7 @@
 /** What the recorder does with a device before it records: bind, open, close, unbind. What is refused is passed over, as there. */
 import { O_RDWR, VFIO_GROUP_GET_DEVICE_FD, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU, type Process } from '@vsim/vfio-core';
 import type { ArmMachine } from './arm-machine.ts';
-import { complete } from './session.ts';
+import { complete } from './clock.ts';
 
 export function openDevice(machine: ArmMachine, process: Process, name: string): void {
   const found = machine.device(name);

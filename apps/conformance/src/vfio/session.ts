@@ -1,28 +1,13 @@
 /** What the steps of a scenario share: the machine, the report, and the names that the recording gave to fds. */
-import { errnoName, type Host, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
+import { errnoName, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
 import type { Fields } from '../json.ts';
 import { CaseRecorder } from '../report.ts';
+import { complete } from './clock.ts';
 import { buildMachine, type Machine } from './machine.ts';
 import { MODELLED } from './relaxed.ts';
 
 /** What an fd number is that no process has. */
 export const NO_FD = 1000;
-/** A millisecond of the recordings, in the nanoseconds of the clock. */
-export const MS = 1_000_000;
-/** The longest that a step takes: a day. */
-export const MOST_MS = 86_400_000;
-
-/** How far the clock moves between two looks, and how long a call of the recorder may take. */
-const SLICE = 10 * MS;
-const LONGEST_CALL = 30_000 * MS;
-
-/** Runs a thread to its end, as long as it takes. @throws BlockedError if it takes too long */
-export function complete<T>({ scheduler }: Host, name: string, body: Sleeps<T>): T {
-  const thread = scheduler.spawn(name, body);
-  for (const end = scheduler.now + LONGEST_CALL; !thread.finished && scheduler.now < end; ) scheduler.advance(SLICE);
-  return thread.result();
-}
-
 export class Session {
   readonly report: CaseRecorder;
   readonly machine: Machine;

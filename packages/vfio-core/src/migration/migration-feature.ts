@@ -21,7 +21,7 @@ import {
   vfio_device_feature_mig_state,
   vfio_device_feature_migration,
 } from '../uapi/vfio.ts';
-import { checkFeature } from '../vfio/device-feature.ts';
+import { checkFeature } from '../vfio/feature-check.ts';
 import { FEATURE_UNKNOWN, MIGRATION_STATE } from '../vfio/feature-reasons.ts';
 import type { FeatureArgument, VfioDevice } from '../vfio/vfio-device.ts';
 import { migStateOf, type MigrationDriver } from './migration-driver.ts';

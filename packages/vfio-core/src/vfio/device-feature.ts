@@ -22,23 +22,12 @@ import {
   vfio_device_feature,
 } from '../uapi/vfio.ts';
 import { dmaLoggingFeature } from './dma-logging.ts';
-import { FEATURE_FLAGS, FEATURE_SIZE, FEATURE_UNKNOWN } from './feature-reasons.ts';
+import { checkFeature, noFeature } from './feature-check.ts';
+import { FEATURE_FLAGS } from './feature-reasons.ts';
 import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
 
 const OPERATIONS = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
 const HEADER = vfio_device_feature.size;
-
-/**
- * What a feature answers before it acts: an operation that it lacks or a short argument is -EINVAL, a probe 0; 1 means go on.
- * `flags` has GET, SET and PROBE of the call, `supported` has the GET and SET bits that it knows, `minimum` is the size of its data.
- */
-export function checkFeature(data: FeatureArgument, flags: number, supported: number, minimum: number): number {
-  const both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
-  if ((flags & both & ~supported) !== 0) return data.argument.refuse(FEATURE_FLAGS, { flags: data.flags });
-  if ((flags & VFIO_DEVICE_FEATURE_PROBE) !== 0) return 0;
-  if ((flags & both) === 0) return data.argument.refuse(FEATURE_FLAGS, { flags: data.flags });
-  return data.length < minimum ? data.argument.refuse(FEATURE_SIZE, { length: data.length, least: minimum }) : 1;
-}
 
 interface Request {
   readonly feature: number;
@@ -99,11 +88,6 @@ function preCopyInfo2(device: VfioDevice, flags: number, data: FeatureArgument):
   if (go <= 0) return go;
   driver.preCopyInfo2 = true;
   return 0;
-}
-
-/** A device does not have a feature. @returns -ENOTTY */
-export function noFeature(device: VfioDevice, feature: number, { argument }: FeatureArgument, errno?: number): number {
-  return argument.refuse(FEATURE_UNKNOWN, { device: device.name, feature }, errno);
 }
 
 /** The one feature that sleeps is a change of the migration state. */

@@ -15,7 +15,7 @@ import {
   vfio_device_feature_dma_logging_range,
   vfio_device_feature_dma_logging_report,
 } from '../uapi/vfio.ts';
-import { checkFeature } from './device-feature.ts';
+import { checkFeature } from './feature-check.ts';
 import { LOG_RANGE, LOG_RANGES, LOG_STATE } from './feature-reasons.ts';
 import type { FeatureArgument } from './vfio-device.ts';
 

@@ -18,7 +18,7 @@ import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
 import { EBUSY } from '../uapi/errno.ts';
 import type { MigrationDriver } from '../migration/migration-driver.ts';
-import { noFeature } from './device-feature.ts';
+import { noFeature } from './feature-check.ts';
 import type { DmaLogger } from './dma-logging.ts';
 import type { DmaUnmapListener } from './iommu-backend.ts';
 import { ALREADY_REGISTERED, LIFE_CYCLE_BROKEN, RELEASE_BLOCKED, USE_AFTER_FREE } from './life-events.ts';

@@ -2,8 +2,8 @@
 import { constant, rangeEnd, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
+import { IRQ_NOTCONNECTED } from '../pci/intx-line.ts';
 import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
-import { IRQ_NOTCONNECTED } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { RESET_FAILED } from './bus-reasons.ts';

@@ -19,7 +19,7 @@ import {
   type Sleeps,
 } from '@vsim/vfio-core';
 import { setBarAddress, type Bar } from '../pci/bars.ts';
-import { IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
+import { IRQ_NOTCONNECTED, IntxLine, type EarlyLevel } from '../pci/intx-line.ts';
 import type { ErrorMessage } from '../pci/aer.ts';
 import { findExtendedCapability } from '../pci/capabilities.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
@@ -93,9 +93,6 @@ interface Plugged {
   readonly fn: PciFunction;
   readonly init: PlugInit;
 }
-
-/** What firmware calls the line of a pin that is wired to nothing: linux/interrupt.h. */
-export const IRQ_NOTCONNECTED = 0x8000_0000;
 
 const FIRST_PORT = 0x1000;
 /** Lines of the IOAPIC that PCI pins share. */

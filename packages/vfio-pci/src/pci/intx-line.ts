@@ -6,6 +6,9 @@
  */
 import { eventKind, type EventKind, removeItem } from '@vsim/vfio-core';
 
+/** What firmware calls the line of a pin that is wired to nothing: linux/interrupt.h. */
+export const IRQ_NOTCONNECTED = 0x8000_0000;
+
 /** The line is up and no handler said that it was its device. */
 export const INTX_UNHANDLED: EventKind<{ readonly irq: number; readonly source: string }> = eventKind(
   'pci/intx-unhandled',
