@@ -57,7 +57,7 @@ describe('a container', () => {
     const made = setUp();
     made.prepare();
     made.mc.watch({ submitted: ({ command, bytes }) => ((command === DPRC_GET_OBJ && bytes[8] === 0) || (command === DPRC_GET_OBJ_REG && bytes[8] === 1) ? { status: 3 } : undefined) });
-    expect([outcomeOf(made.bind), made.names().sort()]).toEqual(['success', ['dpbp.0', 'dpcon.0', 'dpio.0', 'dpmcp.0', 'dpni.1', 'dprc.1', 'dprc.2']]);
+    expect([outcomeOf(made.bind), [...made.names()].sort()]).toEqual(['success', ['dpbp.0', 'dpcon.0', 'dpio.0', 'dpmcp.0', 'dpni.1', 'dprc.1', 'dprc.2']]);
   });
 
   it('[fslmc 39] whose session the MC does not close is unbound, and the session stays', () => {
