@@ -1,4 +1,5 @@
 /** @vsim/vfio-core: what every host has, and the interfaces that the other packages share. */
+export * from './fdt/index.ts';
 export * from './host/index.ts';
 export * from './iommu/index.ts';
 export * from './irq/index.ts';

@@ -11,6 +11,8 @@ export * from './bus/fslmc-reasons.ts';
 export { DOMAIN_LEFT, IRQ_POOL_MAX, IrqPool, type FslMcIrq, type IrqSpace } from './bus/irq-pool.ts';
 export { MC_TIMEOUT, McIo, type Connection, type ObjectDescriptor, type RegionDescriptor } from './bus/mc-io.ts';
 export { ALLOCATABLE, ResourcePool } from './bus/resource-pool.ts';
+export { DplError } from './dpl/dts-text.ts';
+export type { WriteDplOptions } from './dpl/write.ts';
 export { mcChoices, type McChoices, type McPreset } from './mc/choices.ts';
 export * from './mc/command.ts';
 export { ControlRegisters, GCR1, GCR1_STOPPED, GSR, GSR_BOOT_DONE } from './mc/control-registers.ts';

@@ -4,7 +4,7 @@ export { INTERRUPT_STORM, IrqLine } from './bus/irq-line.ts';
 export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformInterrupt, type PlatformResource } from './bus/platform-device.ts';
 export { RuntimePm, type RuntimeStatus } from './bus/runtime-pm.ts';
 export { describeDevices, type DeviceDescription, type DeviceRange } from './fdt/devices.ts';
-export { FdtError, FdtNode, parseFdt } from './fdt/fdt.ts';
+export { FdtError, FdtNode, parseFdt } from '@vsim/vfio-core';
 export type { DeviceInterrupt, Trigger } from './fdt/interrupts.ts';
 export { Pl011, PL011 } from './models/pl011.ts';
 export { Pl031, PL031 } from './models/pl031.ts';

@@ -35,7 +35,7 @@ export function destroyObject(mc: ManagementComplex, portal: McPortal, container
 export function createContainer(mc: ManagementComplex, parent: McContainer, params: Uint8Array, out: Uint8Array): number {
   const asked = get(params, [4, 'u32']) & 0xffff;
   const portal = get(params, [12, 'u32']);
-  const icid = asked === ANY_ICID ? freeIcid(mc) : asked;
+  const icid = asked === ANY_ICID ? mc.freeIcid() : asked;
   if (!mc.hasRoomFor('dprc') || icid === undefined) return MC_STATUS_NO_RESOURCE;
   if (portal !== ANY_PORTAL && !mc.isFreePortal(portal)) return MC_STATUS_CONFIG_ERR;
   const container = parent.addContainer({
@@ -55,8 +55,8 @@ export function createContainer(mc: ManagementComplex, parent: McContainer, para
 export function destroyContainer(mc: ManagementComplex, portal: McPortal, parent: McContainer, params: Uint8Array): number {
   const container = parent.own('dprc', get(params, [0, 'u32']));
   if (!(container instanceof McContainer)) return MC_STATUS_CONFIG_ERR;
-  if (everything(container).some((object) => isHeld(mc, portal, object, container))) return MC_STATUS_BUSY;
-  if (mc.choices.orphans === 'by-creator') for (const object of everything(container)) if (!isOwn(object, container)) object.parent?.give(object, parent);
+  if (container.all.some((object) => isHeld(mc, portal, object, container))) return MC_STATUS_BUSY;
+  if (mc.choices.orphans === 'by-creator') for (const object of container.all) if (!isOwn(object, container)) object.parent?.give(object, parent);
   parent.remove(container);
   return MC_STATUS_OK;
 }
@@ -70,11 +70,6 @@ function goesWith(mc: ManagementComplex, portal: McPortal, going: McObject): boo
   return mc.portalOf(going) === portal || (going instanceof McContainer && portal.container.isWithin(going));
 }
 
-/** Itself and all below. */
-function everything(container: McContainer): McObject[] {
-  return [container, ...container.objects.flatMap((object) => (object instanceof McContainer ? everything(object) : [object]))];
-}
-
 /** A container, or what was created with the token of one that goes. */
 function isOwn(object: McObject, going: McContainer): boolean {
   return object instanceof McContainer || (object.creator?.isWithin(going) ?? false);
@@ -84,12 +79,4 @@ function freeId(mc: ManagementComplex, type: string): number {
   let id = FROM_ONE.includes(type) ? 1 : 0;
   while (mc.root.find(type, id) !== undefined) id += 1;
   return id;
-}
-
-/** The lowest that no container has. */
-function freeIcid(mc: ManagementComplex): number | undefined {
-  const taken = new Set(everything(mc.root).map(({ icid }) => icid));
-  const [first, count] = mc.choices.icids;
-  for (let icid = first; icid < first + count; icid += 1) if (!taken.has(icid)) return icid;
-  return undefined;
 }

@@ -1,10 +1,9 @@
 /** CONNECT, DISCONNECT and GET_CONNECTION: links between any two objects below a container. Offsets are from the first parameter. */
 import { get, set } from '@vsim/vfio-core';
 import { getText, MC_STATUS_CONFIG_ERR, MC_STATUS_INVALID_STATE, MC_STATUS_OK, setText } from './command.ts';
-import type { McEndpoint } from './links.ts';
+import { hasInterface, type McEndpoint } from './links.ts';
 import type { ManagementComplex } from './management-complex.ts';
-import { McContainer } from './mc-container.ts';
-import { valueOf } from './object-config.ts';
+import type { McContainer } from './mc-container.ts';
 
 /** Where an endpoint is. */
 interface EndpointPlace {
@@ -52,11 +51,4 @@ export function describeConnection(mc: ManagementComplex, container: McContainer
 function endpoint(container: McContainer, params: Uint8Array, { id, interfaceId, type }: EndpointPlace): McEndpoint | undefined {
   const object = container.find(getText(params, type, 16), get(params, [id, 'u32']));
   return object === undefined ? undefined : { object, interfaceId: get(params, [interfaceId, 'u16']) };
-}
-
-/** A switch has as many as it was made with, a demultiplexer an uplink besides, a container none, all others one. */
-function hasInterface({ object, interfaceId = 0 }: McEndpoint): boolean {
-  if (object instanceof McContainer) return false;
-  const interfaces = valueOf(object.config, 'num_ifs');
-  return interfaceId < (object.type === 'dpsw' ? interfaces : object.type === 'dpdmux' ? interfaces + 1 : 1);
 }

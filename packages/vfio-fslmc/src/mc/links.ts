@@ -1,5 +1,7 @@
 /** Links between objects: two endpoints that are connected, as a dpni to a dpmac. Catalogue: vfio 5.3, DPRC_GET_CONNECTION. */
+import { McContainer } from './mc-container.ts';
 import type { McObject } from './mc-object.ts';
+import { valueOf } from './object-config.ts';
 
 /** An interface of an object. */
 export interface McEndpoint {
@@ -49,6 +51,13 @@ export class McLinks {
     const link = this.#links.find((ends) => ends.some((other) => same(other, end)));
     return link?.find((other) => !same(other, end));
   }
+}
+
+/** A switch has as many as it was made with, a demultiplexer an uplink besides, a container none, all others one. */
+export function hasInterface({ object, interfaceId = 0 }: McEndpoint): boolean {
+  if (object instanceof McContainer) return false;
+  const interfaces = valueOf(object.config, 'num_ifs');
+  return interfaceId < (object.type === 'dpsw' ? interfaces : object.type === 'dpdmux' ? interfaces + 1 : 1);
 }
 
 function same(a: McEndpoint, b: McEndpoint): boolean {

@@ -5,6 +5,9 @@
  * Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
  */
 import { get, set, type Host, type MmioDevice } from '@vsim/vfio-core';
+import { fillFromLayout } from '../dpl/fill.ts';
+import { readLayout } from '../dpl/layout.ts';
+import { writeDpl, type WriteDplOptions } from '../dpl/write.ts';
 import { mcChoices, type McChoices, type McPreset } from './choices.ts';
 import { COMMAND_SIZE, MC_STATUS_AUTH_ERR, MC_STATUS_BUSY, MC_STATUS_CONFIG_ERR, MC_STATUS_OK, MC_STATUS_READY, PARAMS, mc_header } from './command.ts';
 import { execute, type Execution } from './commands.ts';
@@ -77,6 +80,22 @@ export class ManagementComplex implements ObjectPlacer {
     this.place(this.root, this.root, { type: 'dprc', id: 1 });
   }
 
+  /**
+   * The complex that a data path layout describes: device tree source, or a compiled blob. Ids, options and labels are the layout's, all is
+   * plugged; ICIDs and portals are the next ones. @throws DplError, which names line and node; RangeError where it is more than there is room for
+   */
+  static fromDpl(host: Host, dpl: string | Uint8Array, init: ManagementComplexInit = {}): ManagementComplex {
+    const layout = readLayout(dpl);
+    const mc = new ManagementComplex(host, { ...init, root: { ...init.root, options: layout.containers[0]?.options } });
+    fillFromLayout(mc, layout);
+    return mc;
+  }
+
+  /** What is in it now as a layout: the text that `restool dprc generate-dpl dprc.1` prints. */
+  toDpl(options?: WriteDplOptions): string {
+    return writeDpl(this, options);
+  }
+
   /** Of the commands of containers. */
   get apiVersion(): McVersion {
     return this.firmware.dprcVersion;
@@ -115,6 +134,14 @@ export class ManagementComplex implements ObjectPlacer {
   /** Whether a number is that of a portal nobody has. */
   isFreePortal(slot: number): boolean {
     return slot < MC_PORTALS && this.#portals.get(slot)?.gone !== false;
+  }
+
+  /** The lowest isolation context that no container has; undefined where all are taken. */
+  freeIcid(): number | undefined {
+    const taken = new Set(this.root.all.map(({ icid }) => icid));
+    const [first, count] = this.choices.icids;
+    for (let icid = first; icid < first + count; icid += 1) if (!taken.has(icid)) return icid;
+    return undefined;
   }
 
   /** Whether portals are left for another object of a type. */

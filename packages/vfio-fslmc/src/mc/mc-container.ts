@@ -91,6 +91,11 @@ export class McContainer extends McObject {
     to.raise(0, DPRC_IRQ_EVENT_OBJ_ADDED);
   }
 
+  /** Itself and all below. */
+  get all(): McObject[] {
+    return [this, ...this.objects.flatMap((object) => (object instanceof McContainer ? object.all : [object]))];
+  }
+
   /** The object of this name that is in it, and not further below. */
   own(type: string, id: number): McObject | undefined {
     return this.objects.find((object) => object.type === type && object.id === id);

@@ -4,11 +4,12 @@
  */
 import { get, set, type Field32 as Place } from '@vsim/vfio-core';
 
-/** How a DPL writes a field: a number, one of some names, or those of the bits that are set. */
+/** How a DPL writes a field: a number, one of some names, those of the bits that are set, or its parts each by itself. Without one restool does not write it. */
 export type ConfigNotation =
   | { readonly kind: 'number'; readonly hex?: boolean; /** restool writes no blank before `=` */ readonly tight?: boolean }
   | { readonly kind: 'name'; readonly names: readonly string[] }
-  | { readonly kind: 'flags'; readonly names: readonly string[] };
+  | { readonly kind: 'flags'; readonly names: readonly string[] }
+  | { readonly kind: 'parts' };
 
 export interface ConfigField {
   /** As in a DPL. */
@@ -107,9 +108,16 @@ export const CONFIG_FIELDS: ReadonlyMap<string, readonly ConfigField[]> = new Ma
     { name: 'max_fdb_mc_groups', create: [[14, 'u16']], attribute: [[18, 'u16']], initial: [32], zero: 32, notation: HEX },
     { name: 'max_meters_per_if', create: [[3, 'u8']], attribute: [[20, 'u8']], initial: [0], notation: HEX },
     { name: 'component_type', create: [[4, 'u8']], attribute: [[21, 'u8']], initial: [0] },
-    // Bits 0 to 3: how floods are replicated; 4 to 7: broadcasts.
-    { name: 'replication', create: [[5, 'u8']], attribute: [[22, 'u8']], initial: [0] },
+    // Bits 0 to 3: how floods are replicated; 4 to 7: broadcasts. EXTRA_FIELDS has their names.
+    { name: 'replication', create: [[5, 'u8']], attribute: [[22, 'u8']], initial: [0], notation: { kind: 'parts' } },
   ]],
+]);
+
+/** Properties of a DPL that are a part of a field, or say what is so in any case. */
+export const EXTRA_FIELDS: ReadonlyMap<string, { readonly field?: string; readonly shift: number; readonly names: readonly string[] }> = new Map([
+  ['dpni.type', { shift: 0, names: ['DPNI_TYPE_NIC'] }],
+  ['dpsw.flooding_cfg', { field: 'replication', shift: 0, names: ['DPSW_FLOODING_PER_VLAN', 'DPSW_FLOODING_PER_FDB'] }],
+  ['dpsw.broadcast_cfg', { field: 'replication', shift: 4, names: ['DPSW_BROADCAST_PER_OBJECT', 'DPSW_BROADCAST_PER_FDB'] }],
 ]);
 
 /** What is told beside the fields: the place of the id, and values that are the same for all. */
@@ -139,7 +147,13 @@ const TOLD: ReadonlyMap<string, { readonly id?: Place; readonly values: readonly
 export function configOf(type: string, init: ConfigInit = {}): ObjectConfig {
   const fields = CONFIG_FIELDS.get(type) ?? [];
   for (const name of Object.keys(init)) if (!fields.some((field) => field.name === name)) throw new RangeError(`"config" expected fields of a ${type}, got ${name}`);
-  return new Map(fields.map((field) => [field.name, checked(field, valuesOf(init[field.name] ?? field.initial))]));
+  return new Map(
+    fields.map((field) => {
+      const values = checked(field, valuesOf(init[field.name] ?? field.initial));
+      // A list that is shorter than that of the kind goes on like that.
+      return [field.name, [...values, ...field.initial.slice(values.length)]];
+    }),
+  );
 }
 
 /** The fields of a CREATE command. */

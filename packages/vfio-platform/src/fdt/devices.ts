@@ -4,7 +4,7 @@
  * Reference: Devicetree Specification 0.4, 2.3. As Linux has it: nodes of the root and
  * of simple buses below it become devices, where they have `compatible` and are not disabled.
  */
-import { FdtError, type FdtNode } from './fdt.ts';
+import { FdtError, type FdtNode } from '@vsim/vfio-core';
 import { interruptsOf, type DeviceInterrupt } from './interrupts.ts';
 import { Look } from './look.ts';
 

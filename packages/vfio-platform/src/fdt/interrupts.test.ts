@@ -1,6 +1,6 @@
+import { FdtError, FdtNode } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
 import { describeDevices } from './devices.ts';
-import { FdtError, FdtNode } from './fdt.ts';
 
 type Value = readonly number[] | string;
 

@@ -5,7 +5,7 @@
  * Reference: Devicetree Specification 0.4, 2.4; Arm GICv3 binding (type, number, flags, for PPIs a partition). Kernel: of_irq_parse_one(),
  * of_irq_parse_raw().
  */
-import { FdtError, type FdtNode } from './fdt.ts';
+import { FdtError, type FdtNode } from '@vsim/vfio-core';
 import type { Look } from './look.ts';
 
 export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';

@@ -1,5 +1,5 @@
 /** What looking through a whole tree needs: nodes by phandle, and a bound on what it costs to follow every reference. */
-import { FdtError, type FdtNode } from './fdt.ts';
+import { FdtError, type FdtNode } from '@vsim/vfio-core';
 
 /** Entries of `ranges` and `interrupt-map` that are looked at, and nodes on the way. Real trees take a few thousand. */
 const MAX_STEPS = 4_000_000;

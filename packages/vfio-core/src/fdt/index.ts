@@ -1,0 +1,1 @@
+export { FdtError, FdtNode, parseFdt } from './fdt.ts';
