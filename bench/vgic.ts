@@ -145,7 +145,16 @@ for (const [sizes, devices] of [[[LPIS], 1], [[LPIS, MILLION], 64], [[LPIS, MILL
 
 const MIGRATIONS = 1000;
 const lines: string[] = [];
-const io = { out: (line: string) => void lines.push(line), err: (line: string) => void lines.push(line), progress: () => undefined, now: () => performance.now(), cwd: process.cwd() };
+const io = {
+  out: (line: string) => void lines.push(line),
+  err: (line: string) => void lines.push(line),
+  progress: () => undefined,
+  now: () => performance.now(),
+  cwd: process.cwd(),
+  piped: false,
+  columns: undefined,
+  colors: false,
+};
 const code = main(['migrate', '--repeat', String(MIGRATIONS)], io, undefined);
 console.log(`vsim migrate --repeat ${MIGRATIONS}: ${lines.join('; ')}`);
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The bin `vsim`. */
+import { fstatSync } from 'node:fs';
 import { EXIT, type Io } from './io.ts';
 import { main, needsRecordings } from './main.ts';
 
@@ -20,6 +21,16 @@ function currentFolder(): string {
   }
 }
 
+/** Whether standard input is a pipe or a file. A terminal is none, and neither is /dev/null, which scripts give. */
+function isPiped(): boolean {
+  try {
+    const stdin = fstatSync(0);
+    return stdin.isFIFO() || stdin.isFile() || stdin.isSocket();
+  } catch {
+    return false;
+  }
+}
+
 const lines: string[] = [];
 const args = process.argv.slice(2);
 const recordings = needsRecordings(args) ? await import('@vsim/conformance') : undefined;
@@ -33,6 +44,9 @@ const io: Io = {
   },
   now: () => performance.now(),
   cwd: currentFolder(),
+  piped: isPiped(),
+  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+  colors: process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '',
 };
 process.exitCode = main(args, io, recordings);
 // Even a write of nothing fails on a disk that is full.

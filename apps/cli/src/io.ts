@@ -10,6 +10,12 @@ export interface Io {
   now(): number;
   /** What relative paths start from. */
   readonly cwd: string;
+  /** Whether a pipe or a file is standard input, so that a machine may come from there. */
+  readonly piped: boolean;
+  /** The width of the terminal, where stdout is one. */
+  readonly columns: number | undefined;
+  /** Whether stdout takes colours: a terminal, and NO_COLOR is not set. */
+  readonly colors: boolean;
 }
 
 /** The exit codes of every command. */

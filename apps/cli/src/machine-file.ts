@@ -13,8 +13,9 @@ const STDIN = 0;
 /** The most bytes of an attribute in sysfs. */
 const PAGE = 4096;
 
-/** @param file undefined: the machine it runs on. @throws UsageError that tells what is wrong with it */
-export function readMachine(file: string | undefined, io: Io): readonly MachineDevice[] {
+/** @param given undefined: standard input where that is a pipe or a file, else the machine it runs on. @throws UsageError that tells what is wrong with it */
+export function readMachine(given: string | undefined, io: Io): readonly MachineDevice[] {
+  const file = given ?? (io.piped ? '-' : undefined);
   if (file === undefined) {
     if (!existsSync(LIVE) || at(LIVE, () => readdirSync(LIVE)).length === 0) throw new UsageError(`no PCI devices in ${LIVE} here; give a FILE with the output of lspci -Dnnvvxxxx`);
     return readFolder(LIVE);
@@ -22,9 +23,10 @@ export function readMachine(file: string | undefined, io: Io): readonly MachineD
   const path = resolve(io.cwd, file);
   if (file === '') throw new UsageError('expected a FILE, got an empty name');
   if (file !== '-' && at(file, () => statSync(path)).isDirectory()) return readFolder(path);
-  const text = at(file === '-' ? 'standard input' : file, () => readText(file === '-' ? STDIN : path));
-  if (text.includes('<access denied>')) io.err(`${file}: capabilities are hidden from ordinary users: run lspci as root, or isolation cannot be told`);
-  return told(file, text);
+  const name = file === '-' ? 'standard input' : file;
+  const text = at(name, () => readText(file === '-' ? STDIN : path));
+  if (text.includes('<access denied>')) io.err(`${name}: capabilities are hidden from ordinary users: run lspci as root, or isolation cannot be told`);
+  return told(name, text);
 }
 
 /** Runs a read of what a person named; its failure becomes one line. @throws UsageError */

@@ -1,47 +1,40 @@
 /** The `vsim` command: which subcommand runs, and how its errors reach the person. */
+import { readFileSync } from 'node:fs';
+import { styleText } from 'node:util';
 import type * as Conformance from '@vsim/conformance';
-import { demoCommand } from './commands/demo.ts';
-import { GROUPS_HELP, GROUPS_SUMMARY, GROUPS_USAGE, LSPCI_SUMMARY, LSPCI_USAGE, groupsCommand, lspciCommand } from './commands/groups.ts';
-import { MIGRATE_HELP, MIGRATE_USAGE, migrateCommand } from './commands/migrate.ts';
+import { Command, CommanderError } from 'commander';
+import { addDemo } from './commands/demo.ts';
+import { addExplain } from './commands/explain.ts';
+import { addGroups } from './commands/groups.ts';
+import { addLspci } from './commands/lspci.ts';
+import { addMigrate } from './commands/migrate.ts';
+import { addReplay } from './commands/replay.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
 
 /** @vsim/conformance, which only some commands need. */
 export type Recordings = typeof Conformance;
 
-interface Command {
-  readonly usage: string;
-  readonly summary: string;
-  /** A line for each option that does not explain itself. */
-  readonly help?: readonly string[];
-  readonly run: ((args: readonly string[], io: Io) => number) | { readonly withRecordings: (args: readonly string[], io: Io, recordings: Recordings) => number };
+/** What a command has: the world, the recordings, and where its exit code goes. */
+export interface Context {
+  readonly io: Io;
+  /** @throws TypeError unless they were given */
+  readonly recordings: Recordings;
+  readonly end: (code: number) => void;
 }
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['demo', { usage: 'demo [--seed N] [--json]', summary: 'live-migrates a VM with assigned devices between two Arm hosts', run: { withRecordings: demoCommand } }],
-  ['migrate', { usage: MIGRATE_USAGE, summary: 'migrations under traffic, with whatever is to go wrong', help: MIGRATE_HELP, run: migrateCommand }],
-  ['groups', { usage: GROUPS_USAGE, summary: GROUPS_SUMMARY, help: GROUPS_HELP, run: groupsCommand }],
-  ['lspci', { usage: LSPCI_USAGE, summary: LSPCI_SUMMARY, run: { withRecordings: lspciCommand } }],
-  [
-    'replay',
-    {
-      usage: 'replay PATH... [--profile NAME] [--host FILE] [--first N] [--case PREFIX] [--json]',
-      summary: 'replays recordings of real systems against the model',
-      help: [
-        'PATH            a recording (.jsonl or .json, or either with .gz), or a folder of them',
-        '--profile NAME  the kernel that answers, in place of the one that was recorded: linux-5.10, linux-5.13, linux-6.1, linux-6.12, linux-6.12.117 or linux-7.3',
-        '--host FILE     the machine of VFIO recordings that stand alone: its host.json.gz',
-        '--first N       how many divergences of each file are shown',
-        '--case PREFIX   only the cases whose names begin so',
-      ],
-      run: { withRecordings: (args, io, { replayCommand }) => replayCommand(args, io) },
-    },
-  ],
-]);
+const WITH_RECORDINGS: ReadonlySet<string> = new Set(['demo', 'lspci', 'replay']);
+const MOST_COLUMNS = 100;
+const USUAL_COLUMNS = 80;
+
+const EXIT_CODES = `
+Exit codes:
+  0  all is well
+  1  the result is bad: an interrupt lost, a recording that differs
+  2  the call cannot be served, and one line on stderr says why`;
 
 /** Whether a call needs the recordings. They are large: who has not loaded them need not. */
 export function needsRecordings(args: readonly string[]): boolean {
-  const command = COMMANDS.get(args[0] ?? '');
-  return command !== undefined && typeof command.run !== 'function';
+  return WITH_RECORDINGS.has(args[0] ?? '');
 }
 
 /**
@@ -51,31 +44,64 @@ export function needsRecordings(args: readonly string[]): boolean {
  * @returns its exit code: 0, 1 where the result is bad, 2 where the call cannot be served
  */
 export function main(args: readonly string[], io: Io, recordings: Recordings | undefined): number {
-  const [name, ...rest] = args;
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    for (const { usage, summary } of COMMANDS.values()) io.out(`vsim ${usage}\n    ${summary}`);
-    return name === undefined ? EXIT.usage : EXIT.ok;
-  }
-  const command = COMMANDS.get(name);
-  if (command === undefined) {
-    io.err(`vsim: unknown command ${name}; there are ${[...COMMANDS.keys()].join(', ')}`);
-    return EXIT.usage;
-  }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    for (const line of [`vsim ${command.usage}`, `    ${command.summary}`, ...(command.help ?? []).map((line) => `  ${line}`)]) io.out(line);
-    return EXIT.ok;
-  }
+  let code: number = EXIT.ok;
+  const context: Context = {
+    io,
+    get recordings() {
+      if (recordings === undefined) throw new TypeError('"recordings" expected @vsim/conformance, got nothing');
+      return recordings;
+    },
+    end: (is) => (code = is),
+  };
   try {
-    return run(command, rest, io, recordings);
+    const program = programOf(context, args[0]);
+    const isCommand = (name: string): boolean => program.commands.some((command) => command.name() === name);
+    // Help of what is no command is as wrong as the command itself.
+    const asked = args[0] === 'help' && args[1] !== undefined && !isCommand(args[1]) ? args.slice(1) : args;
+    program.parse(asked, { from: 'user' });
+    return code;
   } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     if (!(error instanceof UsageError)) throw error;
-    io.err(`vsim ${name}: ${error.message}`);
+    io.err(`vsim ${args[0] ?? ''}: ${error.message}`);
     return EXIT.usage;
   }
 }
 
-function run({ run }: Command, args: readonly string[], io: Io, recordings: Recordings | undefined): number {
-  if (typeof run === 'function') return run(args, io);
-  if (recordings === undefined) throw new TypeError('"recordings" expected @vsim/conformance, got nothing');
-  return run.withRecordings(args, io, recordings);
+/** @param called the first word of the call */
+function programOf(context: Context, called: string | undefined): Command {
+  const { io } = context;
+  const named = (): string => (program.commands.some((command) => command.name() === called) ? called! : '');
+  const width = Math.min(io.columns ?? USUAL_COLUMNS, MOST_COLUMNS);
+  const program = new Command('vsim')
+    .description('Linux VFIO and the Arm GICv4.1 as an executable model: what can be given to a VM, migrations, recordings of real kernels')
+    .version(version(), '-V, --version', 'prints the version')
+    .helpOption('-h, --help', 'prints this')
+    .helpCommand('help [command]', 'prints what a command takes')
+    .addHelpText('after', EXIT_CODES)
+    .configureHelp({ styleTitle: (text) => (io.colors ? styleText('bold', text, { validateStream: false }) : text) })
+    .configureOutput({
+      writeOut: (text) => { io.out(text.replace(/\n$/, '')); },
+      // Without a command it is the help that says why.
+      writeErr: (text) => { io.err(text.startsWith('error:') ? complaint(text, named()) : text.replace(/\n$/, '')); },
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
+      getOutHasColors: () => io.colors,
+      getErrHasColors: () => false,
+    })
+    .exitOverride();
+  for (const add of [addDemo, addMigrate, addGroups, addLspci, addReplay, addExplain]) add(program, context);
+  return program;
+}
+
+/** What is wrong with a call, as one line. @param command empty for none */
+function complaint(text: string, command: string): string {
+  const what = text.replace('error: ', '').trim().replaceAll(/\s*\n\s*/g, ' ').replace(/\.$/, '');
+  return command === '' ? `vsim: ${what}; see vsim help` : `vsim ${command}: ${what}; see vsim help ${command}`;
+}
+
+/** As package.json has it. */
+function version(): string {
+  const { version: is } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return is;
 }

@@ -5,23 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import * as recordings from '@vsim/conformance';
 import type { Random } from '@vsim/vfio-core';
 import { pick, same, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
-import { main } from '../src/main.ts';
-
-interface Told {
-  readonly code: number;
-  readonly out: readonly string[];
-  readonly err: readonly string[];
-}
-
-function run(args: readonly string[]): Told {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: '/' }, recordings);
-  return { code, out, err };
-}
+import { called } from './called.ts';
 
 /** `migrate` with any count: from 1 to 256 devices it migrates and loses nothing; whatever else was written is one line. */
 class Counts implements World<readonly [devices: string, vcpus: string]> {
@@ -32,7 +18,7 @@ class Counts implements World<readonly [devices: string, vcpus: string]> {
 
   check([devices, vcpus]: readonly [string, string]): Depth {
     const good = /^[0-9]+$/.test(devices) && Number(devices) >= 1 && Number(devices) <= 256 && vcpus !== '4';
-    const { code, out, err } = run(['migrate', `--devices=${devices}`, '--vcpus', vcpus, '--instant', '5']);
+    const { code, out, err } = called(['migrate', `--devices=${devices}`, '--vcpus', vcpus, '--instant', '5']);
     same('exit code and lines that say why', [code, err.length], good ? [0, 0] : [2, 1]);
     if (good) same('interrupts that were lost or doubled', out.join().includes('lost 0, doubled 0'), true);
     return good ? 'succeeded' : 'refused';
@@ -79,7 +65,7 @@ class Files implements World<FileInput> {
     }
     const args = { groups: ['groups', name], lspci: ['lspci', '--dump', name], replay: ['replay', name], host: ['replay', '--host', name, 'vfio/info.jsonl.gz'] }[command];
     const before = process.resourceUsage().maxRSS;
-    const { code, err } = run(args);
+    const { code, err } = called(args);
     const memory = (process.resourceUsage().maxRSS - before) / 1024;
     same('exit code and lines that say why', [code, err.length, err[0]?.includes('\n')], [2, 1, false]);
     if (memory > MOST_MEMORY) throw new Error(`${bytes} bytes took ${Math.round(memory)} MiB`);
@@ -111,7 +97,7 @@ class Ends implements World<StreamsInput> {
 
   check({ args, out, errFull }: StreamsInput): Depth {
     const folder = mkdtempSync(join(tmpdir(), 'vsim-fuzz-'));
-    const plain = run(args);
+    const plain = called(args);
     const to = typeof out === 'number' ? `| head -c ${out} > /dev/null` : out === 'full' ? '> /dev/full' : '>&-';
     const script = `{ "$@" 2> ${errFull ? '/dev/full' : `${folder}/err`}; echo $? > ${folder}/code; } < /dev/null ${to}`;
     spawnSync('/bin/sh', ['-c', script, 'sh', process.execPath, '--conditions=@vsim/source', BIN, ...args], { stdio: 'ignore' });

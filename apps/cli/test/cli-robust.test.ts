@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import * as recordings from '@vsim/conformance';
 import { describe, expect, it } from 'vitest';
-import { main } from '../src/main.ts';
+import { called, type Told } from './called.ts';
 
 const BIN = fileURLToPath(new URL('../src/bin.ts', import.meta.url));
 const D = '0000:00:02.0';
@@ -27,11 +26,8 @@ function folder(files: Readonly<Record<string, Content>>): string {
   return root;
 }
 
-function run(cwd: string, ...args: string[]): { code: number; out: string[]; err: string[] } {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd }, recordings);
-  return { code, out, err };
+function run(cwd: string, ...args: string[]): Told {
+  return called(args, { cwd });
 }
 
 /** The call fails with one line that says what. */
@@ -164,6 +160,25 @@ describe('the bin', () => {
     const script = `mkdir -p ${gone} && cd ${gone} && rmdir ${gone} && exec "$@"`;
     expect(start(['lspci'], { script })).toEqual({ status: 0, err: '' });
     expect(start(['groups', 'x'], { script })).toEqual({ status: 2, err: 'vsim groups: x: no such file or folder\n' });
+  });
+
+  it('takes the machine of a pipe or of a file on standard input, and the machine that it runs on where that is /dev/null', () => {
+    const machine = join(folder({ 'host.json': JSON.stringify({ devices: { [D]: { config: '3412e811'.padEnd(512, '0') } } }) }), 'host.json');
+    for (const script of [`cat ${machine} | "$@"`, `"$@" < ${machine}`, `cat ${machine} | "$@" -`]) {
+      const { stdout } = spawnSync('/bin/sh', ['-c', script, 'sh', process.execPath, '--conditions=@vsim/source', BIN, 'lspci'], { encoding: 'utf8' });
+      expect([script, stdout]).toEqual([script, `${D} 0000: 1234:11e8\n`]);
+    }
+    expect(start(['groups'], { stdin: machine }).status).toBe(0);
+    expect(start(['groups'], { stdin: '/dev/null' }).err).not.toContain('standard input');
+    expect(start(['groups'], { stdin: '/dev/null', script: 'printf "" | "$@"' })).toEqual({ status: 2, err: expect.stringMatching(/^vsim groups: standard input:1:1: expected the output of lspci/) as string });
+  });
+
+  it('replays what comes on standard input', () => {
+    const { stdout, status } = spawnSync('/bin/sh', ['-c', '"$@" < /dev/null', 'sh', process.execPath, '--conditions=@vsim/source', BIN, 'replay', '-'], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([2, '']);
+    const session = join(folder({ x: '{"n":1,"dir":"c2s","cmd":1}\n{"n":2,"dir":"s2c","cmd":1}\n' }), 'x');
+    const piped = spawnSync('/bin/sh', ['-c', `cat ${session} | "$@"`, 'sh', process.execPath, '--conditions=@vsim/source', BIN, 'replay', '-'], { encoding: 'utf8' });
+    expect(piped.stdout).toMatch(/^- cases=1 steps=2 .*\nTOTAL cases=1 /);
   });
 
   it('takes no folder from standard input [R15]', () => {

@@ -1,46 +1,72 @@
-import * as recordings from '@vsim/conformance';
+import { readFileSync } from 'node:fs';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { main } from '../src/main.ts';
+import { called } from './called.ts';
 
 function run(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
   let ms = 0;
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => (ms += 500), cwd: '/' }, recordings);
-  return { code, out, err };
+  return called(args, { now: () => (ms += 500) });
 }
 
 describe('vsim', () => {
-  it('answers a bad call with one line and exit code 2', () => {
-    for (const [args, line] of [
-      [['frobnicate'], /unknown command frobnicate; there are demo, migrate, groups, lspci, replay/],
-      [['demo', '--sneed', '1'], /vsim demo: .*--sneed/],
-      [['demo', '--seed', 'x'], /--seed: expected a whole number.*got x/],
-      [['demo', 'surplus'], /surplus/],
-      [['migrate', '--fail-at', 'nowhere'], /--fail-at: expected one of copy-memory, .*, got nowhere/],
-      [['migrate', '--swap', 'send'], /--swap: expected two phases/],
-      [['migrate', '--swap', 'send,nothing'], /--swap: expected one of .*got nothing/],
-      [['migrate', '--without', 'P7'], /--without: expected one of P1, .*got P7/],
-      [['migrate', '--devices', '0'], /--devices: expected a whole number from 1 to 256, got 0/],
-      [['migrate', '--dest', 'gicv2'], /--dest: expected one of gicv3, gicv4, gicv4.1, got gicv2/],
-    ] as const) {
-      const { code, out, err } = run(...args);
-      expect([code, out, err.length]).toEqual([2, [], 1]);
-      expect(err[0]).toMatch(line);
-      expect(err[0]).not.toContain('\n');
-    }
+  it.each<readonly [readonly string[], string]>([
+    [['frobnicate'], "vsim: unknown command 'frobnicate'; see vsim help"],
+    [['gruops'], "vsim: unknown command 'gruops' (Did you mean groups?); see vsim help"],
+    [['help', 'nope'], "vsim: unknown command 'nope'; see vsim help"],
+    [['demo', '--sneed', '1'], "vsim demo: unknown option '--sneed' (Did you mean --seed?); see vsim help demo"],
+    [['demo', '--seed', 'x'], "vsim demo: option '--seed <n>' argument 'x' is invalid. Expected a whole number from 0 to 4294967294; see vsim help demo"],
+    [['demo', '--seed', '-1'], "vsim demo: option '--seed <n>' argument '-1' is invalid. Expected a whole number from 0 to 4294967294; see vsim help demo"],
+    [['demo', 'surplus'], "vsim demo: too many arguments for 'demo'. Expected 0 arguments but got 1; see vsim help demo"],
+    [['migrate', '--fail-at', 'nowhere'], "vsim migrate: option '--fail-at <phase>' argument 'nowhere' is invalid. Allowed choices are copy-memory, "],
+    [['migrate', '--swap', 'send'], "vsim migrate: option '--swap <phases>' argument 'send' is invalid. Expected two phases, or more pairs of them"],
+    [['migrate', '--swap', 'send,nothing'], "vsim migrate: option '--swap <phases>' argument 'send,nothing' is invalid. Expected one of copy-memory, "],
+    [['migrate', '--without', 'P7'], "vsim migrate: option '--without <patch>' argument 'P7' is invalid. Allowed choices are P1, "],
+    [['migrate', '--devices', '0'], "vsim migrate: option '--devices <n>' argument '0' is invalid. Expected a whole number from 1 to 256"],
+    [['migrate', '--dest', 'gicv2'], "vsim migrate: option '--dest <gic>' argument 'gicv2' is invalid. Allowed choices are gicv3, gicv4, gicv4.1"],
+    [['migrate', '--corrupt', '99999999'], 'vsim migrate: "corrupt" expected a byte of the state, which has '],
+    [['explain', 'EFOO'], 'vsim explain: no rule answers EFOO; there are E2BIG, EACCES, '],
+    [['explain', 'EPERM', 'frob'], 'vsim explain: no rule answers EPERM at frob; those that do are of '],
+  ])('answers %j with one line and exit code 2', (args, what) => {
+    const { code, out, err } = run(...args);
+    expect([code, out, err.length]).toEqual([2, [], 1]);
+    expect(err[0]!.startsWith(what), err[0]).toBe(true);
+    expect(err[0]).not.toContain('\n');
   });
 
-  it('tells what there is', () => {
-    expect(run('--help')).toMatchObject({ code: 0, err: [] });
-    expect(run()).toMatchObject({ code: 2 });
-    for (const name of ['demo', 'migrate', 'groups', 'lspci', 'replay']) {
-      const { code, out, err } = run(name, '--help');
-      expect([code, err]).toEqual([0, []]);
-      expect(out[0]).toMatch(new RegExp(`^vsim ${name}`));
-    }
-    expect(run('migrate', '-h').out.join('\n')).toMatch(/--fail-at PHASE +one of copy-memory, /);
-    expect(run('help').out.join('\n')).toMatch(/vsim demo \[--seed N\].*vsim replay PATH/s);
+  it('tells what there is: on stdout when it is asked, on stderr with exit code 2 when nothing is', () => {
+    const asked = run('--help');
+    expect(asked).toMatchObject({ code: 0, err: [] });
+    expect(run('help')).toEqual(asked);
+    expect(run()).toEqual({ code: 2, out: [], err: asked.out });
+    expect(asked.out.join('\n')).toMatch(/^Usage: vsim .*^Commands:.*^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 /ms);
+  });
+
+  it.each(['demo', 'migrate', 'groups', 'lspci', 'replay', 'explain'])('help %s has its usage, defaults and examples, in lines of 80 columns', (name) => {
+    const { code, out, err } = run('help', name);
+    expect([code, err]).toEqual([0, []]);
+    expect(out.join('\n')).toMatch(new RegExp(`^Usage: vsim ${name} .*^Examples?:\n  `, 'ms'));
+    expect(run(name, '--help').out).toEqual(out);
+    expect(out.join('\n').split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it('writes its titles in bold where colours are', () => {
+    const [plain] = run('help', 'demo').out;
+    const [colored] = called(['help', 'demo'], { colors: true }).out;
+    expect(colored).toContain('\u001b[1mUsage:\u001b[22m');
+    expect(stripVTControlCharacters(colored!)).toBe(plain);
+  });
+
+  it('tells its version', () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(run('--version')).toEqual({ code: 0, out: [version], err: [] });
+  });
+
+  it('explains an errno, by its name, its number, or the id of a rule; and what of it a call has', () => {
+    const { out } = run('explain', 'EPERM', 'set_container');
+    expect(out.filter((line) => !line.startsWith('\t') && line !== '')).toContain('VFIO_GROUP_SET_CONTAINER (5.13: VFIO_GROUP_GET_DEVICE_FD): EPERM or EINVAL (vfio/group-not-viable)');
+    expect(run('explain', '-1', 'set_container').out).toEqual(out);
+    expect(run('explain', 'vfio/group-not-viable').out).toHaveLength(4);
+    expect(JSON.parse(run('explain', 'vfio/group-not-viable', '--json').out.join(''))).toEqual([expect.objectContaining({ id: 'vfio/group-not-viable', errnos: ['EPERM', 'EINVAL'] })]);
   });
 
   it('prints the report as text or as one line of JSON', () => {

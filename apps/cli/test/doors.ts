@@ -2,10 +2,9 @@
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as recordings from '@vsim/conformance';
 import type { Random } from '@vsim/vfio-core';
 import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
-import { main } from '../src/main.ts';
+import { called as told } from './called.ts';
 import { CLI_DOORS } from './cli-doors.ts';
 
 // Arguments
@@ -35,12 +34,10 @@ class Arguments implements World<readonly string[]> {
 const FIRST_CHECK = /unknown command|Unknown option|Unexpected argument|ambiguous|does not take an argument|argument missing|^$|config: /;
 
 function called(args: readonly string[], cwd: string): Depth {
-  const err: string[] = [];
-  let lines = 0;
-  const code = main(args, { out: () => (lines += 1), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd }, recordings);
+  const { code, err } = told(args, { cwd });
   if (code !== 0 && code !== 1 && code !== 2) throw new Error(`exit ${code}`);
-  // Without a command it is the list of them that says why.
-  if (code === 2 && err.length !== 1 && lines === 0) throw new Error(`exit 2 with ${err.length} lines`);
+  // Without a command it is the help that says why: one text of lines.
+  if (code === 2 && err.length !== 1) throw new Error(`exit 2 with ${err.length} lines`);
   if (err.some((line) => line.replaceAll(/[\n]/g, '').length !== line.length && !args.some((argument) => argument.includes('\n')))) throw new Error(`more than a line: ${err.join()}`);
   if (/is not a function|Cannot read propert|is not iterable|Invalid (array|typed)|call stack/i.test(err.join())) throw new Error(err[0]);
   if (code !== 2) return 'succeeded';

@@ -2,11 +2,10 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as recordings from '@vsim/conformance';
+import { readRecording, topologyMachine, topologyNames, topologyText } from '@vsim/conformance';
 import { afterAll, describe, expect, it } from 'vitest';
-import { main } from '../src/main.ts';
+import { called } from './called.ts';
 
-const { readRecording, topologyMachine, topologyNames, topologyText } = recordings;
 const folder = mkdtempSync(join(tmpdir(), 'vsim-groups-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -16,10 +15,8 @@ function file(name: string, content: string): string {
 }
 
 function run(...args: readonly string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = main(args, { out: (line) => out.push(line), err: (line) => err.push(line), progress: () => undefined, now: () => 0, cwd: folder }, recordings);
-  return { code, out, err, text: out.join('\n') };
+  const told = called(args, { cwd: folder });
+  return { ...told, text: told.out.join('\n') };
 }
 
 interface Report {
@@ -98,7 +95,7 @@ describe('vsim groups', () => {
     expect(run('groups', 'bad.txt').err[0]).toMatch(/^vsim groups: bad\.txt:6:\d+: expected 16 bytes/);
     expect(run('groups', 'nowhere').err[0]).toBe('vsim groups: nowhere: no such file or folder');
     expect(run('groups', '--iommu', 'x').code).toBe(2);
-    expect(run('groups', 'a', 'b').err[0]).toContain('expected one FILE');
+    expect(run('groups', 'a', 'b').err[0]).toContain('Expected 1 argument but got 2');
     expect(run('groups', file('bad.json', '{"devices": {"0000:00:00.0": {}}}')).err[0]).toContain('bad.json');
   });
 });
@@ -114,5 +111,10 @@ describe('vsim lspci', () => {
     const { out } = run('lspci', file('sriov.txt', topologyText('sriov-igb')));
     expect(out).toHaveLength(26);
     expect(out).toContain('0000:01:10.0 0200: 8086:10ca (rev 01)');
+  });
+
+  it('as objects', () => {
+    const list = JSON.parse(run('lspci', '--json', file('gpu.txt', topologyText('gpu-audio'))).text) as readonly Readonly<Record<string, unknown>>[];
+    expect(list.find(({ address }) => address === '0000:01:00.1')).toMatchObject({ class: '0x040300', vendor: '0x8086', device: '0x293e', revision: '0x03', driver: 'snd_hda_intel', config: expect.stringMatching(/^86803e29/) as string });
   });
 });

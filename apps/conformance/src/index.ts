@@ -1,5 +1,5 @@
 /** @vsim/conformance: recordings of real systems, and the replayer that holds the packages to them. */
-export { REPLAY_USAGE, replayCommand, type CommandIo } from './cli-replay.ts';
+export { replay, ReplayError, type ReplayChoices, type ReplayIo } from './replay-report.ts';
 export { MalformedRecording } from './json.ts';
 export { recordedMachine } from './recorded-machine.ts';
 export { RECORDINGS, UnreadableFile, findRecordings, replayCases, replayFile, type FileReport, type ReplayFileOptions } from './replay.ts';

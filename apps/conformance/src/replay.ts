@@ -1,4 +1,4 @@
-/** Replaying files: which there are, how they are read, which format they have. The command is cli-replay.ts. */
+/** Replaying files: which there are, how they are read, which format they have. What is printed is replay-report.ts. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,8 @@ import { vfioUserFormat } from './vfio-user/format.ts';
 const FORMATS: readonly Format[] = [vfioFormat, qemuGicFormat, kvmItsFormat, linuxGicFormat, vfioUserFormat, mcSessionFormat, fslmcBootFormat];
 /** Formats whose machines lie beside the recordings. */
 const HOSTED: readonly Format['name'][] = ['vfio', 'mc-session', 'fslmc-boot'];
+/** The name of standard input. */
+const STDIN = '-';
 const EXTENSIONS = ['.jsonl', '.jsonl.gz'];
 const HOST_NAMES = ['host.json', 'host.json.gz'];
 
@@ -63,8 +65,9 @@ export interface ReplayFileOptions {
 /** The recordings of the project. */
 export const RECORDINGS: string = fileURLToPath(new URL('../recordings', import.meta.url));
 
-/** The recordings at `path`: itself, or a folder's files, recursively, sorted. @throws UnreadableFile */
+/** The recordings at `path`: itself, or a folder's files, recursively, sorted; `-` is standard input. @throws UnreadableFile */
 export function findRecordings(path: string, cwd = '.'): readonly string[] {
+  if (path === STDIN) return [path];
   const at = resolve(cwd, path);
   if (!reading(path, () => statSync(at)).isDirectory()) return [path];
   const entries = reading(path, () => readdirSync(at, { withFileTypes: true }));
@@ -169,7 +172,7 @@ function own(name: string | undefined): string | undefined {
 
 /** The text of a file, unpacked if it is packed. */
 function readText(path: string, cwd: string): string {
-  return reading(path, () => text.readText(resolve(cwd, path)));
+  return reading(path, () => text.readText(path === STDIN ? 0 : resolve(cwd, path)));
 }
 
 /** Runs a read; its failure becomes one line. */

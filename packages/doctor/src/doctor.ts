@@ -3,7 +3,7 @@
  * way, and what VFIO would answer at which call.
  */
 import { errnoName } from '@vsim/vfio-core';
-import { IommuGrouping, computeIommuGroups, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
+import { IommuGrouping, computeIommuGroups, idText, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
 
@@ -24,6 +24,8 @@ export interface TrialReport {
 
 export interface DeviceReport {
   readonly address: string;
+  /** `vendor:device` in hex, as lspci has it. */
+  readonly id: string;
   readonly description: string;
   readonly driver: string | undefined;
   readonly resetMethods: readonly string[];
@@ -110,6 +112,7 @@ class Examination {
       trials,
       members: members.map(({ facts, description, driver }) => ({
         address: facts.address,
+        id: idText(facts.vendor, facts.device),
         description,
         driver,
         resetMethods: this.#resets.get(facts.address) ?? [],

@@ -17,8 +17,8 @@ export function reportLines({ iommu, groups, ungrouped }: DoctorReport): readonl
 
 function groupLines({ id, members, reason, viable, blockers, trials }: GroupReport): readonly string[] {
   const out = [`IOMMU group ${id}: ${members.length === 1 ? '1 device' : `${members.length} devices`}, viable${viable ? '+' : '-'}`];
-  for (const { address, description, driver, resetMethods } of members) {
-    out.push(`\t${address} ${description}`);
+  for (const { address, id, description, driver, resetMethods } of members) {
+    out.push(`\t${address} ${description.includes(`[${id}]`) ? description : `${description} [${id}]`}`);
     if (driver !== undefined) out.push(`\t\tKernel driver in use: ${driver}`);
     out.push(`\t\tReset: ${resetMethods.length === 0 ? 'none' : resetMethods.join(' ')}`);
   }

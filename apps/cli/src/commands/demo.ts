@@ -1,20 +1,33 @@
-/** `vsim demo [--seed N] [--json]`. */
+/** `vsim demo`. */
 import { reportLines, runDemo } from '@vsim/demo';
-import { Options } from '../args.ts';
-import { EXIT, type Io } from '../io.ts';
-import type { Recordings } from '../main.ts';
+import type { Command } from 'commander';
+import { wholeNumber } from '../args.ts';
+import { EXIT } from '../io.ts';
+import type { Context } from '../main.ts';
 
-const DEFAULT_SEED = 1;
 const MAX_SEED = 0xffff_fffe;
 
-export function demoCommand(args: readonly string[], io: Io, { recordedMachine }: Recordings): number {
-  const options = new Options(args, { seed: 'string', json: 'boolean' });
-  const seed = options.number('seed', 0, MAX_SEED, DEFAULT_SEED);
-  const report = runDemo(seed, recordedMachine(), (text) => { io.progress(text); });
-  io.progress('');
-  if (options.flag('json')) io.out(JSON.stringify(report));
-  else for (const line of reportLines(report)) io.out(line);
-  const delivered = report.before.delivered + report.after.delivered;
-  const bad = report.outcome !== 'migrated' || report.lost !== 0 || report.doubled !== 0 || report.guestCount !== delivered;
-  return bad ? EXIT.failed : EXIT.ok;
+interface DemoOptions {
+  readonly seed: number;
+  readonly json?: true;
+}
+
+export function addDemo(program: Command, context: Context): void {
+  const { io, end } = context;
+  program
+    .command('demo')
+    .summary('live-migrates a VM with assigned devices between two Arm hosts')
+    .description('Builds two Arm hosts with GICv4.1, runs a VM with assigned devices on one, live-migrates it to the other, and accounts for every interrupt.')
+    .option('--seed <n>', 'what the traffic is a function of', wholeNumber(0, MAX_SEED), 1)
+    .option('--json', 'one object instead of a report')
+    .addHelpText('after', '\nExample:\n  vsim demo --seed 7')
+    .action(({ seed, json }: DemoOptions) => {
+      const report = runDemo(seed, context.recordings.recordedMachine(), (text) => { io.progress(text); });
+      io.progress('');
+      if (json === true) io.out(JSON.stringify(report));
+      else for (const line of reportLines(report)) io.out(line);
+      const delivered = report.before.delivered + report.after.delivered;
+      const bad = report.outcome !== 'migrated' || report.lost !== 0 || report.doubled !== 0 || report.guestCount !== delivered;
+      end(bad ? EXIT.failed : EXIT.ok);
+    });
 }

@@ -1,73 +1,67 @@
-/** `vsim migrate`: migrations under traffic, with whatever is to go wrong. */
+/** `vsim migrate`. */
 import { isSound, matrixRow, MAX_TICKERS, PATCHES, runMigration, type MigrateOptions, type MigrateReport } from '@vsim/demo';
 import type { GicVersion } from '@vsim/gic-its';
-import { PHASES } from '@vsim/vmm';
-import { oneOf, Options } from '../args.ts';
+import { PHASES, type PhaseName } from '@vsim/vmm';
+import { Option, type Command } from 'commander';
+import { pairsOf, wholeNumber } from '../args.ts';
 import { EXIT, UsageError, type Io } from '../io.ts';
-
-export const MIGRATE_USAGE =
-  'migrate [--devices N] [--vcpus N] [--rate N] [--instant N] [--source GIC] [--dest GIC] [--fail-at PHASE] [--corrupt N] [--fault-after N] [--swap PHASE,PHASE[,...]] [--without PATCH] [--repeat N] [--seed S] [--json]';
-
-export const MIGRATE_HELP: readonly string[] = [
-  '--devices N          assigned devices that raise interrupts',
-  '--rate N             how many of a hundred steps of traffic are interrupts',
-  '--instant N          steps of traffic before the migration begins',
-  '--source, --dest     gicv3, gicv4 or gicv4.1: what the hosts have',
-  `--fail-at PHASE      one of ${PHASES.join(', ')}`,
-  '--corrupt N          flips byte N of the state on the wire',
-  '--fault-after N      the write of KVM to guest memory after N of them, while the source is saved, fails',
-  '--swap PHASE,PHASE   two phases in each other\'s place; more pairs after them, one by one',
-  `--without PATCH      ${Object.keys(PATCHES).join(', ')}: a patch of the kernel series left out; prints what is seen then`,
-  '--repeat N           migrations with the seeds S, S + 1, ...; each that fails prints the call that shows it again',
-];
+import type { Context } from '../main.ts';
 
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];
 const MAX_SEED = 0xffff_fffe;
 const MAX_VCPUS = 3; // one physical CPU stays free, for vCPUs to move to
 const PROGRESS_EVERY = 16;
 
-export function migrateCommand(args: readonly string[], io: Io): number {
-  const options = new Options(args, {
-    devices: 'string',
-    vcpus: 'string',
-    rate: 'string',
-    instant: 'string',
-    source: 'string',
-    dest: 'string',
-    'fail-at': 'string',
-    corrupt: 'string',
-    'fault-after': 'string',
-    swap: 'string',
-    without: 'string',
-    repeat: 'string',
-    seed: 'string',
-    json: 'boolean',
-  });
-  const migration: MigrateOptions = {
-    seed: options.number('seed', 0, MAX_SEED, 1),
-    devices: options.number('devices', 1, MAX_TICKERS, 2),
-    vcpus: options.number('vcpus', 1, MAX_VCPUS, 2),
-    rate: options.number('rate', 0, 100, 50),
-    instant: options.number('instant', 0, 1_000_000, 200),
-    source: options.choice('source', GICS, 'gicv4.1'),
-    destination: options.choice('dest', GICS, 'gicv4.1'),
-    switches: {},
-    failAt: options.choice('fail-at', PHASES),
-    corrupt: options.text('corrupt') === undefined ? undefined : options.number('corrupt', 0, 0xffff_ffff, 0),
-    swap: pairs(options.text('swap')),
-    faultAfter: options.text('fault-after') === undefined ? undefined : options.number('fault-after', 0, 1_000_000, 0),
-  };
-  const patch = options.choice('without', Object.keys(PATCHES));
-  if (patch !== undefined) return printMatrix(migration, patch, options.flag('json'), io);
-  const repeat = options.number('repeat', 1, 1_000_000, 1);
-  return repeat === 1 ? printOne(migration, options.flag('json'), io) : printMany(migration, repeat, options.flag('json'), io);
+interface Given {
+  readonly devices: number;
+  readonly vcpus: number;
+  readonly rate: number;
+  readonly instant: number;
+  readonly source: GicVersion;
+  readonly dest: GicVersion;
+  readonly failAt?: PhaseName;
+  readonly corrupt?: number;
+  readonly faultAfter?: number;
+  readonly swap?: readonly PhaseName[];
+  readonly without?: string;
+  readonly repeat: number;
+  readonly seed: number;
+  readonly json?: true;
 }
 
-function pairs(text: string | undefined): readonly string[] | undefined {
-  if (text === undefined) return undefined;
-  const names = text.split(',');
-  if (names.length % 2 !== 0) throw new UsageError(`--swap: expected two phases or more pairs of them with commas, got ${text}`);
-  return names.map((name) => oneOf('--swap', name, PHASES));
+export function addMigrate(program: Command, { io, end }: Context): void {
+  const gic = (flags: string, which: string): Option => new Option(flags, `what the ${which} has`).choices(GICS).default('gicv4.1');
+  program
+    .command('migrate')
+    .summary('migrations under traffic, with whatever is to go wrong')
+    .description('Live-migrates a VM under traffic, and accounts for every interrupt: none may be lost or come twice, whatever fails.')
+    .option('--devices <n>', 'assigned devices that raise interrupts', wholeNumber(1, MAX_TICKERS), 2)
+    .option('--vcpus <n>', 'vCPUs of the VM', wholeNumber(1, MAX_VCPUS), 2)
+    .option('--rate <n>', 'how many of a hundred steps of traffic are interrupts', wholeNumber(0, 100), 50)
+    .option('--instant <n>', 'steps of traffic before the migration begins', wholeNumber(0, 1_000_000), 200)
+    .addOption(gic('--source <gic>', 'source'))
+    .addOption(gic('--dest <gic>', 'destination'))
+    .addOption(new Option('--fail-at <phase>', 'the phase that fails').choices(PHASES))
+    .option('--corrupt <n>', 'flips byte N of the state on the wire', wholeNumber(0, 0xffff_ffff))
+    .option('--fault-after <n>', "of KVM's writes to guest memory while the source is saved, the one after N fails", wholeNumber(0, 1_000_000))
+    .option('--swap <phases>', "two phases in each other's place, with a comma; more pairs after them, one by one", pairsOf(PHASES))
+    .addOption(new Option('--without <patch>', 'a patch of the kernel series left out; prints what is seen then').choices(Object.keys(PATCHES)))
+    .option('--repeat <n>', 'migrations with the seeds S, S + 1, ...; each that fails prints the call that shows it again', wholeNumber(1, 1_000_000), 1)
+    .option('--seed <s>', 'what traffic and states are a function of', wholeNumber(0, MAX_SEED), 1)
+    .option('--json', 'one object instead of lines')
+    .addHelpText('after', '\nExamples:\n  vsim migrate --repeat 1000\n  vsim migrate --swap stop-devices,save-pending-tables\n  vsim migrate --without P2')
+    .action((given: Given) => { end(migrate(given, io)); });
+}
+
+function migrate({ failAt, corrupt, faultAfter, swap, without, repeat, json, dest, ...given }: Given, io: Io): number {
+  const migration: MigrateOptions = { ...given, destination: dest, switches: {}, failAt, corrupt, faultAfter, swap };
+  try {
+    if (without !== undefined) return printMatrix(migration, without, json === true, io);
+    return repeat === 1 ? printOne(migration, json === true, io) : printMany(migration, repeat, json === true, io);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 function printMatrix(options: MigrateOptions, patch: string, json: boolean, io: Io): number {

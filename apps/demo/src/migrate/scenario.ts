@@ -59,6 +59,7 @@ export function isSound({ runs, lost, doubled, memoryAgrees }: MigrateReport): b
   return runs.length === 1 && lost === 0 && doubled === 0 && memoryAgrees;
 }
 
+/** @throws RangeError for a byte to corrupt that the state does not have */
 export function runMigration(options: MigrateOptions): MigrateReport {
   const { seed, devices, vcpus, instant, rate, switches } = options;
   const ledger = new Ledger();
@@ -139,9 +140,9 @@ export function runMigration(options: MigrateOptions): MigrateReport {
 function corrupting(at: number | undefined): Transport | undefined {
   if (at === undefined) return undefined;
   return (message) => {
+    if (at >= message.length) throw new RangeError(`"corrupt" expected a byte of the state, which has ${message.length}, got ${at}`);
     const changed = message.slice();
-    const i = at % changed.length;
-    changed[i] = changed[i]! ^ 0xff;
+    changed[at] = changed[at]! ^ 0xff;
     return changed;
   };
 }

@@ -5,7 +5,9 @@
  * `linux-6.12` (6.12.107) and `linux-7.3` (7.3.4) were recorded too. `linux-6.12.117` is `linux-6.12` but for KVM's virtual GIC. A comment names the catalogue's entry (D61-n; T, D, B of 7.3).
  */
 
-export type ProfileName = 'linux-5.10' | 'linux-5.13' | 'linux-6.1' | 'linux-6.12' | 'linux-6.12.117' | 'linux-7.3';
+/** All of them, the oldest first. */
+export const PROFILE_NAMES = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-6.12.117', 'linux-7.3'] as const;
+export type ProfileName = (typeof PROFILE_NAMES)[number];
 
 export interface KernelProfile {
   readonly name: ProfileName;

@@ -1,52 +1,46 @@
-/** `vsim replay`: replays recordings and says how far the model agrees with them. */
-import { parseArgs } from 'node:util';
-import { kernelProfile, type ProfileName } from '@vsim/vfio-core';
+/** Replays recordings and says how far the model agrees with them: what `vsim replay` runs. */
+import type { ProfileName } from '@vsim/vfio-core';
 import { MalformedRecording } from './json.ts';
 import { UnreadableFile, findRecordings, replayFile, type FileReport } from './replay.ts';
 
-export const REPLAY_USAGE = 'vsim replay PATH... [--profile NAME] [--host FILE] [--first N] [--case PREFIX] [--json]';
-
-/** Where the command's words go. */
-export interface CommandIo {
+/** Where the words go. */
+export interface ReplayIo {
   /** A line of the result. */
   out(line: string): void;
-  /** A line for people, when something is wrong. */
-  err(line: string): void;
   /** What relative paths are relative to. */
   readonly cwd: string;
 }
 
-interface Options {
+export interface ReplayChoices {
+  /** Recordings, folders of them, or `-` for standard input. */
   readonly paths: readonly string[];
+  /** The kernel that answers. @default the one that was recorded */
   readonly profile: ProfileName | undefined;
+  /** The machine of recordings that stand alone: a host.json. */
   readonly hostFile: string | undefined;
   /** Divergences shown of each file. */
   readonly first: number;
+  /** Only the cases whose names begin so. */
   readonly casePrefix: string | undefined;
+  /** One object of JSON instead of lines. */
   readonly json: boolean;
 }
 
-/** The command line is not one of this command. */
-class UsageError extends Error {
-  override readonly name = 'UsageError';
+/** What cannot be replayed: `message` is one line and names it. */
+export class ReplayError extends Error {
+  override readonly name = 'ReplayError';
 }
 
-const AGREES = 0;
-const DIVERGES = 1;
-const WRONG_USE = 2;
-
-/** Runs the command. @returns its exit code: 0 without divergence, 1 with, 2 for bad usage or input */
-export function replayCommand(args: readonly string[], io: CommandIo): number {
+/** Replays, and prints. @returns whether the model agrees with everything. @throws ReplayError for recordings that are none, or that there are not */
+export function replay(choices: ReplayChoices, io: ReplayIo): boolean {
   try {
-    return run(parse(args), io);
+    return run(choices, io);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    io.err(error instanceof UsageError ? `vsim replay: ${error.message}; usage: ${REPLAY_USAGE}` : `vsim replay: ${oneLine(error)}`);
-    return WRONG_USE;
+    throw error instanceof Error ? new ReplayError(oneLine(error)) : error;
   }
 }
 
-function run(options: Options, io: CommandIo): number {
+function run(options: ReplayChoices, io: ReplayIo): boolean {
   const paths = options.paths.flatMap((path) => findRecordings(path, io.cwd));
   if (paths.length === 0) throw new UnreadableFile(`${options.paths.join(', ')}: no recordings there`);
   const reports: FileReport[] = [];
@@ -61,52 +55,7 @@ function run(options: Options, io: CommandIo): number {
   const total = sum(reports);
   if (options.json) io.out(JSON.stringify({ files: reports.map((report) => fileJson(report, options.first)), total: totalJson(total) }));
   else io.out(line('TOTAL', total));
-  return total.divergences === 0 ? AGREES : DIVERGES;
-}
-
-function parse(args: readonly string[]): Options {
-  const { values, positionals } = parsing(() =>
-    parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        profile: { type: 'string' },
-        host: { type: 'string' },
-        first: { type: 'string' },
-        case: { type: 'string' },
-        json: { type: 'boolean' },
-      },
-    }),
-  );
-  if (positionals.length === 0) throw new UsageError('expected a file or folder');
-  const first = values.first ?? '0';
-  if (!/^[0-9]+$/.test(first)) throw new UsageError(`--first: expected a number, got ${first}`);
-  return {
-    paths: positionals,
-    profile: profileNamed(values.profile),
-    hostFile: values.host,
-    first: Number(first),
-    casePrefix: values.case,
-    json: values.json ?? false,
-  };
-}
-
-/** parseArgs() throws a TypeError of several sentences: the first is enough. */
-function parsing<T>(body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? (error.message.split(/\. |\n/, 1)[0] ?? '') : 'bad arguments');
-  }
-}
-
-const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-6.12.117', 'linux-7.3'];
-
-function profileNamed(name: string | undefined): ProfileName | undefined {
-  if (name === undefined) return undefined;
-  const found = PROFILES.find((profile) => kernelProfile(profile).name === name);
-  if (found === undefined) throw new UsageError(`--profile: expected one of ${PROFILES.join(', ')}, got ${name}`);
-  return found;
+  return total.divergences === 0;
 }
 
 interface Counts {
@@ -137,7 +86,7 @@ function sum(reports: readonly FileReport[]): Counts {
   return { cases, steps, compared, relaxed, divergences };
 }
 
-function tell(report: FileReport, first: number, io: CommandIo): void {
+function tell(report: FileReport, first: number, io: ReplayIo): void {
   io.out(line(report.path, countsOf(report)));
   for (const [failure, count] of report.untold) io.out(`  reasons of a failure, ${count} times: ${failure}`);
   for (const { case: name, step, field, expected, actual } of report.divergences.slice(0, first)) {

@@ -2,17 +2,14 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { RECORDINGS } from '@vsim/conformance';
 import { describe, expect, it } from 'vitest';
-import { replayCommand } from './cli-replay.ts';
-import { RECORDINGS } from './replay.ts';
+import { called, type Told } from './called.ts';
 
 const VFIO = join(RECORDINGS, 'vfio');
 
-function run(...args: string[]): { code: number; out: string[]; err: string[] } {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = replayCommand(args, { out: (line) => out.push(line), err: (line) => err.push(line), cwd: VFIO });
-  return { code, out, err };
+function run(...args: string[]): Told {
+  return called(['replay', ...args], { cwd: VFIO });
 }
 
 /** The lines of one recorded scenario, to be spoiled. */
@@ -96,11 +93,11 @@ describe('vsim replay', () => {
 
   const good = scenario(EDU);
   it.each([
-    ['no path', [], 'expected a file or folder'],
+    ['no path', [], "missing required argument 'path'"],
     ['an unknown option', ['info.jsonl.gz', '--frist', '1'], "'--frist'"],
-    ['a value that looks like an option', ['info.jsonl.gz', '--profile', '-1'], 'ambiguous'],
-    ['a number that is none', ['info.jsonl.gz', '--first', 'x'], '--first: expected a number, got x'],
-    ['an unknown profile', ['info.jsonl.gz', '--profile', 'linux-2.4'], '--profile: expected one of'],
+    ['a value that looks like an option', ['info.jsonl.gz', '--profile', '-1'], "argument '-1' is invalid. Allowed choices are linux-5.10, "],
+    ['a number that is none', ['info.jsonl.gz', '--first', 'x'], "option '--first <n>' argument 'x' is invalid"],
+    ['an unknown profile', ['info.jsonl.gz', '--profile', 'linux-2.4'], "argument 'linux-2.4' is invalid. Allowed choices are linux-5.10, "],
     ['a missing file', ['nowhere.jsonl'], 'nowhere.jsonl: no such file or folder'],
     ['a missing machine', [folderFile(good.join('\n')), '--host', 'nowhere.json'], 'nowhere.json: no such file or folder'],
     ['no case', ['info.jsonl.gz', '--case', 'nothing'], 'no case begins with nothing'],
@@ -119,7 +116,7 @@ describe('vsim replay', () => {
   });
 
   /** A scenario's lines with one text in place of another, replayed. */
-  function spoiled(change: (text: string) => string): { code: number; err: string[] } {
+  function spoiled(change: (text: string) => string): Pick<Told, 'code' | 'err'> {
     const file = join(folder({ 'x.jsonl': change(scenario(EDU).join('\n')) }), 'x.jsonl');
     const { code, err } = run(file);
     return { code, err };

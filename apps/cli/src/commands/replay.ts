@@ -1,0 +1,39 @@
+/** `vsim replay`. */
+import { PROFILE_NAMES, type ProfileName } from '@vsim/vfio-core';
+import { Option, type Command } from 'commander';
+import { wholeNumber } from '../args.ts';
+import { EXIT, UsageError } from '../io.ts';
+import type { Context } from '../main.ts';
+
+interface ReplayOptions {
+  readonly profile?: ProfileName;
+  readonly host?: string;
+  readonly first: number;
+  readonly case?: string;
+  readonly json?: true;
+}
+
+export function addReplay(program: Command, context: Context): void {
+  const { io, end } = context;
+  program
+    .command('replay')
+    .summary('replays recordings of real systems against the model')
+    .description('Replays recordings of real kernels, KVM and QEMU, step by step, and counts where the model answers differently.')
+    .argument('<path...>', 'recordings (.jsonl or .json, or either with .gz), or folders of them; - is standard input')
+    .addOption(new Option('--profile <name>', 'the kernel that answers, in place of the one that was recorded').choices(PROFILE_NAMES))
+    .option('--host <file>', 'the machine of VFIO recordings that stand alone: its host.json')
+    .option('--first <n>', 'how many divergences of each file are shown', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option('--case <prefix>', 'only the cases whose names begin so')
+    .option('--json', 'one object instead of lines')
+    .addHelpText('after', '\nExample:\n  vsim replay recordings/ --first 3')
+    .action((paths: readonly string[], { profile, host, first, case: casePrefix, json }: ReplayOptions) => {
+      const { replay, ReplayError } = context.recordings;
+      try {
+        const agrees = replay({ paths, profile, hostFile: host, first, casePrefix, json: json === true }, io);
+        end(agrees ? EXIT.ok : EXIT.failed);
+      } catch (error) {
+        if (error instanceof ReplayError) throw new UsageError(error.message);
+        throw error;
+      }
+    });
+}
