@@ -117,6 +117,26 @@ describe('the root container without a driver', () => {
   });
 });
 
+describe('the bus', () => {
+  it('[fslmc 2] takes all away when the machine goes down, the root’s portal last, which no driver of it gives back', () => {
+    const { bus, mc, store, host, names, leftOvers } = setUp();
+    expect(bus.portals.get(mc.base)).toBe(0x40);
+    store('drivers/fsl_mc_dprc/unbind', 'dprc.1');
+    expect([...bus.portals.keys()]).toEqual([mc.base]);
+    store('drivers/fsl_mc_dprc/bind', 'dprc.1');
+    host.scheduler.call('shutdown', bus.shutDown());
+    expect([names(), mc.handles, bus.portals.size, leftOvers().irqs]).toEqual([[], 0, 0, 0]);
+  });
+
+  it('[fslmc 2] has no root, and nothing to say of it or to it, where the firmware is not ready', () => {
+    const made = setUp({ gsr: 0 });
+    const log = heard(made);
+    expect([made.root.readFile('/sys/bus/fsl-mc/autorescan'), made.store('autorescan', '1'), made.store('rescan', '1')]).toEqual(['', 1, 1]);
+    made.host.scheduler.call('shutdown', made.bus.shutDown());
+    expect([log, made.mc.control?.gcr1]).toEqual([[], 0]);
+  });
+});
+
 it('a command whose status is not READY is not submitted', () => {
   const { made, fd } = assigned();
   const { root } = made;

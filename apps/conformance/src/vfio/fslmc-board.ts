@@ -40,7 +40,7 @@ export function boardOf(machine: Fields, path: string): FslMcBoard {
 
 /** One of its variants, as a boot's name tells them; `boot` is the first line of its conversation. @throws MalformedRecording */
 export function variantOf(board: FslMcBoard, name: string, boot: Fields): FslMcBoard {
-  const is = (variant: string): boolean => name.split('-').join(' ').includes(variant.split('-').join(' '));
+  const is = (variant: string): boolean => name.includes(variant);
   return {
     ...board,
     ...(is('dt-nosmmu') && { iommu: 'none' }),
