@@ -180,6 +180,17 @@ describe('objects made at run time', () => {
     expect([get(queue(2).params, [4, 'u32']), get(queue(2).params, [8, 'u8']), queue(3).status]).toEqual([0x502, 3, CONFIG]);
   });
 
+  it('have queue portals that are plain memory', () => {
+    const { host, mc, user, root } = start();
+    user.create(root, 'dpio');
+    const { memory } = host;
+    memory.write32(mc.qbmanBase + 0x100, 0x1234_5678);
+    memory.write64(mc.qbmanBase + 0x1_fff8, 1, 2);
+    expect([memory.read32(mc.qbmanBase + 0x100), memory.read8(mc.qbmanBase + 0x101), memory.read32(mc.qbmanBase + 0x1_fffc), memory.read32(mc.qbmanBase + 0x1_0100)]).toEqual([0x1234_5678, 0x56, 2, 0]);
+    memory.write16(mc.qbmanBase + 0x102, 0xabcd);
+    expect(memory.read32(mc.qbmanBase + 0x100)).toBe(0xabcd_5678);
+  });
+
   it('keep a label, an address and a frame length', () => {
     const { mc, user, root } = start();
     user.create(root, 'dpni');

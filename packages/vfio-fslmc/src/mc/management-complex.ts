@@ -18,6 +18,7 @@ import { McContainer, type McContainerInit, type ObjectPlacer } from './mc-conta
 import { McPortal, PORTAL_SIZE } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
 import type { McFault, McSubmission, McWatcher } from './mc-watch.ts';
+import { QueueMemory } from './queue-memory.ts';
 import { Slots } from './slots.ts';
 
 export interface ManagementComplexInit {
@@ -44,7 +45,6 @@ export interface ManagementComplexInit {
 /** As many as the address ranges of boards have room for. */
 const MC_PORTALS = 1024;
 const QBMAN_PAIRS = 256;
-const SILENT: MmioDevice = { read: () => 0, write: () => undefined };
 
 export class ManagementComplex implements ObjectPlacer {
   readonly host: Host;
@@ -293,7 +293,7 @@ export class ManagementComplex implements ObjectPlacer {
     for (const [i, flags] of [3, 0].entries()) {
       const offset = (2 * slot + i) * PORTAL_SIZE;
       object.regions.push({ kind: i === 0 ? 'qbman-memory' : 'qbman', offset, size: PORTAL_SIZE, flags });
-      undo.push(this.host.memory.map(this.qbmanBase + offset, PORTAL_SIZE, portals[i] ?? SILENT));
+      undo.push(this.host.memory.map(this.qbmanBase + offset, PORTAL_SIZE, portals[i] ?? new QueueMemory()));
     }
     this.#unplace.set(object, undo);
   }

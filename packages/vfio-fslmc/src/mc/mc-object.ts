@@ -24,7 +24,7 @@ export interface McObjectInit {
   readonly id: number;
   /** @default 1 */
   readonly irqs?: number | undefined;
-  /** What answers in the regions of a dpio, in their order; left out, they read as zero and keep nothing. */
+  /** What answers in the regions of a dpio, in their order. @default plain memory */
   readonly portals?: readonly MmioDevice[] | undefined;
   readonly label?: string | undefined;
   /** @default 0x1957 */
