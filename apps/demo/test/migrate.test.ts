@@ -18,6 +18,10 @@ const BASE: MigrateOptions = {
   switches: {},
 };
 /** A save of one to three devices writes about as often. */
+/** The state on the wire of a VM with one device and one vCPU, and what each further one adds. */
+const STATE_BYTES = 519;
+const DEVICE_BYTES = 184;
+const VCPU_BYTES = 112;
 const FEW_WRITES = 24;
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];
 
@@ -36,6 +40,15 @@ describe('the series, patch by patch', () => {
   });
 });
 
+describe('a byte of the state', () => {
+  it.each([[1, 1], [3, 1], [1, 3]])('that is flipped is one that %i devices and %i vCPUs have', (devices, vcpus) => {
+    const bytes = STATE_BYTES + (devices - 1) * DEVICE_BYTES + (vcpus - 1) * VCPU_BYTES;
+    const flip = (corrupt: number) => runMigration({ ...BASE, seed: 1, devices, vcpus, instant: 0, corrupt });
+    expect(flip(bytes - 1).failed).toMatchObject({ phase: 'send' });
+    expect(() => flip(bytes)).toThrow(`"corrupt" expected a byte of the state, which has ${bytes}, got ${bytes}`);
+  });
+});
+
 describe('random migrations', () => {
   it('deliver every interrupt once, and leave one side running, also when a phase, a write to guest memory or the stream fails [gic I-14] [gic I-15]', () => {
     const outcomes = new Map<string, number>();
@@ -43,16 +56,18 @@ describe('random migrations', () => {
     forSeeds((seed) => {
       const random = new Random(seed);
       const fate = random.below(5);
+      const devices = 1 + random.below(3);
+      const vcpus = 1 + random.below(3);
       const report = runMigration({
         ...BASE,
         seed,
-        devices: 1 + random.below(3),
-        vcpus: 1 + random.below(3),
+        devices,
+        vcpus,
         rate: 20 + random.below(70),
         instant: random.below(200),
         destination: GICS[random.below(3)]!,
         failAt: fate === 0 ? PHASES[random.below(PHASES.length)] : undefined,
-        corrupt: fate === 1 ? random.below(2000) : undefined,
+        corrupt: fate === 1 ? random.below(STATE_BYTES + (devices - 1) * DEVICE_BYTES + (vcpus - 1) * VCPU_BYTES) : undefined,
         faultAfter: fate === 2 ? random.below(FEW_WRITES) : undefined,
       });
       outcomes.set(report.outcome, (outcomes.get(report.outcome) ?? 0) + 1);
