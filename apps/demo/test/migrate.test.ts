@@ -17,11 +17,11 @@ const BASE: MigrateOptions = {
   destination: 'gicv4.1',
   switches: {},
 };
-/** A save of one to three devices writes about as often. */
 /** The state on the wire of a VM with one device and one vCPU, and what each further one adds. */
 const STATE_BYTES = 519;
 const DEVICE_BYTES = 184;
 const VCPU_BYTES = 112;
+/** A save of one to three devices writes about as often. */
 const FEW_WRITES = 24;
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];
 
