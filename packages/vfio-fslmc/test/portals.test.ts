@@ -125,7 +125,7 @@ describe('the bus', () => {
     expect([...bus.portals.keys()]).toEqual([mc.base]);
     store('drivers/fsl_mc_dprc/bind', 'dprc.1');
     host.scheduler.call('shutdown', bus.shutDown());
-    expect([names(), mc.handles, bus.portals.size, leftOvers().irqs]).toEqual([[], 0, 0, 0]);
+    expect([names(), mc.handles, bus.portals.size, leftOvers()['irqs']]).toEqual([[], 0, 0, 0]);
   });
 
   it('[fslmc 2] has no root, and nothing to say of it or to it, where the firmware is not ready', () => {
