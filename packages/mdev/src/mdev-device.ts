@@ -1,5 +1,5 @@
 /** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
-import { addUevent, constant, createPowerFolder, Device, noRuntimePower, type VfioDevice } from '@vsim/vfio-core';
+import { constant, createPowerFolder, Device, noRuntimePower, type VfioDevice } from '@vsim/vfio-core';
 import { NO_INSTANCE } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevParent } from './mdev-parent.ts';
@@ -27,7 +27,6 @@ export class MdevDevice extends Device {
     super.createAttributes();
     const { files } = this.host;
     createPowerFolder(this, noRuntimePower());
-    addUevent(this.host, this.sysfs, () => (this.driverName === undefined ? '' : `DRIVER=${this.driverName}\n`));
     files.add(`${this.sysfs}/remove`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#bus.storeRemove(this, bytes) });
     if (!this.host.profile.mdevParentDrivers) this.addVendor();
   }

@@ -144,7 +144,10 @@ describe('vfio-fsl-mc', () => {
     const other = device('dpni.1');
     for (const each of [fd, other]) setIrqTriggers(root, each, 0, 0, [root.eventfd()]);
     expect([used('dpni.0'), used('dpni.1')]).toEqual([[0, 1], [2]]);
+    const rows = (): string[] => root.readFile('/proc/interrupts').trim().split('\n').map((row) => row.replace(/^ *\d+: |\[\d+\]/g, ''));
+    expect(rows()).toEqual(['ITS-fMSI 230000 Edge vfio-irq(dpni.0)', 'ITS-fMSI 230002 Edge vfio-irq(dpni.1)']);
     root.close(fd);
+    expect(rows()).toHaveLength(1);
     setIrqTriggers(root, getDeviceFd(root, group, 'dpni.0'), 0, 0, [root.eventfd()]);
     expect(used('dpni.0')).toEqual([3, 4]);
   });

@@ -49,6 +49,7 @@ export class ItsDriver implements MsiController {
   readonly v4Nodes: readonly ItsNode[];
   /** A device raises only what its DeviceID is mapped to. */
   readonly isolated: boolean = true;
+  readonly chip: string = 'ITS';
   /** ITS_MSI_FLAGS_SUPPORTED has no MSI_FLAG_PCI_MSIX_ALLOC_DYN. */
   readonly allocatesLater: boolean = false;
   readonly #host: Host;

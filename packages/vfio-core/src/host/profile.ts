@@ -39,6 +39,8 @@ export interface KernelProfile {
   readonly nestsWithOneStage: boolean;
   /** Whether interrupts are isolated is asked of each device's own MSI domain, not of the machine (6.2). */
   readonly isolationOfDevices: boolean;
+  /** Each device has an MSI domain of its own, which /proc/interrupts calls by the device's name (x86: 6.2, ITS: 6.11). */
+  readonly msiDomainPerDevice: boolean;
   /** GET_DEVICE_FD still finds a device whose unregister has begun, while other fds hold it. */
   readonly dyingCanBeOpened: boolean;
   /** mmap of a container fd (D61-9). */
@@ -210,6 +212,7 @@ const LINUX_5_13: KernelProfile = {
   rawioForEachOpen: true,
   nestsWithOneStage: true,
   isolationOfDevices: false,
+  msiDomainPerDevice: false,
   dyingCanBeOpened: true,
   containerMmap: 'EINVAL',
   needsCoherentDma: false,
@@ -357,6 +360,7 @@ const LINUX_6_12: KernelProfile = {
   rawioForEachOpen: false,
   nestsWithOneStage: false,
   isolationOfDevices: true,
+  msiDomainPerDevice: true,
   preCopy: true,
   capabilityAlignment: 8,
   deviceInfoSize: 24,

@@ -77,6 +77,7 @@ class ApicIrq implements HostIrq {
 
 export class ApicMsi implements MsiController, MmioDevice {
   readonly isolated: boolean;
+  readonly chip: string | undefined;
   readonly #host: Host;
   /** By handle, or by vector, as far as any was handed out: a whole table costs more than the rest of a host. */
   readonly #entries: (ApicIrq | undefined)[] = [];
@@ -92,6 +93,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     }
     this.#host = host;
     this.isolated = init.remapping ?? true;
+    this.chip = this.isolated ? 'IR' : undefined;
     this.#first = this.isolated ? 0 : FIRST_VECTOR;
     this.#end = this.isolated ? entries : LAST_VECTOR + 1;
     host.memory.map(WINDOW, WINDOW_SIZE, this);

@@ -33,6 +33,8 @@ export interface MsiController {
   release(requester: number, irqs: readonly HostIrq[]): void;
   /** Whether a device can only raise its own interrupts (interrupt remapping, an ITS): IOMMU_CAP_INTR_REMAP. */
   readonly isolated: boolean;
+  /** Who is behind the PCI layer, as /proc/interrupts has it: `ITS`, `IR` where a table remaps. @default nobody */
+  readonly chip?: string | undefined;
   /** Vectors of MSI-X can be added to those that a device has: MSI_FLAG_PCI_MSIX_ALLOC_DYN. @default true */
   readonly allocatesLater?: boolean | undefined;
 }

@@ -5,6 +5,7 @@ import type { Sleeps } from '../host/scheduler.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 import type { ModuleUse } from './driver.ts';
+import { addUevent } from './uevent.ts';
 
 const PAGE = 4096;
 const decoder = new TextDecoder();
@@ -47,9 +48,27 @@ export abstract class Device {
     this.lock = new Mutex(host.scheduler, `the device lock of ${name}`);
   }
 
+  /** DEVTYPE of its uevents. Kernel: the name of its struct device_type. @default it has none */
+  protected get deviceType(): string | undefined {
+    return undefined;
+  }
+
+  /** What its firmware and its bus add to its uevents, `KEY=VALUE`. Kernel: of_device_uevent(), the bus's uevent operation. */
+  protected get uevents(): readonly string[] {
+    return [];
+  }
+
   /** Puts the attributes that every device of this kind has under `this.sysfs`. */
   createAttributes(): void {
     this.host.files.folder(this.sysfs);
+    addUevent(this.host, this.sysfs, () => this.#uevent());
+  }
+
+  /** dev_uevent() */
+  #uevent(): string {
+    const type = this.deviceType === undefined ? [] : [`DEVTYPE=${this.deviceType}`];
+    const driver = this.driverName === undefined ? [] : [`DRIVER=${this.driverName}`];
+    return [...type, ...driver, ...this.uevents].map((line) => `${line}\n`).join('');
   }
 
   /** The `driver_override` attribute, for buses that have one. Kernel: driver_set_override(). */

@@ -1,5 +1,5 @@
 /** A device of the fsl-mc bus: an object of the Management Complex as the kernel sees it. Kernel: struct fsl_mc_device; catalogue: vfio 5.1. */
-import { addUevent, createPowerFolder, Device, noRuntimePower, type Host } from '@vsim/vfio-core';
+import { createPowerFolder, Device, noRuntimePower, type Host } from '@vsim/vfio-core';
 import type { Dprc } from './dprc.ts';
 import type { ObjectDescriptor } from './mc-io.ts';
 
@@ -51,13 +51,22 @@ export class FslMcDevice extends Device {
     return this.isDprc ? this : (this.parent ?? this);
   }
 
+  get #modalias(): string {
+    const { vendor, type } = this.descriptor;
+    return `fsl-mc:v${vendor.toString(16).toUpperCase().padStart(8, '0')}d${type}`;
+  }
+
+  protected override get deviceType(): string {
+    return `fsl_mc_bus_${this.descriptor.type}`;
+  }
+
+  protected override get uevents(): readonly string[] {
+    return [`MODALIAS=${this.#modalias}`];
+  }
+
   override createAttributes(): void {
     super.createAttributes();
-    const { vendor, type } = this.descriptor;
-    const modalias = `fsl-mc:v${vendor.toString(16).toUpperCase().padStart(8, '0')}d${type}`;
-    this.host.files.constant(`${this.sysfs}/modalias`, `${modalias}\n`);
-    const driver = (): string => (this.driverName === undefined ? '' : `DRIVER=${this.driverName}\n`);
-    addUevent(this.host, this.sysfs, () => `DEVTYPE=fsl_mc_bus_${type}\n${driver()}MODALIAS=${modalias}\n`);
+    this.host.files.constant(`${this.sysfs}/modalias`, `${this.#modalias}\n`);
     createPowerFolder(this, noRuntimePower());
     this.createDriverOverride();
   }

@@ -78,6 +78,8 @@ interface Vector extends FslMcIrq {
   trigger: EventFdContext | undefined;
   /** As interrupt listings show it. */
   name: string | undefined;
+  /** Takes it out of /proc/interrupts. */
+  unlist: (() => void) | undefined;
 }
 
 /** What a device that is public already may still lack, before patch 5 of the series. */
@@ -250,7 +252,7 @@ export class VfioFslMcDevice extends VfioDevice {
     if (error < 0) return error;
     const taken = pool.take(this.device.descriptor.irqCount);
     if (typeof taken === 'number') return taken;
-    this.#vectors = taken.map((irq) => ({ ...irq, trigger: undefined, name: undefined }));
+    this.#vectors = taken.map((irq) => ({ ...irq, trigger: undefined, name: undefined, unlist: undefined }));
     return 0;
   }
 
@@ -266,11 +268,17 @@ export class VfioFslMcDevice extends VfioDevice {
     vector.trigger = trigger;
     vector.name = trigger === undefined ? undefined : `vfio-irq[${vector.hwirq}](${this.name})`;
     vector.irq.setHandler(trigger === undefined ? undefined : this.handler('interrupt', () => { trigger.signal(); }));
+    vector.unlist?.();
+    vector.unlist = trigger === undefined ? undefined : this.#list(vector);
     // free_irq() writes a message of address 0, which the bus does not hand on: the object keeps the one that it has.
     if (trigger === undefined) return;
     const { irq } = vector;
     const dprc = this.device.container.dprc;
     dprc?.io.setIrq(dprc.handle, this.device.isDprc ? undefined : this.device.descriptor, index, irq);
+  }
+
+  #list({ hwirq, irq: { number } }: Vector): () => void {
+    return this.device.host.interrupts.add({ irq: number, controller: 'ITS-fMSI', hardware: hwirq, level: false, name: `vfio-irq[${number}](${this.name})` });
   }
 
   #nullIrq(index: number, what: 'table' | 'trigger'): void {

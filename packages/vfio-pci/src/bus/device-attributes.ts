@@ -1,9 +1,8 @@
 /** The sysfs attributes of a PCI device. Kernel: drivers/pci/pci-sysfs.c. */
 import { constant, rangeEnd, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { barFlags } from '../pci/bars.ts';
-import { read16 } from '../pci/capabilities.ts';
 import { IRQ_NOTCONNECTED } from '../pci/intx-line.ts';
-import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import { PCI_REVISION_ID } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 import { RESET_FAILED } from './bus-reasons.ts';
@@ -24,8 +23,8 @@ export function createDeviceAttributes(device: PciDevice, resource: string | und
   const text = (name: string, show: () => string): void => files.constant(`${device.sysfs}/${name}`, show);
   text('vendor', () => line(device.vendor, 4));
   text('device', () => line(device.deviceId, 4));
-  text('subsystem_vendor', () => line(read16(bytes, PCI_SUBSYSTEM_VENDOR_ID), 4));
-  text('subsystem_device', () => line(read16(bytes, PCI_SUBSYSTEM_ID), 4));
+  text('subsystem_vendor', () => line(device.subsystem[0], 4));
+  text('subsystem_device', () => line(device.subsystem[1], 4));
   text('class', () => line(classOf(device), 6));
   text('revision', () => line(bytes[PCI_REVISION_ID]!, 2));
   text('irq', () => `${device.irqVectors[0]?.number ?? device.function.line?.irq ?? (device.lineUnconnected ? IRQ_NOTCONNECTED : 0)}\n`);

@@ -8,6 +8,7 @@ import type { PciFunction } from '../pci/pci-function.ts';
 import {
   PCI_CAP_ID_EXP,
   PCI_CAP_ID_PM,
+  PCI_CAP_ID_SSVID,
   PCI_CAP_ID_VPD,
   PCI_DEVICE_ID,
   PCI_ERR_COR_MASK,
@@ -15,13 +16,14 @@ import {
   PCI_EXT_CAP_ID_ERR,
   PCI_INTERRUPT_PIN,
   PCI_ROM_RESOURCE,
+  PCI_SUBSYSTEM_VENDOR_ID,
   PCI_VENDOR_ID,
 } from '../pci/registers.ts';
 import { romBarSize } from '../pci/rom.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import type { PciBus } from './pci-bus.ts';
-import { PciDriver, type ChannelState } from './pci-driver.ts';
+import { classOf, PciDriver, type ChannelState } from './pci-driver.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
@@ -147,6 +149,24 @@ export class PciDevice extends Device {
 
   get configSize(): number {
     return this.function.config.size;
+  }
+
+  /** Subsystem vendor and device: a bridge has them in a capability, if at all. Kernel: pci_setup_device() */
+  get subsystem(): readonly [vendor: number, device: number] {
+    const { bytes } = this.function.config;
+    const capability = this.isBridge ? findCapability(bytes, PCI_CAP_ID_SSVID) : 0;
+    if (this.isBridge && capability === 0) return [0, 0];
+    const at = this.isBridge ? capability + 4 : PCI_SUBSYSTEM_VENDOR_ID;
+    return [read16(bytes, at), read16(bytes, at + 2)];
+  }
+
+  /** pci_uevent() */
+  protected override get uevents(): readonly string[] {
+    const hex = (value: number, width: number): string => value.toString(16).toUpperCase().padStart(width, '0');
+    const [vendor, device] = this.subsystem;
+    const kind = classOf(this);
+    const alias = `pci:v${hex(this.vendor, 8)}d${hex(this.deviceId, 8)}sv${hex(vendor, 8)}sd${hex(device, 8)}bc${hex(kind >>> 16, 2)}sc${hex((kind >>> 8) & 0xff, 2)}i${hex(kind & 0xff, 2)}`;
+    return [`PCI_CLASS=${hex(kind, 4)}`, `PCI_ID=${hex(this.vendor, 4)}:${hex(this.deviceId, 4)}`, `PCI_SUBSYS_ID=${hex(vendor, 4)}:${hex(device, 4)}`, `PCI_SLOT_NAME=${this.name}`, `MODALIAS=${alias}`];
   }
 
   override createAttributes(): void {

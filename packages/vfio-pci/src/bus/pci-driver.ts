@@ -5,8 +5,8 @@
  * class, class mask, driver data; surplus text is ignored.
  */
 import { Driver, constant, hex, type Host, type Sleeps } from '@vsim/vfio-core';
-import { read16, read32 } from '../pci/capabilities.ts';
-import { PCI_REVISION_ID, PCI_SUBSYSTEM_ID, PCI_SUBSYSTEM_VENDOR_ID } from '../pci/registers.ts';
+import { read32 } from '../pci/capabilities.ts';
+import { PCI_REVISION_ID } from '../pci/registers.ts';
 import { ID_KNOWN, ID_UNKNOWN, NUMVFS_DRIVER } from './bus-reasons.ts';
 import { badValue } from './parse.ts';
 import type { PciBus } from './pci-bus.ts';
@@ -100,12 +100,12 @@ export abstract class PciDriver extends Driver<PciDevice> {
   /** driver_override has been looked at; a device that names this driver is taken whatever its ids. */
   override match(device: PciDevice): boolean {
     if (device.driverOverride === this.name) return true;
-    const { bytes } = device.function.config;
+    const [subvendor, subdevice] = device.subsystem;
     const identity: Identity = {
       vendor: device.vendor,
       device: device.deviceId,
-      subvendor: read16(bytes, PCI_SUBSYSTEM_VENDOR_ID),
-      subdevice: read16(bytes, PCI_SUBSYSTEM_ID),
+      subvendor,
+      subdevice,
       class: classOf(device),
     };
     return this.#matches(this.#dynamic, identity) || this.#matches(this.ids, identity);

@@ -51,6 +51,8 @@ export const PCI_CAP_LIST_NEXT = 1;
 export const PCI_CAP_ID_PM = 0x01;
 export const PCI_CAP_ID_AGP = 0x02;
 export const PCI_CAP_ID_VPD = 0x03;
+/** Subsystem ids of a bridge. */
+export const PCI_CAP_ID_SSVID = 0x0d;
 export const PCI_CAP_ID_MSI = 0x05;
 export const PCI_CAP_ID_PCIX = 0x07;
 export const PCI_CAP_ID_HT = 0x08;

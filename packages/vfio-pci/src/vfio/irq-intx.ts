@@ -17,6 +17,7 @@ import { setIntxEnabled } from '../bus/irq-vectors.ts';
 import { read16 } from '../pci/capabilities.ts';
 import { PCI_STATUS, PCI_STATUS_INTERRUPT } from '../pci/registers.ts';
 import type { IrqOwner } from './irq-owner.ts';
+import { listIntx } from './irq-rows.ts';
 import { INTX_SHARED, IRQ_ACTION, IRQ_COUNT, IRQ_KIND, NO_INTX, UNMASK_TAKEN } from './vfio-pci-reasons.ts';
 
 /** The oops of 5.13: INTx is signalled, and user space has given no eventfd. */
@@ -32,6 +33,8 @@ export class Intx {
   #unmaskFd: Virqfd | undefined;
   #masked = false;
   readonly #handler: () => boolean;
+  /** Takes its line out of /proc/interrupts. */
+  #unlist: (() => void) | undefined;
 
   constructor(owner: IrqOwner) {
     this.#owner = owner;
@@ -218,6 +221,7 @@ export class Intx {
     const late = device.host.profile.intxKeepsLine;
     const masked = !canMaskIntx && this.#masked;
     if (!line.request(this.#handler, !canMaskIntx, masked && late)) return refusals.refuse(INTX_SHARED, { device: device.name });
+    this.#unlist = listIntx(device, line);
     if (masked && !late) line.disable();
     return 0;
   }
@@ -234,6 +238,8 @@ export class Intx {
 
   #freeLine(): void {
     this.#owner.device.function.line?.free(this.#handler);
+    this.#unlist?.();
+    this.#unlist = undefined;
   }
 
   #dropUnmaskFd(): void {

@@ -20,6 +20,7 @@ import { addVectors, allocateVectors, canAddVectors, freeVectors, maskVector, ty
 import { PCI_COMMAND } from '../pci/registers.ts';
 import { fdOf } from './irq-intx.ts';
 import type { IrqOwner } from './irq-owner.ts';
+import { listVector } from './irq-rows.ts';
 import { IRQ_COUNT, IRQ_KIND } from './vfio-pci-reasons.ts';
 
 /** irqbypass did not take a producer: the interrupt is delivered by the host, which is only slower. */
@@ -34,6 +35,8 @@ interface Vector {
   readonly trigger: EventFdContext;
   /** What irqbypass took; undefined if it refused. */
   readonly producer: IrqBypassProducer | undefined;
+  /** Takes it out of /proc/interrupts. */
+  readonly unlist: () => void;
 }
 
 export class MessageIrqs {
@@ -142,7 +145,7 @@ export class MessageIrqs {
     const error = bypass?.registerProducer(producer) ?? 0;
     // KVM's ITS answers with a code of its own, above zero, for an event that is not mapped.
     if (error !== 0) device.host.trace.emit(BYPASS_REFUSED, { device: device.name, vector, error });
-    this.#vectors[vector] = { irq, trigger, producer: error === 0 ? producer : undefined };
+    this.#vectors[vector] = { irq, trigger, producer: error === 0 ? producer : undefined, unlist: listVector(device, vector, irq) };
     return 0;
   }
 
@@ -162,6 +165,7 @@ export class MessageIrqs {
     if (held.producer !== undefined) this.#owner.bypass?.unregisterProducer(held.producer);
     maskVector(this.#owner.device, vector, true);
     held.irq.setHandler(undefined);
+    held.unlist();
     this.#vectors[vector] = undefined;
   }
 }

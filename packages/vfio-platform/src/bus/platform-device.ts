@@ -114,6 +114,16 @@ export class PlatformDevice extends Device {
     return this.#boundLines ?? this.mapLines();
   }
 
+  /** of_device_uevent(), platform_uevent(), amba_uevent(). Not modelled: aliases, and types of nodes. */
+  protected override get uevents(): readonly string[] {
+    const { compatible, acpi } = this.firmware;
+    const [, address, node = this.name] = /^(?:([0-9a-f]+)\.)?(.*)$/.exec(this.name) ?? [];
+    const tree = compatible === undefined ? [] : [`OF_NAME=${node}`, `OF_FULLNAME=/${node}${address === undefined ? '' : `@${address}`}`, ...compatible.map((one, n) => `OF_COMPATIBLE_${n}=${one}`), `OF_COMPATIBLE_N=${compatible.length}`];
+    if (this.isAmba) return [...tree, `AMBA_ID=${hexId(this.peripheralId)}`, `MODALIAS=amba:d${hexId(this.peripheralId).toUpperCase()}`];
+    if (compatible !== undefined) return [...tree, `MODALIAS=of:N${node}T(null)${compatible.map((one) => `C${one}`).join('')}`];
+    return [acpi === undefined ? `MODALIAS=platform:${this.name}` : `MODALIAS=acpi:${acpi.hid}:`];
+  }
+
   override createAttributes(): void {
     super.createAttributes();
     this.createDriverOverride();
