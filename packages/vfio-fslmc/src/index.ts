@@ -37,6 +37,7 @@ export {
 } from './mc/mc-container.ts';
 export { McLinks, type McEndpoint } from './mc/links.ts';
 export { McObject, type McObjectInit, type McRegion, type McRegionKind } from './mc/mc-object.ts';
+export { describeCommand } from './mc/mc-text.ts';
 export type { McFault, McSubmission, McWatcher } from './mc/mc-watch.ts';
 export { McPortal, PORTAL_SIZE } from './mc/mc-portal.ts';
 export { type ConfigInit, type ObjectConfig } from './mc/object-config.ts';
