@@ -1,26 +1,28 @@
 /**
- * Compares every number and every struct offset of packages/vfio-core/src/uapi/vfio.ts with the C header linux/vfio.h, and those of
- * packages/gic-its/src/kvm/uapi.ts with linux/kvm.h and arm64's asm/kvm.h, by compiling small programs. Needs a C compiler, linux-libc-dev and
- * linux-libc-dev-arm64-cross. Exit 0, or 1 with a line for each difference.
+ * Compares every number and every struct offset of packages/vfio-core/src/uapi with the C header linux/vfio.h, and those of
+ * packages/gic-its/src/kvm/uapi.ts with linux/kvm.h and arm64's asm/kvm.h, by compiling small programs: Linux 7.3's headers, of amd64 and of
+ * arm64. All of vfio.h is there, and nothing that is not in it. Needs a C compiler. Exit 0, or 1 with a line for each difference; 3 without the headers.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '../packages/vfio-core/dist/index.js';
 import * as gic from '../packages/gic-its/dist/index.js';
+import { NAMES_FILE, generated, headerFlags, headerNames } from './generate-uapi.mjs';
+import { newerPackage } from './newer-packages.mjs';
 
 const isStruct = (value) => typeof value === 'object' && value !== null && typeof value.size === 'number';
 /** A field whose C name is `size` has a longer one here, where `size` is the struct's. */
-const fieldName = (name) => (/^(region|map|unmap|bitmap|range|area|plane)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
+const fieldName = (name) => (/^(region|map|unmap|bitmap|range|area|plane|registered)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
 /** Structs of the header that have no tag of their own there, or are the data of another. */
 const NAMES = { vfio_iommu_type1_dirty_bitmap_get: 'struct vfio_iommu_type1_dirty_bitmap_get' };
 
-/** Structs of 6.2 and later, which an older header does not have. */
-const NEWER = ['vfio_precopy_info', 'vfio_device_feature_mig_data_size'];
+/** What older headers had, and profiles of their kernels have. */
+const OLDER = ['VFIO_TYPE1_NESTING_IOMMU'];
+/** Structs that have grown since: here they are as old kernels copy them, with the size of today. */
+const GROWN = { vfio_device_info: 24, vfio_iommu_type1_info: 24 };
 
-/** Where Debian has the headers of arm64. */
-const ARM64 = '/usr/aarch64-linux-gnu/include';
 /** Fields of unions and of structs within a struct. */
 const NESTED = [/^(u)_(irqchip|msi)_(.*)$/, /^(mmio|system_event)_(.*)$/];
 /** Attributes of the GIC, which are tables here. */
@@ -37,11 +39,18 @@ const ATTRIBUTES = {
   KVM_DEV_ARM_ITS_CTRL_RESET: gic.CTRL.ITS_RESET,
 };
 
+try {
+  newerPackage('linux-libc-dev');
+} catch (error) {
+  console.log(`check-uapi: ${error.message}`);
+  process.exit(3);
+}
 const folder = mkdtempSync(join(tmpdir(), 'vsim-uapi-'));
 try {
   const vfio = compareVfio();
+  const names = compareNames();
   const kvm = compareKvm();
-  process.exitCode = vfio && kvm ? 0 : 1;
+  process.exitCode = vfio && names && kvm ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -60,7 +69,7 @@ function compareKvm() {
     const newer = name === 'kvm_userspace_memory_region2' ? '#ifdef KVM_SET_USER_MEMORY_REGION2\n' : '';
     struct(name, value, expected, lines, newer);
   }
-  return compare('kvm', `#include <linux/kvm.h>\n`, expected, lines, existsSync(ARM64) ? ['-isystem', ARM64] : undefined);
+  return compare('kvm', `#include <linux/kvm.h>\n`, expected, lines, headerFlags('arm64'));
 }
 
 function struct(name, layout, expected, lines, guard = '') {
@@ -81,12 +90,7 @@ function struct(name, layout, expected, lines, guard = '') {
   }
 }
 
-/** @param flags undefined: the headers are not there */
 function compare(what, includes, expected, lines, flags) {
-  if (flags === undefined) {
-    console.log(`check-uapi: the headers for linux/${what}.h are not there`);
-    return false;
-  }
   const source = join(folder, `${what}.c`);
   const program = join(folder, what);
   writeFileSync(source, `#include <stddef.h>\n#include <stdio.h>\n${includes}int main(void) {\n${lines.join('\n')}\nreturn 0;\n}\n`);
@@ -104,19 +108,30 @@ function compareVfio() {
   const lines = [];
   for (const [name, value] of Object.entries(core)) {
     if (name.startsWith('VFIO_') && typeof value === 'number') {
-      expected.set(name, String(value));
-      // Macros of a newer header than the installed one are skipped; enumerators are in all of them.
-      const isEnum = /_(REGION|IRQ)_INDEX$|_NUM_(REGIONS|IRQS)$/.test(name);
+      expected.set(name, String(value < 0 ? value >>> 0 : value));
+      // Macros of older headers are skipped; no enumerator has gone.
+      const isEnum = /_(REGION|IRQ)_INDEX$|_NUM_(REGIONS|IRQS)$|_STATE_NR$/.test(name);
       lines.push(isEnum ? print(name, name) : `#ifdef ${name}\n${print(name, name)}\n#endif`);
     }
-    if (name.startsWith('vfio_') && isStruct(value) && !NEWER.includes(name)) struct(name, value, expected, lines);
+    if (name.startsWith('vfio_') && isStruct(value)) struct(name, { ...value, size: GROWN[name] ?? value.size }, expected, lines);
   }
   for (const [state, value] of Object.entries(core.MIG_STATE)) {
-    if (state.startsWith('PRE_COPY')) continue; // since 6.2
     expected.set(`VFIO_DEVICE_STATE_${state}`, String(value));
     lines.push(print(`VFIO_DEVICE_STATE_${state}`, `VFIO_DEVICE_STATE_${state}`));
   }
-  return compare('vfio', '#include <linux/vfio.h>\n', expected, lines, []);
+  return compare('vfio', '#include <linux/vfio.h>\n', expected, lines, headerFlags('x86'));
+}
+
+/** All names of the header, and no others. */
+function compareNames() {
+  const { constants, structs } = headerNames();
+  const theirs = new Set([...constants, ...structs.keys()]);
+  const ours = Object.keys(core).filter((name) => /^(VFIO_|vfio_)/.test(name) && typeof core[name] !== 'function');
+  const missing = [...theirs].filter((name) => !ours.includes(name));
+  const surplus = ours.filter((name) => !theirs.has(name) && !OLDER.includes(name));
+  const stale = readFileSync(NAMES_FILE, 'utf8') !== generated();
+  console.log(`check-uapi: ${theirs.size} names of linux/vfio.h; missing: ${missing.join(', ') || 'none'}; not in it: ${surplus.join(', ') || 'none'}${stale ? '; vfio-names.ts is not what generate-uapi.mjs makes' : ''}`);
+  return missing.length + surplus.length === 0 && !stale;
 }
 
 function print(label, expression) {

@@ -40,7 +40,7 @@ const PARTS = [
     name: 'uapi',
     run: ['node', 'scripts/check-uapi.mjs'],
     minutes: 2,
-    apt: { packages: ['gcc', 'linux-libc-dev', 'libc6-dev', 'linux-libc-dev-arm64-cross'], file: '/usr/aarch64-linux-gnu/include/linux/kvm.h' },
+    apt: { packages: ['gcc', 'libc6-dev'], file: '/usr/include/stdio.h' },
   },
   {
     name: 'lspci',

@@ -145,8 +145,8 @@ export const VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION = 1;
 export const VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG = 2;
 export const VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG = 3;
 /** The type and subtype of a migration region, version 1. */
-export const VFIO_REGION_TYPE_MIGRATION = 3;
-export const VFIO_REGION_SUBTYPE_MIGRATION = 1;
+export const VFIO_REGION_TYPE_MIGRATION_DEPRECATED = 3;
+export const VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED = 1;
 /** Bits of device_state, version 1, as later headers name them. */
 export const VFIO_DEVICE_STATE_V1_RUNNING = 1;
 export const VFIO_DEVICE_STATE_V1_SAVING = 2;

@@ -3,8 +3,8 @@ import {
   MIGRATION_V1,
   VFIO_REGION_INFO_FLAG_READ,
   VFIO_REGION_INFO_FLAG_WRITE,
-  VFIO_REGION_SUBTYPE_MIGRATION,
-  VFIO_REGION_TYPE_MIGRATION,
+  VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
+  VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
   type Host,
   type InfoCaps,
   type MigrationRegionV1,
@@ -47,8 +47,8 @@ export function migrationRegion(host: Host, region: MigrationRegionV1): DeviceRe
   const told = (result: number, offset: number, length: number): number =>
     result < 0 ? host.refusals.refuse(MIGRATION_V1, { state: region.state, offset, length }, -result) : result;
   return {
-    type: VFIO_REGION_TYPE_MIGRATION,
-    subtype: VFIO_REGION_SUBTYPE_MIGRATION,
+    type: VFIO_REGION_TYPE_MIGRATION_DEPRECATED,
+    subtype: VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED,
     size: region.size,
     flags: VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE,
     read: (into, offset) => told(region.read(into, offset), offset, into.length),
