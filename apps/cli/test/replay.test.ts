@@ -55,6 +55,23 @@ describe('vsim replay', () => {
     expect(out[1]).toBe('  case sriov:native-pf step 3 reset_method: expected flr, got null');
   });
 
+  it('tells each command that a Management Complex gets, with --trace: of a session, of calls', () => {
+    const session = run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--trace');
+    expect([session.code, session.out.slice(0, 4), session.out.length]).toEqual([
+      0,
+      [
+        '  dprc.1 portal 0: dpmng.get_version v1 -> ok',
+        '  dprc.1 portal 0: dprc.get_cont_id v1 -> ok',
+        '  dprc.1 portal 0: dprc.get_api_version v1 -> ok',
+        '  dprc.1 portal 0: dprc.open v1 dprc.1 -> ok, token 0x1',
+      ],
+      27,
+    ]);
+    const calls = run('../fslmc/runtime.jsonl.gz', '--case', 'runtime:create', '--trace');
+    expect([calls.code, calls.out.filter((line) => line.includes('dpni.create'))]).toEqual([0, ['  dprc.1 portal 0: dprc.2 dpni.create v7 -> ok', '  dprc.1 portal 0: dprc.2 dpni.create v15 -> unsupported']]);
+    expect(run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--trace', '--json').out).toHaveLength(1);
+  });
+
   it('gives one object with --json', () => {
     const { code, out } = run('info.jsonl.gz', '--case', EDU, '--json');
     expect(code).toBe(0);

@@ -8,6 +8,8 @@ export interface ReplayOptions {
   readonly profile?: ProfileName | undefined;
   /** Only cases whose name starts so. */
   readonly casePrefix?: string | undefined;
+  /** Where a line goes for each command that a Management Complex gets. */
+  readonly trace?: ((line: string) => void) | undefined;
   /** The conversation with a Management Complex beside the recording, where there is one. @throws MalformedRecording */
   readonly conversation?: (() => readonly Fields[] | undefined) | undefined;
   /** The machines of the recording (vfio, boots and sessions): host.json parsed, or the file of that name. @throws MalformedRecording */

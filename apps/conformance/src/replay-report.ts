@@ -24,6 +24,8 @@ export interface ReplayChoices {
   readonly casePrefix: string | undefined;
   /** One object of JSON instead of lines. */
   readonly json: boolean;
+  /** A line more for each command of a conversation with a Management Complex; not with `json`. */
+  readonly trace: boolean;
 }
 
 /** What cannot be replayed: `message` is one line and names it. */
@@ -45,7 +47,7 @@ function run(options: ReplayChoices, io: ReplayIo): boolean {
   if (paths.length === 0) throw new UnreadableFile(`${options.paths.join(', ')}: no recordings there`);
   const reports: FileReport[] = [];
   for (const path of paths) {
-    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd });
+    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd, trace: options.trace && !options.json ? (said) => { io.out(`  ${said}`); } : undefined });
     reports.push(report);
     if (!options.json) tell(report, options.first, io);
   }

@@ -60,6 +60,8 @@ export interface ReplayFileOptions {
   readonly hostFile?: string | undefined;
   /** What relative paths are relative to. @default the process' own */
   readonly cwd?: string | undefined;
+  /** Where a line goes for each command that a Management Complex gets. */
+  readonly trace?: ((line: string) => void) | undefined;
 }
 
 /** The recordings of the project. */
@@ -96,6 +98,7 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
+    trace: options.trace,
     hosts: HOSTED.includes(format.name) ? hostsOf(path, options.hostFile, cwd) : undefined,
     conversation: () => readConversation(path, cwd),
   };

@@ -11,6 +11,7 @@ interface ReplayOptions {
   readonly first: number;
   readonly case?: string;
   readonly json?: true;
+  readonly trace?: true;
 }
 
 export function addReplay(program: Command, context: Context): void {
@@ -25,11 +26,12 @@ export function addReplay(program: Command, context: Context): void {
     .option('--first <n>', 'how many divergences of each file are shown', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--case <prefix>', 'only the cases whose names begin so')
     .option('--json', 'one object instead of lines')
+    .option('--trace', 'a line for each command that a Management Complex of DPAA2 gets (not with --json)')
     .addHelpText('after', '\nExample:\n  vsim replay recordings/ --first 3')
-    .action((paths: readonly string[], { profile, host, first, case: casePrefix, json }: ReplayOptions) => {
+    .action((paths: readonly string[], { profile, host, first, case: casePrefix, json, trace }: ReplayOptions) => {
       const { replay, ReplayError } = context.recordings;
       try {
-        const agrees = replay({ paths, profile, hostFile: host, first, casePrefix, json: json === true }, io);
+        const agrees = replay({ paths, profile, hostFile: host, first, casePrefix, json: json === true, trace: trace === true }, io);
         end(agrees ? EXIT.ok : EXIT.failed);
       } catch (error) {
         if (error instanceof ReplayError) throw new UsageError(error.message);

@@ -32,7 +32,7 @@ export const vfioFormat: Format = {
           const lines = options.conversation?.();
           conversation = lines === undefined ? undefined : new Conversation(lines);
           const board = boardOf(hosts(undefined), line.path);
-          const made = { content: line.string('content'), board: line.string('group') === 'noiommu' ? { ...board, iommu: 'none' as const } : board };
+          const made = { content: line.string('content'), trace: options.trace, board: line.string('group') === 'noiommu' ? { ...board, iommu: 'none' as const } : board };
           kept = machineOf(new FslMcMachine(made, hosts('contents.json'), hosts('commands.json'), profile, conversation));
         }
         kept?.fslmc?.begin(line);

@@ -1,6 +1,6 @@
 /** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
 import { ApicMsi, ENOENT, Host, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
-import { FslMcBus, IRQ_THREAD, McContainer, VfioFslMcDriver, type ManagementComplex, type McObject } from '@vsim/vfio-fslmc';
+import { describeCommand, FslMcBus, IRQ_THREAD, McContainer, VfioFslMcDriver, type ManagementComplex, type McObject } from '@vsim/vfio-fslmc';
 import type { Fields } from '../json.ts';
 import type { Conversation } from './conversation.ts';
 import { iommuOf, type FslMcBoard } from './fslmc-board.ts';
@@ -8,6 +8,12 @@ import { commandNames, McRules } from './mc-rules.ts';
 import { addRecorded, fillComplex, recordedComplex } from './recorded-complex.ts';
 
 const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
+
+interface MadeOf {
+  readonly content: string;
+  readonly board: FslMcBoard;
+  readonly trace?: ((line: string) => void) | undefined;
+}
 
 export class FslMcMachine {
   readonly host: Host;
@@ -18,10 +24,10 @@ export class FslMcMachine {
   #driver: VfioFslMcDriver | undefined;
   readonly #board: FslMcBoard;
 
-  /** @param contents the recorded contents by name @param commands the recorder's table of commands */
-  constructor(made: { readonly content: string; readonly board: FslMcBoard }, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
+  /** @param made what is in it, on which board, and where a line goes for each command @param contents the recorded contents by name @param commands the recorder's table of commands */
+  constructor(made: MadeOf, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
     const content = contents.object(made.content);
-    const { board } = made;
+    const { board, trace } = made;
     this.#board = board;
     this.host = new Host({ profile, ram: RAM });
     this.mc = recordedComplex(this.host, content, board);
@@ -29,6 +35,7 @@ export class FslMcMachine {
     for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
     this.mc.watch(this.rules);
     conversation?.listen(this.mc);
+    if (trace !== undefined) this.mc.watch({ answered: (command, answer) => { trace(describeCommand(command, answer)); } });
     fillComplex(this.mc, content);
     this.msi = new ApicMsi(this.host);
     const msi = board.msi === 'none' ? undefined : this.msi;

@@ -3,7 +3,7 @@
  * recorded order, and each answer, each message and each change of a control register is compared. recordings/fslmc/README.md tells the format.
  */
 import { get, Host, set, type MmioDevice } from '@vsim/vfio-core';
-import { COMMAND_SIZE, GCR1, mc_header, McContainer, type ManagementComplex } from '@vsim/vfio-fslmc';
+import { COMMAND_SIZE, describeCommand, GCR1, mc_header, McContainer, type ManagementComplex } from '@vsim/vfio-fslmc';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, toHex, type Fields } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
@@ -22,7 +22,7 @@ export const mcSessionFormat: Format = {
     if (first === undefined || contents === undefined) throw new MalformedRecording(first?.path ?? '', undefined, 'no contents.json: it is looked for beside the file');
     const name = first.string('content');
     if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) return;
-    const session = new McSession(name, contents.object(name));
+    const session = new McSession(name, contents.object(name), options.trace);
     for (const line of lines.slice(1)) session.line(line);
     yield session.finish();
   },
@@ -44,10 +44,11 @@ class McSession {
   /** Lines that told of one before the command that brings it. */
   readonly #told: Message[] = [];
 
-  constructor(name: string, content: Fields) {
+  constructor(name: string, content: Fields, trace: ReplayOptions['trace']) {
     this.#report = new CaseRecorder(name);
     this.#mc = recordedComplex(this.#host, content);
     fillComplex(this.#mc, content);
+    if (trace !== undefined) this.#mc.watch({ answered: (command, answer) => { trace(describeCommand(command, answer)); } });
     const doorbell: MmioDevice = {
       read: () => 0,
       write: (offset, _width, data, icid) => { this.#sent.push({ icid, address: DOORBELLS.base + offset, data }); },
