@@ -9,7 +9,7 @@ import { board, X, type Board } from './platform-board.ts';
 import { PassedDevice, Vmm, type Saved } from './platform-vmm.ts';
 
 /** A kernel, and whether its guest masks the SPI while it serves it. */
-const GUESTS: readonly (readonly [ProfileName, boolean])[] = [['linux-6.1', false], ['linux-6.1', true], ['linux-6.12.117', false], ['linux-6.12.117', true], ['linux-7.3', true]];
+const GUESTS: readonly (readonly [ProfileName, boolean])[] = [['linux-6.1', false], ['linux-6.1', true], ['linux-6.12', false], ['linux-6.12.117', true], ['linux-7.3', true]];
 const TURNS: readonly [Point, Point] = [{ point: 'test/turn' }, { point: 'test/other-turn' }];
 
 /** The body, held at each of its points: at two in turn, so that letting go of one brings it to the next. */
