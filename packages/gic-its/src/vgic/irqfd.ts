@@ -18,7 +18,7 @@ export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
 export const IRQFD_LOCK: Point = { point: 'kvm/irqfd-its-lock' };
 
 export class Irqfd implements EventFdListener, IrqBypassConsumer {
-  readonly priority: boolean = true;
+  readonly priority: boolean;
   readonly token: EventFdContext;
   readonly gsi: number;
   /** Signalled when the guest is done with the level. */
@@ -31,6 +31,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
 
   constructor(vm: KvmVm, eventfd: EventFdContext, gsi: number, resample?: EventFdContext) {
     this.#vm = vm;
+    this.priority = vm.host.profile.virqfdDrains;
     this.token = eventfd;
     this.gsi = gsi;
     this.resample = resample;
@@ -55,10 +56,10 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     else if (route !== undefined) this.#injectPin(route.pin);
   }
 
-  /** A count that is there when the irqfd is made is left to the work item, and stays. */
+  /** A count that is there when the irqfd is made is left to the work item, and stays; so does every one in 5.10, which does not come first either. */
   signalled(): void {
     const { irqfds } = this.#vm;
-    if (this.#attached) this.token.drain();
+    if (this.#attached && this.priority) this.token.drain();
     const route = irqfds.route(this.gsi);
     if (route === undefined || (this.#attached && this.#injectAtOnce(route)) || this.#queued) return;
     this.#queued = true;

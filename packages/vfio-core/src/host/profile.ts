@@ -61,7 +61,7 @@ export interface KernelProfile {
   readonly capabilityAlignment: 1 | 8;
   /** sizeof(struct vfio_device_info): GET_INFO answers up to so many bytes. */
   readonly deviceInfoSize: 20 | 24;
-  /** The kernel empties an eventfd that it listens to (virqfd). */
+  /** The kernel empties an eventfd that it listens to (virqfd, irqfd; 5.11). */
   readonly virqfdDrains: boolean;
 
   // type1
