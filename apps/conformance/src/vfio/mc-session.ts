@@ -3,11 +3,12 @@
  * recorded order, and each answer, each message and each change of a control register is compared. recordings/fslmc/README.md tells the format.
  */
 import { get, Host, set, type MmioDevice } from '@vsim/vfio-core';
-import { COMMAND_SIZE, describeCommand, GCR1, mc_header, McContainer, type ManagementComplex } from '@vsim/vfio-fslmc';
+import { COMMAND_SIZE, describeCommand, GCR1, mc_header, PARAMS, McContainer, type ManagementComplex } from '@vsim/vfio-fslmc';
 import type { Format, ReplayOptions } from '../format.ts';
 import { MalformedRecording, toHex, type Fields } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
-import { fillComplex, PORTALS, recordedComplex } from './recorded-complex.ts';
+import { commandNames, McRules } from './mc-rules.ts';
+import { fillComplex, PORTALS, recordedComplex, type FirmwareOf } from './recorded-complex.ts';
 
 /** Doorbells: the ITS's own, and the window in which an IOMMU shows it. */
 const DOORBELLS = { base: 0x0800_0000, size: 0x10_0000 } as const;
@@ -22,7 +23,10 @@ export const mcSessionFormat: Format = {
     if (first === undefined || contents === undefined) throw new MalformedRecording(first?.path ?? '', undefined, 'no contents.json: it is looked for beside the file');
     const name = first.string('content');
     if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) return;
-    const session = new McSession(name, contents.object(name), options.trace);
+    const session = new McSession(name, contents.object(name), firmwareOf(lines), options.trace);
+    const rules = contents.object(name).has('rules') ? contents.object(name).objects('rules') : [];
+    const commands = rules.length === 0 ? undefined : options.hosts?.('commands.json');
+    if (commands !== undefined) session.obey(commands, rules);
     for (const line of lines.slice(1)) session.line(line);
     yield session.finish();
   },
@@ -44,9 +48,9 @@ class McSession {
   /** Lines that told of one before the command that brings it. */
   readonly #told: Message[] = [];
 
-  constructor(name: string, content: Fields, trace: ReplayOptions['trace']) {
+  constructor(name: string, content: Fields, firmware: FirmwareOf, trace: ReplayOptions['trace']) {
     this.#report = new CaseRecorder(name);
-    this.#mc = recordedComplex(this.#host, content);
+    this.#mc = recordedComplex(this.#host, content, firmware);
     fillComplex(this.#mc, content);
     if (trace !== undefined) this.#mc.watch({ answered: (command, answer) => { trace(describeCommand(command, answer)); } });
     const doorbell: MmioDevice = {
@@ -54,6 +58,13 @@ class McSession {
       write: (offset, _width, data, icid) => { this.#sent.push({ icid, address: DOORBELLS.base + offset, data }); },
     };
     this.#host.memory.map(DOORBELLS.base, DOORBELLS.size, doorbell);
+  }
+
+  /** The recorder's firmware answered by rules. */
+  obey(commands: Fields, fields: readonly Fields[]): void {
+    const rules = new McRules(commandNames(commands));
+    for (const rule of fields) rules.add(rule);
+    this.#mc.watch(rules);
   }
 
   line(line: Fields): void {
@@ -115,6 +126,20 @@ class McSession {
     memory.write32(control.address + GCR1, Number(line.string('to')));
     this.#report.compare('gcr1', Number(line.string('to')), memory.read32(control.address + GCR1));
   }
+}
+
+/** Which release it was, and the version of containers' commands: the kernel asks for both before anything else. */
+function firmwareOf(lines: readonly Fields[]): FirmwareOf {
+  const answer = (name: string): Uint8Array | undefined => {
+    const line = lines.find((each) => each.string('k') === 'cmd' && each.string('c') === name && each.raw('s') === 0);
+    return line === undefined ? undefined : whole(line.bytes('a'));
+  };
+  const [version, api] = [answer('dpmng.get_version'), answer('dprc.get_api_version')];
+  return {
+    registers: true,
+    release: version === undefined ? undefined : `${get(version, [PARAMS + 4, 'u32'])}.${get(version, [PARAMS + 8, 'u32'])}.${get(version, [PARAMS, 'u32'])}`,
+    api: api === undefined ? undefined : [get(api, [PARAMS, 'u16']), get(api, [PARAMS + 2, 'u16'])],
+  };
 }
 
 /** All 64 bytes: trailing zeros are not written down. */

@@ -12,11 +12,17 @@ const CONTROL = 0x7f00_0000;
 /** The recorder's extension counts its tokens from here. */
 const FIRST_EXTENDED_TOKEN = 0x101;
 
+/** What a recording says of the firmware. */
+export interface FirmwareOf extends Pick<FslMcBoard, 'api' | 'gsr' | 'registers'> {
+  /** @default 10.28.0, of `extended` contents 10.36.0 */
+  readonly release?: string | undefined;
+}
+
 /**
  * The firmware of a recording, empty: with the commands of Linux's bus alone; or `extended`, and then `lenient` with those of a dpni that it
  * does not model.
  */
-export function recordedComplex(host: Host, content: Fields, board: Pick<FslMcBoard, 'api' | 'gsr' | 'registers'> = { registers: true }): ManagementComplex {
+export function recordedComplex(host: Host, content: Fields, board: FirmwareOf = { registers: true }): ManagementComplex {
   const extended = content.has('extended') && content.boolean('extended');
   const lenient = content.has('lenient') && content.boolean('lenient');
   const mc = new ManagementComplex(host, {
@@ -24,7 +30,7 @@ export function recordedComplex(host: Host, content: Fields, board: Pick<FslMcBo
     control: board.registers ? CONTROL : 'none',
     qbmanBase: QBMAN,
     icid: content.object('tree').number('icid'),
-    release: extended ? '10.36.0' : '10.28.0',
+    release: board.release ?? (extended ? '10.36.0' : '10.28.0'),
     // host.json: the version of the containers' commands is the older one's in both.
     apiVersion: board.api ?? [6, 6],
     preset: extended ? 'firmware' : 'bus',
