@@ -60,6 +60,38 @@ describe('the interrupt of a container', () => {
     expect([bus.device('dprc.2')?.driverName, events.filter(({ id }) => id === IRQ_NOT_TOLD.id).length]).toEqual(['fsl_mc_dprc', 1]);
   });
 
+  it('[fslmc 50] is acknowledged also where it has nothing to tell, as one that came while the last was handled', () => {
+    const made = setUp();
+    const { host, mc } = made;
+    const log = heard(made, 'dprc.1');
+    host.scheduler.call('writer', (function* () {
+      yield { point: 'test' };
+      mc.root.raise(0, 1);
+    })());
+    expect(log.slice(0, 3)).toEqual(['16 0', hex(MC_CLEAR_IRQ_STATUS, 1), '159 0']);
+    log.length = 0;
+    // Another message, and nothing in the status.
+    mc.host.memory.write32(mc.root.irqs[0]!.address, mc.root.irqs[0]!.data, mc.root.icid);
+    expect(log).toEqual(['16 0', hex(MC_CLEAR_IRQ_STATUS, 0)]);
+  });
+
+  it('[fslmc 19] is looked at when the scan before it is done, which may wait for a user', () => {
+    const made = setUp();
+    const { assign, openGroup, mc, guest, root, start, names } = made;
+    assign();
+    const fd = openGroup().device('dpni.0');
+    made.store('autorescan', '0');
+    mc.root.remove(guest);
+    made.store('autorescan', '1');
+    const rescan = start('rescan', '1');
+    const log = heard(made, 'dprc.1');
+    mc.root.add({ type: 'dpmac', id: 3 });
+    expect([rescan.finished, log, names().includes('dpmac.3')]).toEqual([false, [], false]);
+    root.close(fd);
+    // What it reports was latched before it was listened to.
+    expect([rescan.finished, log.slice(0, 2), names()]).toEqual([true, ['16 0', hex(MC_CLEAR_IRQ_STATUS, 0x63)], ['dprc.1', 'dpmac.3']]);
+  });
+
   it('[fslmc 12] [fslmc D7] is told before other commands; nothing is sent when the user lets it go, and the object keeps its message', () => {
     const made = setUp();
     const { assign, openGroup, root, dpni, mc } = made;

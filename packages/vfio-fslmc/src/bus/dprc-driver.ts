@@ -106,16 +106,8 @@ export class DprcDriver extends Driver<FslMcDevice> {
     while (bound.again) {
       yield IRQ_THREAD;
       bound.again = false;
-      yield* this.#changed(bound.dprc);
+      yield* bound.dprc.interrupted(EVENTS);
     }
     bound.handling = false;
-  }
-
-  /** dprc_irq0_handler_thread(). */
-  *#changed(dprc: Dprc): Sleeps<void> {
-    const status = dprc.io.irqStatus(dprc.handle, 0);
-    if (status <= 0) return;
-    dprc.io.clearIrqStatus(dprc.handle, 0, status);
-    if ((status & EVENTS) !== 0) yield* dprc.scan();
   }
 }

@@ -127,6 +127,15 @@ export class Dprc {
     return error < 0 ? error : this.device.host.faults.at(SCAN);
   }
 
+  /** dprc_irq0_handler_thread(): asks what has happened when no scan runs, acknowledges it, also that nothing has, and scans for one of `events`. */
+  *interrupted(events: number): Sleeps<void> {
+    yield* this.#scanLock.lock();
+    const status = this.io.irqStatus(this.handle, 0);
+    const cleared = status < 0 ? status : this.io.clearIrqStatus(this.handle, 0, status);
+    if (cleared === 0 && (status & events) !== 0) yield* this.#scanObjects(true);
+    this.#scanLock.unlock();
+  }
+
   /** dprc_scan_objects(): takes away what is gone, then adds what is new, allocatable types first. */
   *#scanObjects(allocatesIrqs: boolean): Sleeps<number> {
     const count = this.io.objectCount(this.handle);
