@@ -1,11 +1,12 @@
 /** Releases of the firmware, what is left to it as choices, and its control registers. */
 import { describe, expect, it } from 'vitest';
-import { get, set } from '@vsim/vfio-core';
+import { get, Host, set } from '@vsim/vfio-core';
 import {
   commandName,
   Firmware,
   FIRMWARE_NOT_READY,
   GCR1_STOPPED,
+  ManagementComplex,
   mcCommand,
   McIo,
   NO_CONTROL_REGISTERS,
@@ -86,6 +87,15 @@ describe('what is left to the firmware', () => {
     };
     // The kernel has both containers open; the second session outlives the first.
     expect([twice({}), twice({ choices: { reopen: 'busy' } })]).toEqual([[true, 1, 0, 0, 3], [true, -16, 0, undefined, 2]]);
+  });
+
+  it('is how many sessions a portal has: as many as there are tokens', () => {
+    const host = new Host();
+    const mc = new ManagementComplex(host, { choices: { firstToken: 0xfff0 } });
+    const io = new McIo(host, mc.base);
+    let last = 0;
+    for (let n = 0; n < 0xffff; n += 1) last = io.open('dprc', 1);
+    expect([last, io.open('dprc', 1), io.close(7), io.open('dprc', 1), mc.handles]).toEqual([0xffef, -119, 0, 7, 0xffff]);
   });
 
   it('is what it says to commands of a dpni that are not modelled: [fslmc 36]', () => {

@@ -4,22 +4,21 @@
  * Modelled: a release's commands and versions, sessions, attributes, interrupts, creation, assignment, connection and destruction by command.
  * Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
  */
-import { get, set, type Host, type MmioDevice } from '@vsim/vfio-core';
+import { get, set, type Host } from '@vsim/vfio-core';
 import { fillFromLayout } from '../dpl/fill.ts';
 import { readLayout } from '../dpl/layout.ts';
 import { writeDpl, type WriteDplOptions } from '../dpl/write.ts';
 import { mcChoices, type McChoices, type McPreset } from './choices.ts';
-import { COMMAND_SIZE, MC_STATUS_AUTH_ERR, MC_STATUS_BUSY, MC_STATUS_CONFIG_ERR, MC_STATUS_OK, MC_STATUS_READY, PARAMS, mc_header } from './command.ts';
+import { COMMAND_SIZE, MC_STATUS_AUTH_ERR, MC_STATUS_BUSY, MC_STATUS_CONFIG_ERR, MC_STATUS_NO_RESOURCE, MC_STATUS_OK, MC_STATUS_READY, PARAMS, mc_header } from './command.ts';
 import { execute, type Execution } from './commands.ts';
 import { ControlRegisters } from './control-registers.ts';
 import { Firmware, type McVersion } from './firmware.ts';
 import { McLinks } from './links.ts';
 import { McContainer, type McContainerInit, type ObjectPlacer } from './mc-container.ts';
-import { McPortal, PORTAL_SIZE } from './mc-portal.ts';
+import { McPlaces } from './mc-places.ts';
+import type { McPortal } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
 import type { McFault, McSubmission, McWatcher } from './mc-watch.ts';
-import { QueueMemory } from './queue-memory.ts';
-import { Slots } from './slots.ts';
 
 export interface ManagementComplexInit {
   /** Physical address of the MC's portals, 64 MiB. @default 0x8_0c00_0000 */
@@ -42,9 +41,8 @@ export interface ManagementComplexInit {
   readonly root?: Pick<McContainerInit, 'options' | 'label'> | undefined;
 }
 
-/** As many as the address ranges of boards have room for. */
-const MC_PORTALS = 1024;
-const QBMAN_PAIRS = 256;
+/** The most sessions of one portal: there are no more tokens. */
+const MOST_SESSIONS = 0xffff;
 
 export class ManagementComplex implements ObjectPlacer {
   readonly host: Host;
@@ -59,12 +57,8 @@ export class ManagementComplex implements ObjectPlacer {
   readonly links: McLinks = new McLinks();
   /** The firmware does not answer: commands stay as they were submitted. */
   hung = false;
-  /** By number. */
-  readonly #portals = new Map<number, McPortal>();
-  readonly #portalSlots = new Slots(MC_PORTALS);
-  readonly #qbmanSlots = new Slots(QBMAN_PAIRS);
+  readonly #places: McPlaces;
   #nextToken: number;
-  readonly #unplace = new Map<McObject, (() => void)[]>();
   readonly #watchers = new Set<McWatcher>();
 
   /** @throws RangeError for a release that is none */
@@ -75,6 +69,7 @@ export class ManagementComplex implements ObjectPlacer {
     this.choices = mcChoices(init.preset ?? 'firmware', init.choices);
     this.firmware = new Firmware(init.release ?? '10.28.0', init.apiVersion);
     this.#nextToken = this.choices.firstToken;
+    this.#places = new McPlaces(host, this.base, this.qbmanBase, (portal) => { this.#submit(portal); });
     this.control = init.control === 'none' ? undefined : new ControlRegisters(host, init.control ?? 0x8_3400_0000);
     this.root = new McContainer(host, this, { ...init.root, id: 1, icid: init.icid ?? 0 }, true);
     this.place(this.root, this.root, { type: 'dprc', id: 1 });
@@ -106,14 +101,18 @@ export class ManagementComplex implements ObjectPlacer {
     return kind === 'mc-portal' ? this.base : this.qbmanBase;
   }
 
+  get #portals(): readonly McPortal[] {
+    return [...this.#places.portals.values()];
+  }
+
   /** How many sessions there are, over all portals. */
   get handles(): number {
-    return [...this.#portals.values()].reduce((sum, { open }) => sum + open.size, 0);
+    return this.#portals.reduce((sum, { open }) => sum + open.size, 0);
   }
 
   /** How many portals of the MC and of the queue manager are in use. */
   get places(): { readonly portals: number; readonly qbman: number } {
-    return { portals: this.#portalSlots.used, qbman: this.#qbmanSlots.used };
+    return this.#places.used;
   }
 
   isOpen(object: McObject): boolean {
@@ -122,18 +121,17 @@ export class ManagementComplex implements ObjectPlacer {
 
   /** The portals through which an object is open. */
   portalsWith(object: McObject): readonly McPortal[] {
-    return [...this.#portals.values()].filter(({ open }) => [...open.values()].includes(object));
+    return this.#portals.filter(({ open }) => [...open.values()].includes(object));
   }
 
   /** The portal of an object that has one. */
   portalOf(object: McObject): McPortal | undefined {
-    const region = object.regions.find(({ kind }) => kind === 'mc-portal');
-    return region === undefined ? undefined : this.#portals.get(region.offset / PORTAL_SIZE);
+    return this.#places.portalOf(object);
   }
 
   /** Whether a number is that of a portal nobody has. */
   isFreePortal(slot: number): boolean {
-    return slot < MC_PORTALS && this.#portals.get(slot)?.gone !== false;
+    return this.#places.isFree(slot);
   }
 
   /** The lowest isolation context that no container has; undefined where all are taken. */
@@ -146,8 +144,7 @@ export class ManagementComplex implements ObjectPlacer {
 
   /** Whether portals are left for another object of a type. */
   hasRoomFor(type: string): boolean {
-    if (type === 'dprc' || type === 'dpmcp') return this.#portalSlots.used < MC_PORTALS;
-    return type !== 'dpio' || this.#qbmanSlots.used < QBMAN_PAIRS;
+    return this.#places.hasRoomFor(type);
   }
 
   versionOf(type: string): McVersion {
@@ -155,8 +152,7 @@ export class ManagementComplex implements ObjectPlacer {
   }
 
   place(object: McObject, container: McContainer, init: McObjectInit): void {
-    if (object.type === 'dprc' || object.type === 'dpmcp') this.#placePortal(object, container, 'portal' in init && typeof init.portal === 'number' ? init.portal : undefined);
-    else if (object.type === 'dpio') this.#placeQueues(object, init.portals ?? []);
+    this.#places.place(object, container, init, 'portal' in init && typeof init.portal === 'number' ? init.portal : undefined);
   }
 
   displace(object: McObject): void {
@@ -164,10 +160,9 @@ export class ManagementComplex implements ObjectPlacer {
       for (const child of object.objects) this.displace(child);
       object.pools.giveAll((object.parent ?? this.root).pools);
     }
-    for (const undo of this.#unplace.get(object) ?? []) undo();
-    this.#unplace.delete(object);
+    this.#places.displace(object);
     this.links.forget(object);
-    for (const { open } of this.#portals.values()) for (const [token, other] of open) if (other === object) open.delete(token);
+    for (const { open } of this.#portals) for (const [token, other] of open) if (other === object) open.delete(token);
   }
 
   moved(object: McObject, container: McContainer): void {
@@ -178,7 +173,7 @@ export class ManagementComplex implements ObjectPlacer {
 
   /** A session for what is no longer below the portal's container ends. */
   #dropStrays(): void {
-    for (const { container, open } of this.#portals.values()) {
+    for (const { container, open } of this.#portals) {
       for (const [token, object] of open) if (object !== container && object.parent?.isWithin(container) !== true) open.delete(token);
     }
   }
@@ -192,7 +187,7 @@ export class ManagementComplex implements ObjectPlacer {
         continue;
       }
       object.reset();
-      for (const portal of this.#portals.values()) {
+      for (const portal of this.#portals) {
         if (portal.container !== container) continue;
         for (const [token, other] of portal.open) if (other === object) portal.open.delete(token);
       }
@@ -204,6 +199,7 @@ export class ManagementComplex implements ObjectPlacer {
     const object = portal.container.find(type, id);
     if (object === undefined) return { status: MC_STATUS_CONFIG_ERR, token: 0 };
     if (this.choices.reopen === 'busy' && [...portal.open.values()].includes(object)) return { status: MC_STATUS_BUSY, token: 0 };
+    if (portal.open.size === MOST_SESSIONS) return { status: MC_STATUS_NO_RESOURCE, token: 0 };
     while (this.#nextToken === 0 || portal.open.has(this.#nextToken)) this.#nextToken = (this.#nextToken + 1) & 0xffff;
     const token = this.#nextToken;
     this.#nextToken = (this.#nextToken + 1) & 0xffff;
@@ -220,7 +216,7 @@ export class ManagementComplex implements ObjectPlacer {
   /** The firmware goes on after it has hung: what waits in a portal is answered now. */
   recover(): void {
     this.hung = false;
-    for (const portal of [...this.#portals.values()]) if (portal.stuck) this.#submit(portal);
+    for (const portal of this.#portals) if (portal.stuck) this.#submit(portal);
   }
 
   #submit(portal: McPortal): void {
@@ -264,37 +260,5 @@ export class ManagementComplex implements ObjectPlacer {
     }
     set(command, mc_header.status, status);
     for (const [at, bytes] of fault?.patch ?? []) command.set(bytes, at);
-  }
-
-  #placePortal(object: McObject, container: McContainer, wanted: number | undefined): void {
-    const slot = wanted === undefined ? this.#portalSlots.take() : this.#portalSlots.takeAt(wanted) ? wanted : undefined;
-    if (slot === undefined) throw new RangeError(`"portal" expected one that is free, for ${object.name}`);
-    const portal = new McPortal(slot, container, this.host.scheduler, (submitted) => { this.#submit(submitted); });
-    this.#portals.get(slot)?.unmap();
-    this.#portals.set(slot, portal);
-    const offset = slot * PORTAL_SIZE;
-    object.regions.push({ kind: 'mc-portal', offset, size: PORTAL_SIZE, flags: 0 });
-    portal.unmap = this.host.memory.map(this.base + offset, PORTAL_SIZE, portal);
-    this.#unplace.set(object, [
-      () => {
-        // It stays in the address space until another comes in its place: whoever still has it mapped is told AUTH_ERR.
-        portal.gone = true;
-        portal.open.clear();
-        this.#portalSlots.give(slot);
-      },
-    ]);
-  }
-
-  /** A dpio has its portal twice: cached and shareable, and not. */
-  #placeQueues(object: McObject, portals: readonly MmioDevice[]): void {
-    const slot = this.#qbmanSlots.take();
-    if (slot === undefined) throw new RangeError(`"dpio" expected a portal of the queue manager that is free, for ${object.name}`);
-    const undo = [() => { this.#qbmanSlots.give(slot); }];
-    for (const [i, flags] of [3, 0].entries()) {
-      const offset = (2 * slot + i) * PORTAL_SIZE;
-      object.regions.push({ kind: i === 0 ? 'qbman-memory' : 'qbman', offset, size: PORTAL_SIZE, flags });
-      undo.push(this.host.memory.map(this.qbmanBase + offset, PORTAL_SIZE, portals[i] ?? new QueueMemory()));
-    }
-    this.#unplace.set(object, undo);
   }
 }
