@@ -5,8 +5,6 @@ import {
   BAD_VALUE,
   Bus,
   constant,
-  EFAULT,
-  EINVAL,
   ENODEV,
   firstLine,
   parseUnsigned,
@@ -17,22 +15,14 @@ import {
 } from '@vsim/vfio-core';
 import { OPEN_COMMANDS } from '../mc/command.ts';
 import type { ManagementComplex } from '../mc/management-complex.ts';
-import type { McRegionKind } from '../mc/mc-object.ts';
 import { FslMcAllocatorDriver } from './allocator-driver.ts';
 import { listen, type Dprc } from './dprc.ts';
 import { startFirmware, stopFirmware } from './firmware-check.ts';
 import { DprcDriver } from './dprc-driver.ts';
-import { FslMcDevice, type FslMcRegion } from './fslmc-device.ts';
+import { FslMcDevice } from './fslmc-device.ts';
 import type { IrqSpace } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
-
-/** A line of the firmware's `ranges`: where offsets of a kind of region lie, for an MC that does not say. */
-export interface McRange {
-  readonly kind: McRegionKind;
-  readonly offset: number;
-  readonly size: number;
-  readonly start: number;
-}
+import { ObjectRegions, type McRange } from './object-regions.ts';
 
 export interface FslMcBusInit {
   readonly mc: ManagementComplex;
@@ -50,8 +40,6 @@ export interface FslMcBusInit {
 
 /** The first `reg` of the MC's node, as boards have it. */
 const ROOT_PORTAL_SIZE = 0x40;
-/** Portals lie within so much: where a container's offset is its address, the kernel adds the start of the space that the root's portal is in. */
-const PORTAL_SPACE = 2 ** 26;
 
 export class FslMcBus extends Bus<FslMcDevice> {
   readonly mc: ManagementComplex;
@@ -61,11 +49,10 @@ export class FslMcBus extends Bus<FslMcDevice> {
   readonly irqSpace: IrqSpace = { used: new Map<number, number>(), warned: false };
   readonly #iommu: ArmIommu | undefined;
   readonly #dmaRanges: boolean;
-  readonly #ranges: readonly McRange[];
+  readonly #regions: ObjectRegions;
   readonly #portals = new Map<number, number>();
   /** The root's portal, which the bus has whether or not a driver has the root. */
   readonly #io: McIo;
-  #api: readonly [number, number] | undefined;
 
   constructor(host: Host, init: FslMcBusInit) {
     super(host, 'fsl-mc');
@@ -74,7 +61,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     this.msi = init.msiProperty === 'msi-map' && host.profile.fslmcIrqDomains ? undefined : init.msi;
     this.#iommu = init.iommu;
     this.#dmaRanges = init.dmaRanges ?? true;
-    this.#ranges = init.ranges ?? [];
+    this.#regions = new ObjectRegions(this.#io.portal, init.ranges ?? []);
     this.dprcDriver = new DprcDriver(this);
     host.files.add(`${this.sysfs}/rescan`, { kind: 'attribute', mode: 0o200, store: (bytes) => this.#rescan(bytes) });
     host.files.add(`${this.sysfs}/autorescan`, {
@@ -147,7 +134,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
     if (!OPEN_COMMANDS.has(descriptor.type)) return -ENODEV;
     const icid = descriptor.type === 'dprc' ? childIcid(dprc, descriptor) : dprc.device.icid;
     if (icid < 0) return icid;
-    const regions = this.#regions(dprc, descriptor);
+    const regions = this.#regions.read(dprc, descriptor);
     if (typeof regions === 'number') return regions;
     const device = new FslMcDevice(this.host, dprc.device, descriptor, regions, icid);
     dprc.device.children.push(device);
@@ -183,45 +170,6 @@ export class FslMcBus extends Bus<FslMcDevice> {
   /** Portals that bus and drivers hold, as /proc/iomem has them: sizes by address. */
   get portals(): ReadonlyMap<number, number> {
     return this.#portals;
-  }
-
-  #regions(dprc: Dprc, descriptor: ObjectDescriptor): readonly FslMcRegion[] | number {
-    const { type, regionCount } = descriptor;
-    if (regionCount > 0 && type !== 'dprc' && type !== 'dpmcp' && type !== 'dpio') return -EINVAL;
-    const out: FslMcRegion[] = [];
-    for (let i = 0; i < regionCount; i += 1) {
-      const version = this.#regionVersion(dprc);
-      const region = version < 0 ? version : dprc.io.region(dprc.handle, version, descriptor, i);
-      if (typeof region === 'number') return region;
-      const start = region.base === 0 ? this.#translate(descriptor.type, region.offset) : region.base + region.offset;
-      if (start < 0) return start;
-      out.push({ start, size: region.size, flags: region.flags });
-    }
-    return out;
-  }
-
-  /** dprc_get_obj_region(): the version of DPRC_GET_OBJ_REG, by an API version that is asked for once in the kernel's life. */
-  #regionVersion({ io }: Dprc): number {
-    const api = this.#api ?? io.apiVersion();
-    if (typeof api === 'number') return api;
-    this.#api = api;
-    const [major, minor] = api;
-    const atLeast = (least: number): boolean => major > 6 || (major === 6 && minor >= least);
-    return atLeast(6) ? 3 : atLeast(3) ? 2 : 1;
-  }
-
-  /** Of a region without base: a container's portal that is not translated counts from the root's. */
-  #translate(type: string, offset: number): number {
-    const start = this.#translated(type, offset);
-    return type === 'dprc' && start === offset ? start + Math.floor(this.#io.portal / PORTAL_SPACE) * PORTAL_SPACE : start;
-  }
-
-  /** translate_mc_addr(): where the firmware's ranges have a region, by the type of its object. */
-  #translated(type: string, offset: number): number {
-    if (this.#ranges.length === 0) return offset;
-    const queues = type === 'dpio';
-    const range = this.#ranges.find((line) => (line.kind !== 'mc-portal') === queues && offset >= line.offset && offset < line.offset + line.size);
-    return range === undefined ? -EFAULT : range.start + (offset - range.offset);
   }
 
   *#rescan(bytes: Uint8Array): Sleeps<number> {
