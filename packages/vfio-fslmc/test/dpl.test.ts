@@ -86,6 +86,8 @@ describe('a complex from its layout, a layout from its complex', () => {
     expect(told(complex(again))).toEqual(told(mc));
     expect(complex(again).toDpl()).toBe(again);
     expect(told(complex(compile(text)))).toEqual(told(mc));
+    // Most boards' files leave it out.
+    expect(told(complex(text.replaceAll(/compatible = "[^"]*";/g, '')))).toEqual(told(mc));
   });
 
   it('has ids, options, connections and fields as given; all plugged, contexts in turn [fslmc 60]', () => {

@@ -71,6 +71,7 @@ class LayoutReader {
   }
 
   read(root: FdtNode): Layout {
+    if (!root.properties.has('dpl-version')) this.#fail(root, undefined, 'expected dpl-version: a layout without one is for a firmware before 10');
     const [version] = this.#cells(root, 'dpl-version', true);
     if (version !== DPL_VERSION) this.#fail(root, 'dpl-version', `expected <${DPL_VERSION}>, got <${version ?? ''}>`);
     const objects = this.#objects(this.#section(root, 'objects'));
@@ -204,7 +205,9 @@ class LayoutReader {
     return node.children.find((child) => child.name === name) ?? this.#fail(node, undefined, `expected ${name} { }`);
   }
 
+  /** Boards' files have it or not. */
   #compatible(node: FdtNode, wanted: string): void {
+    if (!node.properties.has('compatible')) return;
     const [compatible = ''] = this.#strings(node, 'compatible');
     if (compatible !== wanted) this.#fail(node, 'compatible', `expected "${wanted}", got ${JSON.stringify(compatible)}`);
   }
