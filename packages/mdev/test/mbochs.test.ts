@@ -166,7 +166,7 @@ describe('mbochs', () => {
     expect([...read(MMIO, 4)]).toEqual([0, 0, 0, 0]);
   });
 
-  it('maps its framebuffer rightly, and by pread and pwrite misses it by two pages', () => {
+  it('[mdev 37] maps its framebuffer rightly, and by pread and pwrite misses it by two pages', () => {
     const { root, device, read, events, group } = display();
     for (const refused of [() => root.mmap(device, PAGE, 0), () => root.mmap(device, PAGE, BAR0 + PAGE), () => root.mmap(device, 0x40_1000, BAR0), () => root.mmap(device, PAGE, BAR0, 3, MAP_PRIVATE)]) expect(outcomeOf(refused)).toBe('EINVAL');
     const screen = root.mmap(device, 0x40_0000, BAR0);
@@ -262,6 +262,55 @@ describe('mbochs', () => {
     set(plane, vfio_device_gfx_plane_info.drm_plane_type, PRIMARY);
     const ask = () => outcomeOf(() => root.ioctl(again, VFIO_DEVICE_QUERY_GFX_PLANE, plane));
     expect([ask(), ask(), get(plane, vfio_device_gfx_plane_info.region_index)]).toEqual(['ENOMEM', 'success', 4]);
+  });
+
+  it('[mdev 34] has a primary plane alone, that may fill its memory to the last byte; a virtual width counts if it is larger, a height never', () => {
+    const { query, show } = display();
+    const shown = (width: number, height: number, extra: readonly (readonly [keyof typeof VBE, number])[] = [], type = PRIMARY) => {
+      show(width, height, extra);
+      outcomeOf(() => query(GFX_PLANE.DMABUF, type)); // a new mode is ENOMEM first
+      return query(GFX_PLANE.DMABUF, type).slice(1, 5);
+    };
+    expect([0, 2, 77].map((type) => shown(640, 480, [], type))).toEqual([[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]);
+    expect([shown(1024, 1024), shown(1024, 1025)]).toEqual([[1024, 1024, 4096, 0x40_0000], [0, 0, 0, 0]]);
+    expect([shown(1024, 1023, [['Y_OFFSET', 1]]), shown(1024, 1023, [['X_OFFSET', 1], ['Y_OFFSET', 1]])]).toEqual([[1024, 1023, 4096, 0x3f_f000], [0, 0, 0, 0]]);
+    expect([shown(640, 480, [['VIRT_WIDTH', 639]]), shown(640, 480, [['VIRT_WIDTH', 641]]), shown(640, 480, [['VIRT_HEIGHT', 4000]])].map((plane) => plane[2])).toEqual([2560, 2564, 2560]);
+  });
+
+  it('[mdev 36] takes any link state and size of an EDID, and gives the block only for link state 1; all of it survives RESET and close', () => {
+    const { word, store, read, root, device, group } = display();
+    const { edid_size, link_state } = vfio_region_gfx_edid;
+    const [size, link] = [EDID + edid_size[0], EDID + link_state[0]];
+    root.pwrite(device, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), EDID + 0x800);
+    for (const value of [0xffff_ffff, 77]) {
+      store(size, value);
+      store(link, value);
+      expect([word(size), word(link), word(MMIO)]).toEqual([value, value, 0]);
+    }
+    root.pwrite(device, Uint8Array.of(9, 9), size + 1);
+    store(size, 5);
+    store(link, 1);
+    // What begins below the size is given whole.
+    expect([word(size), [...read(MMIO + 4, 4)], [...read(MMIO + 8, 4)]]).toEqual([5, [5, 6, 7, 8], [0, 0, 0, 0]]);
+    expect([[...read(EDID + 0xbfe, 4)], [...read(size + 2, 4)]]).toEqual([[0, 0, 0, 0], [0, 0, 0, 0]]);
+    root.ioctl(device, VFIO_DEVICE_RESET);
+    root.close(device);
+    const again = getDeviceFd(root, group, UUID);
+    const kept = new Uint8Array(8);
+    root.pread(again, kept.subarray(0, 4), size);
+    root.pread(again, kept.subarray(4), MMIO);
+    expect([...kept]).toEqual([5, 0, 0, 0, 1, 2, 3, 4]);
+  });
+
+  it('[mdev 37] keeps its VBE registers over a close, and not its memory', () => {
+    const { root, device, store, vbe, group } = display();
+    vbe('XRES', 640);
+    store(BAR0, 7);
+    root.close(device);
+    const again = getDeviceFd(root, group, UUID);
+    const two = new Uint8Array(2);
+    root.pread(again, two, MMIO + 0x500 + 2 * VBE.XRES);
+    expect([get(two, [0, 'u16']), root.mmap(again, PAGE * 4, BAR0).read(2 * PAGE, 4)]).toEqual([640, 0]);
   });
 
   it('[mdev 35] writes as much of GET_REGION_INFO as was asked for, zeros behind the struct of each region', () => {
