@@ -89,7 +89,7 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'vfio-core/src/vfio/pin-pages.ts': [18, 'nobody: functions for drivers'],
   'vfio-core/src/vfio/vfio-device.ts': [1, 'the WARN of a device that is registered twice'],
   'vfio-fslmc/src/bus/dprc-driver.ts': [1, 'itself: fsl-mc/container-set-up'],
-  'vfio-fslmc/src/bus/dprc.ts': [3, 'who opens /dev/dprc.N: fsl-mc/no-portal'],
+  'vfio-fslmc/src/bus/dprc.ts': [4, 'itself: fsl-mc/mc-error; who opens /dev/dprc.N: fsl-mc/no-portal'],
   'vfio-fslmc/src/bus/firmware-check.ts': [1, 'itself: fsl-mc/no-control-registers'],
   'vfio-fslmc/src/bus/fslmc-bus.ts': [1, 'the scan: fsl-mc/object-skipped, and no call is refused'],
   'vfio-fslmc/src/bus/irq-pool.ts': [5, 'the device: vfio-fsl-mc/no-irqs'],

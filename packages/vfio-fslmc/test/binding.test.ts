@@ -2,7 +2,7 @@
 import { getDeviceInfo, setIrqs, setIrqTriggers, VFIO_DEVICE_RESET, VFIO_IRQ_SET_ACTION_TRIGGER } from '@vsim/vfio-core';
 import { outcomeOf } from '@vsim/vfio-core/testing';
 import { describe, expect, it } from 'vitest';
-import { DPRC_GET_API_VERSION, DPRC_GET_OBJ, DPRC_GET_OBJ_COUNT, DPRC_GET_OBJ_REG, DPRC_OPEN, FOREIGN_DRIVER, MC_CLOSE, MC_GET_ATTR, MC_RESET, NULL_IRQ, OPEN_COMMANDS } from '../src/index.ts';
+import { DPRC_GET_API_VERSION, DPRC_GET_OBJ, DPRC_GET_OBJ_COUNT, DPRC_GET_OBJ_REG, DPRC_OPEN, FOREIGN_DRIVER, MC_CLOSE, MC_GET_ATTR, MC_RESET, NULL_IRQ, OPEN_COMMANDS, PARAMS } from '../src/index.ts';
 import { setUp, type FslMcHost } from './set-up.ts';
 
 /** The MC answers one command of a container's portal so. @returns what ends it */
@@ -49,6 +49,16 @@ describe('a container', () => {
     const before = made.leftOvers();
     const stop = refusing(made, command, 6);
     expect([outcomeOf(made.bind), made.leftOvers(), outcomeOf(() => made.root.open('/dev/vfio/1'))]).toEqual(['ENXIO', before, 'ENOENT']);
+    stop();
+    expect(outcomeOf(made.bind)).toBe('success');
+  });
+
+  it('[fslmc 39] is not bound where the MC counts more objects than the kernel has memory for', () => {
+    const made = setUp();
+    made.prepare();
+    const before = made.leftOvers();
+    const stop = made.mc.watch({ submitted: ({ command }) => (command === DPRC_GET_OBJ_COUNT ? { patch: [[PARAMS + 7, Uint8Array.of(0x80)]] } : undefined) });
+    expect([outcomeOf(made.bind), made.leftOvers()]).toEqual(['ENOMEM', before]);
     stop();
     expect(outcomeOf(made.bind)).toBe('success');
   });

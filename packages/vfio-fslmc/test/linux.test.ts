@@ -75,6 +75,14 @@ describe('the interrupt of a container', () => {
     expect(log).toEqual(['16 0', hex(MC_CLEAR_IRQ_STATUS, 0)]);
   });
 
+  it('[fslmc 50] that cannot be acknowledged is followed by no scan', () => {
+    const made = setUp();
+    failing(made, 'dprc.1', ({ command }) => (command === MC_CLEAR_IRQ_STATUS ? { status: 3 } : undefined));
+    const log = heard(made, 'dprc.1');
+    made.mc.root.add({ type: 'dpmac', id: 3 });
+    expect([log, made.names().includes('dpmac.3')]).toEqual([['16 0', hex(MC_CLEAR_IRQ_STATUS, 0x41)], false]);
+  });
+
   it('[fslmc 19] is looked at when the scan before it is done, which may wait for a user', () => {
     const made = setUp();
     const { assign, openGroup, mc, guest, root, start, names } = made;

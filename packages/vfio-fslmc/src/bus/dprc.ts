@@ -29,6 +29,8 @@ export const TOO_MANY_IRQS: EventKind<{ readonly dprc: string; readonly irqs: nu
 /** A scan that fails when it has added what it found. */
 export const SCAN: FaultPoint = { fault: 'fsl-mc/scan', error: ENOMEM };
 
+/** The kernel has 4 MiB at once, and 52 bytes for each object that the MC counts. */
+const MOST_OBJECTS = Math.floor(0x40_0000 / 52);
 const ALL_CAUSES = 0xffff_ffff;
 /** Older dpmcp are not lent. Kernel: DPMCP_MIN_VER_MAJOR. */
 const DPMCP_MIN_MAJOR = 3;
@@ -140,6 +142,7 @@ export class Dprc {
   *#scanObjects(allocatesIrqs: boolean): Sleeps<number> {
     const count = this.io.objectCount(this.handle);
     if (count < 0) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: 'the count of objects', error: count }, -count);
+    if (count > MOST_OBJECTS) return this.device.host.refusals.refuse(MC_ERROR, { object: this.device.name, what: `a count of ${count} objects`, error: -ENOMEM }, ENOMEM);
     const found: ObjectDescriptor[] = [];
     for (let i = 0; i < count; i += 1) {
       const descriptor = this.io.object(this.handle, i);

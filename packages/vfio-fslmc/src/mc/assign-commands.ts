@@ -77,5 +77,5 @@ function moveResources(from: McContainer, to: McContainer, { options, count, num
 function setPlugged(object: McObject, container: McContainer, plugged: boolean): void {
   if (object.plugged === plugged) return;
   object.plugged = plugged;
-  container.raise(0, plugged ? DPRC_IRQ_EVENT_OBJ_ADDED : DPRC_IRQ_EVENT_OBJ_REMOVED);
+  container.tell(plugged ? DPRC_IRQ_EVENT_OBJ_ADDED : DPRC_IRQ_EVENT_OBJ_REMOVED);
 }

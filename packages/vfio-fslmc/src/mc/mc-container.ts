@@ -78,7 +78,7 @@ export class McContainer extends McObject {
     this.#take(object);
     this.#placer.displace(object);
     object.parent = undefined;
-    this.raise(0, DPRC_IRQ_EVENT_OBJ_REMOVED | DPRC_IRQ_EVENT_OBJ_DESTROYED);
+    this.tell(DPRC_IRQ_EVENT_OBJ_REMOVED | DPRC_IRQ_EVENT_OBJ_DESTROYED);
   }
 
   /** Gives an object to another container. Both tell of it. @throws RangeError for one that is not in it */
@@ -87,8 +87,8 @@ export class McContainer extends McObject {
     to.objects.push(object);
     object.moveTo(to, object instanceof McContainer ? object.icid : to.icid);
     this.#placer.moved(object, to);
-    this.raise(0, DPRC_IRQ_EVENT_OBJ_REMOVED);
-    to.raise(0, DPRC_IRQ_EVENT_OBJ_ADDED);
+    this.tell(DPRC_IRQ_EVENT_OBJ_REMOVED);
+    to.tell(DPRC_IRQ_EVENT_OBJ_ADDED);
   }
 
   /** Itself and all below. */
@@ -99,6 +99,11 @@ export class McContainer extends McObject {
   /** The object of this name that is in it, and not further below. */
   own(type: string, id: number): McObject | undefined {
     return this.objects.find((object) => object.type === type && object.id === id);
+  }
+
+  /** @internal Objects have come or gone: its first interrupt, where it has one. */
+  tell(causes: number): void {
+    if (this.irqs.length > 0) this.raise(0, causes);
   }
 
   /** The object of this name in it or below it, or itself. */
@@ -128,7 +133,7 @@ export class McContainer extends McObject {
     this.objects.push(object);
     object.moveTo(this, object.icid);
     object.creator = this;
-    this.raise(0, DPRC_IRQ_EVENT_OBJ_ADDED | DPRC_IRQ_EVENT_OBJ_CREATED);
+    this.tell(DPRC_IRQ_EVENT_OBJ_ADDED | DPRC_IRQ_EVENT_OBJ_CREATED);
     return object;
   }
 
