@@ -1,5 +1,6 @@
 /** @vsim/vfio-core/testing: compliance suites, as data, for any test runner. */
 export * from './bus-suite.ts';
+export * from './fail-on.ts';
 export * from './iommu-suite.ts';
 export * from './migration-suite.ts';
 export * from './noiommu-suite.ts';

@@ -13,6 +13,7 @@ export * from './info-caps.ts';
 export * from './iommu-backend.ts';
 export * from './life-events.ts';
 export * from './noiommu.ts';
+export * from './open-device.ts';
 export * from './pieces.ts';
 export * from './pin-pages.ts';
 export * from './set-irqs.ts';
