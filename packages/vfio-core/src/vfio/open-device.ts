@@ -18,7 +18,7 @@ export interface OpenedDevice {
   readonly group: number;
   readonly device: number;
   /** Closes what was opened: device, group, and the container unless it was given. */
-  close(): void;
+  readonly close: () => void;
 }
 
 const BUSES = '/sys/bus';
