@@ -557,7 +557,12 @@ describe('an eventfd that has an irqfd in another VM', () => {
     const m = new Wired({ profile });
     const other = new Machine({ version: 'gicv3', vcpus: 1, on: m });
     const raise = new EventFdContext('raise');
+    const told: string[] = [];
+    raise.listen({ signalled: () => { told.push('another'); } });
     expect([m.vm.irqfd(raise, 8), other.vm.irqfd(raise, 8)]).toEqual([0, answer]);
+    // The first takes it alone: an exclusive waiter.
+    raise.signal();
+    expect([m.gicdLoad(ISPENDR + 4), other.vgic.getAttr(GRP.LEVEL_INFO, 32), told]).toEqual([0x100, 0n, []]);
   });
 });
 

@@ -56,7 +56,7 @@ export class EventFdContext {
     return this.#lo === 0 && this.#hi === 0;
   }
 
-  /** eventfd_signal(): adds one, saturating, and tells the listeners: those with priority first, then the one that came last. */
+  /** eventfd_signal(): adds one, saturating, and tells the first listener with priority; where there is none all of them, the one that came last first. */
   signal(): void {
     this.#add(1, 0);
   }
@@ -121,6 +121,8 @@ export class EventFdContext {
     for (let i = 0; i < listeners.length; ) {
       const listener = listeners[i]!;
       listener.signalled();
+      // It has taken what there was, as an exclusive waiter: nobody behind it is woken. Kernel: __wake_up_common()
+      if (listener.priority === true) return;
       if (listeners[i] === listener) i += 1;
     }
     for (const listener of listeners) listener.allTold?.();
@@ -161,7 +163,7 @@ export class EventFdContext {
 
 /** Who listens inside the kernel. Kernel: a wait queue entry with its own wake function. */
 export interface EventFdListener {
-  /** It is told before those that have none, as KVM's irqfds are. @default false */
+  /** It is told alone, before those that have none, as KVM's irqfds are. @default false */
   readonly priority?: boolean;
   signalled(): void;
   /** All of them were told: the interrupts of the CPU, which were off meanwhile, come now. */
