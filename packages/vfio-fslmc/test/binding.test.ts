@@ -57,7 +57,7 @@ describe('a container', () => {
     const made = setUp();
     made.prepare();
     const before = made.leftOvers();
-    const stop = made.mc.watch({ submitted: ({ command }) => (command === DPRC_GET_OBJ_COUNT ? { patch: [[PARAMS + 7, Uint8Array.of(0x80)]] } : undefined) });
+    const stop = made.mc.watch({ submitted: ({ command }) => (command === DPRC_GET_OBJ_COUNT ? { patch: [[PARAMS + 6, Uint8Array.of(2)]] } : undefined) });
     expect([outcomeOf(made.bind), made.leftOvers()]).toEqual(['ENOMEM', before]);
     stop();
     expect(outcomeOf(made.bind)).toBe('success');
