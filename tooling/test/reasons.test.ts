@@ -85,6 +85,7 @@ const BARE: Readonly<Record<string, readonly [count: number, who: string]>> = {
   'vfio-core/src/process/mm.ts': [1, 'type1: type1/map-memory'],
   'vfio-core/src/vfio/external-user.ts': [2, 'nobody: functions for drivers'],
   'vfio-core/src/vfio/noiommu.ts': [2, 'the container: vfio/set-iommu-type, vfio/noiommu-alone'],
+  'vfio-core/src/vfio/open-device.ts': [1, 'itself: the error has the device\'s name'],
   'vfio-core/src/vfio/pieces.ts': [2, 'the call: process/buffer-fault'],
   'vfio-core/src/vfio/pin-pages.ts': [18, 'nobody: functions for drivers'],
   'vfio-core/src/vfio/vfio-device.ts': [1, 'the WARN of a device that is registered twice'],
