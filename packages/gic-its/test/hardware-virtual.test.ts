@@ -77,6 +77,15 @@ describe('VLPIs', () => {
     expect([gic.vtake(0), gic.vtake(0), gic.vtake(0), gic.vtake(0)]).toEqual([8192, 40, 7, 1023]);
   });
 
+  it('a VLPI that comes while a better vSGI is pending waits for it [gic H-28]', () => {
+    const gic = virtual();
+    gic.post((to) => encode.vsgi(to, 0, 7, { ...SGI7, priority: 0x90 }, false));
+    gic.resident(0, 0);
+    sgir(gic, 0, 7);
+    gic.msi(DEV, 0);
+    expect([gic.vtake(0), gic.vtake(0), gic.vtake(0)]).toEqual([7, 8192, 1023]);
+  });
+
   it('move with VMOVI, with their pending state [gic H-5]', () => {
     for (const version of ['gicv4', 'gicv4.1'] as const) {
       const gic = virtual({ version });

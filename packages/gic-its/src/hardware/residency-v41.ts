@@ -48,6 +48,8 @@ export class ResidencyV41 {
   readonly #base = new Uint32Array(4);
   #pendingLast = false;
   #resident: VpeContext | undefined;
+  /** The best one is the best VLPI: Group 1 is enabled, and no vSGI is pending. */
+  #vlpisAlone = false;
   #queried = 0;
 
   constructor(host: ResidencyV41Host, index: number, owner: ResidencyOwner) {
@@ -64,6 +66,7 @@ export class ResidencyV41 {
     this.#base.fill(0);
     this.#pendingLast = false;
     this.#resident = undefined;
+    this.#vlpisAlone = false;
     this.#queried = 0;
     this.#dirty.reset();
     this.#querying.reset();
@@ -79,13 +82,26 @@ export class ResidencyV41 {
   /** The resident vPE's interrupts changed. */
   refresh(): void {
     const vpe = this.#resident;
+    this.#vlpisAlone = false;
     if (vpe?.sgis.pending !== 0 || this.best0.intid !== NOTHING) this.#refreshGroups(vpe);
-    else if ((this.#base[3]! & VGRP1EN) !== 0) this.best.set(vpe.lpis.best);
-    else this.best.clear();
+    else if ((this.#base[3]! & VGRP1EN) !== 0) {
+      this.#vlpisAlone = true;
+      this.best.set(vpe.lpis.best);
+    } else this.best.clear();
     this.#owner.virtualChanged();
   }
 
-  /** The same where a vSGI is pending, or was. */
+  /** The resident vPE has a new best VLPI: refresh() with fewer looks, where none other can be meant. */
+  vlpiCame(best: Candidate): void {
+    if (!this.#vlpisAlone) {
+      this.refresh();
+      return;
+    }
+    this.best.set(best);
+    this.#owner.virtualChanged();
+  }
+
+  /** refresh() where a vSGI is pending, or was. */
   #refreshGroups(vpe: VpeContext | undefined): void {
     const groups = this.#base[3]!;
     if (vpe !== undefined && (groups & VGRP1EN) !== 0) vpe.best(this.best);

@@ -68,7 +68,7 @@ export class VlpiDelivery {
     if (this.#trace.on) this.#tell(vpe, vintid);
     if (residency !== undefined) {
       // The guest's CPU sees the best one alone.
-      if (lpis.best.intid === vintid) residency.refresh();
+      if (lpis.best.intid === vintid) residency.vlpiCame(lpis.best);
     } else if (vpe.doorbellArmed && lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
   }
 

@@ -43,6 +43,7 @@ export interface TraceEvent {
 export class Trace {
   readonly #now: () => number;
   readonly #listeners: ((event: TraceEvent) => void)[] = [];
+  #on = false;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -50,14 +51,16 @@ export class Trace {
 
   /** Whether anybody listens. */
   get on(): boolean {
-    return this.#listeners.length > 0;
+    return this.#on;
   }
 
   /** Calls `listener` for each event from now on; returns what ends it. */
   listen(listener: (event: TraceEvent) => void): () => void {
     this.#listeners.push(listener);
+    this.#on = true;
     return () => {
       removeItem(this.#listeners, listener);
+      this.#on = this.#listeners.length > 0;
     };
   }
 
