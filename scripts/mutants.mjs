@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [NAME...]`: shows that guards are held. mutants.json lists guards of the code: a file, the text of the guard
+ * `npm run mutants [NAME...]`: shows that guards are held. tooling/mutants.json lists guards of the code: a file, the text of the guard
  * (found there exactly once), what to put in its place, and the tests that must then go red. Each mutant is applied alone,
  * the tests of the file's package are run (or those of `project`, where another room has them), and exactly the named tests have to
  * fail. The file is put back whatever happens.
@@ -17,7 +17,7 @@ import { ROOT, bundledNode, environment, install, readJson } from './lib.mjs';
 
 const list = process.argv.includes('--list');
 const wanted = process.argv.slice(2).filter((argument) => argument !== '--list');
-const mutants = readJson(join(ROOT, 'mutants.json')).filter(({ name }) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix)));
+const mutants = readJson(join(ROOT, 'tooling', 'mutants.json')).filter(({ name }) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix)));
 if (mutants.length === 0) {
   console.error('mutants: none of that name');
   process.exit(2);

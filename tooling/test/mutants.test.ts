@@ -1,4 +1,4 @@
-/** mutants.json names guards of the code by their text: one that has changed would not be tried any more. */
+/** tooling/mutants.json names guards of the code by their text: one that has changed would not be tried any more. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
@@ -12,7 +12,7 @@ interface Mutant {
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const list: unknown = JSON.parse(readFileSync(`${ROOT}mutants.json`, 'utf8'));
+const list: unknown = JSON.parse(readFileSync(`${ROOT}tooling/mutants.json`, 'utf8'));
 const mutants = Array.isArray(list) ? list.filter(isMutant) : [];
 
 function isMutant(value: unknown): value is Mutant {
