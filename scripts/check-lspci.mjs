@@ -19,7 +19,7 @@ if (version.error !== undefined || !version.stdout.includes(RELEASE)) {
 }
 
 const node = join(ROOT, 'node_modules', '.bin', 'node');
-const dump = spawnSync(node, ['--conditions=@vsim/source', 'apps/cli/src/bin.ts', 'lspci', '--dump'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 24 });
+const dump = spawnSync(node, ['--conditions=@vsim/source', 'apps/cli/src/bin.ts', 'lspci', '--dump'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 24, stdio: ['ignore', 'pipe', 'pipe'] });
 if (dump.status !== 0) {
   console.error(dump.stderr);
   process.exit(1);
