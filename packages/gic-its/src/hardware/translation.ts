@@ -74,7 +74,7 @@ export class Translation implements CommandExecutor, Forgetting {
         }
       }
     }
-    this.#refuse(device, event, this.#translate(device, event));
+    this.#msiByTables(device, event);
   }
 
   /** Tells that an MSI did nothing. */
@@ -154,6 +154,10 @@ export class Translation implements CommandExecutor, Forgetting {
     if (why !== '') this.drop(device, event, why);
   }
 
+  #msiByTables(device: number, event: number): void {
+    this.#refuse(device, event, this.#translate(device, event));
+  }
+
   /** Translates by the tables, and keeps what it found. */
   #translate(device: number, event: number): Refusal {
     const { lookup } = this;
@@ -178,8 +182,13 @@ export class Translation implements CommandExecutor, Forgetting {
     const vintid = kind & INTID;
     // GICv4.1: what deliver() comes to, without its other cases.
     if (route.vpe !== undefined && route.has(vintid)) this.#delivery.raise(route.vpe, vintid);
-    else this.#refuse(device, event, this.#delivery.deliver(route, vintid, target >>> 16, true));
+    else this.#deliverVlpiAnyhow(route, device, event, vintid, target >>> 16);
     return true;
+  }
+
+  /** With all cases; apart, like msiByTables(), so that msi() with what it takes in is short enough to be taken into its callers. */
+  #deliverVlpiAnyhow(route: VpeRoute, device: number, event: number, vintid: number, doorbell: number): void {
+    this.#refuse(device, event, this.#delivery.deliver(route, vintid, doorbell, true));
   }
 
   #targetOf(icid: number): PhysicalLpis | Refusal {
