@@ -55,9 +55,8 @@ export function main(args: readonly string[], io: Io, recordings: Recordings | u
   };
   try {
     const program = programOf(context, args[0]);
-    const isCommand = (name: string): boolean => program.commands.some((command) => command.name() === name);
     // Help of what is no command is as wrong as the command itself.
-    const asked = args[0] === 'help' && args[1] !== undefined && !isCommand(args[1]) ? args.slice(1) : args;
+    const asked = args[0] === 'help' && args[1] !== undefined && !hasCommand(program, args[1]) ? args.slice(1) : args;
     program.parse(asked, { from: 'user' });
     return code;
   } catch (error) {
@@ -71,7 +70,6 @@ export function main(args: readonly string[], io: Io, recordings: Recordings | u
 /** @param called the first word of the call */
 function programOf(context: Context, called: string | undefined): Command {
   const { io } = context;
-  const named = (): string => (program.commands.some((command) => command.name() === called) ? called! : '');
   const width = Math.min(io.columns ?? USUAL_COLUMNS, MOST_COLUMNS);
   const program = new Command('vsim')
     .description('Linux VFIO and the Arm GICv4.1 as an executable model: what can be given to a VM, migrations, recordings of real kernels')
@@ -83,7 +81,7 @@ function programOf(context: Context, called: string | undefined): Command {
     .configureOutput({
       writeOut: (text) => { io.out(text.replace(/\n$/, '')); },
       // Without a command it is the help that says why.
-      writeErr: (text) => { io.err(text.startsWith('error:') ? complaint(text, named()) : text.replace(/\n$/, '')); },
+      writeErr: (text) => { io.err(text.startsWith('error:') ? complaint(text, hasCommand(program, called) ? called : undefined) : text.replace(/\n$/, '')); },
       getOutHelpWidth: () => width,
       getErrHelpWidth: () => width,
       getOutHasColors: () => io.colors,
@@ -94,10 +92,14 @@ function programOf(context: Context, called: string | undefined): Command {
   return program;
 }
 
-/** What is wrong with a call, as one line. @param command empty for none */
-function complaint(text: string, command: string): string {
+function hasCommand({ commands }: Command, name: string | undefined): name is string {
+  return commands.some((command) => command.name() === name);
+}
+
+/** What is wrong with a call, as one line. */
+function complaint(text: string, command: string | undefined): string {
   const what = text.replace('error: ', '').trim().replaceAll(/\s*\n\s*/g, ' ').replace(/\.$/, '');
-  return command === '' ? `vsim: ${what}; see vsim help` : `vsim ${command}: ${what}; see vsim help ${command}`;
+  return command === undefined ? `vsim: ${what}; see vsim help` : `vsim ${command}: ${what}; see vsim help ${command}`;
 }
 
 /** As package.json has it. */

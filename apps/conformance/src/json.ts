@@ -1,7 +1,7 @@
 /** Reading recordings: JSON lines, field by field, with an error that names file and line. */
-import type { Json } from '@vsim/vfio-pci';
+import { isJsonList, isJsonObject, type Json } from '@vsim/vfio-pci';
 
-export type { Json };
+export { isJsonList as isList, isJsonObject as isObject, type Json };
 
 /** The most bytes that one step has: recordings stay far below, and a number alone must not take memory. */
 export const MOST_BYTES = 0x100_0000;
@@ -105,17 +105,9 @@ export class Fields {
   }
 
   private nest(key: string, value: Json | undefined): Fields {
-    if (!isObject(value)) return this.fail(key, 'an object');
+    if (!isJsonObject(value)) return this.fail(key, 'an object');
     return new Fields(this.path, this.line, value);
   }
-}
-
-export function isList(value: Json): value is readonly Json[] {
-  return Array.isArray(value);
-}
-
-export function isObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Bytes of a hex string; undefined if it is none. */
@@ -143,7 +135,7 @@ export function parseLines(path: string, text: string): Fields[] {
     } catch {
       throw new MalformedRecording(path, i + 1, 'not a line of JSON');
     }
-    if (!isObject(value)) throw new MalformedRecording(path, i + 1, 'expected a JSON object');
+    if (!isJsonObject(value)) throw new MalformedRecording(path, i + 1, 'expected a JSON object');
     out.push(new Fields(path, i + 1, value));
   });
   return out;

@@ -4,12 +4,13 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProfileName } from '@vsim/vfio-core';
 import type { Format, ReplayOptions } from './format.ts';
-import { Fields, MalformedRecording, isObject, parseLines, type Json } from './json.ts';
+import { MalformedRecording, parseLines, type Fields } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
 import { floorProfileOf, isCommandsFile, replayFloor } from './linux-gic/floor.ts';
 import { linuxGicFormat } from './linux-gic/hardware.ts';
 import { qemuGicFormat } from './qemu-gic/format.ts';
 import * as text from './read-text.ts';
+import { parseHost } from './recorded-machine.ts';
 import type { CaseReport, Divergence } from './report.ts';
 import { fslmcBootFormat } from './vfio/fslmc-boot.ts';
 import { vfioFormat } from './vfio/format.ts';
@@ -157,15 +158,7 @@ function readHost(path: string, name: string | undefined, hostFile: string | und
   const folders = [dirname(path), join(dirname(path), '..')];
   const beside = folders.flatMap((folder) => names.map((each) => join(folder, each))).find((candidate) => existsSync(resolve(cwd, candidate)));
   const file = beside ?? hostFile ?? own(name) ?? join(dirname(path), name ?? '');
-  let value: Json;
-  try {
-    value = JSON.parse(readText(file, cwd)) as Json;
-  } catch (error) {
-    if (error instanceof UnreadableFile) throw error;
-    throw new MalformedRecording(file, undefined, 'not JSON');
-  }
-  if (!isObject(value)) throw new MalformedRecording(file, undefined, 'expected a JSON object');
-  return new Fields(file, 1, value);
+  return parseHost(file, readText(file, cwd));
 }
 
 function own(name: string | undefined): string | undefined {

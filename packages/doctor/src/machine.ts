@@ -1,5 +1,5 @@
 /** The machine that is examined, from what people paste. */
-import { idText, machineOfLspci, parseLspci, parsePciMachine, pciFacts, type PciFacts, type PciMachineDescription, type RecordedDevice } from '@vsim/vfio-pci';
+import { hexBytes, idText, machineOfLspci, parseLspci, parsePciMachine, pciFacts, type PciFacts, type PciMachineDescription, type RecordedDevice } from '@vsim/vfio-pci';
 
 /** One function of the machine, as much of it as is known. */
 export interface MachineDevice {
@@ -33,7 +33,7 @@ export function machineOf({ devices }: PciMachineDescription): readonly MachineD
 }
 
 function deviceOf(address: string, recorded: RecordedDevice): MachineDevice {
-  const config = bytesOf(recorded.config);
+  const config = hexBytes(recorded.config, `config of ${address}`);
   const told = pciFacts(address, config);
   const facts = { ...told, vendor: recorded.vendor ?? told.vendor, device: recorded.device ?? told.device };
   const { driver, iommu_group: group } = recorded;
@@ -48,10 +48,6 @@ function deviceOf(address: string, recorded: RecordedDevice): MachineDevice {
 }
 
 /** The configuration space of a device. */
-export function configOf({ recorded }: MachineDevice): Uint8Array {
-  return bytesOf(recorded.config);
-}
-
-function bytesOf(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+export function configOf({ facts, recorded }: MachineDevice): Uint8Array {
+  return hexBytes(recorded.config, `config of ${facts.address}`);
 }

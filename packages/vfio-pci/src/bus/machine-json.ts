@@ -26,8 +26,8 @@ export function parsePciMachine(text: string): PciMachineDescription {
   } catch {
     throw new MachineSyntaxError('not JSON');
   }
-  const all = isObject(value) && Object.hasOwn(value, 'devices') ? value['devices'] : undefined;
-  if (!isObject(all)) throw new MachineSyntaxError('expected an object with "devices", an object by address');
+  const all = isJsonObject(value) && Object.hasOwn(value, 'devices') ? value['devices'] : undefined;
+  if (!isJsonObject(all)) throw new MachineSyntaxError('expected an object with "devices", an object by address');
   const devices: Record<string, RecordedDevice> = {};
   for (const [address, device] of Object.entries(all)) {
     if (!isPciAddress(address)) throw new MachineSyntaxError(`expected addresses, as 0000:00:02.0, got ${shown(address)}`);
@@ -39,7 +39,7 @@ export function parsePciMachine(text: string): PciMachineDescription {
 
 /** One device of a host.json. @param where how errors name it @throws MachineSyntaxError */
 export function recordedDevice(value: Json | undefined, where: string): RecordedDevice {
-  if (!isObject(value)) throw new MachineSyntaxError(`${where}: expected an object, got ${shown(value)}`);
+  if (!isJsonObject(value)) throw new MachineSyntaxError(`${where}: expected an object, got ${shown(value)}`);
   const reader = new DeviceReader(value, where);
   const config = reader.hex('config') ?? '';
   if (!CONFIG_BYTES.includes(config.length / 2)) throw new MachineSyntaxError(`${where}: config: expected ${CONFIG_BYTES.join(', ')} bytes, got ${config.length / 2}`);
@@ -96,12 +96,12 @@ class DeviceReader {
   /** Rows of start, end and flags, each hex text with 0x. */
   rows(name: string): readonly (readonly string[])[] {
     const value = this.#of(name) ?? [];
-    return isList(value) ? value.map((row) => this.#row(name, row)) : this.#fail(name, 'rows of start, end and flags, as 0x0', value);
+    return isJsonList(value) ? value.map((row) => this.#row(name, row)) : this.#fail(name, 'rows of start, end and flags, as 0x0', value);
   }
 
   #row(name: string, row: Json): readonly string[] {
-    const cells = isList(row) ? row.filter((cell) => typeof cell === 'string') : [];
-    const good = isList(row) && row.length === 3 && cells.length === 3 && cells.every((cell) => /^0x[0-9a-f]{1,16}$/i.test(cell));
+    const cells = isJsonList(row) ? row.filter((cell) => typeof cell === 'string') : [];
+    const good = isJsonList(row) && row.length === 3 && cells.length === 3 && cells.every((cell) => /^0x[0-9a-f]{1,16}$/i.test(cell));
     return good ? cells : this.#fail(name, 'rows of start, end and flags, as 0x0', row);
   }
 
@@ -114,11 +114,13 @@ class DeviceReader {
   }
 }
 
-function isObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
-  return typeof value === 'object' && value !== null && !isList(value);
+/** An object, and no list. */
+export function isJsonObject(value: Json | undefined): value is Readonly<Record<string, Json>> {
+  return typeof value === 'object' && value !== null && !isJsonList(value);
 }
 
-function isList(value: Json): value is readonly Json[] {
+/** Array.isArray() for lists that are read only. */
+export function isJsonList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 

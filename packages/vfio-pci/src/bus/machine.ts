@@ -158,7 +158,8 @@ function barOf(row: readonly string[], index: number): BarInit[] {
   ];
 }
 
-function hexBytes(text: string, what: string): Uint8Array {
+/** Bytes of hex text, as descriptions have them. @param what how the error names it @throws TypeError for a text that is none */
+export function hexBytes(text: string, what: string): Uint8Array {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(text)) throw new TypeError(`"${what}" expected an even number of hex digits, got ${text.slice(0, 20)}`);
   const out = new Uint8Array(text.length / 2);
   for (let i = 0; i < out.length; i += 1) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
