@@ -33,6 +33,7 @@ const SGIS = 16;
 const LR_EOI = 0x200;
 const FIRST_SPI = 32;
 const FIRST_SPECIAL = 1020;
+/** SPIs from one interrupt of the host's timer to the next: any number will do. */
 const SPIS_PER_TICK = 256;
 const LR_GROUP1 = 0x1000_0000;
 
@@ -75,6 +76,8 @@ export class Vcpu {
   #hcr = HCR_EN;
   /** Interrupts that the guest took. */
   #acknowledged = 0;
+  /** SPIs that it took since the last tick. */
+  #servedSpis = 0;
   /** ICH_VMCR_EL2, ICH_AP0R0_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
   vmcr = 0n;
   ap0r = 0n;
@@ -203,12 +206,16 @@ export class Vcpu {
     const intid = this.vm.driver.gic.cpu(this.#cpu).virtual.acknowledge();
     if (intid === SPURIOUS) return intid;
     this.#acknowledged += 1;
-    // The host's own timer interrupts the guest now and then, here while it serves an SPI: kernels of `tellsSeenEndsOnly` go on because of that.
-    if (this.#acknowledged % SPIS_PER_TICK === 0 && intid >= FIRST_SPI && intid < FIRST_SPECIAL) {
-      this.exitGuest();
-      this.enterGuest();
-    }
+    if (this.vm.profile.tellsSeenEndsOnly && intid >= FIRST_SPI && intid < FIRST_SPECIAL) this.#tick();
     return intid;
+  }
+
+  /** The host's own timer interrupts the guest now and then, here while it serves an SPI: without it one that comes again and again would for ever. */
+  #tick(): void {
+    this.#servedSpis = (this.#servedSpis + 1) % SPIS_PER_TICK;
+    if (this.#servedSpis !== 0) return;
+    this.exitGuest();
+    this.enterGuest();
   }
 
   /** ICC_EOIR1_EL1 written by the guest. */
