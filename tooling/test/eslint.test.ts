@@ -230,3 +230,36 @@ it('holds in every package', async () => {
     });
   }
 });
+
+describe('public-words', () => {
+  const RULE = 'vsim/public-words';
+
+  it.each([
+    ['a number of a function', '/** Adds. */ export function add(a: number): void {}', 'a is a number'],
+    ['a number of a constant function', '/** Adds. */ export const add = (a: number): number => a;', 'a is a number'],
+    ['a number by its default', '/** Adds. */ export function add(a = 1): void {}', 'a is a number'],
+    ['a number of a method', 'export class A { /** Adds. */ add(a: number): void {} }', 'a is a number'],
+    ['a number of a constructor', 'export class A { /** Makes. */ constructor(readonly a: number) {} }', 'a is a number'],
+    ['a number of an interface', 'export interface A { /** Adds. */ add(a: number): void }', 'a is a number'],
+    ['a @param that says nothing', '/** Adds. @param a */ export function add(a: number): void {}', 'a is a number'],
+    ['an error', '/** Adds. */ export function add(): void { if (1) throw new RangeError("no"); }', 'it throws'],
+    ['an errno', '/** -EBUSY, if not. */ export function add(a: boolean): number { return a ? -EINVAL : -EBUSY; }', 'it returns -EINVAL'],
+    ['another errno', '/** -EINVAL, if so. */ export function add(a: boolean): number { return a ? -EINVAL : -EBUSY; }', 'it returns -EBUSY'],
+  ])('misses %s', async (_, text, message) => {
+    const reports = await lint(VMM, text, RULE);
+    expect(reports.map((report) => report.includes(message))).toEqual([true]);
+  });
+
+  it.each([
+    ['a @param', '/** Adds. @param a bytes */ export function add(a: number): void {}'],
+    ['a name in backticks', '/** Adds `a` bytes. */ export function add(a: number): void {}'],
+    ['words elsewhere', '/** {@inheritDoc B.add} */ export function add(a: number): void {}'],
+    ['a private method', 'export class A { /** Adds. */ private add(a: number): void {} }'],
+    ['what is not exported', '/** Adds. */ function add(a: number): void {}'],
+    ['an error that is told', '/** @throws RangeError for none */ export function add(): void { throw new RangeError("no"); }'],
+    ['an error of a function inside', '/** Adds. */ export function add(): () => void { return () => { throw new RangeError("no"); }; }'],
+    ['an errno that is told', '/** -EINVAL, always. */ export function add(): number { return -EINVAL; }'],
+  ])('takes %s', async (_, text) => {
+    expect(await lint(VMM, text, RULE)).toEqual([]);
+  });
+});

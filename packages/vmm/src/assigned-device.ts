@@ -1,9 +1,3 @@
-/**
- * A VFIO device in a VM: its fd, and its MSI-X table as the guest sees it. What QEMU's hw/vfio/pci.c does.
- *
- * Each vector has an eventfd, given to VFIO as trigger and, while the guest has the vector unmasked, to KVM as irqfd. A masked
- * vector's eventfd stays with the VMM: a count in it is the vector's bit in the PBA.
- */
 import {
   EINVAL,
   getDeviceFd,
@@ -33,16 +27,23 @@ const PCI_COMMAND_MEMORY_MASTER = 6;
 
 /** An entry of the guest's MSI-X table. */
 export interface MsixEntry {
+  /** Message address in guest physical bytes, below 2^52: the ITS's GITS_TRANSLATER. */
   address: number;
+  /** Message data, 32 bits: the EventID. */
   data: number;
+  /** Bit 0 of Vector Control (PCIe 7.7.2). */
   masked: boolean;
 }
 
 /** Where a vector leads, as KVM is told. */
 export interface MsixRoute {
+  /** Its number among the VM's global system interrupts. */
   readonly gsi: number;
+  /** Doorbell in guest physical bytes. */
   readonly address: number;
+  /** The EventID, 32 bits. */
   readonly data: number;
+  /** DeviceID in the guest, given with KVM_MSI_VALID_DEVID. */
   readonly device: number;
 }
 
@@ -58,7 +59,9 @@ interface Vector extends MsixEntry {
 
 /** What the report says of a device. */
 export interface DeviceSummary {
+  /** PCI address on the host. */
   readonly name: string;
+  /** Regions that VFIO_DEVICE_GET_INFO counts. */
   readonly regions: number;
   /** Interrupts of each index: INTx, MSI, MSI-X, ERR, REQ. */
   readonly irqs: readonly number[];
@@ -66,7 +69,9 @@ export interface DeviceSummary {
 
 /** What the device needs of the VM that it is in. */
 export interface DeviceHost {
+  /** The VMM's process, which has the device's fds. */
   readonly process: Process;
+  /** The VM, which has irqfds and routes. */
   readonly kvm: KvmVm;
   /** A GSI that nobody has. */
   nextGsi(): number;
@@ -74,16 +79,32 @@ export interface DeviceHost {
   updateRouting(): void;
 }
 
+/**
+ * A VFIO device in a VM: its fd, and its MSI-X table as the guest sees it. What QEMU's hw/vfio/pci.c does.
+ *
+ * Each vector has an eventfd, given to VFIO as trigger and, while the guest has the vector unmasked, to KVM as irqfd. A masked
+ * vector's eventfd stays with the VMM: a count in it is the vector's bit in the PBA.
+ */
 export class AssignedDevice {
   /** PCI address on the host. */
   readonly name: string;
+  /** The device's fd in the VMM's process. */
   readonly fd: number;
   /** DeviceID in the guest: the requester id that its PCI host bridge gives it. */
   readonly guestDevice: number;
+  /** What VFIO told of it as it was opened. */
   readonly summary: DeviceSummary;
   readonly #host: DeviceHost;
   readonly #vectors: Vector[] = [];
 
+  /**
+   * Opens the device, and sets memory and bus master enable in its command register.
+   *
+   * @param groupFd an open group, in a container with an IOMMU
+   * @param name its PCI address on the host
+   * @param guestDevice DeviceID in the guest, 32 bits
+   * @throws SyscallError with the errno of the request that VFIO refused
+   */
   constructor(host: DeviceHost, groupFd: number, name: string, guestDevice: number) {
     const { process } = host;
     this.#host = host;
@@ -106,7 +127,12 @@ export class AssignedDevice {
     }
   }
 
-  /** The guest enables MSI-X: every vector gets its eventfd, and comes masked. */
+  /**
+   * The guest enables MSI-X: every vector gets its eventfd, and comes masked.
+   *
+   * @param count vectors, from 0 to what the device has
+   * @throws SyscallError with VFIO's errno; nothing is enabled then
+   */
   enableMsix(count: number): void {
     const { process } = this.#host;
     const fds: number[] = [];
@@ -126,7 +152,12 @@ export class AssignedDevice {
     }
   }
 
-  /** The guest writes an entry of the table. What was pending while it was masked is delivered when it is unmasked. */
+  /**
+   * The guest writes an entry of the table. What was pending while it was masked is delivered when it is unmasked.
+   *
+   * @param n a vector in [0, vectors)
+   * @throws RangeError for a vector that is not enabled
+   */
   writeVector(n: number, entry: MsixEntry): void {
     const { kvm } = this.#host;
     const vector = this.#vector(n);
@@ -144,23 +175,30 @@ export class AssignedDevice {
     kvm.irqfd(vector.eventfd, vector.gsi);
   }
 
-  /** The guest sets or clears the mask bit of an entry. */
+  /**
+   * The guest sets or clears the mask bit of an entry.
+   *
+   * @param n a vector in [0, vectors)
+   * @throws RangeError for a vector that is not enabled
+   */
   maskVector(n: number, masked: boolean): void {
     const { address, data } = this.#vector(n);
     this.writeVector(n, { address, data, masked });
   }
 
+  /** Whether the guest has vector `n`, in [0, vectors), masked. */
   isMasked(n: number): boolean {
     return this.#vector(n).masked;
   }
 
-  /** The vector's bit in the PBA. */
+  /** The vector's bit in the PBA. @param n a vector in [0, vectors) */
   isPending(n: number): boolean {
     const vector = this.#vector(n);
     if (vector.masked && this.#host.process.readEventfd(vector.fd) > 0n) vector.pending = true;
     return vector.pending;
   }
 
+  /** Vectors that are enabled; 0 while MSI-X is off. */
   get vectors(): number {
     return this.#vectors.length;
   }
@@ -182,7 +220,11 @@ export class AssignedDevice {
     return new Uint8Array(view.buffer);
   }
 
-  /** @throws StreamError unless the bytes are vectors that this device has, at addresses that there are */
+  /**
+   * Looks at a saved table before anything is restored from it.
+   *
+   * @throws StreamError unless the bytes are vectors that this device has, at addresses that there are
+   */
   checkMsix(bytes: Uint8Array): void {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const count = bytes.length / VECTOR_BYTES;

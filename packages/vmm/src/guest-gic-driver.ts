@@ -39,10 +39,13 @@ export function lpiOf(slot: number, vector: number): number {
 export interface GuestTables {
   /** 64 KiB. */
   readonly commandQueue: number;
+  /** LPI configuration, a byte for each LPI from 8192 on. */
   readonly propertyTable: number;
+  /** GITS_BASER1. */
   readonly collectionTable: number;
   /** One for each vCPU, PENDING_STRIDE apart. */
   readonly pendingTables: number;
+  /** GITS_BASER0, a flat table. */
   readonly deviceTable: number;
   /** An interrupt translation table for each slot, ITT_STRIDE apart. */
   readonly itts: number;
@@ -65,6 +68,7 @@ const MOST_SLOTS = 256;
  * was; it counts each LPI that it takes there. A device has a slot in [0, 256), by which its LPIs are numbered: see lpiOf().
  */
 export class GuestGicDriver {
+  /** Where in the guest's RAM the driver keeps its things. */
   readonly tables: GuestTables;
   readonly #vm: KvmVm;
   readonly #layout: MachineLayout;
@@ -126,36 +130,55 @@ export class GuestGicDriver {
     });
   }
 
-  /** MAPD for a device with 4 bits of EventID. */
+  /** MAPD for a device with 4 bits of EventID. @param slot in [0, 256) @param device its DeviceID, 32 bits */
   mapDevice(slot: number, device: number): void {
     this.#command((to) => { encode.mapd(to, device, 3, this.#ittOf(slot), true); });
   }
 
-  /** MAPTI: a device's event becomes an LPI of a vCPU. */
+  /**
+   * MAPTI: a device's event becomes an LPI of a vCPU.
+   *
+   * @param slot in [0, 256)
+   * @param device its DeviceID, 32 bits
+   * @param event EventID in [0, 16)
+   * @param cpu vCPU, from 0
+   */
   mapEvent(slot: number, device: number, event: number, cpu: number): void {
     this.#command((to) => { encode.mapti(to, device, event, lpiOf(slot, event), cpu); });
     this.#command((to) => { encode.sync(to, cpu); });
   }
 
-  /** MOVI: a device's event goes to another vCPU. */
+  /**
+   * MOVI: a device's event goes to another vCPU.
+   *
+   * @param device its DeviceID, 32 bits
+   * @param event EventID in [0, 16)
+   * @param cpu vCPU, from 0
+   */
   moveEvent(device: number, event: number, cpu: number): void {
     this.#command((to) => { encode.movi(to, device, event, cpu); });
     this.#command((to) => { encode.sync(to, cpu); });
   }
 
-  /** The property byte, then INV: an LPI that is disabled stays pending until it is enabled. */
+  /**
+   * The property byte, then INV: an LPI that is disabled stays pending until it is enabled.
+   *
+   * @param slot in [0, 256)
+   * @param device its DeviceID, 32 bits
+   * @param event EventID in [0, 16)
+   */
   enableEvent(slot: number, device: number, event: number, enabled: boolean): void {
     this.#vm.memory.write8(this.tables.propertyTable + lpiOf(slot, event) - FIRST_LPI, enabled ? LPI_CONFIG : LPI_DISABLED);
     this.#command((to) => { encode.event(to, OPCODE.INV, device, event); });
     this.#command((to) => { encode.sync(to, 0); });
   }
 
-  /** MAPD V=0. */
+  /** MAPD V=0. @param slot in [0, 256) @param device its DeviceID, 32 bits */
   unmapDevice(slot: number, device: number): void {
     this.#command((to) => { encode.mapd(to, device, 3, this.#ittOf(slot), false); });
   }
 
-  /** How often the guest has taken an LPI, as its memory says. */
+  /** How often the guest has taken an LPI, as its memory says. @param lpi INTID from 8192 on */
   count(lpi: number): number {
     return this.#vm.memory.read32(this.#counterOf(lpi));
   }

@@ -3,6 +3,7 @@
 /** Bytes of one redistributor: RD_base and SGI_base. */
 export const REDISTRIBUTOR_STRIDE = 0x2_0000;
 
+/** Where a VM's memory and interrupt controllers lie, in guest physical bytes. */
 export interface MachineLayout {
   /** Multiples of the page size. */
   readonly ram: { readonly base: number; readonly size: number };

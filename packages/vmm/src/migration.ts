@@ -31,20 +31,25 @@ export class Link {
   readonly nsPerByte: number = 0.8;
   /** Virtual ns from one end to the other. */
   readonly latency: number = 50_000;
+  /** Bytes that it has carried. */
   bytes = 0;
   /** Virtual ns that were spent on the wire. */
   time = 0;
 
+  /** Counts `bytes` that go over it. */
   carry(bytes: number): void {
     this.bytes += bytes;
     this.time += Math.round(bytes * this.nsPerByte) + this.latency;
   }
 }
 
+/** The two ends of a migration, and what is between them. */
 export interface MigrationInit {
+  /** The VM that runs; it is stopped in the end, and stays whole if the migration fails. */
   readonly source: VirtualMachine;
   /** Stopped, with the same devices open, nothing restored. */
   readonly destination: VirtualMachine;
+  /** What the state goes over. */
   readonly link: Link;
   /** The physical CPU of each vCPU on a host, for whichever side runs afterwards. */
   readonly place: (vcpu: number) => number;
@@ -52,6 +57,7 @@ export interface MigrationInit {
   readonly stopped?: (() => void) | undefined;
   /** The guest goes on at the destination. */
   readonly resumed?: (() => void) | undefined;
+  /** Hears the name of each phase as it begins. */
   readonly progress?: ((phase: string) => void) | undefined;
   /** Called after each round of memory, while the VM still runs. */
   readonly precopyRound?: ((round: number) => void) | undefined;
@@ -92,6 +98,7 @@ export const PHASES = [
   'run',
   'forget-source',
 ] as const;
+/** A phase of a migration, by its name. */
 export type PhaseName = (typeof PHASES)[number];
 
 const MAX_ROUNDS = 8;

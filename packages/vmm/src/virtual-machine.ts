@@ -1,6 +1,3 @@
-/**
- * A VM as its VMM holds it: a process with guest memory, KVM's side, one VFIO container, and the devices in it.
- */
 import {
   errnoName,
   mapDma,
@@ -37,6 +34,7 @@ const MAX_FILES = 4096;
 
 /** KVM refused something that the VMM cannot do without. */
 export class VmmError extends Error {
+  /** Tells it from errors that are the caller's own. */
   override readonly name = 'VmmError';
   /** Negative. */
   readonly errno: number;
@@ -49,6 +47,7 @@ export class VmmError extends Error {
 
 /** What a VM needs of the machine that it runs on. */
 export interface VmHost {
+  /** The machine itself: its threads, trace and files. */
   readonly host: Host;
   /** The host kernel's GIC driver. */
   readonly its: ItsDriver;
@@ -58,25 +57,39 @@ export interface VmHost {
   groupOf(device: string): number;
 }
 
+/** What a VM is made of. */
 export interface VirtualMachineInit {
   /** In [1, 512]. */
   readonly vcpus: number;
-  /** @default VIRT_MACHINE */
+  /** Where memory and interrupt controllers are. @default VIRT_MACHINE */
   readonly layout?: MachineLayout | undefined;
 }
 
-/** @typeParam H the host's own type, for who asks the VM where it runs */
+/**
+ * A VM as its VMM holds it: a process with guest memory, KVM's side, one VFIO container, and the devices in it.
+ *
+ * @typeParam H the host's own type, for who asks the VM where it runs
+ */
 export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
+  /** The machine that it runs on. */
   readonly host: H;
+  /** Where memory and interrupt controllers are. */
   readonly layout: MachineLayout;
+  /** The VMM's process, `vmm`, with room for 4096 files. */
   readonly process: Process;
+  /** KVM's side of it: vCPUs, memory slots, irqfds and routes. */
   readonly kvm: KvmVm;
+  /** Its GICv3 (KVM_DEV_TYPE_ARM_VGIC_V3), initialized. */
   readonly vgic: Vgic;
+  /** Its ITS (KVM_DEV_TYPE_ARM_VGIC_ITS), initialized. */
   readonly its: VgicIts;
+  /** The KVM device that knows the VM's groups (KVM_DEV_TYPE_VFIO). */
   readonly kvmVfio: KvmVfio;
+  /** The guest's RAM, in the VMM's address space. */
   readonly memory: Mapping;
   /** SGIs, PPIs and SPIs of the guest. */
   readonly nrIrqs: number = 96;
+  /** Devices that are in it, in the order of their coming. */
   readonly devices: AssignedDevice[] = [];
   /** Opened with the first group, as QEMU does. */
   #container: number | undefined;
@@ -106,7 +119,13 @@ export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
     must(this.its.setAttr(GRP.CTRL, CTRL.INIT, 0), 'the ITS');
   }
 
-  /** Puts a host device that is bound to its VFIO driver into the VM, with a DeviceID of the guest. */
+  /**
+   * Puts a host device that is bound to its VFIO driver into the VM, with a DeviceID of the guest.
+   *
+   * @param name PCI address on the host
+   * @param guestDevice DeviceID in the guest, 32 bits
+   * @throws SyscallError with VFIO's errno, VmmError with that of kvm-vfio
+   */
   assign(name: string, guestDevice: number): AssignedDevice {
     const id = this.host.groupOf(name);
     const group = this.#groups.get(id) ?? this.#openGroup(id);
@@ -150,11 +169,13 @@ export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
     this.updateRouting();
   }
 
+  /** A GSI that nobody has; from 65 on. */
   nextGsi(): number {
     this.#gsi += 1;
     return this.#gsi;
   }
 
+  /** Tells KVM the routes of all devices anew (KVM_SET_GSI_ROUTING). */
   updateRouting(): void {
     const routes: MsixRoute[] = [];
     for (const device of this.devices) device.addRoutes(routes);
@@ -179,7 +200,13 @@ export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
   }
 }
 
-/** @throws VmmError if KVM answered with an errno */
+/**
+ * Takes a result of KVM's, where the VMM cannot go on without.
+ *
+ * @param result 0 or more, or a negative errno
+ * @param what what it was asked for, for the error's text
+ * @throws VmmError if KVM answered with an errno
+ */
 export function must(result: number, what: string): void {
   if (result < 0) throw new VmmError(what, result);
 }
