@@ -13,7 +13,6 @@ export { XGBE_TIMEOUT } from './resets/amdxgbe.ts';
 export { RESET_OVERRUN, RESET_WITHOUT_REGION } from './resets/registers.ts';
 export { CHIP_RESETS } from './resets/chip-resets.ts';
 export { DEVICE_ALLOCATION, NAME_ALLOCATION, NO_IDENTITY, PM_UNBALANCED, VfioAmbaDriver, VfioPlatformDriver, type VfioPlatformInit } from './vfio/drivers.ts';
-export { PlatformIrq } from './vfio/platform-irq.ts';
 export { ResetModules, type ResetFunction } from './vfio/reset-modules.ts';
 export * from './vfio/vfio-platform-reasons.ts';
 export { MODULE_LEAKED, NULL_TRIGGER, REGION_OVERRUN, RESET_FAILED, UNINITIALISED_MUTEX, VfioPlatformDevice, type Reset } from './vfio/vfio-platform-device.ts';

@@ -1,5 +1,5 @@
 /**
- * Which commands user space may send through `/dev/dprc.N`. Kernel: fsl-mc-uapi.c; catalogue: vfio 5.3.
+ * Which commands user space may send through `/dev/dprc.N`. Kernel: fsl-mc-uapi.c.
  *
  * A command is known by its id under a mask. What is listed last are the commands that every type of object has, with the type in the id.
  */

@@ -1,6 +1,5 @@
 /**
- * The kernel's driver of allocatable objects: it puts them into the pools of their container. Kernel: fsl-mc-allocator.c; catalogue: vfio
- * 5.4.
+ * The kernel's driver of allocatable objects: it puts them into the pools of their container. Kernel: fsl-mc-allocator.c.
  */
 import { Driver, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';

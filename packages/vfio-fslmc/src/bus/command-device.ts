@@ -1,6 +1,6 @@
 /**
  * `/dev/dprc.1`: commands of user space (restool) to the root container. The first opener has the root's own portal, each further one a
- * dpmcp of its pool. Kernel: fsl-mc-uapi.c; catalogue: vfio 5.3.
+ * dpmcp of its pool. Kernel: fsl-mc-uapi.c.
  */
 import { constant, EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { COMMAND_SIZE, mc_header } from '../mc/command.ts';

@@ -1,6 +1,5 @@
 /**
- * The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c;
- * catalogue: vfio 5.3 to 5.5.
+ * The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c.
  */
 import { Driver, DriverData, EINVAL, eventKind, type EventKind, type Point, type Sleeps } from '@vsim/vfio-core';
 import { setUpDprc, type Dprc } from './dprc.ts';

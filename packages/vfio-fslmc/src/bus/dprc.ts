@@ -1,6 +1,6 @@
 /**
  * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
- * dprc_cleanup(), dprc_scan_container(); catalogue: vfio 5.4, 5.5.
+ * dprc_cleanup(), dprc_scan_container().
  */
 import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
 import { addCommandDevice } from './command-device.ts';

@@ -1,5 +1,5 @@
 /**
- * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c; catalogue: vfio 5.1, 5.4.
+ * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c.
  */
 import {
   BAD_VALUE,

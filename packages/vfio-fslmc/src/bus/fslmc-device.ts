@@ -1,4 +1,4 @@
-/** A device of the fsl-mc bus: an object of the Management Complex as the kernel sees it. Kernel: struct fsl_mc_device; catalogue: vfio 5.1. */
+/** A device of the fsl-mc bus: an object of the Management Complex as the kernel sees it. Kernel: struct fsl_mc_device. */
 import { createPowerFolder, Device, noRuntimePower, type Host } from '@vsim/vfio-core';
 import type { Dprc } from './dprc.ts';
 import type { ObjectDescriptor } from './mc-io.ts';

@@ -1,4 +1,4 @@
-/** Why the fsl-mc bus, its commands for user space and vfio-fsl-mc refuse. Catalogue: vfio 5.3 to 5.6. */
+/** Why the fsl-mc bus, its commands for user space and vfio-fsl-mc refuse. */
 import {
   EACCES,
   EBUSY,

@@ -1,4 +1,4 @@
-/** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c; catalogue: vfio 5.4, 5.6. */
+/** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c. */
 import { EINVAL, ENODEV, ENOSPC, eventKind, type EventKind, type HostIrq, type MsiController } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
 

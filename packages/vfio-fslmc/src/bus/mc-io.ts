@@ -1,5 +1,5 @@
 /**
- * The kernel's end of a command portal. Kernel: mc_send_command(), struct fsl_mc_io; catalogue: vfio 5.2.
+ * The kernel's end of a command portal. Kernel: mc_send_command(), struct fsl_mc_io.
  *
  * The wait for an answer keeps the processor: the clock moves, and no other thread runs meanwhile.
  */

@@ -1,4 +1,4 @@
-/** Where the regions of an object lie: what the MC says of them, and how the kernel makes addresses of that. Kernel: fsl_mc_device_get_mmio_regions(); catalogue: vfio 5.4, [fslmc 16]. */
+/** Where the regions of an object lie: what the MC says of them, and how the kernel makes addresses of that. Kernel: fsl_mc_device_get_mmio_regions(). */
 import { EFAULT, EINVAL } from '@vsim/vfio-core';
 import type { McRegionKind } from '../mc/mc-object.ts';
 import type { Dprc } from './dprc.ts';

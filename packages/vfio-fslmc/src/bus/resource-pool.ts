@@ -1,4 +1,4 @@
-/** Objects of one type that a container lends to who needs one: dpmcp, dpbp, dpcon. Kernel: fsl-mc-allocator.c; catalogue: vfio 5.4. */
+/** Objects of one type that a container lends to who needs one: dpmcp, dpbp, dpcon. Kernel: fsl-mc-allocator.c. */
 import { EBUSY, EINVAL, ENXIO } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
 

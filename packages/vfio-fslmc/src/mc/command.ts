@@ -1,6 +1,6 @@
 /**
  * A command of the Management Complex: 64 bytes, a header and seven parameters of 8 bytes, little-endian. Kernel: struct
- * fsl_mc_command, mc-sys.c; catalogue: vfio 5.2, 5.3.
+ * fsl_mc_command, mc-sys.c.
  */
 import { EACCES, EBUSY, EINVAL, EIO, ENAVAIL, ENODEV, ENOMEM, ENOTSUPP, ENXIO, EPERM, ETIMEDOUT, get, set } from '@vsim/vfio-core';
 

@@ -1,4 +1,4 @@
-/** Links between objects: two endpoints that are connected, as a dpni to a dpmac. Catalogue: vfio 5.3, DPRC_GET_CONNECTION. */
+/** Links between objects: two endpoints that are connected, as a dpni to a dpmac. */
 import { McContainer } from './mc-container.ts';
 import type { McObject } from './mc-object.ts';
 import { valueOf } from './object-config.ts';

@@ -1,4 +1,4 @@
-/** A resource container (DPRC): objects that share an isolation context, and containers below it. Catalogue: vfio 5.1, 5.3. */
+/** A resource container (DPRC): objects that share an isolation context, and containers below it. */
 import type { Host } from '@vsim/vfio-core';
 import { OPEN_COMMANDS } from './command.ts';
 import { McObject, type McObjectInit } from './mc-object.ts';

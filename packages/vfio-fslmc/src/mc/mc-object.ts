@@ -1,4 +1,4 @@
-/** An object of the Management Complex, as hardware: its state, its interrupts, its regions. Catalogue: vfio 5.1. */
+/** An object of the Management Complex, as hardware: its state, its interrupts, its regions. */
 import type { Host, MmioDevice } from '@vsim/vfio-core';
 import type { McContainer } from './mc-container.ts';
 import { configOf, type ConfigInit, type ObjectConfig } from './object-config.ts';

@@ -1,5 +1,5 @@
 /**
- * The driver vfio-fsl-mc. Kernel: vfio_fsl_mc_probe() after the series; catalogue: vfio 5.5, P5, P6.
+ * The driver vfio-fsl-mc. Kernel: vfio_fsl_mc_probe() after the series.
  *
  * Probe: IOMMU group, device, container, portal and notifier, register, and only then the scan: children find their container
  * registered. It has no id table: driver_override is the only way.

@@ -1,5 +1,5 @@
 /**
- * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c; catalogue: vfio 5.6.
+ * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c.
  */
 import {
   BEFORE_SERIES,

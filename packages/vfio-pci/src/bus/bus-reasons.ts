@@ -1,4 +1,4 @@
-/** Why the PCI core refuses what is written to sysfs. Kernel: drivers/pci/; catalogue: vfio 3.12, 3.13. */
+/** Why the PCI core refuses what is written to sysfs. Kernel: drivers/pci/. */
 import { EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENOTTY, ERANGE, reason, type Reason } from '@vsim/vfio-core';
 
 interface OfDevice {

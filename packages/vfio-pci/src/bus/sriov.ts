@@ -1,5 +1,5 @@
 /**
- * SR-IOV as the PCI core runs it: virtual functions that appear and go by sysfs. Kernel: drivers/pci/iov.c; catalogue: vfio 3.12.
+ * SR-IOV as the PCI core runs it: virtual functions that appear and go by sysfs. Kernel: drivers/pci/iov.c.
  *
  * Not modelled: VF migration, MSI-X vectors moved between VFs (`sriov_vf_total_msix` is 0), waits for the hardware.
  */

@@ -1,5 +1,5 @@
 /**
- * BAR and ROM regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c; catalogue: vfio 3.7.
+ * BAR and ROM regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c.
  *
  * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
  * ones and ignores writes.

@@ -1,6 +1,6 @@
 /**
  * A device of vfio-pci from the begin of its probe to the end of its remove, step by step. Kernel: vfio_pci_probe() and
- * vfio_pci_remove(); 6.1: vfio_pci_core_register_device() and what undoes it. Catalogue: vfio P7, P8, P9, the step and unwind matrices.
+ * vfio_pci_remove(); 6.1: vfio_pci_core_register_device() and what undoes it.
  *
  * Each step that can fail leaves nothing behind when it does; each has one undoing. The order of the steps is the kernel's profile's.
  */

@@ -1,6 +1,5 @@
 /**
- * What a user may see and change of each structure in configuration space. Kernel: vfio_pci_config.c, the perm_bits tables;
- * catalogue: vfio 3.6.
+ * What a user may see and change of each structure in configuration space. Kernel: vfio_pci_config.c, the perm_bits tables.
  *
  * Two bits for each bit of a structure: `virtual` comes from the virtual configuration, the rest from hardware; `writable` takes
  * what the user writes, there or in hardware; what is not writable is dropped in silence.

@@ -1,6 +1,6 @@
 /**
  * Intel graphics for users: the OpRegion that firmware left in memory, and the configuration of host bridge and LPC bridge, which its
- * driver looks at. Kernel: vfio_pci_igd.c; catalogue: vfio 3.15.
+ * driver looks at. Kernel: vfio_pci_igd.c.
  *
  * Not modelled: a video BIOS table apart from the OpRegion (version 2.0 and up).
  */

@@ -1,4 +1,4 @@
-/** GET_INFO, GET_REGION_INFO and GET_IRQ_INFO of vfio-pci. Catalogue: vfio 3.3, 2.4. */
+/** GET_INFO, GET_REGION_INFO and GET_IRQ_INFO of vfio-pci. */
 import {
   InfoCaps,
   VFIO_DEVICE_FLAGS_PCI,

@@ -1,4 +1,4 @@
-/** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. Catalogue: vfio 3.11. */
+/** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. */
 import {
   Virqfd,
   get,

@@ -1,6 +1,5 @@
 /**
- * INTx given to an eventfd: level-triggered, masked at each interrupt until the user unmasks. Kernel: vfio_pci_intrs.c; catalogue:
- * vfio 3.9.
+ * INTx given to an eventfd: level-triggered, masked at each interrupt until the user unmasks. Kernel: vfio_pci_intrs.c.
  */
 import {
   ENOTCONN,

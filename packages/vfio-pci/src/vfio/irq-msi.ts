@@ -1,5 +1,5 @@
 /**
- * MSI and MSI-X vectors given to eventfds. Kernel: vfio_pci_intrs.c; catalogue: vfio 3.10.
+ * MSI and MSI-X vectors given to eventfds. Kernel: vfio_pci_intrs.c.
  *
  * Each vector with an eventfd is an irqbypass producer, so that KVM may take the interrupt over.
  */

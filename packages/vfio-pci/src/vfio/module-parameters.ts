@@ -1,4 +1,4 @@
-/** The parameters of the module vfio-pci: their sysfs files, and the language of `ids`. Catalogue: vfio 3.1. */
+/** The parameters of the module vfio-pci: their sysfs files, and the language of `ids`. */
 import { addBoolParameter, eventKind, type EventKind, type Host } from '@vsim/vfio-core';
 import { PCI_ANY_ID, type PciDeviceId } from '../bus/pci-driver.ts';
 

@@ -1,6 +1,6 @@
 /**
  * The power of a device in a user's hands: asleep while nobody has it open, D-states that the user writes, and the low power features.
- * Catalogue: vfio 3.14, D61-17, D61-27, D61-34.
+ *
  */
 import { type FeatureArgument, type Process } from '@vsim/vfio-core';
 import { setPowerState } from '../bus/enable.ts';

@@ -1,4 +1,4 @@
-/** Why vfio-pci does not take a device, before its probe begins. Catalogue: vfio 3.2. */
+/** Why vfio-pci does not take a device, before its probe begins. */
 import { EBUSY, EINVAL, ENODEV, eventKind, reason, type EventKind, type Reason } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Resets that users ask for: VFIO_DEVICE_RESET and the two hot reset requests; and the bus reset when the last user of a bus has
- * gone. Catalogue: vfio 3.13.
+ * gone.
  */
 import {
   EAGAIN,

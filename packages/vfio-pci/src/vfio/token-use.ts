@@ -1,4 +1,4 @@
-/** Who may open a PF or a VF, by the token of the PF: vfio_pci_validate_vf_token(), get_pf_vdev(). Catalogue: vfio 3.12, P13. */
+/** Who may open a PF or a VF, by the token of the PF: vfio_pci_validate_vf_token(), get_pf_vdev(). */
 import { EACCES, EINVAL, reason, type Reason } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciRegistry } from './registry.ts';

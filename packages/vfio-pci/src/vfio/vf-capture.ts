@@ -1,4 +1,4 @@
-/** The bus notifier of a PF of vfio-pci: its new VFs are VFIO's, too. Kernel: vfio_pci_bus_notifier(); catalogue: vfio 3.2. */
+/** The bus notifier of a PF of vfio-pci: its new VFs are VFIO's, too. Kernel: vfio_pci_bus_notifier(). */
 import { eventKind, type BusEvent, type BusListener, type EventKind } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 

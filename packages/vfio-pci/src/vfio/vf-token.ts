@@ -1,5 +1,5 @@
 /**
- * The VF token: what a physical function and its virtual functions ask of those who open them. Catalogue: vfio 3.12.
+ * The VF token: what a physical function and its virtual functions ask of those who open them.
  *
  * Modelled: the token of a PF, its users, the option in the device's name, the feature.
  */

@@ -1,4 +1,4 @@
-/** Why vfio-pci refuses: regions, mappings, interrupts, ioeventfds, resets, low power. Catalogue: vfio 3. */
+/** Why vfio-pci refuses: regions, mappings, interrupts, ioeventfds, resets, low power. */
 import { EAGAIN, EBUSY, EEXIST, EFAULT, EINVAL, EIO, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTCONN, ENOTTY, EOVERFLOW, EPERM, ERANGE, ESPIPE, hex, reason, type Reason } from '@vsim/vfio-core';
 
 interface OfDevice {

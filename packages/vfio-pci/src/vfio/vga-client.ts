@@ -1,4 +1,4 @@
-/** vfio-pci as a client of the VGA arbiter: what a VGA device in a user's hands decodes. Catalogue: vfio P7. */
+/** vfio-pci as a client of the VGA arbiter: what a VGA device in a user's hands decodes. */
 import {
   VGA_RSRC_ALL,
   VGA_RSRC_LEGACY_IO,

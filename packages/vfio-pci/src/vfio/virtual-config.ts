@@ -1,6 +1,5 @@
 /**
- * The configuration space that a user of VFIO sees: made when the device is opened, gone when it is closed. Kernel: vfio_pci_config.c;
- * catalogue: vfio 3.5 to 3.8.
+ * The configuration space that a user of VFIO sees: made when the device is opened, gone when it is closed. Kernel: vfio_pci_config.c.
  *
  * Each byte belongs to a section: the header, a capability, or a gap between them, which is hardware both ways. Accesses are cut into
  * naturally aligned pieces of 4, 2 and 1 bytes that do not leave a section.

@@ -1,22 +1,31 @@
+import { Bus, EAGAIN, type Driver, type Host, type Sleeps } from '@vsim/vfio-core';
+import type { PlatformDevice } from './platform-device.ts';
+
 /**
  * The AMBA bus: PrimeCells, which say in their registers what they are. Kernel: drivers/amba/bus.c.
  *
  * Around each driver it finds the device's interrupts and keeps the device awake. Not modelled: clocks (apb_pclk), reset lines.
  */
-import { Bus, EAGAIN, type Driver, type Host, type Sleeps } from '@vsim/vfio-core';
-import type { PlatformDevice } from './platform-device.ts';
-
 export class AmbaBus extends Bus<PlatformDevice> {
   constructor(host: Host) {
     super(host, 'amba');
   }
 
-  /** amba_match(): what cannot be identified is to be tried later, which `bind` takes for a match. */
+  /**
+   * amba_match().
+   *
+   * @returns 1 or 0, as the driver matches; -EAGAIN for a device whose registers give no peripheral id: it is to be tried later, and `bind`
+   * takes that for a match
+   */
   protected override matchOf(driver: Driver<PlatformDevice>, device: PlatformDevice): number {
     return device.identify() ? super.matchOf(driver, device) : -EAGAIN;
   }
 
-  /** amba_probe() */
+  /**
+   * amba_probe(): finds the interrupts, holds the device awake, then calls the driver.
+   *
+   * @returns what the driver's probe answers; negative, the device may sleep again
+   */
   protected override *probeWith(driver: Driver<PlatformDevice>, device: PlatformDevice): Sleeps<number> {
     device.keepLines();
     device.runtimePm.holdActive();
@@ -25,7 +34,7 @@ export class AmbaBus extends Bus<PlatformDevice> {
     return error;
   }
 
-  /** amba_remove() */
+  /** amba_remove(): the driver leaves, then the bus lets the device sleep. */
   protected override *removeFrom(driver: Driver<PlatformDevice>, device: PlatformDevice): Sleeps<void> {
     yield* driver.remove(device);
     device.runtimePm.letGo();

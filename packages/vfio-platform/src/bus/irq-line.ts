@@ -1,12 +1,3 @@
-/**
- * An interrupt of a platform device: a line into the distributor of a GIC, and what Linux keeps for it. One handler takes it.
- *
- * The distributor latches what comes while it has the interrupt off. Linux disables lazily: the interrupt stays on in the distributor until
- * it comes once more; then it is noted, and turned off. An edge that was noted is sent again when the interrupt is enabled, a level shows by
- * itself. Kernel: irq_desc, handle_fasteoi_irq(), check_irq_resend(); Arm GIC architecture, 4.
- *
- * Not modelled: sharing, threads of handlers, priorities, affinity.
- */
 import { EBUSY, EINVAL, eventKind, type EventKind, type Host, type Work } from '@vsim/vfio-core';
 import type { Trigger } from '../fdt/interrupts.ts';
 
@@ -19,8 +10,17 @@ export const INTERRUPT_STORM: EventKind<{ readonly intid: number; readonly times
 /** So many times in a row are no accident. */
 const STORM = 1000;
 
+/**
+ * An interrupt of a platform device: a line into the distributor of a GIC, and what Linux keeps for it. One handler takes it.
+ *
+ * The distributor latches what comes while it has the interrupt off. Linux disables lazily: the interrupt stays on in the distributor until
+ * it comes once more; then it is noted, and turned off. An edge that was noted is sent again when the interrupt is enabled, a level shows by
+ * itself. Kernel: irq_desc, handle_fasteoi_irq(), check_irq_resend(); Arm GIC architecture, 4.
+ *
+ * Not modelled: sharing, threads of handlers, priorities, affinity.
+ */
 export class IrqLine implements Work {
-  /** The INTID. */
+  /** INTID on the GIC, as DeviceInterrupt.intid: an SPI mostly. */
   readonly number: number;
   #trigger: Trigger;
   /** The Linux irq number, since a node that describes it was looked at: what the next one says has to agree. */
@@ -41,6 +41,10 @@ export class IrqLine implements Work {
   /** How often it was taken in one go. */
   #taken = 0;
 
+  /**
+   * @param number its INTID: an SPI from 32 to 1019, an extended one from 4096 on, or what else the tree names
+   * @param trigger how it is triggered until a node says otherwise; `none` leaves it to the first node
+   */
   constructor(number: number, trigger: Trigger) {
     this.number = number;
     this.#trigger = trigger;
@@ -51,12 +55,14 @@ export class IrqLine implements Work {
     return this.#trigger;
   }
 
+  /** Whether it is level-triggered, high or low; edges and `none` are not. */
   get isLevel(): boolean {
     return this.#trigger === 'level-high' || this.#trigger === 'level-low';
   }
 
   // Hardware
 
+  /** The level that the device drives now, whatever the distributor makes of it. */
   get asserted(): boolean {
     return this.#asserted;
   }
@@ -66,7 +72,7 @@ export class IrqLine implements Work {
     return this.#latched || (this.isLevel && this.#asserted);
   }
 
-  /** The device drives its line: a level, or each time an edge. */
+  /** The device drives its line: a level, or each time that it rises an edge. */
   set(asserted: boolean): void {
     const edge = asserted && !this.#asserted;
     this.#asserted = asserted;
@@ -82,7 +88,11 @@ export class IrqLine implements Work {
 
   // The kernel
 
-  /** irq_create_fwspec_mapping(): whether a node that describes it so gets it. The first one decides how it is triggered. */
+  /**
+   * irq_create_fwspec_mapping(): whether a node that describes it so gets it. The first one decides how it is triggered.
+   *
+   * @returns false where this node says another trigger than the first
+   */
   map(trigger: Trigger, host: Host): boolean {
     if (this.#irq !== undefined && this.#trigger !== 'none') return trigger === this.#trigger || trigger === 'none';
     this.#host = host;

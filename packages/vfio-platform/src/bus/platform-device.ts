@@ -1,4 +1,3 @@
-/** A device at fixed addresses, on the platform or the AMBA bus. Kernel: struct platform_device, struct amba_device. */
 import { constant, createPowerFolder, Device, type Host, type MmioDevice } from '@vsim/vfio-core';
 import type { DeviceDescription } from '../fdt/devices.ts';
 import type { Trigger } from '../fdt/interrupts.ts';
@@ -7,16 +6,21 @@ import { RuntimePm } from './runtime-pm.ts';
 
 /** A resource of the device. An I/O port range is listed, and cannot be accessed; a range of bus numbers is no region. */
 export interface PlatformResource {
+  /** IORESOURCE_MEM, IORESOURCE_IO or IORESOURCE_BUS. */
   readonly kind: 'mem' | 'io' | 'bus';
+  /** First CPU physical address, in bytes; for `io` a port, for `bus` a bus number. */
   readonly start: number;
+  /** Bytes; for `io` ports. Only whole pages at a page's start can be mapped by user space. */
   readonly size: number;
-  /** @default false */
+  /** IORESOURCE_READONLY: VFIO gives the region without VFIO_REGION_INFO_FLAG_WRITE. @default false */
   readonly readOnly?: boolean | undefined;
 }
 
 /** An interrupt as the device's node describes it: several nodes may name one line, each with a trigger of its own. */
 export interface PlatformInterrupt {
+  /** The line into the distributor; another device's node may name it as well. */
   readonly line: IrqLine;
+  /** As this node says; where an earlier node said another, the interrupt cannot be had. */
   readonly trigger: Trigger;
 }
 
@@ -28,11 +32,15 @@ export interface Firmware {
   readonly acpi?: { readonly hid: string; readonly reset?: (() => boolean) | undefined } | undefined;
 }
 
+/** What a platform or AMBA device is made of. */
 export interface PlatformDeviceInit {
+  /** As the kernel names it, and its folder below /sys/devices/platform: `9040000.ethernet`. */
   readonly name: string;
+  /** In the node's order: VFIO counts its regions by them. */
   readonly resources: readonly PlatformResource[];
   /** By index; a hole hides what is behind it. A line alone is triggered as it was made. @default none */
   readonly irqs?: readonly (IrqLine | PlatformInterrupt | undefined)[] | undefined;
+  /** What the firmware says besides. @default nothing: vfio-platform refuses to probe it */
   readonly firmware?: Firmware | undefined;
   /** The hardware behind the memory resources, in their order; left out, they must be mapped already. */
   readonly hardware?: readonly MmioDevice[] | undefined;
@@ -53,17 +61,29 @@ const COMPONENT_ID = 0x10;
 /** Component ids of a PrimeCell, and of CoreSight. */
 const COMPONENTS: readonly number[] = [0xb105_f00d, 0xb105_900d];
 
+/** A device at fixed addresses, on the platform or the AMBA bus. Kernel: struct platform_device, struct amba_device. */
 export class PlatformDevice extends Device {
+  /** In the order of the node; VFIO's regions are those that are no range of bus numbers. */
   readonly resources: readonly PlatformResource[];
+  /** By index, as the node lists them; undefined is a hole. */
   readonly interrupts: readonly (PlatformInterrupt | undefined)[];
+  /** What device tree or ACPI say: vfio-platform looks for the reset function by it. */
   readonly firmware: Firmware;
+  /** It was made with a peripheral id, and belongs on the AMBA bus: VFIO_DEVICE_FLAGS_AMBA. */
   readonly isAmba: boolean;
+  /** Its node has an msi-parent: see PlatformDeviceInit.msiParent. */
   override readonly hasMsiDomain: boolean;
+  /** Who keeps it awake; its files are in `power/` of the device's folder. */
   readonly runtimePm: RuntimePm = new RuntimePm();
   #peripheralId: number;
   /** What the AMBA bus found when a driver was bound. */
   #boundLines: readonly IrqLine[] | undefined;
 
+  /**
+   * Maps `init.hardware` into the host's physical memory; the device is on no bus yet.
+   *
+   * @throws RangeError for more `hardware` than resources, or a range that overlaps RAM or another device
+   */
   constructor(host: Host, init: PlatformDeviceInit) {
     super(host, init.name, `/sys/devices/platform/${init.name}`);
     this.resources = init.resources;
@@ -79,7 +99,7 @@ export class PlatformDevice extends Device {
     });
   }
 
-  /** AMBA: 0 as long as nobody has read it. */
+  /** AMBA: the 32 bits of PeriphID0 to PeriphID3; 0 as long as nobody has read it. */
   get peripheralId(): number {
     return this.#peripheralId;
   }
@@ -109,7 +129,7 @@ export class PlatformDevice extends Device {
     this.#boundLines = this.mapLines().slice(0, AMBA_NR_IRQS);
   }
 
-  /** The interrupts that a driver gets. */
+  /** The interrupts that a driver gets: on the AMBA bus those of its bind, else what mapLines() gives now. */
   lines(): readonly IrqLine[] {
     return this.#boundLines ?? this.mapLines();
   }
@@ -124,6 +144,7 @@ export class PlatformDevice extends Device {
     return [acpi === undefined ? `MODALIAS=platform:${this.name}` : `MODALIAS=acpi:${acpi.hid}:`];
   }
 
+  /** The files of its folder in sysfs: `driver_override`, `power/`, and for AMBA `id`. */
   override createAttributes(): void {
     super.createAttributes();
     this.createDriverOverride();
@@ -139,7 +160,7 @@ export class PlatformDevice extends Device {
   }
 }
 
-/** As the kernel prints a peripheral id. */
+/** A peripheral id as the kernel prints it: eight hexadecimal digits. @param id 32 bits */
 export function hexId(id: number): string {
   return id.toString(16).padStart(8, '0');
 }

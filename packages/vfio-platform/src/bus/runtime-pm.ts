@@ -1,13 +1,13 @@
-/**
- * Runtime power management of a device: who uses it keeps it awake. Kernel: drivers/base/power/runtime.c.
- *
- * Not modelled: autosuspend, and that a put suspends a moment later, in a work queue.
- */
 import { EACCES, EINVAL, EIO } from '@vsim/vfio-core';
 
 /** As `power/runtime_status` has it. */
 export type RuntimeStatus = 'unsupported' | 'error' | 'active' | 'suspended';
 
+/**
+ * Runtime power management of a device: who uses it keeps it awake. Kernel: drivers/base/power/runtime.c.
+ *
+ * Not modelled: autosuspend, and that a put suspends a moment later, in a work queue.
+ */
 export class RuntimePm {
   /** What wakes the device: 0, or a negative errno. */
   resume: () => number = () => 0;
@@ -20,6 +20,7 @@ export class RuntimePm {
   #error = false;
   #held = false;
 
+  /** pm_runtime_enabled(): every disable() has been undone. A new device is disabled once. */
   get enabled(): boolean {
     return this.#disabled === 0;
   }
@@ -29,6 +30,7 @@ export class RuntimePm {
     return this.#usage;
   }
 
+  /** What `power/runtime_status` shows; an error of resume() comes before all, and `unsupported` is not enabled. */
   get status(): RuntimeStatus {
     if (this.#error) return 'error';
     if (!this.enabled) return 'unsupported';

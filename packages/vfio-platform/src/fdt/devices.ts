@@ -1,25 +1,26 @@
-/**
- * The platform devices that a device tree describes: compatible strings, registers in CPU addresses, interrupts.
- *
- * Reference: Devicetree Specification 0.4, 2.3. As Linux has it: nodes of the root and
- * of simple buses below it become devices, where they have `compatible` and are not disabled.
- */
 import { FdtError, type FdtNode } from '@vsim/vfio-core';
 import { interruptsOf, type DeviceInterrupt } from './interrupts.ts';
 import { Look } from './look.ts';
 
 /** A range of CPU physical addresses. */
 export interface DeviceRange {
+  /** First address, in bytes, below 2^53. */
   readonly start: number;
+  /** Bytes, below 2^53; 0 where the tree says so. */
   readonly size: number;
 }
 
+/** A device that a tree describes, as deviceFromTree() takes it. */
 export interface DeviceDescription {
   /** As Linux names platform devices: `9010000.pl031`, the first address and the node's name; without one `PARENT:NODE`, the whole names. */
   readonly name: string;
+  /** Of its node, from the root: `/soc/serial@9000000`. */
   readonly path: string;
+  /** Its property, the most specific string first; at least one. */
   readonly compatible: readonly string[];
+  /** What `reg` says, in CPU addresses; entries that a bus above does not map are left out. */
   readonly ranges: readonly DeviceRange[];
+  /** Those that come to a GIC, by index; the list ends before the first that does not. */
   readonly interrupts: readonly DeviceInterrupt[];
 }
 
@@ -30,7 +31,16 @@ const TAKEN: readonly string[] = [
   'fixed-clock', 'fixed-factor-clock', 'operating-points-v2',
 ];
 
-/** The devices of a tree, in its order. @throws FdtError for a property that does not fit its neighbours */
+/**
+ * The platform devices that a device tree describes: compatible strings, registers in CPU addresses, interrupts.
+ *
+ * Reference: Devicetree Specification 0.4, 2.3. As Linux has it: nodes of the root and of simple buses below it become devices, where they
+ * have `compatible` and are not disabled.
+ *
+ * The devices of a tree, in its order.
+ *
+ * @throws FdtError for a property that does not fit its neighbours
+ */
 export function describeDevices(root: FdtNode): readonly DeviceDescription[] {
   const look = new Look(root);
   const found: DeviceDescription[] = [];

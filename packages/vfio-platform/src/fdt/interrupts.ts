@@ -8,11 +8,14 @@
 import { FdtError, type FdtNode } from '@vsim/vfio-core';
 import type { Look } from './look.ts';
 
+/** How an interrupt is triggered, by the flags of the GIC's binding: 1, 2, 4, 8; `none` for 0 and any other. */
 export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';
 
+/** An interrupt that a device's node describes, when it has been followed to a GIC. */
 export interface DeviceInterrupt {
   /** INTID on a GIC: SPIs from 32 and 4096, PPIs from 16 and 1056. */
   readonly intid: number;
+  /** From bits 3:0 of the specifier's flags. */
   readonly trigger: Trigger;
 }
 

@@ -1,12 +1,10 @@
-/**
- * Arm PL011, a UART. Reference: Arm DDI 0183.
- *
- * Modelled: data, flags, FIFO of 16, interrupt registers with receive and transmit interrupts. Not modelled: baud rate, modem lines, DMA, errors.
- */
 import type { MmioDevice } from '@vsim/vfio-core';
 import type { IrqLine } from '../bus/irq-line.ts';
 
-/** Register offsets. */
+/**
+ * Offsets of registers, in bytes (Arm DDI 0183, 3.2): data, flags, baud rate, line control, control, FIFO levels, interrupt mask, raw and
+ * masked status, clear; ID is the first of eight identification words.
+ */
 export const PL011 = { DR: 0x00, FR: 0x18, IBRD: 0x24, FBRD: 0x28, LCR_H: 0x2c, CR: 0x30, IFLS: 0x34, IMSC: 0x38, RIS: 0x3c, MIS: 0x40, ICR: 0x44, ID: 0xfe0 } as const;
 const IDENTIFICATION = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 const FR_RXFE = 0x10;
@@ -17,6 +15,11 @@ const INT_TX = 0x20;
 const INT_ALL = 0x7ff;
 const FIFO = 16;
 
+/**
+ * Arm PL011, a UART. Reference: Arm DDI 0183.
+ *
+ * Modelled: data, flags, FIFO of 16, interrupt registers with receive and transmit interrupts. Not modelled: baud rate, modem lines, DMA, errors.
+ */
 export class Pl011 implements MmioDevice {
   readonly #irq: IrqLine;
   /** Hears each byte that is sent. */
@@ -26,12 +29,13 @@ export class Pl011 implements MmioDevice {
   #mask = 0;
   #raw = 0;
 
+  /** @param irq driven while a raw interrupt is not masked @param transmit hears each byte that is sent, 0 to 255; left out, nobody does */
   constructor(irq: IrqLine, transmit: (byte: number) => void = () => undefined) {
     this.#irq = irq;
     this.#transmit = transmit;
   }
 
-  /** A byte comes over the wire; false: the FIFO is full, it is lost. */
+  /** A byte comes over the wire. @param byte 0 to 255 @returns false where the FIFO of 16 is full: it is lost */
   receive(byte: number): boolean {
     if (this.#received.length >= FIFO) return false;
     this.#received.push(byte);
@@ -40,6 +44,7 @@ export class Pl011 implements MmioDevice {
     return true;
   }
 
+  /** A register; DR takes a byte out of the FIFO, 0 where there is none. @param offset bytes from the first register */
   read(offset: number): number {
     switch (offset) {
       case PL011.DR: {
@@ -61,6 +66,13 @@ export class Pl011 implements MmioDevice {
     }
   }
 
+  /**
+   * Writes a register; a byte to DR is sent at once.
+   *
+   * @param offset bytes from the first register
+   * @param _width bytes, not looked at
+   * @param value 32 bits; read-only registers ignore it
+   */
   write(offset: number, _width: number, value: number): void {
     switch (offset) {
       case PL011.DR:

@@ -1,17 +1,20 @@
-/**
- * Arm PL031, a real time clock: counts seconds, and interrupts when the count meets a match. Reference: Arm DDI 0224.
- *
- * Modelled: every register; time is the host's virtual clock. Not modelled: test registers.
- */
 import { WaitQueue, type Host, type MmioDevice, type Sleeps } from '@vsim/vfio-core';
 import type { IrqLine } from '../bus/irq-line.ts';
 
-/** Register offsets. */
+/**
+ * Offsets of registers, in bytes (Arm DDI 0224, 3.2): data, match, load, control, interrupt mask, raw and masked status, clear; ID is the
+ * first of eight identification words.
+ */
 export const PL031 = { DR: 0x00, MR: 0x04, LR: 0x08, CR: 0x0c, IMSC: 0x10, RIS: 0x14, MIS: 0x18, ICR: 0x1c, ID: 0xfe0 } as const;
 /** Revision 1. */
 const IDENTIFICATION = [0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 const SECOND = 1_000_000_000;
 
+/**
+ * Arm PL031, a real time clock: counts seconds, and interrupts when the count meets a match. Reference: Arm DDI 0224.
+ *
+ * Modelled: every register; time is the host's virtual clock. Not modelled: test registers.
+ */
 export class Pl031 implements MmioDevice {
   readonly #host: Host;
   readonly #irq: IrqLine;
@@ -27,11 +30,13 @@ export class Pl031 implements MmioDevice {
   #ticking = false;
   readonly #rearmed = new WaitQueue('pl031 alarm');
 
+  /** @param host whose virtual clock it counts, from 0 at time 0 @param irq driven while the alarm is raised and not masked */
   constructor(host: Host, irq: IrqLine) {
     this.#host = host;
     this.#irq = irq;
   }
 
+  /** A register; DR is the count in seconds, modulo 2^32. @param offset bytes from the first register */
   read(offset: number): number {
     switch (offset) {
       case PL031.DR:
@@ -53,6 +58,13 @@ export class Pl031 implements MmioDevice {
     }
   }
 
+  /**
+   * Writes a register; MR and LR set the alarm anew.
+   *
+   * @param offset bytes from the first register
+   * @param _width bytes, not looked at
+   * @param value 32 bits; read-only registers ignore it
+   */
   write(offset: number, _width: number, value: number): void {
     switch (offset) {
       case PL031.MR:

@@ -1,7 +1,3 @@
-/**
- * Reset of AMD's XGBE: PHY, then auto-negotiation and its interrupt, then the MAC. A part that does not answer is told of, and no error.
- * Kernel: vfio_platform_amdxgbe.c; catalogue: vfio 4.7. Registers of the PHY (MDIO, IEEE 802.3 clause 45) are reached through a window.
- */
 import { ENOMEM, eventKind, type EventKind, type Sleeps } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { poll, Registers } from './registers.ts';
@@ -26,7 +22,12 @@ const AN_INT = 0x8002;
 const DMA_MR = 0x3000;
 const DMA_MR_SWR = 1;
 
-/** @returns 0 or -ENOMEM */
+/**
+ * Reset of AMD's XGBE: PHY, then auto-negotiation and its interrupt, then the MAC. A part that does not answer is told of, and no error.
+ * Kernel: vfio_platform_amdxgbe.c. Registers of the PHY (MDIO, IEEE 802.3 clause 45) are reached through a window.
+ *
+ * @returns 0 or -ENOMEM
+ */
 export function* resetAmdXgbe(device: PlatformDevice): Sleeps<number> {
   const mac = Registers.of(device, 0);
   const pcs = mac === undefined ? undefined : Registers.of(device, 1);

@@ -1,4 +1,3 @@
-/** Reset of Broadcom's FlexRM, a ring manager: every ring is stopped and flushed. Kernel: vfio_platform_bcmflexrm.c; catalogue: vfio 4.7. */
 import { ENOMEM, ETIMEDOUT, type Sleeps } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { poll, Registers } from './registers.ts';
@@ -11,7 +10,13 @@ const CONTROL_FLUSH = 0x20;
 const RING_FLUSH_DONE = 0x38;
 const MS = 1_000_000;
 
-/** Goes on with the next ring where one does not answer. @returns 0, -ETIMEDOUT or -ENOMEM */
+/**
+ * Reset of Broadcom's FlexRM, a ring manager: every ring is stopped and flushed. Kernel: vfio_platform_bcmflexrm.c.
+ *
+ * Goes on with the next ring where one does not answer.
+ *
+ * @returns 0, -ETIMEDOUT or -ENOMEM
+ */
 export function* resetBcmFlexrm(device: PlatformDevice): Sleeps<number> {
   const rings = Registers.of(device, 0);
   if (rings === undefined) return -ENOMEM;

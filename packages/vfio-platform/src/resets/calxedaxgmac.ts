@@ -1,4 +1,3 @@
-/** Reset of the Calxeda XGMAC: interrupts, DMA and MAC are turned off. Kernel: vfio_platform_calxedaxgmac.c; catalogue: vfio 4.7. */
 import { ENOMEM, type Sleeps } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 import { Registers } from './registers.ts';
@@ -9,7 +8,11 @@ const DMA_CONTROL = 0xf18;
 const DMA_CONTROL_ST_SR = 0x2002;
 const DMA_INTR_ENA = 0xf1c;
 
-/** @returns 0 or -ENOMEM */
+/**
+ * Reset of the Calxeda XGMAC: interrupts, DMA and MAC are turned off. Kernel: vfio_platform_calxedaxgmac.c.
+ *
+ * @returns 0 or -ENOMEM
+ */
 export function* resetCalxedaXgmac(device: PlatformDevice): Sleeps<number> {
   const mac = Registers.of(device, 0);
   if (mac === undefined) return -ENOMEM;

@@ -1,9 +1,4 @@
-/**
- * The drivers vfio-platform and vfio-amba. Kernel: vfio_platform.c, vfio_amba.c, vfio_platform_probe_common(); catalogue: vfio 4.1, P4.
- *
- * Probe: structure, firmware, reset function, IOMMU group, register, then the interrupts' mutex (5.13) and runtime PM. Both match by
- * driver_override alone.
- */
+/** The drivers vfio-platform and vfio-amba. Kernel: vfio_platform.c, vfio_amba.c, vfio_platform_probe_common(). */
 import {
   addBoolParameter,
   constant,
@@ -43,10 +38,11 @@ export const NAME_ALLOCATION: FaultPoint = { fault: 'vfio-platform/name-allocati
 
 const RESET_REQUIRED = '/sys/module/vfio_platform/parameters/reset_required';
 
+/** How the drivers are loaded. */
 export interface VfioPlatformInit {
   /** The kernel runs with ACPI, and looks at it first. @default as the device's firmware has it */
   readonly acpi?: boolean | undefined;
-  /** @default none is known */
+  /** The reset functions that are installed; `new ResetModules(CHIP_RESETS)` are the kernel's. @default none is known */
   readonly resets?: ResetModules | undefined;
   /** Module parameter: a device without reset function is refused. @default true */
   readonly resetRequired?: boolean | undefined;
@@ -59,8 +55,11 @@ interface Bound {
 }
 
 abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
+  /** driver_managed_dma: user space sets up the DMA, so that the kernel's default domain is not used. */
   override readonly managesDma: boolean = true;
+  /** The reset modules that it asks, and whose users it counts. */
   readonly resets: ResetModules;
+  /** Whether a device needs a reset function, and one that succeeds at the first open. */
   protected abstract readonly resetRequired: boolean;
   readonly #vfio: Vfio;
   readonly #acpi: boolean | undefined;
@@ -75,14 +74,22 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     this.resets = resets ?? new ResetModules();
   }
 
+  /** By `driver_override` alone: ids are not looked at. */
   override match(device: PlatformDevice): boolean {
     return device.driverOverride === this.name;
   }
 
+  /** The VFIO device of a device that is bound; undefined for any other. */
   vfioDevice(device: PlatformDevice): VfioPlatformDevice | undefined {
     return device.host.has(4) ? this.#data.get(device) : this.#bound.get(device)?.vfioDevice;
   }
 
+  /**
+   * vfio_platform_probe_common().
+   *
+   * @returns 0; -ENOMEM; -EINVAL or -ENODATA where the firmware names nothing; -ENOENT without a reset function that is needed; -EINVAL
+   * without IOMMU group; what register() answers
+   */
   override *probe(device: PlatformDevice): Sleeps<number> {
     const { faults } = device.host;
     const refused = faults.at(DEVICE_ALLOCATION) || (device.isAmba ? faults.at(NAME_ALLOCATION) : 0);
@@ -98,6 +105,7 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
     return error;
   }
 
+  /** vfio_platform_remove_common(): waits until user space has closed the device. */
   override *remove(device: PlatformDevice): Sleeps<void> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;
@@ -162,11 +170,20 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   }
 }
 
+/**
+ * The driver vfio-platform, for the platform bus. It matches by driver_override alone. Its probe: structure, firmware, reset function,
+ * IOMMU group, register, then the interrupts' mutex (5.13) and runtime PM; -EINVAL or -ENODATA where the firmware names nothing, -ENOENT
+ * without a reset function that is required, -EINVAL without IOMMU group. Kernel: vfio_platform.c, vfio_platform_probe_common().
+ */
 export class VfioPlatformDriver extends VfioPlatformCommon {
+  /** As `driver_override` and the folder below /sys/bus/platform/drivers have it. */
   override readonly name: string = 'vfio-platform';
+  /** The kernel's module, whose users each open device adds to. */
   override readonly moduleName: string = 'vfio_platform';
+  /** The module parameter `reset_required`. */
   protected override readonly resetRequired: boolean;
 
+  /** Adds /sys/module/vfio_platform/parameters/reset_required, if it is not there. @param vfio registers the devices that it binds */
   constructor(vfio: Vfio, init: VfioPlatformInit = {}) {
     super(vfio, init);
     this.resetRequired = init.resetRequired ?? true;
@@ -174,11 +191,19 @@ export class VfioPlatformDriver extends VfioPlatformCommon {
   }
 }
 
+/**
+ * The driver vfio-amba, for the AMBA bus: as VfioPlatformDriver, and never demands a reset function, except with Linux 6.1, whose probe
+ * does. Kernel: vfio_amba.c.
+ */
 export class VfioAmbaDriver extends VfioPlatformCommon {
+  /** As `driver_override` and the folder below /sys/bus/amba/drivers have it. */
   override readonly name: string = 'vfio-amba';
+  /** The kernel's module, whose users each open device adds to. */
   override readonly moduleName: string = 'vfio_amba';
+  /** A failed reset at the first open is no error. */
   protected override readonly resetRequired: boolean = false;
 
+  /** @param vfio registers the devices that it binds */
   constructor(vfio: Vfio, init: Omit<VfioPlatformInit, 'resetRequired'> = {}) {
     super(vfio, init);
   }

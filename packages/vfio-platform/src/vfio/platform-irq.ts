@@ -1,18 +1,20 @@
+import { EBUSY, EINVAL, Virqfd, type EventFdContext, type VfioDevice } from '@vsim/vfio-core';
+import type { IrqLine } from '../bus/irq-line.ts';
+
 /**
- * One interrupt of a platform device for user space. Kernel: vfio_platform_irq.c; catalogue: vfio 4.5, platform 31 to 42.
+ * One interrupt of a platform device for user space. Kernel: vfio_platform_irq.c.
  *
  * An edge is signalled each time. A level is masked by the kernel when it comes, until user space unmasks it. The interrupt is requested at
  * the first open, and enabled while there is an eventfd; before 6.9, and the stable kernels of 2024, it was requested for each eventfd.
  */
-import { EBUSY, EINVAL, Virqfd, type EventFdContext, type VfioDevice } from '@vsim/vfio-core';
-import type { IrqLine } from '../bus/irq-line.ts';
-
 export class PlatformIrq {
   readonly #device: VfioDevice;
   /** What the kernel calls the device in /proc/interrupts. */
   readonly #owner: string;
   readonly #keepsHandler: boolean;
+  /** The line that it is signalled by. */
   readonly line: IrqLine;
+  /** A level: VFIO_IRQ_INFO_MASKABLE and AUTOMASKED. */
   readonly maskable: boolean;
   #trigger: EventFdContext | undefined;
   #masked = false;
@@ -30,6 +32,7 @@ export class PlatformIrq {
     this.error = this.#keepsHandler ? this.#request() : 0;
   }
 
+  /** By user space, or by the handler of a level that came. */
   get masked(): boolean {
     return this.#masked;
   }
@@ -50,6 +53,7 @@ export class PlatformIrq {
     return 0;
   }
 
+  /** Whether it has an eventfd. */
   get hasTrigger(): boolean {
     return this.#trigger !== undefined;
   }
@@ -68,19 +72,21 @@ export class PlatformIrq {
     return this.hasTrigger;
   }
 
+  /** Masks the line once; does nothing while it is masked. */
   mask(): void {
     if (this.#masked) return;
     this.#masked = true;
     this.line.disable();
   }
 
+  /** Undoes mask(): a level that is still up comes at once. */
   unmask(): void {
     if (!this.#masked) return;
     this.#masked = false;
     this.line.enable();
   }
 
-  /** An eventfd of user space that masks or unmasks. @returns 0, -EINVAL, or -EBUSY if there is one */
+  /** An eventfd of user space that masks or unmasks; undefined takes it away. @returns 0; -EINVAL for an edge; -EBUSY if there is one */
   setVirqfd(which: 'mask' | 'unmask', eventfd: EventFdContext | undefined): number {
     if (!this.maskable) return -EINVAL;
     if (eventfd === undefined) {

@@ -1,7 +1,3 @@
-/**
- * Reset functions of vfio-platform, by compatible string: modules that are loaded when a device needs them and held while it is bound.
- * Kernel: vfio_platform_register_reset(), request_module(); catalogue: vfio 4.1, 4.7, platform 10.
- */
 import { EAGAIN, type Sleeps } from '@vsim/vfio-core';
 import type { PlatformDevice } from '../bus/platform-device.ts';
 
@@ -14,10 +10,17 @@ interface Module {
   users: number;
 }
 
+/**
+ * Reset functions of vfio-platform, by compatible string: modules that are loaded when a device needs them and held while it is bound.
+ * Kernel: vfio_platform_register_reset(), request_module().
+ */
 export class ResetModules {
   readonly #modules = new Map<string, Module>();
 
-  /** The modules that are installed, by compatible string; CHIP_RESETS are the kernel's own. @default none */
+  /**
+   * @param installed the modules that are installed, by compatible string; CHIP_RESETS are the kernel's own
+   * @default none
+   */
   constructor(installed: ReadonlyMap<string, ResetFunction> = new Map()) {
     for (const [compatible, reset] of installed) this.register(compatible, reset);
   }
@@ -38,6 +41,7 @@ export class ResetModules {
     return module.functions.get(compatible);
   }
 
+  /** Gives back the reference that get() took: the module can be unloaded with the last one. */
   put(compatible: string): void {
     const module = this.#with(compatible);
     if (module !== undefined) module.users -= 1;

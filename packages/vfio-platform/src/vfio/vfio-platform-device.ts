@@ -1,7 +1,3 @@
-/**
- * A platform or AMBA device given to user space: regions and interrupts as they are at the first open. Kernel: vfio_platform_common.c;
- * catalogue: vfio 4.2 to 4.6.
- */
 import {
   EBADF,
   EINVAL,
@@ -100,7 +96,11 @@ export const NULL_TRIGGER: EventKind<{ readonly device: string; readonly index: 
 /** How a device is reset, as its probe found out: undefined is not at all. */
 export type Reset = (() => Sleeps<number>) | undefined;
 
+/**
+ * A platform or AMBA device given to user space: regions and interrupts as they are at the first open. Kernel: vfio_platform_common.c.
+ */
 export class VfioPlatformDevice extends VfioDevice {
+  /** The device of the platform or AMBA bus behind it. */
   override readonly device: PlatformDevice;
   readonly #reset: Reset;
   readonly #resetRequired: boolean;
@@ -109,6 +109,10 @@ export class VfioPlatformDevice extends VfioDevice {
   #flags: number;
   #hasMutex: boolean;
 
+  /**
+   * @param reset its reset function; undefined, it has none and VFIO_DEVICE_RESET is -EINVAL
+   * @param resetRequired the first open fails where `reset` does
+   */
   constructor(vfio: Vfio, device: PlatformDevice, reset: Reset, resetRequired: boolean) {
     super(vfio, device);
     this.device = device;
@@ -123,11 +127,16 @@ export class VfioPlatformDevice extends VfioDevice {
     return this.device.host.profile.platformGlobalLock ? this.vfio : this;
   }
 
-  /** @internal mutex_init() of the interrupts' mutex, where the probe does it. */
+  /** mutex_init() of the interrupts' mutex, where the probe does it. @internal */
   initMutex(): void {
     this.#hasMutex = true;
   }
 
+  /**
+   * vfio_platform_open_device(): takes regions and interrupts as they are now, wakes the device, resets it.
+   *
+   * @returns 0; -EACCES, -EINVAL or -EIO where it does not wake; what a required reset answers
+   */
   protected override *openDevice(): Sleeps<number> {
     const error = yield* this.#firstOpen();
     const { module, host } = this.device;
@@ -154,6 +163,9 @@ export class VfioPlatformDevice extends VfioDevice {
     return this.#closed(error);
   }
 
+  /**
+   * vfio_platform_close_device(): resets the device, lets it sleep, gives its interrupts back. A required reset that fails is RESET_FAILED.
+   */
   protected override *closeDevice(): Sleeps<void> {
     const error = yield* this.#callReset();
     if (error < 0 && this.#resetRequired) this.device.host.trace.emit(RESET_FAILED, { device: this.name, error });
@@ -161,6 +173,13 @@ export class VfioPlatformDevice extends VfioDevice {
     this.#closed(0);
   }
 
+  /**
+   * GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, SET_IRQS and RESET.
+   *
+   * @param request number of the ioctl
+   * @returns 0 or more; WOULD_SLEEP for a reset; -EINVAL for an index or an action that the device has not, -ENOTTY for another request,
+   * -EBUSY for a second mask eventfd or a line that is taken, -EFAULT
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
@@ -183,24 +202,47 @@ export class VfioPlatformDevice extends VfioDevice {
     }
   }
 
-  /** A reset function may wait for its device. */
+  /**
+   * VFIO_DEVICE_RESET, whose function may wait for the device; any other request as ioctl().
+   *
+   * @param request number of the ioctl
+   * @returns 0, or what the reset function answers
+   */
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     if (request !== VFIO_DEVICE_RESET) return this.ioctl(process, request, argument);
     const error = yield* this.#callReset();
     return error < 0 ? this.#refuseReset(error) : error;
   }
 
-  /** vfio_platform_read() and _write() leave it where it is. */
+  /** False: vfio_platform_read() and _write() leave the file's position where it is. */
   override readonly movesPosition: boolean = false;
 
+  /**
+   * Reads a region by 4, 2 and 1 bytes, as they align.
+   *
+   * @param offset region index times 2^40, plus bytes from its start
+   * @returns bytes read; -EINVAL where there is no region, or it cannot be read, or (from 6.14 on) `offset` is past its end
+   */
   override read(into: Uint8Array, offset: number): number {
     return this.#access(into, offset, VFIO_REGION_INFO_FLAG_READ);
   }
 
+  /**
+   * Writes a region by 4, 2 and 1 bytes, as they align.
+   *
+   * @param offset region index times 2^40, plus bytes from its start
+   * @returns bytes written; -EINVAL where there is no region, or it is read-only, or (from 6.14 on) `offset` is past its end
+   */
   override write(from: Uint8Array, offset: number): number {
     return this.#access(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
   }
 
+  /**
+   * Maps a part of a memory region, shared.
+   *
+   * @returns the mapping; -EINVAL where it is private, past the region's end, or of a region that is no whole pages or cannot be accessed
+   * so
+   */
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     const index = Math.floor(offset / SPAN);
     const region = this.#regions[index];

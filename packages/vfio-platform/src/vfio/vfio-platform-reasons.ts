@@ -1,4 +1,4 @@
-/** Why vfio-platform and vfio-amba refuse: probe, open, reset, interrupts. Catalogue: vfio 4. */
+/** Why vfio-platform and vfio-amba refuse: probe, open, reset, interrupts. */
 import { EACCES, EBUSY, EINVAL, EIO, ENODATA, ENOENT, ENOMEM, ETIMEDOUT, errnoName, reason, type Reason } from '@vsim/vfio-core';
 import type { Trigger } from '../fdt/interrupts.ts';
 
@@ -6,6 +6,7 @@ interface OfDevice {
   readonly device: string;
 }
 
+/** The firmware names the device by no ACPI hardware id and no compatible string: bind is -EINVAL, or -ENODATA for an empty property. */
 export const UNIDENTIFIED: Reason<OfDevice & { readonly acpi: string | undefined; readonly compatible: readonly string[] | undefined }> = reason({
   id: 'vfio-platform/unidentified',
   errno: [EINVAL, ENODATA],
@@ -27,6 +28,7 @@ export const NO_RESET: Reason<OfDevice> = reason({
   text: ({ device }) => `no reset function is found for ${device}`,
 });
 
+/** The reset function answers an errno: VFIO_DEVICE_RESET, and where a reset is required the first open, answer it too. */
 export const RESET_ERROR: Reason<OfDevice & { readonly error: number }> = reason({
   id: 'vfio-platform/reset-error',
   errno: [EINVAL, EIO, ENOMEM, ETIMEDOUT],
@@ -37,6 +39,7 @@ export const RESET_ERROR: Reason<OfDevice & { readonly error: number }> = reason
   text: ({ device, error }) => `the reset function of ${device} answers ${errnoName(-error)}`,
 });
 
+/** The first open cannot wake the device: -EACCES before the probe has ended, -EIO or -EINVAL after a failed resume(). */
 export const NOT_AWAKE: Reason<OfDevice & { readonly status: string }> = reason({
   id: 'vfio-platform/not-awake',
   errno: [EACCES, EINVAL, EIO],
@@ -47,6 +50,10 @@ export const NOT_AWAKE: Reason<OfDevice & { readonly status: string }> = reason(
   text: ({ device, status }) => `the runtime status of ${device} is ${status}`,
 });
 
+/**
+ * SET_IRQS on an interrupt that request_irq() refused: -EBUSY where its line is taken, -EINVAL for a chained one or a trigger that SPIs do
+ * not know.
+ */
 export const IRQ_NOT_GRANTED: Reason<OfDevice & { readonly index: number; readonly line: number; readonly trigger: Trigger }> = reason({
   id: 'vfio-platform/irq-not-granted',
   errno: [EBUSY, EINVAL],
@@ -57,6 +64,7 @@ export const IRQ_NOT_GRANTED: Reason<OfDevice & { readonly index: number; readon
   text: ({ device, index, line, trigger }) => `interrupt ${index} of ${device} is line ${line} (${trigger}), which was not to be had`,
 });
 
+/** A second eventfd for the same action, mask or unmask, is -EBUSY until the first is taken away. */
 export const MASK_TAKEN: Reason<OfDevice & { readonly index: number; readonly action: 'mask' | 'unmask' }> = reason({
   id: 'vfio-platform/mask-taken',
   errno: EBUSY,
