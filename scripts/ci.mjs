@@ -8,47 +8,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { ROOT, readJson } from './lib.mjs';
+import { PARTS } from './ci-parts.mjs';
+import { ROOT, WINDOWS, readJson } from './lib.mjs';
 
 const MINUTE = 60_000;
 /** No part runs on after this. */
 const DEADLINE = Date.now() + 73 * MINUTE;
 /** A check's exit code for "cannot be had here". */
 const CANNOT = 3;
-
-/**
- * The parts, in order. `run` is a command; `results`, where it leaves the tests that it ran; `apt`,
- * Debian packages that it wants and a file that shows that they are there.
- */
-const PARTS = [
-  { name: 'test', run: ['npm', 'test'], minutes: 10, results: 'test.json' },
-  { name: 'coverage', run: ['npm', 'run', 'coverage', '--', '--check'], minutes: 1 },
-  { name: 'lint', run: ['npm', 'run', 'lint'], minutes: 5 },
-  { name: 'typecheck', run: ['npm', 'run', 'typecheck'], minutes: 3 },
-  { name: 'pkgcheck', run: ['npm', 'run', 'pkgcheck'], minutes: 4 },
-  { name: 'gic-remote', run: ['npm', 'run', 'test:gic-remote'], minutes: 5 },
-  { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
-  { name: 'bench', run: ['npm', 'run', 'bench', '--', '--slack', '1.5'], minutes: 3 },
-  { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 40, results: 'test-long.json' },
-  {
-    name: 'browser',
-    run: ['node', 'scripts/check-browser.mjs'],
-    minutes: 4,
-    apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
-  },
-  {
-    name: 'uapi',
-    run: ['node', 'scripts/check-uapi.mjs'],
-    minutes: 2,
-    apt: { packages: ['gcc', 'libc6-dev'], file: '/usr/include/stdio.h' },
-  },
-  {
-    name: 'lspci',
-    run: ['node', 'scripts/check-lspci.mjs'],
-    minutes: 1,
-    apt: { packages: ['pciutils'], file: '/usr/bin/lspci' },
-  },
-];
 
 const only = process.argv.slice(2);
 const unknown = only.filter((name) => !PARTS.some((part) => part.name === name));
@@ -65,7 +32,7 @@ let skipped = 0;
 let current;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
-    if (current?.exitCode === null) process.kill(-current.pid, 'SIGKILL');
+    if (current?.exitCode === null) end(current);
     process.exit(130);
   });
 }
@@ -144,11 +111,11 @@ function provide(apt) {
 /** Runs a command to its end or to its limit, with everything that it started. */
 function execute([command, ...args], minutes) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'], detached: !WINDOWS, shell: WINDOWS });
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      process.kill(-child.pid, 'SIGKILL');
+      end(child);
     }, Math.max(1, Math.min(minutes * MINUTE, DEADLINE - Date.now())));
     current = child;
     child.on('error', (error) => {
@@ -161,4 +128,10 @@ function execute([command, ...args], minutes) {
       resolve(late ? 'late' : (code ?? signal));
     });
   });
+}
+
+/** Ends a command, with everything that it started where the system can. */
+function end(child) {
+  if (WINDOWS) child.kill('SIGKILL');
+  else process.kill(-child.pid, 'SIGKILL');
 }

@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const BIN = join(ROOT, 'node_modules', '.bin');
+/** Where npm, npx and pnpm are scripts of the command interpreter. Not tried by those who wrote this. */
+export const WINDOWS = process.platform === 'win32';
 const STAMP = join(ROOT, 'node_modules', '.vsim-setup.json');
 
 export function readJson(path) {
@@ -44,6 +46,7 @@ export function run(command, args, options = {}) {
     cwd: ROOT,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: environment(),
+    shell: WINDOWS,
     ...options,
   });
   if (done.error) {
@@ -68,7 +71,7 @@ export function install() {
     stamp?.fingerprint === want &&
     existsSync(stamp.pnpm) &&
     workspaces().every(({ dir, manifest }) =>
-      Object.keys(manifest.dependencies ?? {}).every((name) => existsSync(join(ROOT, dir, 'node_modules', name))),
+      Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).every((name) => existsSync(join(ROOT, dir, 'node_modules', name))),
     );
   if (done) return;
 
@@ -76,13 +79,19 @@ export function install() {
   const quiet = { stdio: ['ignore', 2, 2] };
   must(run('npx', ['-y', packageManager, 'install', '--frozen-lockfile'], quiet), 'install');
   // turbo starts `pnpm` for each package, so that it must be on PATH: npx has it, and knows where.
-  const where = spawnSync('npx', ['-y', '-p', packageManager, '-c', 'command -v pnpm'], {
+  const asked = spawnSync('npx', ['-y', '-p', packageManager, 'node', '-p', 'process.env.PATH'], {
     cwd: ROOT,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
+    shell: WINDOWS,
   });
-  must(where.status ?? 1, 'find pnpm');
-  writeFileSync(STAMP, `${JSON.stringify({ fingerprint: want, pnpm: where.stdout.trim() })}\n`);
+  const pnpm = asked.stdout
+    ?.trim()
+    .split(delimiter)
+    .map((folder) => join(folder, WINDOWS ? 'pnpm.cmd' : 'pnpm'))
+    .find((file) => existsSync(file));
+  must(pnpm === undefined ? 1 : 0, 'find pnpm');
+  writeFileSync(STAMP, `${JSON.stringify({ fingerprint: want, pnpm })}\n`);
 }
 
 /** Builds every package and app that changed since its last build. Talks on stderr only. */

@@ -1,25 +1,29 @@
 /**
  * `npm run pkgcheck`: packs every package as it would be published, has publint and attw judge the
  * tarballs, installs them in an empty folder without a registry, and type-checks and runs each
- * README's first example there, on the machine's node and on the bundled one.
+ * README's first example there, on the machine's node and on the bundled one. The command reads a
+ * machine from a pipe there.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { ROOT, bundledNode, environment, setUp, workspaces } from './lib.mjs';
+import { ROOT, bundledNode, environment, setUp } from './lib.mjs';
+import { published } from './manifests.mjs';
 import { firstBlock, outputProblem } from './readme.mjs';
+import { installInto, pack } from './tarballs.mjs';
 
 setUp();
 const { default: ts } = await import('typescript');
 
 const BIN = join(ROOT, 'node_modules', '.bin');
-const packages = workspaces('packages');
+const packages = published();
+const isCommand = ({ manifest }) => manifest.bin !== undefined;
 let failures = 0;
 
 const temp = mkdtempSync(join(tmpdir(), 'vsim-pkgcheck-'));
 try {
-  const tarballs = packages.map((each) => pack(each)).filter((tarball) => tarball !== undefined);
+  const tarballs = packages.map(judged).filter((tarball) => tarball !== undefined);
   if (tarballs.length === packages.length) runExamples(tarballs);
 } finally {
   rmSync(temp, { recursive: true, force: true });
@@ -28,25 +32,25 @@ console.log(failures === 0 ? 'pkgcheck: all well' : `pkgcheck: ${failures} faile
 process.exitCode = failures === 0 ? 0 : 1;
 
 /** Packs and judges one package; the tarball, if there is one. */
-function pack({ dir, name }) {
-  const out = join(temp, 'tarballs', name.replace('@vsim/', ''));
-  mkdirSync(out, { recursive: true });
-  if (!check(`${name}: pack`, 'pnpm', ['pack', '--pack-destination', out], join(ROOT, dir))) return undefined;
-  const tarball = join(out, readdirSync(out)[0]);
+function judged(each) {
+  const { name } = each;
+  const { tarball, problem } = pack(each, join(temp, 'tarballs'));
+  if (!report(`${name}: pack`, problem)) return undefined;
   check(`${name}: publint`, join(BIN, 'publint'), ['--strict', tarball]);
-  check(`${name}: attw`, join(BIN, 'attw'), [tarball, '--profile', 'esm-only', '--no-emoji', '--no-color']);
+  if (!isCommand(each)) check(`${name}: attw`, join(BIN, 'attw'), [tarball, '--profile', 'esm-only', '--no-emoji', '--no-color']);
   return tarball;
 }
 
 function runExamples(tarballs) {
   const home = join(temp, 'home');
-  mkdirSync(home);
-  writeFileSync(join(home, 'package.json'), '{ "private": true, "type": "module" }\n');
-  const quiet = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  if (!check('install the tarballs in an empty folder, offline', 'npm', ['install', ...quiet, ...tarballs], home)) return;
+  if (!report('install the tarballs in an empty folder, offline', installInto(home, tarballs))) return;
 
   const tried = nodes();
   for (const each of packages) {
+    if (isCommand(each)) {
+      runCommand(each, home, tried);
+      continue;
+    }
     const { missing, code, output } = firstBlock(each);
     const title = `${each.name}: README's first example`;
     if (missing !== undefined) {
@@ -66,6 +70,23 @@ function runExamples(tarballs) {
     for (const [node, version] of tried) {
       check(`${title}, ${version}`, node, [`${base}.mjs`], home, output);
     }
+  }
+}
+
+/** A machine that `vsim lspci` prints is piped back into it. */
+function runCommand({ name, manifest }, home, tried) {
+  const bin = join(home, 'node_modules', name, manifest.publishConfig.bin.vsim);
+  for (const [node, version] of tried) {
+    const words = (args, input) => {
+      const stdio = [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'];
+      return spawnSync(node, [bin, ...args], { cwd: home, encoding: 'utf8', env: environment(), stdio, input });
+    };
+    const dump = words(['lspci', '--dump']);
+    const devices = dump.stdout.split('\n').filter((line) => /^[0-9a-f]{4}:/.test(line)).length;
+    const piped = words(['groups', '--json'], dump.stdout);
+    const told = piped.status === 0 ? JSON.parse(piped.stdout).groups.flatMap(({ devices: members }) => members).length : `exit code ${piped.status}: ${piped.stderr}`;
+    report(`${name}: the piped machine, ${version}`, devices > 0 && told === devices ? undefined : `${devices} devices were piped, ${told} told`);
+    report(`${name}: its version, ${version}`, words(['--version']).stdout === `${manifest.version}\n` ? undefined : 'not that of package.json');
   }
 }
 

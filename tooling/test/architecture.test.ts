@@ -16,6 +16,7 @@ interface Manifest {
   readonly dependencies?: Record<string, string>;
   readonly peerDependencies?: Record<string, string>;
   readonly optionalDependencies?: Record<string, string>;
+  readonly devDependencies?: Record<string, string>;
 }
 
 /** What each package and app of the workspace depends on, by its package.json. */
@@ -26,8 +27,10 @@ function manifests(): Map<string, string[]> {
       const file = join(ROOT, parent, entry, 'package.json');
       if (!existsSync(file)) continue;
       const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
-      const { dependencies = {}, peerDependencies = {}, optionalDependencies = {} } = manifest;
-      const names = Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies });
+      const { dependencies = {}, peerDependencies = {}, optionalDependencies = {}, devDependencies = {} } = manifest;
+      const run = Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies });
+      // A bundle has what it imports in it.
+      const names = run.length > 0 ? run : Object.keys(devDependencies);
       found.set(`${parent}/${entry}`, names.map(short).sort());
     }
   }

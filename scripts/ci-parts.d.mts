@@ -1,0 +1,2 @@
+/** The parts of `.ci/run`, in order. */
+export declare const PARTS: readonly { readonly name: string }[];

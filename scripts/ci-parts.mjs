@@ -1,0 +1,35 @@
+/**
+ * The parts, in order. `run` is a command; `results`, where it leaves the tests that it ran; `apt`,
+ * Debian packages that it wants and a file that shows that they are there.
+ */
+export const PARTS = [
+  { name: 'test', run: ['npm', 'test'], minutes: 10, results: 'test.json' },
+  { name: 'coverage', run: ['npm', 'run', 'coverage', '--', '--check'], minutes: 1 },
+  { name: 'lint', run: ['npm', 'run', 'lint'], minutes: 5 },
+  { name: 'typecheck', run: ['npm', 'run', 'typecheck'], minutes: 3 },
+  { name: 'pkgcheck', run: ['npm', 'run', 'pkgcheck'], minutes: 4 },
+  { name: 'sizes', run: ['npm', 'run', 'sizes', '--', '--check'], minutes: 2 },
+  { name: 'release', run: ['npm', 'run', 'release', '--', '--dry-run'], minutes: 3 },
+  { name: 'gic-remote', run: ['npm', 'run', 'test:gic-remote'], minutes: 5 },
+  { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
+  { name: 'bench', run: ['npm', 'run', 'bench', '--', '--slack', '1.5'], minutes: 3 },
+  { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 40, results: 'test-long.json' },
+  {
+    name: 'browser',
+    run: ['node', 'scripts/check-browser.mjs'],
+    minutes: 4,
+    apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
+  },
+  {
+    name: 'uapi',
+    run: ['node', 'scripts/check-uapi.mjs'],
+    minutes: 2,
+    apt: { packages: ['gcc', 'libc6-dev'], file: '/usr/include/stdio.h' },
+  },
+  {
+    name: 'lspci',
+    run: ['node', 'scripts/check-lspci.mjs'],
+    minutes: 1,
+    apt: { packages: ['pciutils'], file: '/usr/bin/lspci' },
+  },
+];
