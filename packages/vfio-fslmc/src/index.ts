@@ -1,8 +1,8 @@
 /** @vsim/vfio-fslmc: a Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc. */
 export { ACCEPTED_COMMANDS, type AcceptedCommand } from './bus/accepted-commands.ts';
-export { FslMcAllocatorDriver, OBJECT_IN_USE } from './bus/allocator-driver.ts';
+export { OBJECT_IN_USE } from './bus/allocator-driver.ts';
 export { FSL_MC_SEND_MC_COMMAND } from './bus/command-device.ts';
-export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, setUpDprc, TOO_MANY_IRQS } from './bus/dprc.ts';
+export { Dprc, NO_MSI, OBJECT_SKIPPED, SCAN, TOO_MANY_IRQS } from './bus/dprc.ts';
 export { DprcDriver, IRQ_NOT_TOLD, IRQ_THREAD } from './bus/dprc-driver.ts';
 export { FIRMWARE_NOT_READY, NO_CONTROL_REGISTERS } from './bus/firmware-check.ts';
 export { FslMcBus, type FslMcBusInit } from './bus/fslmc-bus.ts';

@@ -1,15 +1,13 @@
-/**
- * Which commands user space may send through `/dev/dprc.N`. Kernel: fsl-mc-uapi.c.
- *
- * A command is known by its id under a mask. What is listed last are the commands that every type of object has, with the type in the id.
- */
+/** Which commands user space may send through `/dev/dprc.N`. Kernel: fsl-mc-uapi.c. */
 import { EPERM, get, type Process } from '@vsim/vfio-core';
 import { mc_header } from '../mc/command.ts';
 import { COMMAND_REFUSED } from './fslmc-reasons.ts';
 
+/** A command that user space may send, as the kernel's table has it. It is known by its id under a mask. Kernel: struct fsl_mc_cmd_desc. */
 export interface AcceptedCommand {
   /** cmd_id under the mask. */
   readonly id: number;
+  /** Which of the 16 bits of cmd_id are compared: 0xfff0 leaves out the version, 0xfc00 the type of object as well. */
   readonly mask: number;
   /** The command is one of an open object. */
   readonly token: boolean;
@@ -33,6 +31,10 @@ const typed = (id: number, size: number, { token = false, admin = false } = {}):
 const admin = { admin: true };
 const noToken = { token: false };
 
+/**
+ * The commands that user space may send, in the order in which the kernel looks. Those at the end are of every type of object, with the
+ * type in the id. DPRC_GET_MEM comes with newer kernels and is not among them.
+ */
 export const ACCEPTED_COMMANDS: readonly AcceptedCommand[] = [
   exact(0x1300, 28), //          DPDBG_DUMP
   exact(0x1400, 28), //          DPDBG_SET

@@ -1,7 +1,3 @@
-/**
- * `/dev/dprc.1`: commands of user space (restool) to the root container. The first opener has the root's own portal, each further one a
- * dpmcp of its pool. Kernel: fsl-mc-uapi.c.
- */
 import { constant, EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { COMMAND_SIZE, mc_header } from '../mc/command.ts';
 import { checkCommand } from './accepted-commands.ts';
@@ -9,10 +5,17 @@ import type { Dprc } from './dprc.ts';
 import { MC_ERROR } from './fslmc-reasons.ts';
 import type { McIo } from './mc-io.ts';
 
-/** _IOWR('R', 0xe0, struct fsl_mc_command). */
+/**
+ * The one request of `/dev/dprc.1`: _IOWR('R', 0xe0, struct fsl_mc_command), linux/fsl_mc.h. Through it user space (restool) sends commands
+ * to the root container.
+ */
 export const FSL_MC_SEND_MC_COMMAND = 0xc040_52e0;
 
-/** Puts the node there. @returns what takes it away */
+/**
+ * Puts `/dev/dprc.1` there. The first opener has the root's own portal, each further one a dpmcp of its pool. Kernel: fsl-mc-uapi.c.
+ *
+ * @returns what takes it away
+ */
 export function addCommandDevice(dprc: Dprc): () => void {
   const path = `/dev/${dprc.device.name}`;
   const { files } = dprc.device.host;

@@ -1,6 +1,3 @@
-/**
- * The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c.
- */
 import { Driver, DriverData, EINVAL, eventKind, type EventKind, type Point, type Sleeps } from '@vsim/vfio-core';
 import { setUpDprc, type Dprc } from './dprc.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
@@ -29,22 +26,31 @@ interface Bound {
   again: boolean;
 }
 
+/** The kernel's own driver of containers: it makes devices of their objects, and hears when objects come and go. Kernel: dprc-driver.c. */
 export class DprcDriver extends Driver<FslMcDevice> {
+  /** As `driver_override` and the folder below /sys/bus/fsl-mc/drivers have it. */
   override readonly name: string = 'fsl_mc_dprc';
   readonly #bus: FslMcBus;
   readonly #bound = new DriverData<FslMcDevice, Bound>();
 
+  /** @param bus whose containers it takes */
   constructor(bus: FslMcBus) {
     super();
     this.#bus = bus;
   }
 
-  /** By vendor and type; the root is not plugged by anyone. */
+  /** By vendor (0x1957) and type; the root is not plugged by anyone. With a driver_override, which the bus has looked at, any. */
   override match(device: FslMcDevice): boolean {
     if (device.driverOverride !== undefined) return true;
     return device.isDprc && device.descriptor.vendor === 0x1957 && (device.plugged || device.parent === undefined);
   }
 
+  /**
+   * dprc_probe(): sets the container up, scans it, takes its first interrupt.
+   *
+   * @returns 0; -EINVAL for what is no container, is set up, or has no interrupt; -EBUSY where its portal is taken; -ENOTSUPP for an MC
+   * before version 6; what the MC answers. Everything is undone then
+   */
   override *probe(device: FslMcDevice): Sleeps<number> {
     const error = setUpDprc(this.#bus, device);
     const { dprc } = device;
@@ -56,6 +62,7 @@ export class DprcDriver extends Driver<FslMcDevice> {
     return started;
   }
 
+  /** dprc_remove(): the container no longer listens, and its children go before it. */
   override *remove(device: FslMcDevice): Sleeps<void> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;

@@ -1,7 +1,3 @@
-/**
- * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
- * dprc_cleanup(), dprc_scan_container().
- */
 import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
 import { addCommandDevice } from './command-device.ts';
 import type { FslMcBus } from './fslmc-bus.ts';
@@ -41,13 +37,22 @@ interface LentPortal {
   readonly token: number;
 }
 
-/** What a driver's probe puts together and takes apart. */
+/**
+ * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
+ * dprc_cleanup(), dprc_scan_container().
+ *
+ * What a driver's probe puts together and takes apart.
+ */
 export class Dprc {
+  /** The container's device on the bus. */
   readonly device: FslMcDevice;
+  /** Its command portal. */
   readonly io: McIo;
+  /** The token of its open session, 16 bits. Kernel: mc_handle. */
   readonly handle: number;
+  /** Major and minor of the commands of containers, as its MC tells: 6.0 at least. */
   readonly apiVersion: readonly [number, number];
-  /** undefined: there is no MSI domain. */
+  /** The interrupts that its objects share; undefined: there is no MSI domain. */
   readonly irqs: IrqPool | undefined;
   readonly #pools = new Map(ALLOCATABLE.map((type) => [type, new ResourcePool()]));
   readonly #portals = new Map<McIo, LentPortal>();
@@ -55,7 +60,7 @@ export class Dprc {
   readonly #bus: FslMcBus;
   readonly #scanLock: Mutex;
 
-  /** @internal by setUpDprc() */
+  /** Made by setUpDprc(). @internal @param handle token of its open session, 16 bits */
   constructor(bus: FslMcBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
     this.#bus = bus;
     this.device = device;
@@ -68,7 +73,7 @@ export class Dprc {
     this.#removeNode = device.parent === undefined ? addCommandDevice(this) : undefined;
   }
 
-  /** The pool of an allocatable type. */
+  /** The pool of an allocatable type: dpmcp, dpbp or dpcon; undefined for any other. */
   pool(type: string): ResourcePool | undefined {
     return this.#pools.get(type);
   }
@@ -78,7 +83,11 @@ export class Dprc {
     return this.pool(type)?.allocate() ?? -EINVAL;
   }
 
-  /** fsl_mc_portal_allocate(): a portal of its own, on a dpmcp that is opened. @returns -ENXIO, -EBUSY, or what the MC answers */
+  /**
+   * fsl_mc_portal_allocate(): a portal of its own, on a dpmcp that is opened.
+   *
+   * @returns -ENXIO where no dpmcp is free, -EBUSY where its memory is taken, -ENOTSUPP for one before version 3, or what the MC answers
+   */
   allocatePortal(): McIo | number {
     const { refusals } = this.device.host;
     const pool = this.pool('dpmcp');
@@ -102,6 +111,7 @@ export class Dprc {
     return io;
   }
 
+  /** fsl_mc_portal_free(): closes the dpmcp and gives it back to its pool; a portal that was not lent is left alone. */
   freePortal(io: McIo): void {
     const lent = this.#portals.get(io);
     if (lent === undefined) return;
@@ -116,12 +126,22 @@ export class Dprc {
     return listen(this.device, this.io, on);
   }
 
-  /** dprc_reset_container() of itself. */
+  /**
+   * dprc_reset_container() of itself, without the containers below it where the API (6.5) knows the option.
+   *
+   * @returns 0, or what the MC answers
+   */
   reset(): number {
     return this.io.resetContainer(this.handle, this.device.descriptor.id, this.#atLeast(5) ? 2 : 1);
   }
 
-  /** dprc_scan_container(): one scan at a time. @param allocatesIrqs before objects get drivers, as the kernel's own driver has it @returns 0 or a negative errno */
+  /**
+   * dprc_scan_container(): takes away the devices whose objects are gone, and adds what is new; one scan at a time.
+   *
+   * @param allocatesIrqs fills the pool of interrupts before objects get drivers, as the kernel's own driver has it
+   * @returns 0; what the MC answers; -ENOMEM for more objects than the kernel has room for; -ENOSPC, -ENODEV or -EINVAL where interrupts
+   * are not to be had
+   */
   *scan({ allocatesIrqs = false }: { readonly allocatesIrqs?: boolean } = {}): Sleeps<number> {
     yield* this.#scanLock.lock();
     const error = yield* this.#scanObjects(allocatesIrqs);
@@ -129,7 +149,12 @@ export class Dprc {
     return error < 0 ? error : this.device.host.faults.at(SCAN);
   }
 
-  /** dprc_irq0_handler_thread(): asks what has happened when no scan runs, acknowledges it, also that nothing has, and scans for one of `events`. */
+  /**
+   * dprc_irq0_handler_thread(): asks what has happened when no scan runs, acknowledges it, also that nothing has, and scans for one of
+   * `events`.
+   *
+   * @param events DPRC_IRQ_EVENT_* bits
+   */
   *interrupted(events: number): Sleeps<void> {
     yield* this.#scanLock.lock();
     const status = this.io.irqStatus(this.handle, 0);
@@ -205,7 +230,7 @@ export class Dprc {
   }
 }
 
-/** enable_dprc_irq(), disable_dprc_irq(): with the handle that the container has, also a closed one. @returns 0 or a negative errno */
+/** enable_dprc_irq(), disable_dprc_irq(): with the handle that the container has, also a closed one. @returns 0, or what the MC answers */
 export function listen(device: FslMcDevice, io: McIo, on: boolean): number {
   const { handle } = device;
   const steps = on
@@ -219,7 +244,12 @@ export function listen(device: FslMcDevice, io: McIo, on: boolean): number {
   return 0;
 }
 
-/** dprc_setup(). @returns 0, or a negative errno with everything undone */
+/**
+ * dprc_setup(): takes the portal, opens the container, asks for its version.
+ *
+ * @returns 0; -EINVAL for what is no container or is set up; -EBUSY where the portal is taken; -ENOTSUPP for an MC before version 6; what
+ * the MC answers. Everything is undone then
+ */
 export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
   const refuse = (why: string, errno = EINVAL): number => device.host.refusals.refuse(CONTAINER_SET_UP, { device: device.name, why }, errno);
   if (!device.isDprc || device.dprc !== undefined) return refuse(device.isDprc ? 'it is set up already' : 'it is no container');

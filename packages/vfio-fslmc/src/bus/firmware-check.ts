@@ -1,9 +1,12 @@
-/** Linux and the firmware's control registers: stopped when the device is announced, looked at, started by the probe. Kernel: fsl_mc_firmware_check(); [fslmc 2]. */
+/**
+ * Linux and the firmware's control registers: stopped when the device is announced, looked at, started by the probe. Kernel:
+ * fsl_mc_firmware_check().
+ */
 import { EFAULT, EINVAL, EOPNOTSUPP, EPROBE_DEFER, eventKind, type EventKind, type Host } from '@vsim/vfio-core';
 import { GCR1, GCR1_STOPPED, GSR, GSR_BOOT_DONE } from '../mc/control-registers.ts';
 import type { ManagementComplex } from '../mc/management-complex.ts';
 
-/** The firmware's description has no second `reg`: the kernel reads GSR at address 0 ([fslmc 1]). */
+/** The firmware's description has no second `reg`: the kernel reads GSR at address 0. */
 export const NO_CONTROL_REGISTERS: EventKind<{ readonly portals: number }> = eventKind(
   'fsl-mc/no-control-registers',
   'bug',
@@ -21,7 +24,12 @@ const NOT_SUPPORTED = 0xdd;
 /** Bits 1 to 7: what went wrong. */
 const FAILED = 0xfe;
 
-/** A firmware that is started may still say that it cannot be used. @returns 0, or a negative errno and the root is not probed: after a NULL pointer, too, which ends the probe's thread */
+/**
+ * A firmware that is started may still say that it cannot be used.
+ *
+ * @returns 0, and the root is probed; -EFAULT without control registers, where the kernel follows a NULL pointer and the probe's thread
+ * ends; -EPROBE_DEFER, -EOPNOTSUPP or -EINVAL for what GSR says
+ */
 export function startFirmware(host: Host, mc: ManagementComplex): number {
   const { control } = mc;
   if (control === undefined) {

@@ -1,6 +1,3 @@
-/**
- * The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c.
- */
 import {
   BAD_VALUE,
   Bus,
@@ -24,7 +21,9 @@ import type { IrqSpace } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 import { ObjectRegions, type McRange } from './object-regions.ts';
 
+/** What the bus is made of: its MC, and what firmware says of the ways to it. */
 export interface FslMcBusInit {
+  /** The Management Complex whose root container the bus finds. */
   readonly mc: ManagementComplex;
   /** Behind which all objects are, with their ICID as stream id. Left out, there is no IOMMU. */
   readonly iommu?: ArmIommu | undefined;
@@ -34,18 +33,22 @@ export interface FslMcBusInit {
   readonly msi?: MsiController | undefined;
   /** Which properties of the MC's node lead to it; `msi-map` alone is none for Linux 7.3. @default 'msi-parent' */
   readonly msiProperty?: 'msi-parent' | 'msi-map' | undefined;
-  /** @default none: an offset is an address */
+  /** The `ranges` of the MC's node, for an MC whose API does not tell bases (before 6.3). @default none: an offset is an address */
   readonly ranges?: readonly McRange[] | undefined;
 }
 
 /** The first `reg` of the MC's node, as boards have it. */
 const ROOT_PORTAL_SIZE = 0x40;
 
+/** The fsl-mc bus: the root container that firmware describes, and what scans find below it. Kernel: fsl-mc-bus.c. */
 export class FslMcBus extends Bus<FslMcDevice> {
+  /** The Management Complex behind it. */
   readonly mc: ManagementComplex;
+  /** The MSI domain of its containers; undefined: there is none that the kernel finds, and objects have no interrupts. */
   readonly msi: MsiController | undefined;
+  /** The kernel's driver of containers, which start() adds to the bus. */
   readonly dprcDriver: DprcDriver;
-  /** @internal What the pools of containers share. */
+  /** What the pools of containers share. @internal */
   readonly irqSpace: IrqSpace = { used: new Map<number, number>(), warned: false };
   readonly #iommu: ArmIommu | undefined;
   readonly #dmaRanges: boolean;
@@ -54,6 +57,7 @@ export class FslMcBus extends Bus<FslMcDevice> {
   /** The root's portal, which the bus has whether or not a driver has the root. */
   readonly #io: McIo;
 
+  /** Adds `rescan` and `autorescan` to /sys/bus/fsl-mc; nothing is probed before start(). */
   constructor(host: Host, init: FslMcBusInit) {
     super(host, 'fsl-mc');
     this.mc = init.mc;
@@ -77,7 +81,11 @@ export class FslMcBus extends Bus<FslMcDevice> {
     return this.devices.find(({ parent }) => parent === undefined);
   }
 
-  /** fsl_mc_bus_probe(): the kernel's own drivers, and the root, with all that is in it. @returns 0 or a negative errno */
+  /**
+   * fsl_mc_bus_probe(): the kernel's own drivers, and the root, with all that is in it.
+   *
+   * @returns 0; -EFAULT, -EPROBE_DEFER, -EOPNOTSUPP or -EINVAL for a firmware that cannot be used; what the MC answers
+   */
   *start(): Sleeps<number> {
     yield* this.addDriver(this.dprcDriver);
     yield* this.addDriver(new FslMcAllocatorDriver());
@@ -129,7 +137,11 @@ export class FslMcBus extends Bus<FslMcDevice> {
     stopFirmware(this.host, this.mc);
   }
 
-  /** fsl_mc_device_add() of an object of a container. @returns 0 or a negative errno */
+  /**
+   * fsl_mc_device_add() of an object of a container.
+   *
+   * @returns 0; -ENODEV for a type that the bus does not know; -EINVAL or -EFAULT for regions that it cannot have; what the MC answers
+   */
   *addObject(dprc: Dprc, descriptor: ObjectDescriptor): Sleeps<number> {
     if (!OPEN_COMMANDS.has(descriptor.type)) return -ENODEV;
     const icid = descriptor.type === 'dprc' ? childIcid(dprc, descriptor) : dprc.device.icid;
@@ -156,13 +168,20 @@ export class FslMcBus extends Bus<FslMcDevice> {
     super.announce(device);
   }
 
-  /** request_mem_region() of a portal: false if it is taken. */
+  /**
+   * request_mem_region() of a portal.
+   *
+   * @param address physical
+   * @param size bytes
+   * @returns false if it is taken
+   */
   takePortal(address: number, size: number): boolean {
     if (this.#portals.has(address)) return false;
     this.#portals.set(address, size);
     return true;
   }
 
+  /** release_mem_region() of a portal. @param address physical */
   putPortal(address: number): void {
     this.#portals.delete(address);
   }

@@ -25,6 +25,7 @@ interface OfDevice {
 
 const BIND = 'sysfs bind';
 
+/** The MC answered a command with an error, or not in time: the errno is what mc_status_to_error() makes of the status. */
 export const MC_ERROR: Reason<{ readonly object: string; readonly what: string; readonly error: number }> = reason({
   id: 'fsl-mc/mc-error',
   errno: [EIO, ETIMEDOUT, EACCES, EPERM, ENXIO, ENAVAIL, ENOMEM, EBUSY, ENOTSUPP, ENODEV, EINVAL],
@@ -35,6 +36,7 @@ export const MC_ERROR: Reason<{ readonly object: string; readonly what: string; 
   text: ({ object, what, error }) => `the MC answers ${what} of ${object} with ${errnoName(-error)}`,
 });
 
+/** FSL_MC_SEND_MC_COMMAND refused a command before the MC saw it: -EPERM without CAP_NET_ADMIN, else -EACCES. */
 export const COMMAND_REFUSED: Reason<{ readonly command: number; readonly why: 'unknown' | 'too long' | 'token' | 'module' | 'rights' }> = reason({
   id: 'fsl-mc/command-refused',
   errno: [EACCES, EPERM],
@@ -45,6 +47,7 @@ export const COMMAND_REFUSED: Reason<{ readonly command: number; readonly why: '
   text: ({ command, why }) => `command ${hex(command)}: ${why}`,
 });
 
+/** A further opener of `/dev/dprc.N` finds no dpmcp that is free: -ENXIO, or -EBUSY where its portal's memory is taken. */
 export const NO_PORTAL: Reason<{ readonly dprc: string; readonly lent: number; readonly all: number }> = reason({
   id: 'fsl-mc/no-portal',
   errno: [ENXIO, EBUSY],
@@ -55,6 +58,7 @@ export const NO_PORTAL: Reason<{ readonly dprc: string; readonly lent: number; r
   text: ({ dprc, lent, all }) => `${lent} of the ${all} dpmcp of ${dprc} are lent`,
 });
 
+/** A container cannot be set up, and the bind fails: -EINVAL, -EBUSY for its portal, -ENOTSUPP for an MC before version 6. */
 export const CONTAINER_SET_UP: Reason<OfDevice & { readonly why: string }> = reason({
   id: 'fsl-mc/container-set-up',
   errno: [EINVAL, EBUSY, ENOTSUPP],
@@ -65,6 +69,7 @@ export const CONTAINER_SET_UP: Reason<OfDevice & { readonly why: string }> = rea
   text: ({ device, why }) => `${device}: ${why}`,
 });
 
+/** fsl_mc_allocator does not take an object: -EINVAL, there is no pool for its type. */
 export const NOT_ALLOCATABLE: Reason<OfDevice & { readonly type: string }> = reason({
   id: 'fsl-mc/not-allocatable',
   errno: EINVAL,
@@ -75,6 +80,7 @@ export const NOT_ALLOCATABLE: Reason<OfDevice & { readonly type: string }> = rea
   text: ({ device, type }) => `${device} is a ${type}, for which there is no pool`,
 });
 
+/** The container of an object is not bound to vfio-fsl-mc: -ENODEV at the bind (5.13), -EINVAL at a reset. */
 export const CONTAINER_NOT_BOUND: Reason<OfDevice & { readonly container: string }> = reason({
   id: 'vfio-fsl-mc/container-not-bound',
   errno: [ENODEV, EINVAL],
@@ -85,6 +91,7 @@ export const CONTAINER_NOT_BOUND: Reason<OfDevice & { readonly container: string
   text: ({ device, container }) => `${container}, which has ${device}, is not set up by vfio-fsl-mc`,
 });
 
+/** VFIO_DEVICE_RESET of an object that is no container is -ENOTTY before 6.1. */
 export const OBJECT_NO_RESET: Reason<OfDevice> = reason({
   id: 'vfio-fsl-mc/no-reset',
   errno: ENOTTY,
@@ -95,6 +102,10 @@ export const OBJECT_NO_RESET: Reason<OfDevice> = reason({
   text: ({ device }) => `this kernel does not reset ${device}, which is no container`,
 });
 
+/**
+ * SET_IRQS finds not enough interrupts in the container's pool: -EINVAL without MSI domain, -ENOSPC, or -ENODEV for a domain that is left
+ * over (7.3).
+ */
 export const NO_IRQS: Reason<OfDevice & { readonly wanted: number; readonly free: number | undefined }> = reason({
   id: 'vfio-fsl-mc/no-irqs',
   errno: [EINVAL, ENOSPC, ENODEV],

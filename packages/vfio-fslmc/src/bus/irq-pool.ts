@@ -1,11 +1,10 @@
-/** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c. */
 import { EINVAL, ENODEV, ENOSPC, eventKind, type EventKind, type HostIrq, type MsiController } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
 
-/** FSL_MC_IRQ_POOL_MAX_TOTAL_IRQS. */
+/** Interrupts of one container at most: FSL_MC_IRQ_POOL_MAX_TOTAL_IRQS. */
 export const IRQ_POOL_MAX = 256;
 
-/** The interrupts of a container were given back, and its domain is still there: they cannot be had again before its driver goes (Linux 7.3; fslmc 72). */
+/** The interrupts of a container were given back, and its domain is still there: they cannot be had again before its driver goes (Linux 7.3). */
 export const DOMAIN_LEFT: EventKind<{ readonly dprc: string }> = eventKind(
   'fsl-mc/domain-left',
   'warn',
@@ -24,9 +23,11 @@ export interface IrqSpace {
 export interface FslMcIrq {
   /** Its place in the pool, before 7.3 plus ICID times 10000: what interrupt listings show. */
   readonly hwirq: number;
+  /** The host's interrupt: its Linux irq number and its message. */
   readonly irq: HostIrq;
 }
 
+/** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c. */
 export class IrqPool {
   readonly #msi: MsiController;
   readonly #device: Pick<FslMcDevice, 'host' | 'name' | 'sysfs'>;
@@ -38,6 +39,7 @@ export class IrqPool {
   readonly #free: FslMcIrq[] = [];
 
   /**
+   * @param msi where it gets them
    * @param device whose interrupts they are: its folder shows them
    * @param space what it shares with the other containers
    */
@@ -48,15 +50,23 @@ export class IrqPool {
     this.#space = space;
   }
 
+  /** Interrupts in it, lent ones included: 0 until it is filled, 256 then. */
   get size(): number {
     return this.#all.length;
   }
 
+  /** Interrupts that are lent. */
   get inUse(): number {
     return this.#all.length - this.#free.length;
   }
 
-  /** Fills it; what is filled already stays. @returns 0; -EINVAL for 0 or more than 256; -ENOSPC where the ICID or the controller has not so many left; -ENODEV where it was filled before (7.3) */
+  /**
+   * Fills it; what is filled already stays.
+   *
+   * @param count from 1 to 256
+   * @returns 0; -EINVAL for 0 or more than 256; -ENOSPC where the ICID or the controller has not so many left; -ENODEV where it was filled
+   * before (7.3)
+   */
   populate(count: number): number {
     if (this.#all.length > 0) return 0;
     if (count === 0 || count > IRQ_POOL_MAX) return -EINVAL;
@@ -86,7 +96,7 @@ export class IrqPool {
     return `${this.#device.sysfs}/msi_irqs/${number}`;
   }
 
-  /** Takes all or nothing: -ENOSPC. */
+  /** Takes all or nothing. @param count how many, 0 or more @returns -ENOSPC where not so many are free */
   take(count: number): readonly FslMcIrq[] | number {
     return this.#free.length < count ? -ENOSPC : this.#free.splice(0, count);
   }

@@ -1,4 +1,3 @@
-/** Where the regions of an object lie: what the MC says of them, and how the kernel makes addresses of that. Kernel: fsl_mc_device_get_mmio_regions(). */
 import { EFAULT, EINVAL } from '@vsim/vfio-core';
 import type { McRegionKind } from '../mc/mc-object.ts';
 import type { Dprc } from './dprc.ts';
@@ -7,15 +6,23 @@ import type { ObjectDescriptor } from './mc-io.ts';
 
 /** A line of the firmware's `ranges`: where offsets of a kind of region lie, for an MC that does not say. */
 export interface McRange {
+  /** mc-portal, for containers and dpmcps; any other is for dpios. */
   readonly kind: McRegionKind;
+  /** First offset that it maps, in bytes. */
   readonly offset: number;
+  /** Bytes. */
   readonly size: number;
+  /** Physical address of that first offset. */
   readonly start: number;
 }
 
 /** Portals lie within so much: where a container's offset is its address, the kernel adds the start of the space that the root's portal is in. */
 const PORTAL_SPACE = 2 ** 26;
 
+/**
+ * Where the regions of an object lie: what the MC says of them, and how the kernel makes addresses of that. Kernel:
+ * fsl_mc_device_get_mmio_regions().
+ */
 export class ObjectRegions {
   readonly #rootPortal: number;
   readonly #ranges: readonly McRange[];

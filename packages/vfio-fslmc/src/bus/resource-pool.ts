@@ -1,18 +1,20 @@
-/** Objects of one type that a container lends to who needs one: dpmcp, dpbp, dpcon. Kernel: fsl-mc-allocator.c. */
 import { EBUSY, EINVAL, ENXIO } from '@vsim/vfio-core';
 import type { FslMcDevice } from './fslmc-device.ts';
 
 /** Types that drivers allocate; scans add them first. */
 export const ALLOCATABLE: readonly string[] = ['dpmcp', 'dpbp', 'dpcon'];
 
+/** Objects of one type that a container lends to who needs one: dpmcp, dpbp, dpcon. Kernel: fsl-mc-allocator.c. */
 export class ResourcePool {
   readonly #free: FslMcDevice[] = [];
   readonly #lent = new Set<FslMcDevice>();
 
+  /** Objects in it, lent ones included. */
   get size(): number {
     return this.#free.length + this.#lent.size;
   }
 
+  /** Objects that somebody has. */
   get lent(): number {
     return this.#lent.size;
   }
@@ -24,7 +26,7 @@ export class ResourcePool {
     return 0;
   }
 
-  /** @returns 0; -EBUSY while it is lent, -EINVAL if it is not in */
+  /** fsl_mc_resource_pool_remove_device(). @returns 0; -EBUSY while it is lent, -EINVAL if it is not in */
   remove(device: FslMcDevice): number {
     if (this.#lent.has(device)) return -EBUSY;
     const at = this.#free.indexOf(device);

@@ -7,12 +7,18 @@ import { FdtNode } from '@vsim/vfio-core';
 
 /** What is wrong in a layout, and where. */
 export class DplError extends Error {
+  /** `DplError`, as error messages show it. */
   override readonly name = 'DplError';
   /** From 1; undefined for a blob, which has none. */
   readonly line: number | undefined;
   /** The path of the node. */
   readonly node: string;
 
+  /**
+   * @param line from 1; undefined for a blob, which has none
+   * @param node its path
+   * @param what is wrong, as the message has it after line and path
+   */
   constructor(line: number | undefined, node: string, what: string) {
     super(`${line === undefined ? '' : `line ${line}: `}${node}: ${what}`);
     this.line = line;
@@ -25,7 +31,7 @@ export class DtsLines {
   readonly #nodes = new Map<FdtNode, number>();
   readonly #properties = new Map<FdtNode, Map<string, number>>();
 
-  /** @internal */
+  /** Keeps the `line`, from 1, of a node or of a property. @internal */
   note(node: FdtNode, line: number, property?: string): void {
     if (property === undefined) {
       this.#nodes.set(node, line);
@@ -35,6 +41,7 @@ export class DtsLines {
     this.#properties.set(node, of.set(property, line));
   }
 
+  /** @param property undefined: the node itself @returns the line, from 1; undefined for what the text does not have */
   of(node: FdtNode, property?: string): number | undefined {
     return (property === undefined ? undefined : this.#properties.get(node)?.get(property)) ?? this.#nodes.get(node);
   }

@@ -1,5 +1,5 @@
 /**
- * A data path layout (DPL), as firmware reads it when it boots: containers, objects, connections. [fslmc 60], [fslmc 61]; source: mc-utils
+ * A data path layout (DPL), as firmware reads it when it boots: containers, objects, connections. Source: mc-utils
  * (config), restool 2.4 (generate-dpl).
  */
 import { FdtError, parseFdt, type FdtNode } from '@vsim/vfio-core';

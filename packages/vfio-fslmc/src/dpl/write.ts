@@ -1,7 +1,3 @@
-/**
- * The layout that a Management Complex has now, as the text that `restool dprc generate-dpl dprc.1` (2.4) prints. Such a text does not tell
- * whether an object is plugged, its label, or a link of a dpci that does not tell its peer; restool fills gaps between the ids of a set, this does not.
- */
 import { hasInterface, type McEndpoint } from '../mc/links.ts';
 import type { ManagementComplex } from '../mc/management-complex.ts';
 import { McContainer } from '../mc/mc-container.ts';
@@ -9,11 +5,17 @@ import type { McObject } from '../mc/mc-object.ts';
 import { CONFIG_FIELDS, EXTRA_FIELDS, valueOf, type ConfigField } from '../mc/object-config.ts';
 import { DPL_VERSION, DPRC_OPTIONS } from './layout.ts';
 
+/** What ManagementComplex.toDpl() writes besides what restool writes. */
 export interface WriteDplOptions {
   /** Objects with a label stand alone, with it: restool writes none for this firmware. @default false */
   readonly labels?: boolean | undefined;
 }
 
+/**
+ * The layout that a Management Complex has now, as the text that `restool dprc generate-dpl dprc.1` (2.4) prints. Such a text does not tell
+ * whether an object is plugged, its label, or a link of a dpci that does not tell its peer; restool fills gaps between the ids of a set,
+ * this does not.
+ */
 export function writeDpl(mc: ManagementComplex, { labels = false }: WriteDplOptions = {}): string {
   const containers = mc.root.all.filter((object) => object instanceof McContainer);
   const objects = inOrder(mc.root.all.filter((object) => !(object instanceof McContainer)));

@@ -1,6 +1,6 @@
 /**
  * ASSIGN and UNASSIGN: an object goes to a child container, comes back, or is plugged and unplugged where it is; and numbers of pools.
- * Section 5 of the catalogue fslmc; [fslmc 50] to [fslmc 52]. Offsets are from the first parameter.
+ * Offsets are from the first parameter.
  */
 import { get } from '@vsim/vfio-core';
 import { getText, MC_STATUS_CONFIG_ERR, MC_STATUS_INVALID_STATE, MC_STATUS_NO_RESOURCE, MC_STATUS_OK } from './command.ts';

@@ -1,4 +1,4 @@
-/** Which command the firmware carries out, and whom it lets. Catalogue: vfio 5.3; [fslmc 41], section 5. Offsets are from the first parameter. */
+/** Which command the firmware carries out, and whom it lets. Offsets are from the first parameter. */
 import { get, set } from '@vsim/vfio-core';
 import {
   DPMNG_GET_SOC_VERSION,
@@ -50,7 +50,12 @@ const DPNI_COMMANDS = 2;
 
 const TYPES: ReadonlyMap<number, string> = new Map([...OPEN_COMMANDS].map(([type, command]) => [command, type]));
 
-/** @returns the status: AUTH_ERR for a token that stands for nothing comes first, then UNSUPPORTED_OP, then what the command itself says */
+/**
+ * Carries a command out.
+ *
+ * @param command the upper 12 bits of cmd_id
+ * @returns the status: AUTH_ERR for a token that stands for nothing comes first, then UNSUPPORTED_OP, then what the command itself says
+ */
 export function execute(command: number, execution: Execution): number {
   const { object } = execution;
   if (!needsToken(command)) return withoutToken(command, execution);

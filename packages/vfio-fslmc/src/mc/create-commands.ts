@@ -1,4 +1,4 @@
-/** Objects and containers made and taken away by command: CREATE, DESTROY, DPRC_CREATE_CONT, DPRC_DESTROY_CONT. Section 5 of the catalogue fslmc. */
+/** Objects and containers made and taken away by command: CREATE, DESTROY, DPRC_CREATE_CONT, DPRC_DESTROY_CONT. */
 import { get, set } from '@vsim/vfio-core';
 import { getText, MC_STATUS_BUSY, MC_STATUS_CONFIG_ERR, MC_STATUS_NO_RESOURCE, MC_STATUS_OK, setAddress } from './command.ts';
 import type { ManagementComplex } from './management-complex.ts';

@@ -1,4 +1,4 @@
-/** Commands of containers: what is in them, their attributes, resets. Catalogue: vfio 5.3; offsets are from the first parameter. */
+/** Commands of containers: what is in them, their attributes, resets. Offsets are from the first parameter. */
 import { get, set } from '@vsim/vfio-core';
 import { assign, unassign } from './assign-commands.ts';
 import {

@@ -1,7 +1,3 @@
-/**
- * What a release of the firmware knows: the API version of each type of object, and the newest version of each command. Source:
- * firmware-data.ts.
- */
 import { API_VERSIONS, COMMANDS } from './firmware-data.ts';
 
 /** Major, minor and revision, as 10.36.0. */
@@ -35,14 +31,23 @@ export function parseRelease(text: string): McRelease {
   return [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
 }
 
+/**
+ * What a release of the firmware knows: the API version of each type of object, and the newest version of each command. Facts of the
+ * headers of mc-utils, 10.1.2 to 10.40.0.
+ */
 export class Firmware {
+  /** Which release it is. */
   readonly release: McRelease;
-  /** Of the commands of containers. */
+  /** API version of the commands of containers. */
   readonly dprcVersion: McVersion;
   /** The release whose containers have that version. */
   readonly #dprcRelease: McRelease;
 
-  /** @param dprcVersion - the API version of containers, where it is another than the release's @throws RangeError for a release that is none */
+  /**
+   * @param release as `10.36.0` or `10.36`
+   * @param dprcVersion the API version of containers, where it is another than the release's
+   * @throws RangeError for a release that is none
+   */
   constructor(release: string, dprcVersion?: McVersion) {
     this.release = parseRelease(release);
     this.dprcVersion = dprcVersion ?? newest(API_TABLE.get('dprc') ?? [], this.release) ?? [6, 0];
@@ -59,14 +64,25 @@ export class Firmware {
     return newest(API_TABLE.get(type) ?? [], this.release) ?? [0, 0];
   }
 
-  /** The newest version of a command, by the type of object that its token stands for and its id; undefined: the release does not know it. */
+  /**
+   * The newest version of a command.
+   *
+   * @param type of the object that its token stands for
+   * @param command 12 bits
+   * @returns from 1; undefined: the release does not know it
+   */
   newestVersion(type: string, command: number): number | undefined {
     const versions = COMMAND_TABLE.get(type)?.get(command)?.versions ?? [];
     return newest(versions, type === 'dprc' ? this.#dprcRelease : this.release);
   }
 }
 
-/** What the headers call a command, as `dpni.get_attr`; undefined for one that they do not have. */
+/**
+ * What the headers call a command, as `dpni.get_attr`; undefined for one that they do not have.
+ *
+ * @param type as `dpni`
+ * @param command the upper 12 bits of cmd_id
+ */
 export function commandName(type: string, command: number): string | undefined {
   const found = COMMAND_TABLE.get(type)?.get(command);
   return found === undefined ? undefined : `${type}.${found.name}`;

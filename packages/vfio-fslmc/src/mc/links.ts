@@ -1,19 +1,24 @@
-/** Links between objects: two endpoints that are connected, as a dpni to a dpmac. */
 import { McContainer } from './mc-container.ts';
 import type { McObject } from './mc-object.ts';
 import { valueOf } from './object-config.ts';
 
 /** An interface of an object. */
 export interface McEndpoint {
+  /** Whose interface it is. */
   readonly object: McObject;
-  /** @default 0 */
+  /** Which of its interfaces: in [0, num_ifs) of a switch, [0, num_ifs] of a demultiplexer, 0 of any other. @default 0 */
   readonly interfaceId?: number | undefined;
 }
 
+/** Links between objects: two endpoints that are connected, as a dpni to a dpmac. */
 export class McLinks {
   #links: (readonly [McEndpoint, McEndpoint])[] = [];
 
-  /** @throws RangeError if one of the two is connected already, or both are the same */
+  /**
+   * Connects two endpoints; whether their objects have such interfaces is not looked at.
+   *
+   * @throws RangeError if one of the two is connected already, or both are the same
+   */
   connect(a: McEndpoint, b: McEndpoint): void {
     for (const end of [a, b]) {
       if (this.peer(end) !== undefined || same(a, b)) throw new RangeError(`"endpoint" expected one that is free, got ${nameOf(end)}`);

@@ -1,9 +1,3 @@
-/**
- * The Management Complex: firmware behind command portals, with a tree of containers. Catalogue: vfio 5.1 to 5.3; [fslmc 40] to [fslmc 55].
- *
- * Modelled: a release's commands and versions, sessions, attributes, interrupts, creation, assignment, connection and destruction by command.
- * Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
- */
 import { get, set, type Host } from '@vsim/vfio-core';
 import { fillFromLayout } from '../dpl/fill.ts';
 import { readLayout } from '../dpl/layout.ts';
@@ -20,6 +14,7 @@ import type { McPortal } from './mc-portal.ts';
 import type { McObject, McObjectInit, McRegionKind } from './mc-object.ts';
 import type { McFault, McSubmission, McWatcher } from './mc-watch.ts';
 
+/** Where the MC lies, which firmware runs on it, and how its root container is made. */
 export interface ManagementComplexInit {
   /** Physical address of the MC's portals, 64 MiB. @default 0x8_0c00_0000 */
   readonly base?: number | undefined;
@@ -31,9 +26,9 @@ export interface ManagementComplexInit {
   readonly icid?: number | undefined;
   /** The release, as 10.36.0: which commands there are, and in which versions. @default '10.28.0' */
   readonly release?: string | undefined;
-  /** Of the commands of containers. @default the release's */
+  /** Of the commands of containers, as [6, 3]. @default the release's */
   readonly apiVersion?: McVersion | undefined;
-  /** @default 'firmware' */
+  /** See McPreset. @default 'firmware' */
   readonly preset?: McPreset | undefined;
   /** Single choices over the preset. */
   readonly choices?: Partial<McChoices> | undefined;
@@ -44,14 +39,26 @@ export interface ManagementComplexInit {
 /** The most sessions of one portal: there are no more tokens. */
 const MOST_SESSIONS = 0xffff;
 
+/**
+ * The Management Complex: firmware behind command portals, with a tree of containers.
+ *
+ * Modelled: a release's commands and versions, sessions, attributes, interrupts, creation, assignment, connection and destruction by
+ * command. Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
+ */
 export class ManagementComplex implements ObjectPlacer {
+  /** The host in whose physical memory it lies. */
   readonly host: Host;
+  /** Physical address of its command portals, 64 KiB each. */
   readonly base: number;
+  /** Physical address of the queue manager's portals, 64 KiB each. */
   readonly qbmanBase: number;
+  /** What this firmware does where the headers leave it open. */
   readonly choices: McChoices;
+  /** Its release, and what that knows. */
   readonly firmware: Firmware;
-  /** undefined: the machine does not say where they are. */
+  /** GCR1 and GSR; undefined: the machine does not say where they are. */
   readonly control: ControlRegisters | undefined;
+  /** The root container, dprc.1. */
   readonly root: McContainer;
   /** Which objects are connected. */
   readonly links: McLinks = new McLinks();
@@ -61,7 +68,11 @@ export class ManagementComplex implements ObjectPlacer {
   #nextToken: number;
   readonly #watchers = new Set<McWatcher>();
 
-  /** @throws RangeError for a release that is none */
+  /**
+   * Maps portals and control registers into the host's memory, with a root container that is empty.
+   *
+   * @throws RangeError for a release that is none, or addresses that are taken
+   */
   constructor(host: Host, init: ManagementComplexInit = {}) {
     this.host = host;
     this.base = init.base ?? 0x8_0c00_0000;
@@ -115,6 +126,7 @@ export class ManagementComplex implements ObjectPlacer {
     return this.#places.used;
   }
 
+  /** Whether an object is open through any portal. */
   isOpen(object: McObject): boolean {
     return this.portalsWith(object).length > 0;
   }
@@ -129,7 +141,7 @@ export class ManagementComplex implements ObjectPlacer {
     return this.#places.portalOf(object);
   }
 
-  /** Whether a number is that of a portal nobody has. */
+  /** Whether a number is that of a portal nobody has. @param slot in [0, 1024) */
   isFreePortal(slot: number): boolean {
     return this.#places.isFree(slot);
   }
@@ -147,14 +159,21 @@ export class ManagementComplex implements ObjectPlacer {
     return this.#places.hasRoomFor(type);
   }
 
+  /** API version of the objects of a type that this release makes. */
   versionOf(type: string): McVersion {
     return this.firmware.objectVersion(type);
   }
 
+  /**
+   * Gives an object that comes its regions: a command portal for dprc and dpmcp, two views of a queue manager's portal for dpio.
+   *
+   * @throws RangeError where none is free
+   */
   place(object: McObject, container: McContainer, init: McObjectInit): void {
     this.#places.place(object, container, init, 'portal' in init && typeof init.portal === 'number' ? init.portal : undefined);
   }
 
+  /** An object goes: its regions, links and sessions end, and a container's resources return to its parent. */
   displace(object: McObject): void {
     if (object instanceof McContainer) {
       for (const child of object.objects) this.displace(child);
@@ -165,6 +184,9 @@ export class ManagementComplex implements ObjectPlacer {
     for (const { open } of this.#portals) for (const [token, other] of open) if (other === object) open.delete(token);
   }
 
+  /**
+   * An object has come into another container: a dpmcp's portal goes with it, and sessions that no longer reach what they stand for end.
+   */
   moved(object: McObject, container: McContainer): void {
     const portal = object.type === 'dpmcp' ? this.portalOf(object) : undefined;
     if (portal !== undefined) portal.container = container;
@@ -194,7 +216,14 @@ export class ManagementComplex implements ObjectPlacer {
     }
   }
 
-  /** A session for an object in the portal's container or below it. @returns the token, or a status */
+  /**
+   * A session for an object in the portal's container or below it.
+   *
+   * @param type as `dpni`
+   * @param id 32 bits
+   * @returns the token with MC_STATUS_OK; or token 0 with CONFIG_ERR for what is not there, BUSY for what is open (where the choices say
+   * so), NO_RESOURCE for a portal with 65535 sessions
+   */
   open(portal: McPortal, type: string, id: number): { readonly status: number; readonly token: number } {
     const object = portal.container.find(type, id);
     if (object === undefined) return { status: MC_STATUS_CONFIG_ERR, token: 0 };

@@ -1,4 +1,3 @@
-/** Where objects of the Management Complex lie in physical memory: command portals of containers and dpmcps, the two views of a dpio's portal. */
 import type { Host, MmioDevice } from '@vsim/vfio-core';
 import type { McContainer } from './mc-container.ts';
 import type { McObject, McObjectInit } from './mc-object.ts';
@@ -10,6 +9,10 @@ import { Slots } from './slots.ts';
 const MC_PORTALS = 1024;
 const QBMAN_PAIRS = 256;
 
+/**
+ * Where objects of the Management Complex lie in physical memory: command portals of containers and dpmcps, the two views of a dpio's
+ * portal.
+ */
 export class McPlaces {
   /** By number; one whose object has gone until another comes in its place. */
   readonly portals: Map<number, McPortal> = new Map<number, McPortal>();
@@ -21,7 +24,11 @@ export class McPlaces {
   readonly #qbmanSlots = new Slots(QBMAN_PAIRS);
   readonly #undo = new Map<McObject, (() => void)[]>();
 
-  /** @param submit - takes a command that is complete in its portal */
+  /**
+   * @param base physical address of the MC's portals
+   * @param qbmanBase physical address of the queue manager's
+   * @param submit takes a command that is complete in its portal
+   */
   constructor(host: Host, base: number, qbmanBase: number, submit: (portal: McPortal) => void) {
     this.#host = host;
     this.#base = base;
@@ -39,7 +46,7 @@ export class McPlaces {
     return region === undefined ? undefined : this.portals.get(region.offset / PORTAL_SIZE);
   }
 
-  /** Whether a number is that of a portal nobody has. */
+  /** Whether a number is that of a portal nobody has. @param slot from 0 */
   isFree(slot: number): boolean {
     return slot < MC_PORTALS && this.portals.get(slot)?.gone !== false;
   }
@@ -49,7 +56,7 @@ export class McPlaces {
     return type !== 'dpio' || this.#qbmanSlots.used < QBMAN_PAIRS;
   }
 
-  /** @param wanted - the number of its portal @throws RangeError where none is free */
+  /** @param wanted the number of its portal; undefined, the next @throws RangeError where none is free */
   place(object: McObject, container: McContainer, { portals }: McObjectInit, wanted: number | undefined): void {
     if (object.type === 'dprc' || object.type === 'dpmcp') this.#placePortal(object, container, wanted);
     else if (object.type === 'dpio') this.#placeQueues(object, portals ?? []);

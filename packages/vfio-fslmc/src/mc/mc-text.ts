@@ -1,4 +1,3 @@
-/** A command and its answer in a line, with the names of objects that restool has and those of commands that the headers have. */
 import { get } from '@vsim/vfio-core';
 import { mc_header, OPEN_COMMANDS, PARAMS } from './command.ts';
 import { commandName } from './firmware.ts';

@@ -1,12 +1,13 @@
-/** Who listens at the Management Complex, and may have it fail: a recorder, a tool that shows the conversation, a test. */
 import type { McObject } from './mc-object.ts';
 import type { McPortal } from './mc-portal.ts';
 
 /** A command as it was submitted. */
 export interface McSubmission {
+  /** Where it came through, and so whose it is. */
   readonly portal: McPortal;
   /** The upper 12 bits of cmd_id. */
   readonly command: number;
+  /** The lowest 4 bits of cmd_id. */
   readonly version: number;
   /** What its token stands for; undefined if nothing. */
   readonly object: McObject | undefined;
@@ -20,12 +21,16 @@ export interface McFault {
   readonly hangs?: boolean | undefined;
   /** It does and answers what it would, so many ns later. */
   readonly delay?: number | undefined;
-  /** It does nothing, and answers so. */
+  /** It does nothing, and answers with this status: MC_STATUS_*, 8 bits. */
   readonly status?: number | undefined;
   /** It answers as ever, but for these bytes of the 64. */
   readonly patch?: readonly (readonly [at: number, bytes: Uint8Array])[] | undefined;
 }
 
+/**
+ * Who listens at the Management Complex, and may have it fail: a recorder, a tool that shows the conversation, a test. See
+ * ManagementComplex.watch().
+ */
 export interface McWatcher {
   /** Before a command is executed. The first watcher that has a fault decides. */
   submitted?(submission: McSubmission): McFault | undefined;

@@ -1,6 +1,6 @@
 /**
  * What an object is made with: the fields of its CREATE command, which GET_ATTR tells and a DPL names. Offsets are from the first parameter.
- * Source: headers of mc-utils; recorded with restool 2.4 and DPDK 22.11 ([fslmc 36], [fslmc 53]).
+ * Source: headers of mc-utils; recorded with restool 2.4 and DPDK 22.11.
  */
 import { get, set, type Field32 as Place } from '@vsim/vfio-core';
 
@@ -143,7 +143,11 @@ const TOLD: ReadonlyMap<string, { readonly id?: Place; readonly values: readonly
   ['dpsw', { id: [12, 'u32'], values: [[[3, 'u8'], 1], [[6, 'u16'], 1]] }],
 ]);
 
-/** @throws RangeError for a field that the type does not have, or one that does not fit */
+/**
+ * The values of all fields of a type: what is left out has its initial value.
+ *
+ * @throws RangeError for a field that the type does not have, or one that does not fit
+ */
 export function configOf(type: string, init: ConfigInit = {}): ObjectConfig {
   const fields = CONFIG_FIELDS.get(type) ?? [];
   for (const name of Object.keys(init)) if (!fields.some((field) => field.name === name)) throw new RangeError(`"config" expected fields of a ${type}, got ${name}`);
@@ -166,7 +170,7 @@ export function valueOf(config: ObjectConfig, name: string): number {
   return config.get(name)?.[0] ?? 0;
 }
 
-/** Writes the answer of GET_ATTR. */
+/** Writes the answer of GET_ATTR. @param id of the object, 32 bits */
 export function writeAttributes(type: string, id: number, config: ObjectConfig, out: Uint8Array): void {
   for (const { name, attribute = [] } of CONFIG_FIELDS.get(type) ?? []) {
     for (const [i, place] of attribute.entries()) set(out, place, config.get(name)?.[i] ?? 0);

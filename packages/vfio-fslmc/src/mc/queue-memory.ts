@@ -1,7 +1,7 @@
-/** A view of a queue manager's portal for which nobody has a model: plain memory, as it was in the recordings. */
 import { get, set, type MmioDevice } from '@vsim/vfio-core';
 import { PORTAL_SIZE } from './mc-portal.ts';
 
+/** A view of a queue manager's portal for which nobody has a model: plain memory, as it was in the recordings. */
 export class QueueMemory implements MmioDevice {
   /** Made when something is written. */
   #bytes: Uint8Array | undefined;

@@ -1,13 +1,8 @@
-/**
- * Pools of a container: numbers of queues, buffer pools, portals and so on that it may use, in ranges. Commands DPRC_GET_POOL,
- * DPRC_GET_RES_COUNT, DPRC_GET_RES_IDS, and ASSIGN and UNASSIGN of a resource.
- *
- * Not modelled: what an object takes of them when it is created. Their sizes are a choice ([fslmc 53]).
- */
-
 /** Whole numbers, both ends included. */
 export interface ResourceRange {
+  /** The lowest number of the range. */
   readonly first: number;
+  /** The highest number, itself included. */
   readonly last: number;
 }
 
@@ -28,25 +23,35 @@ const ALL: readonly (readonly [type: string, first: number, count: number])[] = 
 /** The names of all pools. */
 export const POOL_TYPES: readonly string[] = ALL.map(([type]) => type);
 
+/**
+ * Pools of a container: numbers of queues, buffer pools, portals and so on that it may use, in ranges. Commands DPRC_GET_POOL,
+ * DPRC_GET_RES_COUNT, DPRC_GET_RES_IDS, and ASSIGN and UNASSIGN of a resource.
+ *
+ * Not modelled: what an object takes of them when it is created. Their sizes are a choice.
+ */
 export class ResourcePools {
   /** By type, ascending, none beside its neighbour. */
   readonly #ranges = new Map<string, readonly ResourceRange[]>();
 
-  /** @param all - it is the root's: all there are */
+  /** @param all it is the root's: all there are */
   constructor(all: boolean) {
     if (all) for (const [type, first, count] of ALL) this.#ranges.set(type, [{ first, last: first + count - 1 }]);
   }
 
+  /** What it has of a type (see POOL_TYPES), ascending, none beside its neighbour. */
   ranges(type: string): readonly ResourceRange[] {
     return this.#ranges.get(type) ?? [];
   }
 
+  /** How many numbers it has of a type. */
   count(type: string): number {
     return this.ranges(type).reduce((sum, { first, last }) => sum + last - first + 1, 0);
   }
 
   /**
    * Gives `count` of a type to another container: from `base` on, or the lowest that follow each other from a multiple of `alignment`.
+   *
+   * @param count from 1
    * @returns false where they are not there, and nothing moves
    */
   give(to: ResourcePools, type: string, count: number, { base, alignment = 1 }: { readonly base?: number | undefined; readonly alignment?: number | undefined }): boolean {

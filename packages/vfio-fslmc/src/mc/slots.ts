@@ -7,6 +7,7 @@ export class Slots {
   readonly #taken = new Set<number>();
   #next = 0;
 
+  /** @param count places, numbered from 0 */
   constructor(count: number) {
     this.count = count;
   }
@@ -25,13 +26,14 @@ export class Slots {
     return slot;
   }
 
-  /** This one. @returns false if it is taken or there is none */
+  /** This one. @param slot from 0 @returns false if it is taken or there is none */
   takeAt(slot: number): boolean {
     if (slot >= this.count || this.#taken.has(slot)) return false;
     this.#taken.add(slot);
     return true;
   }
 
+  /** It is free, and comes again in its turn. @param slot from 0 */
   give(slot: number): void {
     this.#taken.delete(slot);
   }

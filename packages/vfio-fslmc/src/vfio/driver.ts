@@ -1,9 +1,3 @@
-/**
- * The driver vfio-fsl-mc. Kernel: vfio_fsl_mc_probe() after the series.
- *
- * Probe: IOMMU group, device, container, portal and notifier, register, and only then the scan: children find their container
- * registered. It has no id table: driver_override is the only way.
- */
 import {
   BEFORE_SERIES,
   Driver,
@@ -30,11 +24,11 @@ export const FOREIGN_DRIVER: EventKind<{ readonly device: string; readonly drive
   ({ device, driver }) => `${device}: object was bound to ${driver} while its container is bound to vfio-fsl-mc`,
 );
 
-/** The probe has no memory for its structure. */
+/** The probe has no memory for its structure: -ENOMEM. */
 export const DEVICE_ALLOCATION: FaultPoint = { fault: 'vfio-fsl-mc/device-allocation', error: ENOMEM };
-/** Nor for the lock, later the device set, that a container shares with its objects. */
+/** The probe has no memory for the lock, later the device set, that a container shares with its objects: -ENOMEM. */
 export const CONTAINER_LOCK_ALLOCATION: FaultPoint = { fault: 'vfio-fsl-mc/container-lock-allocation', error: ENOMEM };
-/** bus_register_notifier() of a container. */
+/** bus_register_notifier() of a container fails: -ENOMEM. */
 export const NOTIFIER_REGISTRATION: FaultPoint = { fault: 'vfio-fsl-mc/notifier-registration', error: ENOMEM };
 
 /** Points in the probe as it was before patch 5, with the device public. */
@@ -49,9 +43,18 @@ interface Bound {
 
 const NOTHING = (): void => undefined;
 
+/**
+ * The driver vfio-fsl-mc. Kernel: vfio_fsl_mc_probe() after the series.
+ *
+ * Probe: IOMMU group, device, container, portal and notifier, register, and only then the scan: children find their container registered.
+ * It has no id table: driver_override is the only way.
+ */
 export class VfioFslMcDriver extends Driver<FslMcDevice> {
+  /** As `driver_override` and the folder below /sys/bus/fsl-mc/drivers have it. */
   override readonly name: string = 'vfio-fsl-mc';
+  /** The kernel's module, whose users each open device adds to. */
   override readonly moduleName: string = 'vfio_fsl_mc';
+  /** driver_managed_dma: user space sets up the DMA, so that it may bind while user space owns the group's. */
   override readonly managesDma: boolean = true;
   readonly #vfio: Vfio;
   readonly #bus: FslMcBus;
@@ -61,16 +64,19 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   readonly #lockUsers = new Map<FslMcDevice, number>();
   #notifiers = 0;
 
+  /** @param bus whose objects it takes @param vfio registers the devices that it binds */
   constructor(bus: FslMcBus, vfio: Vfio) {
     super();
     this.#bus = bus;
     this.#vfio = vfio;
   }
 
+  /** By `driver_override` alone: it has no ids. */
   override match(device: FslMcDevice): boolean {
     return device.driverOverride === this.name;
   }
 
+  /** The VFIO device of an object that is bound; undefined for any other. */
   vfioDevice(device: FslMcDevice): VfioFslMcDevice | undefined {
     const { host } = device;
     if (host.has(6)) return this.#data.get(device);
@@ -89,6 +95,12 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     return this.#lockUsers.get(container) ?? 0;
   }
 
+  /**
+   * vfio_fsl_mc_probe().
+   *
+   * @returns 0; -ENOMEM; -EINVAL without IOMMU group; -ENODEV where the object's container is not bound (5.13); what setting up or scanning
+   * a container answers
+   */
   override *probe(device: FslMcDevice): Sleeps<number> {
     // Since 5.16 the group is looked for at registration, when the portal is open.
     if (device.host.profile.fslmcDeviceSet) return yield* this.#probeInGroup(device);
@@ -98,6 +110,7 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
     return error;
   }
 
+  /** vfio_fsl_mc_remove(): waits until user space has closed the device; the objects of a container go with it. */
   override *remove(device: FslMcDevice): Sleeps<void> {
     const bound = this.#bound.get(device);
     if (bound === undefined) return;

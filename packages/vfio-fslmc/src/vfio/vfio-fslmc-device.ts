@@ -1,6 +1,3 @@
-/**
- * An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c.
- */
 import {
   BEFORE_SERIES,
   EFAULT,
@@ -85,13 +82,16 @@ interface Vector extends FslMcIrq {
 /** What a device that is public already may still lack, before patch 5 of the series. */
 export type Missing = 'lock' | 'mutex';
 
+/** An object of the Management Complex given to user space. Kernel: vfio_fsl_mc.c, vfio_fsl_mc_intr.c. */
 export class VfioFslMcDevice extends VfioDevice {
+  /** The object behind it, as the bus knows it. */
   override readonly device: FslMcDevice;
-  /** @internal Set by the driver. */
+  /** Set by the driver while a probe before patch 5 runs. @internal */
   lacks: readonly Missing[] = [];
   #regions: readonly Region[] = [];
   #vectors: readonly Vector[] = [];
 
+  /** @param vfio where its driver registers it @param device the object behind it */
   constructor(vfio: Vfio, device: FslMcDevice) {
     super(vfio, device);
     this.device = device;
@@ -107,12 +107,14 @@ export class VfioFslMcDevice extends VfioDevice {
     return this.#vectors.map(({ hwirq, name }) => ({ hwirq, name }));
   }
 
+  /** vfio_fsl_mc_open_device(): takes the regions as they are now. @returns 0 */
   protected override *openDevice(): Sleeps<number> {
     if (this.lacks.includes('lock')) this.#before('opened before the lock of its container: NULL dereference');
     this.#regions = this.device.regions.slice(0, this.device.descriptor.regionCount).map((region) => ({ ...region, access: accessOf(this.device, region) }));
     return 0;
   }
 
+  /** vfio_fsl_mc_close_device(): resets the object or its container (RESET_FAILED where that fails), and gives the interrupts back. */
   protected override *closeDevice(): Sleeps<void> {
     if (this.device.container.dprc === undefined) this.#before('closed before its portal: a reset through a NULL pointer');
     this.#regions = [];
@@ -122,6 +124,14 @@ export class VfioFslMcDevice extends VfioDevice {
     this.device.container.dprc?.irqs?.cleanup();
   }
 
+  /**
+   * GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, SET_IRQS and RESET.
+   *
+   * @param request number of the ioctl
+   * @returns 0; -EINVAL for an index or an action that the object has not, or without MSI domain; -ENOSPC or -ENODEV where interrupts are
+   * not to be had; -EBADF for an eventfd that is none; -ENOTTY for another request, or the reset of an object before 6.1; -EFAULT; what the
+   * MC answers
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO: {
@@ -146,7 +156,12 @@ export class VfioFslMcDevice extends VfioDevice {
     }
   }
 
-  /** Only whole commands, and only at the start of a region. */
+  /**
+   * The command or the answer that a portal holds: 64 bytes, at the start of a region.
+   *
+   * @param offset region index times 2^40
+   * @returns 64; -EINVAL for any other place or length
+   */
   override read(into: Uint8Array, offset: number): number {
     const region = this.#commandRegion(into, offset, VFIO_REGION_INFO_FLAG_READ);
     if (typeof region === 'number') return region;
@@ -154,7 +169,12 @@ export class VfioFslMcDevice extends VfioDevice {
     return COMMAND_SIZE;
   }
 
-  /** Sends a command and waits for its answer; how it went is in the status that a read shows. */
+  /**
+   * Sends a command and waits for its answer, 5 s at most; how it went is in the status that a read shows.
+   *
+   * @param offset region index times 2^40
+   * @returns 64; -EINVAL for any other place or length; -EFAULT; -ETIMEDOUT without an answer
+   */
   override write(from: Uint8Array, offset: number): number {
     const region = this.#commandRegion(from, offset, VFIO_REGION_INFO_FLAG_WRITE);
     if (typeof region === 'number') return region;
@@ -166,6 +186,12 @@ export class VfioFslMcDevice extends VfioDevice {
     return host.refusals.refuse(MC_ERROR, { object: this.name, what: hex(command), error: -ETIMEDOUT }, ETIMEDOUT);
   }
 
+  /**
+   * Maps a region of an object, shared and in whole pages; a container's portal never. Cached where the region is both cacheable and
+   * shareable.
+   *
+   * @returns the mapping, or -EINVAL
+   */
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     const index = Math.floor(offset / SPAN);
     const region = this.#regions[index];
