@@ -1,16 +1,12 @@
-/**
- * What Arm IHI 0069 leaves to the implementer, as one typed set of choices with presets. docs/gic.md says which chips chose what.
- *
- * `arm`, the default: registers keep only architected bits, caches are used where the architecture allows them, and whatever takes
- * time is done at once. `qemu` answers as the device models of QEMU 11.1 (golden/qemu-gic): nothing is cached. `strict` is `arm`
- * at its least accommodating: an effect is complete only after its SYNC, VSYNC or poll, and every use of unpredictable
- * behaviour is an event `gic/unpredictable`; the other presets report those that the model notices anyway. `gic-600` is `arm` with what
- * Arm's GIC-600 chose.
- */
+/** What Arm IHI 0069 leaves to the implementer, as one typed set of choices with presets. docs/gic.md says which chips chose what. */
 
 export type GicPreset = 'arm' | 'qemu' | 'strict' | 'gic-600';
 
+/**
+ * What Arm IHI 0069 leaves to the implementer, each choice with the values that it can have. implementationChoices() makes one of a preset.
+ */
 export interface ImplementationChoices {
+  /** The preset that the values come from, before single ones were overridden. */
   readonly preset: GicPreset;
   /** Uses of unpredictable behaviour are reported even where the outcome is harmless or costs a look-up to notice. */
   readonly reportUnpredictable: boolean;
@@ -143,7 +139,12 @@ const PRESETS: Readonly<Record<GicPreset, ImplementationChoices>> = {
   strict: { ...ARM, preset: 'strict', reportUnpredictable: true, busyReads: 1, completion: 'sync' },
 };
 
-/** A preset, with single choices overridden. */
+/**
+ * A preset's choices, with single ones overridden.
+ *
+ * @param preset which set to begin with
+ * @param override choices that replace the preset's
+ */
 export function implementationChoices(preset: GicPreset, override: Partial<ImplementationChoices> = {}): ImplementationChoices {
   return { ...PRESETS[preset], ...override };
 }

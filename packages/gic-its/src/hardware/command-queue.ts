@@ -110,7 +110,13 @@ export class CommandQueue {
     }
   }
 
-  /** CWRITER and CREADR as one store: the high half first, so that the queue runs once. */
+  /**
+   * CWRITER and CREADR as one store: the high half first, so that the queue runs once.
+   *
+   * @param half words of 4 bytes from GITS_CBASER on: even
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   */
   write64(half: number, lo: number, hi: number): void {
     this.write(half + 1, hi);
     this.write(half, lo);

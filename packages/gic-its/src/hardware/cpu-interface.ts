@@ -1,11 +1,3 @@
-/**
- * The CPU interface of one PE: how MRS and MSR reach it, the ICC_* registers, and the lines to the PE.
- *
- * Reference: Arm IHI 0069, "AArch64 System register descriptions", "Priority drop and deactivation". ICV_* and ICH_* are in
- * virtual-cpu-interface.ts.
- * Modelled: both groups (Group 0 is the FIQ), PMR, binary points with CBPR, running priority, preemption, EOImode and DIR, SGIs, traps to EL2.
- * Not modelled: two security states, EL3, PMHE, SRE = 0 (SRE, DFB and DIB are RAO/WI), NMIs.
- */
 import { highHalf, lowHalf } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
 import { LINE } from './lines.ts';
@@ -30,25 +22,37 @@ import { VirtualCpuInterface } from './virtual-cpu-interface.ts';
 
 /** What the CPU interface needs of its redistributor. */
 export interface CpuInterfaceSource {
+  /** Version of the GIC: 'gicv3' has no VLPIs, 'gicv4.1' has vSGIs. */
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
+  /** What the chip's implementer chose: priority bits, list registers, ICC_SRE_EL2. */
   readonly choices: ImplementationChoices;
   /** The best SGI, PPI, SPI or LPI of Group 1, after all enables of distributor and redistributor. */
   readonly best: Candidate;
   /** The same of Group 0, which has no LPIs. */
   readonly best0: Candidate;
-  /** The best VLPI or vSGI of the resident vPE, and the best vSGI of Group 0. */
+  /** The best VLPI or vSGI of Group 1 of the resident vPE. */
   readonly bestVlpi: Candidate;
+  /** The best vSGI of Group 0 of the resident vPE. */
   readonly bestVsgi0: Candidate;
-  /** A CPU took `intid`. */
+  /** A CPU took an interrupt: it becomes active, an LPI is no longer pending. @param intid what was the best candidate, 24 bits */
   acknowledge(intid: number): void;
-  /** A guest took VLPI or vSGI `vintid`. */
+  /** A guest took a VLPI or vSGI. @param vintid what was the best virtual candidate, 24 bits */
   acknowledgeVlpi(vintid: number): void;
+  /** An interrupt is no longer active. @param intid SGI, PPI or SPI, below 1020; others do nothing */
   deactivate(intid: number): void;
   /** The maintenance interrupt, a PPI. */
   maintenance(level: boolean): void;
   /** Software did what the architecture leaves open. */
   unpredictable(what: string): void;
-  /** @param targets one bit for each Aff0 @param cluster the other affinity fields @param others all PEs but this @param group0Only those of Group 0 */
+  /**
+   * The PE sends an SGI.
+   *
+   * @param sgi 0 to 15
+   * @param targets one bit for each Aff0, 16 bits
+   * @param cluster the other affinity fields, Aff3.Aff2.Aff1 with 8 bits each
+   * @param others all PEs but this, whatever `targets` says
+   * @param group0Only it arrives only where it is of Group 0
+   */
   sendSgi(sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void;
 }
 
@@ -56,8 +60,17 @@ export interface CpuInterfaceSource {
 const SRE = 7;
 const SRE_ENABLE = 8;
 
+/**
+ * The CPU interface of one PE: how MRS and MSR reach it, the ICC_* registers, and the lines to the PE.
+ *
+ * Reference: Arm IHI 0069, "AArch64 System register descriptions", "Priority drop and deactivation". ICV_* and ICH_* are in
+ * virtual-cpu-interface.ts.
+ * Modelled: both groups (Group 0 is the FIQ), PMR, binary points with CBPR, running priority, preemption, EOImode and DIR, SGIs, traps to EL2.
+ * Not modelled: two security states, EL3, PMHE, SRE = 0 (SRE, DFB and DIB are RAO/WI), NMIs.
+ */
 export class CpuInterface {
   readonly #source: CpuInterfaceSource;
+  /** The virtual CPU interface of the same PE: ICH_* and what a guest sees as ICV_*. */
   readonly virtual: VirtualCpuInterface;
   readonly #active: ActivePriorities;
   readonly #priorityBits: number;
@@ -74,6 +87,7 @@ export class CpuInterface {
   /** What onLines was told last. */
   #told = 0;
 
+  /** An interface in its reset state. @param source the redistributor that offers interrupts */
   constructor(source: CpuInterfaceSource) {
     this.#source = source;
     this.#priorityBits = source.choices.priorityBits;
@@ -167,7 +181,11 @@ export class CpuInterface {
     return this.#acknowledge(1);
   }
 
-  /** ICC_EOIR1_EL1: priority drop, and deactivation unless EOImode splits the two. */
+  /**
+   * ICC_EOIR1_EL1: priority drop, and deactivation unless EOImode splits the two.
+   *
+   * @param intid what acknowledge() returned, 24 bits; 1020 to 1023 do nothing
+   */
   endOfInterrupt(intid: number): void {
     this.#endOfInterrupt(1, intid);
   }
@@ -202,7 +220,9 @@ export class CpuInterface {
   /**
    * MRS. A guest's view, traps and registers that are not there are as the architecture has them.
    *
-   * @param encoding see registerEncoding() @param into bits [31:0] and [63:32]; unchanged unless the access is done
+   * @param encoding op0, op1, CRn, CRm and op2 in 16 bits: see registerEncoding()
+   * @param into bits [31:0] and [63:32]; unchanged unless the access is done
+   * @returns 'trap' or 'undefined' where the access is not done
    */
   readRegister(encoding: number, from: RegisterAccess, into: Uint32Array): RegisterOutcome {
     const register = registerAt(encoding);
@@ -220,7 +240,14 @@ export class CpuInterface {
     return 'done';
   }
 
-  /** MSR. @param lo bits [31:0] @param hi bits [63:32] */
+  /**
+   * MSR, with the same traps.
+   *
+   * @param encoding op0, op1, CRn, CRm and op2 in 16 bits: see registerEncoding()
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   * @returns 'trap' or 'undefined' where the access is not done
+   */
   writeRegister(encoding: number, from: RegisterAccess, lo: number, hi: number): RegisterOutcome {
     const register = registerAt(encoding);
     if (register === undefined || !this.has(register)) return 'undefined';
@@ -232,7 +259,9 @@ export class CpuInterface {
     return 'done';
   }
 
-  /** Whether this chip has a register. */
+  /**
+   * Whether this chip has a register: list registers by ImplementationChoices.listRegisters, active priorities registers by priorityBits.
+   */
   has({ isList, isActivePriorities, index }: SystemRegister): boolean {
     if (isList) return index < this.virtual.listRegisters;
     return !isActivePriorities || index < 2 ** (this.#priorityBits - 5);
@@ -245,7 +274,12 @@ export class CpuInterface {
     return BigInt(this.#read(name));
   }
 
-  /** @throws RangeError if there is no such register, or it has no MSR */
+  /**
+   * Writes a physical register by name, from EL2, with its side effects; ICH_* too.
+   *
+   * @param value 64 bits, of which most registers take the low 32
+   * @throws RangeError if there is no such register, or it has no MSR
+   */
   write(name: GicSystemRegister, value: bigint): void {
     const register = this.#named(name, 'ro');
     if (register.kind === 'el2' && name !== 'ICC_SRE_EL2') this.virtual.write(name, value);

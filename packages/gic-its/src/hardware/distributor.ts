@@ -1,10 +1,3 @@
-/**
- * The distributor: SPIs, and what every PE shares.
- *
- * Reference: Arm IHI 0069, GICD_* registers.
- * Modelled: CTLR with one security state (DS and ARE fixed to 1), identification, SPIs with affinity routing.
- * Not modelled: message-based SPIs, extended ranges, 1 of N distribution (an SPI with Interrupt_Routing_Mode goes to PE 0).
- */
 import type { MmioDevice, Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
 import { ACCESS_IGNORED } from './events.ts';
@@ -14,6 +7,10 @@ import { WiredInterrupts, type SpiRouter } from './wired.ts';
 /** SPIs run from INTID 32 up. */
 export const SPI_COUNT = 256;
 
+/**
+ * Offsets of registers in the distributor's frame, in bytes (Arm IHI 0069, GICD_*). IROUTER is that of INTID 0, 8 bytes for each INTID;
+ * IDREGS is PIDR4, the first of the identification registers.
+ */
 export const GICD = { CTLR: 0x0000, TYPER: 0x0004, IIDR: 0x0008, TYPER2: 0x000c, IROUTER: 0x6000, IDREGS: 0xffd0 } as const;
 
 const CTLR_GRP0 = 1;
@@ -29,14 +26,24 @@ const TYPER2_NASSGICAP = 0x100;
 
 /** What the distributor needs of its GIC. */
 export interface DistributorHost {
+  /** Where ignored accesses are told. */
   readonly trace: Trace;
+  /** What the chip's implementer chose: `numLpis` for GICD_TYPER. */
   readonly choices: ImplementationChoices;
+  /** Version of the GIC, for GICD_TYPER.DVIS and GICD_CTLR.nASSGIreq. */
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   /** Every redistributor looks again for its best interrupt. */
   refreshAll(): void;
   readonly redistributors: readonly { setSgi(sgi: number, group0Only: boolean): void }[];
 }
 
+/**
+ * The distributor: SPIs, and what every PE shares.
+ *
+ * Reference: Arm IHI 0069, GICD_* registers.
+ * Modelled: CTLR with one security state (DS and ARE fixed to 1), identification, SPIs with affinity routing.
+ * Not modelled: message-based SPIs, extended ranges, 1 of N distribution (an SPI with Interrupt_Routing_Mode goes to PE 0).
+ */
 export class Distributor implements MmioDevice, SpiRouter {
   readonly spis: WiredInterrupts = new WiredInterrupts(32, SPI_COUNT);
   readonly #host: DistributorHost;
@@ -92,8 +99,12 @@ export class Distributor implements MmioDevice, SpiRouter {
   /**
    * An SGI that a PE sends.
    *
-   * @param targets one bit for each Aff0 below 16 of the cluster @param others IRM: all PEs but `from`
+   * @param targets one bit for each Aff0 below 16 of the cluster
+   * @param others IRM: all PEs but `from`
    * @param group0Only it arrives where it is of Group 0: ICC_SGI0R_EL1 and ASGI1R_EL1, but not SGI1R_EL1
+   * @param from number of the PE that sends it
+   * @param sgi 0 to 15
+   * @param cluster Aff3.Aff2.Aff1 with 8 bits each
    */
   sendSgi(from: number, sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void {
     const { redistributors } = this.#host;
@@ -101,7 +112,12 @@ export class Distributor implements MmioDevice, SpiRouter {
     else for (let n = 0; n < 16; n += 1) if ((targets & (1 << n)) !== 0) redistributors[cluster * 16 + n]?.setSgi(sgi, group0Only);
   }
 
-  /** PIDR and CIDR registers, which all frames have. @param part PIDR0 of the frame */
+  /**
+   * PIDR and CIDR registers, which all frames have.
+   *
+   * @param offset bytes from the frame's start, 0xffd0 to 0xfffc
+   * @param part PIDR0 of the frame, 8 bits
+   */
   idRegister(offset: number, part: number): number {
     const gic = this.#host.version === 'gicv3' ? 0x3b : 0x4b;
     return [0x44, 0, 0, 0, part, 0xb4, gic, 0, 0x0d, 0xf0, 0x05, 0xb1][(offset - GICD.IDREGS) / 4] ?? 0;
@@ -158,7 +174,7 @@ export class Distributor implements MmioDevice, SpiRouter {
     this.#ctlr = (value & groups) | ((writable ? value : this.#ctlr) & CTLR_NASSGIREQ);
   }
 
-  /** The PE to which SPI `index` goes, -1 for one that does not exist. */
+  /** The PE to which an SPI goes, -1 for one that does not exist. @param index the SPI's INTID less 32 */
   target(index: number): number {
     const lo = this.#router[2 * index]!;
     if ((lo & 0x8000_0000) !== 0) return 0;

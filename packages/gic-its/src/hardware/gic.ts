@@ -1,9 +1,3 @@
-/**
- * A GIC: one distributor, a redistributor and a CPU interface for each PE, and any number of ITSs, in a machine's memory.
- *
- * Reference: Arm IHI 0069. Versions: GICv3; GICv4 (4.0: VLPIs with individual doorbells); GICv4.1 (vPE tables, default doorbells).
- * Tables are read and written in RAM, never in device memory: an ITT placed over registers reaches none of them.
- */
 import type { Memory, MmioDevice, Trace } from '@vsim/vfio-core';
 import { implementationChoices, type GicPreset, type ImplementationChoices } from './choices.ts';
 import type { CpuInterface } from './cpu-interface.ts';
@@ -15,11 +9,14 @@ import { SPURIOUS } from './pending-bits.ts';
 import type { VpeContext } from './vpe.ts';
 import { VpeMoves } from './vpe-moves.ts';
 
+/** GICv3 has LPIs; GICv4 (4.0) has VLPIs with individual doorbells; GICv4.1 has vPE tables, default doorbells and vSGIs. */
 export type GicVersion = 'gicv3' | 'gicv4' | 'gicv4.1';
 
+/** What a GIC is built with: its version, its PEs, where its frames are, and what its implementer chose. */
 export interface GicInit {
+  /** Version of the architecture that all parts follow. */
   readonly version: GicVersion;
-  /** PEs, at most 4096. */
+  /** How many PEs there are, each with a redistributor: 1 to 4096. */
   readonly cpus: number;
   /** Physical address of the distributor. @default 0x0800_0000 */
   readonly distributor?: number | undefined;
@@ -29,7 +26,7 @@ export interface GicInit {
   readonly stride?: number | undefined;
   /** Physical addresses of the ITSs, 128 KiB each, 256 KiB with GICv4.1; at most 16 with GICv4. @default one at 0x0808_0000 */
   readonly its?: readonly number[] | undefined;
-  /** @default 'arm' */
+  /** Implementation choices to begin with. @default 'arm' */
   readonly preset?: GicPreset | undefined;
   /** Single choices over the preset. */
   readonly choices?: Partial<ImplementationChoices> | undefined;
@@ -37,6 +34,13 @@ export interface GicInit {
 
 /** Memory with places for devices: AddressSpace is one. */
 export interface GicBus extends Memory {
+  /**
+   * Makes a device answer in a range of physical addresses.
+   *
+   * @param base its first address
+   * @param size bytes
+   * @param device what answers; offsets count from `base`
+   */
   map(base: number, size: number, device: MmioDevice): unknown;
   /** The part in which tables and queues can be. */
   readonly ram: Memory;
@@ -46,34 +50,51 @@ export interface GicBus extends Memory {
 export interface GicSystem {
   /** RAM, with the tables and queues; or a bus, which then has the frames too. */
   readonly memory: Memory | GicBus;
+  /** Where the events of the hardware go. */
   readonly trace: Trace;
 }
 
 /** A range of addresses at which a part of the GIC answers. Offsets go from `base`. */
 export interface GicFrame {
+  /** Physical address of its first byte. */
   readonly base: number;
+  /** How many bytes it has. */
   readonly size: number;
+  /** What answers loads and stores there. */
   readonly device: Required<MmioDevice>;
 }
 
+/**
+ * A GIC: one distributor, a redistributor and a CPU interface for each PE, and any number of ITSs, in a machine's memory.
+ *
+ * Reference: Arm IHI 0069. Versions: GICv3; GICv4 (4.0: VLPIs with individual doorbells); GICv4.1 (vPE tables, default doorbells).
+ * Tables are read and written in RAM, never in device memory: an ITT placed over registers reaches none of them.
+ */
 export class Gic {
+  /** The version that it was made with. */
   readonly version: GicVersion;
+  /** The preset with single choices over it. */
   readonly choices: ImplementationChoices;
   /** RAM, as the GIC sees it. */
   readonly memory: Memory;
+  /** Where its events go. */
   readonly trace: Trace;
+  /** GICD_* registers, and the SPIs. */
   readonly distributor: Distributor;
+  /** One for each PE, in the order of their numbers. */
   readonly redistributors: readonly Redistributor[];
+  /** The ITSs, in the order of GicInit.its. */
   readonly its: readonly Its[];
-  /** Where each redistributor is mapped. */
+  /** Physical address of each PE's redistributor. */
   readonly redistributorBase: readonly number[];
+  /** Physical address of the distributor's frame. */
   readonly distributorBase: number;
   /** Every frame: what a bus without `map` has to reach. */
   readonly frames: readonly GicFrame[];
   readonly #vpes = new Map<number, VpeContext>();
   readonly #moves: VpeMoves;
 
-  /** @throws RangeError if frames overlap, or a count or number is none. */
+  /** Maps every frame where memory is a bus. @throws RangeError if frames overlap, or a count or number is none. */
   constructor(system: GicSystem, init: GicInit) {
     checkRange('cpus', init.cpus, 1, 4096);
     const itss = init.its ?? [0x0808_0000];
@@ -114,19 +135,32 @@ export class Gic {
     for (const redistributor of this.redistributors) redistributor.settle();
   }
 
-  /** An SPI's input. @throws RangeError if there is no such SPI */
+  /**
+   * Drives an SPI's input.
+   *
+   * @param intid 32 to 287
+   * @param level true for asserted
+   * @throws RangeError if there is no such SPI
+   */
   setSpi(intid: number, level: boolean): void {
     checkRange('intid', intid, 32, 31 + SPI_COUNT);
     this.distributor.setSpi(intid, level);
   }
 
-  /** A PPI's input at PE `n`. @throws RangeError if there is no such PE or PPI */
+  /**
+   * Drives a PPI's input at one PE.
+   *
+   * @param n the PE, below GicInit.cpus
+   * @param intid 16 to 31
+   * @param level true for asserted
+   * @throws RangeError if there is no such PE or PPI
+   */
   setPpi(n: number, intid: number, level: boolean): void {
     checkRange('intid', intid, 16, 31);
     this.#redistributor(n).setPpi(intid, level);
   }
 
-  /** The CPU interface of PE `n`. @throws RangeError if there is no such PE. */
+  /** The CPU interface of PE `n`, counted from 0. @throws RangeError if there is no such PE. */
   cpu(n: number): CpuInterface {
     return this.#redistributor(n).cpu;
   }
@@ -137,16 +171,22 @@ export class Gic {
     return redistributor;
   }
 
-  /** A mapped vPE of GICv4.1. */
+  /** What the GIC keeps of a vPE of GICv4.1, undefined while no ITS maps it. @param vpeid 16 bits */
   vpe(vpeid: number): VpeContext | undefined {
     return this.#vpes.get(vpeid);
   }
 
+  /** A vPE of GICv4.1 is mapped for the first time, or with undefined unmapped for the last. Called by the ITSs. @param vpeid 16 bits */
   setVpe(vpeid: number, vpe: VpeContext | undefined): void {
     if (vpe === undefined) this.#vpes.delete(vpeid);
     else this.#vpes.set(vpeid, vpe);
   }
 
+  /**
+   * The number of the redistributor at an address, as GITS_TYPER.PTA needs it; 0xffff if there is none.
+   *
+   * @param address physical, of its RD frame
+   */
   redistributorAt(address: number): number {
     const n = this.redistributorBase.indexOf(address);
     return n < 0 ? 0xffff : n;
@@ -163,7 +203,11 @@ export class Gic {
     }
   }
 
-  /** Configuration of a vPE's VLPI, or of all with vintid 0, is read again; a doorbell asked for rings if one is now enabled. */
+  /**
+   * Configuration of a vPE's VLPI, or of all, is read again; a doorbell that was asked for rings if one is now enabled.
+   *
+   * @param vintid the VLPI, 0 for all
+   */
   invalidateVpe(vpe: VpeContext, vintid: number): void {
     if (vintid === 0) vpe.lpis.invalidateAll();
     else vpe.lpis.invalidate(vintid);
@@ -171,18 +215,27 @@ export class Gic {
     else if (vpe.doorbellArmed && vpe.somethingPending) this.ringDefaultDoorbell(vpe);
   }
 
+  /** Every ITS forgets what it kept of a vPE's place. @param vpeid 16 bits */
   forgetVpe(vpeid: number): void {
     for (const its of this.its) its.translation.forgetRoute(vpeid);
   }
 
+  /** One ITS took a VMOVP: the vPE moves now, or when the last ITS of the list took it. @returns '' or why the command does nothing */
   moveVpe(move: VpeMove): Refusal {
     return this.#moves.take(move);
   }
 
+  /** Every redistributor looks again for its best SGI, PPI and SPI: the distributor changed. */
   refreshAll(): void {
     for (const redistributor of this.redistributors) redistributor.refreshWired();
   }
 
+  /**
+   * PIDR and CIDR registers, which all frames have.
+   *
+   * @param offset bytes from the frame's start, 0xffd0 to 0xfffc
+   * @param part PIDR0 of the frame, 8 bits
+   */
   idRegister(offset: number, part: number): number {
     return this.distributor.idRegister(offset, part);
   }

@@ -38,16 +38,16 @@ export interface TranslationHost {
   readonly choices: ImplementationChoices;
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   readonly redistributors: readonly Redistributor[];
-  /** The number of the redistributor at a physical address; 0xffff if there is none. */
+  /** The number of the redistributor at a physical address; 0xffff if there is none. @param address of its RD frame */
   redistributorAt(address: number): number;
-  /** GICv4.1: what the GIC keeps of a mapped vPE. */
+  /** GICv4.1: what the GIC keeps of a mapped vPE. @param vpeid 16 bits */
   vpe(vpeid: number): VpeContext | undefined;
   setVpe(vpeid: number, vpe: VpeContext | undefined): void;
   /** GICv4.1: a doorbell that was asked for, and is due. */
   ringDefaultDoorbell(vpe: VpeContext): void;
-  /** GICv4.1: configuration of one VLPI, or of all with vintid 0, is read again. */
+  /** GICv4.1: configuration of one VLPI, or of all with vintid 0, is read again. @param vintid a VLPI, or 0 */
   invalidateVpe(vpe: VpeContext, vintid: number): void;
-  /** No ITS keeps what it knew of a vPE's place. */
+  /** No ITS keeps what it knew of a vPE's place. @param vpeid 16 bits */
   forgetVpe(vpeid: number): void;
   /** VMOVP as one ITS takes it. */
   moveVpe(move: VpeMove): Refusal;
@@ -107,12 +107,12 @@ export class ItsLookup {
     return this.device.valid ? '' : 'device not mapped';
   }
 
-  /** An entry of the device table changes. */
+  /** An entry of the device table changes. @param device DeviceID */
   forgetDevice(device: number): void {
     this.#kept?.forgetDevice(device);
   }
 
-  /** An entry of the collection table changes. */
+  /** An entry of the collection table changes. @param icid 16 bits */
   forgetCollection(icid: number): void {
     this.#kept?.forgetCollection(icid);
   }
@@ -130,7 +130,7 @@ export class ItsLookup {
     return this.interrupt.valid ? '' : 'event not mapped';
   }
 
-  /** The device is mapped and has this event. */
+  /** The device is mapped and has this event. @param device DeviceID @param event EventID */
   mappable(device: number, event: number): Refusal {
     const refusal = this.findDevice(device);
     if (refusal !== '') return refusal;
@@ -139,7 +139,7 @@ export class ItsLookup {
     return size === 31 || event >>> (size + 1) === 0 ? '' : 'event id out of range';
   }
 
-  /** The redistributor to which a collection leads; undefined for the reason that is `noCollection` then. */
+  /** The redistributor to which a collection leads; undefined for the reason that is `noCollection` then. @param icid 16 bits */
   collection(icid: number): Redistributor | undefined {
     return this.#kept?.collection(icid) ?? this.#readCollection(icid);
   }
@@ -161,7 +161,12 @@ export class ItsLookup {
     return into.rdbase < this.host.redistributors.length ? '' : 'no such redistributor';
   }
 
-  /** The number of the redistributor that an RDbase names; one that there is not, if it names none. */
+  /**
+   * The number of the redistributor that an RDbase names; one that there is not, if it names none.
+   *
+   * @param lo bits [31:0] of its doubleword
+   * @param hi bits [63:32] of its doubleword
+   */
   target(lo: number, hi: number): number {
     const value = rdbase(lo, hi);
     return this.host.choices.physicalTargets ? this.host.redistributorAt(value * 0x1_0000) : value;
@@ -171,7 +176,11 @@ export class ItsLookup {
     return this.host.redistributors[index]!;
   }
 
-  /** Stores the interrupt entry to the device that was looked up last; where findEvent() has read it there is a place. */
+  /**
+   * Stores the interrupt entry to the device that was looked up last; where findEvent() has read it there is a place.
+   *
+   * @param event EventID
+   */
   writeEvent(event: number): Refusal {
     return this.interrupt.write(this.host.memory, this.device, event) ? '' : BUS_ERROR;
   }

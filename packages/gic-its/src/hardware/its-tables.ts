@@ -38,14 +38,20 @@ export class ItsTable {
   /** Entries in [0, entries) have a place; 0 when the table is not valid. */
   entries = 0;
 
-  /** @param maxEntries 2 ** (the id's width). */
+  /** A table that is not valid yet. @param entryBytes bytes of an entry @param maxEntries 2 ** (the id's width) */
   constructor(memory: Memory, entryBytes: number, maxEntries: number) {
     this.#memory = memory;
     this.#entryBytes = entryBytes;
     this.#maxEntries = maxEntries;
   }
 
-  /** Takes a table's description: pages in [0, 256]; 0 for a table that is not valid. */
+  /**
+   * Takes a table's description.
+   *
+   * @param base physical address, aligned to `pageBytes`
+   * @param pages 0 to 256; 0 for a table that is not valid
+   * @param pageBytes 4096, 16384 or 65536
+   */
   configure(base: number, pages: number, pageBytes: number, indirect: boolean): void {
     this.#base = base;
     this.#pageBytes = pageBytes;
@@ -161,7 +167,12 @@ export class InterruptEntry {
     this.#bytes = bytes;
   }
 
-  /** The last word of a long entry is not used: it is aligned, so that it has a place where the others have. @param device whose ITT it is in */
+  /**
+   * The last word of a long entry is not used: it is aligned, so that it has a place where the others have.
+   *
+   * @param device whose ITT it is in
+   * @param event EventID
+   */
   read(memory: Memory, device: DeviceEntry, event: number): Access {
     this.valid = false;
     if (!readWords(memory, device.ittAddress + event * this.#bytes, words, 3)) return 'bus-error';
@@ -176,7 +187,7 @@ export class InterruptEntry {
     return 'ok';
   }
 
-  /** @returns false, with nothing written, unless the entry has a place */
+  /** @param event EventID @returns false, with nothing written, unless the entry has a place */
   write(memory: Memory, device: DeviceEntry, event: number): boolean {
     words[0] = this.valid ? (this.intid << 2) | (this.physical ? 3 : 1) : 0;
     words[1] = this.valid ? (this.vpeid << 16) | this.icid : 0;
@@ -184,7 +195,7 @@ export class InterruptEntry {
     return writeWords(memory, device.ittAddress + event * this.#bytes, words, 3);
   }
 
-  /** Another ICID for an entry that was read, and has a place for it. */
+  /** Another ICID for an entry that was read, and has a place for it. @param event EventID @param icid 16 bits */
   writeIcid(memory: Memory, device: DeviceEntry, event: number, icid: number): void {
     this.icid = icid;
     memory.write32(device.ittAddress + event * this.#bytes + 4, ((this.vpeid << 16) | icid) >>> 0);

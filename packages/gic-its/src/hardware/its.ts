@@ -1,11 +1,3 @@
-/**
- * An interrupt translation service: its control frame and GITS_TRANSLATER.
- *
- * Reference: Arm IHI 0069, GITS_* registers. An MSI is a store to GITS_TRANSLATER: its data is the EventID, the requester id
- * that comes with the bus transaction is the DeviceID.
- * Modelled: CTLR, IIDR, TYPER, the command queue, BASER0 to BASER2 (devices, collections, vPEs), SGIR, identification.
- * Not modelled: UMSIR, MPAM, affinity groups (MPIDR is 0); narrow accesses to the control frame read as zero and write nothing.
- */
 import { toNumber, type MmioDevice } from '@vsim/vfio-core';
 import { CommandQueue } from './command-queue.ts';
 import { ACCESS_IGNORED, UNPREDICTABLE } from './events.ts';
@@ -20,9 +12,13 @@ import { ID_BITS, type TranslationHost } from './its-lookup.ts';
 import { IIDR } from './redistributor.ts';
 import { Translation } from './translation.ts';
 
-/** Control and translation frame; a GICv4.1 has as much again, with GITS_SGIR. */
+/** Bytes of the control frame and the translation frame, 64 KiB each. A GICv4.1 has as much again, with GITS_SGIR. */
 export const ITS_BYTES = 0x2_0000;
 
+/**
+ * Offsets of registers in an ITS, in bytes from its control frame (Arm IHI 0069, GITS_*). TRANSLATER is in the second frame, SGIR in the
+ * third, which GICv4.1 has; IDREGS is PIDR4, the first of the identification registers.
+ */
 export const GITS = {
   CTLR: 0x0000,
   IIDR: 0x0004,
@@ -42,7 +38,7 @@ const CTLR_ENABLED = 1;
 const TYPER_PTA = 0x8_0000;
 const CTLR_QUIESCENT = 0x8000_0000;
 
-/** GITS_BASER<n>.Type. */
+/** Values of GITS_BASER<n>.Type, bits [58:56]: which table the register is for. */
 export const BASER_TYPE = { DEVICE: 1, VPE: 2, COLLECTION: 4 } as const;
 const BASER_VALID = 0x8000_0000;
 const BASER_INDIRECT = 0x4000_0000;
@@ -50,11 +46,25 @@ const BASER_INDIRECT = 0x4000_0000;
 const BASER_READ_ONLY = 0x071f_0000;
 
 export interface ItsHost extends TranslationHost {
-  /** PIDR and CIDR registers, as all frames have them. */
+  /**
+   * PIDR and CIDR registers, as all frames have them.
+   *
+   * @param offset bytes from the frame's start, 0xffd0 to 0xfffc
+   * @param part PIDR0 of the frame, 8 bits
+   */
   idRegister(offset: number, part: number): number;
 }
 
+/**
+ * An interrupt translation service: its control frame and GITS_TRANSLATER.
+ *
+ * Reference: Arm IHI 0069, GITS_* registers. An MSI is a store to GITS_TRANSLATER: its data is the EventID, the requester id
+ * that comes with the bus transaction is the DeviceID.
+ * Modelled: CTLR, IIDR, TYPER, the command queue, BASER0 to BASER2 (devices, collections, vPEs), SGIR, identification.
+ * Not modelled: UMSIR, MPAM, affinity groups (MPIDR is 0); narrow accesses to the control frame read as zero and write nothing.
+ */
 export class Its implements MmioDevice {
+  /** Its place in Gic.its, and with GICv4 its ITS_Number in GITS_CTLR. */
   readonly index: number;
   /** Physical address of the control frame. */
   readonly base: number;
@@ -97,20 +107,33 @@ export class Its implements MmioDevice {
     return this.base + GITS.TRANSLATER;
   }
 
+  /** GITS_CTLR.Enabled: commands are executed and MSIs translated. */
   get enabled(): boolean {
     return this.#queue.enabled;
   }
 
-  /** Translates and delivers one message. */
+  /**
+   * Translates one message and delivers its interrupt; what leads nowhere is the event `gic/msi-dropped`.
+   *
+   * @param device DeviceID, 32 bits
+   * @param event EventID, 32 bits
+   */
   msi(device: number, event: number): void {
     if (this.#queue.enabled) this.#translation.msi(device, event);
     else this.#translation.drop(device, event, 'its disabled');
   }
 
+  /** Its tables, what it keeps of them, and the commands. */
   get translation(): Translation {
     return this.#translation;
   }
 
+  /**
+   * A load of less than 8 bytes; what has no register reads as zero.
+   *
+   * @param offset bytes from the control frame
+   * @param width 1, 2 or 4 bytes: only 4 reads a register
+   */
   read(offset: number, width: number): number {
     if (width !== 4 || offset % 4 !== 0) return this.#ignored(offset);
     const { choices, version } = this.#host;
@@ -136,13 +159,26 @@ export class Its implements MmioDevice {
     }
   }
 
-  /** Only registers of 64 bits answer 8-byte loads. */
+  /**
+   * An 8-byte load: only registers of 64 bits answer it.
+   *
+   * @param offset bytes from the control frame
+   * @param into gets bits [31:0] and [63:32]
+   */
   read64(offset: number, into: Uint32Array): void {
     const wide = offset === GITS.TYPER || (offset % 8 === 0 && offset >= GITS.CBASER && offset < GITS.BASER + 64);
     into[0] = wide ? this.read(offset, 4) : this.#ignored(offset);
     into[1] = wide ? this.read(offset + 4, 4) : 0;
   }
 
+  /**
+   * A store of less than 8 bytes. At GITS_TRANSLATER it is an MSI, from a width of 2 on.
+   *
+   * @param offset bytes from the control frame
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned, of that width: at GITS_TRANSLATER the EventID
+   * @param requester requester id of the transaction: at GITS_TRANSLATER the DeviceID
+   */
   write(offset: number, width: number, value: number, requester: number): void {
     if (offset === GITS.TRANSLATER && width >= 2) this.msi(requester, value);
     else this.#writeRegister(offset, width, value);
@@ -159,6 +195,14 @@ export class Its implements MmioDevice {
     else this.#ignored(offset);
   }
 
+  /**
+   * An 8-byte store: GITS_SGIR takes no other; at GITS_TRANSLATER its low half is the EventID.
+   *
+   * @param offset bytes from the control frame
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   * @param requester requester id of the transaction
+   */
   write64(offset: number, lo: number, hi: number, requester: number): void {
     if (offset === GITS.TRANSLATER) this.msi(requester, lo);
     else if (offset === GITS.SGIR && this.#host.version === 'gicv4.1') this.#sgi(hi & 0xffff, lo & 0xf);

@@ -17,13 +17,13 @@ export class KeptEntries {
   readonly #collections = new Int32Array(PLACES).fill(NONE);
   readonly #targets = new Array<Redistributor | undefined>(PLACES).fill(undefined);
 
-  /** What is kept of a device. */
+  /** What is kept of a device. @param id DeviceID */
   device(id: number): DeviceEntry | undefined {
     const entry = this.#devices[id & (PLACES - 1)];
     return entry?.id === id && entry.valid ? entry : undefined;
   }
 
-  /** Where the entry of a device is to be read to, so that it is kept. */
+  /** Where the entry of a device is to be read to, so that it is kept. @param id DeviceID */
   placeOf(id: number): DeviceEntry {
     return (this.#devices[id & (PLACES - 1)] ??= new DeviceEntry());
   }
@@ -33,7 +33,7 @@ export class KeptEntries {
     if (entry !== undefined) entry.valid = false;
   }
 
-  /** To which redistributor it leads, if that is kept. */
+  /** To which redistributor it leads, if that is kept. @param icid 16 bits */
   collection(icid: number): Redistributor | undefined {
     const place = icid & (PLACES - 1);
     return this.#collections[place] === icid ? this.#targets[place] : undefined;

@@ -44,7 +44,12 @@ export function doneLists(lists: Uint32Array): number {
   return done;
 }
 
-/** ICH_MISR_EL2: EOI, U, LRENP, NP, VGrp0E, VGrp0D, VGrp1E, VGrp1D; the last four have the places of their enables. */
+/**
+ * ICH_MISR_EL2: EOI, U, LRENP, NP, VGrp0E, VGrp0D, VGrp1E, VGrp1D; the last four have the places of their enables.
+ *
+ * @param hcr ICH_HCR_EL2, 32 bits
+ * @param vmcr ICH_VMCR_EL2, 32 bits
+ */
 export function maintenanceStatus(hcr: number, vmcr: number, lists: Uint32Array): number {
   let valid = 0;
   let pending = 0;

@@ -12,7 +12,13 @@ import { Candidate, configByte, FIRST_LPI, MemoryPendingBits } from './pending-b
 export interface LpiBank {
   /** The pending, enabled LPI of best priority; ties go to the lower INTID. */
   readonly best: Candidate;
-  /** Where the tables are. @param bits INTID bits, at most 16 */
+  /**
+   * Where the tables are.
+   *
+   * @param pendingTable physical address
+   * @param propertyTable physical address
+   * @param bits INTID bits, at most 16
+   */
   place(pendingTable: number, propertyTable: number, bits: number): void;
   /** Starts: takes pending bits from memory, or none if the table is said to be zero. */
   open(zero: boolean): void;
@@ -21,21 +27,26 @@ export interface LpiBank {
   /** What is held is lost; memory stays as it is. */
   reset(): void;
   test(intid: number): boolean;
-  /** @returns whether it became pending: it was not before */
+  /** An LPI arrives. @param intid of the bank @returns whether it became pending: it was not before */
   set(intid: number): boolean;
-  /** @returns whether it was pending */
+  /** An LPI is pending no more. @param intid of the bank @returns whether it was pending */
   clear(intid: number): boolean;
-  /** A CPU took the best one. */
+  /** A CPU took the best one. @param intid of `best` */
   take(intid: number): void;
   enabled(intid: number): boolean;
-  /** Configuration of one LPI is read again. @returns whether the best one may be another */
+  /** Configuration of one LPI is read again. @param intid of the bank @returns whether the best one may be another */
   invalidate(intid: number): boolean;
-  /** Configuration of one LPI that has gone elsewhere is not needed any more. */
+  /** Configuration of one LPI that has gone elsewhere is not needed any more. @param intid of the bank */
   forget(intid: number): void;
   invalidateAll(): void;
-  /** Takes the pending bits of [32 * index, 32 * index + 32) away; settle() has to follow. */
+  /** Takes the pending bits of [32 * index, 32 * index + 32) away; settle() has to follow. @param index 256 or more */
   takeWord(index: number): number;
-  /** Adds pending bits of [32 * index, 32 * index + 32); settle() has to follow. */
+  /**
+   * Adds pending bits of [32 * index, 32 * index + 32); settle() has to follow.
+   *
+   * @param index 256 or more
+   * @param word bit n is the INTID 32 * index + n
+   */
   putWord(index: number, word: number): void;
   settle(): void;
 }
@@ -96,7 +107,7 @@ export class LpiTables implements LpiBank {
     return (configByte(this.#memory, this.#propertyTable, intid) & 1) !== 0;
   }
 
-  /** Looks at everything again: more than is asked for, and allowed. */
+  /** Looks at everything again: more than is asked for, and allowed. @param _intid whichever it is */
   invalidate(_intid: number): boolean {
     this.settle();
     return true;

@@ -50,7 +50,16 @@ export class OutstandingEffects {
     this.#complete = complete;
   }
 
-  /** @param rdbase SYNC for this redistributor completes it @param vpeid VSYNC for this vPE does */
+  /**
+   * An effect that a command has had or will have.
+   *
+   * @param rdbase SYNC for this redistributor completes it
+   * @param vpeid VSYNC for this vPE does
+   * @param a first operand of the effect
+   * @param b second operand
+   * @param c third operand
+   * @param d fourth operand
+   */
   add(rdbase: number, vpeid: number, effect: Effect, a: number, b = 0, c = 0, d = 0): void {
     if (this.atOnce) {
       this.#complete(effect, a, b, c, d);

@@ -32,7 +32,7 @@ export class MemoryPendingBits {
     this.#memory = memory;
   }
 
-  /** The same object for another table: what the hot path uses. */
+  /** The same object for another table: what the hot path uses. @param base physical address */
   at(base: number): this {
     this.base = base;
     return this;
@@ -43,7 +43,7 @@ export class MemoryPendingBits {
     return this.#memory.accessible(address, 1) && (this.#memory.read8(address) & (1 << (intid & 7))) !== 0;
   }
 
-  /** Sets or clears; true if that changed the bit. */
+  /** Sets or clears; true if that changed the bit. @param intid below the table's end */
   change(intid: number, pending: boolean): boolean {
     const address = this.base + (intid >>> 3);
     if (!this.#memory.accessible(address, 1)) return false;
@@ -54,7 +54,7 @@ export class MemoryPendingBits {
     return true;
   }
 
-  /** Bits of INTIDs [32 * index, 32 * index + 32). */
+  /** Bits of INTIDs [32 * index, 32 * index + 32). @param index of a word of 4 bytes */
   word(index: number): number {
     const address = this.base + 4 * index;
     return this.#memory.accessible(address, 4) ? this.#memory.read32(address) : 0;
@@ -80,7 +80,12 @@ export class MemoryPendingBits {
 const block = new Uint32Array(BLOCK);
 const word = new Uint32Array(1);
 
-/** The configuration byte of an LPI: Enable is bit 0, the priority bits [7:2]. Outside RAM: disabled. */
+/**
+ * The configuration byte of an LPI: Enable is bit 0, the priority bits [7:2]. Outside RAM: disabled.
+ *
+ * @param propertyTable physical address
+ * @param intid 8192 or more
+ */
 export function configByte(memory: Memory, propertyTable: number, intid: number): number {
   // A word, for which memory is looked at once.
   const n = intid - FIRST_LPI;
@@ -102,7 +107,12 @@ export class Candidate {
     this.priority = from.priority;
   }
 
-  /** Takes an LPI that is pending and has this configuration, if it beats the one held. Ties go to the lower INTID. */
+  /**
+   * Takes an LPI that is pending and has this configuration, if it beats the one held. Ties go to the lower INTID.
+   *
+   * @param intid an LPI
+   * @param config its configuration byte
+   */
   offer(intid: number, config: number): void {
     if ((config & 1) === 0) return;
     const priority = config & 0xfc;

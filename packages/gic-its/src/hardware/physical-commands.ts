@@ -73,7 +73,7 @@ export class PhysicalCommands {
     return this.#lookup.writeEvent(event);
   }
 
-  /** MAPTI and VMAPTI of an event that is mapped are unpredictable. */
+  /** MAPTI and VMAPTI of an event that is mapped are unpredictable. @param device DeviceID @param event EventID */
   checkUnmapped(device: number, event: number): void {
     const { host, interrupt } = this.#lookup;
     if (!host.choices.reportUnpredictable) return;
@@ -120,7 +120,7 @@ export class PhysicalCommands {
     return '';
   }
 
-  /** DISCARD of an event that is physical: `interrupt` of the look-up has it. */
+  /** DISCARD of an event that is physical: `interrupt` of the look-up has it. @param device DeviceID @param event EventID */
   discard(device: number, event: number): Refusal {
     const { interrupt } = this.#lookup;
     const target = this.#lookup.collection(interrupt.icid);
@@ -144,7 +144,11 @@ export class PhysicalCommands {
     return '';
   }
 
-  /** Without caches every redistributor looks again: more than the collection's is allowed, and needs no look-up that could fail. */
+  /**
+   * Without caches every redistributor looks again: more than the collection's is allowed, and needs no look-up that could fail.
+   *
+   * @param icid 16 bits
+   */
   invall(icid: number): Refusal {
     const { host } = this.#lookup;
     if (!host.choices.cacheLpis) {

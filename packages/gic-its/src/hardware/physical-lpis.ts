@@ -74,20 +74,29 @@ export class PhysicalLpis {
     return Math.min((this.#base[0]! & 0x1f) + 1, 16);
   }
 
-  /** An LPI arrives: a translated MSI, INT, or a doorbell. */
+  /** An LPI arrives: a translated MSI, INT, or a doorbell. @param intid any: one that is no LPI here is `gic/lpi-dropped` */
   deliver(intid: number): void {
     if (intid >= FIRST && intid < this.#end) {
       if (this.bank.set(intid) && this.bank.best.intid === intid) this.#owner.lpisChanged();
     } else this.#drop(intid);
   }
 
-  /** GICv4.0: the individual doorbell of a vPE's VLPI. */
+  /**
+   * GICv4.0: the individual doorbell of a vPE's VLPI.
+   *
+   * @param doorbell INTID of an LPI
+   * @param vptAddress physical address of the vPE's VPT
+   */
   ring(doorbell: number, vptAddress: number): void {
     this.#doorbells.set(doorbell, vptAddress);
     this.deliver(doorbell);
   }
 
-  /** GICv4.0: a vPE is here no longer, and its doorbells may become LPIs of a device. */
+  /**
+   * GICv4.0: a vPE is here no longer, and its doorbells may become LPIs of a device.
+   *
+   * @param vptAddress physical address of the vPE's VPT
+   */
   forgetDoorbells(vptAddress: number): void {
     for (const [doorbell, vpt] of this.#doorbells) {
       if (vpt !== vptAddress) continue;
@@ -96,14 +105,14 @@ export class PhysicalLpis {
     }
   }
 
-  /** CLEAR and DISCARD. */
+  /** CLEAR and DISCARD. @param intid any: one that is no LPI here is `gic/lpi-dropped` */
   clear(intid: number): void {
     const best = this.bank.best.intid === intid;
     if (intid < FIRST || intid >= this.#end) this.#drop(intid);
     else if (this.bank.clear(intid) && best) this.#owner.lpisChanged();
   }
 
-  /** MOVI: takes one LPI away, with its pending state. */
+  /** MOVI: takes one LPI away, with its pending state. @param intid any: one that is no LPI of both does nothing */
   moveTo(target: PhysicalLpis, intid: number): void {
     if (intid < FIRST || intid >= Math.min(this.#end, target.#end)) return;
     const pending = this.bank.clear(intid);
@@ -123,13 +132,13 @@ export class PhysicalLpis {
     target.#owner.lpisChanged();
   }
 
-  /** Configuration of one LPI is read again. */
+  /** Configuration of one LPI is read again. @param intid any: one that is no LPI here does nothing */
   invalidate(intid: number): void {
     if (intid < FIRST || intid >= this.#end) return;
     if (this.bank.invalidate(intid)) this.#owner.lpisChanged();
   }
 
-  /** An LPI that is mapped here no longer. */
+  /** An LPI that is mapped here no longer. @param intid any: one that is no LPI here does nothing */
   forget(intid: number): void {
     if (intid >= FIRST && intid < this.#end) this.bank.forget(intid);
   }

@@ -49,17 +49,24 @@ export class ActivePriorities {
   }
 }
 
-/** The least Binary Point of Group 1 with so many priority bits; of Group 0 it is one less. */
+/** The least Binary Point of Group 1 with so many priority bits; of Group 0 it is one less. @param priorityBits 4 or 5 */
 export function leastBinaryPoint(priorityBits: number): number {
   return 8 - priorityBits;
 }
 
-/** The bits of a priority that preempt. @param binaryPoint that of Group 1; of Group 0 it counts one more */
+/** The bits of a priority that preempt. @param priority 8 bits @param binaryPoint that of Group 1, 0 to 7; of Group 0 it counts one more */
 export function groupPriority(priority: number, binaryPoint: number): number {
   return priority & (0xff << binaryPoint) & 0xff;
 }
 
-/** Whether an interrupt may be signalled over a mask and a running priority. */
+/**
+ * Whether an interrupt may be signalled over a mask and a running priority.
+ *
+ * @param priority of the interrupt, 8 bits
+ * @param mask ICC_PMR_EL1, 8 bits
+ * @param running the running priority, 0xff when idle
+ * @param binaryPoint as groupPriority() counts it
+ */
 export function preempts(priority: number, mask: number, running: number, binaryPoint: number): boolean {
   if (priority >= mask) return false;
   return running === NO_PRIORITY || groupPriority(priority, binaryPoint) < groupPriority(running, binaryPoint);

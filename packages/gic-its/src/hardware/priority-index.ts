@@ -21,7 +21,7 @@ export class PriorityIndex {
   #urgent = 0;
   #others = 0;
 
-  /** @param priority a multiple of 4 in [0, 0xfc] */
+  /** Puts an LPI in. @param intid 8192 to 65535 @param priority a multiple of 4 in [0, 0xfc] */
   add(intid: number, priority: number): void {
     const level = priority >>> 2;
     const bits = (this.#levels[level] ??= new Int32Array(WORDS));
@@ -34,7 +34,7 @@ export class PriorityIndex {
     else this.#others |= 1 << (level - 32);
   }
 
-  /** Takes out what add() put in with the same priority. */
+  /** Takes out what add() put in with the same priority. @param intid 8192 to 65535 @param priority a multiple of 4 in [0, 0xfc] */
   remove(intid: number, priority: number): void {
     const level = priority >>> 2;
     const bits = this.#levels[level];

@@ -1,10 +1,3 @@
-/**
- * A redistributor: the RD, SGI and VLPI frames of one PE, and which interrupt goes to its CPU interface next.
- *
- * Reference: Arm IHI 0069, GICR_* registers. Physical LPIs, and the residency of vPEs in its two versions, are in files of their own.
- * Modelled: SGIs and PPIs; DirectLPI; GICR_INVLPIR, INVALLR, SYNCR; GICR_VSGIR and VSGIPENDR.
- * Not modelled: MPAM, DPG, power management beyond GICR_WAKER; RWP is never seen set.
- */
 import type { Memory, MmioDevice, Trace } from '@vsim/vfio-core';
 import { Busy } from './busy.ts';
 import type { ImplementationChoices } from './choices.ts';
@@ -21,9 +14,13 @@ import { WiredInterrupts } from './wired.ts';
 // V8 folds a module's own constants, but loads what is imported or exported at each use.
 const LEAST = NO_PRIORITY;
 
+/** Bytes of a frame: 64 KiB. A redistributor of GICv3 has two, of GICv4 four. */
 export const FRAME_BYTES = 0x1_0000;
 
-/** Offsets in a redistributor. */
+/**
+ * Offsets of registers in a redistributor, in bytes (Arm IHI 0069, GICR_*). SGI_FRAME is where the registers of SGIs and PPIs begin; those
+ * of VLPIs are in the third frame; IDREGS is PIDR4.
+ */
 export const GICR = {
   CTLR: 0x0000,
   IIDR: 0x0004,
@@ -66,22 +63,39 @@ export interface RedistributorHost {
   readonly choices: ImplementationChoices;
   readonly version: 'gicv3' | 'gicv4' | 'gicv4.1';
   readonly distributor: Distributor;
-  /** GICv4.1: a mapped vPE. */
+  /** GICv4.1: a mapped vPE. @param vpeid 16 bits */
   vpe(vpeid: number): VpeContext | undefined;
-  /** GICv4.1: configuration of one VLPI, or of all with vintid 0, is read again. */
+  /** GICv4.1: configuration of one VLPI, or of all with vintid 0, is read again. @param vintid a VLPI, or 0 */
   invalidateVpe(vpe: VpeContext, vintid: number): void;
 }
 
+/**
+ * A redistributor: the RD, SGI and VLPI frames of one PE, and which interrupt goes to its CPU interface next.
+ *
+ * Reference: Arm IHI 0069, GICR_* registers. Physical LPIs, and the residency of vPEs in its two versions, are in files of their own.
+ * Modelled: SGIs and PPIs; DirectLPI; GICR_INVLPIR, INVALLR, SYNCR; GICR_VSGIR and VSGIPENDR.
+ * Not modelled: MPAM, DPG, power management beyond GICR_WAKER; RWP is never seen set.
+ */
 export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner, ResidencyOwner {
+  /** The number of its PE. */
   readonly index: number;
+  /** The best interrupt of Group 1 for its CPU interface. */
   readonly best: Candidate = new Candidate();
+  /** The best interrupt of Group 0, an SGI, PPI or SPI. */
   readonly best0: Candidate = new Candidate();
+  /** The best VLPI or vSGI of Group 1 of the resident vPE. */
   readonly bestVlpi: Candidate;
+  /** The best vSGI of Group 0 of the resident vPE; none before GICv4.1. */
   readonly bestVsgi0: Candidate;
+  /** The CPU interface of its PE. */
   readonly cpu: CpuInterface;
+  /** SGIs and PPIs: INTIDs 0 to 31. */
   readonly wired: WiredInterrupts = new WiredInterrupts(0, 32);
+  /** Physical LPIs, with GICR_PROPBASER and GICR_PENDBASER. */
   readonly lpis: PhysicalLpis;
+  /** Residency of vPEs as GICv4.0 has it; idle in other versions. */
   readonly v40: ResidencyV40;
+  /** Residency of vPEs as GICv4.1 has it; idle in other versions. */
   readonly v41: ResidencyV41;
   readonly #host: RedistributorHost;
   readonly #last: boolean;
@@ -97,6 +111,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
   #postedHigh = 0;
   #waker: number = WAKER_SLEEP;
 
+  /** Made by Gic. @param index number of the PE @param last GICR_TYPER.Last */
   constructor(host: RedistributorHost, index: number, last: boolean) {
     this.#host = host;
     this.index = index;
@@ -129,21 +144,25 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     this.cpu.updateVirtual();
   }
 
+  /** Version of the GIC that it is part of. */
   get version(): 'gicv3' | 'gicv4' | 'gicv4.1' {
     return this.#host.version;
   }
 
+  /** What the chip's implementer chose. */
   get choices(): ImplementationChoices {
     return this.#host.choices;
   }
 
   // The CPU interface's side
 
+  /** Emits `gic/unpredictable` with this PE's number before the text. */
   unpredictable(what: string): void {
     const { trace } = this.#host;
     if (trace.on) trace.emit(UNPREDICTABLE, { what: `cpu ${this.index}: ${what}` });
   }
 
+  /** The CPU interface took an interrupt: it becomes active, an LPI is no longer pending. @param intid what was the best candidate */
   acknowledge(intid: number): void {
     if (intid >= FIRST_LPI) {
       this.lpis.bank.take(intid);
@@ -157,6 +176,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     }
   }
 
+  /** An interrupt is no longer active. @param intid SGI, PPI or SPI; others do nothing */
   deactivate(intid: number): void {
     if (intid < 32) {
       this.wired.active[intid] = 0;
@@ -166,20 +186,31 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     }
   }
 
+  /** The guest took a VLPI or vSGI of the resident vPE. @param vintid what was the best virtual candidate */
   acknowledgeVlpi(vintid: number): void {
     if (this.#host.version === 'gicv4.1') this.v41.take(vintid);
     else this.v40.take(vintid);
   }
 
+  /** Drives the PPI of the maintenance interrupt, ImplementationChoices.maintenancePpi. */
   maintenance(level: boolean): void {
     this.setPpi(this.#host.choices.maintenancePpi, level);
   }
 
+  /**
+   * The PE sends an SGI, which the distributor hands on.
+   *
+   * @param sgi 0 to 15
+   * @param targets one bit for each Aff0, 16 bits
+   * @param cluster Aff3.Aff2.Aff1 with 8 bits each
+   * @param others all PEs but this, whatever `targets` says
+   * @param group0Only it arrives only where it is of Group 0
+   */
   sendSgi(sgi: number, targets: number, cluster: number, others: boolean, group0Only: boolean): void {
     this.#host.distributor.sendSgi(this.index, sgi, targets, cluster, others, group0Only);
   }
 
-  /** An SGI arrives. */
+  /** An SGI arrives, from any PE. @param sgi 0 to 15 @param group0Only nothing happens if it is of Group 1 here */
   setSgi(sgi: number, group0Only: boolean): void {
     if (group0Only && this.wired.group[sgi] !== 0) return;
     this.wired.latch[sgi] = 1;
@@ -215,7 +246,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     this.lpisChanged();
   }
 
-  /** @internal The same for Group 1, which is what LPIs are in. */
+  /** The same for Group 1, which is what LPIs are in. @internal */
   lpisChanged(): void {
     if (this.#host.distributor.group1Enabled) {
       const lpi = this.lpis.bank.best;
@@ -227,13 +258,19 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     this.cpu.update();
   }
 
-  /** @internal The best virtual interrupt may be another one. */
+  /** The best virtual interrupt may be another one. @internal */
   virtualChanged(): void {
     this.cpu.updateVirtual();
   }
 
   // Registers
 
+  /**
+   * A load of less than 8 bytes; what has no register reads as zero.
+   *
+   * @param offset bytes from the RD frame
+   * @param width 1, 2 or 4 bytes: outside the SGI frame only 4 reads a register
+   */
   read(offset: number, width: number): number {
     if (offset % width !== 0) return this.#ignored(offset);
     if (offset >= GICR.SGI_FRAME && offset < GICR.SGI_FRAME + FRAME_BYTES) return this.wired.read(offset - GICR.SGI_FRAME, width);
@@ -274,6 +311,13 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     }
   }
 
+  /**
+   * A store of less than 8 bytes; what has no register ignores it.
+   *
+   * @param offset bytes from the RD frame
+   * @param width 1, 2 or 4 bytes: outside the SGI frame only 4 writes a register
+   * @param value unsigned, of that width
+   */
   write(offset: number, width: number, value: number): void {
     if (offset % width !== 0) {
       this.#ignored(offset);
@@ -329,11 +373,19 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
     }
   }
 
+  /** An 8-byte load, as two of 4, the low half first. @param offset bytes from the RD frame @param into gets bits [31:0] and [63:32] */
   read64(offset: number, into: Uint32Array): void {
     into[0] = this.read(offset, 4);
     into[1] = this.read(offset + 4, 4);
   }
 
+  /**
+   * An 8-byte store; GICR_INVLPIR, INVALLR, SETLPIR, CLRLPIR, VPROPBASER and VPENDBASER take it at once.
+   *
+   * @param offset bytes from the RD frame
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   */
   write64(offset: number, lo: number, hi: number): void {
     const { version } = this.#host;
     if (offset === GICR.INVLPIR || offset === GICR.INVALLR) this.#post(offset, lo, hi);

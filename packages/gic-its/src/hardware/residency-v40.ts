@@ -60,7 +60,7 @@ export class ResidencyV40 {
     this.best.clear();
   }
 
-  /** Whether the vPE with this VPT is resident here. */
+  /** Whether the vPE with this VPT is resident here. @param vptAddress physical address */
   holds(vptAddress: number): boolean {
     return this.#valid && this.#address === vptAddress;
   }
@@ -80,6 +80,8 @@ export class ResidencyV40 {
   /**
    * A VLPI arrives for the vPE with this VPT, of which this is the redistributor.
    *
+   * @param vptAddress physical address
+   * @param vintid 8192 or more
    * @returns whether the individual doorbell rings
    */
   deliver(vptAddress: number, vintid: number): boolean {
@@ -91,7 +93,13 @@ export class ResidencyV40 {
     return this.#vpt.at(vptAddress).change(vintid, true) || this.#host.choices.individualDoorbell === 'every-arrival';
   }
 
-  /** @returns whether it was pending */
+  /**
+   * A VLPI of the vPE with this VPT is pending no more.
+   *
+   * @param vptAddress physical address
+   * @param vintid 8192 or more
+   * @returns whether it was pending
+   */
   clear(vptAddress: number, vintid: number): boolean {
     if (!this.holds(vptAddress)) return this.#vpt.at(vptAddress).change(vintid, false);
     if (vintid >= 2 ** this.#bits || !this.#bank.clear(vintid)) return false;
@@ -99,18 +107,29 @@ export class ResidencyV40 {
     return true;
   }
 
-  /** VMOVI away. @returns whether it was pending */
+  /**
+   * VMOVI away.
+   *
+   * @param vptAddress physical address
+   * @param vintid 8192 or more
+   * @returns whether it was pending
+   */
   takeAway(vptAddress: number, vintid: number): boolean {
     if (this.holds(vptAddress) && vintid < 2 ** this.#bits) return this.clear(vptAddress, vintid);
     return this.#vpt.at(vptAddress).change(vintid, false);
   }
 
-  /** A VLPI that is mapped to this vPE no longer: its configuration is not held. */
+  /**
+   * A VLPI that is mapped to this vPE no longer: its configuration is not held.
+   *
+   * @param vptAddress physical address
+   * @param vintid 8192 or more
+   */
   forget(vptAddress: number, vintid: number): void {
     if (this.holds(vptAddress) && vintid < 2 ** this.#bits) this.#bank.forget(vintid);
   }
 
-  /** A guest took the best one. */
+  /** A guest took the best one. @param vintid of `best` */
   take(vintid: number): void {
     this.#bank.take(vintid);
     this.#refresh();

@@ -28,7 +28,7 @@ const GROUPS = 0x0c00_0000;
 const VSGIPENDR_BUSY = 0x8000_0000;
 
 export interface ResidencyV41Host extends ResidencyHost {
-  /** A mapped vPE. */
+  /** A mapped vPE. @param vpeid 16 bits */
   vpe(vpeid: number): VpeContext | undefined;
 }
 
@@ -110,7 +110,7 @@ export class ResidencyV41 {
     else this.best0.clear();
   }
 
-  /** A guest took the best one. */
+  /** A guest took the best one. @param vintid of `best` */
   take(vintid: number): void {
     if (vintid < 16) this.#resident?.sgis.clear(vintid);
     else this.#resident?.lpis.take(vintid);
@@ -125,7 +125,7 @@ export class ResidencyV41 {
     this.refresh();
   }
 
-  /** Where the vPE table of this redistributor maps a vPE, -1 for nowhere. */
+  /** Where the vPE table of this redistributor maps a vPE, -1 for nowhere. @param vpeid 16 bits */
   mappedTo(vpeid: number): number {
     this.#entry.read(this.#table, vpeid, true);
     return this.#entry.valid ? this.#entry.rdbase : -1;
@@ -150,7 +150,7 @@ export class ResidencyV41 {
     else this.#setVpendbaser(lo, hi);
   }
 
-  /** GICR_VSGIR: asks for the pending SGIs of a vPE that is mapped to this redistributor. */
+  /** GICR_VSGIR: asks for the pending SGIs of a vPE that is mapped to this redistributor. @param vpeid 16 bits */
   query(vpeid: number): void {
     const vpe = this.#host.vpe(vpeid);
     const here = vpe !== undefined && this.mappedTo(vpeid) === this.index;

@@ -91,18 +91,32 @@ const ROWS: readonly Row[] = [
 
 /** A register as MRS and MSR find it. */
 export interface SystemRegister {
+  /** Its architected name, with the exception level. */
   readonly name: GicSystemRegister;
-  /** See registerEncoding(). */
+  /** Its 16 bits in MRS and MSR: see registerEncoding(). */
   readonly encoding: number;
+  /** 'ro' has no MSR, 'wo' has no MRS. */
   readonly direction: Direction;
+  /** Whose traps and views it has: those of a group, of both (`common`), a hypervisor's (`el2`), or its own. */
   readonly kind: Kind;
-  /** Of an active priorities register, or of a list register. */
+  /** Its number among active priorities registers (0 to 3) or list registers (0 to 15); 0 for others. */
   readonly index: number;
+  /** Whether it is ICH_LR<n>_EL2. */
   readonly isList: boolean;
+  /** Whether it is one of ICC_AP<m>R<n>_EL1 or ICH_AP<m>R<n>_EL2. */
   readonly isActivePriorities: boolean;
 }
 
-/** The fields of an MRS or MSR as one number of 16 bits: op0 [15:14], op1 [13:11], CRn [10:7], CRm [6:3], op2 [2:0], as in KVM's register ids. */
+/**
+ * The fields of an MRS or MSR as one number of 16 bits: op0 [15:14], op1 [13:11], CRn [10:7], CRm [6:3], op2 [2:0], as in KVM's register
+ * ids.
+ *
+ * @param op0 0 to 3
+ * @param op1 0 to 7
+ * @param crn 0 to 15
+ * @param crm 0 to 15
+ * @param op2 0 to 7
+ */
 export function registerEncoding(op0: number, op1: number, crn: number, crm: number, op2: number): number {
   return (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 }
@@ -121,7 +135,7 @@ export const SYSTEM_REGISTERS: readonly SystemRegister[] = ROWS.map(([name, op1,
 const BY_ENCODING = new Map<number, SystemRegister>(SYSTEM_REGISTERS.map((register) => [register.encoding, register]));
 const BY_NAME = new Map<string, SystemRegister>(SYSTEM_REGISTERS.map((register) => [register.name, register]));
 
-/** @internal */
+/** The register with an encoding; undefined if there is none. @internal @param encoding 16 bits: see registerEncoding() */
 export function registerAt(encoding: number): SystemRegister | undefined {
   return BY_ENCODING.get(encoding);
 }
@@ -133,9 +147,11 @@ export function registerNamed(name: string): SystemRegister | undefined {
 
 /** The PE that executes an MRS or MSR. Made once for each state of the PE, not for each access. */
 export interface RegisterAccess {
+  /** Exception level of the PE. */
   readonly el: 1 | 2 | 3;
-  /** HCR_EL2.IMO and FMO: at EL1, Group 1 and Group 0 are those of the virtual CPU interface. */
+  /** HCR_EL2.IMO: at EL1, Group 1 is that of the virtual CPU interface. */
   readonly imo: boolean;
+  /** HCR_EL2.FMO: at EL1, Group 0 is that of the virtual CPU interface. */
   readonly fmo: boolean;
 }
 
@@ -195,7 +211,7 @@ export function isVirtualAccess({ kind }: SystemRegister, { el, imo, fmo }: Regi
 
 // Fields that ICC_* and ICV_* share.
 
-/** A3V, 24 INTID bits, PRIbits. */
+/** A3V, 24 INTID bits, PRIbits. @param priorityBits 4 or 5 */
 export function ctlr(priorityBits: number): number {
   return 0x8800 | ((priorityBits - 1) << 8);
 }

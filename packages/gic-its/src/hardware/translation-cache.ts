@@ -28,7 +28,7 @@ export class TranslationCache {
   #first = 0;
   #used = 0;
 
-  /** The index in `words` of an event's entry, -1 if it is not held. */
+  /** The index in `words` of an event's entry, -1 if it is not held. @param device DeviceID @param event EventID */
   find(device: number, event: number): number {
     const regions = this.#regions;
     const slot = 2 * ((device - this.#first) | 0);
@@ -37,7 +37,16 @@ export class TranslationCache {
     return this.words[at] === 0 ? -1 : at;
   }
 
-  /** @param flags PHYSICAL or 0 @param target ICID or vPEID @param doorbell 16 bits */
+  /**
+   * Keeps what an event was translated to.
+   *
+   * @param device DeviceID
+   * @param event EventID
+   * @param intid of the LPI or VLPI
+   * @param flags PHYSICAL or 0
+   * @param target ICID or vPEID
+   * @param doorbell 16 bits
+   */
   add(device: number, event: number, intid: number, flags: number, target: number, doorbell: number): void {
     if (device >= DEVICES || event >= MOST_EVENTS || doorbell > 0xffff) return;
     if (device < this.#first || 2 * (device - this.#first) >= this.#regions.length) this.#makeRoom(device);

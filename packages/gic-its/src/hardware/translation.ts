@@ -55,7 +55,7 @@ export class Translation implements CommandExecutor, Forgetting {
     this.#cache = host.choices.cacheTranslations ? new TranslationCache() : undefined;
   }
 
-  /** A write of GITS_TRANSLATER. */
+  /** A write of GITS_TRANSLATER. @param device DeviceID, 32 bits @param event EventID, 32 bits */
   msi(device: number, event: number): void {
     const cache = this.#cache;
     if (cache !== undefined) {
@@ -77,13 +77,19 @@ export class Translation implements CommandExecutor, Forgetting {
     this.#msiByTables(device, event);
   }
 
-  /** Tells that an MSI did nothing. */
+  /** Tells that an MSI did nothing. @param device DeviceID, 32 bits @param event EventID, 32 bits */
   drop(device: number, event: number, why: string): void {
     const { trace } = this.#host;
     if (trace.on) trace.emit(MSI_DROPPED, { its: this.lookup.index, device, event, why });
   }
 
-  /** GITS_SGIR. */
+  /**
+   * GITS_SGIR: a vSGI becomes pending.
+   *
+   * @param vpeid 16 bits
+   * @param sgi 0 to 15
+   * @returns '' or why not
+   */
   raiseSgi(vpeid: number, sgi: number): Refusal {
     return this.virtual.raiseSgi(vpeid, sgi);
   }

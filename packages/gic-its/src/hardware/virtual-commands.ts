@@ -37,7 +37,7 @@ export class VirtualCommands {
     this.#delivery = delivery;
   }
 
-  /** Where the VLPIs of a vPE go, or why they go nowhere. */
+  /** Where the VLPIs of a vPE go, or why they go nowhere. @param vpeid 16 bits */
   route(vpeid: number): VpeRoute | Refusal {
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
     return refusal === '' ? new VpeRoute(this.#vpe, this.#lookup.v41 ? this.#lookup.host.vpe(vpeid) : undefined) : refusal;
@@ -228,20 +228,20 @@ export class VirtualCommands {
     }
   }
 
-  /** GICv4.1: the default doorbell of a vPE that this ITS maps, and where it rings. */
+  /** GICv4.1: the default doorbell of a vPE that this ITS maps, and where it rings. @param vpeid 16 bits */
   doorbellOf(vpeid: number): { readonly lpi: number; readonly rdbase: number } | undefined {
     if (!this.maps(vpeid)) return undefined;
     return { lpi: this.#vpe.defaultDoorbell, rdbase: this.#vpe.rdbase };
   }
 
-  /** Whether this ITS maps a vPE. */
+  /** Whether this ITS maps a vPE. @param vpeid 16 bits */
   maps(vpeid: number): boolean {
     return this.#lookup.findVpe(vpeid, this.#vpe) === '';
   }
 
   // Pending state and configuration
 
-  /** DISCARD of a virtual event: `interrupt` of the look-up has it. */
+  /** DISCARD of a virtual event: `interrupt` of the look-up has it. @param device DeviceID @param event EventID */
   discard(device: number, event: number): Refusal {
     const { interrupt } = this.#lookup;
     const { vpeid, intid, doorbell } = interrupt;
@@ -280,7 +280,14 @@ export class VirtualCommands {
     return '';
   }
 
-  /** @internal Configuration of a VLPI, or with 0 of all of a vPE, is read again. */
+  /**
+   * Configuration of a VLPI, or with 0 of all of a vPE, is read again. @internal
+   *
+   * @param vpeid 16 bits
+   * @param vintid a VLPI, or 0
+   * @param rdbase number of the redistributor
+   * @param vptAddress physical address
+   */
   invalidateNow(vpeid: number, vintid: number, rdbase: number, vptAddress: number): void {
     const { v41, host } = this.#lookup;
     const vpe = v41 ? host.vpe(vpeid) : undefined;
@@ -294,7 +301,7 @@ export class VirtualCommands {
     else v40.invalidate(vintid);
   }
 
-  /** The default doorbell's configuration is read again, on all redistributors. */
+  /** The default doorbell's configuration is read again, on all redistributors. @param vpeid 16 bits */
   invdb(vpeid: number): Refusal {
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
     if (refusal !== '') return refusal;
@@ -315,7 +322,13 @@ export class VirtualCommands {
     return '';
   }
 
-  /** GITS_SGIR. */
+  /**
+   * GITS_SGIR: a vSGI becomes pending.
+   *
+   * @param vpeid 16 bits
+   * @param sgi 0 to 15
+   * @returns '' or why not
+   */
   raiseSgi(vpeid: number, sgi: number): Refusal {
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
     if (refusal !== '') return refusal;
@@ -325,7 +338,7 @@ export class VirtualCommands {
     return '';
   }
 
-  /** VSYNC. A vPE that is mapped nowhere cannot be waited for. */
+  /** VSYNC. A vPE that is mapped nowhere cannot be waited for. @param vpeid 16 bits */
   vsync(vpeid: number): void {
     const { host } = this.#lookup;
     if (host.choices.reportUnpredictable && this.#lookup.v41 && !this.maps(vpeid)) {

@@ -1,11 +1,3 @@
-/**
- * The virtual CPU interface of one PE: ICV_* as a guest sees them, and the ICH_* registers behind them.
- *
- * Reference: Arm IHI 0069, "AArch64 System register descriptions", "List registers", "Maintenance interrupts". VLPIs and vSGIs stand beside the
- * list registers: the best priority goes first, a list register before a VLPI of the same.
- * Modelled: both groups, list registers with HW and EOI, VMCR, active priorities, EOImode and DIR, EOIcount, the maintenance interrupt.
- * Not modelled: ICH_HCR_EL2.TSEI (there are no SEIs) and DVIM; a guest's SGIs, which trap.
- */
 import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { CpuInterfaceSource } from './cpu-interface.ts';
 import { LINE } from './lines.ts';
@@ -30,7 +22,14 @@ const DIRECT1 = -1;
 const DIRECT0 = -2;
 const NONE = -3;
 
-/** ICV_* as a guest sees them, and the ICH_* registers behind them. */
+/**
+ * The virtual CPU interface of one PE: ICV_* as a guest sees them, and the ICH_* registers behind them.
+ *
+ * Reference: Arm IHI 0069, "AArch64 System register descriptions", "List registers", "Maintenance interrupts". VLPIs and vSGIs stand beside the
+ * list registers: the best priority goes first, a list register before a VLPI of the same.
+ * Modelled: both groups, list registers with HW and EOI, VMCR, active priorities, EOImode and DIR, EOIcount, the maintenance interrupt.
+ * Not modelled: ICH_HCR_EL2.TSEI (there are no SEIs) and DVIM; a guest's SGIs, which trap.
+ */
 export class VirtualCpuInterface {
   /** How many list registers there are. */
   readonly listRegisters: number;
@@ -45,7 +44,11 @@ export class VirtualCpuInterface {
   #vmcr = 0;
   #maintenance = false;
 
-  /** @param changed called when a line may have another level */
+  /**
+   * An interface with its registers at zero; reset() gives them their reset values.
+   *
+   * @param changed called when a line may have another level
+   */
   constructor(source: CpuInterfaceSource, changed: () => void) {
     this.#source = source;
     this.#changed = changed;
@@ -65,7 +68,7 @@ export class VirtualCpuInterface {
     this.#maintenance = false;
   }
 
-  /** ICH_HCR_EL2. */
+  /** ICH_HCR_EL2, 32 bits. */
   get hcr(): number {
     return this.#hcr;
   }
@@ -152,12 +155,16 @@ export class VirtualCpuInterface {
 
   // What a guest does at an interrupt
 
-  /** ICV_IAR1_EL1. */
+  /** ICV_IAR1_EL1: the guest takes the best virtual interrupt of Group 1; 1023 when there is none to take. */
   acknowledge(): number {
     return this.#acknowledge(1);
   }
 
-  /** ICV_EOIR1_EL1. */
+  /**
+   * ICV_EOIR1_EL1: priority drop, and deactivation unless VEOIM splits the two.
+   *
+   * @param vintid what acknowledge() returned, 24 bits; 1020 to 1023 do nothing
+   */
   endOfInterrupt(vintid: number): void {
     this.#endOfInterrupt(vintid);
   }
@@ -200,15 +207,23 @@ export class VirtualCpuInterface {
 
   // Registers
 
-  /** ICH_LR<n>_EL2, bits [31:0] and [63:32]. */
+  /** ICH_LR<n>_EL2, bits [31:0]: the virtual INTID. @param n below listRegisters */
   listLow(n: number): number {
     return this.#lr[2 * n]!;
   }
 
+  /** ICH_LR<n>_EL2, bits [63:32]: state, HW, group, priority and physical INTID. @param n below listRegisters */
   listHigh(n: number): number {
     return this.#lr[2 * n + 1]!;
   }
 
+  /**
+   * Writes ICH_LR<n>_EL2; lines and the maintenance interrupt follow.
+   *
+   * @param n below listRegisters
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   */
   setList(n: number, lo: number, hi: number): void {
     this.#lr[2 * n] = lo;
     this.#lr[2 * n + 1] = hi;
@@ -221,7 +236,12 @@ export class VirtualCpuInterface {
     return list < 0 ? BigInt(this.readWord(name)) : toBigint(this.#lr[2 * list]!, this.#lr[2 * list + 1]!);
   }
 
-  /** @throws RangeError if there is no such register, or it has no MSR */
+  /**
+   * Writes a register by name, ICC_* in the guest's view, with its side effects.
+   *
+   * @param value 64 bits, of which only list registers take the upper half
+   * @throws RangeError if there is no such register, or it has no MSR
+   */
   write(name: GicSystemRegister, value: bigint): void {
     const list = this.#named(name, 'ro');
     if (list < 0) this.writeWord(name, lowHalf(value));
@@ -238,7 +258,12 @@ export class VirtualCpuInterface {
     return register.isList ? register.index : -1;
   }
 
-  /** @internal Bits [31:0] of a register that is no list register. */
+  /**
+   * Bits [31:0] of a register that is no list register; a read of ICC_IAR<n>_EL1 takes the interrupt.
+   *
+   * @internal
+   * @param name architected name
+   */
   readWord(name: string): number {
     switch (name) {
       case 'ICC_PMR_EL1':
@@ -288,7 +313,13 @@ export class VirtualCpuInterface {
     }
   }
 
-  /** @internal */
+  /**
+   * Writes bits [31:0] of a register that is no list register, with its side effects.
+   *
+   * @internal
+   * @param name architected name
+   * @param value 32 bits
+   */
   writeWord(name: string, value: number): void {
     switch (name) {
       case 'ICC_PMR_EL1':

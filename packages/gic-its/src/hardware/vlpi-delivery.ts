@@ -29,7 +29,7 @@ export class VpeRoute {
     this.vpe = vpe;
   }
 
-  /** Whether the VPT has a bit for a virtual INTID. */
+  /** Whether the VPT has a bit for a virtual INTID. @param vintid any */
   has(vintid: number): boolean {
     return vintid >= FIRST && vintid < this.end;
   }
@@ -44,7 +44,7 @@ export class VlpiDelivery {
     this.#trace = lookup.host.trace;
   }
 
-  /** A VLPI becomes pending, or pending no more. @param doorbell GICv4.0's individual one */
+  /** A VLPI becomes pending, or pending no more. @param doorbell GICv4.0's individual one @param vintid 8192 or more */
   deliver(route: VpeRoute, vintid: number, doorbell: number, pending: boolean): Refusal {
     if (!route.has(vintid)) return 'vintid beyond the vpt';
     if (!this.#lookup.v41) return this.#deliverV40(route, vintid, doorbell, pending);
@@ -61,7 +61,7 @@ export class VlpiDelivery {
     return '';
   }
 
-  /** GICv4.1: a VLPI becomes pending, wherever the vPE is. */
+  /** GICv4.1: a VLPI becomes pending, wherever the vPE is. @param vintid 8192 or more */
   raise(vpe: VpeContext, vintid: number): void {
     const { lpis, residency } = vpe;
     if (!lpis.set(vintid)) return;
@@ -72,7 +72,7 @@ export class VlpiDelivery {
     } else if (vpe.doorbellArmed && lpis.enabled(vintid)) this.#lookup.host.ringDefaultDoorbell(vpe);
   }
 
-  /** GICv4.1: a VLPI is pending no more. */
+  /** GICv4.1: a VLPI is pending no more. @param vintid 8192 or more */
   clear({ lpis, residency }: VpeContext, vintid: number): void {
     const best = lpis.best.intid === vintid;
     if (lpis.clear(vintid) && best) residency?.refresh();
@@ -82,7 +82,7 @@ export class VlpiDelivery {
     this.#trace.emit(VLPI_PENDING, { vpe: vpeid, vintid });
   }
 
-  /** GICv4.1: GITS_SGIR. */
+  /** GITS_SGIR of GICv4.1: a vSGI becomes pending. @param sgi 0 to 15 */
   sgi(vpe: VpeContext, sgi: number): void {
     if (!vpe.sgis.set(sgi)) return;
     if (vpe.residency !== undefined) vpe.residency.refresh();

@@ -25,7 +25,13 @@ export class VpeContext {
   residency: ResidencyV41 | undefined;
   readonly #memory: Memory;
 
-  /** @param zero PTZ was 1: the table is taken to be empty, whatever it holds. */
+  /**
+   * Takes the VPT over from memory.
+   *
+   * @param vpeid 16 bits
+   * @param hold it is cached while mapped
+   * @param zero PTZ was 1: the table is taken to be empty, whatever it holds
+   */
   constructor(memory: Memory, vpeid: number, entry: VpeEntry, hold: boolean, zero: boolean) {
     this.#memory = memory;
     this.vpeid = vpeid;

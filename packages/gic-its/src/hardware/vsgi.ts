@@ -22,12 +22,12 @@ export class VirtualSgis {
     return this.#pending;
   }
 
-  /** VSGI with Clear = 0. Pending state stays. @param priority bits [7:4] of it count */
+  /** VSGI with Clear = 0. Pending state stays. @param priority bits [7:4] of it count @param sgi 0 to 15 */
   configure(sgi: number, enabled: boolean, group1: boolean, priority: number): void {
     this.#config[sgi] = (priority & 0xf0) | (group1 ? GROUP1 : 0) | (enabled ? ENABLE : 0);
   }
 
-  /** @returns whether it became pending */
+  /** An SGI arrives. @param sgi 0 to 15 @returns whether it became pending */
   set(sgi: number): boolean {
     const old = this.#pending;
     this.#pending |= 1 << sgi;

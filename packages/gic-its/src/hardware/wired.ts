@@ -70,13 +70,13 @@ export class WiredInterrupts {
     }
   }
 
-  /** The input's level, or an edge on it. */
+  /** The input's level, or an edge on it. @param index INTID less the first one */
   setLevel(index: number, level: boolean): void {
     if (level && this.edge[index] !== 0 && this.level[index] === 0) this.latch[index] = 1;
     this.level[index] = level ? 1 : 0;
   }
 
-  /** Acknowledged by a CPU: active, and an edge is consumed. */
+  /** Acknowledged by a CPU: active, and an edge is consumed. @param index INTID less the first one */
   acknowledge(index: number): void {
     this.active[index] = 1;
     if (this.edge[index] !== 0) this.latch[index] = 0;
@@ -87,7 +87,7 @@ export class WiredInterrupts {
     return this.#word(this.level, first - this.first);
   }
 
-  /** Sets inputs alone: no edge is seen. */
+  /** Sets inputs alone: no edge is seen. @param first index of bit 0 @param levels 32 bits */
   writeLevels(first: number, levels: number): void {
     for (let i = 0; i < 32; i += 1) if (first + i - this.first < this.count) this.level[first + i - this.first] = (levels >>> i) & 1;
   }

@@ -1,9 +1,3 @@
-/**
- * A device that does not exist, by whose events the doorbell LPIs of GICv4.0 are invalidated, cleared and moved.
- *
- * Kernel: vpe_proxy of irq-gic-v3-its.c. A doorbell is an LPI without an event, and commands name LPIs by event: where
- * the redistributors cannot be asked directly, a doorbell is mapped to an event of this device for as long as no other needs the slot.
- */
 import { encode, OPCODE } from '../hardware/index.ts';
 import type { ItsNode } from './its-node.ts';
 
@@ -13,6 +7,12 @@ export interface ProxiedVpe {
   readonly cpu: number;
 }
 
+/**
+ * A device that does not exist, by whose events the doorbell LPIs of GICv4.0 are invalidated, cleared and moved.
+ *
+ * Kernel: vpe_proxy of irq-gic-v3-its.c. A doorbell is an LPI without an event, and commands name LPIs by event: where
+ * the redistributors cannot be asked directly, a doorbell is mapped to an event of this device for as long as no other needs the slot.
+ */
 export class DoorbellProxy {
   readonly #node: ItsNode;
   readonly #device: number;

@@ -1,13 +1,14 @@
 /**
- * What one kernel's GIC driver does otherwise than another's, as named values. The ids (V-n) are those of the catalogue, part 6.4.
+ * What one kernel's GIC driver does otherwise than another's, as named values.
  */
 import type { ProfileName } from '@vsim/vfio-core';
 import { ALL_PATCHES, NO_PATCHES, type MigrationSwitches } from './switches.ts';
 
+/** What one kernel's GIC driver does otherwise than another's. driverProfile() has one for each kernel profile. */
 export interface DriverProfile {
-  /** What the kernel has of the VLPI migration series (V-2). */
+  /** What the kernel has of the VLPI migration series of 5.13. */
   readonly switches: MigrationSwitches;
-  /** A lazily mapped vPE that is mapped again goes to the CPU on which it was, not to the first; while unmapped its affinity can be set (V-21). */
+  /** A lazily mapped vPE that is mapped again goes to the CPU on which it was, not to the first; while unmapped its affinity can be set. */
   readonly keepsVpeCpu: boolean;
   /** A VSYNC follows VMAPP V=0 on GICv4.1, too. Until 6.9, and the stable releases of its time. */
   readonly syncsUnmappedVpe: boolean;
@@ -29,6 +30,7 @@ const PROFILES: Readonly<Record<ProfileName, DriverProfile>> = {
   'linux-7.3': { ...LINUX_6_12, keepsItt: true },
 };
 
+/** The driver's part of a kernel profile. @param name a profile of vfio-core's kernelProfile() */
 export function driverProfile(name: ProfileName): DriverProfile {
   return PROFILES[name];
 }

@@ -1,12 +1,3 @@
-/**
- * The host's CPUs as far as interrupts go: each takes what its CPU interface signals, runs the handler, and ends it.
- *
- * Kernel: gic_handle_irq() of irq-gic-v3.c. Handlers run inside the access that raised the interrupt, unless interrupts are off
- * (a section of the driver that holds a raw spinlock) or the CPU is in a handler already; then when that ends. A handler that is held at
- * IRQ_HANDLED has done its work and not returned: its CPU takes nothing, others do, and of the same interrupt handle_fasteoi_irq() thinks
- * that it is in progress.
- * Not modelled: SGIs between CPUs, threaded handlers, nesting.
- */
 import type { Host, Point, Scheduler, Sleeps, Trace } from '@vsim/vfio-core';
 import { GICD, LINE, SPURIOUS, type Gic } from '../hardware/index.ts';
 import { INTERRUPT_LOST, UNEXPECTED_INTERRUPT } from './events.ts';
@@ -27,6 +18,15 @@ export interface RunningGuest {
   maintenance(): void;
 }
 
+/**
+ * The host's CPUs as far as interrupts go: each takes what its CPU interface signals, runs the handler, and ends it.
+ *
+ * Kernel: gic_handle_irq() of irq-gic-v3.c. Handlers run inside the access that raised the interrupt, unless interrupts are off
+ * (a section of the driver that holds a raw spinlock) or the CPU is in a handler already; then when that ends. A handler that is held at
+ * IRQ_HANDLED has done its work and not returned: its CPU takes nothing, others do, and of the same interrupt handle_fasteoi_irq() thinks
+ * that it is in progress.
+ * Not modelled: SGIs between CPUs, threaded handlers, nesting.
+ */
 export class HostCpus {
   readonly #gic: Gic;
   readonly #trace: Trace;
@@ -45,7 +45,11 @@ export class HostCpus {
   readonly #offline = new Set<number>();
   #off = 0;
 
-  /** @param resends an interrupt that comes while it is in progress is handled again after that */
+  /**
+   * Enables affinity routing and Group 1, and opens every CPU interface.
+   *
+   * @param resends an interrupt that comes while it is in progress is handled again after that
+   */
   constructor(host: Host, gic: Gic, resends: boolean) {
     this.#gic = gic;
     this.#scheduler = host.scheduler;
@@ -67,23 +71,29 @@ export class HostCpus {
     });
   }
 
+  /** How many CPUs there are, as many as redistributors. */
   get count(): number {
     return this.#busy.length;
   }
 
-  /** A CPU that there is, and that is not switched off. */
+  /** Whether a CPU is there and not switched off. @param cpu any number */
   isOnline(cpu: number): boolean {
     return cpu >= 0 && cpu < this.count && !this.#offline.has(cpu);
   }
 
-  /** @internal Its CPU interface takes interrupts, or none: they wait. ItsDriver.offlineCpu() and onlineCpu() do the rest. */
+  /**
+   * Its CPU interface takes interrupts, or none: they wait. ItsDriver.offlineCpu() and onlineCpu() do the rest.
+   *
+   * @internal
+   * @param cpu below `count`
+   */
   setOnline(cpu: number, online: boolean): void {
     if (online) this.#offline.delete(cpu);
     else this.#offline.add(cpu);
     this.#gic.cpu(cpu).write('ICC_IGRPEN1_EL1', online ? 1n : 0n);
   }
 
-  /** A CPU that runs no vCPU; undefined if there is none. @param first is asked first */
+  /** A CPU that runs no vCPU; undefined if there is none. @param first is asked first: any number */
   free(first: number): number | undefined {
     const free = (cpu: number): boolean => this.isOnline(cpu) && this.guests[cpu] === undefined;
     if (free(first)) return first;
@@ -91,7 +101,11 @@ export class HostCpus {
     return cpu < 0 ? undefined : cpu;
   }
 
-  /** Hangs a handler on an INTID, or takes it away. */
+  /**
+   * Hangs a handler on an INTID, or with undefined takes it away.
+   *
+   * @param intid what ICC_IAR1_EL1 gives: an LPI from 8192 on, or a PPI or SPI
+   */
   setHandler(intid: number, handler: (() => void) | undefined): void {
     if (handler === undefined) this.#handlers.delete(intid);
     else this.#handlers.set(intid, handler);

@@ -1,10 +1,3 @@
-/**
- * The host's GIC driver: property and pending tables, LPIs, MSIs of devices, and vPEs of VMs.
- *
- * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
- * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI,
- * ITSLists, the proxy device for doorbells, CPU hotplug. Not modelled: suspend, kexec, quirks.
- */
 import { EBUSY, EINVAL, ENOMEM, type Host, type HostIrq, type MsiController, type Trace } from '@vsim/vfio-core';
 import { encode, FIRST_LPI, GICD, GICR, type Gic } from '../hardware/index.ts';
 import { DoorbellProxy } from './doorbell-proxy.ts';
@@ -31,24 +24,39 @@ const VALID = 0x8000_0000;
 /** How often a status bit is looked at before the kernel gives up. */
 const POLLS = 1000;
 
+/** What may be left out of the host's GIC driver. */
 export interface ItsDriverInit {
-  /** What a newer kernel's patches do; each can be taken out. @default all of them */
+  /** Patches of the VLPI migration series to put in or take out. @default those of the host's kernel profile */
   readonly switches?: Partial<MigrationSwitches> | undefined;
 }
 
+/**
+ * The host's GIC driver: property and pending tables, LPIs, MSIs of devices, and vPEs of VMs.
+ *
+ * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
+ * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI,
+ * ITSLists, the proxy device for doorbells, CPU hotplug. Not modelled: suspend, kexec, quirks.
+ */
 export class ItsDriver implements MsiController {
+  /** The hardware that it drives. */
   readonly gic: Gic;
+  /** The host's trace, with events `gic-host/*`. */
   readonly trace: Trace;
+  /** The host's CPUs, as far as interrupts go. */
   readonly cpus: HostCpus;
+  /** The CPUs' view of RAM, with its caches where the GIC does not snoop. */
   readonly view: HostMemoryView;
+  /** What the host's kernel does otherwise than others. */
   readonly profile: DriverProfile;
+  /** Which changes of the VLPI migration series are there: the profile's, with those of ItsDriverInit over them. */
   readonly switches: MigrationSwitches;
   /** In the order in which they were probed. */
   readonly nodes: readonly ItsNode[];
   /** Those with VLPIs, the last one probed first: its_probe_one() puts each at the head of its_nodes. */
   readonly v4Nodes: readonly ItsNode[];
-  /** A device raises only what its DeviceID is mapped to. */
+  /** A device raises only what its DeviceID is mapped to: IRQ_DOMAIN_FLAG_ISOLATED_MSI. */
   readonly isolated: boolean = true;
+  /** Name of the interrupt chip in /proc/interrupts. */
   readonly chip: string = 'ITS';
   /** ITS_MSI_FLAGS_SUPPORTED has no MSI_FLAG_PCI_MSIX_ALLOC_DYN. */
   readonly allocatesLater: boolean = false;
@@ -59,12 +67,16 @@ export class ItsDriver implements MsiController {
   readonly #load: number[];
   readonly #vpes = new Set<ItsVpe>();
   readonly #vpeids: LpiAllocator = new LpiAllocator(0, 0x1_0000);
-  /** GICv4.0 without direct access to LPIs. */
+  /** By what doorbells are commanded on a GICv4.0 without direct access to LPIs; undefined where INVLPIR can be used, or without GICv4. */
   readonly proxy: DoorbellProxy | undefined;
   #nextIrq = 64;
   #vmovpSequence = 0;
 
-  /** @throws RangeError when the host's memory does not hold the tables. */
+  /**
+   * Probes the GIC: gives it tables, enables LPIs on every CPU, and maps a collection for each.
+   *
+   * @throws RangeError when the host's memory does not hold the tables
+   */
   constructor(host: Host, gic: Gic, init: ItsDriverInit = {}) {
     this.#host = host;
     this.gic = gic;
@@ -114,25 +126,41 @@ export class ItsDriver implements MsiController {
     return this.usesItsList && !this.gicv41;
   }
 
-  /** The number of the next VMOVP with a list. */
+  /** The sequence number of the next VMOVP with a list: 16 bits, counted up. */
   nextVmovp(): number {
     const sequence = this.#vmovpSequence;
     this.#vmovpSequence = (sequence + 1) & 0xffff;
     return sequence;
   }
 
-  /** Free LPIs. */
+  /** How many LPIs neither a device nor a doorbell has. */
   get freeLpis(): number {
     return this.#lpis.free;
   }
 
   // MSIs
 
+  /**
+   * Gives a device behind the first ITS interrupts, each mapped to an LPI on the least loaded CPU that is online. Kernel:
+   * its_irq_domain_alloc()
+   *
+   * @param requester its DeviceID, 16 bits
+   * @param count how many are wanted
+   * @param contiguous EventIDs are consecutive, from a multiple of `count` rounded up to a power of two, as multi-message MSI needs them
+   * @returns what there was: fewer than `count`, or none, when LPIs, events or memory run out
+   */
   allocate(requester: number, count: number, contiguous: boolean): readonly ItsIrq[] {
     return this.allocateOn(this.nodes[0]!, requester, count, contiguous);
   }
 
-  /** allocate() for a device behind a certain ITS. */
+  /**
+   * allocate() for a device behind a certain ITS.
+   *
+   * @param requester its DeviceID, 16 bits
+   * @param count how many are wanted
+   * @param contiguous EventIDs are consecutive, as multi-message MSI needs them
+   * @returns fewer than `count`, or none, when LPIs, events or memory run out
+   */
   allocateOn(node: ItsNode, requester: number, count: number, contiguous: boolean): readonly ItsIrq[] {
     const device = this.#device(node, requester, count);
     if (device === undefined) return [];
@@ -149,6 +177,12 @@ export class ItsDriver implements MsiController {
     return irqs;
   }
 
+  /**
+   * Takes interrupts back: each is masked and its event discarded; without events left the device goes, on kernels before 6.16.
+   *
+   * @param irqs of allocate(); what is released already, or of another controller, is left alone
+   * @param _requester the DeviceID, which the interrupts know
+   */
   release(_requester: number, irqs: readonly HostIrq[]): void {
     for (const irq of irqs) {
       if (!(irq instanceof ItsIrq)) continue;
@@ -167,7 +201,7 @@ export class ItsDriver implements MsiController {
   /**
    * its_alloc_vcpu_irqs(): `count` vPEs with a doorbell, an id and a VPT each, and one property table.
    *
-   * @returns -ENOMEM when memory, ids or LPIs run out.
+   * @returns -ENOMEM when memory, ids or LPIs run out
    */
   createVm(count: number): ItsVm | number {
     const block = 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
@@ -202,7 +236,7 @@ export class ItsDriver implements MsiController {
     return made;
   }
 
-  /** @internal */
+  /** Frees the VPT, the vPEID and the doorbell of a vPE. @internal */
   releaseVpe(vpe: ItsVpe): void {
     this.#vpes.delete(vpe);
     this.proxy?.forget(vpe);
@@ -214,8 +248,10 @@ export class ItsDriver implements MsiController {
   // CPU hotplug
 
   /**
-   * A CPU is switched off: interrupts and doorbells that it takes go to others, those that are forwarded stay. Kernel: irq_migrate_all_off_this_cpu()
+   * A CPU is switched off: interrupts and doorbells that it takes go to others, those that are forwarded stay. Kernel:
+   * irq_migrate_all_off_this_cpu()
    *
+   * @param cpu any number
    * @returns 0; -EINVAL for one that is not online; -EBUSY for the last one, or while it runs a vCPU, whose thread would have to move first
    */
   offlineCpu(cpu: number): number {
@@ -231,7 +267,12 @@ export class ItsDriver implements MsiController {
     return 0;
   }
 
-  /** A CPU comes back: its collection is mapped anew, its redistributor is as it was. Kernel: its_cpu_init(). @returns 0; -EINVAL for one that is not offline */
+  /**
+   * A CPU comes back: its collection is mapped anew, its redistributor is as it was. Kernel: its_cpu_init().
+   *
+   * @param cpu any number
+   * @returns 0; -EINVAL for one that is not offline
+   */
   onlineCpu(cpu: number): number {
     if (!(cpu >= 0 && cpu < this.cpus.count) || this.cpus.isOnline(cpu)) return -EINVAL;
     this.cpus.setOnline(cpu, true);
@@ -248,7 +289,13 @@ export class ItsDriver implements MsiController {
     return best;
   }
 
-  /** @internal An LPI has another CPU. */
+  /**
+   * An LPI has another CPU.
+   *
+   * @internal
+   * @param from the old CPU
+   * @param to the new CPU
+   */
   loadMoved(from: number, to: number): void {
     this.#load[from]! -= 1;
     this.#load[to]! += 1;
@@ -256,35 +303,54 @@ export class ItsDriver implements MsiController {
 
   // Shared with ItsIrq and ItsVpe
 
-  /** The configuration byte of a physical LPI. */
+  /** The configuration byte of a physical LPI, as the CPUs see it. @param lpi 8192 or more */
   property(lpi: number): number {
     return this.view.memory.read8(this.#properties + lpi - FIRST_LPI);
   }
 
+  /**
+   * Writes the configuration byte of a physical LPI; the GIC sees it after an invalidation.
+   *
+   * @param lpi 8192 or more
+   * @param value 8 bits: LPI_ENABLED, LPI_GROUP1, priority in [7:2]
+   */
   writeProperty(lpi: number, value: number): void {
     const address = this.#properties + lpi - FIRST_LPI;
     this.view.memory.write8(address, value);
     this.view.clean(address, 1);
   }
 
-  /** GICR_INVLPIR for a physical LPI. */
+  /** GICR_INVLPIR for a physical LPI, and waits for it. @param cpu below HostCpus.count @param lpi 8192 or more */
   invalidateLpi(cpu: number, lpi: number): void {
     this.writeRedistributor(cpu, GICR.INVLPIR, lpi, 0);
     this.waitForSyncr(cpu);
   }
 
-  /** GICR_CLRLPIR. A redistributor without DirectLPI ignores it. */
+  /**
+   * GICR_CLRLPIR, and waits for it. A redistributor without DirectLPI ignores it.
+   *
+   * @param cpu below HostCpus.count
+   * @param lpi 8192 or more
+   */
   clearLpi(cpu: number, lpi: number): void {
     this.writeRedistributor(cpu, GICR.CLRLPIR, lpi, 0);
     this.waitForSyncr(cpu);
   }
 
-  /** Until an invalidation through the registers of a redistributor is complete. */
+  /** Reads GICR_SYNCR until an invalidation through the registers of a redistributor is complete. @param cpu below HostCpus.count */
   waitForSyncr(cpu: number): void {
     this.poll(cpu, GICR.SYNCR, 1, 'SYNCR.Busy');
   }
 
-  /** Reads until the bit is 0. @returns what was read then; undefined when it takes too long */
+  /**
+   * Reads a redistributor's register until a bit is 0, 1000 times at most.
+   *
+   * @param cpu below HostCpus.count
+   * @param offset bytes from the RD frame
+   * @param bit a mask of 32 bits
+   * @param what register and bit, for the event
+   * @returns what was read then; undefined, with the event `gic-host/register-stuck`, when it takes too long
+   */
   poll(cpu: number, offset: number, bit: number, what: string): number | undefined {
     for (let tries = 0; tries < POLLS; tries += 1) {
       const value = this.readRedistributor(cpu, offset);
@@ -294,14 +360,30 @@ export class ItsDriver implements MsiController {
     return undefined;
   }
 
+  /**
+   * An 8-byte store to a redistributor, with interrupts off.
+   *
+   * @param cpu below HostCpus.count
+   * @param offset bytes from the RD frame, GICR
+   * @param lo bits [31:0]
+   * @param hi bits [63:32]
+   */
   writeRedistributor(cpu: number, offset: number, lo: number, hi: number): void {
     this.cpus.withoutInterrupts(() => this.#host.memory.write64(this.gic.redistributorBase[cpu]! + offset, lo, hi));
   }
 
+  /**
+   * A 4-byte store to a redistributor, with interrupts off.
+   *
+   * @param cpu below HostCpus.count
+   * @param offset bytes from the RD frame, GICR
+   * @param value 32 bits
+   */
   writeRedistributor32(cpu: number, offset: number, value: number): void {
     this.cpus.withoutInterrupts(() => this.#host.memory.write32(this.gic.redistributorBase[cpu]! + offset, value));
   }
 
+  /** A 4-byte load from a redistributor. @param cpu below HostCpus.count @param offset bytes from the RD frame, GICR */
   readRedistributor(cpu: number, offset: number): number {
     return this.#host.memory.read32(this.gic.redistributorBase[cpu]! + offset);
   }

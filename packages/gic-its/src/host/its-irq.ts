@@ -1,9 +1,3 @@
-/**
- * An interrupt of the host behind an ITS: an LPI, or, when it is forwarded, a VLPI of some vPE.
- *
- * Kernel: its_irq_chip and its_irq_set_vcpu_affinity() of irq-gic-v3-its.c, irq_set_vcpu_affinity()'s commands as methods.
- * Forwarding is not atomic: an MSI between the DISCARD of the physical event and the VMAPTI of the virtual one is lost.
- */
 import { EINVAL, type HostIrq, type MsiMessage } from '@vsim/vfio-core';
 import { encode, OPCODE, SPURIOUS } from '../hardware/index.ts';
 import type { ItsDevice } from './its-device.ts';
@@ -11,27 +5,38 @@ import type { ItsDriver } from './its-driver.ts';
 import type { ItsNode } from './its-node.ts';
 import type { ItsVpe } from './its-vpe.ts';
 
-/** LPI configuration byte: Enable, and the bit that the kernel always sets. */
+/** Enable, bit 0 of an LPI's configuration byte. */
 export const LPI_ENABLED = 1;
+/** Bit 1 of an LPI's configuration byte, RES1 in the architecture: the kernel always sets it. */
 export const LPI_GROUP1 = 2;
 export const LPI_DEFAULT_PRIORITY = 0xa0;
 
 /** What an interrupt is forwarded to. Kernel: struct its_vlpi_map. */
 export interface VlpiMap {
+  /** The vPE that gets it. */
   readonly vpe: ItsVpe;
-  /** The INTID that the guest sees. */
+  /** The INTID that the guest sees, 8192 or more. */
   readonly vintid: number;
-  /** Configuration byte in the VM's property table. */
+  /** Configuration byte in the VM's property table: LPI_ENABLED, LPI_GROUP1, priority in [7:2]. */
   readonly properties: number;
   /** GICv4.0: the vPE's doorbell LPI is rung for this VLPI. */
   readonly doorbell: boolean;
 }
 
+/**
+ * An interrupt of the host behind an ITS: an LPI, or, when it is forwarded, a VLPI of some vPE.
+ *
+ * Kernel: its_irq_chip and its_irq_set_vcpu_affinity() of irq-gic-v3-its.c, irq_set_vcpu_affinity()'s commands as methods.
+ * Forwarding is not atomic: an MSI between the DISCARD of the physical event and the VMAPTI of the virtual one is lost.
+ */
 export class ItsIrq implements HostIrq {
+  /** The interrupt's number in /proc/interrupts. */
   readonly number: number;
+  /** The device that raises it. */
   readonly device: ItsDevice;
+  /** EventID: what the device writes, from 0. */
   readonly event: number;
-  /** The physical LPI. */
+  /** The physical LPI, 8192 or more. */
   readonly lpi: number;
   readonly #driver: ItsDriver;
   readonly #node: ItsNode;
@@ -39,7 +44,14 @@ export class ItsIrq implements HostIrq {
   #map: VlpiMap | undefined;
   #handler: (() => void) | undefined;
 
-  /** @internal Made by ItsDriver. */
+  /**
+   * Made by ItsDriver.
+   *
+   * @internal
+   * @param event EventID
+   * @param number in /proc/interrupts
+   * @param cpu the CPU that takes the LPI
+   */
   constructor(driver: ItsDriver, device: ItsDevice, event: number, number: number, cpu: number) {
     this.#driver = driver;
     this.#node = device.node;
@@ -50,10 +62,12 @@ export class ItsIrq implements HostIrq {
     this.#cpu = cpu;
   }
 
+  /** What the device is told to write: GITS_TRANSLATER's address and the EventID. */
   get message(): MsiMessage {
     return { address: this.#node.its.translater, data: this.event };
   }
 
+  /** Whether it is a VLPI of some vPE: the host sees none of it. */
   get forwarded(): boolean {
     return this.#map !== undefined;
   }
@@ -78,15 +92,22 @@ export class ItsIrq implements HostIrq {
     if (handler !== undefined && !had) this.unmask();
   }
 
+  /** its_mask_irq(): clears Enable in the configuration byte, of the VLPI while it is forwarded, and invalidates it. */
   mask(): void {
     this.#configure(LPI_ENABLED, 0);
   }
 
+  /** its_unmask_irq(): sets Enable in the configuration byte, of the VLPI while it is forwarded, and invalidates it. */
   unmask(): void {
     this.#configure(0, LPI_ENABLED);
   }
 
-  /** its_set_affinity(). @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist or is offline */
+  /**
+   * its_set_affinity(): MOVI to the collection of another CPU.
+   *
+   * @param cpu any number
+   * @returns 0, or -EINVAL for a forwarded interrupt or a CPU that does not exist or is offline
+   */
   setAffinity(cpu: number): number {
     if (!this.#live || this.#map !== undefined || !this.#driver.cpus.isOnline(cpu)) return -EINVAL;
     if (cpu === this.#cpu) return 0;
@@ -98,12 +119,17 @@ export class ItsIrq implements HostIrq {
     return 0;
   }
 
-  /** @internal Its CPU goes. Kernel: migrate_one_irq(), which leaves alone what nobody requested */
+  /**
+   * Its CPU goes. Kernel: migrate_one_irq(), which leaves alone what nobody requested
+   *
+   * @internal
+   * @param cpu where it goes: one that is online
+   */
   leaveCpu(cpu: number): void {
     if (this.#handler !== undefined) this.setAffinity(cpu);
   }
 
-  /** irq_set_irqchip_state(IRQCHIP_STATE_PENDING): INT or CLEAR, on the VLPI if it is forwarded. */
+  /** irq_set_irqchip_state(IRQCHIP_STATE_PENDING): INT or CLEAR, on the VLPI if it is forwarded. Does nothing once it is released. */
   setPending(pending: boolean): void {
     if (!this.#live) return;
     const { id } = this.device;
@@ -141,7 +167,11 @@ export class ItsIrq implements HostIrq {
     return this.#map;
   }
 
-  /** UNMAP_VLPI: back to a physical LPI. The VLPI's pending state is discarded. @returns 0 or -EINVAL */
+  /**
+   * UNMAP_VLPI: back to a physical LPI, enabled. The VLPI's pending state is discarded.
+   *
+   * @returns 0, or -EINVAL while it is not forwarded
+   */
   unmapVlpi(): number {
     const map = this.#map;
     if (map === undefined) return -EINVAL;
@@ -155,7 +185,13 @@ export class ItsIrq implements HostIrq {
     return 0;
   }
 
-  /** PROP_UPDATE_VLPI and PROP_UPDATE_AND_INV_VLPI. @returns 0 or -EINVAL */
+  /**
+   * PROP_UPDATE_VLPI and PROP_UPDATE_AND_INV_VLPI: gives the VLPI another configuration byte.
+   *
+   * @param properties 8 bits: LPI_ENABLED, LPI_GROUP1, priority in [7:2]
+   * @param invalidate whether the GIC is told at once
+   * @returns 0, or -EINVAL while it is not forwarded
+   */
   updateVlpi(properties: number, invalidate: boolean): number {
     const map = this.#map;
     if (map === undefined) return -EINVAL;
@@ -188,13 +224,13 @@ export class ItsIrq implements HostIrq {
 
   // Life
 
-  /** @internal MAPTI: the event becomes an LPI of its CPU's collection. */
+  /** MAPTI: the event becomes an LPI of its CPU's collection. @internal */
   mapPhysical(): void {
     const { id } = this.device;
     this.#node.post((to) => encode.mapti(to, id, this.event, this.lpi, this.#cpu), this.#sync());
   }
 
-  /** @internal Deactivation. One that nobody has taken back from its VM is discarded as a VLPI. */
+  /** Deactivation. One that nobody has taken back from its VM is discarded as a VLPI. @internal */
   unmapPhysical(): void {
     this.#discard();
     const map = this.#map;

@@ -1,10 +1,3 @@
-/**
- * One ITS as the host drives it: its tables in RAM, and its command queue.
- *
- * Kernel: struct its_node, its_alloc_tables(), its_send_single_command() and friends of irq-gic-v3-its.c.
- * Modelled: two-level device and vPE tables, a vPE table that ITSs of GICv4.1 share, posting with wrap, waiting for CREADR.
- * Not modelled: MMIO quirks, NUMA, pages of less than 64 KiB.
- */
 import { ENOMEM, writeWords, type Host } from '@vsim/vfio-core';
 import { BASER_TYPE, GITS, type Its } from '../hardware/index.ts';
 import { QUEUE_STUCK } from './events.ts';
@@ -31,8 +24,17 @@ interface Level1 {
   readonly entriesPerPage: number;
 }
 
+/**
+ * One ITS as the host drives it: its tables in RAM, and its command queue.
+ *
+ * Kernel: struct its_node, its_alloc_tables(), its_send_single_command() and friends of irq-gic-v3-its.c.
+ * Modelled: two-level device and vPE tables, a vPE table that ITSs of GICv4.1 share, posting with wrap, waiting for CREADR.
+ * Not modelled: MMIO quirks, NUMA, pages of less than 64 KiB.
+ */
 export class ItsNode {
+  /** The ITS's place in Gic.its. */
   readonly index: number;
+  /** The hardware. */
   readonly its: Its;
   /** GITS_TYPER.Virtual. */
   readonly isV4: boolean;
@@ -52,10 +54,16 @@ export class ItsNode {
   readonly #command = new Uint32Array(8);
   #devices: Level1 | undefined;
   #vpes: Level1 | undefined;
-  /** Low and high half of the vPE table's GITS_BASER<n>; undefined without one. */
+  /** Low and high half of the vPE table's GITS_BASER<n>, as it reads; undefined without one. */
   vpeTable: { readonly lo: number; readonly hi: number } | undefined;
 
-  /** @throws RangeError when the host's memory does not hold the tables. */
+  /**
+   * Gives every GITS_BASER<n> its table, the queue its memory, and enables the ITS.
+   *
+   * @param redistributors their physical addresses, by CPU
+   * @param sibling an ITS whose vPE table this one can share, with GICv4.1
+   * @throws RangeError when the host's memory does not hold the tables
+   */
   constructor(host: Host, cpus: HostCpus, view: HostMemoryView, its: Its, redistributors: readonly number[], sibling: ItsNode | undefined) {
     this.#host = host;
     this.#cpus = cpus;
@@ -75,7 +83,7 @@ export class ItsNode {
     memory.write32(its.base + GITS.CTLR, CTLR_ENABLED | (this.isV4 ? CTLR_IMDE : 0));
   }
 
-  /** The RDbase of a CPU's redistributor. Kernel: its_cpu_init_collection(). */
+  /** The RDbase of a CPU's redistributor, as commands have it. Kernel: its_cpu_init_collection(). @param cpu counted from 0 */
   target(cpu: number): number {
     return this.#targets === undefined ? cpu : this.#targets[cpu]! / 0x1_0000;
   }
@@ -100,17 +108,17 @@ export class ItsNode {
     });
   }
 
-  /** GITS_SGIR: makes a vSGI pending, without a command. */
+  /** GITS_SGIR: makes a vSGI pending, without a command. @param vpeid 16 bits @param sgi 0 to 15 */
   raiseSgi(vpeid: number, sgi: number): void {
     this.#cpus.withoutInterrupts(() => this.#store(GITS.SGIR, sgi, vpeid));
   }
 
-  /** Makes room in the device table for a DeviceID. @returns 0 or -ENOMEM */
+  /** Makes room in the device table for a DeviceID. @param device 16 bits @returns 0 or -ENOMEM */
   provideDevice(device: number): number {
     return this.#provideLevel2(this.#devices, device);
   }
 
-  /** Makes room in the vPE table for a vPEID. @returns 0 or -ENOMEM */
+  /** Makes room in the vPE table for a vPEID. @param vpeid 16 bits @returns 0, or -ENOMEM, also without a vPE table */
   provideVpe(vpeid: number): number {
     return this.#provideLevel2(this.#vpes, vpeid);
   }

@@ -33,6 +33,7 @@ const VPEND_ATTRIBUTES = 0x780; // read- and write-allocate
 
 /** The vPEs of one VM and their property table. Kernel: struct its_vm. */
 export class ItsVm {
+  /** One for each vCPU, in the order of their indices. */
   readonly vpes: readonly ItsVpe[];
   readonly #driver: ItsDriver;
   /** Physical address of the VM's virtual configuration table. */
@@ -42,14 +43,19 @@ export class ItsVm {
   /** VLPIs of this VM behind each ITS. Kernel: vlpi_count[]. */
   readonly #vlpis = new Map<ItsNode, number>();
 
-  /** @internal Made by ItsDriver.createVm(). */
+  /** Made by ItsDriver.createVm(). @internal @param propertyTable physical address, 64 KiB aligned */
   constructor(driver: ItsDriver, propertyTable: number, make: (vm: ItsVm) => readonly ItsVpe[]) {
     this.#driver = driver;
     this.propertyTable = propertyTable;
     this.vpes = make(this);
   }
 
-  /** Writes a VLPI's configuration byte. The GIC sees it after an invalidation. */
+  /**
+   * Writes a VLPI's configuration byte. The GIC sees it after an invalidation.
+   *
+   * @param vintid 8192 or more
+   * @param value 8 bits: LPI_ENABLED, LPI_GROUP1, priority in [7:2]
+   */
   writeProperty(vintid: number, value: number): void {
     const address = this.propertyTable + vintid - FIRST_LPI;
     this.#driver.view.memory.write8(address, value);
@@ -98,7 +104,9 @@ export class ItsVm {
 
 /** One vPE. Kernel: struct its_vpe. */
 export class ItsVpe {
+  /** The VM that it is of. */
   readonly vm: ItsVm;
+  /** Its number in commands and in the vPE table, 16 bits. */
   readonly vpeid: number;
   /** The LPI that says that something is pending while the vPE is not resident. */
   readonly doorbell: number;
@@ -121,7 +129,14 @@ export class ItsVpe {
   /** Nobody knows what an implementation keeps of a VPT that it has not seen. */
   #idai = true;
 
-  /** @internal Made by ItsDriver.createVm(). */
+  /**
+   * Made by ItsDriver.createVm().
+   *
+   * @internal
+   * @param vpeid 16 bits
+   * @param doorbell an LPI
+   * @param vptAddress physical, 64 KiB aligned
+   */
   constructor(driver: ItsDriver, vm: ItsVm, vpeid: number, doorbell: number, vptAddress: number) {
     this.#driver = driver;
     this.vm = vm;
@@ -136,10 +151,12 @@ export class ItsVpe {
     return this.#cpu;
   }
 
+  /** Whether a redistributor delivers its VLPIs now: GICR_VPENDBASER.Valid is 1. */
   get resident(): boolean {
     return this.#resident;
   }
 
+  /** Whether some ITS maps it: a VMAPP with V=1 has been posted. */
   get mapped(): boolean {
     return this.#mappedOn.size > 0;
   }
@@ -169,12 +186,22 @@ export class ItsVpe {
     if (!this.#driver.mapsLazily) this.#unmap();
   }
 
-  /** @internal Its CPU goes: where the doorbell was ever enabled it has to follow an interrupt of the host. Kernel: migrate_one_irq() */
+  /**
+   * Its CPU goes: where the doorbell was ever enabled it has to follow an interrupt of the host. Kernel: migrate_one_irq()
+   *
+   * @internal
+   * @param cpu where it goes: one that is online
+   */
   leaveCpu(cpu: number): void {
     if (this.#line.started) this.setAffinity(cpu);
   }
 
-  /** its_vpe_set_affinity(): VMOVP if the CPU changes. @returns 0; -EINVAL while the vPE is not mapped, unless the next mapping will follow */
+  /**
+   * its_vpe_set_affinity(): VMOVP if the CPU changes.
+   *
+   * @param cpu below HostCpus.count
+   * @returns 0; -EINVAL while the vPE is not mapped, unless the next mapping will follow
+   */
   setAffinity(cpu: number): number {
     if (this.#mappedOn.size === 0) {
       if (!this.#driver.mapsLazily || !this.#driver.profile.keepsVpeCpu) return -EINVAL;
@@ -257,7 +284,7 @@ export class ItsVpe {
     return this.#waitForDirty();
   }
 
-  /** Configuration of one VLPI is read again. */
+  /** The redistributor reads the configuration of one VLPI again: GICR_INVLPIR of GICv4.1. @param vintid 8192 or more */
   invalidate(vintid: number): void {
     this.#driver.writeRedistributor(this.#cpu, GICR.INVLPIR, vintid, (VALID | this.vpeid) >>> 0);
     this.#driver.waitForSyncr(this.#cpu);
@@ -278,8 +305,10 @@ export class ItsVpe {
   }
 
   /**
-   * The pending bit of a VLPI, as the CPU sees the VPT. Only meaningful while the vPE is mapped nowhere, on GICv4.1.
-   * Kernel: vgic_v4_get_vlpi_state().
+   * The pending bit of a VLPI, as the CPU sees the VPT. Only meaningful while the vPE is mapped nowhere, on GICv4.1. Kernel:
+   * vgic_v4_get_vlpi_state().
+   *
+   * @param vintid below 65536
    */
   peek(vintid: number): boolean {
     const { trace } = this.#driver;
@@ -287,7 +316,7 @@ export class ItsVpe {
     return (this.#driver.view.memory.read8(this.vptAddress + (vintid >>> 3)) & (1 << (vintid & 7))) !== 0;
   }
 
-  /** @internal */
+  /** Deschedules and unmaps it, and gives everything back to the driver. @internal */
   free(): void {
     if (this.#resident) this.makeNonResident(false);
     this.freeDoorbell();
@@ -307,13 +336,13 @@ export class ItsVpe {
     for (const node of this.#driver.v4Nodes) this.#mapOn(node);
   }
 
-  /** @internal Lazy mapping. */
+  /** Lazy mapping: VMAPP on one ITS, where the vPE's first VLPI is. @internal */
   mapOn(node: ItsNode): void {
     if (this.#mappedOn.size === 0 && !this.#driver.profile.keepsVpeCpu) this.#cpu = 0;
     this.#mapOn(node);
   }
 
-  /** @internal Lazy mapping. */
+  /** Lazy mapping: VMAPP with V=0 on one ITS, where its last VLPI was. @internal */
   unmapOn(node: ItsNode): void {
     this.#unmapOn(node);
   }

@@ -8,7 +8,7 @@ interface Range {
 export class LpiAllocator {
   readonly #free: Range[];
 
-  /** Numbers in [base, base + count). */
+  /** Numbers in [base, base + count) are free. @param base the first, 0 or more @param count how many */
   constructor(base: number, count: number) {
     this.#free = count === 0 ? [] : [{ base, count }];
   }
@@ -30,7 +30,7 @@ export class LpiAllocator {
     return base;
   }
 
-  /** As allocate(), but halves the request until it fits. Kernel: its_lpi_alloc(). */
+  /** As allocate(), but halves the request until it fits. Kernel: its_lpi_alloc(). @param count how many are wanted */
   allocateUpTo(count: number): Range | undefined {
     for (let n = count; n > 0; n = Math.floor(n / 2)) {
       const base = this.allocate(n);

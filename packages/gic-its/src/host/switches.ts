@@ -1,9 +1,7 @@
 /**
- * The six changes of the VLPI migration series, each of which can be taken out to see what it is for.
- *
- * Kernel: "KVM: arm64: Add VLPI migration support on GICv4.1", merged for 5.13.
+ * The six changes of the VLPI migration series, each of which can be taken out to see what it is for. Kernel: "KVM: arm64: Add VLPI
+ * migration support on GICv4.1", merged for 5.13.
  */
-
 export interface MigrationSwitches {
   /** Patch 1: CPU caches of a VPT are invalidated when its vPE is unmapped. */
   readonly flushVptOnUnmap: boolean;
@@ -19,6 +17,7 @@ export interface MigrationSwitches {
   readonly allowSaveForwardedV41: boolean;
 }
 
+/** A kernel with the whole series: 5.13 and later. */
 export const ALL_PATCHES: MigrationSwitches = {
   flushVptOnUnmap: true,
   neverPtz: true,
@@ -28,7 +27,7 @@ export const ALL_PATCHES: MigrationSwitches = {
   allowSaveForwardedV41: true,
 };
 
-/** A kernel before the series. */
+/** A kernel before the series: 5.12 and older. */
 export const NO_PATCHES: MigrationSwitches = {
   flushVptOnUnmap: false,
   neverPtz: false,

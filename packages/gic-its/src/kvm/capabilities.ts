@@ -5,7 +5,7 @@ import type { KvmProfile } from './kvm-profile.ts';
 import { USER_MEM_SLOTS } from './memory-slots.ts';
 import * as cap from './uapi.ts';
 
-/** KVM_MAX_IRQ_ROUTES. */
+/** KVM_MAX_IRQ_ROUTES: most entries of KVM_SET_GSI_ROUTING, and the first GSI that is none. */
 export const MAX_ROUTES = 4096;
 
 const PLAIN: ReadonlySet<number> = new Set([
@@ -35,6 +35,7 @@ const PLAIN: ReadonlySet<number> = new Set([
 
 /** What the answers depend on. */
 export interface CapabilityContext {
+  /** What the kernel's fds have. */
   readonly profile: KvmProfile;
   /** CPUs of the host. */
   readonly cpus: number;
@@ -44,7 +45,12 @@ export interface CapabilityContext {
   readonly msisNeedDeviceId: boolean | undefined;
 }
 
-/** @returns 0 for what this kernel has not, or what the model has not */
+/**
+ * What KVM_CHECK_EXTENSION answers.
+ *
+ * @param extension KVM_CAP_*, any number
+ * @returns 0 for what this kernel has not, or what the model has not; -EINVAL for KVM_CAP_MSI_DEVID on /dev/kvm
+ */
 export function checkExtension(extension: number, { profile, cpus, ipaBits, msisNeedDeviceId }: CapabilityContext): number {
   if (PLAIN.has(extension)) return 1;
   switch (extension) {

@@ -1,6 +1,10 @@
 /** Why KVM's fds refuse: /dev/kvm, VMs, vCPUs, devices. Why the virtual GIC and its ITS refuse is in ../vgic. */
 import { E2BIG, EBUSY, EEXIST, EFAULT, EINVAL, EIO, ENODEV, ENOENT, ENOEXEC, ENOMEM, ENOTTY, ENXIO, EPERM, hex, reason, type Reason } from '@vsim/vfio-core';
 
+/**
+ * -EIO of any ioctl on a VM, a vCPU or a device of KVM. The rule: a VM is used by the process that made it, whose memory its guest
+ * has.
+ */
 export const KVM_OTHER_PROCESS: Reason<{ readonly task: string; readonly owner: string }> = reason({
   id: 'kvm/other-process',
   errno: EIO,
@@ -11,6 +15,7 @@ export const KVM_OTHER_PROCESS: Reason<{ readonly task: string; readonly owner: 
   text: ({ task, owner }) => `${task} asks, the VM is that of ${owner}`,
 });
 
+/** -EINVAL of KVM_GET_API_VERSION, KVM_GET_VCPU_MMAP_SIZE, KVM_RUN. The rule: a request without argument has 0 there. */
 export const KVM_ARGUMENT: Reason<{ readonly request: string; readonly argument: number }> = reason({
   id: 'kvm/argument',
   errno: EINVAL,
@@ -21,6 +26,10 @@ export const KVM_ARGUMENT: Reason<{ readonly request: string; readonly argument:
   text: ({ request, argument }) => `${request} has the argument ${argument}`,
 });
 
+/**
+ * -EINVAL of KVM_CREATE_VM. The rule: the type is 0, for 40 bits of guest physical address, or the count of bits: 32 to
+ * KVM_CAP_ARM_VM_IPA_SIZE.
+ */
 export const KVM_VM_TYPE: Reason<{ readonly type: number; readonly most: number }> = reason({
   id: 'kvm/vm-type',
   errno: EINVAL,
@@ -31,6 +40,7 @@ export const KVM_VM_TYPE: Reason<{ readonly type: number; readonly most: number 
   text: ({ type, most }) => `type ${hex(type)} on a host of ${most} bits`,
 });
 
+/** -ENODEV of KVM_CREATE_DEVICE. The rule: the type is one that this kernel has: VFIO (4), ARM_VGIC_V3 (7), ARM_VGIC_ITS (8). */
 export const KVM_DEVICE_TYPE: Reason<{ readonly type: number }> = reason({
   id: 'kvm/device-type',
   errno: ENODEV,
@@ -41,6 +51,7 @@ export const KVM_DEVICE_TYPE: Reason<{ readonly type: number }> = reason({
   text: ({ type }) => `there is no device of type ${type}`,
 });
 
+/** -EPERM of KVM_GET_DEVICE_ATTR. The rule: the kind of device has the operation. */
 export const KVM_DEVICE_OPERATION: Reason<{ readonly device: string; readonly operation: string }> = reason({
   id: 'kvm/device-operation',
   errno: EPERM,
@@ -51,6 +62,7 @@ export const KVM_DEVICE_OPERATION: Reason<{ readonly device: string; readonly op
   text: ({ device, operation }) => `${device} has no ${operation}`,
 });
 
+/** -EINVAL of KVM_SET_USER_MEMORY_REGION. The rule: flags are KVM_MEM_LOG_DIRTY_PAGES and KVM_MEM_READONLY. */
 export const KVM_MEMORY_FLAGS: Reason<{ readonly flags: number }> = reason({
   id: 'kvm/memory-flags',
   errno: EINVAL,
@@ -61,6 +73,10 @@ export const KVM_MEMORY_FLAGS: Reason<{ readonly flags: number }> = reason({
   text: ({ flags }) => `flags are ${hex(flags)}`,
 });
 
+/**
+ * -EINVAL of KVM_SET_USER_MEMORY_REGION. The rule: addresses and size are multiples of the page size and do not pass their end, the
+ * slot is below KVM_CAP_NR_MEMSLOTS, and a slot that is deleted exists.
+ */
 export const KVM_MEMORY_REGION: Reason<{ readonly slot: number; readonly field: string; readonly value: bigint }> = reason({
   id: 'kvm/memory-region',
   errno: EINVAL,
@@ -71,6 +87,7 @@ export const KVM_MEMORY_REGION: Reason<{ readonly slot: number; readonly field: 
   text: ({ slot, field, value }) => `slot ${hex(slot)}: ${field} is ${hex(value)}`,
 });
 
+/** -EINVAL of KVM_SET_USER_MEMORY_REGION. The rule: a slot that exists keeps its size, its memory and KVM_MEM_READONLY. */
 export const KVM_MEMORY_CHANGE: Reason<{ readonly slot: number; readonly field: string }> = reason({
   id: 'kvm/memory-change',
   errno: EINVAL,
@@ -81,6 +98,7 @@ export const KVM_MEMORY_CHANGE: Reason<{ readonly slot: number; readonly field: 
   text: ({ slot, field }) => `slot ${hex(slot)} would change its ${field}`,
 });
 
+/** -EEXIST of KVM_SET_USER_MEMORY_REGION. The rule: slots of an address space do not overlap. */
 export const KVM_MEMORY_OVERLAP: Reason<{ readonly slot: number; readonly other: number }> = reason({
   id: 'kvm/memory-overlap',
   errno: EEXIST,
@@ -91,6 +109,7 @@ export const KVM_MEMORY_OVERLAP: Reason<{ readonly slot: number; readonly other:
   text: ({ slot, other }) => `slot ${hex(slot)} would overlap slot ${hex(other)}`,
 });
 
+/** -EFAULT of KVM_SET_USER_MEMORY_REGION. The rule: a slot ends within the guest physical addresses of the VM. */
 export const KVM_MEMORY_IPA: Reason<{ readonly slot: number; readonly ipaBits: number }> = reason({
   id: 'kvm/memory-ipa',
   errno: EFAULT,
@@ -101,6 +120,7 @@ export const KVM_MEMORY_IPA: Reason<{ readonly slot: number; readonly ipaBits: n
   text: ({ slot, ipaBits }) => `slot ${hex(slot)} ends behind ${ipaBits} bits`,
 });
 
+/** -ENOENT or -EINVAL of KVM_GET_DIRTY_LOG, KVM_CLEAR_DIRTY_LOG. The rule: the slot exists and has KVM_MEM_LOG_DIRTY_PAGES. */
 export const KVM_DIRTY_SLOT: Reason<{ readonly slot: number; readonly exists: boolean }> = reason({
   id: 'kvm/dirty-slot',
   errno: [ENOENT, EINVAL],
@@ -111,6 +131,7 @@ export const KVM_DIRTY_SLOT: Reason<{ readonly slot: number; readonly exists: bo
   text: ({ slot, exists }) => `slot ${hex(slot)} ${exists ? 'has no dirty log' : 'does not exist'}`,
 });
 
+/** -EINVAL of KVM_CLEAR_DIRTY_LOG. The rule: pages are cleared by whole words of 64, but for the last ones of the slot. */
 export const KVM_DIRTY_RANGE: Reason<{ readonly slot: number; readonly first: bigint; readonly count: number; readonly pages: number }> = reason({
   id: 'kvm/dirty-range',
   errno: EINVAL,
@@ -121,6 +142,7 @@ export const KVM_DIRTY_RANGE: Reason<{ readonly slot: number; readonly first: bi
   text: ({ slot, first, count, pages }) => `${count} pages from ${first} on, of ${pages} of slot ${hex(slot)}`,
 });
 
+/** -EINVAL of KVM_ENABLE_CAP. The rule: a capability that can be enabled, without flags, and an argument that it knows. */
 export const KVM_CAPABILITY: Reason<{ readonly cap: number; readonly flags: number; readonly argument: bigint }> = reason({
   id: 'kvm/capability',
   errno: EINVAL,
@@ -131,6 +153,10 @@ export const KVM_CAPABILITY: Reason<{ readonly cap: number; readonly flags: numb
   text: ({ cap, flags, argument }) => `capability ${cap}, flags ${hex(flags)}, argument ${hex(argument)}`,
 });
 
+/**
+ * -EINVAL of KVM_SET_GSI_ROUTING. The rule: at most 4096 routes, without flags of the table, of type IRQCHIP (irqchip 0, a pin below
+ * 988) or MSI, one for each GSI.
+ */
 export const KVM_ROUTING: Reason<{ readonly entry: number | undefined; readonly field: string; readonly value: number }> = reason({
   id: 'kvm/routing',
   errno: EINVAL,
@@ -141,6 +167,10 @@ export const KVM_ROUTING: Reason<{ readonly entry: number | undefined; readonly 
   text: ({ entry, field, value }) => `${entry === undefined ? 'the table' : `entry ${entry}`}: ${field} is ${value}`,
 });
 
+/**
+ * -EINVAL of KVM_IRQ_LINE. The rule: the type is SPI or PPI, a PPI is 16 to 31 of a vCPU that exists, an SPI is 32 or more and below
+ * the count of the GIC.
+ */
 export const KVM_IRQ_LINE_NUMBER: Reason<{ readonly irq: number; readonly field: string; readonly value: number }> = reason({
   id: 'kvm/irq-line',
   errno: EINVAL,
@@ -151,6 +181,10 @@ export const KVM_IRQ_LINE_NUMBER: Reason<{ readonly irq: number; readonly field:
   text: ({ irq, field, value }) => `irq ${hex(irq)}: ${field} is ${value}`,
 });
 
+/**
+ * -ENXIO or -EBUSY of KVM_IRQ_LINE. The rule: the VM has a GIC in the kernel, and it is initialised; a line of a CPU is for VMs
+ * without one.
+ */
 export const KVM_IRQ_LINE_NO_GIC: Reason<{ readonly irq: number }> = reason({
   id: 'kvm/irq-line-no-gic',
   errno: [ENXIO, EBUSY],
@@ -161,6 +195,10 @@ export const KVM_IRQ_LINE_NO_GIC: Reason<{ readonly irq: number }> = reason({
   text: ({ irq }) => `irq ${hex(irq)} has no GIC that could take it`,
 });
 
+/**
+ * -EINVAL of KVM_IOEVENTFD. The rule: the length is 0, 1, 2, 4 or 8, the range does not pass 2^64, flags are known, and without
+ * length there is no DATAMATCH.
+ */
 export const KVM_IOEVENTFD_SHAPE: Reason<{ readonly field: string; readonly value: bigint }> = reason({
   id: 'kvm/ioeventfd',
   errno: EINVAL,
@@ -171,6 +209,7 @@ export const KVM_IOEVENTFD_SHAPE: Reason<{ readonly field: string; readonly valu
   text: ({ field, value }) => `${field} is ${hex(value)}`,
 });
 
+/** -EEXIST of KVM_IOEVENTFD. The rule: a store signals one eventfd. */
 export const KVM_IOEVENTFD_TAKEN: Reason<{ readonly address: bigint; readonly length: number }> = reason({
   id: 'kvm/ioeventfd-taken',
   errno: EEXIST,
@@ -181,6 +220,7 @@ export const KVM_IOEVENTFD_TAKEN: Reason<{ readonly address: bigint; readonly le
   text: ({ address, length }) => `stores of ${length} bytes at ${hex(address)} signal another eventfd`,
 });
 
+/** -ENOENT of KVM_IOEVENTFD with DEASSIGN. The rule: an ioeventfd with this eventfd, address, length and DATAMATCH exists. */
 export const KVM_IOEVENTFD_NONE: Reason<{ readonly address: bigint; readonly length: number }> = reason({
   id: 'kvm/ioeventfd-none',
   errno: ENOENT,
@@ -191,6 +231,7 @@ export const KVM_IOEVENTFD_NONE: Reason<{ readonly address: bigint; readonly len
   text: ({ address, length }) => `no ioeventfd of ${length} bytes at ${hex(address)} is like that`,
 });
 
+/** -ENOMEM of KVM_CREATE_VCPU. The rule: the host has pages for struct kvm_run. */
 export const KVM_NO_PAGES: Reason<object> = reason({
   id: 'kvm/no-pages',
   errno: ENOMEM,
@@ -201,6 +242,9 @@ export const KVM_NO_PAGES: Reason<object> = reason({
   text: () => 'the host has no free pages',
 });
 
+/**
+ * -ENOEXEC of KVM_RUN, KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_GET_REG_LIST. The rule: a vCPU is told what it is before it is used.
+ */
 export const KVM_VCPU_UNINITIALISED: Reason<{ readonly vcpu: number }> = reason({
   id: 'kvm/vcpu-uninitialised',
   errno: ENOEXEC,
@@ -211,6 +255,10 @@ export const KVM_VCPU_UNINITIALISED: Reason<{ readonly vcpu: number }> = reason(
   text: ({ vcpu }) => `vCPU ${vcpu} had no KVM_ARM_VCPU_INIT`,
 });
 
+/**
+ * -EINVAL or -ENOENT of KVM_ARM_VCPU_INIT. The rule: the target is that of the CPU, features are ones that it has, and a second call
+ * asks for the same.
+ */
 export const KVM_VCPU_TARGET: Reason<{ readonly vcpu: number; readonly field: string; readonly value: number }> = reason({
   id: 'kvm/vcpu-target',
   errno: [EINVAL, ENOENT],
@@ -221,6 +269,10 @@ export const KVM_VCPU_TARGET: Reason<{ readonly vcpu: number; readonly field: st
   text: ({ vcpu, field, value }) => `vCPU ${vcpu}: ${field} is ${hex(value)}`,
 });
 
+/**
+ * -ENOENT or -EINVAL of KVM_GET_ONE_REG, KVM_SET_ONE_REG. The rule: the register is one of KVM_GET_REG_LIST, in its size, and takes
+ * the value.
+ */
 export const KVM_REGISTER: Reason<{ readonly vcpu: number; readonly id: bigint }> = reason({
   id: 'kvm/register',
   errno: [ENOENT, EINVAL],
@@ -231,6 +283,7 @@ export const KVM_REGISTER: Reason<{ readonly vcpu: number; readonly id: bigint }
   text: ({ vcpu, id }) => `vCPU ${vcpu}: register ${hex(id, 16)}`,
 });
 
+/** -E2BIG of KVM_GET_REG_LIST. The rule: there is room for all ids. */
 export const KVM_REGISTER_LIST: Reason<{ readonly room: bigint; readonly count: number }> = reason({
   id: 'kvm/register-list',
   errno: E2BIG,
@@ -241,6 +294,7 @@ export const KVM_REGISTER_LIST: Reason<{ readonly room: bigint; readonly count: 
   text: ({ room, count }) => `room for ${room} of ${count}`,
 });
 
+/** -EINVAL of KVM_SET_MP_STATE. The rule: a vCPU of arm64 is RUNNABLE (0), STOPPED (5) or SUSPENDED (10). */
 export const KVM_MP_STATE_UNKNOWN: Reason<{ readonly vcpu: number; readonly state: number }> = reason({
   id: 'kvm/mp-state',
   errno: EINVAL,
@@ -251,6 +305,9 @@ export const KVM_MP_STATE_UNKNOWN: Reason<{ readonly vcpu: number; readonly stat
   text: ({ vcpu, state }) => `vCPU ${vcpu}: state ${state}`,
 });
 
+/**
+ * -ENOTTY of any ioctl on a device of KVM. The rule: a device has KVM_SET_DEVICE_ATTR, KVM_GET_DEVICE_ATTR and KVM_HAS_DEVICE_ATTR.
+ */
 export const KVM_DEVICE_REQUEST: Reason<{ readonly device: string; readonly request: string }> = reason({
   id: 'kvm/device-request',
   errno: ENOTTY,

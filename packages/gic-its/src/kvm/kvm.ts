@@ -1,8 +1,3 @@
-/**
- * /dev/kvm of a host with an Arm GICv3 or later: VMs, vCPUs and devices as fds, requests as bytes.
- *
- * Kernel: virt/kvm/kvm_main.c, arch/arm64/kvm/arm.c. KvmVm and what it makes are the typed layer; an ioctl enters the same code. The GICv2 is not emulated.
- */
 import { EINVAL, File, O_RDWR, removeItem, type Host, type IrqBypassManager, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import type { ItsDriver } from '../host/index.ts';
 import { KvmVm } from '../vgic/kvm-vm.ts';
@@ -21,6 +16,7 @@ const DEFAULT_IPA_BITS = 40;
 /** ARM64_MIN_PARANGE_BITS. */
 const LEAST_IPA_BITS = 32;
 
+/** What /dev/kvm stands on, and what its VMs may have. */
 export interface KvmInit {
   /** The host's GIC driver: where physical interrupts and vPEs come from. */
   readonly driver: ItsDriver;
@@ -32,17 +28,27 @@ export interface KvmInit {
   readonly stepsPerRun?: number | undefined;
 }
 
+/**
+ * /dev/kvm of a host with an Arm GICv3 or later: VMs, vCPUs and devices as fds, requests as bytes.
+ *
+ * Kernel: virt/kvm/kvm_main.c, arch/arm64/kvm/arm.c. KvmVm and what it makes are the typed layer; an ioctl enters the same code. The GICv2 is not emulated.
+ */
 export class Kvm {
+  /** The host whose file tree has /dev/kvm. */
   readonly host: Host;
+  /** The host's GIC driver. */
   readonly driver: ItsDriver;
+  /** Where irqfds meet the interrupts of VFIO devices; undefined: no interrupt is forwarded. */
   readonly irqBypass: IrqBypassManager | undefined;
+  /** KVM_CAP_ARM_VM_IPA_SIZE: guest physical address bits that a VM can have at most. */
   readonly ipaBits: number;
+  /** Accesses that guest code makes in one KVM_RUN, before the call comes back as if a signal had come. */
   readonly stepsPerRun: number;
   /** Guest code by the guest physical address where it begins: what a vCPU runs whose PC is there. */
   readonly code: Map<bigint, GuestProgram> = new Map();
   readonly #vms: OpenVm[] = [];
 
-  /** Puts /dev/kvm into the host's file tree. */
+  /** Puts /dev/kvm into the host's file tree. @throws RangeError for `ipaBits` that are not 32 to 52 */
   constructor(host: Host, { driver, irqBypass, ipaBits = 48, stepsPerRun = 1_000_000 }: KvmInit) {
     if (!Number.isInteger(ipaBits) || ipaBits < LEAST_IPA_BITS || ipaBits > 52) throw new RangeError(`"ipaBits" expected 32 to 52, got ${ipaBits}`);
     this.host = host;
@@ -62,7 +68,7 @@ export class Kvm {
     return this.#vms.map(({ vm }) => vm);
   }
 
-  /** @internal KVM_CREATE_VM. @returns an fd or a negative errno */
+  /** KVM_CREATE_VM. @internal @returns an fd; -EINVAL for a type that is no count of bits, or what Process.nextFd() gives */
   createVm(process: Process, argument: UserArgument): number {
     // The fd comes first: a process without one is refused whatever the type.
     const fd = process.nextFd();
@@ -76,12 +82,12 @@ export class Kvm {
     return process.install(new VmFile(vm), O_RDWR, fd);
   }
 
-  /** @internal Its last fd is closed. */
+  /** The last fd of a VM is closed. @internal */
   forget(vm: OpenVm): void {
     removeItem(this.#vms, vm);
   }
 
-  /** @internal KVM_CHECK_EXTENSION, of a VM or without one. */
+  /** KVM_CHECK_EXTENSION, of a VM or without one. @internal */
   checkExtension(argument: UserArgument, vm?: KvmVm): number {
     return checkExtension(argument.value, {
       profile: kvmProfile(this.host.profile.name),

@@ -24,7 +24,7 @@ import {
   kvm_userspace_memory_region,
 } from './uapi.ts';
 
-/** KVM_USER_MEM_SLOTS. */
+/** KVM_CAP_NR_MEMSLOTS: slots of guest memory that a VM can have. */
 export const USER_MEM_SLOTS = 0x7fff;
 /** KVM_MEM_MAX_NR_PAGES. */
 const MAX_PAGES = 0x7fff_ffff;

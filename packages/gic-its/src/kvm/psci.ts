@@ -3,7 +3,7 @@ import type { OpenVm } from './open-vm.ts';
 import { KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_STOPPED, KVM_SYSTEM_EVENT_RESET, KVM_SYSTEM_EVENT_SHUTDOWN } from './uapi.ts';
 import type { VcpuFile } from './vcpu-file.ts';
 
-/** Function ids (Arm DEN0022, DEN0028). */
+/** Function ids of PSCI, for GuestCpu.hvc() (Arm DEN0022): the 64-bit ones of CPU_ON and AFFINITY_INFO. */
 export const PSCI = {
   VERSION: 0x8400_0000,
   CPU_OFF: 0x8400_0002,

@@ -1,9 +1,3 @@
-/**
- * The fd of a vCPU: its registers, its state, struct kvm_run for mmap(), and KVM_RUN.
- *
- * Kernel: kvm_vcpu_ioctl(), kvm_arch_vcpu_ioctl(), kvm_arch_vcpu_ioctl_run(). Guest code is a program (guest-program.ts); each of its accesses is one turn of
- * the kernel's loop, with a point before it at which other threads may run. Not modelled: attributes of a vCPU, events, debugging, statistics.
- */
 import {
   EINTR,
   EINVAL,
@@ -38,20 +32,20 @@ import { kvmRequestName } from './request-name.ts';
 import * as uapi from './uapi.ts';
 import { KVM_REG_ARM_PC, VcpuRegisters } from './vcpu-registers.ts';
 
-/** A page of struct kvm_run, and one of the ring of coalesced MMIO, which stays empty. */
+/** KVM_GET_VCPU_MMAP_SIZE: 8 KiB, a page of struct kvm_run, and one of the ring of coalesced MMIO, which stays empty. */
 export const VCPU_MMAP_SIZE = 0x2000;
 
-/** Before each access of a guest. */
+/** Before each access of a guest: hold threads here to let others run between two of them. */
 export const GUEST_STEP: Point = { point: 'kvm/guest-step' };
 
-/** A vCPU runs where no program stands: nothing comes of it until a signal. */
+/** `kvm/no-guest-code`: a vCPU runs where no program stands: nothing comes of it until a signal. */
 export const NO_GUEST_CODE: EventKind<{ readonly vcpu: number; readonly pc: bigint }> = eventKind(
   'kvm/no-guest-code',
   'info',
   ({ vcpu, pc }) => `vCPU ${vcpu} runs at ${hex(pc)}, where there is no code`,
 );
 
-/** A guest goes on and on without an exit: KVM_RUN comes back as after a signal. */
+/** `kvm/guest-spins`: a guest goes on and on without an exit: after Kvm.stepsPerRun accesses KVM_RUN comes back as after a signal. */
 export const GUEST_SPINS: EventKind<{ readonly vcpu: number; readonly steps: number }> = eventKind(
   'kvm/guest-spins',
   'info',
@@ -63,11 +57,21 @@ const FEATURES = (1 << uapi.KVM_ARM_VCPU_POWER_OFF) | (1 << uapi.KVM_ARM_VCPU_PS
 const POWER_OFF = 1 << uapi.KVM_ARM_VCPU_POWER_OFF;
 const FEATURE_WORDS = 7;
 
+/**
+ * The fd of a vCPU: its registers, its state, struct kvm_run for mmap(), and KVM_RUN.
+ *
+ * Kernel: kvm_vcpu_ioctl(), kvm_arch_vcpu_ioctl(), kvm_arch_vcpu_ioctl_run(). Guest code is a program (guest-program.ts); each of its accesses is one turn of
+ * the kernel's loop, with a point before it at which other threads may run. Not modelled: attributes of a vCPU, events, debugging, statistics.
+ */
 export class VcpuFile extends File {
+  /** What /proc/PID/fd shows: `anon_inode:kvm-vcpu:` and the vCPU's id. */
   override readonly label: string;
   readonly #open: OpenVm;
+  /** The vCPU in the typed layer. */
   readonly vcpu: Vcpu;
+  /** The CPU as the guest's code sees it. */
   readonly cpu: GuestCpu;
+  /** What KVM_GET_ONE_REG reaches. */
   readonly registers: VcpuRegisters;
   /** struct kvm_run, and the page of the coalesced ring. */
   readonly #pages: PageRun;
@@ -85,7 +89,7 @@ export class VcpuFile extends File {
   readonly #woken = new WaitQueue('a vCPU to be able to run');
   readonly #free = new WaitQueue('another KVM_RUN of the vCPU');
 
-  /** @internal By KVM_CREATE_VCPU. */
+  /** By KVM_CREATE_VCPU. @internal */
   constructor(open: OpenVm, vcpu: Vcpu, pages: PageRun) {
     super();
     this.label = `anon_inode:kvm-vcpu:${vcpu.id}`;
@@ -101,22 +105,23 @@ export class VcpuFile extends File {
     open.vcpus.push(this);
   }
 
-  /** KVM_ARM_VCPU_PSCI_0_2 was asked for. */
+  /** Whether KVM_ARM_VCPU_INIT asked for KVM_ARM_VCPU_PSCI_0_2: the guest's HVCs are answered. */
   get hasPsci(): boolean {
     return ((this.#features ?? 0) & (1 << uapi.KVM_ARM_VCPU_PSCI_0_2)) !== 0;
   }
 
+  /** KVM_MP_STATE_RUNNABLE, STOPPED or SUSPENDED. */
   get mpState(): number {
     return this.#mpState;
   }
 
-  /** STOPPED, RUNNABLE or SUSPENDED, by user space or by PSCI. */
+  /** KVM_SET_MP_STATE, and what PSCI does: a KVM_RUN that waits looks again. @param state KVM_MP_STATE_RUNNABLE, STOPPED or SUSPENDED */
   setMpState(state: number): void {
     this.#mpState = state;
     this.#woken.wake();
   }
 
-  /** PSCI's CPU_ON: a CPU that begins at an address, with a word in x0. */
+  /** PSCI's CPU_ON: a CPU that begins at an address, with a word in x0. @param pc guest physical @param context 64 bits */
   start(pc: bigint, context: bigint): void {
     this.registers.reset();
     this.registers.pc = pc;
@@ -125,10 +130,17 @@ export class VcpuFile extends File {
     this.setMpState(uapi.KVM_MP_STATE_RUNNABLE);
   }
 
+  /** Name of one of KVM's requests, for messages. @param request any number */
   override requestName(request: number): string | undefined {
     return kvmRequestName(request);
   }
 
+  /**
+   * Requests on a vCPU; KVM_RUN, and all others while it runs, sleep.
+   *
+   * @param request KVM_*
+   * @returns 0 or a negative errno: -EIO for another process, -EINVAL for a request that there is not
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     const error = this.#open.check(process, argument);
     if (error < 0) return error;
@@ -136,6 +148,7 @@ export class VcpuFile extends File {
     return request === uapi.KVM_RUN || this.#running ? WOULD_SLEEP : this.#request(process, request, argument);
   }
 
+  /** KVM_RUN, or another request once it is over. @param request KVM_* @returns 0 or a negative errno: -EINTR when a signal ends KVM_RUN */
   override *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     const scheduler = process.host.scheduler;
     while (this.#running) yield* this.#free.waitKillable(scheduler, () => !this.#running);
@@ -177,6 +190,7 @@ export class VcpuFile extends File {
     }
   }
 
+  /** struct kvm_run at offset 0, the ring of coalesced MMIO at 0x1000. @returns the mapping, or the errno of mapping it */
   override mmap(process: Process, { length, offset, read, write, shared }: MmapRequest): Mapping | number {
     const first = offset / PAGE_SIZE;
     const count = Math.ceil(length / PAGE_SIZE);
@@ -187,6 +201,7 @@ export class VcpuFile extends File {
     return process.mm.mapPages(pages, read, write, shared);
   }
 
+  /** Its last fd is closed: the pages of struct kvm_run go back, and the VM has one fd less. */
   protected override *release(): Sleeps<void> {
     this.#pages.put();
     this.#open.put();

@@ -1,9 +1,3 @@
-/**
- * What KVM_GET_ONE_REG and KVM_SET_ONE_REG reach of a vCPU.
- *
- * Kernel: arch/arm64/kvm/guest.c (struct kvm_regs by words), sys_regs.c, hypercalls.c. Modelled: general registers, SP, PC, PSTATE, SP_EL1, ELR_EL1,
- * SPSRs, MPIDR_EL1, the version of PSCI. Not modelled: floating point, timers, all other system registers, which are -ENOENT.
- */
 import { EINVAL, ENOENT } from '@vsim/vfio-core';
 import {
   KVM_REG_ARM64,
@@ -25,14 +19,20 @@ const PSTATE_RESET = 0x3c5n;
 /** PSTATE.M of EL0t, EL1t, EL1h. */
 const MODES: readonly bigint[] = [0n, 4n, 5n];
 
-/** Of a 64-bit register `index` (0 to 30 are x0 to x30, 31 SP, 32 PC, 33 PSTATE). */
+/**
+ * The id of a 64-bit register of struct kvm_regs.
+ *
+ * @param index 0 to 30 are x0 to x30, 31 SP, 32 PC, 33 PSTATE, 34 SP_EL1, 35 ELR_EL1, 36 to 40 SPSRs
+ */
 export function coreRegister(index: number): bigint {
   return KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | BigInt(2 * index);
 }
 
+/** The id of PC in struct kvm_regs. */
 export const KVM_REG_ARM_PC: bigint = coreRegister(PC);
-/** MPIDR_EL1: op0 3, op1 0, CRn 0, CRm 0, op2 5. */
+/** The id of MPIDR_EL1: op0 3, op1 0, CRn 0, CRm 0, op2 5. */
 export const KVM_REG_ARM_MPIDR: bigint = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | 0xc005n;
+/** The id of the firmware register KVM_REG_ARM_PSCI_VERSION: major << 16 and minor. */
 export const KVM_REG_ARM_PSCI_VERSION: bigint = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | 0x0014_0000n;
 
 /** Bit 31 of an MPIDR. */
@@ -40,6 +40,12 @@ const MPIDR_RES1 = 0x8000_0000n;
 /** Versions of PSCI that there are: 0.2, then 1.0 on. */
 const PSCI_VERSIONS: readonly bigint[] = [0x2n, 0x1_0000n, 0x1_0001n, 0x1_0002n, 0x1_0003n];
 
+/**
+ * What KVM_GET_ONE_REG and KVM_SET_ONE_REG reach of a vCPU.
+ *
+ * Kernel: arch/arm64/kvm/guest.c (struct kvm_regs by words), sys_regs.c, hypercalls.c. Modelled: general registers, SP, PC, PSTATE, SP_EL1, ELR_EL1,
+ * SPSRs, MPIDR_EL1, the version of PSCI. Not modelled: floating point, timers, all other system registers, which are -ENOENT.
+ */
 export class VcpuRegisters {
   readonly #core = new BigUint64Array(CORE_REGISTERS);
   readonly #vcpu: { affinity: number };
@@ -59,21 +65,23 @@ export class VcpuRegisters {
     this.reset();
   }
 
-  /** kvm_reset_vcpu(). */
+  /** kvm_reset_vcpu(): general registers are 0, PSTATE is EL1h with all masked. */
   reset(): void {
     this.#core.fill(0n);
     this.#core[PSTATE] = PSTATE_RESET;
   }
 
-  /** x0 to x30. */
+  /** A general register, x0 to x30. @param x 0 to 30 */
   get(x: number): bigint {
     return this.#core[x]!;
   }
 
+  /** Writes a general register. @param x 0 to 30 @param value cut to 64 bits */
   set(x: number, value: bigint): void {
     this.#core[x] = value;
   }
 
+  /** PC: the guest physical address at which the next program begins. */
   get pc(): bigint {
     return this.#core[PC]!;
   }
@@ -82,24 +90,35 @@ export class VcpuRegisters {
     this.#core[PC] = address;
   }
 
-  /** The version of PSCI that the guest is told. */
+  /** The version of PSCI that the guest is told: major << 16 and minor. */
   get psci(): bigint {
     return this.#psci;
   }
 
-  /** KVM_GET_REG_LIST. */
+  /** KVM_GET_REG_LIST: the ids of all registers that are modelled. */
   get ids(): readonly bigint[] {
     return [...Array.from({ length: CORE_REGISTERS }, (_, index) => coreRegister(index)), KVM_REG_ARM_PSCI_VERSION, KVM_REG_ARM_MPIDR];
   }
 
-  /** @returns the value, -ENOENT for a register that there is not, -EINVAL for one of another architecture or size */
+  /**
+   * KVM_GET_ONE_REG.
+   *
+   * @param id KVM_REG_*
+   * @returns the value, -ENOENT for a register that there is not, -EINVAL for one of another architecture or size
+   */
   read(id: bigint): bigint | number {
     const index = indexOf(id);
     if (typeof index === 'number') return index < 0 ? index : this.#core[index]!;
     return index === 'mpidr' ? this.#mpidr : this.#psci;
   }
 
-  /** @returns 0, or as read(); -EINVAL also for a value that the register cannot have */
+  /**
+   * KVM_SET_ONE_REG.
+   *
+   * @param id KVM_REG_*
+   * @param value 64 bits
+   * @returns 0, or as read(); -EINVAL also for a value that the register cannot have
+   */
   write(id: bigint, value: bigint): number {
     const index = indexOf(id);
     if (typeof index === 'number') {

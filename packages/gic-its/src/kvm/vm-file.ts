@@ -1,4 +1,3 @@
-/** The fd of a VM. Kernel: kvm_vm_ioctl(), kvm_arch_vm_ioctl(). */
 import {
   EINVAL,
   ENXIO,
@@ -47,11 +46,13 @@ const IOEVENTFD_LENGTHS: readonly number[] = [0, 1, 2, 4, 8];
 /** KVM_IRQCHIP_NUM_PINS. */
 const PINS = 988;
 
+/** The fd of a VM: memory, vCPUs, devices, interrupts. Kernel: kvm_vm_ioctl(), kvm_arch_vm_ioctl(). */
 export class VmFile extends File {
+  /** What /proc/PID/fd shows. */
   override readonly label: string = 'anon_inode:kvm-vm';
   readonly #open: OpenVm;
 
-  /** @internal By KVM_CREATE_VM. */
+  /** By KVM_CREATE_VM. @internal */
   constructor(open: OpenVm) {
     super();
     this.#open = open;
@@ -63,10 +64,18 @@ export class VmFile extends File {
     return this.#open.vm;
   }
 
+  /** Name of one of KVM's requests, for messages. @param request any number */
   override requestName(request: number): string | undefined {
     return kvmRequestName(request);
   }
 
+  /**
+   * Requests on a VM.
+   *
+   * @param request KVM_*
+   * @returns what the request has, an fd or a count, or a negative errno: -EIO for another process or a dead VM, -EINVAL for a request that
+   * there is not
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     const error = this.#open.check(process, argument);
     return error < 0 ? error : this.#request(process, request, argument);
@@ -118,6 +127,7 @@ export class VmFile extends File {
     }
   }
 
+  /** Its last fd is closed: irqfds go, and the VM too once vCPUs and devices have no fd. */
   protected override *release(): Sleeps<void> {
     this.#open.vm.irqfds.release();
     this.#open.put();

@@ -9,7 +9,7 @@ import { EINVAL, ENXIO } from '@vsim/vfio-core';
 import { NO_REGISTER, REGISTER_VALUE } from './vm-reasons.ts';
 import type { Vcpu } from './vcpu.ts';
 
-/** Attributes, without the affinity. */
+/** Registers of GRP.CPU_SYSREGS: the low 16 bits of the attribute, as registerEncoding() has them. */
 export const SYSREG = {
   ICC_PMR_EL1: 0xc230,
   ICC_BPR0_EL1: 0xc643,
@@ -53,12 +53,21 @@ function isSpareApr(register: number): boolean {
 
 const KNOWN: ReadonlySet<number> = new Set<number>(Object.values(SYSREG));
 
-/** Whether an attribute, without the affinity, names one of these registers. */
+/**
+ * Whether an attribute of GRP.CPU_SYSREGS, without the affinity, names one of these registers.
+ *
+ * @param register op0, op1, CRn, CRm and op2 in 16 bits: see registerEncoding()
+ */
 export function isSysreg(register: number): boolean {
   return isSpareApr(register) || KNOWN.has(register);
 }
 
-/** @returns the value, -EINVAL for active priorities that there are not, or -ENXIO for a register that is none of these */
+/**
+ * KVM_GET_DEVICE_ATTR of a register of the guest's CPU interface.
+ *
+ * @param register one of SYSREG
+ * @returns the value, -EINVAL for active priorities that there are not, or -ENXIO for a register that is none of these
+ */
 export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
   const field = VMCR.get(register);
   if (field !== undefined) return extract(vcpu.vmcr, field);
@@ -76,7 +85,13 @@ export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
   }
 }
 
-/** @returns 0; -EINVAL for a value that this CPU interface cannot have; -ENXIO as readSysreg() */
+/**
+ * KVM_SET_DEVICE_ATTR of a register of the guest's CPU interface.
+ *
+ * @param register one of SYSREG
+ * @param value 64 bits, cut to what the register keeps
+ * @returns 0; -EINVAL for a value that this CPU interface cannot have; -ENXIO as readSysreg()
+ */
 export function writeSysreg(vcpu: Vcpu, register: number, value: bigint): number {
   const field = VMCR.get(register);
   if (field !== undefined) {

@@ -30,7 +30,7 @@ export class EventTable {
     return this.#irqs.size;
   }
 
-  /** The LPI of an event; undefined if there is no such event. */
+  /** The LPI of an event; undefined if there is no such event. @param id EventID */
   irq(id: number): VgicIrq | undefined {
     return this.#irqs.get(id);
   }
@@ -44,7 +44,7 @@ export class EventTable {
     return irq === undefined ? undefined : { id, irq, collection: this.collection(id) };
   }
 
-  /** Puts an event that there is not at the end of the list. */
+  /** Puts an event that there is not at the end of the list. @param id EventID */
   add(id: number, irq: VgicIrq, collection: Collection): void {
     if (this.#order === undefined && id < this.#end) this.#order = new Set(this.#irqs.indices());
     this.#order?.add(id);
@@ -53,7 +53,7 @@ export class EventTable {
     this.#collections.set(id, collection);
   }
 
-  /** An event that there is has another collection. */
+  /** An event that there is has another collection. @param id EventID */
   move(id: number, collection: Collection): void {
     this.#collections.set(id, collection);
   }

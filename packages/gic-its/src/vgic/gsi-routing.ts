@@ -1,23 +1,26 @@
-/** Where the GSIs of a VM lead: an MSI, or a pin of the GIC. Kernel: struct kvm_irq_routing_entry, kvm_set_routing_entry() of arm64. */
+/** Where the GSIs of a VM lead: to a message, or to a pin of the vgic. Kernel: struct kvm_irq_routing_entry, kvm_set_routing_entry() of arm64. */
 
-/** An MSI route. */
+/** A GSI that leads to a message, as KVM_IRQ_ROUTING_MSI. */
 export interface MsiRoute {
+  /** The global system interrupt, below 4096. */
   readonly gsi: number;
   /** Doorbell: guest physical address of the ITS' GITS_TRANSLATER. */
   readonly address: number;
-  /** EventID. */
+  /** EventID, 32 bits. */
   readonly data: number;
-  /** DeviceID; undefined leaves KVM_MSI_VALID_DEVID out. */
+  /** DeviceID, 32 bits; undefined leaves KVM_MSI_VALID_DEVID out. */
   readonly device: number | undefined;
 }
 
-/** The route of a wired interrupt. */
+/** A GSI that leads to a wired interrupt, as KVM_IRQ_ROUTING_IRQCHIP. */
 export interface PinRoute {
+  /** The global system interrupt, below 4096. */
   readonly gsi: number;
   /** INTID of the SPI, less 32. */
   readonly pin: number;
 }
 
+/** Where one GSI leads: to a message, or to a pin of the vgic. */
 export type GsiRoute = MsiRoute | PinRoute;
 
 export function isMsiRoute(route: GsiRoute | undefined): route is MsiRoute {

@@ -6,7 +6,23 @@ import type { Vcpu } from './vcpu.ts';
 
 /** Registers at guest physical addresses. */
 export interface GuestDevice {
+  /**
+   * A guest's load.
+   *
+   * @param vcpu whose guest code makes it
+   * @param offset bytes from the start of the window
+   * @param width 1, 2, 4 or 8 bytes
+   * @returns the value, unsigned, of that width
+   */
   load(vcpu: Vcpu, offset: number, width: number): bigint;
+  /**
+   * A guest's store.
+   *
+   * @param vcpu whose guest code makes it
+   * @param offset bytes from the start of the window
+   * @param width 1, 2, 4 or 8 bytes
+   * @param value unsigned, of that width
+   */
   store(vcpu: Vcpu, offset: number, width: number, value: bigint): void;
 }
 
@@ -30,13 +46,19 @@ export class GuestBus {
     this.#windows.push({ base, size, device });
   }
 
-  /** What begins there goes. */
+  /** What begins there goes. @param base guest physical address */
   unmap(base: number): void {
     const at = this.#windows.findIndex((window) => window.base === base);
     if (at >= 0) this.#windows.splice(at, 1);
   }
 
-  /** @returns undefined outside memory and registers */
+  /**
+   * A load by guest code.
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   * @returns undefined outside memory and registers
+   */
   load(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
     if (this.#memory.visible(gpa)) return loadOnce(this.#memory, gpa, width);
     const window = this.#window(gpa);
@@ -47,7 +69,13 @@ export class GuestBus {
     return value;
   }
 
-  /** @returns false outside writable memory, registers and ioeventfds */
+  /**
+   * A store by guest code.
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   * @returns false outside writable memory, registers and ioeventfds
+   */
   store(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
     if (this.#memory.writable(gpa)) {
       storeOnce(this.#memory, gpa, width, value);

@@ -55,7 +55,7 @@ export class GuestDistributor {
     return this.#revision;
   }
 
-  /** INTIDs below this are SGIs, PPIs and SPIs. */
+  /** INTIDs below this are SGIs, PPIs and SPIs. @param count a multiple of 32 */
   setNrIrqs(count: number): void {
     this.#nrIrqs = count;
     const irqs = Array.from({ length: count - FIRST_SPI }, (_, n) => new VgicIrq(FIRST_SPI + n));
@@ -63,7 +63,7 @@ export class GuestDistributor {
     this.#spis = new InterruptBank(this.#vm, FIRST_SPI, irqs);
   }
 
-  /** An SPI. */
+  /** An SPI, undefined for an INTID that the VM has none of. @param intid any */
   irq(intid: number): VgicIrq | undefined {
     return this.#spis.irqs[intid - FIRST_SPI];
   }
@@ -101,6 +101,9 @@ export class GuestDistributor {
 
   /**
    * @param frozen the GIC is initialised
+   * @param offset bytes from the frame's start
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned, of that width
    * @returns 0; -EINVAL or -EBUSY to user space for an IIDR or TYPER2 that this GIC cannot have
    */
   write(offset: number, width: number, value: number, by: Accessor, frozen = true): number {
@@ -181,7 +184,7 @@ function widthsOf(offset: number): number {
   return offset >= IROUTER && offset < IROUTER_END ? 8 | 4 : 4;
 }
 
-/** Of the identification registers only PIDR2 says something. */
+/** Of the identification registers only PIDR2 says something. @param offset bytes from the frame's start */
 export function idRegister(offset: number): number {
   return offset === 0xffe8 ? 0x3b : 0;
 }
@@ -195,7 +198,12 @@ const BANKS: readonly (readonly [start: number, end: number, bits: number])[] = 
   [IROUTER, IROUTER_END, 64],
 ];
 
-/** Whether there is a register at an offset. Those of interrupts that the VM does not have are none. @param nrIrqs INTIDs of the VM */
+/**
+ * Whether there is a register at an offset. Those of interrupts that the VM does not have are none.
+ *
+ * @param nrIrqs INTIDs of the VM
+ * @param offset bytes from the frame's start
+ */
 export function isDistributorRegister(offset: number, nrIrqs: number): boolean {
   if (offset % 4 !== 0) return false;
   if (offset <= 0x10 || (offset >= 0xffd0 && offset < 0x1_0000)) return true;

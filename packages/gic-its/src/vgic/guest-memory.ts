@@ -1,10 +1,6 @@
-/**
- * A VM's memory slots: guest physical addresses, each slot a window onto some memory of the host, with a dirty log.
- *
- * Kernel: kvm_read_guest(), kvm_write_guest(), KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
- */
 import { bytesToEnd, holdsAddress, isInside, overlaps, rangeEnd, type Memory } from '@vsim/vfio-core';
 
+/** A window of guest physical addresses onto memory of the host. */
 export interface MemorySlot {
   /** Guest physical address, a multiple of 4 KiB. */
   readonly gpa: number;
@@ -12,13 +8,19 @@ export interface MemorySlot {
   readonly size: number;
   /** What is behind the slot. */
   readonly memory: Memory;
-  /** Where in `memory` the slot begins. */
+  /** Where in `memory` the slot begins, in bytes. */
   readonly offset: number;
+  /** KVM_MEM_READONLY: the guest's stores do not reach the memory. @default false */
   readonly readOnly?: boolean | undefined;
 }
 
 const PAGE = 4096;
 
+/**
+ * A VM's memory slots: guest physical addresses, each slot a window onto some memory of the host, with a dirty log.
+ *
+ * Kernel: kvm_read_guest(), kvm_write_guest(), KVM_SET_USER_MEMORY_REGION, KVM_GET_DIRTY_LOG.
+ */
 export class GuestMemory implements Memory {
   readonly #slots: MemorySlot[] = [];
   /** Dirty bitmaps of the slots that have one: a bit for each page. */
@@ -26,7 +28,11 @@ export class GuestMemory implements Memory {
   /** Checked writes until one fails; undefined: none does. */
   #writesLeft: number | undefined;
 
-  /** @throws RangeError if the slot overlaps another, or is no range of whole bytes below 2^53. */
+  /**
+   * Adds a slot; a slot of a VM with fds is made by KVM_SET_USER_MEMORY_REGION.
+   *
+   * @throws RangeError if the slot overlaps another, or is no range of whole bytes below 2^53
+   */
   addSlot(slot: MemorySlot): void {
     const { gpa, size } = slot;
     if (!isInside(gpa, size, 0, Number.MAX_SAFE_INTEGER) || this.#slots.some((other) => overlaps(gpa, size, other.gpa, other.size))) {
@@ -35,7 +41,7 @@ export class GuestMemory implements Memory {
     this.#slots.push(slot);
   }
 
-  /** Deletes the slot that begins at `gpa`. */
+  /** Deletes the slot that begins at `gpa`, a guest physical address, with its dirty log; nothing if there is none. */
   removeSlot(gpa: number): void {
     const at = this.#slots.findIndex((slot) => slot.gpa === gpa);
     for (const slot of at < 0 ? [] : this.#slots.splice(at, 1)) this.#dirty.delete(slot);
@@ -66,23 +72,29 @@ export class GuestMemory implements Memory {
     return pages.sort((a, b) => a - b);
   }
 
-  /** After `writes` more writes that KVM checks, the next finds its page gone: -EFAULT, once. undefined: none does. */
+  /** After `writes` more writes that KVM checks, 0 or more, the next finds its page gone: -EFAULT, once. undefined: none does. */
   failWriteAfter(writes: number | undefined): void {
     this.#writesLeft = writes;
   }
 
-  /** Whether a slot covers an address, whatever is behind it. Kernel: kvm_is_visible_gfn(). */
+  /** Whether a slot covers an address, whatever is behind it. Kernel: kvm_is_visible_gfn(). @param address guest physical */
   visible(address: number): boolean {
     return this.#slot(address) !== undefined;
   }
 
-  /** Whether a slot that is not read-only covers an address. */
+  /** Whether a slot that is not read-only covers an address, whatever is behind it. @param address guest physical */
   writable(address: number): boolean {
     const slot = this.#slot(address);
     return slot !== undefined && slot.readOnly !== true;
   }
 
-  /** Whether kvm_read_guest() or kvm_write_guest() can: there is a slot, and the VMM's memory behind it. */
+  /**
+   * Whether memory is behind a whole range, and with `write` can be written by the guest. Kernel: kvm_read_guest(), kvm_write_guest()
+   *
+   * @param address guest physical
+   * @param length bytes
+   * @param write the write that follows is one that failWriteAfter() counts
+   */
   accessible(address: number, length: number, write = false): boolean {
     if (write && this.#writesLeft !== undefined) {
       if (this.#writesLeft === 0) {
@@ -98,23 +110,27 @@ export class GuestMemory implements Memory {
     return here === length || this.accessible(rangeEnd(slot.gpa, slot.size), length - here, write);
   }
 
+  /** Loads a byte; outside every slot it is 0xff. @param address guest physical */
   read8(address: number): number {
     const slot = this.#slot(address);
     return slot === undefined ? 0xff : slot.memory.read8(slot.offset + address - slot.gpa);
   }
 
+  /** Loads 2 bytes, little-endian; outside every slot they are 0xff. @param address guest physical */
   read16(address: number): number {
     const slot = this.#slot(address);
     if (slot !== undefined && bytesToEnd(slot.gpa, slot.size, address) >= 2) return slot.memory.read16(slot.offset + address - slot.gpa);
     return this.read8(address) | (this.read8(address + 1) << 8);
   }
 
+  /** Loads 4 bytes, little-endian; outside every slot they are 0xff. @param address guest physical */
   read32(address: number): number {
     const slot = this.#slot(address);
     if (slot !== undefined && bytesToEnd(slot.gpa, slot.size, address) >= 4) return slot.memory.read32(slot.offset + address - slot.gpa);
     return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
   }
 
+  /** Stores a byte, which the dirty log sees; outside writable slots nothing happens. @param address guest physical @param value 8 bits */
   write8(address: number, value: number): void {
     const slot = this.#slot(address);
     if (slot === undefined || slot.readOnly === true) return;
@@ -122,6 +138,12 @@ export class GuestMemory implements Memory {
     this.#markDirty(slot, address, 1);
   }
 
+  /**
+   * Stores 2 bytes, little-endian, which the dirty log sees; outside writable slots nothing happens.
+   *
+   * @param address guest physical
+   * @param value 16 bits
+   */
   write16(address: number, value: number): void {
     const slot = this.#slot(address);
     if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 2) {
@@ -133,6 +155,12 @@ export class GuestMemory implements Memory {
     this.#markDirty(slot, address, 2);
   }
 
+  /**
+   * Stores 4 bytes, little-endian, which the dirty log sees; outside writable slots nothing happens.
+   *
+   * @param address guest physical
+   * @param value 32 bits
+   */
   write32(address: number, value: number): void {
     const slot = this.#slot(address);
     if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 4) {
@@ -144,14 +172,28 @@ export class GuestMemory implements Memory {
     this.#markDirty(slot, address, 4);
   }
 
-  /** readWords() of a slot whose memory has it. */
+  /**
+   * readWords() of a slot whose memory has it.
+   *
+   * @param address guest physical
+   * @param into gets the words, the lowest first
+   * @param count words of 4 bytes
+   * @returns false, with nothing read, where not all are in one such slot
+   */
   readWords(address: number, into: Uint32Array, count: number): boolean {
     const slot = this.#slot(address);
     if (slot === undefined || bytesToEnd(slot.gpa, slot.size, address) < 4 * count) return false;
     return slot.memory.readWords?.(slot.offset + address - slot.gpa, into, count) === true;
   }
 
-  /** writeWords() of a slot whose memory has it. A write that is to fail goes the other way, where it is counted. */
+  /**
+   * writeWords() of a slot whose memory has it. A write that is to fail goes the other way, where it is counted.
+   *
+   * @param address guest physical
+   * @param from the words, the lowest first
+   * @param count words of 4 bytes
+   * @returns false, with nothing written, where not all are in one such slot
+   */
   writeWords(address: number, from: Uint32Array, count: number): boolean {
     const slot = this.#writesLeft === undefined ? this.#slot(address) : undefined;
     if (slot === undefined || slot.readOnly === true || bytesToEnd(slot.gpa, slot.size, address) < 4 * count) return false;
@@ -160,6 +202,7 @@ export class GuestMemory implements Memory {
     return true;
   }
 
+  /** Fills `into`; bytes outside every slot are 0xff. @param address guest physical */
   readBytes(address: number, into: Uint8Array): void {
     for (let done = 0; done < into.length; ) {
       const at = address + done;
@@ -173,6 +216,7 @@ export class GuestMemory implements Memory {
     }
   }
 
+  /** Stores bytes, which the dirty log sees; those outside writable slots go nowhere. @param address guest physical */
   writeBytes(address: number, from: Uint8Array): void {
     for (let done = 0; done < from.length; ) {
       const at = address + done;
@@ -186,6 +230,11 @@ export class GuestMemory implements Memory {
     }
   }
 
+  /**
+   * How many bytes of the slot are zero from here on because nobody ever wrote them; 0 where only reading tells.
+   *
+   * @param address guest physical
+   */
   untouched(address: number): number {
     const slot = this.#slot(address);
     if (slot === undefined) return 0;

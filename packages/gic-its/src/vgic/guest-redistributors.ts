@@ -154,7 +154,7 @@ function widthsOf(offset: number): number {
 /** Registers of the SGI frame, by where each begins, and how many bytes it has. */
 const SGI_FRAME: readonly (readonly [number, number])[] = [0x80, 0x100, 0x180, 0x200, 0x280, 0x300, 0x380, 0x400, 0xc00, 0xd00, 0xe00].map((at) => [at, at === 0x400 ? 32 : at === 0xc00 ? 8 : 4]);
 
-/** Whether there is a register at an offset of a redistributor's two frames. */
+/** Whether there is a register at an offset of a redistributor's two frames. @param offset bytes from the RD frame */
 export function isRedistributorRegister(offset: number): boolean {
   if (offset % 4 !== 0) return false;
   if (offset >= FRAME_64K) {

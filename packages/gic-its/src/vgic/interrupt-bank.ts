@@ -42,7 +42,7 @@ export class InterruptBank {
     this.irqs = irqs;
   }
 
-  /** What lies outside of the bank is zero. */
+  /** What lies outside of the bank is zero. @param offset bytes from the frame's start @param width 1, 2 or 4 bytes */
   read(offset: number, width: number, by: Accessor): number {
     if (offset >= IPRIORITYR && offset < ITARGETSR) {
       let value = 0;
@@ -131,7 +131,7 @@ export class InterruptBank {
     return this.#word(first, (irq) => irq.intid >= 16 && !irq.edge && irq.lineLevel);
   }
 
-  /** Sets inputs alone, however they are triggered: no edge is seen. */
+  /** Sets inputs alone, however they are triggered: no edge is seen. @param first INTID of bit 0 @param levels 32 bits */
   writeLevels(first: number, levels: number): void {
     this.#each(first, (irq, n) => {
       if (irq.intid < 16) return;

@@ -11,20 +11,22 @@ export interface Ioeventfd {
   readonly length: number;
   /** What is stored; undefined for anything. */
   readonly match: bigint | undefined;
+  /** What is signalled. */
   readonly eventfd: EventFdContext;
 }
 
+/** The ioeventfds of a VM: a guest's store at an address signals an eventfd, and ends there. Kernel: virt/kvm/eventfd.c. */
 export class Ioeventfds {
   readonly #all: Ioeventfd[] = [];
 
-  /** @returns 0, or -EEXIST if a store could signal another one */
+  /** KVM_IOEVENTFD. @returns 0, or -EEXIST if a store could signal another one */
   assign(added: Ioeventfd): number {
     if (this.#all.some((other) => collides(other, added))) return -EEXIST;
     this.#all.push(added);
     return 0;
   }
 
-  /** @returns 0 or -ENOENT */
+  /** KVM_IOEVENTFD with KVM_IOEVENTFD_FLAG_DEASSIGN, of one with the same fields. @returns 0, or -ENOENT without such a one */
   deassign({ bus, address, length, match, eventfd }: Ioeventfd): number {
     const found = this.#all.find(
       (other) => other.bus === bus && other.eventfd === eventfd && other.address === address && other.length === length && other.match === match,
@@ -34,7 +36,14 @@ export class Ioeventfds {
     return 0;
   }
 
-  /** A guest's store that meets no memory. @returns whether an eventfd has taken it */
+  /**
+   * A guest's store that meets no memory.
+   *
+   * @param address guest physical
+   * @param width bytes: 1, 2, 4 or 8
+   * @param value unsigned, of that width
+   * @returns whether an eventfd has taken it
+   */
   store(address: number, width: number, value: bigint): boolean {
     if (this.#all.length === 0) return false;
     const found = this.#all.find(

@@ -1,10 +1,3 @@
-/**
- * An irqfd: an eventfd whose signals become MSIs or SPIs of a VM; and, through irqbypass, the consumer that forwards a device's interrupt.
- *
- * Kernel: struct kvm_kernel_irqfd of virt/kvm/eventfd.c, and the arm64 irqbypass hooks. A signal is injected at once when its
- * translation is cached, or when it is an SPI; otherwise by a work item, which is a kernel thread here. The line of an SPI that is level-sensitive is raised,
- * and lowered by a resampler alone: when the guest is done with it, who raised it is told by an eventfd of his.
- */
 import type { EventFdContext, EventFdListener, IrqBypassConsumer, IrqBypassProducer, Point, Sleeps } from '@vsim/vfio-core';
 import { ItsIrq } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
@@ -17,9 +10,19 @@ export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
 /** The work item has found no translation in the cache, and has its_lock to take: it may be another that is forwarding the interrupt. */
 export const IRQFD_LOCK: Point = { point: 'kvm/irqfd-its-lock' };
 
+/**
+ * An irqfd: an eventfd whose signals become MSIs or SPIs of a VM; and, through irqbypass, the consumer that forwards a device's interrupt.
+ *
+ * Kernel: struct kvm_kernel_irqfd of virt/kvm/eventfd.c, and the arm64 irqbypass hooks. A signal is injected at once when its
+ * translation is cached, or when it is an SPI; otherwise by a work item, which is a kernel thread here. The line of an SPI that is level-sensitive is raised,
+ * and lowered by a resampler alone: when the guest is done with it, who raised it is told by an eventfd of his.
+ */
 export class Irqfd implements EventFdListener, IrqBypassConsumer {
+  /** Whether it is told before other listeners of the eventfd, and alone: kernels after 5.10. */
   readonly priority: boolean;
+  /** The eventfd, by which irqbypass finds the producer. */
   readonly token: EventFdContext;
+  /** The GSI that it raises. */
   readonly gsi: number;
   /** Signalled when the guest is done with the level. */
   readonly resample: EventFdContext | undefined;
@@ -29,6 +32,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   /** The host interrupt behind it, while irqbypass has brought one. */
   #hostIrq: ItsIrq | undefined;
 
+  /** Made by KVM_IRQFD; attach() has to follow. @param gsi below 4096 @param resample signalled when the guest is done with the level */
   constructor(vm: KvmVm, eventfd: EventFdContext, gsi: number, resample?: EventFdContext) {
     this.#vm = vm;
     this.priority = vm.host.profile.virqfdDrains;
@@ -37,6 +41,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     this.resample = resample;
   }
 
+  /** Listens on the eventfd, whose count is injected at once, and registers as consumer of irqbypass. Kernel: kvm_irqfd_assign() */
   attach(): void {
     this.token.listen(this);
     this.#attached = true;
@@ -80,6 +85,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     if (this.resample === undefined) this.#vm.irqfds.injectPin(pin, false);
   }
 
+  /** The eventfd is closed: the irqfd goes, as by KVM_IRQFD_FLAG_DEASSIGN. Kernel: EPOLLHUP in irqfd_wakeup() */
   closed(): void {
     this.#vm.irqfds.deassign(this.token, this.gsi);
   }
@@ -89,10 +95,16 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     for (const vcpu of this.#vm.vcpus) vcpu.exitGuest();
   }
 
+  /** The guest goes on. Kernel: kvm_arch_irq_bypass_start() */
   start(): void {
     for (const vcpu of this.#vm.vcpus) vcpu.enterGuest();
   }
 
+  /**
+   * A device's interrupt has the same eventfd: it is forwarded where the route is an MSI. Kernel: kvm_arch_irq_bypass_add_producer()
+   *
+   * @returns 0, or the errno for which it is not forwarded, and the connection refused
+   */
   addProducer(producer: IrqBypassProducer): number {
     const route = this.#vm.irqfds.route(this.gsi);
     if (!(producer.irq instanceof ItsIrq)) return 0;
@@ -100,6 +112,7 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
     return isMsiRoute(route) ? setForwarding(this.#vm, producer.irq, route) : 0;
   }
 
+  /** The device's interrupt goes: it is the host's again. Kernel: kvm_arch_irq_bypass_del_producer() */
   delProducer(producer: IrqBypassProducer): void {
     this.#hostIrq = undefined;
     const route = this.#vm.irqfds.route(this.gsi);

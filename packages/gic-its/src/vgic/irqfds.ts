@@ -1,8 +1,3 @@
-/**
- * The irqfds of a VM and where its GSIs lead; the levels of those that are pins of the GIC, and their resamplers.
- *
- * Kernel: virt/kvm/eventfd.c, virt/kvm/irqchip.c, arch/arm64/kvm/vgic/vgic-irqfd.c.
- */
 import { EAGAIN, EBUSY, EINVAL, WaitQueue, type EventFdContext, type Sleeps } from '@vsim/vfio-core';
 import { END_NOT_TOLD, type EndNotToldEvent } from './events.ts';
 import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
@@ -13,6 +8,11 @@ import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS } from './uapi.ts';
 
 const FIRST_SPI = 32;
 
+/**
+ * The irqfds of a VM and where its GSIs lead; the levels of those that are pins of the GIC, and their resamplers.
+ *
+ * Kernel: virt/kvm/eventfd.c, virt/kvm/irqchip.c, arch/arm64/kvm/vgic/vgic-irqfd.c.
+ */
 export class Irqfds {
   readonly #vm: KvmVm;
   readonly #irqfds: Irqfd[] = [];
@@ -36,7 +36,13 @@ export class Irqfds {
     return this.#routes.get(gsi);
   }
 
-  /** The first checks of KVM_IRQFD. @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised */
+  /**
+   * The first checks of KVM_IRQFD.
+   *
+   * @param flags KVM_IRQFD_FLAG_*
+   * @param gsi the GSI, for the reason
+   * @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised
+   */
   check(flags: number, gsi: number): number {
     const { refusals, vgic } = this.#vm;
     if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return refusals.refuse(IRQFD_REFUSED, { gsi, flags });
@@ -44,7 +50,7 @@ export class Irqfds {
     return refusals.refuse(NOT_INITIALISED, { what: 'KVM_IRQFD' }, EAGAIN);
   }
 
-  /** As KvmVm.irqfd(). */
+  /** As KvmVm.irqfd(). @param gsi below 4096 @param flags KVM_IRQFD_FLAG_* */
   assign(eventfd: EventFdContext, gsi: number, flags: number, resample: EventFdContext | undefined): number {
     const error = this.check(flags, gsi);
     if (error < 0) return error;
@@ -61,7 +67,7 @@ export class Irqfds {
     return 0;
   }
 
-  /** As KvmVm.deassignIrqfd(). */
+  /** As KvmVm.deassignIrqfd(). @param gsi below 4096 */
   deassign(eventfd: EventFdContext, gsi: number): number {
     const at = this.#irqfds.findIndex((irqfd) => irqfd.token === eventfd && irqfd.gsi === gsi);
     const [irqfd] = at < 0 ? [] : this.#irqfds.splice(at, 1);
@@ -75,18 +81,22 @@ export class Irqfds {
     for (const irqfd of [...this.#irqfds]) this.deassign(irqfd.token, irqfd.gsi);
   }
 
-  /** The level of a pin of the GIC: an SPI. @returns 0, or -EINVAL for one that there is not */
+  /** The level of a pin of the GIC: an SPI. @param pin INTID less 32 @returns 0, or -EINVAL for one that there is not */
   injectPin(pin: number, level: boolean): number {
     return this.#vm.vgic?.inject(undefined, FIRST_SPI + pin, level) ?? -EINVAL;
   }
 
-  /** An irqfd raises a pin. */
+  /** An irqfd raises a pin. @param pin INTID less 32 */
   raise(pin: number, resampled: boolean): void {
     this.injectPin(pin, true);
     if (resampled && this.#vm.vgic?.isEdge(FIRST_SPI + pin) === true) this.#tell(FIRST_SPI + pin, 'edge');
   }
 
-  /** The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack() */
+  /**
+   * The guest has ended a level-sensitive SPI: lines that are resampled fall, and who raised them is told. Kernel: irqfd_resampler_ack()
+   *
+   * @param intid 32 or more
+   */
   acknowledged(intid: number): void {
     const gsi = this.#resampledGsi(intid);
     if (gsi === undefined) return;
@@ -94,12 +104,12 @@ export class Irqfds {
     for (const irqfd of this.#irqfds) if (irqfd.gsi === gsi) irqfd.resample?.signal();
   }
 
-  /** The guest has ended one, and the kernel has not seen that it was active. */
+  /** The guest has ended one, and the kernel has not seen that it was active. @param intid 32 or more */
   endUnseen(intid: number): void {
     if (this.#resampledGsi(intid) !== undefined) this.#tell(intid, 'unseen');
   }
 
-  /** User space has lowered lines by LEVEL_INFO: bits of INTIDs from `first` on. */
+  /** User space has lowered lines by LEVEL_INFO: bits of INTIDs from `first` on. @param lines 32 bits */
   overwritten(first: number, lines: number): void {
     for (let n = 0; n < 32; n += 1) if ((lines & (1 << n)) !== 0 && this.#resampledGsi(first + n) !== undefined) this.#tell(first + n, 'level-info');
   }

@@ -4,6 +4,10 @@
  */
 import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, hex, reason, type Reason } from '@vsim/vfio-core';
 
+/**
+ * No effect of KVM_SIGNAL_MSI, KVM_IRQFD; guest's INT, CLEAR, INV, MOVI, DISCARD. The rule: the device, its event, and the event's
+ * collection are mapped.
+ */
 export const EVENT_UNMAPPED: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly missing: string }> = reason({
   id: 'kvm-its/unmapped',
   errno: [],
@@ -14,6 +18,7 @@ export const EVENT_UNMAPPED: Reason<{ readonly what: string; readonly device: nu
   text: ({ what, device, event, missing }) => `${what} of device ${hex(device)}, event ${event}: no ${missing}`,
 });
 
+/** -EBUSY of KVM_SIGNAL_MSI, KVM_IRQFD. The rule: GITS_CTLR.Enabled is set. */
 export const ITS_OFF: Reason<{ readonly its: number; readonly device: number; readonly event: number }> = reason({
   id: 'kvm-its/off',
   errno: EBUSY,
@@ -24,6 +29,7 @@ export const ITS_OFF: Reason<{ readonly its: number; readonly device: number; re
   text: ({ its, device, event }) => `its ${its} is off: device ${hex(device)}, event ${event}`,
 });
 
+/** -EBUSY of KVM_SIGNAL_MSI, KVM_IRQFD; guest's INT. The rule: GICR_CTLR.EnableLPIs of the target is set. */
 export const LPIS_OFF: Reason<{ readonly device: number; readonly event: number; readonly lpi: number; readonly vcpu: number }> = reason({
   id: 'kvm-its/lpis-off',
   errno: EBUSY,
@@ -34,6 +40,7 @@ export const LPIS_OFF: Reason<{ readonly device: number; readonly event: number;
   text: ({ device, event, lpi, vcpu }) => `vcpu ${vcpu} takes no lpis: lpi ${lpi} of device ${hex(device)}, event ${event}`,
 });
 
+/** No effect of a command of the guest. The rule: the command queue is in the guest's memory. */
 export const COMMAND_UNREADABLE: Reason<{ readonly its: number; readonly address: number }> = reason({
   id: 'kvm-its/command-unreadable',
   errno: [],
@@ -44,6 +51,7 @@ export const COMMAND_UNREADABLE: Reason<{ readonly its: number; readonly address
   text: ({ its, address }) => `its ${its}: command at ${hex(address)} cannot be read`,
 });
 
+/** No effect of a command of the guest. The rule: the command is a physical one of GICv3. */
 export const COMMAND_UNKNOWN: Reason<{ readonly its: number; readonly address: number; readonly opcode: number }> = reason({
   id: 'kvm-its/command-unknown',
   errno: [],
@@ -54,6 +62,10 @@ export const COMMAND_UNKNOWN: Reason<{ readonly its: number; readonly address: n
   text: ({ its, address, opcode }) => `its ${its}: command at ${hex(address)} has opcode ${hex(opcode)}`,
 });
 
+/**
+ * -EINVAL of guest's MAPD; SAVE_TABLES, RESTORE_TABLES. The rule: a DeviceID has an entry in the device table, in the guest's
+ * memory.
+ */
 export const DEVICE_RANGE: Reason<{ readonly what: string; readonly device: number; readonly table: number; readonly is: string }> = reason({
   id: 'kvm-its/device-range',
   errno: EINVAL,
@@ -64,6 +76,7 @@ export const DEVICE_RANGE: Reason<{ readonly what: string; readonly device: numb
   text: ({ what, device, table, is }) => `${what} of device ${hex(device)}: ${is} (device table at ${hex(table)})`,
 });
 
+/** No effect of guest's MAPC, MAPTI, MAPI. The rule: an ICID has room in the collection table, in the guest's memory. */
 export const COLLECTION_RANGE: Reason<{ readonly what: string; readonly icid: number; readonly table: number; readonly is: string }> = reason({
   id: 'kvm-its/collection-range',
   errno: [],
@@ -74,6 +87,7 @@ export const COLLECTION_RANGE: Reason<{ readonly what: string; readonly icid: nu
   text: ({ what, icid, table, is }) => `${what} to collection ${icid}: ${is} (collection table at ${hex(table)})`,
 });
 
+/** No effect of guest's MAPD. The rule: a device has at most the EventID bits of GITS_TYPER. */
 export const ITT_SIZE: Reason<{ readonly device: number; readonly bits: number }> = reason({
   id: 'kvm-its/itt-size',
   errno: [],
@@ -84,6 +98,7 @@ export const ITT_SIZE: Reason<{ readonly device: number; readonly bits: number }
   text: ({ device, bits }) => `MAPD of device ${hex(device)} with ${bits} EventID bits`,
 });
 
+/** No effect of guest's MAPC, MOVALL. The rule: RDbase is the number of a vCPU. */
 export const VCPU_TARGET: Reason<{ readonly what: string; readonly rdbase: number; readonly vcpus: number }> = reason({
   id: 'kvm-its/vcpu',
   errno: [],
@@ -94,6 +109,7 @@ export const VCPU_TARGET: Reason<{ readonly what: string; readonly rdbase: numbe
   text: ({ what, rdbase, vcpus }) => `${what} to vcpu ${rdbase}: there are ${vcpus}`,
 });
 
+/** No effect of guest's INVALL, MOVI. The rule: the collection is mapped to a vCPU. */
 export const COLLECTION_UNMAPPED: Reason<{ readonly what: string; readonly icid: number }> = reason({
   id: 'kvm-its/collection',
   errno: [],
@@ -104,6 +120,7 @@ export const COLLECTION_UNMAPPED: Reason<{ readonly what: string; readonly icid:
   text: ({ what, icid }) => `${what}: collection ${icid} is not mapped`,
 });
 
+/** No effect of guest's MAPTI, MAPI. The rule: the device is mapped. */
 export const DEVICE_UNMAPPED: Reason<{ readonly what: string; readonly device: number }> = reason({
   id: 'kvm-its/device',
   errno: [],
@@ -114,6 +131,7 @@ export const DEVICE_UNMAPPED: Reason<{ readonly what: string; readonly device: n
   text: ({ what, device }) => `${what}: device ${hex(device)} is not mapped`,
 });
 
+/** No effect of guest's MAPTI, MAPI. The rule: the event lies in the ITT that MAPD gave, in the guest's memory. */
 export const EVENT_RANGE: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly bits: number; readonly address: number }> = reason({
   id: 'kvm-its/event-range',
   errno: [],
@@ -124,6 +142,7 @@ export const EVENT_RANGE: Reason<{ readonly what: string; readonly device: numbe
   text: ({ what, device, event, bits, address }) => `${what} of device ${hex(device)}: event ${event} of ${bits} bits, ite at ${hex(address)}`,
 });
 
+/** No effect of guest's MAPTI, MAPI. The rule: an LPI is from 8192 to below the limit of GICR_PROPBASER.IDbits. */
 export const LPI_RANGE: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly lpi: number; readonly limit: number }> = reason({
   id: 'kvm-its/lpi-range',
   errno: [],
@@ -134,6 +153,7 @@ export const LPI_RANGE: Reason<{ readonly what: string; readonly device: number;
   text: ({ what, device, event, lpi, limit }) => `${what} of device ${hex(device)}, event ${event}: ${lpi} is no lpi below ${limit}`,
 });
 
+/** No effect of guest's MAPTI, MAPI. The rule: the event is not mapped. */
 export const EVENT_TAKEN: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly lpi: number }> = reason({
   id: 'kvm-its/event-taken',
   errno: [],
@@ -144,6 +164,7 @@ export const EVENT_TAKEN: Reason<{ readonly what: string; readonly device: numbe
   text: ({ what, device, event, lpi }) => `${what}: event ${event} of device ${hex(device)} is mapped to lpi ${lpi}`,
 });
 
+/** No effect of guest's MAPTI, MAPI. The rule: an LPI belongs to one event (from 7.3 on). */
 export const LPI_TAKEN: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly lpi: number }> = reason({
   id: 'kvm-its/lpi-taken',
   errno: [],
@@ -154,6 +175,10 @@ export const LPI_TAKEN: Reason<{ readonly what: string; readonly device: number;
   text: ({ what, device, event, lpi }) => `${what} of device ${hex(device)}, event ${event}: another event has lpi ${lpi}`,
 });
 
+/**
+ * -EFAULT of RESTORE_TABLES; guest's MAPTI, MAPI, INV. The rule: what the property table and the target's pending table say of the
+ * LPI is in the guest's memory.
+ */
 export const LPI_UNREADABLE: Reason<{ readonly what: string; readonly device: number; readonly event: number; readonly lpi: number; readonly table: string; readonly address: number }> = reason({
   id: 'kvm-its/lpi-unreadable',
   errno: EFAULT,
@@ -164,6 +189,7 @@ export const LPI_UNREADABLE: Reason<{ readonly what: string; readonly device: nu
   text: ({ what, device, event, lpi, table, address }) => `${what} of device ${hex(device)}, event ${event}: ${table} of lpi ${lpi} at ${hex(address)} cannot be accessed`,
 });
 
+/** -EFAULT of SAVE_TABLES. The rule: each table is in memory that KVM can write. */
 export const ENTRY_UNWRITABLE: Reason<{ readonly entry: string; readonly address: number; readonly device?: number | undefined; readonly event?: number | undefined; readonly icid?: number | undefined }> = reason({
   id: 'kvm-its/entry-unwritable',
   errno: EFAULT,
@@ -174,6 +200,7 @@ export const ENTRY_UNWRITABLE: Reason<{ readonly entry: string; readonly address
   text: ({ entry, address, device, event, icid }) => `${entry} ${nameOf(device, event, icid)} at ${hex(address)} cannot be written`,
 });
 
+/** -EFAULT of RESTORE_TABLES. The rule: each table is in memory that KVM can read. */
 export const ENTRY_UNREADABLE: Reason<{ readonly entry: string; readonly address: number; readonly device?: number | undefined }> = reason({
   id: 'kvm-its/entry-unreadable',
   errno: EFAULT,
@@ -184,6 +211,7 @@ export const ENTRY_UNREADABLE: Reason<{ readonly entry: string; readonly address
   text: ({ entry, address, device }) => `${entry} ${nameOf(device, undefined, undefined)} at ${hex(address)} cannot be read`,
 });
 
+/** -EACCES of SAVE_TABLES. The rule: no LPI is forwarded, unless the host's GICv4.1 lets its state be read. */
 export const SAVE_FORWARDED: Reason<{ readonly device: number; readonly event: number; readonly lpi: number }> = reason({
   id: 'kvm-its/forwarded',
   errno: EACCES,
@@ -194,6 +222,7 @@ export const SAVE_FORWARDED: Reason<{ readonly device: number; readonly event: n
   text: ({ device, event, lpi }) => `lpi ${lpi} of device ${hex(device)}, event ${event} is forwarded`,
 });
 
+/** -EINVAL of RESTORE_TABLES. The rule: a DTE has at most 16 EventID bits. */
 export const BAD_DTE: Reason<{ readonly field: string; readonly value: number; readonly address: number; readonly device: number }> = reason({
   id: 'kvm-its/dte',
   errno: EINVAL,
@@ -204,6 +233,10 @@ export const BAD_DTE: Reason<{ readonly field: string; readonly value: number; r
   text: ({ field, value, address, device }) => `dte of device ${hex(device)} at ${hex(address)}: ${field} ${value}`,
 });
 
+/**
+ * -EINVAL or -EEXIST of RESTORE_TABLES. The rule: a CTE names a vCPU of the VM, or none, and an ICID within the table that no other
+ * collection has; the ITS has no collections yet.
+ */
 export const BAD_CTE: Reason<{ readonly field: string; readonly value: number; readonly address: number; readonly icid: number }> = reason({
   id: 'kvm-its/cte',
   errno: [EINVAL, EEXIST],
@@ -214,6 +247,10 @@ export const BAD_CTE: Reason<{ readonly field: string; readonly value: number; r
   text: ({ field, value, address, icid }) => `cte of collection ${icid} at ${hex(address)}: ${field} ${value}`,
 });
 
+/**
+ * -EINVAL of RESTORE_TABLES. The rule: an ITE has an LPI from 8192 on, a collection that was restored, its event and the next one
+ * within the ITT.
+ */
 export const BAD_ITE: Reason<{ readonly field: string; readonly value: number; readonly address: number; readonly device: number; readonly event: number }> = reason({
   id: 'kvm-its/ite',
   errno: EINVAL,

@@ -1,9 +1,3 @@
-/**
- * The kvm-vfio device: a VMM tells KVM which VFIO groups its VM uses, and VFIO which VM they serve. Kernel: virt/kvm/vfio.c;
- * Documentation/virt/kvm/devices/vfio.rst.
- *
- * Modelled: groups. Not modelled: SPAPR TCE, which is -ENXIO as on every machine that is no POWER, and device fds of iommufd.
- */
 import {
   EBADF,
   EEXIST,
@@ -25,11 +19,17 @@ import { KVM_VFIO_GROUP } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
 import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
 
+/**
+ * The kvm-vfio device: a VMM tells KVM which VFIO groups its VM uses, and VFIO which VM they serve. Kernel: virt/kvm/vfio.c;
+ * Documentation/virt/kvm/devices/vfio.rst.
+ *
+ * Modelled: groups. Not modelled: SPAPR TCE, which is -ENXIO as on every machine that is no POWER, and device fds of iommufd.
+ */
 export class KvmVfio {
   readonly #vm: KvmVm;
   readonly #files: GroupFile[] = [];
 
-  /** @internal By KvmVm.createVfio(). */
+  /** By KvmVm.createVfio(). @internal */
   constructor(vm: KvmVm) {
     this.#vm = vm;
   }
@@ -45,6 +45,13 @@ export class KvmVfio {
     return this.#files.some((file) => !coherent(file));
   }
 
+  /**
+   * KVM_HAS_DEVICE_ATTR.
+   *
+   * @param group KVM_DEV_VFIO_GROUP
+   * @param attr KVM_DEV_VFIO_GROUP_*
+   * @returns 0, or -ENXIO for an attribute that there is not
+   */
   hasAttr(group: number, attr: number): number {
     return isAttribute(group, attr) ? 0 : this.#refuse(-1, attr, ENXIO);
   }
@@ -52,6 +59,8 @@ export class KvmVfio {
   /**
    * KVM_SET_DEVICE_ATTR.
    *
+   * @param group KVM_DEV_VFIO_GROUP
+   * @param attr KVM_DEV_VFIO_GROUP_ADD or KVM_DEV_VFIO_GROUP_DEL
    * @param fd of a VFIO group in `process`; undefined when it cannot be read from the caller's memory
    * @returns 0; -ENXIO for an attribute that there is not, -EFAULT, -EBADF, -EINVAL for a file that is no group (before 5.19 also for one
    * without container, or not viable; -EPERM without IOMMU), -EEXIST and -ENOENT

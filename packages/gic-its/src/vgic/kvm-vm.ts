@@ -1,9 +1,3 @@
-/**
- * A virtual machine: memory slots, vCPUs, its virtual GIC, and its irqfds.
- *
- * Kernel: struct kvm, KVM_CREATE_VCPU, KVM_CREATE_DEVICE, KVM_SET_GSI_ROUTING, KVM_IRQFD, KVM_SIGNAL_MSI.
- * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots).
- */
 import {
   EINVAL,
   ENODEV,
@@ -47,34 +41,53 @@ import { VgicIts } from './vgic-its.ts';
 /** vCPUs of a VM, and what their ids are below. Kernel: KVM_MAX_VCPUS, which is VGIC_V3_MAX_CPUS. */
 export const MAX_VCPUS = 512;
 
-/** Between a vCPU's number and the vCPU. */
+/** Between a vCPU's number and the vCPU: hold a thread of createVcpuSlowly() here. */
 export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
 
+/** What a VM stands on, for a VM that is made without /dev/kvm. */
 export interface KvmVmInit {
   /** The host's GIC driver: where physical interrupts and vPEs come from. */
   readonly driver: ItsDriver;
   /** Where irqfds meet the interrupts of VFIO devices. @default none */
   readonly irqBypass?: IrqBypassManager | undefined;
-  /** Guest physical address bits. @default 40 */
+  /** Guest physical address bits, 32 to 52. @default 40 */
   readonly ipaBits?: number | undefined;
 }
 
+/**
+ * A virtual machine: memory slots, vCPUs, its virtual GIC, and its irqfds.
+ *
+ * Kernel: struct kvm, KVM_CREATE_VCPU, KVM_CREATE_DEVICE, KVM_SET_GSI_ROUTING, KVM_IRQFD, KVM_SIGNAL_MSI.
+ * Modelled: what interrupts need. Not modelled: stage 2 (guest accesses go through the slots).
+ */
 export class KvmVm {
+  /** The host that runs it. */
   readonly host: Host;
+  /** The host's GIC driver, which has the vPEs. */
   readonly driver: ItsDriver;
+  /** Where irqfds meet the interrupts of VFIO devices; undefined: no interrupt is forwarded. */
   readonly irqBypass: IrqBypassManager | undefined;
+  /** What the kernel's vgic does otherwise than another's. */
   readonly profile: VgicProfile;
+  /** Where its events go. */
   readonly trace: Trace;
+  /** Guest physical address bits: frames and slots end below 2 to this. */
   readonly ipaBits: number;
+  /** Its memory slots. */
   readonly memory: GuestMemory = new GuestMemory();
+  /** Its ioeventfds. */
   readonly ioeventfds: Ioeventfds = new Ioeventfds();
+  /** Its irqfds, and where its GSIs lead. */
   readonly irqfds: Irqfds;
   /** In order of creation. Kernel: kvm->vcpus, by vcpu_idx. */
   readonly vcpus: Vcpu[] = [];
   /** What the first KVM_RUN failed with, on kernels where every call on the VM's fds is -EIO from then on. Kernel: kvm_vm_dead(). */
   #death = 0;
+  /** Its ITSs, in the order of their creation. */
   readonly itss: VgicIts[] = [];
+  /** Its LPIs, and where interrupts are queued. */
   readonly lpis: LpiList;
+  /** Translations of MSIs that were made before: the fast path. */
   readonly cache: TranslationCache;
   /** Steps of commands that grow with what the guest has mapped: so that one store has a bound. */
   work = 0;
@@ -87,6 +100,7 @@ export class KvmVm {
   /** The first vCPU that ran. */
   #ran: Vcpu | undefined;
 
+  /** A VM without memory, vCPUs and devices. Kernel: kvm_create_vm() */
   constructor(host: Host, init: KvmVmInit) {
     this.host = host;
     this.driver = init.driver;
@@ -99,11 +113,12 @@ export class KvmVm {
     this.irqfds = new Irqfds(this);
   }
 
-  /** @internal Where refused calls are told. */
+  /** Where refused calls are told. @internal */
   get refusals(): Refusals {
     return this.host.refusals;
   }
 
+  /** Its GICv3, undefined before createVgic(). */
   get vgic(): Vgic | undefined {
     return this.#vgic;
   }
@@ -118,15 +133,21 @@ export class KvmVm {
   /**
    * KVM_CREATE_VCPU, in any order of ids.
    *
-   * @param id by default how many vCPUs there are
    * @param room asked last: a negative errno of it, where the caller has no fd for the vCPU, undoes all
-   * @returns the vCPU; -EINVAL for an id or a vCPU too many, or when the redistributors do not fit; -EBUSY once the vgic is initialised; -EEXIST
+   * @param id below 512; by default how many vCPUs there are
+   * @returns the vCPU; -EINVAL for an id or a vCPU too many, or when the redistributors do not fit; -EBUSY once the vgic is initialised;
+   * -EEXIST
    */
   createVcpu(id: number = this.vcpus.length, room: () => number = () => 0): Vcpu | number {
     return this.#checkVcpu(id) || this.#makeVcpu(id, room);
   }
 
-  /** KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run. */
+  /**
+   * KVM_CREATE_VCPU as a thread has it: between the number and the vCPU other threads may run.
+   *
+   * @param id below 512; by default how many vCPUs there are
+   * @returns as createVcpu()
+   */
   *createVcpuSlowly(id: number = this.vcpus.length): Sleeps<Vcpu | number> {
     const error = this.#checkVcpu(id);
     if (error < 0) return error;
@@ -162,18 +183,18 @@ export class KvmVm {
     return vcpu;
   }
 
-  /** The vCPU with an id. Kernel: kvm_get_vcpu_by_id(). */
+  /** The vCPU with an id. Kernel: kvm_get_vcpu_by_id(). @param id what KVM_CREATE_VCPU was given */
   vcpuById(id: number): Vcpu | undefined {
     const likely = this.vcpus[id];
     return likely?.id === id ? likely : this.vcpus.find((vcpu) => vcpu.id === id);
   }
 
-  /** The vCPU that RDbase of an ITS command or of a collection names. */
+  /** The vCPU that RDbase of an ITS command or of a collection names. @param target an id since 6.7, an index before */
   vcpuOfTarget(target: number): Vcpu | undefined {
     return this.profile.vcpusById ? this.vcpuById(target) : this.vcpus[target];
   }
 
-  /** The vCPU with an affinity: Aff3 to Aff0. Kernel: kvm_mpidr_to_vcpu(). */
+  /** The vCPU with an affinity. Kernel: kvm_mpidr_to_vcpu(). @param affinity Aff3 to Aff0, 8 bits each, from the top */
   vcpuOfAffinity(affinity: number): Vcpu | undefined {
     return this.vcpus.find((vcpu) => vcpu.affinity === affinity);
   }
@@ -273,12 +294,12 @@ export class KvmVm {
     return this.#runningVcpu === undefined;
   }
 
-  /** The vCPU of this VM that runs on a CPU. */
+  /** The vCPU of this VM that runs on a CPU. @param cpu of the host, counted from 0 */
   residentVcpu(cpu: number): Vcpu | undefined {
     return this.vcpus.find((vcpu) => vcpu.state === 'running' && vcpu.cpu === cpu);
   }
 
-  /** @internal A CPU for a vCPU that woke: the one where it was, else any free one. With none it waits for the next to be freed. */
+  /** A CPU for a vCPU that woke: the one where it was, else any free one. With none it waits for the next to be freed. @internal */
   cpuFor(vcpu: Vcpu): number | undefined {
     const { cpus } = this.driver;
     const free = cpus.free(vcpu.cpu);
@@ -286,7 +307,7 @@ export class KvmVm {
     return free;
   }
 
-  /** @internal A vCPU has left its CPU, or does not wait for one any more. */
+  /** A vCPU has left its CPU, or does not wait for one any more. @internal */
   cpuFreed(vcpu: Vcpu): void {
     const { waiting } = this.driver.cpus;
     removeItem(waiting, vcpu);
@@ -295,44 +316,68 @@ export class KvmVm {
 
   // Guest accesses
 
-  /** Puts emulated registers at a guest physical address. */
+  /** Puts emulated registers at a guest physical address. @param base the first address @param size bytes */
   mapWindow(base: number, size: number, device: GuestDevice): void {
     this.#bus.map(base, size, device);
   }
 
-  /** Takes them away: what begins there. */
+  /** Takes emulated registers away. @param base where they begin */
   unmapWindow(base: number): void {
     this.#bus.unmap(base);
   }
 
-  /** A load by guest code. @returns undefined outside memory and registers: user space emulates it. Kernel: kvm_handle_guest_abort() */
+  /**
+   * A load by guest code. Kernel: kvm_handle_guest_abort()
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   * @returns undefined outside memory and registers: user space emulates it
+   */
   tryLoad(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
     return this.#bus.load(vcpu, gpa, width);
   }
 
-  /** A load by guest code; outside memory and registers it reads as zero. */
+  /**
+   * A load by guest code; outside memory and registers it reads as zero.
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   */
   load(vcpu: Vcpu, gpa: number, width: number): bigint {
     return this.#bus.load(vcpu, gpa, width) ?? 0n;
   }
 
-  /** A store by guest code. @returns false outside writable memory, registers and ioeventfds: user space emulates it */
+  /**
+   * A store by guest code.
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   * @param value unsigned, of that width
+   * @returns false outside writable memory, registers and ioeventfds: user space emulates it
+   */
   tryStore(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
     return this.#bus.store(vcpu, gpa, width, value);
   }
 
-  /** A store by guest code; outside memory and registers it goes nowhere. */
+  /**
+   * A store by guest code; outside memory and registers it goes nowhere.
+   *
+   * @param gpa guest physical address
+   * @param width 1, 2, 4 or 8 bytes
+   * @param value unsigned, of that width
+   */
   store(vcpu: Vcpu, gpa: number, width: number, value: bigint): void {
     this.#bus.store(vcpu, gpa, width, value);
   }
 
   // Interrupts of registers
 
-  /** @internal An interrupt may have to be delivered now. */
+  /** An interrupt may have to be delivered now. @internal */
   queue(irq: VgicIrq): void {
     this.lpis.queue(irq);
   }
 
-  /** @internal All vCPUs are out of the guest meanwhile. Kernel: kvm_arm_halt_guest(), kvm_arm_resume_guest() */
+  /** All vCPUs are out of the guest meanwhile. Kernel: kvm_arm_halt_guest(), kvm_arm_resume_guest() @internal */
   halted(change: () => void): void {
     for (const vcpu of this.vcpus) vcpu.exitGuest();
     change();
@@ -341,7 +386,7 @@ export class KvmVm {
 
   // MSIs
 
-  /** The ITS whose frames have this guest physical address: KVM takes any of them for the doorbell. */
+  /** The ITS whose frames have this guest physical address: KVM takes any of them for the doorbell. @param address guest physical */
   itsAt(address: number): VgicIts | undefined {
     return this.itss.find((its) => its.contains(address));
   }
@@ -349,19 +394,38 @@ export class KvmVm {
   /**
    * KVM_SIGNAL_MSI.
    *
-   * @returns 1 delivered, 0 blocked by the guest, or a negative errno
+   * @param address the doorbell, guest physical
+   * @param data EventID, 32 bits
+   * @param flags KVM_MSI_VALID_DEVID or 0
+   * @param device DeviceID, 32 bits
+   * @returns 1 delivered, 0 blocked by the guest, or a negative errno: -EINVAL without vgic, for other flags, or for an address of no ITS;
+   * -ENODEV without ITS; -EBUSY while the ITS, or LPIs of the target, are off
    */
   signalMsi(address: number, data: number, flags: number, device: number): number {
     if (this.#vgic === undefined || (flags & ~KVM_MSI_VALID_DEVID) !== 0) return this.refusals.refuse(MSI_REFUSED, { address, flags });
     return this.injectMsi(address, data, (flags & KVM_MSI_VALID_DEVID) === 0 ? undefined : device, device);
   }
 
-  /** vgic_its_inject_msi(). `cacheDevice` is what the cache is asked for, which does not look at the flag. */
+  /**
+   * vgic_its_inject_msi().
+   *
+   * @param address the doorbell, guest physical
+   * @param data EventID, 32 bits
+   * @param device DeviceID, undefined without KVM_MSI_VALID_DEVID
+   * @param cacheDevice what the cache is asked for, which does not look at the flag
+   * @returns 1 delivered, 0 blocked by the guest, or a negative errno
+   */
   injectMsi(address: number, data: number, device: number | undefined, cacheDevice: number): number {
     return this.injectCached(address, cacheDevice, data) ? 1 : this.injectByTables(address, data, device);
   }
 
-  /** @internal The same, for a translation that is not cached. */
+  /**
+   * injectMsi() for a translation that is not cached. @internal
+   *
+   * @param address the doorbell, guest physical
+   * @param data EventID, 32 bits
+   * @returns 1 delivered, 0 blocked by the guest, or a negative errno
+   */
   injectByTables(address: number, data: number, device: number | undefined): number {
     const its = device === undefined ? undefined : this.itsAt(address);
     if (device === undefined || its === undefined) {
@@ -374,7 +438,15 @@ export class KvmVm {
     return Math.min(result, 0);
   }
 
-  /** The fast path: works only for a translation that is cached. One that was cached before it was forwarded sets the latch, and a list register delivers it. */
+  /**
+   * The fast path: works only for a translation that is cached. One that was cached before it was forwarded sets the latch, and a list
+   * register delivers it.
+   *
+   * @param address the doorbell, guest physical
+   * @param device DeviceID, 32 bits
+   * @param data EventID, 32 bits
+   * @returns whether it was cached
+   */
   injectCached(address: number, device: number, data: number): boolean {
     const its = this.itsAt(address);
     const irq = its?.doorbell !== address ? undefined : this.cache.find(its.index, device, data);
@@ -391,6 +463,7 @@ export class KvmVm {
     this.irqfds.setRouting(routes);
   }
 
+  /** Where a GSI leads, undefined where nowhere. @param gsi below 4096 */
   route(gsi: number): GsiRoute | undefined {
     return this.irqfds.route(gsi);
   }
@@ -398,14 +471,17 @@ export class KvmVm {
   /**
    * KVM_IRQFD. An eventfd that has a count is injected at once.
    *
+   * @param gsi below 4096
+   * @param flags KVM_IRQFD_FLAG_*
    * @param resample with KVM_IRQFD_FLAG_RESAMPLE, who is told that the guest is done with a level
-   * @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this VM
+   * @returns 0; -EINVAL for unknown flags; -EAGAIN for a new one before the vgic is initialised; -EBUSY if the eventfd has an irqfd in this
+   * VM
    */
   irqfd(eventfd: EventFdContext, gsi: number, flags = 0, resample?: EventFdContext): number {
     return this.irqfds.assign(eventfd, gsi, flags, resample);
   }
 
-  /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @returns 0, also where there is no such irqfd */
+  /** KVM_IRQFD with KVM_IRQFD_FLAG_DEASSIGN. @param gsi below 4096 @returns 0, also where there is no such irqfd */
   deassignIrqfd(eventfd: EventFdContext, gsi: number): number {
     return this.irqfds.deassign(eventfd, gsi);
   }

@@ -31,12 +31,12 @@ export class PrivateInterrupts {
     this.#sgis = irqs.slice(0, SGIS);
   }
 
-  /** An SGI or a PPI. */
+  /** An SGI or a PPI. @param intid 0 to 31 */
   irq(intid: number): VgicIrq | undefined {
     return this.#bank.irqs[intid];
   }
 
-  /** An SGI is sent to this vCPU. @param group1 the sender may reach Group 1 */
+  /** An SGI is sent to this vCPU. @param group1 the sender may reach Group 1 @param intid 0 to 15 */
   send(intid: number, group1: boolean): void {
     const sgi = this.#sgis[intid]!;
     if (sgi.group1 && !group1) return;

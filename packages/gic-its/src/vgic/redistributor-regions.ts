@@ -51,7 +51,14 @@ export class RedistributorRegions {
     return this.#regions.find((region) => region.index === index);
   }
 
-  /** A new region, and in it the vCPUs that have no redistributor yet. @returns 0, or -EINVAL, -E2BIG or -EEXIST, told */
+  /**
+   * A new region, and in it the vCPUs that have no redistributor yet.
+   *
+   * @param index the region's number
+   * @param base guest physical address, 64 KiB aligned
+   * @param count redistributors, 0 for as many as there are vCPUs
+   * @returns 0, or -EINVAL, -E2BIG or -EEXIST, told
+   */
   add(index: number, base: number, count: number): number {
     const error = this.#check(index, base, count);
     if (error < 0) return error;

@@ -44,7 +44,11 @@ export class TranslationCache {
     this.#entries.set(key, irq);
   }
 
-  /** A translation of an ITS may have changed: everything is forgotten, or, where each ITS has its own cache, all of that ITS. */
+  /**
+   * A translation of an ITS may have changed: everything is forgotten, or, where each ITS has its own cache, all of that ITS.
+   *
+   * @param its the ITS, in the order of their creation
+   */
   invalidate(its: number): void {
     if (this.#vm.profile.cachedPerVcpu !== undefined) this.invalidateAll();
     else for (const key of [...this.#entries.keys()]) if (Math.floor(key / 0x1_0000_0000) === its) this.#drop(key);

@@ -1,11 +1,3 @@
-/**
- * A vCPU: where it runs, what its guest sees of the CPU interface, and its vPE.
- *
- * Kernel: kvm_vgic_load(), kvm_vgic_put(), kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate(), kvm_vgic_vcpu_pending_irq().
- * A running vCPU sits on a physical CPU, whose virtual CPU interface has its list registers and its vPE. Guest
- * code is the caller's: onInterrupt runs when the virtual IRQ is asserted, as the vector at VBAR_EL1 would.
- * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers. Not modelled: PSTATE.I beyond `irqsMasked`.
- */
 import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
 import { SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
@@ -40,9 +32,19 @@ const LR_GROUP1 = 0x1000_0000;
 /** PPIs of EL1's virtual and physical timer, unless user space moved them. */
 const TIMER_PPIS = [27, 30] as const;
 
+/** 'running' is on a CPU, in KVM_RUN; 'blocked' waits in KVM_RUN, in WFI, for an interrupt or a CPU; 'stopped' is outside of KVM_RUN. */
 export type VcpuState = 'stopped' | 'running' | 'blocked';
 
+/**
+ * A vCPU: where it runs, what its guest sees of the CPU interface, and its vPE.
+ *
+ * Kernel: kvm_vgic_load(), kvm_vgic_put(), kvm_vgic_flush_hwstate(), kvm_vgic_sync_hwstate(), kvm_vgic_vcpu_pending_irq().
+ * A running vCPU sits on a physical CPU, whose virtual CPU interface has its list registers and its vPE. Guest
+ * code is the caller's: onInterrupt runs when the virtual IRQ is asserted, as the vector at VBAR_EL1 would.
+ * Modelled: run, stop, WFI with doorbell, moving between CPUs, list registers. Not modelled: PSTATE.I beyond `irqsMasked`.
+ */
 export class Vcpu {
+  /** The VM that it is of. */
   readonly vm: KvmVm;
   /** What KVM_CREATE_VCPU was asked for. Kernel: vcpu_id. */
   readonly id: number;
@@ -64,8 +66,9 @@ export class Vcpu {
   onInterrupt: (() => void) | undefined;
   /** PSTATE.I. */
   irqsMasked = false;
-  /** GICR_PENDBASER in halves, and GICR_CTLR.EnableLPIs. */
+  /** GICR_PENDBASER in halves, the low one first. */
   readonly pendbaser: Uint32Array = new Uint32Array([0x580, 0]);
+  /** GICR_CTLR.EnableLPIs. */
   lpisEnabled = false;
   #state: VcpuState = 'stopped';
   #cpu = 0;
@@ -78,14 +81,22 @@ export class Vcpu {
   #acknowledged = 0;
   /** SPIs that it took since the last tick. */
   #servedSpis = 0;
-  /** ICH_VMCR_EL2, ICH_AP0R0_EL2 and ICH_AP1R0_EL2 as they were when the vCPU last left the guest. */
+  /** ICH_VMCR_EL2 as it was when the vCPU last left the guest. */
   vmcr = 0n;
+  /** ICH_AP0R0_EL2 as it was when the vCPU last left the guest. */
   ap0r = 0n;
+  /** ICH_AP1R0_EL2 as it was when the vCPU last left the guest. */
   ap1r = 0n;
   /** What each list register stands for. */
   readonly #loaded: (VgicIrq | undefined)[] = [];
 
-  /** @internal Made by KvmVm.createVcpu(). */
+  /**
+   * Made by KvmVm.createVcpu().
+   *
+   * @internal
+   * @param id below 512
+   * @param index how many vCPUs were there before
+   */
   constructor(vm: KvmVm, id: number, index: number) {
     this.vm = vm;
     this.privates = new PrivateInterrupts(vm, this);
@@ -94,6 +105,7 @@ export class Vcpu {
     this.affinity = (id & 0xf) | (((id >>> 4) & 0xff) << 8) | (((id >>> 12) & 0xff) << 16);
   }
 
+  /** Whether it is in KVM_RUN, and on a CPU. */
   get state(): VcpuState {
     return this.#state;
   }
@@ -106,7 +118,9 @@ export class Vcpu {
   /**
    * KVM_RUN on a physical CPU, until stop().
    *
-   * @returns 0; -EINVAL for a CPU that does not exist or is offline, or a vCPU that runs; -EBUSY where another vCPU runs; what KvmVm.firstRun() says
+   * @param cpu of the host, counted from 0
+   * @returns 0; -EINVAL for a CPU that does not exist or is offline, or a vCPU that runs; -EBUSY where another vCPU runs; what
+   * KvmVm.firstRun() says
    */
   run(cpu: number): number {
     const { cpus } = this.vm.driver;
@@ -186,12 +200,12 @@ export class Vcpu {
     if (this.#state === 'running' && !this.#inGuest) this.#flush();
   }
 
-  /** @internal The virtual IRQ of its CPU rose. */
+  /** The virtual IRQ of its CPU rose. @internal */
   virtualInterrupt(): void {
     this.#signal();
   }
 
-  /** @internal Out of the guest and back: list registers are filled anew. Kernel: vgic_maintenance_handler() does nothing */
+  /** Out of the guest and back: list registers are filled anew. Kernel: vgic_maintenance_handler() does nothing @internal */
   maintenance(): void {
     if (!this.#inGuest) return;
     this.exitGuest();
@@ -200,7 +214,7 @@ export class Vcpu {
 
   // What guest code does
 
-  /** ICC_IAR1_EL1 read by the guest; 1023 when there is nothing. */
+  /** ICC_IAR1_EL1 read by the guest; 1023 when there is nothing, or the vCPU does not run. */
   acknowledge(): number {
     if (this.#state !== 'running') return SPURIOUS;
     const intid = this.vm.driver.gic.cpu(this.#cpu).virtual.acknowledge();
@@ -218,14 +232,14 @@ export class Vcpu {
     this.enterGuest();
   }
 
-  /** ICC_EOIR1_EL1 written by the guest. */
+  /** ICC_EOIR1_EL1 written by the guest. @param intid what acknowledge() returned */
   endOfInterrupt(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.endOfInterrupt(intid);
     this.#timerRings(intid);
   }
 
-  /** ICC_PMR_EL1 written by the guest. */
+  /** ICC_PMR_EL1 written by the guest. @param mask 8 bits, of which the upper five count */
   setPriorityMask(mask: number): void {
     if (this.#state === 'running') this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_PMR_EL1', BigInt(mask));
     else this.vmcr = (this.vmcr & 0xff_ffffn) | (BigInt(mask & 0xf8) << 24n);
@@ -239,7 +253,7 @@ export class Vcpu {
     this.#signal();
   }
 
-  /** ICC_SGI1R_EL1 written by the guest: an SGI to vCPUs of one cluster, or to all but this one. */
+  /** ICC_SGI1R_EL1 written by the guest: an SGI to vCPUs of one cluster, or to all but this one. @param value the register's 64 bits */
   sendSgi(value: bigint): void {
     const sgi = Number((value >> 24n) & 0xfn);
     const targets = Number(value & 0xffffn);
@@ -256,7 +270,7 @@ export class Vcpu {
     this.enterGuest();
   }
 
-  /** ICC_DIR_EL1 written by the guest, with EOImode 1. */
+  /** ICC_DIR_EL1 written by the guest, with EOImode 1. @param intid SGI, PPI or SPI */
   deactivate(intid: number): void {
     if (this.#state !== 'running') return;
     this.vm.driver.gic.cpu(this.#cpu).virtual.write('ICC_DIR_EL1', BigInt(intid));
@@ -270,9 +284,12 @@ export class Vcpu {
   }
 
   /**
-   * The output of the guest's virtual timer, PPI 27, which the kernel alone raises once the vCPU has run. Not modelled: what the timer counts.
+   * The output of the guest's virtual timer, PPI 27, which the kernel alone raises once the vCPU has run. Not modelled: what the timer
+   * counts.
    *
    * Kernel: kvm_timer_update_irq()
+   *
+   * @param level of the timer's output
    */
   setTimer(level: boolean): void {
     const irq = this.privates.irq(TIMER_PPIS[0])!;

@@ -86,7 +86,7 @@ export class VgicAttributes {
     return this.#unknown('have', group, attr);
   }
 
-  /** @param value undefined when it cannot be read from the caller's memory */
+  /** KVM_SET_DEVICE_ATTR of a vgic. @param group one of GRP @param value undefined when it cannot be read from the caller's memory */
   set(group: number, attr: bigint, value: bigint | undefined): number {
     switch (group) {
       case GRP.CTRL:
@@ -107,7 +107,12 @@ export class VgicAttributes {
     return this.#unknown('set', group, attr);
   }
 
-  /** @param value what the caller's memory has, which says the index to REDIST_REGION */
+  /**
+   * KVM_GET_DEVICE_ATTR of a vgic.
+   *
+   * @param group one of GRP
+   * @param value what the caller's memory has, which says the index to REDIST_REGION
+   */
   get(group: number, attr: bigint, value: bigint | undefined): bigint | number {
     switch (group) {
       case GRP.ADDR:

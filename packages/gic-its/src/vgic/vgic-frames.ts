@@ -18,13 +18,27 @@ export function addressOf(value: bigint | number): number {
   return address < 2n ** 53n || low === 0n ? Number(address) : Number((address - low) | BigInt(PAGE_SIZE));
 }
 
-/** vgic_check_iorange(). @param frame its name @param old where it is already @returns 0 or a negative errno, told */
+/**
+ * vgic_check_iorange().
+ *
+ * @param frame its name
+ * @param old where it is already
+ * @param address guest physical
+ * @param bytes how long it is
+ * @returns 0 or a negative errno, told
+ */
 export function checkFrame(vm: KvmVm, frame: string, old: number | undefined, address: number, bytes: number): number {
   const errno = frameError(vm, old, address, bytes);
   return errno === 0 ? 0 : vm.refusals.refuse(FRAME_ADDRESS, { frame, address, bytes, limit: 2 ** vm.ipaBits, old }, errno);
 }
 
-/** @returns 0 or a positive errno */
+/**
+ * Why a frame cannot be placed.
+ *
+ * @param address guest physical
+ * @param bytes how long it is
+ * @returns 0 or a positive errno
+ */
 export function frameError(vm: KvmVm, old: number | undefined, address: number, bytes: number): number {
   if (!vm.profile.checksFrameEnd) {
     if (address >= 2 ** vm.ipaBits) return E2BIG;
@@ -57,12 +71,12 @@ export function checkedFrame(vm: KvmVm, frame: string, widths: (offset: number) 
   };
 }
 
-/** A load of up to 8 bytes as one or two of up to 4. */
+/** A load of up to 8 bytes as one or two of up to 4. @param offset bytes from the frame's start @param width 1, 2, 4 or 8 bytes */
 export function loadHalves(offset: number, width: number, read: (at: number, width: number) => number): bigint {
   return width === 8 ? toBigint(read(offset, 4), read(offset + 4, 4)) : BigInt(read(offset, width) >>> 0);
 }
 
-/** A store, likewise: the low half first. */
+/** A store, likewise: the low half first. @param offset bytes from the frame's start @param width 1, 2, 4 or 8 bytes */
 export function storeHalves(offset: number, width: number, value: bigint, write: (at: number, width: number, word: number) => void): void {
   if (width !== 8) {
     write(offset, width, lowHalf(value));

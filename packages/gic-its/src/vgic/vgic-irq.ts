@@ -1,9 +1,3 @@
-/**
- * An interrupt of a VM: its state and configuration, its target, and the list of the vCPU that is to take it.
- *
- * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle(), vgic_prune_ap_list() of vgic.c. SGIs, PPIs and SPIs are there for good; LPIs are counted:
- * each ITE, each translation cache entry, the list of the vCPU on which one is queued.
- */
 import { removeItem } from '@vsim/vfio-core';
 import type { ItsIrq } from '../host/index.ts';
 import { SparseArray } from './sparse-array.ts';
@@ -12,14 +6,24 @@ import type { Vcpu } from './vcpu.ts';
 /** The first INTID of LPIs. */
 const FIRST_LPI = 8192;
 
+/**
+ * An interrupt of a VM: its state and configuration, its target, and the list of the vCPU that is to take it.
+ *
+ * Kernel: struct vgic_irq, vgic_queue_irq_unlock(), vgic_target_oracle(), vgic_prune_ap_list() of vgic.c. SGIs, PPIs and SPIs are there for good; LPIs are counted:
+ * each ITE, each translation cache entry, the list of the vCPU on which one is queued.
+ */
 export class VgicIrq {
+  /** SGIs are 0 to 15, PPIs 16 to 31, SPIs from 32, LPIs from 8192 on. */
   readonly intid: number;
+  /** 8 bits, 0 the highest. */
   priority = 0;
+  /** GICD_ISENABLER, GICR_ISENABLER0 or Enable of the LPI's configuration byte. */
   enabled = false;
   /** Edge-triggered: SGIs and LPIs always, SPIs as ICFGR says. */
   edge: boolean;
-  /** Group 1. */
+  /** Of Group 1, the IRQ; else of Group 0, the FIQ. */
   group1 = true;
+  /** Pending by an edge, a message or a store to GICD_ISPENDR, until it is delivered. */
   pendingLatch = false;
   /** The input of a wired interrupt. */
   lineLevel = false;
@@ -27,6 +31,7 @@ export class VgicIrq {
   active = false;
   /** Forwarded: the hardware owns its pending state. A latch that is set all the same is delivered by a list register, once. */
   hw = false;
+  /** The host interrupt that is forwarded to an LPI; undefined otherwise. */
   hostIrq: ItsIrq | undefined;
   /** Affinity in GICD_IROUTER, as user space or the guest wrote it. */
   route = 0;
@@ -36,22 +41,25 @@ export class VgicIrq {
   target: Vcpu | undefined;
   /** The vCPU on whose list it is queued. */
   queuedOn: Vcpu | undefined;
+  /** Who holds an LPI: ITEs, cache entries, a vCPU's list. Without any it goes. */
   references = 1;
   /** LPIs: those that were made before have lower places. */
   place = 0;
   /** It belongs to an event (7.3 alone looks). */
   mapped = false;
 
+  /** An interrupt in its reset state: disabled, of Group 1, not pending. @param intid SGI, PPI, SPI or LPI */
   constructor(intid: number) {
     this.intid = intid;
     this.edge = intid < 16 || intid >= FIRST_LPI;
   }
 
+  /** Whether it is an LPI: counted, without active state. */
   get isLpi(): boolean {
     return this.intid >= FIRST_LPI;
   }
 
-  /** irq_is_pending(). */
+  /** irq_is_pending(): the latch, or the line of a level-sensitive one. */
   get pending(): boolean {
     return this.pendingLatch || (!this.edge && this.lineLevel);
   }
@@ -70,7 +78,7 @@ export class LpiList {
     this.#distributorEnabled = distributorEnabled;
   }
 
-  /** Takes no reference. */
+  /** The LPI of an INTID; takes no reference. @param intid any */
   find(intid: number): VgicIrq | undefined {
     return this.#irqs.get(intid);
   }

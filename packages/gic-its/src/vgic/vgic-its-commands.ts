@@ -12,7 +12,7 @@ import type { Vcpu } from './vcpu.ts';
 import { NOT_MAPPED, type ItsMappings } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
 
-/** Internal codes of failed commands: Arm IHI 0069's numbers. */
+/** Codes of the guest's commands that come to nothing: Arm IHI 0069's numbers of ITS command errors, which the guest does not see. */
 export const E_ITS = {
   MOVI_UNMAPPED_INTERRUPT: 0x01_0107,
   MOVI_UNMAPPED_COLLECTION: 0x01_0109,
@@ -69,7 +69,7 @@ export class ItsCommands {
     this.#invalidated.clear();
   }
 
-  /** The command at a guest physical address, for whoever tells of it. */
+  /** The command at a guest physical address, for whoever tells of it. @param address of its 32 bytes */
   read(address: number): ItsCommand {
     const word = (n: number): number => this.#vm.memory.read32(address + 4 * n);
     const target = (n: number): number => (((word(n + 1) & 0xffff) << 16) | (word(n) >>> 16)) >>> 0;
@@ -86,7 +86,12 @@ export class ItsCommands {
     };
   }
 
-  /** Executes the command at a guest physical address. @returns 0; an ITS code or a negative errno if it is ignored: all the same to the guest */
+  /**
+   * Executes the command at a guest physical address.
+   *
+   * @param at address of its 32 bytes
+   * @returns 0; if it is ignored an ITS code or a negative errno, -ENODEV for an opcode that is none: all the same to the guest
+   */
   execute(at: number): number {
     const { memory } = this.#vm;
     const word = (n: number): number => memory.read32(at + 4 * n);

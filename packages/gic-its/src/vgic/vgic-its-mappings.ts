@@ -56,7 +56,7 @@ export class ItsMappings {
     this.#vm.cache.invalidate(this.#its);
   }
 
-  /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. */
+  /** vgic_its_check_event_id(): the event is in the ITT, and its entry is in guest memory. @param event EventID */
   eventInRange(device: ItsGuestDevice, event: number): boolean {
     if (event >= device.end) return false;
     return !this.#vm.profile.checksItePage || this.#vm.memory.visible(device.itt + event * 8);
@@ -85,7 +85,9 @@ export class ItsMappings {
   /**
    * vgic_add_lpi() for a new event, and vgic_its_map_lpi().
    *
-   * @returns the LPI with a reference; undefined when another event has it and each has one (V-26); -EFAULT when its configuration cannot be read
+   * @param intid 8192 or more
+   * @returns the LPI with a reference; undefined when another event has it and each has one (VgicProfile.oneEventPerLpi); -EFAULT when its
+   * configuration cannot be read
    */
   addLpi(intid: number, vcpu: Vcpu | undefined): VgicIrq | number | undefined {
     const { lpis, profile } = this.#vm;
@@ -112,12 +114,17 @@ export class ItsMappings {
     return irq;
   }
 
-  /** Where the property table has an LPI's byte. */
+  /** Where the property table has an LPI's byte. @param intid 8192 or more */
   propertyAddress(intid: number): number {
     return (this.#vm.vgic?.propertyTable ?? 0) + intid - FIRST_LPI;
   }
 
-  /** update_lpi_config(). @param only leaves LPIs of other vCPUs alone */
+  /**
+   * update_lpi_config().
+   *
+   * @param only leaves LPIs of other vCPUs alone
+   * @returns 0, or -EFAULT when the property table is not in guest memory
+   */
   readConfiguration(irq: VgicIrq, only: Vcpu | undefined, invalidate: boolean): number {
     const { memory } = this.#vm;
     const address = this.propertyAddress(irq.intid);
@@ -159,7 +166,7 @@ export class ItsMappings {
     if (irq.hw) moveVlpi(irq, from);
   }
 
-  /** A collection with an ICID that no other has. */
+  /** A collection with an ICID that no other has. @param icid 16 bits @param target vCPU's number, as RDbase has it */
   addCollection(icid: number, target: number): Collection {
     const collection = { icid, target };
     this.collections.push(collection);
@@ -221,7 +228,7 @@ export class ItsMappings {
     this.#byIcid.delete(collection.icid);
   }
 
-  /** GICR_INVLPIR of the guest. */
+  /** GICR_INVLPIR of the guest. @param intid any */
   invalidateLpi(intid: number): void {
     const irq = this.#vm.lpis.find(intid);
     if (irq !== undefined) this.readConfiguration(irq, undefined, true);

@@ -45,9 +45,9 @@ export interface RegisterEffects {
   posted(): void;
   /** The ITS was disabled. */
   disabled(): void;
-  /** The command at a guest physical address is next. */
+  /** The command at a guest physical address is next. @param address of its 32 bytes */
   command(address: number): void;
-  /** The next command cannot be read. */
+  /** The next command cannot be read. @param address where it is, guest physical */
   unreadable(address: number): void;
 }
 
@@ -103,7 +103,12 @@ export class ItsRegisters {
     return isWide(offset) ? toBigint(this.#read(offset), this.#read(offset + 4)) : BigInt(this.#read(offset));
   }
 
-  /** A write by user space, which may also move CREADR and choose a table format. @returns 0, -EINVAL or -EBUSY */
+  /**
+   * A write by user space, which may also move CREADR and choose a table format.
+   *
+   * @param offset bytes from the control frame
+   * @returns 0, -EINVAL or -EBUSY
+   */
   writeUser(offset: number, value: bigint): number {
     if (offset === REG.IIDR) return (lowHalf(value) & 0xf000) === 0 ? 0 : this.#refuse('GITS_IIDR', value, BigInt(this.#read(REG.IIDR)), EINVAL);
     if (offset !== REG.CREADR) {
@@ -249,7 +254,11 @@ export class ItsRegisters {
     return ((this.#regs[table]! & 0xff) + 1) * PAGE_64K;
   }
 
-  /** The guest physical address of an id's entry; undefined when it has none in guest memory. Kernel: vgic_its_check_id(). */
+  /**
+   * The guest physical address of an id's entry; undefined when it has none in guest memory. Kernel: vgic_its_check_id().
+   *
+   * @param id DeviceID or ICID
+   */
   entryAddress(table: ItsTableRegister, id: number): number | undefined {
     if (id >= 0x1_0000) return undefined;
     const memory = this.#memory;
@@ -268,7 +277,7 @@ export class ItsRegisters {
     return memory.visible(address) ? address : undefined;
   }
 
-  /** Why an id has no entry; undefined when it has one. */
+  /** Why an id has no entry; undefined when it has one. @param id DeviceID or ICID */
   entryProblem(table: ItsTableRegister, id: number): { readonly table: number; readonly is: string } | undefined {
     if (this.entryAddress(table, id) !== undefined) return undefined;
     const base = this.tableAddress(table);
@@ -283,17 +292,17 @@ export class ItsRegisters {
   }
 }
 
-/** What an access by user space has to be a multiple of. */
+/** What an access by user space has to be a multiple of. @param offset bytes from the control frame */
 export function alignmentOf(offset: number): number {
   return offset < REG.TYPER || offset >= REG.IDREGS ? 4 : 8;
 }
 
-/** Whether there is a register at an offset. */
+/** Whether there is a register at an offset. @param offset bytes from the control frame */
 export function isItsRegister(offset: number): boolean {
   return offset < REG.TYPER || isWide(offset) || (offset >= REG.IDREGS && offset < 0x1_0000);
 }
 
-/** Whether an offset is in a register of 64 bits. */
+/** Whether an offset is in a register of 64 bits. @param offset bytes from the control frame */
 export function isWide(offset: number): boolean {
   return (offset & ~4) === REG.TYPER || (offset >= REG.CBASER && offset < REG.CREADR + 8) || (offset >= REG.BASER && offset < REG.BASER + 64);
 }

@@ -216,7 +216,7 @@ function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address
   // ITT_addr is bits [48:5] of the entry, address bits [51:8].
   const itt = ((hi & 0x1_ffff) * 0x800_0000 + (lo >>> 5)) * 256;
   const device = its.mappings.addDevice(id, bits, itt);
-  // The kernel counts bytes in an int: an ITT of 29 EventID bits or more (V-5) has none.
+  // The kernel counts bytes in an int: an ITT of 29 EventID bits or more has none.
   const result = scan(its, 'ite', id, itt, (2 ** bits * ENTRY) | 0, 0, (event, low, high) => restoreEvent(its, device, event, low, high));
   if (result < 0) {
     its.mappings.freeDevice(device);

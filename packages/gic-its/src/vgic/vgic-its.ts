@@ -1,9 +1,3 @@
-/**
- * The emulated ITS of a VM: its KVM device attributes, and MSI translation.
- *
- * Kernel: vgic-its.c. Registers, commands, what is mapped, and the saved tables are in files of their own (vgic-its-*.ts).
- * Modelled: all physical commands, every KVM device attribute.
- */
 import { EBUSY, EINVAL, ENODEV, ENXIO, lowHalf } from '@vsim/vfio-core';
 import { tellIgnored } from './ignored-command.ts';
 import { COMMAND_UNREADABLE, EVENT_UNMAPPED, ITS_OFF, LPIS_OFF } from './its-reasons.ts';
@@ -20,14 +14,24 @@ import { restoreTables, saveTables } from './vgic-its-tables.ts';
 const FRAME_BYTES = 0x2_0000;
 const TRANSLATER = 0x1_0040;
 
+/**
+ * The emulated ITS of a VM: its KVM device attributes, and MSI translation.
+ *
+ * Kernel: vgic-its.c. Registers, commands, what is mapped, and the saved tables are in files of their own (vgic-its-*.ts).
+ * Modelled: all physical commands, every KVM device attribute.
+ */
 export class VgicIts {
+  /** The VM that it is of. */
   readonly vm: KvmVm;
+  /** Its place in KvmVm.itss. */
   readonly index: number;
+  /** GITS_CTLR, CBASER, CWRITER, CREADR and BASER<n>. */
   readonly registers: ItsRegisters;
+  /** Devices, events and collections that the guest has mapped. */
   readonly mappings: ItsMappings;
   #base: number | undefined;
 
-  /** @internal Made by KvmVm.createIts(). */
+  /** Made by KvmVm.createIts(). @internal @param index its place in KvmVm.itss */
   constructor(vm: KvmVm, index: number) {
     this.vm = vm;
     this.index = index;
@@ -49,20 +53,22 @@ export class VgicIts {
     const commands = new ItsCommands(vm, this.registers, this.mappings, (device, event) => this.triggerMsi(device, event));
   }
 
-  /** Guest physical address of GITS_TRANSLATER. */
+  /** Guest physical address of GITS_TRANSLATER; undefined before ADDR_TYPE.ITS is set. */
   get doorbell(): number | undefined {
     return this.#base === undefined ? undefined : this.#base + TRANSLATER;
   }
 
-  /** Whether a guest physical address is in one of its frames. */
+  /** Whether a guest physical address is in one of its frames, 128 KiB. @param address guest physical */
   contains(address: number): boolean {
     return this.#base !== undefined && address >= this.#base && address < this.#base + FRAME_BYTES;
   }
 
+  /** GITS_CTLR.Enabled of the guest. */
   get enabled(): boolean {
     return this.registers.enabled;
   }
 
+  /** Its VM goes: what was mapped is forgotten. Kernel: vgic_its_destroy() */
   destroy(): void {
     this.registers.reset();
     this.#forget();
@@ -71,6 +77,13 @@ export class VgicIts {
 
   // Device attributes
 
+  /**
+   * KVM_HAS_DEVICE_ATTR.
+   *
+   * @param group one of GRP
+   * @param attr 64 bits, of the group
+   * @returns 0; -ENXIO for an attribute or register that there is not; -EINVAL for a register that is not aligned
+   */
   hasAttr(group: number, attr: bigint | number): number {
     const whole = BigInt(attr);
     switch (group) {
@@ -91,6 +104,8 @@ export class VgicIts {
   /**
    * KVM_SET_DEVICE_ATTR.
    *
+   * @param group one of GRP
+   * @param attr 64 bits, of the group
    * @param value undefined when it cannot be read from the caller's memory
    * @returns 0 or a negative errno
    */
@@ -114,7 +129,13 @@ export class VgicIts {
     }
   }
 
-  /** KVM_GET_DEVICE_ATTR. @returns the value, or a negative errno as a number */
+  /**
+   * KVM_GET_DEVICE_ATTR.
+   *
+   * @param group GRP.ADDR or GRP.ITS_REGS
+   * @param attr 64 bits, of the group
+   * @returns the value, or a negative errno as a number
+   */
   getAttr(group: number, attr: bigint | number): bigint | number {
     const whole = BigInt(attr);
     switch (group) {
@@ -188,7 +209,7 @@ export class VgicIts {
 
   // MSIs
 
-  /** What an event lacks that an MSI of it needs. */
+  /** What an event lacks that an MSI of it needs; undefined: nothing. @param device DeviceID, 32 bits @param event EventID, 32 bits */
   missing(device: number, event: number): 'device' | 'event' | 'collection' | undefined {
     const mapped = this.mappings.findDevice(device);
     if (mapped === undefined) return 'device';
@@ -197,7 +218,7 @@ export class VgicIts {
     return this.mappings.vcpuOf(found.collection) === undefined ? 'collection' : undefined;
   }
 
-  /** @internal Tells why an MSI or a command of an event came to nothing. */
+  /** Tells why an MSI or a command of an event came to nothing. @internal @param device DeviceID @param event EventID */
   tellUnresolved(what: string, device: number, event: number): void {
     const { refusals, trace } = this.vm;
     const missing = this.missing(device, event);
@@ -211,7 +232,13 @@ export class VgicIts {
     }
   }
 
-  /** vgic_its_resolve_lpi(). @returns the LPI, a positive ITS code, or -EBUSY */
+  /**
+   * vgic_its_resolve_lpi(): what an event leads to, which is then cached.
+   *
+   * @param device DeviceID, 32 bits
+   * @param event EventID, 32 bits
+   * @returns the LPI; a positive code of E_ITS; -EBUSY while the ITS, or LPIs of the target, are off
+   */
   resolve(device: number, event: number): VgicIrq | number {
     if (!this.enabled) return -EBUSY;
     const found = this.mappings.findEvent(device, event);
@@ -222,7 +249,13 @@ export class VgicIts {
     return found.irq;
   }
 
-  /** vgic_its_trigger_msi(). @returns 0, a positive ITS code, or a negative errno */
+  /**
+   * vgic_its_trigger_msi().
+   *
+   * @param device DeviceID, 32 bits
+   * @param event EventID, 32 bits
+   * @returns 0; a positive code of E_ITS; -EBUSY as resolve()
+   */
   triggerMsi(device: number, event: number): number {
     const irq = this.resolve(device, event);
     if (typeof irq === 'number') return irq;

@@ -1,35 +1,35 @@
 /**
  * What one kernel's virtual GIC does otherwise than another's, as named values.
  *
- * The ids (V-n) are those of the catalogue, part 6.4, and of its part on 7.3. `linux-6.12` is 6.12.107; `linux-6.12.117` has the fixes of
- * 6.12.113 to 6.12.115. Where a kernel of the profile corrupts or crashes (V-11: an orphaned ITE at SAVE_TABLES), the answer is that of 6.1.
+ * `linux-6.12` is 6.12.107; `linux-6.12.117` has the fixes of
+ * 6.12.113 to 6.12.115. Where a kernel of the profile corrupts or crashes, the answer is that of 6.1.
  */
 import type { ProfileName } from '@vsim/vfio-core';
 
 export interface VgicProfile {
-  /** SAVE_PENDING_TABLES before INIT is -ENXIO (V-1). */
+  /** SAVE_PENDING_TABLES before INIT is -ENXIO. */
   readonly savePendingNeedsInit: boolean;
-  /** MAPD V=0 writes 0 to the DTE, and DISCARD to the ITE, at once (V-3). */
+  /** MAPD V=0 writes 0 to the DTE, and DISCARD to the ITE, at once. */
   readonly zeroesUnmapped: boolean;
-  /** A failed RESTORE_TABLES leaves nothing mapped (V-4). */
+  /** A failed RESTORE_TABLES leaves nothing mapped. */
   readonly failedRestoreFrees: boolean;
-  /** A DTE with more than 16 EventID bits, or beyond the table, is -EINVAL (V-5). */
+  /** A DTE with more than 16 EventID bits, or beyond the table, is -EINVAL. */
   readonly checksDte: boolean;
   /** A distance past the end of a table leads on, instead of ending it. 5.13 alone: the fix of 6.1 is in 5.10.223. */
   readonly scansPastEnd: boolean;
-  /** A CTE with an ICID beyond the table is -EINVAL, instead of being passed over (V-6). */
+  /** A CTE with an ICID beyond the table is -EINVAL, instead of being passed over. */
   readonly checksCteIcid: boolean;
-  /** MAPTI and the restore of an ITE want its page in memory (V-7). */
+  /** MAPTI and the restore of an ITE want its page in memory. */
   readonly checksItePage: boolean;
-  /** Clearing EnableLPIs clears the pending state of queued LPIs (V-8). */
+  /** Clearing EnableLPIs clears the pending state of queued LPIs. */
   readonly disableClearsPending: boolean;
-  /** MOVALL moves every LPI of the VM, whatever its target (V-9). */
+  /** MOVALL moves every LPI of the VM, whatever its target. */
   readonly movallMovesAll: boolean;
-  /** MAPC with V=0 looks at RDbase (V-10). */
+  /** MAPC with V=0 looks at RDbase. */
   readonly unmapChecksTarget: boolean;
-  /** GICD_IIDR.Revision; from 3 on, GICR_CTLR.IR and CES and the registers behind them (V-12, V-13). */
+  /** GICD_IIDR.Revision; from 3 on, GICR_CTLR.IR and CES and the registers behind them. */
   readonly revision: 2 | 3;
-  /** Revisions that user space may choose by GICD_IIDR (V-17). */
+  /** Revisions that user space may choose by GICD_IIDR. */
   readonly revisions: readonly number[];
   /** MAPC, MOVALL and CTEs name a vCPU by its id, not by when it was created; an SGI to all others leaves out the sender, not the vCPU of its number (6.7). */
   readonly vcpusById: boolean;
@@ -41,13 +41,13 @@ export interface VgicProfile {
   readonly readsValueFirst: boolean;
   /** What visits all LPIs goes by INTID, instead of in order of creation. Since 6.9. */
   readonly lpisByIntid: boolean;
-  /** User space sees GICR_TYPER.Last (V-14). */
+  /** User space sees GICR_TYPER.Last. */
   readonly userSeesLast: boolean;
-  /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone (V-19). */
+  /** Translations that are cached for each vCPU, in one cache of the VM; undefined: as many as there are, dropped for each ITS alone. */
   readonly cachedPerVcpu: number | undefined;
-  /** An interrupt that is forwarded already is left alone (V-20). */
+  /** An interrupt that is forwarded already is left alone. */
   readonly forwardsOnce: boolean;
-  /** Forwarding is taken back by the host's interrupt, whatever the route leads to now: no VLPI is left mapped (V-20's other half). */
+  /** Forwarding is taken back by the host's interrupt, whatever the route leads to now: no VLPI is left mapped. */
   readonly unsetsByHostIrq: boolean;
   /** Maintenance interrupts say when the guest turns a group on or off, and with too many interrupts also when none in a list register is pending. Since 6.19. */
   readonly followsGroups: boolean;
@@ -58,23 +58,23 @@ export interface VgicProfile {
   readonly tellsSeenEndsOnly: boolean;
   /** An eventfd has one irqfd, in whichever VM; before, one in each VM. Since 6.17. */
   readonly oneIrqfdPerEventfd: boolean;
-  /** A BASER whose value changes frees what its table had, also while it stays valid (V-23). */
+  /** A BASER whose value changes frees what its table had, also while it stays valid. */
   readonly baserChangeFrees: boolean;
-  /** SAVE_TABLES leaves out a device whose DTE cannot be reached, instead of -EINVAL (V-24, V-33). */
+  /** SAVE_TABLES leaves out a device whose DTE cannot be reached, instead of -EINVAL. */
   readonly skipsUnreachable: boolean;
-  /** An ITE's `next` is the distance to the next that has a collection (V-25). */
+  /** An ITE's `next` is the distance to the next that has a collection. */
   readonly nextSkipsOrphans: boolean;
-  /** An LPI belongs to one event: MAPTI and restore refuse it to a second, and give it the event's target (V-26, V-27, V-28). */
+  /** An LPI belongs to one event: MAPTI and restore refuse it to a second, and give it the event's target. */
   readonly oneEventPerLpi: boolean;
-  /** An unknown CTRL attribute of the ITS is -ENXIO, not 0 (V-29). */
+  /** An unknown CTRL attribute of the ITS is -ENXIO, not 0. */
   readonly refusesUnknownItsCtrl: boolean;
-  /** User space reads and writes GICD_IIDR and GICD_TYPER2 before INIT, and there clears nASSGIcap (V-30, V-31). */
+  /** User space reads and writes GICD_IIDR and GICD_TYPER2 before INIT, and there clears nASSGIcap. */
   readonly registersBeforeInit: boolean;
   /** The vgic cannot be made while a vCPU is being made. */
   readonly vgicWaitsForVcpus: boolean;
-  /** Attribute group MAINT_IRQ (V-32). */
+  /** Attribute group MAINT_IRQ. */
   readonly maintIrq: boolean;
-  /** The end of a frame counts, not only its start (V-15, V-16). */
+  /** The end of a frame counts, not only its start. */
   readonly checksFrameEnd: boolean;
 }
 

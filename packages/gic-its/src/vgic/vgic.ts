@@ -1,8 +1,3 @@
-/**
- * The emulated GICv3 of a VM: its life. Attributes, distributor, redistributors and pending tables are in files of their own.
- *
- * Kernel: vgic-init.c.
- */
 import { EBUSY, EINVAL } from '@vsim/vfio-core';
 import { GuestDistributor } from './guest-distributor.ts';
 import { GuestRedistributors } from './guest-redistributors.ts';
@@ -15,6 +10,11 @@ import { PRIVATE_IRQS, VgicAttributes } from './vgic-attributes.ts';
 /** SPIs of a VM that never said how many: 256 INTIDs. */
 const DEFAULT_NR_SPIS = 224;
 
+/**
+ * The emulated GICv3 of a VM: its life. Attributes, distributor, redistributors and pending tables are in files of their own.
+ *
+ * Kernel: vgic-init.c.
+ */
 export class Vgic {
   readonly #vm: KvmVm;
   readonly #distributor: GuestDistributor;
@@ -23,10 +23,10 @@ export class Vgic {
   #initialized = false;
   /** A vCPU has run. */
   #ready = false;
-  /** @internal 0 until they are set, or the vgic is initialised. */
+  /** SPIs that the guest has: 0 until they are set, or the vgic is initialised. @internal */
   nrSpis = 0;
 
-  /** @internal Made by KvmVm.createVgic(). */
+  /** Made by KvmVm.createVgic(). @internal */
   constructor(vm: KvmVm) {
     this.#vm = vm;
     this.#distributor = new GuestDistributor(vm);
@@ -34,20 +34,22 @@ export class Vgic {
     this.#attributes = new VgicAttributes(vm, this, this.#distributor, this.#redistributors);
   }
 
+  /** CTRL.INIT was done: no more vCPUs, and registers can be reached. */
   get initialized(): boolean {
     return this.#initialized;
   }
 
-  /** @internal A vCPU has run. */
+  /** A vCPU has run: addresses are fixed. @internal */
   get ready(): boolean {
     return this.#ready;
   }
 
+  /** GICD_CTLR.EnableGrp1 of the guest. */
   get distributorEnabled(): boolean {
     return this.#distributor.enabled;
   }
 
-  /** INTIDs of LPIs are below this. */
+  /** INTIDs of LPIs are below this: 2 to GICR_PROPBASER.IDbits + 1. */
   get lpiLimit(): number {
     return this.#redistributors.lpiLimit;
   }
@@ -62,16 +64,17 @@ export class Vgic {
     return this.#redistributors.pendingTable(vcpu);
   }
 
-  /** @internal Redistributors: those of vCPUs that come later, too. */
+  /** Redistributors: those of vCPUs that come later, too. @internal */
   get regions(): RedistributorRegions {
     return this.#redistributors.regions;
   }
 
   /**
-   * @internal Before a vCPU runs for the first time. Kernel: kvm_vgic_map_resources(), vgic_v3_map_resources().
+   * Before a vCPU runs for the first time. Kernel: kvm_vgic_map_resources(), vgic_v3_map_resources().
    *
+   * @internal
    * @returns 0; -ENXIO without an address for each vCPU's redistributor and the distributor; -EINVAL if they overlap or are out of bounds;
-   *   -EBUSY before INIT
+   * -EBUSY before INIT
    */
   mapResources(): number {
     if (this.#ready) return 0;
@@ -115,6 +118,8 @@ export class Vgic {
    * The level of a wired interrupt, or its edge. Kernel: kvm_vgic_inject_irq() without owner.
    *
    * @param vcpu of a PPI
+   * @param intid 16 to 31 is a PPI of `vcpu`, from 32 on an SPI
+   * @param level true for asserted
    * @returns 0, also where nothing comes of it; -EINVAL for an INTID that there is not; -EBUSY before INIT
    */
   inject(vcpu: Vcpu | undefined, intid: number, level: boolean): number {
@@ -128,12 +133,12 @@ export class Vgic {
     return 0;
   }
 
-  /** Whether the guest has an SPI edge-triggered. */
+  /** Whether the guest has an SPI edge-triggered. @param intid 32 or more */
   isEdge(intid: number): boolean {
     return this.#distributor.irq(intid)?.edge === true;
   }
 
-  /** Whether the line of an SPI that is level-sensitive is up. */
+  /** Whether the line of an SPI that is level-sensitive is up. @param intid 32 or more */
   isRaised(intid: number): boolean {
     const irq = this.#distributor.irq(intid);
     return irq !== undefined && !irq.edge && irq.lineLevel;
@@ -141,6 +146,13 @@ export class Vgic {
 
   // Device attributes
 
+  /**
+   * KVM_HAS_DEVICE_ATTR.
+   *
+   * @param group one of GRP
+   * @param attr 64 bits, of the group
+   * @returns 0; -ENXIO for an attribute or register that there is not; -EINVAL for a vCPU that there is not
+   */
   hasAttr(group: number, attr: bigint | number): number {
     return this.#attributes.has(group, BigInt(attr));
   }
@@ -148,6 +160,8 @@ export class Vgic {
   /**
    * KVM_SET_DEVICE_ATTR.
    *
+   * @param group one of GRP
+   * @param attr 64 bits, of the group
    * @param value undefined when it cannot be read from the caller's memory
    * @returns 0 or a negative errno
    */
@@ -158,6 +172,8 @@ export class Vgic {
   /**
    * KVM_GET_DEVICE_ATTR.
    *
+   * @param group one of GRP
+   * @param attr 64 bits, of the group
    * @param value what the caller's memory has, which says the index to REDIST_REGION; undefined when it cannot be read
    * @returns the value, or a negative errno as a number
    */
@@ -165,7 +181,11 @@ export class Vgic {
     return this.#attributes.get(group, BigInt(attr), value === undefined ? undefined : BigInt(value));
   }
 
-  /** @internal CTRL, INIT. Kernel: vgic_init(). @returns 0, -EBUSY or -ENOMEM */
+  /**
+   * CTRL.INIT: the vPEs are made, and GSIs lead to pins. Kernel: vgic_init(). @internal
+   *
+   * @returns 0; -EBUSY while a vCPU is being created; -ENOMEM without memory for the vPEs
+   */
   init(): number {
     if (this.#initialized) return 0;
     if (this.#vm.creatingVcpu) return this.#vm.refusals.refuse(VCPU_IN_CREATION, { vcpus: this.#vm.vcpus.length });

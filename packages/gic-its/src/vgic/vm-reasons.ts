@@ -1,6 +1,7 @@
 /** Why KVM refuses a call on a VM, its vgic or its ITSs. */
 import { E2BIG, EAGAIN, EBADF, EBUSY, EEXIST, EFAULT, EINVAL, EIO, ENODEV, ENOENT, ENOMEM, ENXIO, EPERM, hex, reason, type Reason } from '@vsim/vfio-core';
 
+/** -EINVAL of KVM_CREATE_VCPU. The rule: ids are below KVM_MAX_VCPUS, and so is the number of vCPUs. */
 export const VCPU_ID: Reason<{ readonly id: number; readonly vcpus: number; readonly limit: number }> = reason({
   id: 'kvm/vcpu-id',
   errno: EINVAL,
@@ -11,6 +12,7 @@ export const VCPU_ID: Reason<{ readonly id: number; readonly vcpus: number; read
   text: ({ id, vcpus, limit }) => `vcpu id ${id} of a vm with ${vcpus} vcpus: both are below ${limit}`,
 });
 
+/** -EEXIST of KVM_CREATE_VCPU. The rule: no vCPU of the VM has the id. */
 export const VCPU_TAKEN: Reason<{ readonly id: number; readonly index: number }> = reason({
   id: 'kvm/vcpu-taken',
   errno: EEXIST,
@@ -21,6 +23,7 @@ export const VCPU_TAKEN: Reason<{ readonly id: number; readonly index: number }>
   text: ({ id, index }) => `the vcpu that was created as number ${index} has id ${id}`,
 });
 
+/** -EBUSY of KVM_CREATE_VCPU. The rule: vCPUs are created before the vgic is initialised. */
 export const VCPU_LATE: Reason<{ readonly id: number }> = reason({
   id: 'kvm/vcpu-late',
   errno: EBUSY,
@@ -31,6 +34,7 @@ export const VCPU_LATE: Reason<{ readonly id: number }> = reason({
   text: ({ id }) => `vcpu ${id} comes after the vgic was initialised`,
 });
 
+/** -EEXIST of KVM_CREATE_DEVICE. The rule: a VM has one vgic. */
 export const VGIC_EXISTS: Reason<{ readonly type: string }> = reason({
   id: 'kvm/vgic-exists',
   errno: EEXIST,
@@ -41,6 +45,7 @@ export const VGIC_EXISTS: Reason<{ readonly type: string }> = reason({
   text: ({ type }) => `there is a vgic: no second ${type}`,
 });
 
+/** -EBUSY of KVM_CREATE_DEVICE. The rule: the vgic is made before any vCPU runs, and, from 7.3 on, while none is being made. */
 export const VGIC_LATE: Reason<{ readonly vcpu: number; readonly is: string }> = reason({
   id: 'kvm/vgic-late',
   errno: EBUSY,
@@ -51,6 +56,7 @@ export const VGIC_LATE: Reason<{ readonly vcpu: number; readonly is: string }> =
   text: ({ vcpu, is }) => `vcpu ${vcpu} ${is}`,
 });
 
+/** -ENOMEM of KVM_CREATE_DEVICE, CTRL INIT. The rule: the host has memory and vPEIDs for the vPEs of the VM. */
 export const NO_VPES: Reason<{ readonly vcpus: number }> = reason({
   id: 'kvm/no-vpes',
   errno: ENOMEM,
@@ -61,6 +67,7 @@ export const NO_VPES: Reason<{ readonly vcpus: number }> = reason({
   text: ({ vcpus }) => `no vpes for ${vcpus} vcpus`,
 });
 
+/** -EBUSY of KVM_CREATE_DEVICE. The rule: a VM has one kvm-vfio device. */
 export const KVM_VFIO_EXISTS: Reason<{ readonly groups: number }> = reason({
   id: 'kvm/vfio-exists',
   errno: EBUSY,
@@ -71,6 +78,7 @@ export const KVM_VFIO_EXISTS: Reason<{ readonly groups: number }> = reason({
   text: ({ groups }) => `there is a kvm-vfio device, with ${groups} groups`,
 });
 
+/** -EIO of KVM_RUN, any call on the fds of the VM. The rule: no first KVM_RUN of the VM has failed. */
 export const VM_DEAD: Reason<{ readonly first: string }> = reason({
   id: 'kvm/vm-dead',
   errno: EIO,
@@ -81,6 +89,10 @@ export const VM_DEAD: Reason<{ readonly first: string }> = reason({
   text: ({ first }) => `the first KVM_RUN failed with ${first}`,
 });
 
+/**
+ * -ENXIO of KVM_RUN, ITS_REGS. The rule: the distributor, each vCPU's redistributor, and an ITS whose registers are accessed have an
+ * address.
+ */
 export const NO_ADDRESS: Reason<{ readonly frame: string; readonly vcpu?: number | undefined }> = reason({
   id: 'kvm-vgic/no-address',
   errno: ENXIO,
@@ -91,6 +103,10 @@ export const NO_ADDRESS: Reason<{ readonly frame: string; readonly vcpu?: number
   text: ({ frame, vcpu }) => `the ${frame}${vcpu === undefined ? '' : ` of vcpu ${vcpu}`} has no address`,
 });
 
+/**
+ * -EINVAL of KVM_RUN, KVM_CREATE_VCPU, ADDR REDIST and REDIST_REGION. The rule: regions of redistributors, which grow with the vCPUs
+ * if they have no count, lie in the guest's address space and not on the distributor.
+ */
 export const FRAMES_OVERLAP: Reason<{ readonly region: number; readonly base: number; readonly bytes: number; readonly distributor: number | undefined }> = reason({
   id: 'kvm-vgic/frames-overlap',
   errno: EINVAL,
@@ -101,6 +117,9 @@ export const FRAMES_OVERLAP: Reason<{ readonly region: number; readonly base: nu
   text: ({ region, base, bytes, distributor }) => `redistributors of region ${region} at ${hex(base)}, ${hex(bytes)} bytes; distributor ${distributor === undefined ? 'nowhere' : `at ${hex(distributor)}`}`,
 });
 
+/**
+ * -EBUSY, -ENXIO or -EAGAIN of KVM_RUN, KVM_IRQFD, registers and SAVE_PENDING_TABLES of the vgic. The rule: the vgic is initialised.
+ */
 export const NOT_INITIALISED: Reason<{ readonly what: string }> = reason({
   id: 'kvm-vgic/not-initialised',
   errno: [EBUSY, ENXIO, EAGAIN],
@@ -111,6 +130,7 @@ export const NOT_INITIALISED: Reason<{ readonly what: string }> = reason({
   text: ({ what }) => `${what}: the vgic is not initialised`,
 });
 
+/** -EBUSY of CTRL INIT. The rule: no vCPU is being created. */
 export const VCPU_IN_CREATION: Reason<{ readonly vcpus: number }> = reason({
   id: 'kvm-vgic/vcpu-in-creation',
   errno: EBUSY,
@@ -121,6 +141,7 @@ export const VCPU_IN_CREATION: Reason<{ readonly vcpus: number }> = reason({
   text: ({ vcpus }) => `a vcpu is being created beside ${vcpus}`,
 });
 
+/** -EBUSY of registers, tables and CTRL of the vgic and its ITSs. The rule: no vCPU is in KVM_RUN. */
 export const VCPU_RUNS: Reason<{ readonly what: string; readonly vcpu: number }> = reason({
   id: 'kvm-vgic/vcpu-runs',
   errno: EBUSY,
@@ -131,6 +152,10 @@ export const VCPU_RUNS: Reason<{ readonly what: string; readonly vcpu: number }>
   text: ({ what, vcpu }) => `${what}: vcpu ${vcpu} runs`,
 });
 
+/**
+ * -ENXIO or -ENODEV of KVM_SET_DEVICE_ATTR, KVM_GET_DEVICE_ATTR, KVM_HAS_DEVICE_ATTR. The rule: the device has the attribute, in
+ * this kernel and for this call.
+ */
 export const ATTRIBUTE_UNKNOWN: Reason<{ readonly device: string; readonly call: string; readonly group: number; readonly attr: bigint }> = reason({
   id: 'kvm-vgic/attribute-unknown',
   errno: [ENXIO, ENODEV],
@@ -141,6 +166,7 @@ export const ATTRIBUTE_UNKNOWN: Reason<{ readonly device: string; readonly call:
   text: ({ device, call, group, attr }) => `${device} has no attribute ${hex(attr)} in group ${group} to ${call}`,
 });
 
+/** -EFAULT of KVM_SET_DEVICE_ATTR, KVM_GET_DEVICE_ATTR. The rule: kvm_device_attr.addr points to memory of the caller. */
 export const ATTRIBUTE_MEMORY: Reason<{ readonly device: string; readonly group: number; readonly attr: bigint }> = reason({
   id: 'kvm-vgic/attribute-memory',
   errno: EFAULT,
@@ -151,6 +177,10 @@ export const ATTRIBUTE_MEMORY: Reason<{ readonly device: string; readonly group:
   text: ({ device, group, attr }) => `${device}: the value of attribute ${hex(attr)} in group ${group} cannot be read`,
 });
 
+/**
+ * -EINVAL of DIST_REGS, REDIST_REGS, CPU_SYSREGS, LEVEL_INFO. The rule: the upper half of the attribute is the affinity of a vCPU:
+ * Aff0 has 16, then Aff1 counts; the distributor needs any vCPU.
+ */
 export const NO_SUCH_VCPU: Reason<{ readonly group: number; readonly affinity: number }> = reason({
   id: 'kvm-vgic/no-vcpu',
   errno: EINVAL,
@@ -161,6 +191,10 @@ export const NO_SUCH_VCPU: Reason<{ readonly group: number; readonly affinity: n
   text: ({ group, affinity }) => `no vcpu with affinity ${hex(affinity)} for group ${group}`,
 });
 
+/**
+ * -ENXIO, -EINVAL or -ENOENT of DIST_REGS, REDIST_REGS, CPU_SYSREGS, ITS_REGS. The rule: a register begins at the offset, and
+ * belongs to an interrupt that the VM has.
+ */
 export const NO_REGISTER: Reason<{ readonly device: string; readonly offset: number }> = reason({
   id: 'kvm-vgic/no-register',
   errno: [ENXIO, EINVAL, ENOENT],
@@ -171,6 +205,10 @@ export const NO_REGISTER: Reason<{ readonly device: string; readonly offset: num
   text: ({ device, offset }) => `${device} has no register at ${hex(offset)}`,
 });
 
+/**
+ * -EINVAL or -EBUSY of DIST_REGS, CPU_SYSREGS, ITS_REGS. The rule: what identifies the hardware is written as it reads, but for what
+ * user space may choose; a queue's position lies in the queue of an ITS that is off.
+ */
 export const REGISTER_VALUE: Reason<{ readonly register: string; readonly value: bigint; readonly has: bigint }> = reason({
   id: 'kvm-vgic/register-value',
   errno: [EINVAL, EBUSY],
@@ -181,6 +219,7 @@ export const REGISTER_VALUE: Reason<{ readonly register: string; readonly value:
   text: ({ register, value, has }) => `${register} cannot become ${hex(value)}: ${hex(has)}`,
 });
 
+/** -EINVAL of LEVEL_INFO. The rule: LINE_LEVEL is asked for, of 32 interrupts from a multiple of 32 on. */
 export const LEVEL_INFO_KIND: Reason<{ readonly attr: number }> = reason({
   id: 'kvm-vgic/level-info',
   errno: EINVAL,
@@ -191,6 +230,7 @@ export const LEVEL_INFO_KIND: Reason<{ readonly attr: number }> = reason({
   text: ({ attr }) => `level info ${hex(attr)}`,
 });
 
+/** -EINVAL or -EBUSY of NR_IRQS. The rule: a multiple of 32 from 64 to 992, once, before INIT. */
 export const NR_IRQS_VALUE: Reason<{ readonly count: number; readonly spis: number }> = reason({
   id: 'kvm-vgic/nr-irqs',
   errno: [EINVAL, EBUSY],
@@ -201,6 +241,10 @@ export const NR_IRQS_VALUE: Reason<{ readonly count: number; readonly spis: numb
   text: ({ count, spis }) => `${count} interrupts, of a vgic that has ${spis} spis`,
 });
 
+/**
+ * -EINVAL, -E2BIG or -EEXIST of ADDR. The rule: an address is a multiple of 64 KiB, the frame ends below 2^64 and within the VM's
+ * address space, and it is set once.
+ */
 export const FRAME_ADDRESS: Reason<{ readonly frame: string; readonly address: number; readonly bytes: number; readonly limit: number; readonly old?: number | undefined }> = reason({
   id: 'kvm-vgic/address',
   errno: [EINVAL, E2BIG, EEXIST],
@@ -211,6 +255,10 @@ export const FRAME_ADDRESS: Reason<{ readonly frame: string; readonly address: n
   text: ({ frame, address, bytes, limit, old }) => `${frame} at ${hex(address)}, ${hex(bytes)} bytes of ${hex(limit)}${old === undefined ? '' : `; it is at ${hex(old)}`}`,
 });
 
+/**
+ * -EINVAL, -EEXIST or -ENOENT of ADDR REDIST and REDIST_REGION. The rule: regions are numbered from 0 on and set in that order, with
+ * a count and no flags; REDIST is the one region of a VM that has no others; none overlaps another.
+ */
 export const REDIST_REGION_RULE: Reason<{ readonly field: string; readonly index: number; readonly base: number; readonly count: number; readonly is?: number | undefined }> = reason({
   id: 'kvm-vgic/redist-region',
   errno: [EINVAL, EEXIST, ENOENT],
@@ -221,6 +269,7 @@ export const REDIST_REGION_RULE: Reason<{ readonly field: string; readonly index
   text: ({ field, index, base, count, is }) => `region ${index} of ${count} at ${hex(base)}: ${field}${is === undefined ? '' : ` ${hex(is)}`}`,
 });
 
+/** -EINVAL or -EBUSY of MAINT_IRQ. The rule: a PPI, set before INIT. */
 export const MAINT_IRQ_VALUE: Reason<{ readonly intid: number }> = reason({
   id: 'kvm-vgic/maint-irq',
   errno: [EINVAL, EBUSY],
@@ -231,6 +280,10 @@ export const MAINT_IRQ_VALUE: Reason<{ readonly intid: number }> = reason({
   text: ({ intid }) => `maintenance interrupt ${intid}`,
 });
 
+/**
+ * -EFAULT of SAVE_PENDING_TABLES. The rule: the pending table of each vCPU that an LPI targets is in memory that KVM can read and
+ * write.
+ */
 export const PENDING_TABLE: Reason<{ readonly vcpu: number; readonly lpi: number; readonly address: number; readonly access: string }> = reason({
   id: 'kvm-vgic/pending-table',
   errno: EFAULT,
@@ -241,6 +294,7 @@ export const PENDING_TABLE: Reason<{ readonly vcpu: number; readonly lpi: number
   text: ({ vcpu, lpi, address, access }) => `lpi ${lpi} of vcpu ${vcpu}: ${hex(address)} cannot be ${access}`,
 });
 
+/** -EINVAL of KVM_SIGNAL_MSI. The rule: the VM has a vgic, and flags are none or KVM_MSI_VALID_DEVID. */
 export const MSI_REFUSED: Reason<{ readonly address: number; readonly flags: number }> = reason({
   id: 'kvm/msi-refused',
   errno: EINVAL,
@@ -251,6 +305,10 @@ export const MSI_REFUSED: Reason<{ readonly address: number; readonly flags: num
   text: ({ address, flags }) => `msi to ${hex(address)} with flags ${hex(flags)}`,
 });
 
+/**
+ * -EINVAL or -ENODEV of KVM_SIGNAL_MSI, KVM_IRQFD. The rule: an MSI carries a DeviceID, and its address is in a frame of an ITS of
+ * the VM.
+ */
 export const MSI_ADDRESS: Reason<{ readonly address: number; readonly device: number | undefined; readonly event: number; readonly itss: number }> = reason({
   id: 'kvm/msi-address',
   errno: [EINVAL, ENODEV],
@@ -261,6 +319,7 @@ export const MSI_ADDRESS: Reason<{ readonly address: number; readonly device: nu
   text: ({ address, device, event, itss }) => `msi to ${hex(address)}, ${device === undefined ? 'no device' : `device ${hex(device)}`}, event ${event}: ${itss} itss`,
 });
 
+/** -EINVAL or -EBUSY of KVM_IRQFD. The rule: flags are known, and an eventfd has one irqfd in a VM. */
 export const IRQFD_REFUSED: Reason<{ readonly gsi: number; readonly flags: number }> = reason({
   id: 'kvm/irqfd',
   errno: [EINVAL, EBUSY],
@@ -271,6 +330,11 @@ export const IRQFD_REFUSED: Reason<{ readonly gsi: number; readonly flags: numbe
   text: ({ gsi, flags }) => `irqfd for gsi ${gsi} with flags ${hex(flags)}`,
 });
 
+/**
+ * -EINVAL, -EEXIST, -ENOENT, -ENXIO, -EFAULT, -EBADF or -EPERM of KVM_SET_DEVICE_ATTR of kvm-vfio. The rule: the attribute is
+ * GROUP_ADD of a group that is not added yet, or GROUP_DEL of one that is, with an fd of the group; before 5.19 the group is in a container
+ * that is set up.
+ */
 export const KVM_VFIO_GROUP: Reason<{ readonly fd: number; readonly attr: number }> = reason({
   id: 'kvm/vfio-group',
   errno: [EINVAL, EEXIST, ENOENT, ENXIO, EFAULT, EBADF, EPERM],
