@@ -1,5 +1,6 @@
 /**
- * packages/vfio-core/src/uapi/vfio-names.ts: the names of linux/vfio.h that vfio.ts beside it does not have, as numbers, texts and struct layouts.
+ * packages/vfio-core/src/uapi/vfio-names.ts: the names of linux/vfio.h that vfio.ts beside it does not have, as numbers, texts and struct layouts,
+ * each with its words from uapi-words.mjs.
  * `node scripts/generate-uapi.mjs` writes it; check-uapi.mjs compares it. The header is Linux 7.3's, of amd64; a C compiler gives the values.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './lib.mjs';
 import { newerPackage } from './newer-packages.mjs';
+import { WORDS } from './uapi-words.mjs';
 
 const OWN = join(ROOT, 'packages/vfio-core/src/uapi/vfio.ts');
 export const NAMES_FILE = join(ROOT, 'packages/vfio-core/src/uapi/vfio-names.ts');
@@ -42,20 +44,25 @@ export function exportsOf(file) {
   return new Set([...readFileSync(file, 'utf8').matchAll(/^export const (\w+)/gm)].map(([, name]) => name));
 }
 
-/** What the file has to hold. */
+/** What the file has to hold. @throws Error for a name that uapi-words.mjs has no words for, and for words without a name */
 export function generated() {
   const own = exportsOf(OWN);
   const { constants, structs } = headerNames();
   const missing = constants.filter((name) => !own.has(name));
   const layouts = [...structs].filter(([name]) => !own.has(name));
   const values = valuesOf(missing, layouts);
+  const names = [...missing, ...layouts.map(([name]) => name)];
+  const untold = names.filter((name) => WORDS[name] === undefined);
+  const nobodys = Object.keys(WORDS).filter((name) => !names.includes(name));
+  if (untold.length + nobodys.length > 0) throw new Error(`uapi-words.mjs: without words: ${untold.join(', ') || 'none'}; words for no name: ${nobodys.join(', ') || 'none'}`);
+  const told = (name) => `/** ${WORDS[name]} */`;
   const fieldOf = (struct, field) => (field === 'size' ? (SIZE_FIELDS[struct] ?? 'struct_size') : field);
   return [
     '/** Names of linux/vfio.h (Linux 7.3) that vfio.ts has not, since no part of the model acts on them. Made by scripts/generate-uapi.mjs. */\n',
-    ...missing.map((name) => `export const ${name} = ${values.get(name)};`),
+    ...missing.map((name) => `${told(name)}\nexport const ${name} = ${values.get(name)};`),
     ...layouts.map(([name, fields]) => {
       const all = fields.map(([field, width]) => `${fieldOf(name, field)}: [${values.get(`${name}.${field}`)}, '${width}']`);
-      return `export const ${name} = { ${[`size: ${values.get(name)}`, ...all].join(', ')} } as const;`;
+      return `${told(name)}\nexport const ${name} = { ${[`size: ${values.get(name)}`, ...all].join(', ')} } as const;`;
     }),
     '',
   ].join('\n');
