@@ -1,11 +1,6 @@
-/**
- * A reader of flattened device trees. Reference: Devicetree Specification 0.4, chapter 5.
- *
- * A malformed blob is refused with one FdtError that names the offset. Not modelled: writing, overlays, /plugin/ fixups.
- */
-
-/** A blob that is no device tree. */
+/** A blob that is no device tree: the message names the offset. Reference: Devicetree Specification 0.4, chapter 5. */
 export class FdtError extends Error {
+  /** Always `FdtError`. */
   override readonly name = 'FdtError';
 }
 
@@ -22,15 +17,21 @@ const MAX_DEPTH = 64;
 /** Longer names are refused: a name that many properties end in would cost its length for each. */
 const MAX_NAME = 255;
 
+/** A node of a device tree, as parseFdt() reads it. */
 export class FdtNode {
   /** With its unit address, as `pl031@9010000`; empty for the root. */
   readonly name: string;
+  /** The node above it; undefined for the root. */
   readonly parent: FdtNode | undefined;
+  /** From the root, as `/soc/pl031@9010000`; `/` for the root. */
   readonly path: string;
+  /** The nodes below it, in the blob's order. */
   readonly children: FdtNode[] = [];
+  /** Its properties by name, in the blob's order: the bytes as they stand, big-endian. */
   readonly properties: Map<string, Uint8Array> = new Map<string, Uint8Array>();
   readonly #cells = new WeakMap<Uint8Array, readonly number[]>();
 
+  /** Makes a node without children or properties. @param name with its unit address; empty for the root */
   constructor(name: string, parent: FdtNode | undefined) {
     this.name = name;
     this.parent = parent;
@@ -50,7 +51,7 @@ export class FdtNode {
     return new TextDecoder().decode(bytes).replace(/\0$/, '').split('\0');
   }
 
-  /** A property as 32-bit big-endian cells. @throws FdtError if its length is no multiple of 4 */
+  /** A property as 32-bit big-endian cells; empty without the property. @throws FdtError if its length is no multiple of 4 */
   cells(name: string): readonly number[] {
     const bytes = this.properties.get(name);
     if (bytes === undefined) return [];
@@ -63,13 +64,23 @@ export class FdtNode {
     return cells;
   }
 
-  /** One cell, or what it is without the property. */
+  /**
+   * The first cell of a property, or what it is without one.
+   *
+   * @param otherwise what is given then
+   * @throws FdtError if its length is no multiple of 4
+   */
   cell(name: string, otherwise: number): number {
     return this.cells(name)[0] ?? otherwise;
   }
 }
 
-/** Reads a blob. @throws FdtError */
+/**
+ * Reads a flattened device tree (Devicetree Specification 0.4, chapter 5). Not modelled: writing, overlays, /plugin/ fixups.
+ *
+ * @returns the root
+ * @throws FdtError for a malformed blob, nodes more than 64 deep, and names longer than 255 bytes
+ */
 export function parseFdt(blob: Uint8Array): FdtNode {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
   if (blob.length < HEADER_BYTES || view.getUint32(0) !== MAGIC) throw new FdtError('not a flattened device tree');

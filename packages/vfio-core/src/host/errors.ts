@@ -2,10 +2,11 @@
 
 /** A bug of vsim itself. Never caught inside the model. */
 export class InvariantError extends Error {
+  /** Always `InvariantError`. */
   override readonly name = 'InvariantError';
 }
 
-/** @throws InvariantError unless `condition` holds. */
+/** Holds a bug of vsim itself to light. @param what what was not so, for the message @throws InvariantError unless `condition` holds */
 export function invariant(condition: boolean, what: string): asserts condition {
   if (!condition) throw new InvariantError(what);
 }

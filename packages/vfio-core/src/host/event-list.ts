@@ -1,10 +1,10 @@
-/** A list of events for people: one line each. */
 import { isAtLeast, type Severity, type TraceEvent } from './trace.ts';
 
 /**
- * What `trace.record()` gave, as lines `time severity id: text`, time in ms.
+ * What `trace.record()` gave, for people: lines `time severity id: text`, time in ms.
  *
- * @param from the least severity that is listed. @default 'info': all
+ * @param from the least severity that is listed.
+ * @default 'info': all
  */
 export function eventList(events: readonly TraceEvent[], from: Severity = 'info'): string {
   const shown = events.filter((event) => isAtLeast(event, from));

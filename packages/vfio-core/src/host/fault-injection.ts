@@ -1,10 +1,3 @@
-/**
- * Fault injection: a test makes a step of the kernel fail that fails on no machine by itself, as memory that runs out. Kernel: failslab
- * and fail_function, lib/fault-inject.c.
- *
- * The kernel's code asks before it takes the step. Nothing is armed outside of tests, and the question is then one look at an empty map.
- */
-
 import { EBUSY, ENODEV, ENOMEM } from '../uapi/errno.ts';
 import { reason, type Reason, type Refusals } from './reason.ts';
 
@@ -21,15 +14,23 @@ export const INJECTED_FAULT: Reason<{ readonly fault: string }> = reason({
 
 /** A step that can be made to fail; made once, at module load; its name is public API. */
 export interface FaultPoint {
+  /** Its name, `room/step`: API, never changes. */
   readonly fault: string;
   /** The errno that it usually fails with, positive. */
   readonly error: number;
 }
 
+/**
+ * Fault injection: a test makes a step of the kernel fail that fails on no machine by itself, as memory that runs out. Kernel: failslab and
+ * fail_function, lib/fault-inject.c.
+ *
+ * The kernel's code asks before it takes the step. Nothing is armed outside of tests, and the question is then one look at an empty map.
+ */
 export class FaultInjection {
   readonly #armed = new Map<FaultPoint, number>();
   readonly #refusals: Refusals;
 
+  /** Made by Host, as `faults`. */
   constructor(refusals: Refusals) {
     this.#refusals = refusals;
   }
@@ -50,7 +51,7 @@ export class FaultInjection {
     return error < 0 ? this.#refusals.refuse(INJECTED_FAULT, { fault: point.fault }, -error) : 0;
   }
 
-  /** The same, where the caller has a reason of its own to tell. */
+  /** As at(), where the caller has a reason of its own to tell. @returns 0 or the negative errno */
   fails(point: FaultPoint): number {
     const error = this.#armed.get(point);
     if (error === undefined) return 0;

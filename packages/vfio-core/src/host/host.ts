@@ -1,7 +1,3 @@
-/**
- * A host: one machine with one kernel. What runs in it (buses, IOMMUs, interrupt controllers, drivers,
- * processes) is made with it as first argument; the host itself knows none of them.
- */
 import { InterruptTable } from '../irq/interrupt-table.ts';
 import { AddressSpace } from '../memory/address-space.ts';
 import { PageAllocator } from '../memory/page-allocator.ts';
@@ -18,10 +14,11 @@ import { Trace } from './trace.ts';
 import { VERSION } from './version.ts';
 import { WorkQueue } from './work-queue.ts';
 
+/** What a host begins with; all of it may be left out. */
 export interface HostInit {
-  /** Of everything random in this host. @default 1 */
+  /** Of everything random in this host, 32 bits. @default 1 */
   readonly seed?: number | undefined;
-  /** @default 'linux-6.1' */
+  /** Which kernel it runs. @default 'linux-6.1' */
   readonly profile?: ProfileName | undefined;
   /** Patches of the series of March 2021 that the kernel is to be without: only linux-5.13, which merged it. @default none */
   readonly without?: readonly SeriesPatch[] | undefined;
@@ -31,13 +28,21 @@ export interface HostInit {
   readonly ram?: readonly RamRange[] | undefined;
 }
 
+/**
+ * A host: one machine with one kernel. What runs in it (buses, IOMMUs, interrupt controllers, drivers, processes) is made with it as first
+ * argument; the host itself knows none of them.
+ */
 export class Host {
   /** The vsim version this host was made with: see assertSameCore(). */
   readonly version: string = VERSION;
+  /** What its kernel does otherwise than others. */
   readonly profile: KernelProfile;
   readonly #without: ReadonlySet<SeriesPatch>;
+  /** Its only source of chance. */
   readonly random: Random;
+  /** Its threads and its clock. */
   readonly scheduler: Scheduler;
+  /** What happened in it. */
   readonly trace: Trace;
   /** What must not happen inside of what asked for it. */
   readonly work: WorkQueue;
@@ -56,6 +61,11 @@ export class Host {
   /** What a test makes fail. */
   readonly faults: FaultInjection;
 
+  /**
+   * Makes a machine with RAM and a kernel, and nothing else.
+   *
+   * @throws RangeError for a profile that there is not, RAM that is malformed, or patches that the kernel cannot be without
+   */
   constructor(init: HostInit = {}) {
     this.profile = kernelProfile(init.profile ?? 'linux-6.1');
     this.#without = new Set(patchesWithout(this.profile, init.without ?? []));

@@ -1,12 +1,12 @@
-/**
- * The program that loads modules for the kernel when it asks for one: /proc/sys/kernel/modprobe. Whoever makes it useless has a kernel that
- * finds only what is loaded. Kernel: call_modprobe().
- */
 import type { FileTree } from './file-tree.ts';
 import { constant } from './scheduler.ts';
 
 const PROGRAM = '/sbin/modprobe';
 
+/**
+ * The program that loads modules for the kernel when it asks for one: /proc/sys/kernel/modprobe. Whoever makes it useless has a kernel that
+ * finds only what is loaded. Kernel: call_modprobe().
+ */
 export class ModuleHelper {
   #path = PROGRAM;
 

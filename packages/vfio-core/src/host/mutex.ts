@@ -1,6 +1,6 @@
-/** A sleeping lock that knows its holder. Kernel: struct mutex. */
 import { WaitQueue, type Scheduler, type Sleeps } from './scheduler.ts';
 
+/** A sleeping lock that knows its holder. Kernel: struct mutex. */
 export class Mutex {
   readonly #sched: Scheduler;
   readonly #queue: WaitQueue;
@@ -17,6 +17,7 @@ export class Mutex {
     this.#queue = new WaitQueue(what, () => (this.#holder === undefined ? [] : [this.#holder]));
   }
 
+  /** Whether somebody holds it. */
   get locked(): boolean {
     return this.#holder !== undefined;
   }
@@ -39,6 +40,7 @@ export class Mutex {
     return true;
   }
 
+  /** Lets go of it; whoever waits looks again. */
   unlock(): void {
     this.#holder = undefined;
     this.#queue.wake();

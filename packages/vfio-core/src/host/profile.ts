@@ -1,28 +1,30 @@
-/**
- * Kernel profiles: what one kernel does otherwise than another, as named values, read where they act.
- *
- * `linux-6.1` (6.1.192) is the kernel of most recordings; `linux-5.13` merged the series; `linux-5.10` (5.10.223),
- * `linux-6.12` (6.12.107) and `linux-7.3` (7.3.4) were recorded too. `linux-6.12.117` is `linux-6.12` but for KVM's virtual GIC. A comment names the catalogue's entry (D61-n; T, D, B of 7.3).
- */
-
-/** All of them, the oldest first. */
+/** All kernels that there are profiles of, the oldest first. */
 export const PROFILE_NAMES = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12', 'linux-6.12.117', 'linux-7.3'] as const;
+/** The name of a kernel that there is a profile of. */
 export type ProfileName = (typeof PROFILE_NAMES)[number];
 
+/**
+ * What one kernel does otherwise than another, as named values, read where they act.
+ *
+ * `linux-6.1` (6.1.192) is the kernel of most recordings; `linux-5.13` merged the series; `linux-5.10` (5.10.223), `linux-6.12` (6.12.107)
+ * and `linux-7.3` (7.3.4) were recorded too. `linux-6.12.117` is `linux-6.12` but for KVM's virtual GIC. A version in brackets is the one
+ * from which a value holds, unless it says until.
+ */
 export interface KernelProfile {
+  /** Which kernel it is. */
   readonly name: ProfileName;
 
   // Groups, containers, devices
 
-  /** The driver core owns DMA: SET_CONTAINER claims it, native drivers are refused (D61-2, D61-4, D61-5). */
+  /** The driver core owns DMA: SET_CONTAINER claims it, native drivers are refused. */
   readonly dmaOwnership: boolean;
-  /** The last device that leaves detaches its group from the container, instead of waiting (D61-6, D61-7). */
+  /** The last device that leaves detaches its group from the container, instead of waiting. */
   readonly forcedDetach: boolean;
-  /** errno of SET_CONTAINER with a negative fd (D61-1). */
+  /** errno of SET_CONTAINER with a negative fd. */
   readonly negativeContainerFd: 'EINVAL' | 'EBADF';
   /** errno of SET_CONTAINER with an fd that is no container. */
   readonly foreignContainerFd: 'EINVAL' | 'EBADFD';
-  /** GET_DEVICE_FD looks at the name, then for a free fd, before it looks at container and backend (D61-3). */
+  /** GET_DEVICE_FD looks at the name, then for a free fd, before it looks at container and backend. */
   readonly nameBeforeContainer: boolean;
   /** GET_DEVICE_FD counts the container's user once the device is open, and without a lock: an UNSET_CONTAINER meanwhile goes through. */
   readonly containerUserLate: boolean;
@@ -43,19 +45,19 @@ export interface KernelProfile {
   readonly msiDomainPerDevice: boolean;
   /** GET_DEVICE_FD still finds a device whose unregister has begun, while other fds hold it. */
   readonly dyingCanBeOpened: boolean;
-  /** mmap of a container fd (D61-9). */
+  /** mmap of a container fd. */
   readonly containerMmap: 'EINVAL' | 'ENODEV';
-  /** A device registers only where its DMA is coherent (D61-13). */
+  /** A device registers only where its DMA is coherent. */
   readonly needsCoherentDma: boolean;
-  /** The in-kernel API is given devices and files, and pins for emulated devices alone (D61-18). */
+  /** The in-kernel API is given devices and files, and pins for emulated devices alone. */
   readonly emulatedDevicesPin: boolean;
-  /** The core parses VFIO_DEVICE_FEATURE (D61-16). */
+  /** The core parses VFIO_DEVICE_FEATURE. */
   readonly featureInCore: boolean;
   /** Migration states PRE_COPY and PRE_COPY_P2P, and the feature MIG_DATA_SIZE (6.2). */
   readonly preCopy: boolean;
   /** Files without a path cannot be mapped with PROT_EXEC (7.x). */
   readonly noexecPseudoFiles: boolean;
-  /** `/sys/class/vfio-dev` and its links (D61-11, D61-48). */
+  /** `/sys/class/vfio-dev` and its links. */
   readonly vfioDevClass: boolean;
   /** Alignment in bytes of each capability of an info chain. */
   readonly capabilityAlignment: 1 | 8;
@@ -70,40 +72,40 @@ export interface KernelProfile {
   readonly unmapAll: boolean;
   /** VFIO_UPDATE_VADDR (5.12). */
   readonly updateVaddr: boolean;
-  /** The extension VFIO_TYPE1_NESTING_IOMMU (until 6.12; T10). */
+  /** The extension VFIO_TYPE1_NESTING_IOMMU (until 6.12). */
   readonly nesting: boolean;
-  /** A range that passes 2^64 is EOVERFLOW, before its flags and alignment are looked at, not EINVAL (T11). */
+  /** A range that passes 2^64 is EOVERFLOW, before its flags and alignment are looked at, not EINVAL. */
   readonly overflowIsTold: boolean;
-  /** Ranges are compared by their last byte: a mapping that ends at 2^64 is found. Before, its end is 0, and it spoils searches (T12, T13). */
+  /** Ranges are compared by their last byte: a mapping that ends at 2^64 is found. Before, its end is 0, and it spoils searches. */
   readonly inclusiveEnds: boolean;
-  /** UPDATE_VADDR is offered only with an instance, and not with an emulated group (D61-10, D61-20). */
+  /** UPDATE_VADDR is offered only with an instance, and not with an emulated group. */
   readonly vaddrNeedsInstance: boolean;
   /** An unmap takes its mappings by ascending address (5.12), not as the tree gives them. */
   readonly unmapAscends: boolean;
-  /** A task unmaps only what a task of the same mm has mapped (D61-22). */
+  /** A task unmaps only what a task of the same mm has mapped. */
   readonly unmapOwnOnly: boolean;
-  /** MAP_DMA with VADDR by another process moves the accounting to it (D61-21). */
+  /** MAP_DMA with VADDR by another process moves the accounting to it. */
   readonly vaddrMovesAccounting: boolean;
-  /** CHECK_EXTENSION(DMA_CC) asks for enforced coherency, not for IOMMU_CACHE (D61-10). */
+  /** CHECK_EXTENSION(DMA_CC) asks for enforced coherency, not for IOMMU_CACHE. */
   readonly enforcedCoherency: boolean;
   /** Firmware's `iommus` is read, and the group comes, when a device is added; before 6.15 when its first driver is tried. */
   readonly groupsWithDevices: boolean;
-  /** Devices of two buses in one group cannot be attached (D61-24). */
+  /** Devices of two buses in one group cannot be attached. */
   readonly oneBusToGroup: boolean;
-  /** Page sizes of a VT-d domain: what its tables can do, or every size from 4 KiB on (D61-45). */
+  /** Page sizes of a VT-d domain: what its tables can do, or every size from 4 KiB on. */
   readonly vtdPageSizes: 'tables' | 'all';
-  /** errno of SET_IOMMU for a nesting domain where the unit has none (D61-45). */
+  /** errno of SET_IOMMU for a nesting domain where the unit has none. */
   readonly noNesting: 'EINVAL' | 'ENODEV';
 
   // Driver core and sysfs
 
-  /** Bind of a device that is bound already, or whose probe refuses it, passes the error on (D61-43). */
+  /** Bind of a device that is bound already, or whose probe refuses it, passes the error on. */
   readonly bindPassesErrors: boolean;
-  /** new_id of an id that is there already is EEXIST (D61-44). */
+  /** new_id of an id that is there already is EEXIST. */
   readonly newIdUnique: boolean;
   /** Reading driver_override takes the device lock, and so waits for an unbind. */
   readonly overrideReadLocks: boolean;
-  /** `reset_method` (5.15; D61-48). */
+  /** `reset_method` (5.15). */
   readonly resetMethodAttribute: boolean;
   /** `power_state` (5.11) */
   readonly powerStateAttribute: boolean;
@@ -115,29 +117,29 @@ export interface KernelProfile {
 
   // vfio-pci
 
-  /** The library vfio-pci-core (5.15): probe leaves the group to register, and a driver of it matches by an override_only id (D61-26, D61-39). */
+  /** The library vfio-pci-core (5.15): probe leaves the group to register, and a driver of it matches by an override_only id. */
   readonly pciCore: boolean;
-  /** When vfio-pci's parameters nointxmask and disable_idle_d3 are read: at each use, when the module is loaded (5.15), when a device is bound (B10). */
+  /** When vfio-pci's parameters nointxmask and disable_idle_d3 are read: at each use, when the module is loaded (5.15), when a device is bound. */
   readonly vfioPciParametersAt: 'use' | 'load' | 'bind';
-  /** A probe that fails in register lets its VGA client go; the order of 5.13 forgets it (D61-38). */
+  /** A probe that fails in register lets its VGA client go; the order of 5.13 forgets it. */
   readonly vgaClientUnwound: boolean;
-  /** A pin whose line is connected to nothing counts as no INTx (D61-30). */
+  /** A pin whose line is connected to nothing counts as no INTx. */
   readonly hidesUnconnectedIntx: boolean;
   /** So does one that has no irq number (7.3). */
   readonly hidesIntxWithoutIrq: boolean;
-  /** PM: unused devices are in D3hot by runtime PM, and D3hot stops memory access (D61-27). */
+  /** PM: unused devices are in D3hot by runtime PM, and D3hot stops memory access. */
   readonly runtimePm: boolean;
-  /** Features 3, 4 and 5 of VFIO_DEVICE_FEATURE: low power (D61-34). */
+  /** Features 3, 4 and 5 of VFIO_DEVICE_FEATURE: low power. */
   readonly lowPowerFeatures: boolean;
-  /** PME bits of the PM capability are virtual (D61-28). */
+  /** PME bits of the PM capability are virtual. */
   readonly virtualPme: boolean;
-  /** INTx keeps its line over changes of the trigger (D61-29). */
+  /** INTx keeps its line over changes of the trigger. */
   readonly intxKeepsLine: boolean;
-  /** Length of the PCIe capability, version 2, in bytes (D61-35). */
+  /** Length of the PCIe capability, version 2, in bytes. */
   readonly pcieCapabilityV2: 50 | 52;
-  /** vfio-platform refuses a device without reset function also where none is required (D61-40). */
+  /** vfio-platform refuses a device without reset function also where none is required. */
   readonly platformNeedsReset: boolean;
-  /** vfio-platform initialises the mutex of its interrupts after it has registered the device (D61-40). */
+  /** vfio-platform initialises the mutex of its interrupts after it has registered the device. */
   readonly platformLateIgate: boolean;
   /** vfio-fsl-mc looks whether there is a trigger before it loops an interrupt back (6.9; in the stable kernels of 2024). */
   readonly loopbackNeedsTrigger: boolean;
@@ -153,45 +155,46 @@ export interface KernelProfile {
   readonly fslmcDeviceSet: boolean;
   /** Every fsl-mc object can be reset, and the last close resets the object, not its container. */
   readonly fslmcResetsObjects: boolean;
-  /** Each parent of mediated devices has a driver of its own, and parents are kept in no list (5.14 to 6.1; D61-42). */
+  /** Each parent of mediated devices has a driver of its own, and parents are kept in no list (5.14 to 6.1). */
   readonly mdevParentDrivers: boolean;
-  /** The sample mtty refuses what it cannot do, and migrates (6.7). */
+  /** The sample mtty refuses in SET_IRQS what it cannot do (6.7). */
   readonly mttyChecksIrqs: boolean;
+  /** The sample mtty migrates, by version 2 of the protocol (6.7). */
   readonly mttyMigrates: boolean;
   /**
    * Each fsl-mc container has an interrupt domain of its own, found in `msi-parent` alone, which stays until its driver goes: it is filled once;
-   * objects have none (before 7.3; fslmc 70 to 74).
+   * objects have none (7.3).
    */
   readonly fslmcIrqDomains: boolean;
-  /** /dev/dprc.N lets DPRC_GET_MEM through (before 7.3; fslmc 76). */
+  /** /dev/dprc.N lets DPRC_GET_MEM through (7.3). */
   readonly fslmcGetMem: boolean;
-  /** How long the kernel waits for a Management Complex, in ns (D61-41). */
+  /** How long the kernel waits for a Management Complex, in ns. */
   readonly fslmcTimeout: number;
-  /** IOEVENTFD of 8 bytes on x86-64 (D61-46). */
+  /** IOEVENTFD of 8 bytes on x86-64. */
   readonly ioeventfd64: boolean;
   /** BAR accesses of 8 bytes go out as one, not as two of 4. */
   readonly barAccess64: boolean;
   /** MSI-X vectors can be added later: no NORESIZE. */
   readonly msixDynamic: boolean;
-  /** The ERR interrupt is every device's, not those with PCI Express alone (until 6.12; D14). */
+  /** The ERR interrupt is that of devices with PCI Express alone (until 6.12), not every device's. */
   readonly errOfExpressOnly: boolean;
-  /** Feature MIG_PRECOPY_INFOv2: -EINVAL where a device has no PRE_COPY (D16). */
+  /** Feature MIG_PRECOPY_INFOv2: -EINVAL where a device has no PRE_COPY. */
   readonly preCopyInfo2: boolean;
-  /** BARs are claimed when the device is opened, and shown in /proc (D17). */
+  /** BARs are claimed when the device is opened, and shown in /proc. */
   readonly claimsBarsAtOpen: boolean;
   /** A ROM image from firmware is the ROM region of a function without ROM BAR. */
   readonly firmwareRoms: boolean;
   /** A function can say of itself that its BARs cannot be mapped; before, the architecture said it of all. */
   readonly nonMappableBars: boolean;
-  /** Feature DMA_BUF (D15). */
+  /** Feature DMA_BUF. */
   readonly dmaBuf: boolean;
-  /** fdinfo of a device fd names its sysfs folder (D18). */
+  /** fdinfo of a device fd names its sysfs folder. */
   readonly fdinfoNamesDevice: boolean;
-  /** Role-based error reporting: the mask of Advisory Non-Fatal errors is cleared (B7). */
+  /** Role-based error reporting: the mask of Advisory Non-Fatal errors is cleared. */
   readonly unmasksAdvisoryErrors: boolean;
-  /** A device without PM capability is in D0, not "unknown" (B8). */
+  /** A device without PM capability is in D0, not "unknown". */
   readonly powerStateAlwaysKnown: boolean;
-  /** Attributes `serial_number`, and the folders `aer` and `wakeup` (B9). */
+  /** Attributes `serial_number`, and the folders `aer` and `wakeup`. */
   readonly serialNumberAttribute: boolean;
   /** ERR and REQ refuse fds below -1, instead of ignoring them. */
   readonly strictNotifierFds: boolean;
@@ -407,7 +410,7 @@ const PROFILES: Readonly<Record<ProfileName, KernelProfile>> = {
   'linux-7.3': LINUX_7_3,
 };
 
-/** @throws RangeError for a name that is no profile. */
+/** The profile of a kernel, as a Host takes it by name. @throws RangeError for a name that is no profile */
 export function kernelProfile(name: ProfileName): KernelProfile {
   const profile: KernelProfile | undefined = PROFILES[name];
   // A caller without a type checker can pass anything.

@@ -1,22 +1,18 @@
-/**
- * The host's scheduler: kernel threads as generators, wait queues, and the virtual clock.
- *
- * Code that may sleep in the kernel is a generator function, `Sleeps<T>`. Each `yield` of a Point is a place where
- * another thread may run; each wait on a WaitQueue says what is waited for and who holds it. The default
- * schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold
- * threads at points and put user space between any two steps. No promise, timer or wall clock takes part.
- */
+/** The host's scheduler: kernel threads as generators, wait queues, and the virtual clock. No promise, timer or wall clock takes part. */
 import { Heap } from './heap.ts';
 import { OrderedSet } from './ordered-set.ts';
 
 /** A place where another thread may run; made once, at module load; its name is public API. */
 export interface Point {
+  /** Its name, `room/what-happened`: API, never changes. */
   readonly point: string;
 }
 
 /** What a thread yields while it waits on a queue. `until` is virtual time in ns. */
 export interface Sleep {
+  /** The queue that wakes it. */
   readonly on: WaitQueue;
+  /** When it wakes by itself, in virtual time, ns; undefined for never. */
   readonly until: number | undefined;
   /** One of those who wait so is woken at a time. @default false */
   readonly exclusive?: boolean | undefined;
@@ -24,7 +20,11 @@ export interface Sleep {
   readonly also?: readonly WaitQueue[] | undefined;
 }
 
-/** Code that may sleep. Called with `yield*`, only from a thread. */
+/**
+ * Code that may sleep. Called with `yield*`, only from a thread.
+ *
+ * Each `yield` of a Point is a place where another thread may run; each wait on a WaitQueue says what is waited for and who holds it.
+ */
 export type Sleeps<T> = Generator<Point | Sleep, T, void>;
 
 /** A Sleeps<T> that does not sleep. */
@@ -48,17 +48,20 @@ interface Deadline {
 
 /** Where sleepers wait. As the kernel's: the waker says so, the sleeper looks again. */
 export class WaitQueue {
+  /** What is waited for, in words. */
   readonly what: string;
+  /** Who has what is waited for, by name. */
   readonly holders: () => readonly string[];
   readonly #sleepers = new OrderedSet<Thread<unknown>>();
   readonly #exclusive = new OrderedSet<Thread<unknown>>();
 
+  /** @param what what is waited for, in words */
   constructor(what: string, holders: () => readonly string[] = () => []) {
     this.what = what;
     this.holders = holders;
   }
 
-  /** Sleeps until `ready()` holds. False when virtual time reached `until` first. */
+  /** Sleeps until `ready()` holds. False when virtual time, in ns, reached `until` first. */
   *wait(sched: Scheduler, ready: () => boolean, until?: number): Sleeps<boolean> {
     while (!ready()) {
       if (until !== undefined && sched.now >= until) return false;
@@ -67,7 +70,11 @@ export class WaitQueue {
     return true;
   }
 
-  /** As wait(), but ends early when the thread has a signal; the signal stays pending. Whoever wakes one of `also` wakes it, too. */
+  /**
+   * As wait(), but ends early when the thread has a signal; the signal stays pending. Whoever wakes one of `also` wakes it, too.
+   *
+   * @param until virtual time in ns; none by default
+   */
   *waitInterruptible(sched: Scheduler, ready: () => boolean, until?: number, also?: readonly WaitQueue[]): Sleeps<WaitEnd> {
     while (!ready()) {
       if (sched.current?.signalPending === true) return 'signal';
@@ -97,12 +104,12 @@ export class WaitQueue {
     this.#exclusive.first()?.wakeUp();
   }
 
-  /** @internal For the scheduler. */
+  /** For the scheduler: a thread sleeps here. @internal */
   add(thread: Thread<unknown>, exclusive: boolean): void {
     (exclusive ? this.#exclusive : this.#sleepers).add(thread);
   }
 
-  /** @internal For the scheduler. */
+  /** For the scheduler: a thread sleeps here no longer. @internal */
   remove(thread: Thread<unknown>): void {
     this.#sleepers.delete(thread);
     this.#exclusive.delete(thread);
@@ -118,9 +125,13 @@ export type Outcome<T> =
 
 /** A result was asked of a thread that has none yet: it says what the thread waits for, and who holds it. */
 export class BlockedError extends Error {
+  /** Always `BlockedError`. */
   override readonly name = 'BlockedError';
+  /** The name of the thread. */
   readonly thread: string;
+  /** What it waits for, in words; the point where it is held, or may go on. */
   readonly waitsFor: string;
+  /** Who has that, by name. */
   readonly heldBy: readonly string[];
 
   constructor(thread: string, waitsFor: string, heldBy: readonly string[]) {
@@ -134,8 +145,9 @@ export class BlockedError extends Error {
 
 /** A kernel thread, or a system call of a process. Not thenable: a blocked one would never settle. */
 export class Thread<out T> {
+  /** For messages, and for whoever waits for a lock that it holds. */
   readonly name: string;
-  /** @internal In the order of creation. */
+  /** Its number in the order of creation. @internal */
   readonly serial: number;
   /** A signal was sent and nobody has taken it: ends interruptible waits. */
   signalPending = false;
@@ -146,7 +158,12 @@ export class Thread<out T> {
   #outcome: Outcome<T> = { state: 'runnable', at: 'start' };
   #sleep: Sleep | undefined;
 
-  /** @internal Threads are made by Scheduler.spawn. */
+  /**
+   * Threads are made by Scheduler.spawn().
+   *
+   * @param serial its number in the order of creation @internal
+   * @internal Threads are made by Scheduler.spawn.
+   */
   constructor(sched: Scheduler, name: string, body: Sleeps<T>, serial: number) {
     this.serial = serial;
     this.#sched = sched;
@@ -154,12 +171,14 @@ export class Thread<out T> {
     this.#body = body;
   }
 
+  /** Where it stands now. */
   get outcome(): Outcome<T> {
     return this.#sleep === undefined
       ? this.#outcome
       : { state: 'asleep', what: this.#sleep.on.what, heldBy: this.#sleep.on.holders() };
   }
 
+  /** Whether it has ended, by a value or an error. */
   get finished(): boolean {
     return this.#outcome.state === 'done' || this.#outcome.state === 'failed';
   }
@@ -199,12 +218,12 @@ export class Thread<out T> {
     if (this.#sleep !== undefined) this.wakeUp();
   }
 
-  /** @internal Whether it is this sleep that the thread is in. */
+  /** Whether it is this sleep that the thread is in. @internal */
   sleepsIn(sleep: Sleep): boolean {
     return this.#sleep === sleep;
   }
 
-  /** @internal Ends a sleep or a hold. */
+  /** Ends a sleep or a hold. @internal */
   wakeUp(): void {
     if (this.#sleep !== undefined) {
       this.#sleep.on.remove(this);
@@ -217,7 +236,7 @@ export class Thread<out T> {
     this.#sched.makeRunnable(this);
   }
 
-  /** @internal Runs to the next yield; true while the thread stays runnable. */
+  /** Runs to the next yield; true while the thread stays runnable. @internal */
   step(held: ReadonlySet<Point>): boolean {
     let next: IteratorResult<Point | Sleep, T>;
     try {
@@ -257,7 +276,12 @@ export type Schedule = (
 export const runToBlock: Schedule = (runnable, current) =>
   current !== undefined && runnable.includes(current) ? current : runnable[0]!;
 
-/** Runs threads, one at a time, and owns the virtual clock. */
+/**
+ * Runs threads, one at a time, and owns the virtual clock; a host has one.
+ *
+ * The default schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold threads at
+ * points and put user space between any two steps.
+ */
 export class Scheduler {
   readonly #schedule: Schedule;
   readonly #held = new Set<Point>();
@@ -273,6 +297,7 @@ export class Scheduler {
   #running = false;
   #now = 0;
 
+  /** @param schedule which thread runs next; runToBlock by default */
   constructor(schedule: Schedule = runToBlock, background?: Background) {
     this.#schedule = schedule;
     this.#background = background;
@@ -343,7 +368,7 @@ export class Scheduler {
   }
 
   /**
-   * Moves the clock `ns` forward, waking each timed sleeper at its time, in order.
+   * Moves the clock `ns` nanoseconds forward, waking each timed sleeper at its time, in order.
    *
    * @throws RangeError if `ns` is negative or not finite.
    */
@@ -368,7 +393,8 @@ export class Scheduler {
   }
 
   /**
-   * Whoever runs keeps the processor for `ns`, as a driver that polls does: the clock moves and nobody else runs, so that timed sleepers are late.
+   * Whoever runs keeps the processor for `ns` nanoseconds, as a driver that polls does: the clock moves and nobody else runs, so that timed
+   * sleepers are late.
    *
    * @throws RangeError if `ns` is negative or not finite.
    */
@@ -377,17 +403,17 @@ export class Scheduler {
     this.#now += ns;
   }
 
-  /** Sleeps `ns` of virtual time. */
+  /** Sleeps `ns` nanoseconds of virtual time. */
   *sleep(ns: number): Sleeps<void> {
     yield* new WaitQueue(`${ns} ns`).wait(this, () => false, this.#now + ns);
   }
 
-  /** @internal */
+  /** A thread can go on. @internal */
   makeRunnable(thread: Thread<unknown>): void {
     this.#runnable.add(thread);
   }
 
-  /** @internal A thread has gone to sleep until a time. */
+  /** A thread has gone to sleep until a time. @internal */
   wakeAt(deadline: Deadline): void {
     this.#deadlines.push(deadline);
     // Sleeps that ended early leave their deadlines behind: no more of them than there are threads.

@@ -6,9 +6,10 @@
  */
 import { eventKind, type EventKind } from './trace.ts';
 
-/** By their numbers in the series. */
+/** A patch of the series "Embed struct vfio_device in all sub-structures", by its number in it. */
 export type SeriesPatch = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14;
 
+/** The titles of the patches of "Embed struct vfio_device in all sub-structures" (March 2021, merged for 5.13). */
 export const SERIES: Readonly<Record<SeriesPatch, string>> = {
   1: 'vfio: Remove extra put/gets around vfio_device->group',
   2: 'vfio: Simplify the lifetime logic for vfio_device',

@@ -1,10 +1,3 @@
-/**
- * The trace: what happened in the host, as typed events with stable ids.
- *
- * The kernel's WARN and BUG, faults, lost interrupts and contracts broken by a driver are events, not exceptions: tests
- * assert them, tools show them. The id is API; the text is not. Nothing is built while nobody listens: a
- * caller on a hot path asks `trace.on` first.
- */
 import { removeItem } from '../memory/list.ts';
 
 /** How grave an event is: `warn` and `bug` mirror the kernel's WARN and BUG; `fault` is a refused access. */
@@ -12,7 +5,9 @@ export type Severity = 'info' | 'fault' | 'warn' | 'bug';
 
 /** A kind of event: made once at module load by the code that emits it. */
 export interface EventKind<F extends object> {
+  /** `room/what-happened`: API, never changes. */
   readonly id: string;
+  /** How grave it is. */
   readonly severity: Severity;
   /** One line for people, lower case, addresses in hex. */
   readonly text: (fields: F) => string;
@@ -34,17 +29,28 @@ export function isAtLeast({ severity }: { readonly severity: Severity }, from: S
 export interface TraceEvent {
   /** Virtual time in ns. */
   readonly at: number;
+  /** That of its kind. */
   readonly id: string;
+  /** That of its kind. */
   readonly severity: Severity;
+  /** What its kind tells: names and numbers. */
   readonly fields: object;
+  /** The same in words, one line. */
   readonly text: string;
 }
 
+/**
+ * The trace: what happened in the host, as typed events with stable ids.
+ *
+ * The kernel's WARN and BUG, faults, lost interrupts and contracts broken by a driver are events, not exceptions: tests assert them, tools
+ * show them. The id is API; the text is not. Nothing is built while nobody listens: a caller on a hot path asks `trace.on` first.
+ */
 export class Trace {
   readonly #now: () => number;
   readonly #listeners: ((event: TraceEvent) => void)[] = [];
   #on = false;
 
+  /** Made by Host, as `trace`. */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -77,6 +83,7 @@ export class Trace {
     return events;
   }
 
+  /** Tells those who listen of an event, at once and in the order in which they came. */
   emit<F extends object>(kind: EventKind<F>, fields: F): void {
     if (this.#listeners.length === 0) return;
     const event: TraceEvent = { at: this.#now(), id: kind.id, severity: kind.severity, fields, text: kind.text(fields) };

@@ -1,11 +1,3 @@
-/**
- * The kernel's workqueue, for the second step of what must not happen inside the first: the handler of an eventfd that a user wrote
- * signals another, or the same. Kernel: schedule_work(), as virqfd does.
- *
- * Work that comes from outside of all work runs at once; work that comes out of work waits for its turn, so that a circle of
- * eventfds takes no stack. What waits is not queued a second time, so that a circle takes no more room than it has works. A circle never
- * ends: what is not done after LIMIT waits until the host settles again.
- */
 import { OrderedSet } from './ordered-set.ts';
 import { eventKind, type EventKind, type Trace } from './trace.ts';
 
@@ -19,10 +11,20 @@ export const WORK_WITHOUT_END: EventKind<{ readonly waiting: number }> = eventKi
   ({ waiting }) => `${waiting} works wait: each makes another`,
 );
 
+/** Something that the kernel queues to do behind the call that asked for it. */
 export interface Work {
+  /** Does it. */
   work(): void;
 }
 
+/**
+ * The kernel's workqueue, for the second step of what must not happen inside the first: the handler of an eventfd that a user wrote signals
+ * another, or the same. Kernel: schedule_work(), as virqfd does.
+ *
+ * Work that comes from outside of all work runs at once; work that comes out of work waits for its turn, so that a circle of eventfds takes
+ * no stack. What waits is not queued a second time, so that a circle takes no more room than it has works. A circle never ends: what is not
+ * done after 2048 works waits until the host settles again.
+ */
 export class WorkQueue {
   readonly #trace: Trace;
   readonly #waiting = new OrderedSet<Work>();
@@ -30,6 +32,7 @@ export class WorkQueue {
   /** Some of it waits until the host settles again. */
   #putOff = false;
 
+  /** Made by Host, as `work`. */
   constructor(trace: Trace) {
     this.#trace = trace;
   }

@@ -1,27 +1,26 @@
-/**
- * Dirty pages of one type1 mapping, and how they are handed to user space. Catalogue: vfio 2.15.
- *
- * The arithmetic is the kernel's to the bit: a mapping that does not begin on a 64-page boundary of the range is shifted in
- * place, and only its own pages are cleared afterwards, so that bits shifted out of them turn up in a later answer.
- */
-
 const WORD = 64;
 const WORD_BYTES = 8;
 
 /** The most bytes of a bitmap: 256 MiB. */
 export const MAX_DIRTY_BITMAP = 0x1000_0000;
 
-/** User memory with the bitmap of a range; false is a fault. */
+/** User memory with the bitmap of a range; offsets in bytes, false is a fault. */
 export interface UserBitmap {
   read(offset: number, into: Uint8Array): boolean;
   write(offset: number, from: Uint8Array): boolean;
 }
 
-/** Bytes of a bitmap for this many pages, in whole words. */
+/** Bytes of a bitmap for this many pages, in whole words. @param pages a count */
 export function dirtyBitmapBytes(pages: number): number {
   return Math.ceil(pages / WORD) * WORD_BYTES;
 }
 
+/**
+ * Dirty pages of one type1 mapping, and how they are handed to user space.
+ *
+ * The arithmetic is the kernel's to the bit: a mapping that does not begin on a 64-page boundary of the range is shifted in place, and only
+ * its own pages are cleared afterwards, so that bits shifted out of them turn up in a later answer.
+ */
 export class DirtyBitmap {
   readonly #pages: number;
   readonly #words: BigUint64Array;
@@ -36,7 +35,12 @@ export class DirtyBitmap {
     return this.#words.byteLength;
   }
 
-  /** Pages [first, first + count) were written. */
+  /**
+   * Pages `first` to `first + count - 1` of the mapping were written.
+   *
+   * @param first a page of the mapping, from 0
+   * @param count how many pages
+   */
   set(first: number, count: number): void {
     for (let page = first; page < first + count; page += 1) {
       this.#words[Math.floor(page / WORD)]! |= 1n << BigInt(page % WORD);

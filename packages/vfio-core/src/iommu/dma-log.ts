@@ -1,4 +1,3 @@
-/** A log of the pages that a device has written, for devices that log their DMA themselves. */
 import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { framesTouched, wideRangeEnd } from '../memory/range.ts';
@@ -7,6 +6,10 @@ import type { DmaLogger, IovaRange } from '../vfio/dma-logging.ts';
 
 const SMALLEST = BigInt(PAGE_SIZE);
 
+/**
+ * A log of the pages that a device has written, for models of devices that log their DMA themselves: a VfioDevice gives it as `dmaLogger`,
+ * and a DmaPort tells it of writes.
+ */
 export class DmaLog implements DmaLogger {
   readonly #largest: bigint;
   /** What is logged, in frames; undefined while the log is off. */
@@ -21,6 +24,7 @@ export class DmaLog implements DmaLogger {
     this.#largest = largest;
   }
 
+  /** Whether the log has been started. */
   get on(): boolean {
     return this.#ranges !== undefined;
   }
@@ -31,7 +35,13 @@ export class DmaLog implements DmaLogger {
     this.wroteFrames(frame, iova - frame * PAGE_SIZE, length);
   }
 
-  /** wrote(), from a page frame and an offset on: give this to DmaPort.written. */
+  /**
+   * wrote(), from a page frame and an offset on: give this to DmaPort.written.
+   *
+   * @param frame IOVA / 4096
+   * @param offset in bytes from there
+   * @param length in bytes
+   */
   wroteFrames(frame: number, offset: number, length: number): void {
     const ranges = this.#ranges;
     if (ranges === undefined || length === 0) return;
@@ -43,6 +53,12 @@ export class DmaLog implements DmaLogger {
     }
   }
 
+  /**
+   * Begins to log writes to these ranges.
+   *
+   * @returns the page size that it keeps: the largest power of two from 4096 up to what was asked for and what it can; -EBUSY if it is on
+   * already
+   */
   start(ranges: readonly IovaRange[], pageSize: bigint): bigint | number {
     if (this.#ranges !== undefined) return -EBUSY;
     this.#ranges = framesOf(ranges);
@@ -52,12 +68,14 @@ export class DmaLog implements DmaLogger {
     return size;
   }
 
+  /** Ends the log and forgets it. @returns 0 */
   stop(): number {
     this.#ranges = undefined;
     this.#dirty.clear();
     return 0;
   }
 
+  /** Tells of each stretch of a range that was written since the last report, and forgets it. @returns 0; -EINVAL while the log is off */
   readAndClear({ iova, length }: IovaRange, wrote: (iova: bigint, length: bigint) => void): number {
     if (this.#ranges === undefined) return -EINVAL;
     if (length === 0n) return 0;

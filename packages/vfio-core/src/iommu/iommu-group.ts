@@ -1,9 +1,3 @@
-/**
- * An IOMMU group: the devices that an IOMMU cannot tell apart, and who owns their DMA. Kernel: struct iommu_group.
- *
- * Groups are numbered over the whole host, whatever makes them: an IOMMU, a bus of emulated devices, or VFIO itself for a
- * device without IOMMU. A group goes when its last device and the last reference are gone.
- */
 import { removeItem } from '../memory/list.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
@@ -17,6 +11,7 @@ export type IommuGroupKind = 'iommu' | 'emulated' | 'noiommu';
 
 /** Hears what happens to the group's devices. Kernel: iommu_group_register_notifier(). */
 export interface IommuGroupListener {
+  /** A device joins or leaves the group, or its driver comes or goes. */
   groupEvent(event: BusEvent, device: Device): void;
 }
 
@@ -30,10 +25,20 @@ export const DMA_OWNER_UNBALANCED: EventKind<{ readonly group: number }> = event
 /** Numbers in use, by host. */
 const taken = new WeakMap<Host, Set<number>>();
 
+/**
+ * An IOMMU group: the devices that an IOMMU cannot tell apart, and who owns their DMA. Kernel: struct iommu_group.
+ *
+ * Groups are numbered over the whole host, whatever makes them: an IOMMU, a bus of emulated devices, or VFIO itself for a device without
+ * IOMMU. A group goes when its last device and the last reference are gone.
+ */
 export class IommuGroup {
+  /** The host that it is a group of. */
   readonly host: Host;
+  /** Its number: /sys/kernel/iommu_groups/N, /dev/vfio/N. */
   readonly id: number;
+  /** The IOMMU that translates its DMA. */
   readonly unit: IommuUnit;
+  /** What is behind it: an IOMMU or not. */
   readonly kind: IommuGroupKind;
   readonly #devices: Device[] = [];
   readonly #listeners: IommuGroupListener[] = [];
@@ -46,7 +51,11 @@ export class IommuGroup {
   #blocking: IommuDomain | undefined;
 
   /**
-   * @param id - its number. @default the lowest free one
+   * Makes an empty group, with its folder in sysfs. IommuUnitBase.addGroup() makes one with devices.
+   *
+   * @param id its number; the lowest free one by default
+   * @param kind `iommu` by default
+   * @default the lowest free one
    * @throws RangeError if the number is taken
    */
   constructor(host: Host, unit: IommuUnit, id?: number, kind: IommuGroupKind = 'iommu') {
@@ -61,10 +70,12 @@ export class IommuGroup {
     host.files.constant(`${this.#sysfs}/reserved_regions`, () => this.#reservedRegions());
   }
 
+  /** Its devices, in the order in which they joined. */
   get devices(): readonly Device[] {
     return this.#devices;
   }
 
+  /** iommu_group_add_device(): a device joins, with its links in sysfs. */
   addDevice(device: Device): void {
     this.#devices.push(device);
     device.iommuGroup = this;
@@ -74,6 +85,10 @@ export class IommuGroup {
     this.notify('add', device);
   }
 
+  /**
+   * iommu_group_remove_device(): a device leaves; the last one takes the group along, unless somebody keeps it. One that is not in it:
+   * nothing happens.
+   */
   removeDevice(device: Device): void {
     const at = this.#devices.indexOf(device);
     if (at < 0) return;
@@ -98,6 +113,7 @@ export class IommuGroup {
     this.#references += 1;
   }
 
+  /** iommu_group_put(): undoes get(). */
   put(): void {
     this.#references -= 1;
     this.#release();
@@ -108,6 +124,7 @@ export class IommuGroup {
     return this.#references;
   }
 
+  /** iommu_group_register_notifier(). @returns what ends it */
   listen(listener: IommuGroupListener): () => void {
     this.#listeners.push(listener);
     return () => {
@@ -115,7 +132,7 @@ export class IommuGroup {
     };
   }
 
-  /** @internal The driver core, and the group itself, tell what happens to a device. */
+  /** The driver core, and the group itself, tell what happens to a device. @internal */
   notify(event: BusEvent, device: Device): void {
     for (const listener of [...this.#listeners]) listener.groupEvent(event, device);
   }
@@ -140,6 +157,7 @@ export class IommuGroup {
     return true;
   }
 
+  /** iommu_device_unuse_default_domain(): a native driver has gone. */
   unuseDefaultDomain(): void {
     this.#defaultUsers -= 1;
   }
@@ -152,12 +170,14 @@ export class IommuGroup {
     return 0;
   }
 
+  /** iommu_group_release_dma_owner(): undoes claimDmaOwner(). Without an owner it is DMA_OWNER_UNBALANCED. */
   releaseDmaOwner(): void {
     if (this.#owner === undefined) this.host.trace.emit(DMA_OWNER_UNBALANCED, { group: this.id });
     this.#owner = undefined;
     this.#blocking = undefined;
   }
 
+  /** iommu_group_dma_owner_claimed(): whether claimDmaOwner() holds. */
   get dmaOwnerClaimed(): boolean {
     return this.#owner !== undefined;
   }
@@ -167,13 +187,14 @@ export class IommuGroup {
     return this.#owner !== undefined || this.#defaultUsers > 0;
   }
 
-  /** iommu_attach_group(). */
+  /** iommu_attach_group(): the domain translates its DMA from now on. @returns 0; -EBUSY if it has one */
   attachDomain(domain: IommuDomain): number {
     if (this.#domain !== undefined) return -EBUSY;
     this.#domain = domain;
     return 0;
   }
 
+  /** iommu_detach_group(): undoes attachDomain(). */
   detachDomain(): void {
     this.#domain = undefined;
   }

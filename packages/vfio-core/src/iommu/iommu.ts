@@ -1,9 +1,4 @@
-/**
- * What an IOMMU is to the rest of the house: units that make domains, and domains that translate.
- *
- * A domain maps runs of pages: it keeps extents, not page table entries, and answers as the tables would. Addresses are page
- * frame numbers inside, so that the last page below 2^64 is exact.
- */
+/** What an IOMMU is to the rest of the house: units that make domains, and domains that translate. */
 import { InvariantError } from '../host/errors.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
@@ -13,7 +8,9 @@ import { addressOf, FRAMES, frameOf, framesTouched, isInside } from '../memory/r
 import { hex } from '../memory/u64.ts';
 import type { IommuGroup } from './iommu-group.ts';
 
+/** Protection of a mapping: the device may read. */
 export const IOMMU_READ = 1;
+/** Protection of a mapping: the device may write. */
 export const IOMMU_WRITE = 2;
 
 /** DMA that the IOMMU refused: no byte moved. */
@@ -23,17 +20,23 @@ export const IOMMU_FAULT: EventKind<IommuFault> = eventKind(
   ({ device, iova, write, why }) => `${device}: ${write ? 'write to' : 'read of'} iova ${hex(iova)} refused: ${why}`,
 );
 
+/** What IOMMU_FAULT tells. */
 export interface IommuFault {
+  /** The device that wanted the DMA, by name. */
   readonly device: string;
-  /** Of the first byte that was refused. */
+  /** Of the first byte that was refused; a bigint from 2^53 on. */
   readonly iova: number | bigint;
+  /** The device wanted to write. */
   readonly write: boolean;
+  /** Whether nothing is mapped there, or not with this right. */
   readonly why: 'not mapped' | 'no permission';
 }
 
 /** A range of IOVAs, both ends inclusive, that user space must not map. */
 export interface ReservedRegion {
+  /** The first IOVA, in bytes. */
   readonly first: number;
+  /** The last IOVA, in bytes. */
   readonly last: number;
   /** `direct-relaxable` does not keep user space out. */
   readonly type: 'msi' | 'sw-msi' | 'direct' | 'direct-relaxable' | 'reserved';
@@ -41,13 +44,15 @@ export interface ReservedRegion {
 
 /** An IOMMU: what domains of it can do. */
 export interface IommuUnit {
+  /** What sysfs calls it, such as `dmar0`. */
   readonly name: string;
   /** The platform device that it is, where its devices' folders are to show it. */
   readonly device?: string | undefined;
-  /** Page sizes of a domain, as a bitmap. */
+  /** Page sizes of a domain: bit n is 2^n bytes. */
   readonly pageSizes: bigint;
   /** Inclusive first and last page frame that a domain can map. */
   readonly aperture: FrameRange;
+  /** IOVAs that user space must not map. */
   readonly reservedRegions: readonly ReservedRegion[];
   /** DMA is coherent with CPU caches: IOMMU_CAP_CACHE_COHERENCY. */
   readonly coherent: boolean;
@@ -55,11 +60,13 @@ export interface IommuUnit {
   readonly enforcesCoherency: boolean;
   /** A device cannot forge another's interrupt: interrupt remapping. */
   readonly isolatesMsi: boolean;
+  /** Whether VFIO_TYPE1_NESTING_IOMMU can be had of it. */
   readonly nesting: boolean;
   /** What asking for a nesting domain is answered where there is none. @default as the kernel says of units without the operation */
   readonly nestingErrno?: number | undefined;
   /** What sysfs shows as `type` of a group: the domain of the kernel's own drivers. */
   readonly defaultDomain: 'DMA' | 'identity';
+  /** Makes a domain in which nothing is mapped. */
   createDomain(): IommuDomain;
   /** A group has lost its last device and its last reference. */
   groupGone(group: IommuGroup): void;
@@ -71,34 +78,53 @@ interface Extent extends FrameRange {
   readonly protection: number;
 }
 
-/** A translation: IOVA page frames to physical page frames. */
+/**
+ * A translation: IOVA page frames to physical page frames.
+ *
+ * It keeps runs of pages (extents), not page table entries, and answers as the tables would. Addresses are page frame numbers, so that the
+ * last page below 2^64 is exact.
+ */
 export class IommuDomain {
+  /** The IOMMU whose domain it is. */
   readonly unit: IommuUnit;
   readonly #extents = new FrameMap<Extent>();
 
+  /** Made by IommuUnit.createDomain(). */
   constructor(unit: IommuUnit) {
     this.unit = unit;
   }
 
-  /** Maps `count` frames from `first` to consecutive physical frames. The caller has made sure that they are free. @returns 0 or an errno */
+  /**
+   * iommu_map(): maps `count` frames from `first` to consecutive physical frames. The caller has made sure that they are free.
+   *
+   * @param first the first IOVA frame
+   * @param frame the first physical frame
+   * @param protection bits of IOMMU_READ and IOMMU_WRITE
+   * @returns 0; a kind of IOMMU of one's own may answer a negative errno
+   */
   map(first: number, count: number, frame: number, protection: number): number {
     this.#extents.insert({ first, last: first + count - 1, frame, protection });
     return 0;
   }
 
-  /** Removes all extents that lie inside [first, last]. */
+  /** iommu_unmap(): removes all extents that lie inside [first, last]. @param first an IOVA frame @param last an IOVA frame */
   unmap(first: number, last: number): void {
     this.#extents.removeInside(first, last);
   }
 
-  /** The physical frame for an IOVA frame; undefined where none is mapped with this protection. */
+  /**
+   * The physical frame for an IOVA frame; undefined where none is mapped with this protection.
+   *
+   * @param iovaFrame IOVA / 4096
+   * @param protection bits of IOMMU_READ and IOMMU_WRITE, all of which are needed
+   */
   translate(iovaFrame: number, protection: number): number | undefined {
     const extent = this.#extents.find(iovaFrame);
     if (extent === undefined || (extent.protection & protection) !== protection) return undefined;
     return extent.frame + (iovaFrame - extent.first);
   }
 
-  /** Whether an IOVA frame is mapped at all. */
+  /** Whether an IOVA frame is mapped at all. @param iovaFrame IOVA / 4096 */
   maps(iovaFrame: number): boolean {
     return this.#extents.find(iovaFrame) !== undefined;
   }
@@ -123,6 +149,11 @@ export class DmaPort {
   written: ((frame: number, offset: number, length: number) => void) | undefined = undefined;
   readonly #group: () => IommuGroup | undefined;
 
+  /**
+   * @param name what faults call the device
+   * @param requester the id that its MSI writes bear: a PCI requester id, a stream or device id
+   * @param group asked at each transfer; without group DMA goes straight
+   */
   constructor(host: Host, name: string, requester: number, group: () => IommuGroup | undefined) {
     this.#host = host;
     this.#name = name;
@@ -130,31 +161,52 @@ export class DmaPort {
     this.#group = group;
   }
 
-  /** Reads `into.length` bytes at an IOVA; false is a fault, told to the trace, with `into` untouched. */
+  /**
+   * Reads `into.length` bytes at an IOVA; false is a fault, told to the trace, with `into` untouched.
+   *
+   * @param iova in bytes, from 0 to 2^53 - 1
+   */
   read(iova: number, into: Uint8Array): boolean {
     const frame = Math.floor(iova / PAGE_SIZE);
     return this.#move(frame, iova - frame * PAGE_SIZE, into, false);
   }
 
-  /** Writes at an IOVA; false is a fault, told to the trace, with no byte moved. */
+  /** Writes at an IOVA; false is a fault, told to the trace, with no byte moved. @param iova in bytes, from 0 to 2^53 - 1 */
   write(iova: number, from: Uint8Array): boolean {
     const frame = Math.floor(iova / PAGE_SIZE);
     return this.#move(frame, iova - frame * PAGE_SIZE, from, true);
   }
 
-  /** read() at an IOVA of 64 bits in halves, or `offset` bytes behind it. */
+  /**
+   * read() at an IOVA of 64 bits in halves, or `offset` bytes behind it.
+   *
+   * @param lo bits 31 to 0
+   * @param hi bits 63 to 32
+   * @param offset in bytes; 0 by default
+   */
   readWide(lo: number, hi: number, into: Uint8Array, offset = 0): boolean {
     const within = (lo & (PAGE_SIZE - 1)) + offset;
     return this.#move(frameOf(lo, hi) + Math.floor(within / PAGE_SIZE), within % PAGE_SIZE, into, false);
   }
 
-  /** write() at an IOVA of 64 bits in halves, or `offset` bytes behind it. */
+  /**
+   * write() at an IOVA of 64 bits in halves, or `offset` bytes behind it.
+   *
+   * @param lo bits 31 to 0
+   * @param hi bits 63 to 32
+   * @param offset in bytes; 0 by default
+   */
   writeWide(lo: number, hi: number, from: Uint8Array, offset = 0): boolean {
     const within = (lo & (PAGE_SIZE - 1)) + offset;
     return this.#move(frameOf(lo, hi) + Math.floor(within / PAGE_SIZE), within % PAGE_SIZE, from, true);
   }
 
-  /** Writes a message-signalled interrupt: MSI windows are not translated, the interrupt controller decides. */
+  /**
+   * Writes a message-signalled interrupt: MSI windows are not translated, the interrupt controller decides.
+   *
+   * @param address physical, in bytes: the doorbell, such as GITS_TRANSLATER
+   * @param data of 32 bits
+   */
   raiseMsi(address: number, data: number): void {
     this.#host.memory.write32(address, data, this.#requester);
   }

@@ -1,8 +1,3 @@
-/**
- * A red-black tree of frame ranges, for the places where its shape can be seen: before 5.12 an unmap takes, of the mappings in its
- * range, always the one nearest the root; and until 6.12 the end of a range that ends at 2^64 is 0, so that a search turns the wrong
- * way at it. The algorithms are the textbook's (Cormen et al.), whose shape the kernel's tree shares.
- */
 import type { FrameRange } from '../memory/frame-map.ts';
 import { FRAMES } from '../memory/range.ts';
 
@@ -16,13 +11,23 @@ interface RbNode<R> {
 
 type Side = 'left' | 'right';
 
+/**
+ * A red-black tree of frame ranges, for the places where its shape can be seen: before 5.12 an unmap takes, of the mappings in its range,
+ * always the one nearest the root; and until 6.12 the end of a range that ends at 2^64 is 0, so that a search turns the wrong way at it.
+ * The algorithms are the textbook's (Cormen et al.), whose shape the kernel's tree shares.
+ */
 export class RbTree<R extends FrameRange> {
   readonly #nil: RbNode<R> = new Nil<R>();
   #root: RbNode<R> = this.#nil;
 
   readonly #nodes = new Map<R, RbNode<R>>();
 
-  /** vfio_find_dma(): the range nearest the root that has a frame in [first, end). An `end` of 2^64 is 0. */
+  /**
+   * vfio_find_dma(): the range nearest the root that has a frame in [first, end). An `end` of 2^64 is 0.
+   *
+   * @param first a page frame
+   * @param end a page frame
+   */
   find(first: number, end: number): R | undefined {
     let node = this.#root;
     while (node.range !== undefined) {

@@ -1,8 +1,3 @@
-/**
- * Dirty page tracking of a type1 container: VFIO_IOMMU_DIRTY_PAGES, and the bitmap of an UNMAP_DMA. Catalogue: vfio 2.15.
- *
- * Not modelled: the kernel's own memory. Bitmaps of more than 256 MiB in all are -ENOMEM.
- */
 import { passes64, wideRangeEnd } from '../memory/range.ts';
 import { TASK_SIZE } from '../process/mm.ts';
 import type { Process } from '../process/process.ts';
@@ -23,6 +18,11 @@ import { PAGE, type DmaMapping, type Type1State } from './type1-state.ts';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
+/**
+ * Dirty page tracking of a type1 container: VFIO_IOMMU_DIRTY_PAGES, and the bitmap of an UNMAP_DMA.
+ *
+ * Not modelled: the kernel's own memory. Bitmaps of more than 256 MiB in all are -ENOMEM.
+ */
 export class DirtyTracking {
   readonly #state: Type1State;
   #on = false;
@@ -74,7 +74,11 @@ export class DirtyTracking {
     }
   }
 
-  /** The struct vfio_bitmap at `offset` of an argument, checked against the bytes that it is for: -EFAULT, -EINVAL. */
+  /**
+   * The struct vfio_bitmap at `offset` of an argument, checked against the bytes that it is for: -EFAULT, -EINVAL.
+   *
+   * @param argsz of the whole argument, in bytes
+   */
   readBitmap(process: Process, argument: UserArgument, argsz: number, offset: number, size: bigint): UserBitmap | number {
     if (argsz < offset + vfio_bitmap.size) return argument.tooShort(argsz, offset + vfio_bitmap.size);
     const bytes = argument.copyIn(vfio_bitmap.size, offset);
@@ -96,7 +100,11 @@ export class DirtyTracking {
     };
   }
 
-  /** Hands out one mapping's bits, relative to the first frame of the range, and forgets them. False is a fault. */
+  /**
+   * Hands out one mapping's bits, relative to the first frame of the range, and forgets them. False is a fault.
+   *
+   * @param rangeFirst a page frame, at most the mapping's first
+   */
   report(mapping: DmaMapping, rangeFirst: number, bitmap: UserBitmap): boolean {
     const { dirty } = mapping;
     if (dirty === undefined) return true;

@@ -1,5 +1,5 @@
 /**
- * Groups that join and leave a type1 container. Kernel: vfio_iommu_type1_attach_group(), ..._detach_group(); catalogue: vfio 2.14.
+ * Groups that join and leave a type1 container. Kernel: vfio_iommu_type1_attach_group(), ..._detach_group().
  *
  * Not modelled: the allocation of a domain failing (EIO), the test for fine-grained super pages.
  */

@@ -1,6 +1,6 @@
 /**
- * One type1 container as VFIO sees it: the requests of its fd, and MAP_DMA. Kernel: vfio_iommu_driver_ops_type1; catalogue: vfio
- * 2.13. The other parts have files of their own: type1-state, -groups, -unmap, -pins, -dirty, -info.
+ * One type1 container as VFIO sees it: the requests of its fd, and MAP_DMA. The other parts have files of their own: type1-state, -groups,
+ * -unmap, -pins, -dirty, -info.
  */
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
@@ -46,11 +46,17 @@ import { bytesOf, inside, PAGE, Type1State, type DmaMapping } from './type1-stat
 import { unmapDma } from './type1-unmap.ts';
 import type { Type1 } from './type1.ts';
 
-/** The backend of one container. */
+/** The type1 backend of one container: its mappings, in the domains of its groups. Kernel: vfio_iommu_driver_ops_type1. */
 export class Type1Instance implements IommuBackend {
   readonly #state: Type1State;
   readonly #dirty: DirtyTracking;
 
+  /**
+   * Made by Type1.open().
+   *
+   * @param v2 VFIO_TYPE1v2_IOMMU: an unmap cuts no mapping
+   * @param nesting VFIO_TYPE1_NESTING_IOMMU: every group's IOMMU has to nest
+   */
   constructor(module: Type1, v2: boolean, nesting: boolean) {
     this.#state = new Type1State(module, v2, nesting);
     this.#dirty = new DirtyTracking(this.#state);
@@ -61,6 +67,12 @@ export class Type1Instance implements IommuBackend {
     return this.#state.mappings.size + this.#state.beyond.size;
   }
 
+  /**
+   * VFIO_CHECK_EXTENSION: as the module answers, but for VFIO_UPDATE_VADDR and VFIO_DMA_CC_IOMMU, which depend on the groups.
+   *
+   * @param extension a number as VFIO_UNMAP_ALL
+   * @returns 1 or 0
+   */
   checkExtension(extension: number): number {
     const { module, emulated, domains } = this.#state;
     const { profile } = module.host;
@@ -74,10 +86,16 @@ export class Type1Instance implements IommuBackend {
     }
   }
 
+  /**
+   * vfio_iommu_type1_attach_group(): what is mapped is mapped for the group.
+   *
+   * @returns 0; -EBUSY, -EINVAL, -ENODEV, -EPERM, -ENOMEM, -EFAULT, with everything as it was
+   */
   attachGroup(group: IommuGroup): number {
     return attachGroup(this.#state, group);
   }
 
+  /** Sleeps until every vaddr is valid (5.13). @returns 0; -EFAULT when the container is closed or the thread killed first */
   *waitToAttach(): Sleeps<number> {
     const state = this.#state;
     const { scheduler } = state.module.host;
@@ -85,43 +103,75 @@ export class Type1Instance implements IommuBackend {
     return state.invalid === 0 ? 0 : state.module.host.refusals.refuse(VADDR_WAIT, { invalid: state.invalid });
   }
 
+  /** Whether a vaddr is invalid and the kernel waits for it (5.13). */
   get attachWaits(): boolean {
     return this.#state.invalid > 0 && !this.#state.module.host.profile.vaddrNeedsInstance;
   }
 
+  /** vfio_iommu_type1_detach_group(): the last group unmaps everything. */
   detachGroup(group: IommuGroup): void {
     detachGroup(this.#state, this.#dirty, group);
   }
 
+  /** vfio_iommu_type1_release(): unmaps everything. */
   release(): void {
     releaseAll(this.#state);
   }
 
+  /** vfio_iommu_type1_notify(), VFIO_IOMMU_CONTAINER_CLOSE: whoever waits for a vaddr gives up. */
   containerClosed(): void {
     this.#state.closed = true;
     this.#state.vaddrWait.wake();
   }
 
+  /** An emulated device wants to be told of unmaps; without one nobody may pin. */
   addListener(listener: DmaUnmapListener): void {
     this.#state.listeners.add(listener);
   }
 
+  /** An emulated device is no longer told of unmaps. */
   removeListener(listener: DmaUnmapListener): void {
     this.#state.listeners.delete(listener);
   }
 
+  /**
+   * vfio_iommu_type1_pin_pages().
+   *
+   * @param iovaFrames IOVA / 4096, one for each page
+   * @param protection bits of IOMMU_READ and IOMMU_WRITE
+   * @returns the physical frames; -EACCES for type1 v1, -EINVAL, -EPERM, -EFAULT, -EBUSY, -ENOMEM, -EOVERFLOW, with nothing pinned
+   */
   pinPages(group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
     return pinPages(this.#state, group, iovaFrames, protection);
   }
 
+  /**
+   * vfio_iommu_type1_unpin_pages().
+   *
+   * @param iovaFrames IOVA / 4096, one for each page
+   * @returns how many were unpinned, up to the first that is not mapped; -EINVAL for none, -EACCES for type1 v1
+   */
   unpinPages(iovaFrames: readonly number[]): number {
     return unpinPages(this.#state, iovaFrames);
   }
 
+  /**
+   * vfio_iommu_type1_dma_rw().
+   *
+   * @param current the process in whose system call this runs
+   * @param iova in bytes
+   * @returns 0; -EINVAL, -EPERM, -EFAULT, -EBUSY, with what was copied before
+   */
   dmaRw(current: Process | undefined, iova: number, data: Uint8Array, write: boolean): Sleeps<number> {
     return dmaRw(this.#state, current, iova, data, write);
   }
 
+  /**
+   * vfio_iommu_type1_ioctl().
+   *
+   * @param request VFIO_IOMMU_GET_INFO, MAP_DMA, UNMAP_DMA or DIRTY_PAGES
+   * @returns 0 or a negative errno, as the reasons `type1/...` tell; -ENOTTY for another request
+   */
   ioctl(process: Process, request: number, argument: UserArgument): number {
     const { pageSizes, available, ranges, v2, module } = this.#state;
     switch (request) {

@@ -1,9 +1,9 @@
 /**
- * Pages that emulated devices pin and copy: what vfio_pin_pages() and vfio_dma_rw() ask of type1. Kernel:
- * vfio_iommu_type1_pin_pages(), ..._unpin_pages(), ..._dma_rw(); catalogue: vfio 2.16.
+ * Pages that emulated devices pin and copy: what vfio_pin_pages() and vfio_dma_rw() ask of type1. Kernel: vfio_iommu_type1_pin_pages(),
+ * ..._unpin_pages(), ..._dma_rw().
  *
- * Not modelled: the zero page, which this memory does not have: an untouched page is a page of
- * its own, pinned and given back like any other.
+ * Not modelled: the zero page, which this memory does not have: an untouched page is a page of its own, pinned and given back like any
+ * other.
  */
 import type { Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
@@ -23,7 +23,7 @@ export const PIN_WHILE_INVALID: EventKind<{ readonly what: string }> = eventKind
   ({ what }) => `${what} while a vaddr is invalid`,
 );
 
-/** @returns the physical frames; or an errno with nothing pinned */
+/** @param protection bits of IOMMU_READ and IOMMU_WRITE @returns the physical frames; or an errno with nothing pinned */
 export function* pinPages(state: Type1State, group: IommuGroup, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
   const { profile, refusals, trace } = state.module.host;
   if (!state.v2) return refusals.refuse(DIRTY_V1, { request: 'vfio_pin_pages()' });

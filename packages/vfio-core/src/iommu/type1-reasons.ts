@@ -1,4 +1,4 @@
-/** Why type1 refuses: mappings, unmaps, dirty bitmaps, groups. Kernel: vfio_iommu_type1.c; catalogue: vfio 2.13, 2.14. */
+/** Why type1 refuses: mappings, unmaps, dirty bitmaps, groups. Kernel: vfio_iommu_type1.c. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
 import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, EOVERFLOW, EPERM } from '../uapi/errno.ts';
@@ -6,15 +6,22 @@ import { EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, 
 const MAP = 'VFIO_IOMMU_MAP_DMA';
 const DO_MAP = 'vfio_dma_do_map()';
 
-/** A request: addresses and size in bytes. */
+/** What MAP_DMA was asked, in the reasons that refuse it. */
 export interface MapRequest {
+  /** The first IOVA, in bytes. */
   readonly iova: bigint;
+  /** The address in the process, in bytes. */
   readonly vaddr: bigint;
+  /** In bytes. */
   readonly size: bigint;
 }
 
 const range = (first: bigint, size: bigint): string => `${hex(first)} to ${hex(first + size - 1n)}`;
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EINVAL). The rule: argsz holds the struct, and flags are READ and WRITE, or VADDR alone. Kernel:
+ * vfio_dma_do_map().
+ */
 export const MAP_FLAGS: Reason<{ readonly flags: number; readonly argsz: number }> = reason({
   id: 'type1/map-flags',
   errno: EINVAL,
@@ -25,6 +32,10 @@ export const MAP_FLAGS: Reason<{ readonly flags: number; readonly argsz: number 
   text: ({ flags, argsz }) => `flags ${hex(flags)} with argsz ${argsz}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EINVAL). The rule: iova, vaddr and size are multiples of the smallest page size of the container, and size
+ * is not 0. Kernel: vfio_dma_do_map().
+ */
 export const MAP_ALIGNMENT: Reason<MapRequest & { readonly pageSize: bigint; readonly wrong: 'iova' | 'vaddr' | 'size' }> = reason({
   id: 'type1/map-alignment',
   errno: EINVAL,
@@ -35,6 +46,10 @@ export const MAP_ALIGNMENT: Reason<MapRequest & { readonly pageSize: bigint; rea
   text: ({ wrong, pageSize, ...request }) => `${wrong} ${hex(request[wrong])} is not a multiple of the page size ${hex(pageSize)}, or nothing`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EINVAL or EOVERFLOW). The rule: neither iova + size nor vaddr + size passes 2^64. Kernel:
+ * vfio_dma_do_map().
+ */
 export const MAP_OVERFLOW: Reason<MapRequest> = reason({
   id: 'type1/map-overflow',
   errno: [EINVAL, EOVERFLOW],
@@ -45,6 +60,7 @@ export const MAP_OVERFLOW: Reason<MapRequest> = reason({
   text: ({ iova, vaddr, size }) => `iova ${hex(iova)} or vaddr ${hex(vaddr)} with size ${hex(size)} passes 2^64`,
 });
 
+/** Refusal of VFIO_IOMMU_MAP_DMA (EEXIST). The rule: no byte of the range is mapped already. Kernel: vfio_dma_do_map(). */
 export const MAP_OVERLAP: Reason<MapRequest & { readonly mapping: { readonly iova: bigint; readonly size: bigint } }> = reason({
   id: 'type1/map-overlap',
   errno: EEXIST,
@@ -55,6 +71,7 @@ export const MAP_OVERLAP: Reason<MapRequest & { readonly mapping: { readonly iov
   text: ({ iova, size, mapping }) => `${range(iova, size)} overlaps the mapping ${range(mapping.iova, mapping.size)}`,
 });
 
+/** Refusal of VFIO_IOMMU_MAP_DMA (ENOSPC). The rule: a container has at most dma_entry_limit mappings. Kernel: vfio_dma_do_map(). */
 export const MAP_LIMIT: Reason<{ readonly limit: number }> = reason({
   id: 'type1/map-limit',
   errno: ENOSPC,
@@ -65,6 +82,10 @@ export const MAP_LIMIT: Reason<{ readonly limit: number }> = reason({
   text: ({ limit }) => `the container has its ${limit} mappings`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EINVAL). The rule: the range lies in one of the windows that the IOMMU leaves free: reserved regions and
+ * what is past the aperture are not. Kernel: vfio_iommu_iova_dma_valid().
+ */
 export const MAP_RESERVED: Reason<MapRequest & { readonly available: readonly { readonly first: bigint; readonly last: bigint }[] }> = reason({
   id: 'type1/map-reserved',
   errno: EINVAL,
@@ -76,6 +97,10 @@ export const MAP_RESERVED: Reason<MapRequest & { readonly available: readonly { 
     `${range(iova, size)} leaves the free windows ${available.map(({ first, last }) => `${hex(first)} to ${hex(last)}`).join(', ')}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EFAULT). The rule: every page behind vaddr is there, and is writable where the device may write. Kernel:
+ * vaddr_get_pfns().
+ */
 export const MAP_MEMORY: Reason<{ readonly vaddr: bigint; readonly write: boolean }> = reason({
   id: 'type1/map-memory',
   errno: EFAULT,
@@ -86,6 +111,10 @@ export const MAP_MEMORY: Reason<{ readonly vaddr: bigint; readonly write: boolea
   text: ({ vaddr, write }) => `no ${write ? 'writable ' : ''}page at vaddr ${hex(vaddr)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (ENOMEM). The rule: locked pages stay within RLIMIT_MEMLOCK, unless the process has CAP_IPC_LOCK. Kernel:
+ * vfio_lock_acct().
+ */
 export const MAP_MEMLOCK: Reason<{ readonly task: string; readonly locked: number; readonly wanted: number; readonly limit: number }> = reason({
   id: 'type1/map-memlock',
   errno: ENOMEM,
@@ -97,6 +126,7 @@ export const MAP_MEMLOCK: Reason<{ readonly task: string; readonly locked: numbe
     `${task} has ${locked * 4} KiB locked and wants ${wanted * 4} KiB more: ${(locked + wanted - limit) * 4} KiB over the limit of ${limit * 4} KiB`,
 });
 
+/** Refusal of VFIO_IOMMU_MAP_DMA (ENOENT). The rule: with VADDR there is a mapping at iova. Kernel: vfio_dma_do_map(). */
 export const MAP_NO_VADDR: Reason<MapRequest> = reason({
   id: 'type1/map-no-vaddr',
   errno: ENOENT,
@@ -107,6 +137,10 @@ export const MAP_NO_VADDR: Reason<MapRequest> = reason({
   text: ({ iova, size }) => `nothing is mapped in ${range(iova, size)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_MAP_DMA (EINVAL). The rule: with VADDR the range is exactly that of a mapping whose vaddr was invalidated. Kernel:
+ * vfio_dma_do_map().
+ */
 export const MAP_VADDR_VALID: Reason<MapRequest & { readonly mapping: { readonly iova: bigint; readonly size: bigint }; readonly valid: boolean }> = reason({
   id: 'type1/map-vaddr-valid',
   errno: EINVAL,
@@ -126,6 +160,10 @@ interface Range {
   readonly size: bigint;
 }
 
+/**
+ * Refusal of VFIO_IOMMU_UNMAP_DMA (EINVAL). The rule: flags are known to this kernel, and GET_DIRTY_BITMAP goes with neither ALL nor VADDR.
+ * Kernel: vfio_dma_do_unmap().
+ */
 export const UNMAP_FLAGS: Reason<{ readonly flags: number }> = reason({
   id: 'type1/unmap-flags',
   errno: EINVAL,
@@ -136,6 +174,10 @@ export const UNMAP_FLAGS: Reason<{ readonly flags: number }> = reason({
   text: ({ flags }) => `flags ${hex(flags)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_UNMAP_DMA (EINVAL or EOVERFLOW). The rule: iova and size are multiples of the smallest page size, size is not 0,
+ * and the end does not pass 2^64; with ALL both are 0. Kernel: vfio_dma_do_unmap().
+ */
 export const UNMAP_RANGE: Reason<Range & { readonly pageSize: bigint; readonly all: boolean }> = reason({
   id: 'type1/unmap-range',
   errno: [EINVAL, EOVERFLOW],
@@ -146,6 +188,10 @@ export const UNMAP_RANGE: Reason<Range & { readonly pageSize: bigint; readonly a
   text: ({ iova, size, pageSize, all }) => `iova ${hex(iova)} and size ${hex(size)}${all ? ' with ALL' : ''}, where the page size is ${hex(pageSize)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_UNMAP_DMA, VFIO_IOMMU_DIRTY_PAGES GET_BITMAP (EINVAL). The rule: the range (type 1 v2) begins and ends inside no
+ * mapping. Kernel: vfio_dma_do_unmap().
+ */
 export const UNMAP_CUTS: Reason<Range & { readonly mapping: Range | undefined }> = reason({
   id: 'type1/unmap-cuts',
   errno: EINVAL,
@@ -156,6 +202,10 @@ export const UNMAP_CUTS: Reason<Range & { readonly mapping: Range | undefined }>
   text: ({ iova, size, mapping }) => `${range(iova, size)} would cut ${mapping === undefined ? 'a mapping' : `the mapping ${range(mapping.iova, mapping.size)}`}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_UNMAP_DMA with VADDR (EINVAL). The rule: the vaddr of each mapping in the range is valid. Kernel:
+ * vfio_dma_do_unmap().
+ */
 export const VADDR_INVALID: Reason<Range> = reason({
   id: 'type1/vaddr-invalid',
   errno: EINVAL,
@@ -166,6 +216,11 @@ export const VADDR_INVALID: Reason<Range> = reason({
   text: ({ iova, size }) => `the mapping ${range(iova, size)} has no valid vaddr already`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_UNMAP_DMA with VADDR, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU (EBUSY). The rule: no emulated device (mdev) is in a
+ * container in which a vaddr is invalid, as it could wait for ever for a page. Kernel: vfio_dma_do_unmap(),
+ * vfio_iommu_type1_attach_group().
+ */
 export const VADDR_EMULATED: Reason<{ readonly groups: readonly number[] }> = reason({
   id: 'type1/vaddr-emulated',
   errno: EBUSY,
@@ -176,6 +231,10 @@ export const VADDR_EMULATED: Reason<{ readonly groups: readonly number[] }> = re
   text: ({ groups }) => (groups.length === 0 ? 'a vaddr of the container is invalid' : `group ${groups.join(', ')} is emulated`),
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES GET_BITMAP, VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP (EINVAL). The rule: pgsize of the bitmap is the
+ * smallest of the container, and its size has a bit for each page, in whole u64s, up to 256 MiB. Kernel: verify_bitmap_size().
+ */
 export const BITMAP: Reason<{ readonly bytes: bigint; readonly pageSize: bigint; readonly range: bigint; readonly containerPage: bigint }> = reason({
   id: 'type1/bitmap',
   errno: EINVAL,
@@ -187,6 +246,10 @@ export const BITMAP: Reason<{ readonly bytes: bigint; readonly pageSize: bigint;
     `${bytes} bytes with pgsize ${hex(pageSize)} for ${hex(size)} bytes of iova, where the page size is ${hex(containerPage)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES (EINVAL). The rule: flags are exactly one of START, STOP and GET_BITMAP. Kernel:
+ * vfio_iommu_type1_dirty_pages().
+ */
 export const DIRTY_FLAGS: Reason<{ readonly flags: number }> = reason({
   id: 'type1/dirty-flags',
   errno: EINVAL,
@@ -197,6 +260,10 @@ export const DIRTY_FLAGS: Reason<{ readonly flags: number }> = reason({
   text: ({ flags }) => `flags ${hex(flags)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES GET_BITMAP (EINVAL or EOVERFLOW). The rule: iova and size are multiples of the smallest page size, size
+ * is not 0, and the end does not pass 2^64. Kernel: vfio_iommu_type1_dirty_pages().
+ */
 export const DIRTY_RANGE: Reason<Range & { readonly pageSize: bigint }> = reason({
   id: 'type1/dirty-range',
   errno: [EINVAL, EOVERFLOW],
@@ -207,6 +274,10 @@ export const DIRTY_RANGE: Reason<Range & { readonly pageSize: bigint }> = reason
   text: ({ iova, size, pageSize }) => `iova ${hex(iova)} and size ${hex(size)}, where the page size is ${hex(pageSize)}`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES GET_BITMAP, VFIO_IOMMU_UNMAP_DMA with GET_DIRTY_BITMAP (EINVAL). The rule: dirty tracking is on.
+ * Kernel: vfio_iommu_type1_dirty_pages().
+ */
 export const DIRTY_OFF: Reason<{ readonly request: string; readonly iova: bigint; readonly size: bigint }> = reason({
   id: 'type1/dirty-off',
   errno: EINVAL,
@@ -217,6 +288,10 @@ export const DIRTY_OFF: Reason<{ readonly request: string; readonly iova: bigint
   text: ({ request, iova, size }) => `${request} asks for a bitmap of ${hex(size)} bytes at ${hex(iova)}, and dirty tracking is off`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES START, VFIO_IOMMU_MAP_DMA (EINVAL or ENOMEM). The rule: bitmaps of dirty pages take at most 256 MiB (of
+ * this model: all of them; of a kernel: each). Kernel: vfio_dma_bitmap_alloc().
+ */
 export const DIRTY_LIMIT: Reason<{ readonly bytes: number; readonly limit: number }> = reason({
   id: 'type1/dirty-limit',
   errno: [EINVAL, ENOMEM],
@@ -227,6 +302,10 @@ export const DIRTY_LIMIT: Reason<{ readonly bytes: number; readonly limit: numbe
   text: ({ bytes, limit }) => `bitmaps of ${bytes} bytes, and ${limit} is the most`,
 });
 
+/**
+ * Refusal of VFIO_IOMMU_DIRTY_PAGES, pages pinned by emulated devices (EACCES). The rule: the container is of type 1 v2. Kernel:
+ * vfio_iommu_type1_dirty_pages(), vfio_iommu_type1_pin_pages().
+ */
 export const DIRTY_V1: Reason<{ readonly request: string }> = reason({
   id: 'type1/v1',
   errno: EACCES,
@@ -240,6 +319,10 @@ export const DIRTY_V1: Reason<{ readonly request: string }> = reason({
 const ATTACH = 'VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU';
 const DO_ATTACH = 'vfio_iommu_type1_attach_group()';
 
+/**
+ * Refusal of VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU (EINVAL). The rule: the group is new to the container, and its devices are of one
+ * bus. Kernel: vfio_iommu_type1_attach_group().
+ */
 export const ATTACH_BUSES: Reason<{ readonly group: number; readonly buses: readonly string[] }> = reason({
   id: 'type1/attach-buses',
   errno: EINVAL,
@@ -250,6 +333,10 @@ export const ATTACH_BUSES: Reason<{ readonly group: number; readonly buses: read
   text: ({ group, buses }) => `group ${group} has devices of ${buses.join(', ') || 'no bus'}`,
 });
 
+/**
+ * Refusal of VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU (EBUSY). The rule: nobody else has attached a domain to the group. Kernel:
+ * iommu_attach_group().
+ */
 export const ATTACH_DOMAIN: Reason<{ readonly group: number }> = reason({
   id: 'type1/attach-domain',
   errno: EBUSY,
@@ -260,6 +347,10 @@ export const ATTACH_DOMAIN: Reason<{ readonly group: number }> = reason({
   text: ({ group }) => `group ${group} has a domain of somebody else`,
 });
 
+/**
+ * Refusal of VFIO_SET_IOMMU with VFIO_TYPE1_NESTING_IOMMU (ENODEV, EINVAL or EPERM). The rule: the IOMMU of each group can nest. Kernel:
+ * vfio_iommu_type1_attach_group().
+ */
 export const ATTACH_NESTING: Reason<{ readonly group: number }> = reason({
   id: 'type1/attach-nesting',
   errno: [ENODEV, EINVAL, EPERM],
@@ -270,6 +361,10 @@ export const ATTACH_NESTING: Reason<{ readonly group: number }> = reason({
   text: ({ group }) => `the IOMMU of group ${group} cannot nest`,
 });
 
+/**
+ * Refusal of VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU (EINVAL). The rule: what is mapped lies where the IOMMU of the new group can map:
+ * inside its aperture, outside its reserved regions. Kernel: vfio_iommu_aper_conflict(), vfio_iommu_resv_conflict().
+ */
 export const ATTACH_WINDOWS: Reason<{ readonly group: number; readonly mapping: Range | undefined }> = reason({
   id: 'type1/attach-windows',
   errno: EINVAL,
@@ -281,6 +376,10 @@ export const ATTACH_WINDOWS: Reason<{ readonly group: number; readonly mapping: 
     mapping === undefined ? `group ${group} leaves no iova for the container` : `the mapping ${range(mapping.iova, mapping.size)} is where group ${group} cannot map`,
 });
 
+/**
+ * Refusal of VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU (EPERM). The rule: interrupts are remapped or isolated, as else a device could raise
+ * any interrupt of the host. Kernel: vfio_iommu_type1_attach_group().
+ */
 export const UNSAFE_INTERRUPTS: Reason<{ readonly group: number }> = reason({
   id: 'type1/unsafe-interrupts',
   errno: EPERM,
@@ -291,6 +390,10 @@ export const UNSAFE_INTERRUPTS: Reason<{ readonly group: number }> = reason({
   text: ({ group }) => `the interrupts of group ${group} are not isolated`,
 });
 
+/**
+ * Refusal of VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, pages pinned by emulated devices (5.13) (EFAULT). The rule: an invalid vaddr becomes
+ * valid before the container is closed or the thread is killed. Kernel: vfio_wait().
+ */
 export const VADDR_WAIT: Reason<{ readonly invalid: number }> = reason({
   id: 'type1/vaddr-wait',
   errno: EFAULT,
@@ -301,6 +404,11 @@ export const VADDR_WAIT: Reason<{ readonly invalid: number }> = reason({
   text: ({ invalid }) => `the vaddr of ${invalid} mappings of the container stayed invalid`,
 });
 
+/**
+ * Refusal of what an emulated device does: pin pages, copy from and to them (EINVAL, EPERM, EFAULT, EBUSY or EOVERFLOW). The rule: the
+ * pages are mapped, valid, with the rights that the device wants, and the device can be told of an unmap. Kernel:
+ * vfio_iommu_type1_pin_pages(), vfio_iommu_type1_dma_rw().
+ */
 export const PIN_REFUSED: Reason<{ readonly iova: number; readonly what: string }> = reason({
   id: 'type1/pin',
   errno: [EINVAL, EPERM, EFAULT, EBUSY, EOVERFLOW],

@@ -1,7 +1,3 @@
-/**
- * The state of one type1 container, which MAP, UNMAP, pinning, dirty tracking and the attaching of groups share. Kernel: struct
- * vfio_iommu, struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
- */
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Mm } from '../process/mm.ts';
@@ -62,6 +58,10 @@ export interface Attached {
   readonly groups: IommuGroup[];
 }
 
+/**
+ * The state of one type1 container, which MAP, UNMAP, pinning, dirty tracking and the attaching of groups share. Kernel: struct vfio_iommu,
+ * struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
+ */
 export class Type1State {
   readonly module: Type1;
   readonly v2: boolean;
@@ -112,7 +112,7 @@ export class Type1State {
     return this.beyond.size > 0 ? this.#tree : undefined;
   }
 
-  /** vfio_find_dma(): a mapping in the range; none is below an end that is 0. */
+  /** vfio_find_dma(): a mapping in the range; none is below an end that is 0. @param first a page frame @param last a page frame */
   find(first: number, last: number): DmaMapping | undefined {
     if (this.#sums && last === LAST_FRAME) return undefined;
     return this.#treeOfSums === undefined ? this.mappings.firstIn(first, last) : this.#treeOfSums.find(first, last + 1);
@@ -125,14 +125,19 @@ export class Type1State {
     return (atFirst !== undefined && atFirst.first !== first) || (atLast !== undefined && atLast.last !== last);
   }
 
-  /** The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. `end` may be 0 for 2^64. */
+  /**
+   * The mapping that an unmap takes first: from 5.12 on the lowest, before that the one nearest the root of the tree. `end` may be 0 for
+   * 2^64.
+   *
+   * @param first a page frame
+   */
   firstToUnmap(first: number, end: number): DmaMapping | undefined {
     if (end === 0) return undefined;
     if (this.#tree !== undefined && !this.module.host.profile.unmapAscends) return this.#tree.find(first, end);
     return this.#treeOfSums === undefined ? this.mappings.firstIn(first, end - 1) : this.#treeOfSums.firstFrom(first, end);
   }
 
-  /** The one after it. */
+  /** The one after it. @param end the page frame behind the range */
   nextToUnmap(mapping: DmaMapping, end: number): DmaMapping | undefined {
     const next = this.#treeOfSums === undefined ? this.mappings.firstIn(mapping.last + 1, end - 1) : this.#treeOfSums.next(mapping);
     return next !== undefined && next.first < end ? next : undefined;

@@ -1,4 +1,4 @@
-/** VFIO_IOMMU_UNMAP_DMA. Kernel: vfio_dma_do_unmap(); catalogue: vfio 2.13. */
+/** VFIO_IOMMU_UNMAP_DMA. Kernel: vfio_dma_do_unmap(). */
 import { eventKind, type EventKind } from '../host/trace.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { passes64, wideRangeEnd } from '../memory/range.ts';

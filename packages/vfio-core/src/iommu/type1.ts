@@ -1,7 +1,3 @@
-/**
- * The type1 IOMMU driver of VFIO: its module parameters, the types that it knows, and an instance for each container.
- * Kernel: vfio_iommu_type1.c.
- */
 import type { Host } from '../host/host.ts';
 import { addBoolParameter, addUintParameter } from '../model/module-parameter.ts';
 import { SET_IOMMU_TYPE } from '../vfio/vfio-reasons.ts';
@@ -16,17 +12,23 @@ import {
 import type { IommuBackendKind } from '../vfio/iommu-backend.ts';
 import { Type1Instance } from './type1-instance.ts';
 
-/** The module: its parameters are read where the kernel reads them. */
+/**
+ * The type1 IOMMU driver of VFIO: its module parameters, which are read where the kernel reads them, the types that it knows, and an
+ * instance for each container. Kernel: vfio_iommu_type1.c.
+ */
 export class Type1 implements IommuBackendKind {
+  /** The kernel's name of the driver. */
   readonly name: string = 'vfio-iommu-type1';
+  /** The host whose kernel has the module. */
   readonly host: Host;
-  /** Module parameter: groups without interrupt remapping may be used all the same. */
+  /** Module parameter `allow_unsafe_interrupts`: groups without interrupt remapping may be used all the same. */
   allowUnsafeInterrupts = false;
-  /** Module parameter: every page is mapped by itself. */
+  /** Module parameter `disable_hugepages`: every page is mapped by itself. */
   disableHugepages = false;
-  /** Module parameter: mappings of one container at most; sampled by VFIO_SET_IOMMU. */
+  /** Module parameter `dma_entry_limit`: mappings of one container at most; sampled by VFIO_SET_IOMMU. */
   dmaEntryLimit = 65535;
 
+  /** Loads the module; a Vfio has one, as `type1`. */
   constructor(host: Host) {
     this.host = host;
     const module = 'vfio_iommu_type1';
@@ -35,6 +37,7 @@ export class Type1 implements IommuBackendKind {
     addUintParameter(host, module, 'dma_entry_limit', () => this.dmaEntryLimit, (limit) => (this.dmaEntryLimit = limit));
   }
 
+  /** VFIO_CHECK_EXTENSION of a container without instance. @param extension a number as VFIO_TYPE1v2_IOMMU @returns 1 or 0 */
   checkExtension(extension: number): number {
     switch (extension) {
       case VFIO_TYPE1_IOMMU:
@@ -51,6 +54,12 @@ export class Type1 implements IommuBackendKind {
     }
   }
 
+  /**
+   * VFIO_SET_IOMMU.
+   *
+   * @param type VFIO_TYPE1_IOMMU, VFIO_TYPE1v2_IOMMU, or VFIO_TYPE1_NESTING_IOMMU where the kernel has it
+   * @returns an instance; -EINVAL for another type
+   */
   open(type: number): Type1Instance | number {
     switch (type) {
       case VFIO_TYPE1_IOMMU:

@@ -1,11 +1,3 @@
-/**
- * The message window of an x86 machine, 0xfee00000: stores there become interrupts of the CPUs.
- *
- * With interrupt remapping (Intel VT-d specification, "Interrupt Remapping", remappable format) a message carries a handle of
- * its table entry, and an entry answers to its own requester only; without it, data bits 7:0 are the vector, and anyone may raise it.
- * Modelled: handles, subhandles, source validation, per-vector masking with one pending bit. Not modelled: destinations, the local
- * APIC's registers, posted interrupts.
- */
 import { assertSameCore, type Host } from '../host/host.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { MmioDevice } from '../memory/address-space.ts';
@@ -26,13 +18,19 @@ export const MSI_REFUSED: EventKind<MsiRefused> = eventKind(
   ({ requester, address, data, why }) => `msi ${hex(address)} data ${hex(data)} from ${hex(requester)}: ${why}`,
 );
 
+/** What MSI_REFUSED tells. */
 export interface MsiRefused {
+  /** The requester id of who wrote. */
   readonly requester: number;
+  /** Physical, in bytes. */
   readonly address: number;
+  /** The 32 bits that were written. */
   readonly data: number;
+  /** Whether nobody has the entry, or another requester. */
   readonly why: 'no entry' | 'foreign requester';
 }
 
+/** What the interrupt hardware of a machine is like. */
 export interface ApicMsiInit {
   /** Interrupt remapping. @default true */
   readonly remapping?: boolean | undefined;
@@ -75,8 +73,18 @@ class ApicIrq implements HostIrq {
   }
 }
 
+/**
+ * The message window of an x86 machine, 0xfee00000: stores there become interrupts of the CPUs.
+ *
+ * With interrupt remapping (Intel VT-d specification, "Interrupt Remapping", remappable format) a message carries a handle of its table
+ * entry, and an entry answers to its own requester only; without it, data bits 7:0 are the vector, and anyone may raise it. Modelled:
+ * handles, subhandles, source validation, per-vector masking with one pending bit. Not modelled: destinations, the local APIC's registers,
+ * posted interrupts.
+ */
 export class ApicMsi implements MsiController, MmioDevice {
+  /** Whether interrupts are remapped. */
   readonly isolated: boolean;
+  /** `IR` with remapping, as /proc/interrupts has it. */
   readonly chip: string | undefined;
   readonly #host: Host;
   /** By handle, or by vector, as far as any was handed out: a whole table costs more than the rest of a host. */
@@ -85,6 +93,12 @@ export class ApicMsi implements MsiController, MmioDevice {
   readonly #end: number;
   #nextNumber = FIRST_IRQ;
 
+  /**
+   * Puts the window into the host's address space.
+   *
+   * @throws RangeError for a count of entries out of range, or if something else is at 0xfee00000; TypeError if another copy of
+   * @vsim/vfio-core made the host
+   */
   constructor(host: Host, init: ApicMsiInit = {}) {
     assertSameCore(host);
     const entries = init.entries ?? 0x1_0000;
@@ -99,6 +113,14 @@ export class ApicMsi implements MsiController, MmioDevice {
     host.memory.map(WINDOW, WINDOW_SIZE, this);
   }
 
+  /**
+   * Allocates vectors for a device.
+   *
+   * @param requester its requester id
+   * @param count how many
+   * @param contiguous with consecutive data, aligned to a power of two, as plain MSI needs
+   * @returns the interrupts, fewer where entries run out; of contiguous ones all or none
+   */
   allocate(requester: number, count: number, contiguous: boolean): readonly HostIrq[] {
     const out: ApicIrq[] = [];
     // A block of plain MSI is aligned to its size: the device ors the vector's number into the data.
@@ -111,6 +133,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     return out;
   }
 
+  /** Gives vectors back, and takes their handlers away. @param _requester the device's requester id */
   release(_requester: number, irqs: readonly HostIrq[]): void {
     for (const irq of irqs) {
       irq.setHandler(undefined);
@@ -119,10 +142,19 @@ export class ApicMsi implements MsiController, MmioDevice {
     }
   }
 
+  /** The window reads as 0. */
   read(): number {
     return 0;
   }
 
+  /**
+   * A message: raises its interrupt, or is MSI_REFUSED.
+   *
+   * @param offset in bytes from 0xfee00000
+   * @param _width any; all are taken alike
+   * @param value the data, of 32 bits
+   * @param requester the id of who wrote
+   */
   write(offset: number, _width: number, value: number, requester: number): void {
     const index = this.#index(offset, value);
     const entry = index === undefined ? undefined : this.#entries[index];

@@ -1,7 +1,3 @@
-/**
- * The counter inside an eventfd, which the kernel hands around as eventfd_ctx: devices signal it, KVM's irqfd and
- * VFIO's virqfd listen to it, user space reads it through a file (process/event-fd-file.ts). Kernel: fs/eventfd.c.
- */
 import { removeItem } from '../memory/list.ts';
 import { Heap } from '../host/heap.ts';
 import { WaitQueue, type Scheduler, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
@@ -9,7 +5,7 @@ import { highHalf, lowHalf, toBigint } from '../memory/u64.ts';
 import { EAGAIN } from '../uapi/errno.ts';
 
 const ALL_ONES = 0xffff_ffff;
-/** @internal The largest count that writes reach. */
+/** The largest count that writes reach: 2^64 - 2. @internal */
 export const EVENTFD_MOST = 0xffff_ffff_ffff_fffen;
 
 /** A writer that sleeps until its value has room. */
@@ -21,8 +17,14 @@ interface Writer {
   waits: boolean;
 }
 
+/**
+ * The counter inside an eventfd, which the kernel hands around as eventfd_ctx: devices signal it, KVM's irqfd and VFIO's virqfd listen to
+ * it, user space reads it through a file (EventFdFile). Kernel: fs/eventfd.c.
+ */
 export class EventFdContext {
+  /** What messages call it. */
   readonly name: string;
+  /** EFD_SEMAPHORE: a read takes 1, not all. */
   readonly semaphore: boolean;
   /** Where readers sleep; woken by every signal and by close. */
   readonly queue: WaitQueue;
@@ -38,6 +40,7 @@ export class EventFdContext {
   #hi: number;
   #closed = false;
 
+  /** @param count what it begins with, from 0 to 2^32 - 1 */
   constructor(name: string, count = 0, semaphore = false) {
     this.name = name;
     this.#lo = count >>> 0;
@@ -52,6 +55,7 @@ export class EventFdContext {
     return toBigint(this.#lo, this.#hi);
   }
 
+  /** Whether a read would find nothing. */
   get isZero(): boolean {
     return this.#lo === 0 && this.#hi === 0;
   }
@@ -145,10 +149,12 @@ export class EventFdContext {
     return this.#listeners[0]?.priority === true;
   }
 
+  /** Takes a waiter away; one that does not listen: nothing happens. */
   unlisten(listener: EventFdListener): void {
     removeItem(this.#listeners, listener);
   }
 
+  /** Whether the last file reference is gone. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -165,6 +171,7 @@ export class EventFdContext {
 export interface EventFdListener {
   /** It is told alone, before those that have none, as KVM's irqfds are. @default false */
   readonly priority?: boolean;
+  /** The count has risen, inside of the signal. */
   signalled(): void;
   /** All of them were told: the interrupts of the CPU, which were off meanwhile, come now. */
   allTold?(): void;

@@ -1,43 +1,50 @@
-/**
- * irqbypass: brings together who produces an interrupt (a VFIO device) and who can deliver it without the
- * host's help (KVM), by a shared token: the eventfd that both were given. Kernel: virt/lib/irqbypass.c.
- */
 import { EBUSY } from '../uapi/errno.ts';
 import type { EventFdContext } from './event-fd.ts';
 import type { HostIrq } from './msi.ts';
 
-/** Kernel: struct irq_bypass_producer. */
+/** Who produces an interrupt: a vector of a VFIO device. Kernel: struct irq_bypass_producer. */
 export interface IrqBypassProducer {
+  /** The eventfd that it signals. */
   readonly token: EventFdContext;
   /** The host interrupt whose delivery can be moved. */
   readonly irq: HostIrq;
   /** Enters whom the producer belongs to, which has to be there still. */
   readonly enter?: (operation: string) => void;
-  /** Told before its consumer, and may refuse with an errno. */
+  /** Told before its consumer, and may refuse. @returns 0 or a negative errno */
   addConsumer?(consumer: IrqBypassConsumer): number;
+  /** Told when they part, or when its consumer has refused. */
   delConsumer?(consumer: IrqBypassConsumer): void;
+  /** Called before a connection changes. */
   stop?(): void;
+  /** Called behind a change of the connection. */
   start?(): void;
 }
 
-/** Kernel: struct irq_bypass_consumer. */
+/** Who can deliver an interrupt without the host's help: an irqfd of KVM. Kernel: struct irq_bypass_consumer. */
 export interface IrqBypassConsumer {
+  /** The eventfd that it listens to. */
   readonly token: EventFdContext;
-  /** Takes the interrupt over, or refuses with an errno. */
+  /** Takes the interrupt over. @returns 0, or a negative errno to refuse */
   addProducer(producer: IrqBypassProducer): number;
+  /** Gives the interrupt back to the host. */
   delProducer(producer: IrqBypassProducer): void;
+  /** Called before a connection changes. */
   stop?(): void;
+  /** Called behind a change of the connection. */
   start?(): void;
 }
 
-/** Matches producers and consumers, at most one each to a token. */
+/**
+ * irqbypass: brings together who produces an interrupt (a VFIO device) and who can deliver it without the host's help (KVM), by a shared
+ * token: the eventfd that both were given. At most one of each to a token. Kernel: virt/lib/irqbypass.c.
+ */
 export class IrqBypassManager {
   readonly #producers = new Map<EventFdContext, IrqBypassProducer>();
   readonly #consumers = new Map<EventFdContext, IrqBypassConsumer>();
   /** Producers whose consumer took them. */
   readonly #linked = new Set<IrqBypassProducer>();
 
-  /** @returns 0; -EBUSY if the token has a producer already; or what a side answered to being connected. */
+  /** irq_bypass_register_producer(). @returns 0; -EBUSY if the token has a producer already; or what a side answered to being connected */
   registerProducer(producer: IrqBypassProducer): number {
     if (this.#producers.has(producer.token)) return -EBUSY;
     const consumer = this.#consumers.get(producer.token);
@@ -46,7 +53,7 @@ export class IrqBypassManager {
     return error;
   }
 
-  /** @returns as registerProducer(). */
+  /** irq_bypass_register_consumer(). @returns 0; -EBUSY if the token has a consumer already; or what a side answered to being connected */
   registerConsumer(consumer: IrqBypassConsumer): number {
     if (this.#consumers.has(consumer.token)) return -EBUSY;
     const producer = this.#producers.get(consumer.token);
@@ -55,12 +62,14 @@ export class IrqBypassManager {
     return error;
   }
 
+  /** irq_bypass_unregister_producer(): parts it from its consumer. One that is not registered: nothing happens. */
   unregisterProducer(producer: IrqBypassProducer): void {
     if (this.#producers.get(producer.token) !== producer) return;
     this.#disconnect(producer);
     this.#producers.delete(producer.token);
   }
 
+  /** irq_bypass_unregister_consumer(): parts it from its producer. One that is not registered: nothing happens. */
   unregisterConsumer(consumer: IrqBypassConsumer): void {
     if (this.#consumers.get(consumer.token) !== consumer) return;
     const producer = this.#producers.get(consumer.token);

@@ -15,21 +15,26 @@ export interface MsiMessage {
 export interface HostIrq {
   /** The Linux irq number. */
   readonly number: number;
+  /** What a device writes to raise it. */
   readonly message: MsiMessage;
   /** request_irq() and free_irq(): what runs when the host itself takes the interrupt. */
   setHandler(handler: (() => void) | undefined): void;
+  /** Holds it back; it stays pending. */
   mask(): void;
+  /** Lets it through again, with what is pending. */
   unmask(): void;
 }
 
 /** What a bus needs of the interrupt controller behind its MSI domain. */
 export interface MsiController {
   /**
-   * Allocates `count` vectors for the device with this requester id, with consecutive data when `contiguous`
-   * (plain MSI). Gives as many as there are: the caller decides whether fewer will do.
+   * Allocates `count` vectors for the device with this requester id, with consecutive data when `contiguous` (plain MSI). Gives as many as
+   * there are: the caller decides whether fewer will do.
+   *
+   * @param requester the device's requester id, of 16 bits on PCI; the DeviceID of an ITS
    */
   allocate(requester: number, count: number, contiguous: boolean): readonly HostIrq[];
-  /** Gives them back; their handlers are gone before. */
+  /** Gives them back; their handlers are gone before. @param requester as allocate() was told it */
   release(requester: number, irqs: readonly HostIrq[]): void;
   /** Whether a device can only raise its own interrupts (interrupt remapping, an ITS): IOMMU_CAP_INTR_REMAP. */
   readonly isolated: boolean;

@@ -1,14 +1,19 @@
-/** An eventfd that user space writes to make the kernel do something. Kernel: struct virqfd, vfio_virqfd_enable(). */
 import type { Host } from '../host/host.ts';
 import type { Work } from '../host/work-queue.ts';
 import type { EventFdContext, EventFdListener } from './event-fd.ts';
 
 /** Whose it is: a VFIO device, which has to be there still when the eventfd acts. */
 export interface VirqfdOwner {
+  /** The device on its bus, for its host. */
   readonly device: { readonly host: Host };
+  /** A door of the device: VfioDevice.enter(). */
   enter(operation: string): void;
 }
 
+/**
+ * An eventfd that user space writes to make the kernel do something, as INTx masking and ioeventfds use it. Kernel: struct virqfd,
+ * vfio_virqfd_enable().
+ */
 export class Virqfd implements EventFdListener, Work {
   readonly #host: Host;
   readonly #owner: VirqfdOwner;
@@ -39,16 +44,19 @@ export class Virqfd implements EventFdListener, Work {
     this.#host.work.queue(this);
   }
 
+  /** Does what was queued, unless it is put off. */
   allTold(): void {
     this.#host.work.doQueued();
   }
 
+  /** Enters the device and acts. */
   work(): void {
     if (!this.#enabled) return;
     this.#owner.enter('eventfd');
     this.#act();
   }
 
+  /** The eventfd is closed: it acts no more, and its owner is told. */
   closed(): void {
     this.#enabled = false;
     this.#gone();

@@ -1,10 +1,3 @@
-/**
- * What a CPU sees of memory when other masters do not snoop its cache: lines that it read or wrote stay as they were until
- * they are maintained by address.
- *
- * Reads fill a line; writes stay in the line until it is cleaned. Kernel: dcache_clean_poc() and dcache_clean_inval_poc().
- * Not modelled: eviction and speculative fills (a line leaves the cache by maintenance only), so that a program repeats exactly.
- */
 import type { Memory } from './memory.ts';
 import { rangeEnd } from './range.ts';
 
@@ -24,11 +17,18 @@ interface Page {
   readonly lines: Uint8Array;
 }
 
+/**
+ * What a CPU sees of memory when other masters do not snoop its cache: lines of 64 bytes that it read or wrote stay as they were until they
+ * are maintained by address.
+ *
+ * Reads fill a line; writes stay in the line until it is cleaned. Kernel: dcache_clean_poc() and dcache_clean_inval_poc(). Not modelled:
+ * eviction and speculative fills (a line leaves the cache by maintenance only), so that a program repeats exactly.
+ */
 export class CpuCache implements Memory {
   readonly #memory: Memory;
   readonly #pages = new Map<number, Page>();
 
-  /** @param memory what is behind the cache, as other masters see it. */
+  /** Puts a cache, empty, before a memory. @param memory what is behind the cache, as other masters see it. */
   constructor(memory: Memory) {
     this.#memory = memory;
   }
@@ -40,48 +40,71 @@ export class CpuCache implements Memory {
     return count;
   }
 
-  /** Writes dirty lines of [address, address + length) to memory; they stay in the cache. */
+  /** Writes dirty lines of [address, address + length) to memory; they stay in the cache. @param address in bytes @param length in bytes */
   clean(address: number, length: number): void {
     this.#maintain(address, length, false);
   }
 
-  /** Writes dirty lines of [address, address + length) to memory and drops them: the next read sees memory. */
+  /**
+   * Writes dirty lines of [address, address + length) to memory and drops them: the next read sees memory.
+   *
+   * @param address in bytes
+   * @param length in bytes
+   */
   cleanInvalidate(address: number, length: number): void {
     this.#maintain(address, length, true);
   }
 
+  /** As the memory behind it answers. @param address in bytes @param length in bytes */
   accessible(address: number, length: number, write?: boolean): boolean {
     return this.#memory.accessible(address, length, write);
   }
 
+  /** Loads a byte of the line, which is filled if it is not held. @param address in bytes */
   read8(address: number): number {
     return this.#line(address, false).bytes[address % PAGE]!;
   }
 
+  /** Loads 2 bytes, little-endian of the line, which is filled if it is not held. @param address in bytes */
   read16(address: number): number {
     return this.read8(address) | (this.read8(address + 1) << 8);
   }
 
+  /** Loads 4 bytes, little-endian of the line, which is filled if it is not held. @param address in bytes */
   read32(address: number): number {
     return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
   }
 
+  /** Stores a byte into the line, where they stay until it is cleaned. @param address in bytes @param value cut to 8 bits */
   write8(address: number, value: number): void {
     const page = this.#line(address, false);
     page.bytes[address % PAGE] = value;
     page.lines[lineOf(address)] = DIRTY;
   }
 
+  /**
+   * Stores 2 bytes, little-endian into the line, where they stay until it is cleaned.
+   *
+   * @param address in bytes
+   * @param value cut to 16 bits
+   */
   write16(address: number, value: number): void {
     this.write8(address, value);
     this.write8(address + 1, value >>> 8);
   }
 
+  /**
+   * Stores 4 bytes, little-endian into the line, where they stay until it is cleaned.
+   *
+   * @param address in bytes
+   * @param value cut to 32 bits
+   */
   write32(address: number, value: number): void {
     this.write16(address, value);
     this.write16(address + 2, value >>> 16);
   }
 
+  /** Loads bytes of lines, which are filled if they are not held. @param address in bytes */
   readBytes(address: number, into: Uint8Array): void {
     for (let done = 0; done < into.length; ) {
       const start = (address + done) % PAGE;
@@ -91,6 +114,7 @@ export class CpuCache implements Memory {
     }
   }
 
+  /** Stores bytes into lines, where they stay until those are cleaned. @param address in bytes */
   writeBytes(address: number, from: Uint8Array): void {
     for (let done = 0; done < from.length; ) {
       const start = (address + done) % PAGE;

@@ -1,14 +1,8 @@
-/**
- * An ordered map of disjoint ranges of page frames: type1's mappings and a domain's extents.
- *
- * Two levels: leaves of at most LEAF ranges, and an index of the leaves in the order of their first frames. All leaves lie in the
- * same few arrays, LEAF slots each, so that a look-up touches a handful of cache lines and one object; an insertion moves at
- * most one leaf and, when that splits, the index. Frames are below 2^52.
- */
-
 /** A range of page frames, both ends inclusive. */
 export interface FrameRange {
+  /** The first page frame, an address / 4096. */
   readonly first: number;
+  /** The last page frame, from `first` on. */
   readonly last: number;
 }
 
@@ -21,6 +15,13 @@ const NO_FRAMES = new Float64Array(0);
 const NO_NUMBERS = new Uint32Array(0);
 const NO_COUNTS = new Uint8Array(0);
 
+/**
+ * An ordered map of disjoint ranges of page frames: type1's mappings and a domain's extents. Frames are below 2^52.
+ *
+ * Two levels: leaves of at most 64 ranges, and an index of the leaves in the order of their first frames. All leaves lie in the same few
+ * arrays, so that a look-up touches a handful of cache lines and one object; an insertion moves at most one leaf and, when that splits, the
+ * index.
+ */
 export class FrameMap<R extends FrameRange> {
   /** The index: each leaf's first frame, its number, ascending; longer than there are leaves. */
   #firsts: Float64Array = NO_FRAMES;
@@ -38,6 +39,7 @@ export class FrameMap<R extends FrameRange> {
   #numbers = 0;
   #size = 0;
 
+  /** How many ranges there are. */
   get size(): number {
     return this.#size;
   }
@@ -60,7 +62,7 @@ export class FrameMap<R extends FrameRange> {
     return range.last >= frame ? range : undefined;
   }
 
-  /** The lowest range that has a frame in [first, last]. */
+  /** The lowest range that has a frame in [first, last]. @param first a page frame @param last a page frame */
   firstIn(first: number, last: number): R | undefined {
     if (this.#leaves === 0) return undefined;
     const at = this.#leafOf(first);
@@ -100,7 +102,7 @@ export class FrameMap<R extends FrameRange> {
     this.#firsts[at] = this.#starts[leaf * LEAF]!;
   }
 
-  /** Takes out a range by its first frame. */
+  /** Takes out a range by its first frame. @param first the range's first frame @returns the range; undefined where none begins there */
   remove(first: number): R | undefined {
     if (this.#leaves === 0) return undefined;
     const at = this.#leafOf(first);
@@ -123,7 +125,7 @@ export class FrameMap<R extends FrameRange> {
     return removed;
   }
 
-  /** Takes out every range that lies in [first, last]. */
+  /** Takes out every range that lies in [first, last]. @param first a page frame @param last a page frame */
   removeInside(first: number, last: number): void {
     for (let range = this.firstIn(first, last); range !== undefined; ) {
       const next = range.last + 1;
@@ -132,6 +134,7 @@ export class FrameMap<R extends FrameRange> {
     }
   }
 
+  /** Takes out all ranges. */
   clear(): void {
     this.#leaves = 0;
     this.#numbers = 0;

@@ -1,8 +1,3 @@
-/**
- * Free frames in ascending runs, so that the first run that is large enough is found in a logarithm of their number: a treap, whose
- * nodes know the largest run below them. Priorities come from a fixed sequence.
- */
-
 /** Frames [first, end). */
 export interface Hole {
   readonly first: number;
@@ -18,6 +13,10 @@ interface Node {
   largest: number;
 }
 
+/**
+ * Free frames in ascending runs, so that the first run that is large enough is found in a logarithm of their number: a treap, whose nodes
+ * know the largest run below them. Priorities come from a fixed sequence.
+ */
 export class HoleTree {
   #root: Node | undefined;
   #priority = 1;
@@ -34,13 +33,13 @@ export class HoleTree {
     this.#root = merge(merge(left, { hole, priority: next, left: undefined, right: undefined, largest: hole.end - hole.first }), right);
   }
 
-  /** Takes out the hole that begins at `first`. */
+  /** Takes out a hole. @param first its first frame */
   remove(first: number): void {
     const [left, rest] = split(this.#root, first);
     this.#root = merge(left, split(rest, first + 1)[1]);
   }
 
-  /** The last hole that begins below a frame. */
+  /** The last hole that begins below a frame. @param frame a page frame number */
   before(frame: number): Hole | undefined {
     let found: Hole | undefined;
     for (let node = this.#root; node !== undefined; ) {
@@ -52,7 +51,7 @@ export class HoleTree {
     return found;
   }
 
-  /** The first hole that begins at a frame or above. */
+  /** The first hole that begins at a frame or above. @param frame a page frame number */
   from(frame: number): Hole | undefined {
     let found: Hole | undefined;
     for (let node = this.#root; node !== undefined; ) {
@@ -70,7 +69,7 @@ export class HoleTree {
   }
 }
 
-/** The lowest frame of a hole that is a multiple of `align`. */
+/** The lowest frame of a hole that is a multiple of `align` frames. */
 export function aligned({ first }: Hole, align: number): number {
   return Math.ceil(first / align) * align;
 }

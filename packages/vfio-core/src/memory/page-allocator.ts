@@ -1,44 +1,57 @@
-/**
- * The kernel's allocator of RAM pages: runs of 4 KiB frames, first fit from the lowest address, so that a program's layout
- * is reproducible. A run lives as long as somebody holds it: an mm that maps it, an IOMMU mapping that pinned it.
- */
 import { HoleTree, aligned } from './hole-tree.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 
+/** Bytes of a page: 4 KiB on every machine modelled here. */
 export const PAGE_SIZE = 4096;
 
-/** Consecutive page frames, all zero when allocated, freed with the last reference. */
+/**
+ * Consecutive page frames, all zero when allocated, freed with the last reference: somebody holds it, as an mm that maps it, or an IOMMU
+ * mapping that pinned it.
+ */
 export class PageRun {
   /** The first page frame number. */
   readonly first: number;
+  /** How many frames. */
   readonly count: number;
   readonly #free: (run: PageRun) => void;
   #references = 1;
 
-  /** @internal Runs are made by PageAllocator. */
+  /**
+   * Runs are made by PageAllocator.
+   *
+   * @param first the first page frame number
+   * @param count how many frames @internal
+   * @internal Runs are made by PageAllocator.
+   */
   constructor(first: number, count: number, free: (run: PageRun) => void) {
     this.first = first;
     this.count = count;
     this.#free = free;
   }
 
+  /** Takes a reference. @returns the run itself */
   get(): this {
     this.#references += 1;
     return this;
   }
 
+  /** Drops a reference; the last one frees the frames. */
   put(): void {
     this.#references -= 1;
     if (this.#references === 0) this.#free(this);
   }
 }
 
+/**
+ * The kernel's allocator of RAM pages: runs of 4 KiB frames, first fit from the lowest address, so that a program's layout is reproducible.
+ */
 export class PageAllocator {
   readonly #ram: PhysicalMemory;
   /** Free frames, never adjacent. */
   readonly #holes = new HoleTree();
   #used = 0;
 
+  /** Takes all of the RAM as free; a Host has one, as `pages`. */
   constructor(ram: PhysicalMemory) {
     this.#ram = ram;
     for (const { base, size } of ram.ranges) this.#holes.insert({ first: base / PAGE_SIZE, end: (base + size) / PAGE_SIZE });

@@ -1,9 +1,3 @@
-/**
- * RAM: ranges of physical addresses, sparse, backed by typed arrays.
- *
- * A range costs what is written of it: it is cut in 4 KiB chunks, made on the first write, in a table of two levels; a chunk
- * never written reads as zero. Outside every range there is no RAM (see Memory for what then happens).
- */
 import type { Memory } from './memory.ts';
 import { holdsAddress, isInside, overlaps } from './range.ts';
 
@@ -18,7 +12,9 @@ const FEW_WORDS = 32;
 
 /** A range of RAM. `base` and `size` are multiples of 64 KiB; the end is at most 2^52. */
 export interface RamRange {
+  /** The first address, in bytes. */
   readonly base: number;
+  /** In bytes, above 0. */
   readonly size: number;
 }
 
@@ -114,6 +110,12 @@ class Range {
   }
 }
 
+/**
+ * RAM: ranges of physical addresses, sparse, backed by typed arrays.
+ *
+ * A range costs what is written of it: it is cut in 4 KiB chunks, made on the first write, in a table of two levels; a chunk never written
+ * reads as zero. Outside every range there is no RAM (see Memory for what then happens).
+ */
 export class PhysicalMemory implements Memory {
   readonly #ranges: Range[];
   #last: Range;
@@ -121,7 +123,7 @@ export class PhysicalMemory implements Memory {
   readonly #bases: Float64Array = new Float64Array(HELD).fill(NO_BASE);
   readonly #held: (Chunk | undefined)[] = new Array<Chunk | undefined>(HELD).fill(undefined);
 
-  /** @throws RangeError if a range is malformed or two overlap. */
+  /** Makes RAM that is all zero. @throws RangeError without a range, if one is malformed, or if two overlap */
   constructor(ranges: readonly RamRange[]) {
     this.#ranges = ranges.map((range) => new Range(range)).sort((a, b) => a.base - b.base);
     const first = this.#ranges[0];
@@ -134,21 +136,25 @@ export class PhysicalMemory implements Memory {
     this.#last = first;
   }
 
+  /** Its ranges, by ascending base. */
   get ranges(): readonly RamRange[] {
     return this.#ranges.map(({ base, size }) => ({ base, size }));
   }
 
+  /** Whether all of [address, address + length) lies in one range. @param address in bytes @param length in bytes */
   accessible(address: number, length: number): boolean {
     const range = this.#find(address);
     return range !== undefined && isInside(address, length, range.base, range.size);
   }
 
+  /** Loads a byte of RAM; 0xff where there is none. @param address in bytes */
   read8(address: number): number {
     const chunk = this.#chunk(address);
     if (chunk !== undefined) return chunk.view.getUint8(inChunk(address));
     return this.#find(address) === undefined ? 0xff : 0;
   }
 
+  /** Loads 2 bytes, little-endian of RAM; 0xffff where there is none. @param address in bytes */
   read16(address: number): number {
     const start = inChunk(address);
     if (start > CHUNK - 2) return this.read8(address) | (this.read8(address + 1) << 8);
@@ -157,6 +163,7 @@ export class PhysicalMemory implements Memory {
     return this.#find(address) === undefined ? 0xffff : 0;
   }
 
+  /** Loads 4 bytes, little-endian of RAM; 0xffff_ffff where there is none. @param address in bytes */
   read32(address: number): number {
     const start = inChunk(address);
     if (start > CHUNK - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
@@ -165,10 +172,12 @@ export class PhysicalMemory implements Memory {
     return this.#find(address) === undefined ? 0xffff_ffff : 0;
   }
 
+  /** Stores a byte of RAM; nowhere else. @param address in bytes @param value cut to 8 bits */
   write8(address: number, value: number): void {
     this.#chunkFor(address)?.view.setUint8(inChunk(address), value);
   }
 
+  /** Stores 2 bytes, little-endian of RAM; nowhere else. @param address in bytes @param value cut to 16 bits */
   write16(address: number, value: number): void {
     if (inChunk(address) > CHUNK - 2) {
       this.write8(address, value);
@@ -178,6 +187,7 @@ export class PhysicalMemory implements Memory {
     this.#chunkFor(address)?.view.setUint16(inChunk(address), value, true);
   }
 
+  /** Stores 4 bytes, little-endian of RAM; nowhere else. @param address in bytes @param value cut to 32 bits */
   write32(address: number, value: number): void {
     if (inChunk(address) > CHUNK - 4) {
       this.write16(address, value);
@@ -187,7 +197,13 @@ export class PhysicalMemory implements Memory {
     this.#chunkFor(address)?.view.setUint32(inChunk(address), value, true);
   }
 
-  /** readWords() within one chunk. */
+  /**
+   * readWords() within one chunk of 4 KiB.
+   *
+   * @param address in bytes
+   * @param count how many words of 32 bits
+   * @returns false, with nothing read, for anything else
+   */
   readWords(address: number, into: Uint32Array, count: number): boolean {
     const start = inChunk(address);
     const chunk = this.#chunk(address);
@@ -207,7 +223,13 @@ export class PhysicalMemory implements Memory {
     return true;
   }
 
-  /** writeWords() within one chunk. */
+  /**
+   * writeWords() within one chunk of 4 KiB.
+   *
+   * @param address in bytes
+   * @param count how many words of 32 bits
+   * @returns false, with nothing written, for anything else
+   */
   writeWords(address: number, from: Uint32Array, count: number): boolean {
     const start = inChunk(address);
     if (!LITTLE_ENDIAN || (start & 3) !== 0 || start + 4 * count > CHUNK) return this.#writeWordsAnyhow(address, from, count);
@@ -227,7 +249,12 @@ export class PhysicalMemory implements Memory {
     return true;
   }
 
-  /** readBytes() of a few bytes of one chunk, without making an object. @returns false, with nothing read, where it is anything else */
+  /**
+   * readBytes() of a few bytes of one chunk, without making an object.
+   *
+   * @param address in bytes
+   * @returns false, with nothing read, where it is anything else
+   */
   readFew(address: number, into: Uint8Array): boolean {
     const start = inChunk(address);
     if (into.length > FEW || start + into.length > CHUNK) return false;
@@ -237,7 +264,7 @@ export class PhysicalMemory implements Memory {
     return true;
   }
 
-  /** writeBytes() of a few bytes to one chunk. @returns false, with nothing written, where it is anything else */
+  /** writeBytes() of a few bytes to one chunk. @param address in bytes @returns false, with nothing written, where it is anything else */
   writeFew(address: number, from: Uint8Array): boolean {
     const start = inChunk(address);
     if (from.length === 0 || from.length > FEW || start + from.length > CHUNK) return false;
@@ -247,6 +274,7 @@ export class PhysicalMemory implements Memory {
     return true;
   }
 
+  /** Loads bytes; 0xff where there is no RAM. @param address in bytes */
   readBytes(address: number, into: Uint8Array): void {
     for (let done = 0; done < into.length; ) {
       const at = address + done;
@@ -259,6 +287,7 @@ export class PhysicalMemory implements Memory {
     }
   }
 
+  /** Stores bytes; nowhere where there is no RAM. @param address in bytes */
   writeBytes(address: number, from: Uint8Array): void {
     for (let done = 0; done < from.length; ) {
       const at = address + done;
@@ -270,12 +299,13 @@ export class PhysicalMemory implements Memory {
     }
   }
 
+  /** How many bytes from an address on, at most to the end of its range, are zero since nobody ever wrote them. @param address in bytes */
   untouched(address: number): number {
     const range = this.#find(address);
     return range === undefined ? 0 : range.untouched(address - range.base);
   }
 
-  /** Makes [address, address + length) zero, giving whole chunks back. */
+  /** Makes [address, address + length) zero, giving whole chunks back. @param address in bytes @param length in bytes */
   clear(address: number, length: number): void {
     for (let done = 0; done < length; ) {
       const at = address + done;

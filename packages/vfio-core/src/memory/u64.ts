@@ -9,7 +9,7 @@ const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 const LO = LITTLE_ENDIAN ? 0 : 1;
 const HI = LITTLE_ENDIAN ? 1 : 0;
 
-/** Joins halves to a bigint. */
+/** Joins halves of 64 bits to a bigint. @param lo bits 31 to 0 @param hi bits 63 to 32 */
 export function toBigint(lo: number, hi: number): bigint {
   words[LO] = lo;
   words[HI] = hi;
@@ -30,7 +30,7 @@ export function highHalf(value: bigint | number): number {
   return words[HI]!;
 }
 
-/** Joins halves to a number: exact below 2^53. */
+/** Joins halves of 64 bits to a number: exact below 2^53. @param lo bits 31 to 0 @param hi bits 63 to 32 */
 export function toNumber(lo: number, hi: number): number {
   return (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0);
 }

@@ -1,12 +1,10 @@
-/**
- * The coordinator of a migration: phases in an order that the caller can see and change. What a phase does is its own
- * affair; the coordinator runs them, and on failure undoes the one that failed and those before it, last first, up to the commit point.
- */
 import type { Sleeps } from '../host/scheduler.ts';
 
+/** A part of a migration. */
 export interface Phase {
+  /** For progress and results; `commit` of coordinate() is one of them. */
   readonly name: string;
-  /** @returns 0 or a negative errno. */
+  /** Does it. @returns 0 or a negative errno */
   run(): Sleeps<number>;
   /** Takes back as much of the phase as has been done, be it all or nothing, while the source can still run. */
   undo?(): Sleeps<void>;
@@ -19,8 +17,11 @@ export type MigrationResult =
   | { readonly outcome: 'committed-with-error'; readonly phase: string; readonly error: number };
 
 /**
- * Runs the phases in order. The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the
- * source runs on; after it the destination owns the machine, so that a failure is told and the phases that are left still run.
+ * The coordinator of a migration: runs phases in an order that the caller can see and change. On failure it undoes the one that failed and
+ * those before it, last first.
+ *
+ * The phase named `commit` is the commit point: before it has succeeded a failure is undone, and the source runs on; after it the
+ * destination owns the machine, so that a failure is told and the phases that are left still run.
  *
  * @throws what a phase threw, once it and the phases before it are undone
  */

@@ -1,4 +1,4 @@
-/** The data fds of a migrating device: streams out of PRE_COPY and STOP_COPY, a stream into RESUMING. Catalogue: vfio 7.2. */
+/** The data fds of a migrating device: streams out of PRE_COPY and STOP_COPY, a stream into RESUMING. */
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, STREAM } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
@@ -8,18 +8,26 @@ import { VFIO_MIG_GET_PRECOPY_INFO, VFIO_PRECOPY_INFO_REINIT, vfio_precopy_info 
 import { PRECOPY_STATE, STREAM_EMPTY, STREAM_FULL, STREAM_OFFSET, STREAM_OVER } from '../vfio/feature-reasons.ts';
 import { MIG_STATE, type MigrationDriver, type PrecopyInfo } from './migration-driver.ts';
 
-/** Gives the bytes of a saved state, then 0: the end. After disable() it answers -ENODEV. */
+/** The data fd of STOP_COPY: gives the bytes of a saved state, then 0: the end. After disable() it answers -ENODEV. */
 export class SaveFile extends File {
+  /** What /proc/PID/fd shows. */
   override readonly label: string = 'anon_inode:[vfio-mig-save]';
   readonly #bytes: Uint8Array;
   #at = 0;
   #enabled = true;
 
+  /** @param bytes the whole state */
   constructor(bytes: Uint8Array) {
     super();
     this.#bytes = bytes;
   }
 
+  /**
+   * Takes the next bytes of the state.
+   *
+   * @param offset STREAM; pread() at any other is -ESPIPE
+   * @returns the count of bytes, 0 at the end, -ENODEV after disable()
+   */
   override read(into: Uint8Array, offset: number): number {
     if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
     if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
@@ -34,16 +42,18 @@ export class SaveFile extends File {
     this.#enabled = false;
   }
 
+  /** The last fd of it is closed. */
   protected override *release(): Sleeps<void> {
     this.#enabled = false;
   }
 }
 
 /**
- * A stream that begins while the device runs: first what the destination needs at once, then what changes, then, from STOP_COPY on,
- * the rest and the end. Where nothing is left for now a read is -ENOMSG.
+ * The data fd of PRE_COPY: a stream that begins while the device runs. First what the destination needs at once, then what changes, then,
+ * from STOP_COPY on, the rest and the end. Where nothing is left for now a read is -ENOMSG.
  */
 export class PreCopyFile extends File {
+  /** What /proc/PID/fd shows. */
   override readonly label: string = 'anon_inode:[vfio-mig-precopy]';
   readonly #driver: () => MigrationDriver;
   #bytes: Uint8Array;
@@ -62,11 +72,12 @@ export class PreCopyFile extends File {
     this.#initial = initial.length;
   }
 
+  /** How many bytes a reader would find now, first part and changes apart. */
   get info(): PrecopyInfo {
     return { initialBytes: this.#initial, dirtyBytes: this.#bytes.length - this.#initial };
   }
 
-  /** More to send. */
+  /** More for the reader, behind what is there: a change of the device. */
   append(bytes: Uint8Array): void {
     const grown = new Uint8Array(this.#bytes.length + bytes.length);
     grown.set(this.#bytes);
@@ -91,6 +102,12 @@ export class PreCopyFile extends File {
     this.#finished = true;
   }
 
+  /**
+   * Takes bytes off the front of what there is.
+   *
+   * @param offset STREAM; pread() at any other is -ESPIPE
+   * @returns the count of bytes; 0 at the end, -ENOMSG for nothing now, -ENODEV after disable()
+   */
   override read(into: Uint8Array, offset: number): number {
     if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
     if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
@@ -102,7 +119,13 @@ export class PreCopyFile extends File {
     return part.length;
   }
 
-  /** VFIO_MIG_GET_PRECOPY_INFO. Without MIG_PRECOPY_INFOv2 the flags stay as the user had them. Kernel: vfio_check_precopy_ioctl(), mtty_precopy_ioctl(). */
+  /**
+   * VFIO_MIG_GET_PRECOPY_INFO. Without MIG_PRECOPY_INFOv2 the flags stay as the user had them. Kernel: vfio_check_precopy_ioctl(),
+   * mtty_precopy_ioctl().
+   *
+   * @param request VFIO_MIG_GET_PRECOPY_INFO; another is -ENOTTY
+   * @returns 0; -EFAULT, -EINVAL for a short argsz or outside of PRE_COPY and PRE_COPY_P2P, -ENODEV after disable()
+   */
   override ioctl(_process: Process, request: number, argument: UserArgument): number {
     if (request !== VFIO_MIG_GET_PRECOPY_INFO) return argument.unknown();
     const bytes = argument.copyIn(vfio_precopy_info.size);
@@ -120,17 +143,20 @@ export class PreCopyFile extends File {
     return argument.copyOut(bytes) ? 0 : argument.fault();
   }
 
+  /** The device went on to a state without stream: the next read is -ENODEV. */
   disable(): void {
     this.#enabled = false;
   }
 
+  /** The last fd of it is closed. */
   protected override *release(): Sleeps<void> {
     this.#enabled = false;
   }
 }
 
-/** Collects what is written, up to a limit. */
+/** The data fd of RESUMING: collects what is written, up to a limit. After disable() it answers -ENODEV. */
 export class ResumeFile extends File {
+  /** What /proc/PID/fd shows. */
   override readonly label: string = 'anon_inode:[vfio-mig-resume]';
   readonly #buffer: Uint8Array;
   #length = 0;
@@ -147,6 +173,12 @@ export class ResumeFile extends File {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /**
+   * Adds bytes to the state.
+   *
+   * @param offset STREAM; pwrite() at any other is -ESPIPE
+   * @returns the count of bytes; -ENOMEM beyond the limit, -ENODEV after disable()
+   */
   override write(from: Uint8Array, offset: number): number {
     if (offset !== STREAM) return this.refuse(STREAM_OFFSET, { stream: this.label });
     if (!this.#enabled) return this.refuse(STREAM_OVER, { stream: this.label });
@@ -156,10 +188,12 @@ export class ResumeFile extends File {
     return from.length;
   }
 
+  /** The device went on to another state: the next write is -ENODEV. */
   disable(): void {
     this.#enabled = false;
   }
 
+  /** The last fd of it is closed. */
   protected override *release(): Sleeps<void> {
     this.#enabled = false;
   }

@@ -1,16 +1,10 @@
-/**
- * The migration state machine of a VFIO device, version 2 of the uAPI. Kernel: vfio_mig_get_next_state(),
- * vfio_ioctl_device_feature_mig_device_state(); catalogue: vfio 7.2.
- *
- * A driver implements single arcs; the machine walks from arc to arc, leaving out the states that the driver lacks.
- */
 import { InvariantError } from '../host/errors.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import type { File } from '../process/file.ts';
 import { EINVAL } from '../uapi/errno.ts';
 import { VFIO_MIGRATION_P2P, VFIO_MIGRATION_PRE_COPY } from '../uapi/vfio.ts';
 
-/** enum vfio_device_mig_state. */
+/** enum vfio_device_mig_state, by short names: the values of VFIO_DEVICE_STATE_*. */
 export const MIG_STATE = {
   ERROR: 0,
   STOP: 1,
@@ -21,6 +15,7 @@ export const MIG_STATE = {
   PRE_COPY: 6,
   PRE_COPY_P2P: 7,
 } as const;
+/** One of MIG_STATE's values. */
 export type MigState = (typeof MIG_STATE)[keyof typeof MIG_STATE];
 
 const { ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P } = MIG_STATE;
@@ -52,7 +47,7 @@ function row(...next: readonly [MigState, MigState, MigState, MigState, MigState
   };
 }
 
-/** The state with this number; undefined if there is none. */
+/** The state with this number; undefined if there is none. @param value any number */
 export function migStateOf(value: number): MigState | undefined {
   return Object.values(MIG_STATE).find((state) => state === value);
 }
@@ -74,7 +69,7 @@ export interface MigrationArcs {
    * @returns 0, the stream, or a negative errno, the state staying as it was, or ERROR after fail().
    */
   arc(from: MigState, to: MigState): Sleeps<File | number>;
-  /** VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: about how much STOP_COPY would give now. @default 0 */
+  /** VFIO_DEVICE_FEATURE_MIG_DATA_SIZE: about how many bytes STOP_COPY would give now. @default 0 */
   stopCopyLength?(): number;
 }
 
@@ -82,6 +77,13 @@ export interface MigrationArcs {
 const ALL_FLAGS = 7;
 const STATES = Object.keys(MIG_STATE).length;
 
+/**
+ * The migration state machine of a VFIO device, version 2 of the uAPI. Kernel: vfio_mig_get_next_state(),
+ * vfio_ioctl_device_feature_mig_device_state().
+ *
+ * A driver implements single arcs; the machine walks from arc to arc, leaving out the states that the driver lacks. A VfioDevice gives it
+ * as `migration`.
+ */
 export class MigrationDriver {
   /** VFIO_MIGRATION_STOP_COPY, P2P, PRE_COPY. */
   readonly flags: number;
@@ -90,15 +92,18 @@ export class MigrationDriver {
   preCopyInfo2 = false;
   #state: MigState = RUNNING;
 
+  /** Begins in RUNNING. @param flags VFIO_MIGRATION_STOP_COPY, with P2P and PRE_COPY where the driver has those */
   constructor(flags: number, arcs: MigrationArcs) {
     this.flags = flags;
     this.#arcs = arcs;
   }
 
+  /** Where the device stands. */
   get state(): MigState {
     return this.#state;
   }
 
+  /** About how many bytes STOP_COPY would give now. */
   get stopCopyLength(): number {
     return this.#arcs.stopCopyLength?.() ?? 0;
   }
@@ -111,7 +116,12 @@ export class MigrationDriver {
     return state !== ERROR && (!p2p || (flags & VFIO_MIGRATION_P2P) !== 0) && (!preCopy || (flags & VFIO_MIGRATION_PRE_COPY) !== 0);
   }
 
-  /** The next state on the way from the present one to `target`; undefined where there is no way. */
+  /**
+   * The next state on the way from the present one to `target`; undefined where there is no way.
+   *
+   * @param known VFIO_MIGRATION_* that the kernel knows; all by default
+   * @throws InvariantError never, unless the table has a circle
+   */
   next(target: MigState, known: number = ALL_FLAGS): MigState | undefined {
     if (!this.supports(target, known)) return undefined;
     let state = this.#state;
@@ -123,7 +133,12 @@ export class MigrationDriver {
     throw new InvariantError(`no end on the way to migration state ${target}`);
   }
 
-  /** Walks to `target`. @returns a data stream if the last arc began one, 0, or a negative errno where it stopped. */
+  /**
+   * Walks to `target`.
+   *
+   * @param known VFIO_MIGRATION_* that the kernel knows; all by default
+   * @returns a data stream if the last arc began one, 0, or a negative errno where it stopped; -EINVAL where there is no way
+   */
   *setState(target: MigState, known: number = ALL_FLAGS): Sleeps<File | number> {
     let stream: File | number = 0;
     while (this.#state !== target) {

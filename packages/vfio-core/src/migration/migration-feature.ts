@@ -33,7 +33,12 @@ function knownFlags({ preCopy }: KernelProfile): number {
   return VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | (preCopy ? VFIO_MIGRATION_PRE_COPY : 0);
 }
 
-/** MIGRATION, MIG_DATA_SIZE, and MIG_DEVICE_STATE but for a SET, which sleeps. */
+/**
+ * MIGRATION, MIG_DATA_SIZE, and MIG_DEVICE_STATE but for a SET, which sleeps.
+ *
+ * @param feature one of VFIO_DEVICE_FEATURE_MIG*
+ * @param flags GET, SET and PROBE of the call
+ */
 export function migrationFeature(driver: MigrationDriver, profile: KernelProfile, feature: number, flags: number, data: FeatureArgument): number {
   switch (feature) {
     case VFIO_DEVICE_FEATURE_MIGRATION: {

@@ -1,9 +1,3 @@
-/**
- * Migration, version 1: a region of the device with registers at its start and a data section behind them. uAPI of 5.8 to 5.17;
- * catalogue: vfio 7.1. A device that has one gives it as a region of type 3, subtype 1, and hands reads and writes to it.
- *
- * Not modelled: an mmap of the data section.
- */
 import { EINVAL } from '../uapi/errno.ts';
 import {
   VFIO_DEVICE_STATE_V1_RESUMING,
@@ -12,7 +6,7 @@ import {
   vfio_device_migration_info,
 } from '../uapi/vfio.ts';
 
-/** device_state, its bits joined. */
+/** Values of device_state, the bits VFIO_DEVICE_STATE_V1_* joined. */
 export const V1_STATE: Readonly<Record<'STOP' | 'RUNNING' | 'SAVING' | 'PRE_COPY' | 'RESUMING' | 'ERROR', number>> = {
   STOP: 0,
   RUNNING: VFIO_DEVICE_STATE_V1_RUNNING,
@@ -24,7 +18,13 @@ export const V1_STATE: Readonly<Record<'STOP' | 'RUNNING' | 'SAVING' | 'PRE_COPY
 
 /** What the device does. */
 export interface MigrationV1Device {
-  /** Goes from one state to another; when it returns the change is complete. @returns 0 or a negative errno */
+  /**
+   * Goes from one state to another; when it returns the change is complete.
+   *
+   * @param from one of V1_STATE
+   * @param to one of V1_STATE
+   * @returns 0 or a negative errno
+   */
   transition(from: number, to: number): number;
   /** Bytes that are still to be saved; may be a guess while the device runs. */
   pendingBytes(): number;
@@ -34,6 +34,7 @@ export interface MigrationV1Device {
   load(chunk: Uint8Array): number;
 }
 
+/** What a migration region is like. */
 export interface MigrationRegionV1Init {
   /** Size of the data section in bytes. @default 0x1_0000 */
   readonly dataSize?: number | undefined;
@@ -49,6 +50,12 @@ const DATA_OFFSET = 0x1000;
 const STATE_MASK = 7;
 const REGISTERS = vfio_device_migration_info;
 
+/**
+ * Migration, version 1: a region of the device with registers at its start and a data section behind them. uAPI of 5.8 to 5.17, struct
+ * vfio_device_migration_info. A device that has one gives it as a region of type 3, subtype 1, and hands reads and writes to it.
+ *
+ * Not modelled: an mmap of the data section.
+ */
 export class MigrationRegionV1 {
   readonly #device: MigrationV1Device;
   readonly #data: Uint8Array;
@@ -57,17 +64,19 @@ export class MigrationRegionV1 {
   /** Length of the chunk that lies in the data section; undefined before data_offset was read. */
   #chunk: number | undefined;
 
+  /** Begins in RUNNING. */
   constructor(device: MigrationV1Device, init: MigrationRegionV1Init = {}) {
     this.#device = device;
     this.#data = new Uint8Array(init.dataSize ?? 0x1_0000);
     this.#transitions = new Set(init.transitions === 'documented' ? DOCUMENTED : [...DOCUMENTED, ...QEMU]);
   }
 
-  /** Of the region, in bytes. */
+  /** Of the region, in bytes: the data section begins at 0x1000. */
   get size(): number {
     return DATA_OFFSET + this.#data.length;
   }
 
+  /** device_state, one of V1_STATE. */
   get state(): number {
     return this.#state;
   }
@@ -94,7 +103,12 @@ export class MigrationRegionV1 {
     return into.length;
   }
 
-  /** pwrite(). @returns the count of bytes or a negative errno */
+  /**
+   * pwrite() of the region. Registers only whole and aligned.
+   *
+   * @param offset in bytes from the region's start
+   * @returns the count of bytes; -EINVAL for a register or a change of state that is not taken, or what the device answers
+   */
   write(from: Uint8Array, offset: number): number {
     if (offset >= DATA_OFFSET) return this.#section(offset, from.length, (at) => this.#data.set(from, at));
     const view = new DataView(from.buffer, from.byteOffset, from.length);

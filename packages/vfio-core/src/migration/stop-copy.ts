@@ -1,4 +1,3 @@
-/** Migration of a device whose whole state is one record: what most drivers of the version 2 protocol are, without PRE_COPY and P2P. */
 import type { Sleeps } from '../host/scheduler.ts';
 import type { File } from '../process/file.ts';
 import { EINVAL } from '../uapi/errno.ts';
@@ -8,13 +7,15 @@ import { MIG_STATE, MigrationDriver, type MigState, type MigrationArcs } from '.
 
 const { RUNNING, STOP, STOP_COPY, RESUMING } = MIG_STATE;
 
-/** What such a device does. */
+/** A device whose whole state is one record. */
 export interface RecordedState {
   /** The most bytes that a state has. */
   readonly stateLimit: number;
   /** No DMA and no interrupt until start(). */
   stop(): void;
+  /** It works again. */
   start(): void;
+  /** Its state, as load() takes it. */
   save(): Uint8Array;
   /** Takes a state whole, or refuses it with nothing changed. */
   load(bytes: Uint8Array): boolean;
@@ -63,16 +64,18 @@ class StopCopyArcs implements MigrationArcs {
   }
 }
 
+/** Migration of a device whose whole state is one record: what most drivers of the version 2 protocol are, without PRE_COPY and P2P. */
 export class StopCopyMigration extends MigrationDriver {
   readonly #arcs: StopCopyArcs;
 
+  /** @param device what is stopped, saved, loaded and started */
   constructor(device: RecordedState) {
     const arcs = new StopCopyArcs(device);
     super(VFIO_MIGRATION_STOP_COPY, arcs);
     this.#arcs = arcs;
   }
 
-  /** Ends the open stream, too. */
+  /** A reset of the device: RUNNING from any state. Ends the open stream, too. */
   override reset(): void {
     this.#arcs.end();
     super.reset();

@@ -1,9 +1,9 @@
 /**
- * A migration stream: sections with a name, a version, a length and a checksum. A load reads and checks the whole stream
- * before anything is applied, and every section must be consumed.
+ * A migration stream: sections with a name, a version, a length and a checksum. A load reads and checks the whole stream before anything is
+ * applied, and every section must be consumed.
  *
- * Layout, little-endian: "VSIMMIG1", then for each section u16 name length, name (UTF-8), u16 version, u32 data length, data,
- * u32 CRC-32 of all of the section before it; a section with an empty name ends the stream.
+ * Layout, little-endian: "VSIMMIG1", then for each section u16 name length, name (UTF-8), u16 version, u32 data length, data, u32 CRC-32 of
+ * all of the section before it; a section with an empty name ends the stream.
  */
 
 const encoder = new TextEncoder();
@@ -13,8 +13,11 @@ const FIXED = 10; // version, length and checksum
 
 /** One part of the state, of one participant. */
 export interface Section {
+  /** Who takes it, by name; not empty, at most 65535 bytes as UTF-8. */
   readonly name: string;
+  /** Of its layout, 16 bits. */
   readonly version: number;
+  /** Its bytes, up to 2^32 - 1. */
   readonly data: Uint8Array;
 }
 
@@ -23,10 +26,11 @@ const END: Section = { name: '', version: 0, data: new Uint8Array(0) };
 
 /** A stream that cannot be loaded: nothing of it has been applied. */
 export class StreamError extends Error {
+  /** Always `StreamError`. */
   override readonly name = 'StreamError';
 }
 
-/** Puts sections together. */
+/** Puts sections together to a stream, and ends it. */
 export function encodeStream(sections: readonly Section[]): Uint8Array {
   const all = [...sections, END];
   const names = all.map(({ name }) => encoder.encode(name));
@@ -87,11 +91,12 @@ export function decodeStream(bytes: Uint8Array): Section[] {
 export class SectionReader {
   readonly #left: Section[];
 
+  /** @param sections what decodeStream() gave */
   constructor(sections: readonly Section[]) {
     this.#left = [...sections];
   }
 
-  /** @throws StreamError if it is missing or has another version */
+  /** Hands out a section, once. @param version the one that the caller reads @throws StreamError if it is missing or has another version */
   take(name: string, version: number): Uint8Array {
     const at = this.#left.findIndex((section) => section.name === name);
     const section = this.#left[at];
@@ -101,7 +106,7 @@ export class SectionReader {
     return section.data;
   }
 
-  /** @throws StreamError that names the sections nobody took */
+  /** Demands that every section was taken. @throws StreamError that names the sections nobody took */
   done(): void {
     if (this.#left.length > 0) throw new StreamError(`sections left over: ${this.#left.map(({ name }) => name).join(', ')}`);
   }

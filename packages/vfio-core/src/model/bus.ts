@@ -1,10 +1,3 @@
-/**
- * A bus of the driver core: its devices, its drivers, binding and unbinding, and their sysfs.
- *
- * Kernel: drivers/base/bus.c and dd.c. Errors of sysfs `bind`, `unbind` and `drivers_probe` are the recorded ones
- * (catalogue, vfio 3.2): a probe error passes through `bind`, but not through `drivers_probe`, which only fails
- * when the device could not even be tried.
- */
 import { removeItem } from '../memory/list.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import { constant, type Point, type Sleeps } from '../host/scheduler.ts';
@@ -24,7 +17,9 @@ export const DRIVER_UNBINDING: Point = { point: 'model/driver-unbinding' };
 /** What the driver core tells those who watch a bus, in the kernel's order. */
 export type BusEvent = 'add' | 'del' | 'bound' | 'unbind' | 'unbound';
 
+/** Who watches a bus. Kernel: bus_register_notifier(). */
 export interface BusListener<D extends Device> {
+  /** A device came or goes, or its driver does. */
   busEvent(event: BusEvent, device: D): void;
 }
 
@@ -34,15 +29,30 @@ interface Attempt {
   readonly tried: boolean;
 }
 
+/**
+ * A bus of the driver core: its devices, its drivers, binding and unbinding, and their sysfs. A bus of one's own extends it with what its
+ * devices and ids are.
+ *
+ * Kernel: drivers/base/bus.c and dd.c. Errors of sysfs `bind`, `unbind` and `drivers_probe` are the kernels': a probe error passes through
+ * `bind`, but not through `drivers_probe`, which only fails when the device could not even be tried.
+ */
 export class Bus<D extends Device> {
+  /** The host whose bus it is. */
   readonly host: Host;
+  /** Its name in /sys/bus. */
   readonly name: string;
-  /** sysfs drivers_autoprobe. */
+  /** sysfs `drivers_autoprobe`: devices and drivers that come are tried with each other. */
   autoprobe = true;
   readonly #devices = new Map<string, D>();
   readonly #drivers = new Map<string, Driver<D>>();
   readonly #listeners: BusListener<D>[] = [];
 
+  /**
+   * bus_register().
+   *
+   * @param name its name in /sys/bus
+   * @throws RangeError if the host has such a bus; TypeError if another copy of @vsim/vfio-core made the host
+   */
   constructor(host: Host, name: string) {
     assertSameCore(host);
     this.host = host;
@@ -62,19 +72,22 @@ export class Bus<D extends Device> {
     });
   }
 
+  /** `/sys/bus/NAME`. */
   get sysfs(): string {
     return `/sys/bus/${this.name}`;
   }
 
-  /** In the order in which they were added. */
+  /** Its devices, in the order in which they were added. */
   get devices(): readonly D[] {
     return [...this.#devices.values()];
   }
 
+  /** The device of a name; undefined if the bus has none. */
   device(name: string): D | undefined {
     return this.#devices.get(name);
   }
 
+  /** The driver of a name; undefined if the bus has none. */
   driver(name: string): Driver<D> | undefined {
     return this.#drivers.get(name);
   }
@@ -84,6 +97,7 @@ export class Bus<D extends Device> {
     return this.#listeners.length;
   }
 
+  /** bus_register_notifier(). @returns what ends it */
   listen(listener: BusListener<D>): () => void {
     this.#listeners.push(listener);
     return () => {
@@ -148,7 +162,11 @@ export class Bus<D extends Device> {
     device.lock.unlock();
   }
 
-  /** device_driver_attach(): binds this driver to a driverless device, whatever matches. @returns 0, -EBUSY, or the probe's errno */
+  /**
+   * device_driver_attach(): binds this driver to a driverless device, whatever matches.
+   *
+   * @returns 0, -EBUSY for a device that has a driver or whose DMA is a user's, or the probe's errno
+   */
   *attach(driver: Driver<D>, device: D): Sleeps<number> {
     yield* device.lock.lock();
     const bound = device.driverName;

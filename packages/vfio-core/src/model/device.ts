@@ -1,4 +1,3 @@
-/** A device on a bus, as the driver core knows it. Kernel: struct device. */
 import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
 import type { Sleeps } from '../host/scheduler.ts';
@@ -10,7 +9,9 @@ import { addUevent } from './uevent.ts';
 const PAGE = 4096;
 const decoder = new TextDecoder();
 
+/** A device on a bus, as the driver core knows it. A kind of one's own extends it. Kernel: struct device. */
 export abstract class Device {
+  /** The host that it is a device of. */
   readonly host: Host;
   /** Unique on its bus, e.g. `0000:00:02.0`. */
   readonly name: string;
@@ -22,7 +23,7 @@ export abstract class Device {
   driverName: string | undefined = undefined;
   /** The module of that driver. */
   module: ModuleUse | undefined = undefined;
-  /** Whose data is kept for the device: a driver's, and before patch 14 of the series that of VFIO's core. Kernel: dev_get_drvdata(). */
+  /** Whose data is kept for the device: a driver's, and without patch 14 of the series that of VFIO's core. Kernel: dev_get_drvdata(). */
   drvdata: object | undefined = undefined;
   /** The only driver that may bind, if set. */
   driverOverride: string | undefined = undefined;
@@ -40,6 +41,13 @@ export abstract class Device {
   /** A bridge forwards the DMA of others, and does not spoil its group. */
   readonly isBridge: boolean = false;
 
+  /**
+   * Makes a device that is on no bus yet: Bus.add() or Bus.announce().
+   *
+   * @param name unique on its bus
+   * @param sysfs its folder, an absolute path
+   * @throws TypeError if another copy of @vsim/vfio-core made the host
+   */
   constructor(host: Host, name: string, sysfs: string) {
     assertSameCore(host);
     this.host = host;

@@ -1,4 +1,3 @@
-/** A driver of one bus. Kernel: struct device_driver. */
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Device } from './device.ts';
 
@@ -8,15 +7,19 @@ export interface ModuleUse {
   going: boolean;
   /** Who keeps it from being unloaded. */
   users: number;
-  /** See Driver. */
+  /** It does DMA only on behalf of user space, or none. Kernel: driver_managed_dma. */
   readonly managesDma: boolean;
 }
 
+/** A driver of one bus. A driver of one's own extends it. Kernel: struct device_driver. */
 export abstract class Driver<D extends Device> implements ModuleUse {
+  /** Unique on its bus. */
   abstract readonly name: string;
   /** The module that it is in; undefined: it is built in. */
   readonly moduleName: string | undefined = undefined;
+  /** Its module is being unloaded: nobody new may use it. */
   going = false;
+  /** Who keeps its module from being unloaded. */
   users = 0;
 
   /**
@@ -28,9 +31,10 @@ export abstract class Driver<D extends Device> implements ModuleUse {
   /** Whether the driver would take this device. The bus has looked at driver_override before. */
   abstract match(device: D): boolean;
 
-  /** @returns 0 or a negative errno, with everything undone. */
+  /** Takes a device, which is driverless and matches. @returns 0 or a negative errno, with everything undone */
   abstract probe(device: D): Sleeps<number>;
 
+  /** Lets a device go, which may sleep as long as somebody uses it. */
   abstract remove(device: D): Sleeps<void>;
 
   /** devres_release_all(), after remove: what the driver core frees for the driver goes. */
@@ -50,17 +54,19 @@ export class DriverData<D extends Device, T> {
     return device.drvdata === this ? this.#data.get(device) : undefined;
   }
 
+  /** dev_set_drvdata(): keeps data for a device. */
   set(device: D, data: T): void {
     device.drvdata = this;
     this.#data.set(device, data);
   }
 
+  /** Forgets the data of a device. */
   clear(device: D): void {
     if (device.drvdata === this) device.drvdata = undefined;
     this.#data.delete(device);
   }
 
-  /** In the order in which they were set. */
+  /** The data of all devices, in the order in which they were set. */
   get all(): readonly T[] {
     return [...this.#data.values()];
   }

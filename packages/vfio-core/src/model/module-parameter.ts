@@ -3,7 +3,7 @@ import type { Host } from '../host/host.ts';
 import { constant } from '../host/scheduler.ts';
 import { BAD_VALUE } from './model-reasons.ts';
 
-/** A `bool` parameter: shown as Y or N. Without `write` it is only set when the module is loaded. */
+/** A `bool` parameter: shown as Y or N; a write of what is none is -EINVAL. Without `write` it is only set when the module is loaded. */
 export function addBoolParameter(host: Host, module: string, name: string, read: () => boolean, write?: (on: boolean) => void): void {
   const path = `/sys/module/${module}/parameters/${name}`;
   const show = (): string => (read() ? 'Y\n' : 'N\n');
@@ -25,7 +25,7 @@ export function addBoolParameter(host: Host, module: string, name: string, read:
   });
 }
 
-/** A `uint` parameter. */
+/** A `uint` parameter, shown in decimal; a write of what is none, or passes 32 bits, is -EINVAL. */
 export function addUintParameter(host: Host, module: string, name: string, read: () => number, write: (value: number) => void): void {
   host.files.add(`/sys/module/${module}/parameters/${name}`, {
     kind: 'attribute',
@@ -41,7 +41,7 @@ export function addUintParameter(host: Host, module: string, name: string, read:
   });
 }
 
-/** kstrtobool(): its first letter decides, and for `o` the second. */
+/** kstrtobool(): its first letter decides, and for `o` the second; undefined if it is none. */
 export function parseBool(value: string): boolean | undefined {
   const word = value.toLowerCase();
   if (/^[1yt]/.test(word) || word.startsWith('on')) return true;
@@ -49,13 +49,18 @@ export function parseBool(value: string): boolean | undefined {
   return undefined;
 }
 
-/** kstrtouint(): as parseUnsigned() of 32 bits. */
+/** kstrtouint(): as parseUnsigned() of 32 bits; undefined if it is none. */
 export function parseUint(value: string): number | undefined {
   const number = parseUnsigned(value, 32);
   return number === undefined ? undefined : Number(number);
 }
 
-/** kstrtoull() and its kind with base 0: decimal, 0x hexadecimal or 0 octal, with one trailing newline; undefined if it is none or passes so many bits. */
+/**
+ * kstrtoull() and its kind with base 0: decimal, 0x hexadecimal or 0 octal, with one trailing newline; undefined if it is none or passes so
+ * many bits.
+ *
+ * @param bits how many it may have, such as 32 or 64
+ */
 export function parseUnsigned(value: string, bits: number): bigint | undefined {
   const digits = /^\+?(0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*)\n?$/i.exec(value)?.[1];
   if (digits === undefined) return undefined;

@@ -11,8 +11,9 @@ import { firstLine } from './bus.ts';
 
 /** What the folder shows and sets. */
 export interface RuntimePower {
-  /** unsupported, error, active, suspended */
+  /** Shown as `runtime_status`: unsupported, error, active, suspended. */
   readonly status: string;
+  /** The attribute `control`, which users write: `on` keeps the device awake. */
   control: 'on' | 'auto';
 }
 
@@ -21,7 +22,7 @@ export function noRuntimePower(): RuntimePower {
   return { status: 'unsupported', control: 'auto' };
 }
 
-/** `sysfs`: the folder of the device. */
+/** Puts the folder `power` into that of a device, `sysfs`. @throws RangeError if it is there */
 export function createPowerFolder({ host, sysfs }: { readonly host: Host; readonly sysfs: string }, power: RuntimePower): void {
   const { files } = host;
   const folder = `${sysfs}/power`;

@@ -1,9 +1,3 @@
-/**
- * memfd_create(): memory that has an fd, so that several processes map the same pages. Kernel: mm/shmem.c, mm/memfd.c.
- *
- * Not modelled: a memfd that shrinks, as one sealed against that (F_SEAL_SHRINK); a mapping past its end that sees it grow, and a private one that
- * sees later stores: both show the file as it was when they were made.
- */
 import type { Host } from '../host/host.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Sleeps } from '../host/scheduler.ts';
@@ -16,13 +10,21 @@ import type { Process } from './process.ts';
 /** No file is longer than a loff_t, and no memory here is nearly as long. */
 const MAX_SIZE = 2 ** 47;
 
+/**
+ * Memory that has an fd, so that several processes map the same pages: memfd_create(). Kernel: mm/shmem.c, mm/memfd.c.
+ *
+ * Not modelled: a memfd that shrinks, as one sealed against that (F_SEAL_SHRINK); a mapping past its end that sees it grow, and a private
+ * one that sees later stores: both show the file as it was when they were made.
+ */
 export class MemfdFile extends File {
+  /** `/memfd:NAME (deleted)`, as /proc/PID/fd shows it. */
   override readonly label: string;
   readonly #host: Host;
   /** Its pages in order: a run for each time that it grew. */
   readonly #runs: PageRun[] = [];
   #size = 0;
 
+  /** Makes one of 0 bytes; programs call Process.memfd(). */
   constructor(host: Host, name: string) {
     super();
     this.#host = host;
@@ -34,7 +36,12 @@ export class MemfdFile extends File {
     return this.#size;
   }
 
-  /** ftruncate(): new pages are zero. @returns 0; -EINVAL, -EFBIG, -ENOMEM; -EPERM for a size that is smaller */
+  /**
+   * ftruncate(): new pages are zero.
+   *
+   * @param size in bytes, up to 2^47
+   * @returns 0; -EINVAL, -EFBIG, -ENOMEM; -EPERM for a size that is smaller
+   */
   override truncate(size: number): number {
     if (!Number.isInteger(size) || size < 0) return this.#refuseSize(size, EINVAL);
     if (size > MAX_SIZE) return this.#refuseSize(size, EFBIG);
@@ -53,6 +60,7 @@ export class MemfdFile extends File {
     return this.refuse(MEMFD_SIZE, { file: this.label, size: this.#size, wanted, most: MAX_SIZE }, errno);
   }
 
+  /** pread(): fewer bytes at the end, 0 behind it. @param offset in bytes; STREAM, for read(), is -EINVAL */
   override read(into: Uint8Array, offset: number): number {
     if (offset === STREAM) return super.read(into, offset);
     const count = Math.max(0, Math.min(into.length, this.#size - offset));
@@ -60,7 +68,12 @@ export class MemfdFile extends File {
     return count;
   }
 
-  /** Past the end it grows. */
+  /**
+   * pwrite(): past the end the file grows.
+   *
+   * @param offset in bytes; STREAM, for write(), is -EINVAL
+   * @returns the count of bytes, or what truncate() refuses
+   */
   override write(from: Uint8Array, offset: number): number {
     if (offset === STREAM) return super.write(from, offset);
     const grown = offset + from.length > this.#size ? this.truncate(offset + from.length) : 0;
@@ -69,6 +82,7 @@ export class MemfdFile extends File {
     return from.length;
   }
 
+  /** Maps its pages; those behind its end are SIGBUS. @returns -ENOMEM where no addresses, or for a private mapping no pages, are left */
   override mmap(process: Process, { length, offset, read, write, shared }: MmapRequest): Mapping | number {
     return process.mm.mapPages(this.#pages(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE)), read, write, shared);
   }
@@ -98,6 +112,7 @@ export class MemfdFile extends File {
     }
   }
 
+  /** Gives its pages back, of which mappings keep theirs. */
   protected override *release(): Sleeps<void> {
     for (const run of this.#runs.splice(0)) run.put();
   }

@@ -1,9 +1,3 @@
-/**
- * The memory of a process: VMAs over anonymous pages or over device regions, and the count of its locked pages.
- *
- * Kernel: struct mm_struct, get_user_pages(), locked_vm. Addresses are below 2^47, as user addresses are on x86-64 and
- * arm64. Not modelled: demand paging of anonymous memory (pages are there from the start, zeroed), swap, stacks.
- */
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
 import type { Memory } from '../memory/memory.ts';
@@ -28,9 +22,13 @@ export const MEMORY_FAULT: EventKind<MemoryFault> = eventKind(
   ({ signal, address, write }) => `${signal}: ${write ? 'write to' : 'read of'} ${hex(address)}`,
 );
 
+/** What a load or store met, in MEMORY_FAULT. */
 export interface MemoryFault {
+  /** SIGSEGV where nothing is mapped so; SIGBUS for device memory that does not answer, and behind the end of a file. */
   readonly signal: 'SIGSEGV' | 'SIGBUS';
+  /** The address in the process that was accessed. */
   readonly address: number;
+  /** It was a store. */
   readonly write: boolean;
 }
 
@@ -60,8 +58,11 @@ interface Vma extends FrameRange {
 
 /** Consecutive pages of a file, for a mapping of it; without run, pages that are not there: SIGBUS. */
 export interface MappedPages {
+  /** The pages, of which these are a part; undefined for pages that are not there. */
   readonly run: PageRun | undefined;
+  /** The first page frame number. */
   readonly frame: number;
+  /** How many pages. */
   readonly count: number;
 }
 
@@ -75,7 +76,9 @@ function isDead({ device }: Vma): boolean {
 
 /** Pages pinned by get_user_pages(): consecutive frames. */
 export interface PinnedPages {
+  /** The first page frame number. */
   readonly frame: number;
+  /** How many pages; at least 1. */
   readonly count: number;
   /** Undefined for a device's pages, which are not counted and not kept. */
   readonly run: PageRun | undefined;
@@ -83,14 +86,22 @@ export interface PinnedPages {
 
 /** A mapping as mmap() gives it to the program. */
 export class Mapping {
+  /** Its first address in the process, a multiple of the page size. */
   readonly address: number;
+  /** In bytes, a multiple of the page size. */
   readonly length: number;
   /** The page protection: false for device registers, which are mapped non-cached. */
   readonly cacheable: boolean;
   readonly #mm: Mm;
   #mapped = true;
 
-  /** @internal Mappings are made by Mm. */
+  /**
+   * Mappings are made by Mm.
+   *
+   * @param address in the process, in bytes
+   * @param length in bytes @internal
+   * @internal Mappings are made by Mm.
+   */
   constructor(mm: Mm, address: number, length: number, cacheable: boolean) {
     this.#mm = mm;
     this.address = address;
@@ -98,17 +109,23 @@ export class Mapping {
     this.cacheable = cacheable;
   }
 
+  /** Whether unmap() has not been called on it yet. Mm.unmap() and exit() do not change it. */
   get mapped(): boolean {
     return this.#mapped;
   }
 
-  /** Loads `width` bytes (1, 2 or 4). A fault reads as ones and is an event. */
+  /**
+   * Loads `width` bytes (1, 2 or 4). A fault reads as ones and is an event.
+   *
+   * @param offset in bytes from its start
+   * @returns all ones for a fault
+   */
   read(offset: number, width: 1 | 2 | 4): number {
     const at = this.address + offset;
     return width === 1 ? this.#mm.read8(at) : width === 2 ? this.#mm.read16(at) : this.#mm.read32(at);
   }
 
-  /** Stores `width` bytes (1, 2 or 4). */
+  /** A fault writes nothing and is an event. @param offset in bytes from its start @param value cut to the width */
   write(offset: number, width: 1 | 2 | 4, value: number): void {
     const at = this.address + offset;
     if (width === 1) this.#mm.write8(at, value);
@@ -116,12 +133,14 @@ export class Mapping {
     else this.#mm.write32(at, value);
   }
 
+  /** Loads bytes. Parts that fault read as 0xff and are events. @param offset in bytes from its start @param length in bytes */
   readBytes(offset: number, length: number): Uint8Array {
     const out = new Uint8Array(length);
     this.#mm.readBytes(this.address + offset, out);
     return out;
   }
 
+  /** Stores bytes. Parts that fault are left out and are events. @param offset in bytes from its start */
   writeBytes(offset: number, bytes: Uint8Array): void {
     this.#mm.writeBytes(this.address + offset, bytes);
   }
@@ -133,7 +152,15 @@ export class Mapping {
   }
 }
 
+/**
+ * The memory of a process: VMAs over anonymous pages, files or device regions, and the count of its locked pages. As Memory it is what the
+ * program's loads and stores reach.
+ *
+ * Kernel: struct mm_struct, get_user_pages(), locked_vm. Addresses are below 2^47, as user addresses are on x86-64 and arm64. Not modelled:
+ * demand paging of anonymous memory (pages are there from the start, zeroed), swap, stacks.
+ */
 export class Mm implements Memory {
+  /** The host whose pages it maps. */
   readonly host: Host;
   readonly #vmas = new FrameMap<Vma>();
   #last: Vma | undefined;
@@ -141,11 +168,16 @@ export class Mm implements Memory {
   /** Pages accounted to RLIMIT_MEMLOCK. */
   lockedPages = 0;
 
+  /** Makes one without mappings; a Process has its own, as `mm`. */
   constructor(host: Host) {
     this.host = host;
   }
 
-  /** mmap() of zeroed anonymous memory, aligned to 2 MiB. `length` is rounded up to pages. @returns -EINVAL, -ENOMEM */
+  /**
+   * mmap() of zeroed anonymous memory, aligned to 2 MiB. `length` is in bytes, above 0, and is rounded up to pages.
+   *
+   * @returns -EINVAL, -ENOMEM
+   */
   mapAnonymous(length: number, read = true, write = true, shared = false): Mapping | number {
     if (!(length > 0)) return this.host.refusals.refuse(MMAP_RANGE, { length, offset: 0 });
     const pages = Math.ceil(length / PAGE_SIZE);
@@ -156,7 +188,7 @@ export class Mm implements Memory {
     return made;
   }
 
-  /** mmap() of device registers. @returns -ENOMEM where no addresses are left */
+  /** mmap() of device registers. @param length in bytes, rounded up to pages @returns -ENOMEM where no addresses are left */
   mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping | number {
     const bytes = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
     return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device, shared: true });
@@ -231,7 +263,13 @@ export class Mm implements Memory {
     this.#last = undefined;
   }
 
-  /** munmap(): whole pages; cuts VMAs where needed. @throws BlockedError if it was the last use of a file that is long in closing */
+  /**
+   * munmap(): whole pages; cuts VMAs where needed.
+   *
+   * @param address in the process; its page is the first one
+   * @param length in bytes, rounded up to pages
+   * @throws BlockedError if it was the last use of a file that is long in closing
+   */
   unmap(address: number, length: number): void {
     const files = this.#remove(address, length);
     if (files.length === 0) return;
@@ -239,7 +277,12 @@ export class Mm implements Memory {
     if (this.host.scheduler.current === undefined) thread.result();
   }
 
-  /** munmap() for a thread: it may sleep where it was the last use of a file. */
+  /**
+   * munmap() for a thread: it may sleep where it was the last use of a file.
+   *
+   * @param address in the process; its page is the first one
+   * @param length in bytes, rounded up to pages
+   */
   *unmapSleeps(address: number, length: number): Sleeps<void> {
     yield* putAll(this.#remove(address, length));
   }
@@ -265,7 +308,13 @@ export class Mm implements Memory {
     return this.unmapSleeps(0, TASK_SIZE);
   }
 
-  /** mprotect() of whole pages of one VMA. @returns 0 or -ENOMEM where nothing is mapped */
+  /**
+   * mprotect() of whole pages of one VMA.
+   *
+   * @param address in the process; its page is the first one
+   * @param length in bytes, rounded up to pages
+   * @returns 0 or -ENOMEM where nothing is mapped
+   */
   protect(address: number, length: number, read: boolean, write: boolean): number {
     const found = this.#find(address);
     const first = Math.floor(address / PAGE_SIZE);
@@ -294,6 +343,7 @@ export class Mm implements Memory {
   /**
    * get_user_pages(): pins up to `pages` pages at a page aligned address, as many as lie together in one VMA.
    *
+   * @param address in the process, in bytes; its page is the first one
    * @returns the pages, held until unpinned by `run.put()`; -EFAULT where the memory is missing or not so accessible.
    */
   pin(address: number, pages: number, write: boolean): PinnedPages | number {
@@ -305,20 +355,26 @@ export class Mm implements Memory {
     return { frame: vma.frame + skip, count, run: vma.run?.get() };
   }
 
-  /** copy_from_user(): false is a fault; device mappings can be copied from as well. */
+  /** copy_from_user(): false is a fault; device mappings can be copied from as well. @param address in the process, in bytes */
   copyFromUser(address: number, into: Uint8Array): boolean {
     if (!this.accessible(address, into.length)) return false;
     this.readBytes(address, into);
     return true;
   }
 
+  /** copy_to_user(): false is a fault, with nothing written. @param address in the process, in bytes */
   copyToUser(address: number, from: Uint8Array): boolean {
     if (!this.accessible(address, from.length, true)) return false;
     this.writeBytes(address, from);
     return true;
   }
 
-  /** Whether all of it is mapped so, and answers. access_ok() as well: nothing beyond TASK_SIZE is, whatever the sum. */
+  /**
+   * Whether all of it is mapped so, and answers. access_ok() as well: nothing beyond TASK_SIZE is, whatever the sum.
+   *
+   * @param address in the process, in bytes
+   * @param length in bytes; 0 always is
+   */
   accessible(address: number, length: number, write = false): boolean {
     if (length === 0) return true;
     if (!isInside(address, length, 0, TASK_SIZE)) return false;
@@ -331,7 +387,7 @@ export class Mm implements Memory {
     return true;
   }
 
-  /** How many bytes from an address on can be accessed so, of `length`. */
+  /** How many bytes from an address on can be accessed so, of `length`. @param address in the process, in bytes @param length in bytes */
   reach(address: number, length: number, write: boolean): number {
     let low = 0;
     let high = length;
@@ -343,28 +399,38 @@ export class Mm implements Memory {
     return low;
   }
 
+  /** Loads a byte of the process; a fault reads as 0xff and is an event. @param address in the process */
   read8(address: number): number {
     const at = this.#resolve(address, false);
     return at === undefined ? 0xff : this.host.memory.read8(at);
   }
 
+  /** Loads 2 bytes of the process, little-endian; a fault reads as 0xffff and is an event. @param address in the process */
   read16(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 2) return this.read8(address) | (this.read8(address + 1) << 8);
     const at = this.#resolve(address, false);
     return at === undefined ? 0xffff : this.host.memory.read16(at);
   }
 
+  /** Loads 4 bytes of the process, little-endian; a fault reads as 0xffff_ffff and is an event. @param address in the process */
   read32(address: number): number {
     if (address % PAGE_SIZE > PAGE_SIZE - 4) return (this.read16(address) | (this.read16(address + 2) << 16)) >>> 0;
     const at = this.#resolve(address, false);
     return at === undefined ? 0xffff_ffff : this.host.memory.read32(at);
   }
 
+  /** Stores a byte of the process; a fault writes nothing and is an event. @param address in the process @param value cut to 8 bits */
   write8(address: number, value: number): void {
     const at = this.#resolve(address, true);
     if (at !== undefined) this.host.memory.write8(at, value);
   }
 
+  /**
+   * Stores 2 bytes of the process, little-endian; a fault writes nothing and is an event.
+   *
+   * @param address in the process
+   * @param value cut to 16 bits
+   */
   write16(address: number, value: number): void {
     if (address % PAGE_SIZE > PAGE_SIZE - 2) {
       this.write8(address, value);
@@ -375,6 +441,12 @@ export class Mm implements Memory {
     if (at !== undefined) this.host.memory.write16(at, value);
   }
 
+  /**
+   * Stores 4 bytes of the process, little-endian; a fault writes nothing and is an event.
+   *
+   * @param address in the process
+   * @param value cut to 32 bits
+   */
   write32(address: number, value: number): void {
     if (address % PAGE_SIZE > PAGE_SIZE - 4) {
       this.write16(address, value);
@@ -385,6 +457,7 @@ export class Mm implements Memory {
     if (at !== undefined) this.host.memory.write32(at, value);
   }
 
+  /** Loads bytes of the process; parts that fault read as 0xff and are events. @param address in the process */
   readBytes(address: number, into: Uint8Array): void {
     this.#pieces(address, into.length, false, (physical, done, take) => {
       if (physical === undefined) into.fill(0xff, done, done + take);
@@ -392,12 +465,18 @@ export class Mm implements Memory {
     });
   }
 
+  /** Stores bytes of the process; parts that fault are left out and are events. @param address in the process */
   writeBytes(address: number, from: Uint8Array): void {
     this.#pieces(address, from.length, true, (physical, done, take) => {
       if (physical !== undefined) this.host.memory.writeBytes(physical, from.subarray(done, done + take));
     });
   }
 
+  /**
+   * How many bytes from an address on are zero for certain, since nothing was ever stored there; 0 where nothing can be read.
+   *
+   * @param address in the process
+   */
   untouched(address: number): number {
     const vma = this.#find(address);
     if (vma === undefined || !vma.read || isDead(vma)) return 0;

@@ -3,6 +3,7 @@ import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
 import { E2BIG, EACCES, EAGAIN, EBADF, EFAULT, EFBIG, EINVAL, EISDIR, EMFILE, ENODEV, ENOENT, ENOMEM, ENOTDIR, ENOTTY, EOVERFLOW, EPERM, ESPIPE, ESRCH } from '../uapi/errno.ts';
 
+/** Refusal of any call on an fd (EBADF). The rule: the fd is open in the process. Kernel: fdget(). */
 export const BAD_FD: Reason<{ readonly fd: number; readonly task: string }> = reason({
   id: 'process/bad-fd',
   errno: EBADF,
@@ -13,6 +14,7 @@ export const BAD_FD: Reason<{ readonly fd: number; readonly task: string }> = re
   text: ({ fd, task }) => `fd ${fd} is not open in ${task}`,
 });
 
+/** Refusal of any call that makes an fd (EMFILE). The rule: a process has at most RLIMIT_NOFILE fds. Kernel: alloc_fd(). */
 export const FD_LIMIT: Reason<{ readonly task: string; readonly limit: number }> = reason({
   id: 'process/fd-limit',
   errno: EMFILE,
@@ -23,6 +25,7 @@ export const FD_LIMIT: Reason<{ readonly task: string; readonly limit: number }>
   text: ({ task, limit }) => `${task} has its ${limit} fds`,
 });
 
+/** Refusal of open (ENOENT). The rule: the path leads to something. Kernel: link_path_walk(). */
 export const NO_ENTRY: Reason<{ readonly path: string }> = reason({
   id: 'process/no-entry',
   errno: ENOENT,
@@ -33,6 +36,7 @@ export const NO_ENTRY: Reason<{ readonly path: string }> = reason({
   text: ({ path }) => `${path} does not exist`,
 });
 
+/** Refusal of open (EISDIR). The rule: a folder is listed, and not opened to be read or written. Kernel: do_open(). */
 export const IS_FOLDER: Reason<{ readonly path: string }> = reason({
   id: 'process/is-folder',
   errno: EISDIR,
@@ -43,6 +47,10 @@ export const IS_FOLDER: Reason<{ readonly path: string }> = reason({
   text: ({ path }) => `${path} is a folder`,
 });
 
+/**
+ * Refusal of readdir, readlink (ENOTDIR or EINVAL). The rule: a folder is listed, and a link is read. Kernel: iterate_dir(),
+ * do_readlinkat().
+ */
 export const WRONG_KIND: Reason<{ readonly path: string; readonly wanted: 'folder' | 'link' }> = reason({
   id: 'process/wrong-kind',
   errno: [ENOTDIR, EINVAL],
@@ -53,6 +61,7 @@ export const WRONG_KIND: Reason<{ readonly path: string; readonly wanted: 'folde
   text: ({ path, wanted }) => `${path} is no ${wanted}`,
 });
 
+/** Refusal of open (EACCES). The rule: the mode of the file lets the user read or write it as asked. Kernel: inode_permission(). */
 export const NOT_PERMITTED: Reason<{ readonly path: string; readonly mode: number; readonly task: string; readonly uid: number }> = reason({
   id: 'process/not-permitted',
   errno: EACCES,
@@ -63,6 +72,10 @@ export const NOT_PERMITTED: Reason<{ readonly path: string; readonly mode: numbe
   text: ({ path, mode, task, uid }) => `${path} has mode ${mode.toString(8).padStart(4, '0')}, and ${task} is user ${uid}`,
 });
 
+/**
+ * Refusal of open of an attribute (EACCES). The rule: an attribute is read or written only where it has an operation for that, also by
+ * root. Kernel: kernfs_fop_open().
+ */
 export const ONE_WAY: Reason<{ readonly path: string; readonly lacks: 'read' | 'write' }> = reason({
   id: 'process/one-way',
   errno: EACCES,
@@ -73,6 +86,10 @@ export const ONE_WAY: Reason<{ readonly path: string; readonly lacks: 'read' | '
   text: ({ path, lacks }) => `${path} cannot be ${lacks === 'read' ? 'read' : 'written'}`,
 });
 
+/**
+ * Refusal of readFile(), writeFile(), open() (ENODEV or EINVAL). The rule: attributes are read and written whole, devices are opened (how
+ * this model does it).
+ */
 export const NOT_ATTRIBUTE: Reason<{ readonly path: string }> = reason({
   id: 'process/not-attribute',
   errno: [ENODEV, EINVAL],
@@ -83,6 +100,10 @@ export const NOT_ATTRIBUTE: Reason<{ readonly path: string }> = reason({
   text: ({ path }) => `${path} is not of the kind that this call takes`,
 });
 
+/**
+ * Refusal of pread, pwrite (EFAULT). The rule: all of the buffer is memory of the process, and may be accessed so. Kernel: copy_to_user(),
+ * copy_from_user().
+ */
 export const BUFFER_FAULT: Reason<{ readonly file: string; readonly address: number; readonly length: number; readonly reach: number }> = reason({
   id: 'process/buffer-fault',
   errno: EFAULT,
@@ -93,6 +114,10 @@ export const BUFFER_FAULT: Reason<{ readonly file: string; readonly address: num
   text: ({ file, address, length, reach }) => `${file}: of ${length} bytes at ${hex(address)} ${reach} can be reached`,
 });
 
+/**
+ * Refusal of mmap (EPERM). The rule: what is mapped with PROT_EXEC does not lie on a file system of the kernel alone, as files without a
+ * path do (7.x). Kernel: do_mmap(): path_noexec().
+ */
 export const NO_EXEC: Reason<{ readonly file: string }> = reason({
   id: 'process/no-exec',
   errno: EPERM,
@@ -103,6 +128,10 @@ export const NO_EXEC: Reason<{ readonly file: string }> = reason({
   text: ({ file }) => `${file} has no path`,
 });
 
+/**
+ * Refusal of pread, pwrite (EINVAL). The rule: the offset is not negative, and offset + length does not pass 2^63. Kernel:
+ * rw_verify_area().
+ */
 export const BAD_OFFSET: Reason<{ readonly offset: number; readonly length: number }> = reason({
   id: 'process/bad-offset',
   errno: EINVAL,
@@ -113,6 +142,10 @@ export const BAD_OFFSET: Reason<{ readonly offset: number; readonly length: numb
   text: ({ offset, length }) => `offset ${offset} with length ${length} is no file offset`,
 });
 
+/**
+ * Refusal of mmap (EINVAL, EOVERFLOW or ENOMEM). The rule: length is above 0 and fits into the address space, offset is a multiple of the
+ * page size, and offset + length is a file offset. Kernel: do_mmap().
+ */
 export const MMAP_RANGE: Reason<{ readonly length: number; readonly offset: number }> = reason({
   id: 'process/mmap-range',
   errno: [EINVAL, EOVERFLOW, ENOMEM],
@@ -123,6 +156,10 @@ export const MMAP_RANGE: Reason<{ readonly length: number; readonly offset: numb
   text: ({ length, offset }) => `length ${hex(length)} at offset ${hex(offset)}`,
 });
 
+/**
+ * Refusal of mmap, fork, ftruncate and pwrite of a memfd (ENOMEM). The rule: there are pages, and addresses in the process, for all of it.
+ * Kernel: get_unmapped_area(), alloc_pages().
+ */
 export const NO_ADDRESSES: Reason<{ readonly length: number }> = reason({
   id: 'process/no-memory',
   errno: ENOMEM,
@@ -133,6 +170,10 @@ export const NO_ADDRESSES: Reason<{ readonly length: number }> = reason({
   text: ({ length }) => `no room for ${hex(length)} bytes`,
 });
 
+/**
+ * Refusal of read, write, mmap, lseek, ftruncate (EINVAL, ENODEV or ESPIPE). The rule: the file has the operation. Kernel: its struct
+ * file_operations.
+ */
 export const NO_OPERATION: Reason<{ readonly file: string; readonly operation: 'read' | 'write' | 'mmap' | 'lseek' | 'ftruncate' }> = reason({
   id: 'process/no-operation',
   errno: [EINVAL, ENODEV, ESPIPE],
@@ -143,6 +184,10 @@ export const NO_OPERATION: Reason<{ readonly file: string; readonly operation: '
   text: ({ file, operation }) => `${file} has no ${operation}`,
 });
 
+/**
+ * Refusal of ioctl (ENOTTY or EINVAL). The rule: the request is one that this kind of fd knows, in this kernel. Kernel: its
+ * unlocked_ioctl().
+ */
 export const UNKNOWN_REQUEST: Reason<{ readonly file: string; readonly request: string }> = reason({
   id: 'process/unknown-request',
   errno: [ENOTTY, EINVAL],
@@ -164,6 +209,10 @@ export const ARGUMENT_FAULT: Reason<{ readonly request: string }> = reason({
   text: ({ request }) => `the argument of ${request} cannot be read or written`,
 });
 
+/**
+ * Refusal of any request whose struct begins with argsz (EINVAL). The rule: argsz is at least the size of the struct, and of what follows
+ * it. Kernel: its ioctl function: minsz.
+ */
 export const ARGUMENT_SIZE: Reason<{ readonly request: string; readonly argsz: number; readonly least: number }> = reason({
   id: 'uapi/argsz',
   errno: EINVAL,
@@ -174,6 +223,7 @@ export const ARGUMENT_SIZE: Reason<{ readonly request: string; readonly argsz: n
   text: ({ request, argsz, least }) => `argsz of ${request} is ${argsz}, and at least ${least} is needed`,
 });
 
+/** Refusal of VFIO_GROUP_GET_DEVICE_FD (EINVAL). The rule: the string ends with a NUL inside the limit. Kernel: strndup_user(). */
 export const ARGUMENT_STRING: Reason<{ readonly request: string; readonly limit: number }> = reason({
   id: 'uapi/string',
   errno: EINVAL,
@@ -184,6 +234,7 @@ export const ARGUMENT_STRING: Reason<{ readonly request: string; readonly limit:
   text: ({ request, limit }) => `the string of ${request} has no NUL in ${limit} bytes`,
 });
 
+/** Refusal of any request that takes an eventfd (EINVAL). The rule: the fd is an eventfd. Kernel: eventfd_ctx_fileget(). */
 export const NOT_EVENTFD: Reason<{ readonly fd: number; readonly file: string }> = reason({
   id: 'process/not-eventfd',
   errno: EINVAL,
@@ -194,6 +245,10 @@ export const NOT_EVENTFD: Reason<{ readonly fd: number; readonly file: string }>
   text: ({ fd, file }) => `fd ${fd} is ${file}, not an eventfd`,
 });
 
+/**
+ * Refusal of read and write of an eventfd (EINVAL). The rule: the buffer has 8 bytes, and what is written is not 2^64 - 1. Kernel:
+ * eventfd_read(), eventfd_write().
+ */
 export const EVENTFD_BUFFER: Reason<{ readonly length: number }> = reason({
   id: 'eventfd/buffer',
   errno: EINVAL,
@@ -206,12 +261,18 @@ export const EVENTFD_BUFFER: Reason<{ readonly length: number }> = reason({
 
 /** One of these is made for an eventfd, and told each time that it is empty: an empty eventfd is polled often. */
 export interface EventFdState {
+  /** The eventfd by its name in messages: `PROCESS eventfd FD`. */
   readonly eventfd: string;
+  /** What it counts, up to 2^64 - 1. */
   readonly count: bigint;
   /** What is to be added; undefined for a read. */
   readonly adds: bigint | undefined;
 }
 
+/**
+ * Refusal of read and write of an eventfd with EFD_NONBLOCK (EAGAIN). The rule: a read finds a count above 0, and a write leaves one of at
+ * most 2^64 - 2. Kernel: eventfd_read(), eventfd_write().
+ */
 export const EVENTFD_NOT_READY: Reason<EventFdState> = reason({
   id: 'eventfd/not-ready',
   errno: EAGAIN,
@@ -222,6 +283,10 @@ export const EVENTFD_NOT_READY: Reason<EventFdState> = reason({
   text: ({ eventfd, count, adds }) => `${eventfd} counts ${count}${adds === undefined ? '' : `, and has no room for ${adds}`}`,
 });
 
+/**
+ * Refusal of ftruncate and pwrite of a memfd (EINVAL, EFBIG or EPERM). The rule: a size is a count of bytes up to the longest that a file
+ * can be; a memfd does not shrink (how this model does it). Kernel: do_sys_ftruncate(), shmem_setattr().
+ */
 export const MEMFD_SIZE: Reason<{ readonly file: string; readonly size: number; readonly wanted: number; readonly most: number }> = reason({
   id: 'process/memfd-size',
   errno: [EINVAL, EFBIG, EPERM],
@@ -232,6 +297,7 @@ export const MEMFD_SIZE: Reason<{ readonly file: string; readonly size: number; 
   text: ({ file, size, wanted, most }) => `${file} has ${size} bytes, and ${wanted} are wanted, where ${most} are the most`,
 });
 
+/** Refusal of mprotect (ENOMEM). The rule: the pages are those of one mapping. Kernel: do_mprotect_pkey(). */
 export const NOT_MAPPED: Reason<{ readonly address: number; readonly length: number }> = reason({
   id: 'process/not-mapped',
   errno: ENOMEM,
@@ -242,6 +308,7 @@ export const NOT_MAPPED: Reason<{ readonly address: number; readonly length: num
   text: ({ address, length }) => `${hex(length)} bytes at ${hex(address)} are not within one mapping`,
 });
 
+/** Refusal of any call (ESRCH). The rule: a process that exits makes no new calls (how this model does it). Kernel: do_exit(). */
 export const PROCESS_EXITS: Reason<{ readonly task: string }> = reason({
   id: 'process/exits',
   errno: ESRCH,

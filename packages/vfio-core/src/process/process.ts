@@ -1,10 +1,3 @@
-/**
- * A process of user space: credentials, limits, an fd table, memory, and the system calls.
- *
- * Each call exists twice. The methods of Process run to their end and throw SyscallError, Node's convention, or
- * BlockedError if the call sleeps. `process.sys` has the generator forms, for threads that may sleep: they give
- * the kernel's number, a negative errno for an error.
- */
 import { Heap } from '../host/heap.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
@@ -28,6 +21,7 @@ import { vfsIoctl } from './vfs-ioctl.ts';
 export type Capability = 'CAP_IPC_LOCK' | 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
 const CAPABILITIES: readonly Capability[] = ['CAP_IPC_LOCK', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN', 'CAP_SYS_RAWIO'];
 
+/** What a process begins with. */
 export interface ProcessInit {
   /** For messages and holders. @default 'process-N' */
   readonly name?: string | undefined;
@@ -43,9 +37,9 @@ export interface ProcessInit {
 
 /** EFD_NONBLOCK and EFD_SEMAPHORE. */
 export interface EventfdFlags {
-  /** @default true */
+  /** EFD_NONBLOCK: a call that would wait is EAGAIN. @default true */
   readonly nonblocking?: boolean;
-  /** @default false */
+  /** EFD_SEMAPHORE: a read takes 1, not all. @default false */
   readonly semaphore?: boolean;
 }
 
@@ -56,11 +50,23 @@ interface Descriptor {
 
 const serials = new WeakMap<Host, number>();
 
+/**
+ * A process of user space: credentials, limits, an fd table, memory, and the system calls.
+ *
+ * Each call exists twice. The methods of Process run to their end and throw SyscallError, Node's convention, or BlockedError if the call
+ * sleeps; those that begin with `try` give a negative errno instead of the former. `process.sys` has the generator forms, for threads that
+ * may sleep: they give the kernel's number, a negative errno for an error.
+ */
 export class Process {
+  /** The machine that it runs on. */
   readonly host: Host;
+  /** What messages and holders call it. */
   readonly name: string;
+  /** Its memory. */
   readonly mm: Mm;
+  /** The calls as generators, for threads that may sleep. */
   readonly sys: Syscalls;
+  /** Its user; 0 is root, who may open every file. */
   uid: number;
   /** RLIMIT_MEMLOCK in bytes. */
   memlock: number;
@@ -80,6 +86,11 @@ export class Process {
   readonly #calls = new Set<{ readonly thread: Thread<unknown> | undefined }>();
   #exiting = false;
 
+  /**
+   * Begins a process with no fds open (the lowest free one is 3) and no memory.
+   *
+   * @throws TypeError if another copy of @vsim/vfio-core made the host
+   */
   constructor(host: Host, init: ProcessInit = {}) {
     assertSameCore(host);
     const serial = (serials.get(host) ?? 0) + 1;
@@ -94,7 +105,7 @@ export class Process {
     this.sys = new Syscalls(this);
   }
 
-  /** capable(). */
+  /** capable(): whether the process has a capability; root has all unless told otherwise. */
   capable(capability: Capability): boolean {
     return this.#capabilities?.has(capability) ?? this.uid === 0;
   }
@@ -109,19 +120,42 @@ export class Process {
 
   // The calls as programs use them.
 
+  /**
+   * open(2) of a device node, as `/dev/vfio/vfio`. Attributes in sysfs are read and written by readFile() and writeFile().
+   *
+   * @param flags O_RDONLY, O_WRONLY or O_RDWR
+   * @returns the lowest free fd
+   * @throws SyscallError with ENOENT, EISDIR, EACCES, EMFILE, EINVAL for an attribute, or what the driver answers
+   */
   open(path: string, flags: number = O_RDWR): number {
     return this.#check('open', path, () => this.#run('open', this.sys.open(path, flags)));
   }
 
+  /** close(2): the last reference to the file releases it. @param fd an open fd @throws SyscallError with EBADF */
   close(fd: number): void {
     this.#check('close', fd, () => this.#run('close', this.sys.close(fd)));
   }
 
+  /**
+   * ioctl(2).
+   *
+   * @param fd an open fd
+   * @param request the number; cut to 32 bits
+   * @param argument a number or an address of the process, or bytes that stand for memory, which are changed in place
+   * @returns 0 or more
+   * @throws SyscallError with EBADF, ENOTTY for a request that the file does not know, or what the file answers
+   */
   ioctl(fd: number, request: number, argument: IoctlInput = 0): number {
     return this.#check('ioctl', fd, () => this.tryIoctl(fd, request, argument), request);
   }
 
-  /** ioctl() that gives a negative errno instead of throwing. */
+  /**
+   * ioctl() that gives a negative errno instead of throwing.
+   *
+   * @param fd an open fd
+   * @param request the number; cut to 32 bits
+   * @param argument as ioctl() takes it
+   */
   tryIoctl(fd: number, request: number, argument: IoctlInput = 0): number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
@@ -132,18 +166,34 @@ export class Process {
     return result;
   }
 
-  /** Fills `into` from the file offset (an integer in [0, 2^63)). @returns the count of bytes read. */
+  /**
+   * Fills `into` from the file offset (an integer in [0, 2^63)).
+   *
+   * @param fd an open fd
+   * @param offset in bytes, an integer from 0 to 2^63 - 1
+   * @returns the count of bytes read.
+   * @throws SyscallError with EBADF, EINVAL, or what the file answers
+   */
   pread(fd: number, into: Uint8Array, offset: number): number {
     return this.#transfer('pread', 'pread', fd, into, offset);
   }
 
+  /** pread() that gives a negative errno instead of throwing. @param fd an open fd @param offset in bytes, an integer from 0 to 2^63 - 1 */
   tryPread(fd: number, into: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
     return isOffset(offset, into.length) ? this.#readFile(file, into, offset) : this.badOffset(offset, into.length);
   }
 
-  /** pread() into user memory, of which not all may be there. @returns -EFAULT behind what was read before the fault */
+  /**
+   * pread() into user memory, of which not all may be there.
+   *
+   * @param fd an open fd
+   * @param address where the bytes go, in the process
+   * @param length in bytes
+   * @param offset in bytes, in the file
+   * @returns -EFAULT behind what was read before the fault
+   */
   tryPreadTo(fd: number, address: number, length: number, offset: number): number {
     const buffer = new UserBuffer(length, this.mm.reach(address, length, true), true);
     const result = this.#reached(this.tryPread(fd, new Uint8Array(buffer), offset), buffer, fd, address);
@@ -151,7 +201,15 @@ export class Process {
     return result;
   }
 
-  /** pwrite() from user memory, of which not all may be there. @returns -EFAULT behind what was written before the fault */
+  /**
+   * pwrite() from user memory, of which not all may be there.
+   *
+   * @param fd an open fd
+   * @param address where the bytes are, in the process
+   * @param length in bytes
+   * @param offset in bytes, in the file
+   * @returns -EFAULT behind what was written before the fault
+   */
   tryPwriteFrom(fd: number, address: number, length: number, offset: number): number {
     const buffer = new UserBuffer(length, this.mm.reach(address, length, false), false);
     this.mm.copyFromUser(address, new Uint8Array(buffer, 0, buffer.reach));
@@ -171,29 +229,58 @@ export class Process {
     return result;
   }
 
-  /** read(): from the file's own position. */
+  /**
+   * read(): from the file's own position.
+   *
+   * @param fd an open fd
+   * @returns the count of bytes read
+   * @throws SyscallError with EBADF, EINVAL, or what the file answers; ENOMSG, EAGAIN where there is nothing to read now
+   */
   read(fd: number, into: Uint8Array): number {
     return this.#transfer('read', 'read', fd, into, 0);
   }
 
+  /** read() that gives a negative errno instead of throwing. @param fd an open fd */
   tryRead(fd: number, into: Uint8Array): number {
     const file = this.file(fd);
     return file === undefined ? this.badFd(fd) : this.#readFile(file, into, STREAM);
   }
 
+  /**
+   * write(2): at the file's own position.
+   *
+   * @param fd an open fd
+   * @returns the count of bytes taken
+   * @throws SyscallError with EBADF, EINVAL, or what the file answers
+   */
   write(fd: number, from: Uint8Array): number {
     return this.#transfer('write', 'write', fd, from, 0);
   }
 
+  /** write() that gives a negative errno instead of throwing. @param fd an open fd */
   tryWrite(fd: number, from: Uint8Array): number {
     const file = this.file(fd);
     return file === undefined ? this.badFd(fd) : this.#writeFile(file, from, STREAM);
   }
 
+  /**
+   * pwrite(2): at a file offset.
+   *
+   * @param fd an open fd
+   * @param offset in bytes, an integer from 0 to 2^63 - 1
+   * @returns the count of bytes taken
+   * @throws SyscallError with EBADF, EINVAL, or what the file answers
+   */
   pwrite(fd: number, from: Uint8Array, offset: number): number {
     return this.#transfer('pwrite', 'pwrite', fd, from, offset);
   }
 
+  /**
+   * pwrite() that gives a negative errno instead of throwing.
+   *
+   * @param fd an open fd
+   * @param offset in bytes, an integer from 0 to 2^63 - 1
+   */
   tryPwrite(fd: number, from: Uint8Array, offset: number): number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
@@ -207,7 +294,17 @@ export class Process {
     return result;
   }
 
-  /** mmap() of a file; with fd -1, of anonymous memory. */
+  /**
+   * mmap() of a file; with fd -1, of anonymous memory.
+   *
+   * @param fd an open fd, or -1
+   * @param length in bytes, rounded up to pages
+   * @param offset in the file, in bytes: a multiple of 4096
+   * @param prot PROT_READ, PROT_WRITE, PROT_EXEC; the first two by default
+   * @param flags MAP_SHARED or MAP_PRIVATE; the former by default
+   * @throws SyscallError with EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV for a file that cannot be mapped, EPERM for PROT_EXEC of a file
+   * without a path (7.x), or what the file answers
+   */
   mmap(fd: number, length: number, offset = 0, prot: number = PROT_READ | PROT_WRITE, flags: number = MAP_SHARED): Mapping {
     const { refusals } = this.host;
     const since = refusals.watch();
@@ -220,6 +317,15 @@ export class Process {
     }
   }
 
+  /**
+   * mmap() that gives a negative errno instead of throwing: -EINVAL, -ENOMEM, -EOVERFLOW, -EPERM, or what the file answers.
+   *
+   * @param fd an open fd, or -1
+   * @param length in bytes
+   * @param offset in the file, in bytes
+   * @param prot PROT_READ, PROT_WRITE, PROT_EXEC
+   * @param flags MAP_SHARED or MAP_PRIVATE
+   */
   tryMmap(fd: number, length: number, offset: number, prot: number, flags: number): Mapping | number {
     const read = (prot & PROT_READ) !== 0;
     const write = (prot & PROT_WRITE) !== 0;
@@ -238,16 +344,35 @@ export class Process {
     return mapping;
   }
 
-  /** lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2. */
+  /**
+   * lseek() that gives a negative errno instead of throwing. `whence`: SEEK_SET 0, SEEK_CUR 1, SEEK_END 2.
+   *
+   * @param fd an open fd
+   * @param offset in bytes
+   */
   tryLseek(fd: number, offset: number, whence: number): number {
     return this.file(fd)?.seek(offset, whence) ?? this.badFd(fd);
   }
 
+  /**
+   * lseek(2). Most files here have no position.
+   *
+   * @param fd an open fd
+   * @param offset in bytes
+   * @param whence SEEK_SET 0, SEEK_CUR 1, SEEK_END 2
+   * @returns the new position
+   * @throws SyscallError with EBADF, ESPIPE, or what the file answers
+   */
   lseek(fd: number, offset: number, whence: number): number {
     return this.#check('lseek', fd, () => this.tryLseek(fd, offset, whence));
   }
 
-  /** /proc/self/fdinfo/FD: what a file says of itself, without pos, flags, mnt_id and ino. */
+  /**
+   * /proc/self/fdinfo/FD: what a file says of itself, without pos, flags, mnt_id and ino.
+   *
+   * @param fd an open fd
+   * @throws SyscallError with ENOENT
+   */
   fdinfo(fd: number): string {
     const path = `/proc/self/fdinfo/${fd}`;
     const lines: string[] = [];
@@ -260,16 +385,30 @@ export class Process {
     return lines.map((line) => `${line}\n`).join('');
   }
 
+  /**
+   * dup(2): another fd of the same open file.
+   *
+   * @param fd an open fd
+   * @returns the lowest free fd
+   * @throws SyscallError with EBADF, EMFILE
+   */
   dup(fd: number): number {
     return this.#check('dup', fd, () => this.#share(fd, this));
   }
 
-  /** memfd_create(): no bytes long; ftruncate() gives it some. */
+  /** memfd_create(): no bytes long; ftruncate() gives it some. @returns the lowest free fd @throws SyscallError with EMFILE */
   memfd(name = 'memory'): number {
     const fd = this.#check('memfd_create', '', () => this.nextFd());
     return this.install(new MemfdFile(this.host, name), O_RDWR, fd);
   }
 
+  /**
+   * ftruncate(2): gives a memfd a length.
+   *
+   * @param fd an open fd
+   * @param size in bytes
+   * @throws SyscallError with EBADF, EINVAL for another file, or what MemfdFile.truncate() refuses
+   */
   ftruncate(fd: number, size: number): void {
     this.#check('ftruncate', fd, () => this.file(fd)?.truncate(size) ?? this.badFd(fd));
   }
@@ -287,7 +426,7 @@ export class Process {
     return found;
   }
 
-  /** @internal What poll() finds now: an fd means what is behind it at each look. Kernel: do_pollfd(). */
+  /** What poll() finds now: an fd means what is behind it at each look. Kernel: do_pollfd(). @internal */
   look(requests: readonly PollRequest[]): readonly number[] {
     return requests.map(({ fd, events }) => {
       if (fd < 0) return 0;
@@ -296,7 +435,13 @@ export class Process {
     });
   }
 
-  /** sendmsg() and recvmsg() with SCM_RIGHTS: the other process gets an fd of the same open file. @returns its number there */
+  /**
+   * sendmsg() and recvmsg() with SCM_RIGHTS: the other process gets an fd of the same open file.
+   *
+   * @param fd an open fd
+   * @returns its number there
+   * @throws SyscallError with EBADF, or EMFILE of the other process
+   */
   send(fd: number, other: Process): number {
     return this.#check(this.file(fd) === undefined ? 'sendmsg' : 'recvmsg', fd, () => this.#share(fd, other));
   }
@@ -311,7 +456,11 @@ export class Process {
     return other.install(descriptor.file, descriptor.flags, copy);
   }
 
-  /** fork(): a process with the same rights and the same open files, under the same numbers; its memory is as Mm.copyFrom() has it. */
+  /**
+   * fork(): a process with the same rights and the same open files, under the same numbers; its memory is as Mm.copyFrom() has it.
+   *
+   * @throws SyscallError with ENOMEM
+   */
   fork(name = `${this.name} child`): Process {
     const { uid, memlock } = this;
     const child = new Process(this.host, { name, uid, memlock, maxFiles: this.#maxFiles });
@@ -321,14 +470,25 @@ export class Process {
     return child;
   }
 
-  /** eventfd2(): `flags` as in sys/eventfd.h. */
+  /**
+   * eventfd2().
+   *
+   * @param count what it begins with, from 0
+   * @returns the lowest free fd
+   * @throws SyscallError with EMFILE
+   */
   eventfd(count = 0, { nonblocking = true, semaphore = false }: EventfdFlags = {}): number {
     const fd = this.#check('eventfd2', '', () => this.nextFd());
     const context = new EventFdContext(`${this.name} eventfd ${fd}`, count, semaphore);
     return this.install(new EventFdFile(this.host.scheduler, context, nonblocking), O_RDWR, fd);
   }
 
-  /** The count of an eventfd; 0n where read() would be EAGAIN. */
+  /**
+   * The count of an eventfd; 0n where read() would be EAGAIN.
+   *
+   * @param fd that of an eventfd
+   * @throws SyscallError with EBADF, or EINVAL for another file
+   */
   readEventfd(fd: number): bigint {
     const into = new Uint8Array(8);
     const file = this.file(fd);
@@ -338,18 +498,34 @@ export class Process {
     return new DataView(into.buffer).getBigUint64(0, true);
   }
 
+  /**
+   * Adds to an eventfd.
+   *
+   * @param value from 0 to 2^64 - 2; cut to 64 bits
+   * @param fd that of an eventfd
+   * @throws SyscallError with EBADF, EINVAL, or EAGAIN where the sum has no room
+   */
   writeEventfd(fd: number, value: bigint): void {
     const from = new Uint8Array(8);
     new DataView(from.buffer).setBigUint64(0, value, true);
     this.write(fd, from);
   }
 
-  /** Writes a sysfs attribute, as `echo -n` does. @returns the count of bytes taken. */
+  /**
+   * Writes a sysfs attribute, as `echo -n` does.
+   *
+   * @returns the count of bytes taken.
+   * @throws SyscallError with ENOENT, EISDIR, ENODEV for what is no attribute, EACCES, or what the attribute answers
+   */
   writeFile(path: string, content: string | Uint8Array): number {
     return this.#check('write', path, () => this.#run('write', this.sys.writeFile(path, content)));
   }
 
-  /** The whole of a sysfs attribute as text. */
+  /**
+   * The whole of a sysfs attribute as text.
+   *
+   * @throws SyscallError with ENOENT, EISDIR, ENODEV for what is no attribute, EACCES, or what the attribute answers
+   */
   readFile(path: string): string {
     const { refusals } = this.host;
     const since = refusals.watch();
@@ -362,7 +538,7 @@ export class Process {
     }
   }
 
-  /** Names in a folder, sorted. */
+  /** Names in a folder, sorted. @throws SyscallError with ENOENT, or ENOTDIR for what is no folder */
   readdir(path: string): string[] {
     const names: string[] = [];
     this.#check('readdir', path, () => {
@@ -374,7 +550,7 @@ export class Process {
     return names.sort();
   }
 
-  /** The target of a symbolic link. */
+  /** The target of a symbolic link. @throws SyscallError with ENOENT, or EINVAL for what is no link */
   readlink(path: string): string {
     let target = '';
     this.#check('readlink', path, () => {
@@ -401,7 +577,12 @@ export class Process {
     this.#run('exit', this.sys.exit());
   }
 
-  /** @internal A call of one of its threads. The last to leave a process that exits closes what there is. @returns -ESRCH while it exits */
+  /**
+   * A call of one of its threads. The last to leave a process that exits closes what there is.
+   *
+   * @returns -ESRCH while it exits @internal
+   * @internal A call of one of its threads. The last to leave a process that exits closes what there is.
+   */
   *inCall<T>(body: Sleeps<T>): Sleeps<T | number> {
     if (this.#exiting) return this.host.refusals.refuse(PROCESS_EXITS, { task: this.name });
     const call = { thread: this.host.scheduler.current };
@@ -416,7 +597,7 @@ export class Process {
     return result;
   }
 
-  /** @internal */
+  /** The work of Syscalls.exit(): kills the threads that are in calls. @internal */
   *exitCall(): Sleeps<void> {
     this.#exiting = true;
     for (const { thread } of this.#calls) thread?.kill();
@@ -437,22 +618,23 @@ export class Process {
 
   // What the kernel side asks of a process.
 
-  /** The file of an fd. */
+  /** The file of an fd. @param fd any number; undefined for one that is not open */
   file(fd: number): File | undefined {
     return this.#fds[fd]?.file;
   }
 
+  /** The numbers of its open fds, ascending. */
   get fds(): readonly number[] {
     return [...this.#fds.keys()].filter((fd) => this.#fds[fd] !== undefined);
   }
 
-  /** The lowest free fd, or -EMFILE. */
+  /** The lowest free fd, from 3 on, or -EMFILE at `maxFiles`. */
   nextFd(): number {
     const fd = this.#free.peek() ?? this.#end;
     return fd < this.#maxFiles ? fd : this.host.refusals.refuse(FD_LIMIT, { task: this.name, limit: this.#maxFiles });
   }
 
-  /** get_unused_fd_flags(): the lowest free fd, kept until install() or unreserveFd(); or -EMFILE. */
+  /** get_unused_fd_flags(): the lowest free fd, kept until install() or unreserveFd(). @returns its number, or -EMFILE at `maxFiles` */
   reserveFd(): number {
     const fd = this.nextFd();
     if (fd >= 0) {
@@ -462,7 +644,7 @@ export class Process {
     return fd;
   }
 
-  /** put_unused_fd(). */
+  /** put_unused_fd(). @param fd a number that reserveFd() gave and that is not installed */
   unreserveFd(fd: number): void {
     if (this.#reserved.delete(fd)) this.#free.push(fd);
   }
@@ -472,7 +654,13 @@ export class Process {
     for (; this.#end <= fd; this.#end += 1) if (this.#end < fd) this.#free.push(this.#end);
   }
 
-  /** fd_install(): the file's first reference belongs to the fd. */
+  /**
+   * fd_install(): the file's first reference belongs to the fd.
+   *
+   * @param flags O_RDONLY, O_WRONLY or O_RDWR, as it was opened
+   * @param fd a free number; the lowest by default
+   * @returns the number of the fd
+   */
   install(file: File, flags: number, fd: number = this.nextFd()): number {
     this.#reserved.delete(fd);
     this.#taken(fd);
@@ -481,7 +669,7 @@ export class Process {
     return fd;
   }
 
-  /** Takes the file out of the fd table. */
+  /** Takes the file out of the fd table, with its reference. @param fd any number; undefined for one that is not open */
   takeFd(fd: number): File | undefined {
     const file = this.#fds[fd]?.file;
     if (file !== undefined) {
@@ -491,29 +679,40 @@ export class Process {
     return file;
   }
 
-  /** The eventfd behind an fd: -EBADF if it is none, -EINVAL if it is another kind of file. */
+  /** The eventfd behind an fd: -EBADF if it is none, -EINVAL if it is another kind of file. @param fd an eventfd */
   eventFdContext(fd: number): EventFdContext | number {
     const file = this.file(fd);
     if (file === undefined) return this.badFd(fd);
     return file instanceof EventFdFile ? file.context : this.host.refusals.refuse(NOT_EVENTFD, { fd, file: file.subject });
   }
 
-  /** @internal Refuses an fd that is not open: -EBADF. */
+  /** Refuses an fd that is not open: -EBADF. @param fd what the caller gave @internal @internal Refuses an fd that is not open: -EBADF. */
   badFd(fd: number): number {
     return this.host.refusals.refuse(BAD_FD, { fd, task: this.name });
   }
 
-  /** @internal */
+  /**
+   * Refuses an offset that is no file offset: -EINVAL.
+   *
+   * @param offset in bytes
+   * @param length in bytes @internal
+   * @internal
+   */
   badOffset(offset: number, length: number): number {
     return this.host.refusals.refuse(BAD_OFFSET, { offset, length });
   }
 
-  /** @internal */
+  /** Refuses a file whose mode lets the user not have it: -EACCES. @param mode its permission bits @internal @internal */
   notPermitted(path: string, mode: number): number {
     return this.host.refusals.refuse(NOT_PERMITTED, { path, mode, task: this.name, uid: this.uid });
   }
 
-  /** Permission bits against an access, for files that belong to root. */
+  /**
+   * Permission bits against an access, for files that belong to root.
+   *
+   * @param mode permission bits; those of others count
+   * @param flags O_RDONLY, O_WRONLY or O_RDWR
+   */
   mayAccess(mode: number, flags: number): boolean {
     if (this.uid === 0) return true;
     const access = flags & 3;

@@ -1,4 +1,3 @@
-/** The system calls as generators, for threads that may sleep: they give the kernel's number, a negative errno for an error. */
 import type { Attribute } from '../host/file-tree.ts';
 import { WaitQueue, type Sleeps } from '../host/scheduler.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
@@ -15,7 +14,10 @@ const NS_PER_MS = 1e6;
 
 const text = new TextEncoder();
 
-/** The system calls that may sleep, as threads call them. */
+/**
+ * The system calls that may sleep, as generators for threads: `yield*` them, or give them to the scheduler. They give the kernel's number,
+ * a negative errno for an error; -ESRCH in a process that exits.
+ */
 export class Syscalls {
   readonly #process: Process;
 
@@ -23,7 +25,12 @@ export class Syscalls {
     this.#process = process;
   }
 
-  /** @returns an fd or a negative errno. */
+  /**
+   * open(2) of a device node.
+   *
+   * @param flags O_RDONLY, O_WRONLY or O_RDWR
+   * @returns the lowest free fd; -ENOENT, -EISDIR, -EACCES, -EMFILE, -EINVAL for an attribute, or what the driver answers
+   */
   open(path: string, flags: number): Sleeps<number> {
     return this.#process.inCall(this.#open(path, flags));
   }
@@ -46,6 +53,7 @@ export class Syscalls {
     return process.install(file, flags, fd);
   }
 
+  /** close(2): the last reference to the file releases it. @param fd an open fd @returns 0 or -EBADF */
   close(fd: number): Sleeps<number> {
     return this.#process.inCall(this.#close(fd));
   }
@@ -57,6 +65,14 @@ export class Syscalls {
     return 0;
   }
 
+  /**
+   * ioctl(2).
+   *
+   * @param fd an open fd
+   * @param request the number; cut to 32 bits
+   * @param argument as Process.ioctl() takes it
+   * @returns 0 or more; -EBADF, -ENOTTY, or what the file answers
+   */
   ioctl(fd: number, request: number, argument: IoctlInput): Sleeps<number> {
     return this.#process.inCall(this.#ioctl(fd, request, argument));
   }
@@ -69,11 +85,23 @@ export class Syscalls {
     return result === WOULD_SLEEP ? yield* held(file, file.ioctlSleeps(this.#process, request >>> 0, user)) : result;
   }
 
+  /**
+   * pread(2).
+   *
+   * @param fd an open fd
+   * @param offset in bytes, an integer from 0 to 2^63 - 1
+   * @returns the count of bytes; -EBADF, -EINVAL, or what the file answers
+   */
   pread(fd: number, into: Uint8Array, offset: number): Sleeps<number> {
     return this.#process.inCall(isOffset(offset, into.length) ? this.#read(fd, into, offset) : this.#badOffset(fd, offset, into.length));
   }
 
-  /** At the file's own position. */
+  /**
+   * read(2): at the file's own position.
+   *
+   * @param fd an open fd
+   * @returns the count of bytes; -EBADF, -EINTR after a signal, or what the file answers
+   */
   read(fd: number, into: Uint8Array): Sleeps<number> {
     return this.#process.inCall(this.#read(fd, into, STREAM));
   }
@@ -89,11 +117,23 @@ export class Syscalls {
     return result === WOULD_SLEEP ? yield* held(file, file.readSleeps(into, offset)) : result;
   }
 
+  /**
+   * pwrite(2).
+   *
+   * @param fd an open fd
+   * @param offset in bytes, an integer from 0 to 2^63 - 1
+   * @returns the count of bytes; -EBADF, -EINVAL, or what the file answers
+   */
   pwrite(fd: number, from: Uint8Array, offset: number): Sleeps<number> {
     return this.#process.inCall(isOffset(offset, from.length) ? this.#write(fd, from, offset) : this.#badOffset(fd, offset, from.length));
   }
 
-  /** At the file's own position. */
+  /**
+   * write(2): at the file's own position.
+   *
+   * @param fd an open fd
+   * @returns the count of bytes; -EBADF, -EINTR after a signal, or what the file answers
+   */
   write(fd: number, from: Uint8Array): Sleeps<number> {
     return this.#process.inCall(this.#write(fd, from, STREAM));
   }
@@ -105,7 +145,12 @@ export class Syscalls {
     return result === WOULD_SLEEP ? yield* held(file, file.writeSleeps(from, offset)) : result;
   }
 
-  /** As Process.poll(), asleep until an fd is ready, or the time is over. @returns -EINTR after a signal */
+  /**
+   * As Process.poll(), asleep until an fd is ready, or the time is over.
+   *
+   * @param timeout in ms of virtual time; below 0 for ever
+   * @returns -EINTR after a signal
+   */
   poll(requests: readonly PollRequest[], timeout: number): Sleeps<readonly number[] | number> {
     return this.#process.inCall(this.#poll(requests, timeout));
   }
@@ -128,7 +173,11 @@ export class Syscalls {
     return end === 'signal' ? -EINTR : found;
   }
 
-  /** open(), one write() of all of `content`, close(), on a sysfs attribute. @returns bytes taken or a negative errno. */
+  /**
+   * open(), one write() of all of `content`, close(), on a sysfs attribute.
+   *
+   * @returns bytes taken; -ENOENT, -EISDIR, -ENODEV for what is no attribute, -EACCES, or what the attribute answers
+   */
   writeFile(path: string, content: string | Uint8Array): Sleeps<number> {
     return this.#process.inCall(this.#writeFile(path, content));
   }
@@ -141,7 +190,11 @@ export class Syscalls {
     return bytes.length === 0 ? 0 : yield* found.store(bytes, 0);
   }
 
-  /** open(), read() and close() of a sysfs attribute. */
+  /**
+   * open(), read() and close() of a sysfs attribute.
+   *
+   * @returns its content; -ENOENT, -EISDIR, -ENODEV for what is no attribute, -EACCES, or what the attribute answers
+   */
   readFile(path: string): Sleeps<string | Uint8Array | number> {
     return this.#process.inCall(this.#readFile(path));
   }
@@ -170,7 +223,11 @@ export class Syscalls {
   }
 }
 
-/** @internal rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative. */
+/**
+ * @param offset in bytes
+ * @param length in bytes
+ * @internal rw_verify_area(): whether a file offset, and where it ends, is a loff_t that is not negative.
+ */
 export function isOffset(offset: number, length: number): boolean {
   return isInside(offset / PAGE_SIZE, Math.ceil(length / PAGE_SIZE) + 1, 0, FRAMES / 2);
 }

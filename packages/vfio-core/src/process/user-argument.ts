@@ -1,6 +1,3 @@
-/**
- * The third argument of ioctl(): a number, or an address in user memory, and which of the two it is only the request knows.
- */
 import type { Reason } from '../host/reason.ts';
 import { exactAddress, isInside } from '../memory/range.ts';
 import { hex } from '../memory/u64.ts';
@@ -11,6 +8,7 @@ import { ARGUMENT_FAULT, ARGUMENT_SIZE, ARGUMENT_STRING, UNKNOWN_REQUEST } from 
 /** What a caller may pass: a value or address; or bytes, standing for a buffer of that length in user memory. */
 export type IoctlInput = number | bigint | Uint8Array;
 
+/** The third argument of ioctl(): a number, or an address in user memory, and which of the two it is only the request knows. */
 export class UserArgument {
   readonly #mm: Mm;
   readonly #input: IoctlInput;
@@ -18,7 +16,7 @@ export class UserArgument {
   readonly #file: File | undefined;
   readonly #request: number;
 
-  /** `file` and `request`: what it is an argument of, for whoever refuses it. */
+  /** Made by Process and Syscalls for each ioctl(). `file` and `request`: what it is an argument of, for whoever refuses it. */
   constructor(mm: Mm, input: IoctlInput, file?: File, request = 0) {
     this.#mm = mm;
     this.#input = input;
@@ -31,22 +29,28 @@ export class UserArgument {
     return this.#file?.requestName(this.#request) ?? hex(this.#request);
   }
 
-  /** Refuses the call. @returns the negative errno */
+  /** Refuses the call. @param errno positive; one of the reason's, the first by default @returns the negative errno */
   refuse<F extends object>(reason: Reason<F>, fields: F, errno?: number): number {
     return this.#mm.host.refusals.refuse(reason, fields, errno);
   }
 
-  /** Refuses the call: memory of the user cannot be reached. */
+  /** Refuses the call: memory of the user cannot be reached. @param errno positive; EFAULT by default @returns the negative errno */
   fault(errno?: number): number {
     return this.refuse(ARGUMENT_FAULT, { request: this.request }, errno);
   }
 
-  /** Refuses the call: argsz is less than `least`. */
+  /**
+   * Refuses the call: argsz is less than `least`.
+   *
+   * @param argsz what the struct says, in bytes
+   * @param least how many bytes are needed
+   * @returns -EINVAL
+   */
   tooShort(argsz: number, least: number): number {
     return this.refuse(ARGUMENT_SIZE, { request: this.request, argsz, least });
   }
 
-  /** Refuses the call: the file does not know the request. */
+  /** Refuses the call: the file does not know the request. @param errno positive; ENOTTY by default @returns the negative errno */
   unknown(errno?: number): number {
     return this.refuse(UNKNOWN_REQUEST, { file: this.#file?.subject ?? 'the file', request: this.request }, errno);
   }
@@ -61,7 +65,12 @@ export class UserArgument {
     return this.#input instanceof Uint8Array ? 0 : Number(BigInt.asIntN(32, BigInt(this.#input)));
   }
 
-  /** copy_from_user(): `length` bytes from `offset` on; undefined is a fault. */
+  /**
+   * copy_from_user(): `length` bytes from `offset` on; undefined is a fault.
+   *
+   * @param offset in bytes from the address
+   * @param length in bytes
+   */
   copyIn(length: number, offset = 0): Uint8Array | undefined {
     if (this.#input instanceof Uint8Array) {
       return isInside(offset, length, 0, this.#input.length) ? this.#input.slice(offset, offset + length) : undefined;
@@ -71,7 +80,7 @@ export class UserArgument {
     return at !== undefined && this.#mm.copyFromUser(at + offset, out) ? out : undefined;
   }
 
-  /** copy_to_user(): false is a fault. */
+  /** copy_to_user(): false is a fault. @param offset in bytes from the address */
   copyOut(bytes: Uint8Array, offset = 0): boolean {
     if (this.#input instanceof Uint8Array) {
       if (!isInside(offset, bytes.length, 0, this.#input.length)) return false;

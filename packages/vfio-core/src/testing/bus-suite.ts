@@ -1,4 +1,3 @@
-/** What every bus has to answer in sysfs, whatever its devices are. Kernel: drivers/base/bus.c; catalogue: vfio 3.2, D61-43. */
 import { DRIVER_UNBINDING } from '../model/bus.ts';
 import type { Process } from '../process/process.ts';
 import { expectSame, outcomeOf, type ComplianceCase } from './suite.ts';
@@ -9,11 +8,13 @@ export interface BusSubject {
   readonly process: Process;
   /** E.g. `/sys/bus/pci`. */
   readonly bus: string;
+  /** The name of the device, which has no driver yet. */
   readonly device: string;
+  /** The name of the driver that takes it. */
   readonly driver: string;
 }
 
-/** The cases; `setup` is called once for each. */
+/** What every bus has to answer in sysfs, whatever its devices are. Kernel: drivers/base/bus.c. `setup` is called once for each case. */
 export function busSuite(setup: () => BusSubject): readonly ComplianceCase[] {
   const paths = ({ bus, device, driver }: BusSubject) => ({
     bind: `${bus}/drivers/${driver}/bind`,

@@ -1,4 +1,3 @@
-/** A host's trace in tests: what must not happen, and what happened as lines. */
 import type { Host } from '../host/host.ts';
 import { isAtLeast, type Severity, type TraceEvent } from '../host/trace.ts';
 

@@ -1,16 +1,15 @@
-/**
- * Every order of two actors: a kernel thread that goes on from point to point, and user space that does one step after another.
- * The thread is held at each point; between any two of its parts lie any number of the user's steps.
- */
 import type { Point, Scheduler, Sleeps, Thread } from '../host/scheduler.ts';
 
 /** One thing that user space does, to its end or to where it sleeps. It may fail, but not throw. */
 export type UserStep = () => void;
 
+/** What everyOrder() needs of a fresh host: a thread of the kernel, and steps of user space that may come between its parts. */
 export interface World {
+  /** The host's. */
   readonly scheduler: Scheduler;
   /** The kernel's part. */
   readonly kernel: () => Sleeps<unknown>;
+  /** The steps, in the order in which they are taken. */
   readonly user: readonly UserStep[];
   /** Looks at the world after each step; throws if a rule is broken. */
   readonly check: () => void;
@@ -18,7 +17,13 @@ export interface World {
   readonly end: (kernel: Thread<unknown>) => void;
 }
 
-/** Runs `setUp` and its world once for each order. @returns how many there were */
+/**
+ * Every order of two actors: a kernel thread that goes on from point to point, and user space that does one step after another. The thread
+ * is held at each point; between any two of its parts lie any number of the user's steps. Runs `setUp` and its world once for each order.
+ *
+ * @returns how many there were
+ * @throws Error that names the order, with what a step or a check threw as its cause
+ */
 export function everyOrder(setUp: () => World, points: readonly Point[]): number {
   const parts = points.length + 1;
   const { user } = setUp();
@@ -70,7 +75,12 @@ function runOrder(world: World, points: readonly Point[], order: string): void {
   if (thread !== undefined) world.end(thread);
 }
 
-/** n over k. */
+/**
+ * How many subsets of k things n things have: the count of orders of everyOrder().
+ *
+ * @param n an integer from 0
+ * @param k an integer from 0 to n
+ */
 export function binomial(n: number, k: number): number {
   let result = 1;
   for (let i = 1; i <= k; i += 1) result = (result * (n - k + i)) / i;

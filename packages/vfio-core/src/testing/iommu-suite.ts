@@ -1,4 +1,3 @@
-/** What every kind of IOMMU has to do for type1 and for devices. */
 import type { Host } from '../host/host.ts';
 import { DmaPort, IOMMU_FAULT, IOMMU_READ, IOMMU_WRITE, type IommuUnit } from '../iommu/iommu.ts';
 import { IommuGroup } from '../iommu/iommu-group.ts';
@@ -6,13 +5,15 @@ import { expectSame, type ComplianceCase } from './suite.ts';
 
 /** A fresh unit on its host, for each case. */
 export interface IommuSubject {
+  /** The host that the unit belongs to. */
   readonly host: Host;
+  /** The IOMMU that is held to the suite. */
   readonly unit: IommuUnit;
 }
 
 const PAGE = 4096;
 
-/** The cases; `setup` is called once for each. */
+/** What every kind of IOMMU has to do for type1 and for devices. `setup` is called once for each case. */
 export function iommuSuite(setup: () => IommuSubject): readonly ComplianceCase[] {
   return [
     {

@@ -1,4 +1,3 @@
-/** What every device that migrates (version 2) has to answer, whatever its state is made of. Catalogue: vfio 7.2. */
 import { MIG_STATE } from '../migration/migration-driver.ts';
 import type { Process } from '../process/process.ts';
 import { getMigrationFlags, getMigrationState, setMigrationState } from '../uapi/requests.ts';
@@ -7,6 +6,7 @@ import { expectSame, outcomeOf, type ComplianceCase } from './suite.ts';
 
 /** A fresh device, open and running, for each case. */
 export interface MigrationSubject {
+  /** The process that has the device open. */
   readonly process: Process;
   /** The device's fd. */
   readonly device: number;
@@ -38,7 +38,10 @@ function resume({ process, device }: MigrationSubject, state: Uint8Array, step: 
   return outcome;
 }
 
-/** The cases; `setup` is called once for each, and again where a case needs a destination. */
+/**
+ * What every device that migrates (version 2) has to answer, whatever its state is made of. Kernel:
+ * vfio_ioctl_device_feature_mig_device_state(). `setup` is called once for each case, and again where a case needs a destination.
+ */
 export function migrationSuite(setup: () => MigrationSubject): readonly ComplianceCase[] {
   return [
     {

@@ -1,7 +1,3 @@
-/**
- * The life of a device without IOMMU, on whatever bus: the switch, the capability and the driver come and go in the middle of it. As recorded of platform, AMBA and
- * PCI devices on Linux 6.1, 6.12 and 7.3. Kernel: vfio_noiommu_group_alloc(), vfio_group_fops_open(), vfio_iommu_driver_allowed(); catalogue: platform 53 to 58.
- */
 import type { Thread } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
 import { getDeviceFd, getDeviceInfo, getGroupStatus, setContainer } from '../uapi/requests.ts';
@@ -63,7 +59,11 @@ function bound(subject: NoIommuSubject): Bound {
   };
 }
 
-/** The cases; `setup` is called once for each. */
+/**
+ * The life of a device without IOMMU, on whatever bus: the switch, the capability and the driver come and go in the middle of it. As
+ * recorded of platform, AMBA and PCI devices on Linux 6.1, 6.12 and 7.3. Kernel: vfio_noiommu_group_alloc(), vfio_group_fops_open(),
+ * vfio_iommu_driver_allowed(). `setup` is called once for each case.
+ */
 export function noIommuSuite(setup: () => NoIommuSubject): readonly ComplianceCase[] {
   const withGroup = () => {
     const made = bound(setup());

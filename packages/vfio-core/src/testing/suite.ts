@@ -2,16 +2,24 @@
 
 /** One case of a suite. `run` throws if the subject does not comply. */
 export interface ComplianceCase {
+  /** What the subject does if it complies: a test's title. */
   readonly name: string;
+  /** Sets a subject up and asks it. @throws ComplianceError if it does not comply */
   readonly run: () => void;
 }
 
 /** A subject broke a rule of its suite. */
 export class ComplianceError extends Error {
+  /** Always `ComplianceError`. */
   override readonly name = 'ComplianceError';
 }
 
-/** @throws ComplianceError unless the two are the same. */
+/**
+ * Demands that two values are the same, by Object.is().
+ *
+ * @param what what is compared, for the message
+ * @throws ComplianceError unless they are
+ */
 export function expectSame<T>(what: string, actual: T, expected: T): void {
   if (!Object.is(actual, expected)) throw new ComplianceError(`${what}: expected ${String(expected)}, got ${String(actual)}`);
 }

@@ -1,4 +1,3 @@
-/** What every VFIO device has to answer, whatever its bus: opening, sharing, closing and giving back. */
 import type { Thread } from '../host/scheduler.ts';
 import { vfioDeviceOfFile } from '../vfio/file-api.ts';
 import { LIFE_CYCLE_BROKEN, USE_AFTER_FREE } from '../vfio/life-events.ts';
@@ -22,6 +21,7 @@ export interface VfioDeviceSubject {
   readonly process: Process;
   /** The name that VFIO_GROUP_GET_DEVICE_FD takes. */
   readonly device: string;
+  /** The number of its IOMMU group. */
   readonly group: number;
   /** Starts to unbind the device from its driver, in a thread of its own. */
   unbind(): Thread<unknown>;
@@ -41,7 +41,9 @@ function open({ process, device, group }: VfioDeviceSubject): Opened {
   return { container, group: groupFd, device: getDeviceFd(process, groupFd, device) };
 }
 
-/** The cases; `setup` is called once for each. */
+/**
+ * What every VFIO device has to answer, whatever its bus: opening, sharing, closing and giving back. `setup` is called once for each case.
+ */
 export function vfioDeviceSuite(setup: () => VfioDeviceSubject): readonly ComplianceCase[] {
   const one = (name: string, check: (subject: VfioDeviceSubject) => void): ComplianceCase => ({
     name,

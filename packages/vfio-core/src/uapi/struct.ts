@@ -1,14 +1,18 @@
 /**
- * Access to C structs by fields from a table: `get(bytes, VFIO_DEVICE_INFO.flags)`. Little-endian, as the uAPI is on every
+ * Access to C structs by fields from a table: `get(bytes, vfio_device_info.flags)`. Little-endian, as the uAPI is on every
  * machine modelled here.
  */
 
 /** A field: its offset in bytes and its C type. */
 export type Field = readonly [offset: number, type: 'u8' | 'u16' | 'u32' | 's32' | 'u64'];
+/** A field of 64 bits: read as a bigint. */
 export type Field64 = readonly [offset: number, type: 'u64'];
+/** A field of at most 32 bits: read as a number. */
 export type Field32 = readonly [offset: number, type: 'u8' | 'u16' | 'u32' | 's32'];
 
+/** Reads a field of 64 bits, little-endian, as a bigint. @throws RangeError if the bytes end within the field */
 export function get(bytes: Uint8Array, field: Field64): bigint;
+/** Reads a field of at most 32 bits, little-endian, as a number. @throws RangeError if the bytes end within the field */
 export function get(bytes: Uint8Array, field: Field32): number;
 export function get(bytes: Uint8Array, [offset, type]: Field): bigint | number {
   switch (type) {
@@ -28,7 +32,7 @@ export function get(bytes: Uint8Array, [offset, type]: Field): bigint | number {
   }
 }
 
-/** Stores a field; a number is cut to the field's width. */
+/** Stores a field, little-endian; a value is cut to the field's width. @throws RangeError if the bytes end within the field */
 export function set(bytes: Uint8Array, [offset, type]: Field, value: bigint | number): void {
   switch (type) {
     case 'u8':

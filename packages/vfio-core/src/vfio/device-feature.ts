@@ -1,4 +1,3 @@
-/** VFIO_DEVICE_FEATURE as the core parses it since 5.18. Kernel: vfio_ioctl_device_feature(), vfio_check_feature(). */
 import type { Sleeps } from '../host/scheduler.ts';
 import { MIG_STATE } from '../migration/migration-driver.ts';
 import { migrationFeature, setMigrationState } from '../migration/migration-feature.ts';
@@ -55,6 +54,13 @@ function parse(argument: UserArgument): Request | number {
   return { feature: flags & VFIO_DEVICE_FEATURE_MASK, flags: flags & OPERATIONS, data };
 }
 
+/**
+ * VFIO_DEVICE_FEATURE as the core parses it since 5.18; what the core does not know goes to the device's deviceFeature(). Kernel:
+ * vfio_ioctl_device_feature(), vfio_check_feature().
+ *
+ * @returns 0 or more; -EFAULT, -EINVAL for flags or a length that do not fit, -ENOTTY for a feature that the device lacks, or what the
+ * driver answers; WOULD_SLEEP for a change of the migration state
+ */
 export function deviceFeature(device: VfioDevice, process: Process, argument: UserArgument): number {
   const request = parse(argument);
   if (typeof request === 'number') return request;
@@ -90,7 +96,12 @@ function preCopyInfo2(device: VfioDevice, flags: number, data: FeatureArgument):
   return 0;
 }
 
-/** The one feature that sleeps is a change of the migration state. */
+/**
+ * VFIO_DEVICE_FEATURE in a thread, where deviceFeature() has answered WOULD_SLEEP: the one feature that sleeps is a change of the migration
+ * state.
+ *
+ * @returns as deviceFeature(), never WOULD_SLEEP
+ */
 export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argument: UserArgument): Sleeps<number> {
   const request = parse(argument);
   if (typeof request === 'number') return request;

@@ -1,6 +1,6 @@
 /**
  * VFIO_DEVICE_GET_INFO, GET_REGION_INFO and GET_IRQ_INFO, as every bus driver answers them: the fixed structs, and behind a region's a
- * chain of capabilities. Catalogue: vfio 2.3, 2.4, 2.10.
+ * chain of capabilities.
  */
 import type { UserArgument } from '../process/user-argument.ts';
 import { get, set } from '../uapi/struct.ts';
@@ -13,6 +13,7 @@ const DEVICE_INFO_BYTES = 16;
 
 /** What a driver says of one region. */
 export interface RegionAnswer {
+  /** Bits VFIO_REGION_INFO_FLAG_* without CAPS, which comes with `caps`. */
   readonly flags: number;
   /** In bytes. */
   readonly size: number;
@@ -24,11 +25,20 @@ export interface RegionAnswer {
 
 /** What a driver says of the interrupts of one index. */
 export interface IrqAnswer {
+  /** Bits VFIO_IRQ_INFO_*. */
   readonly flags: number;
+  /** How many interrupts the index has, from 0. */
   readonly count: number;
 }
 
-/** GET_INFO. Writes back 16 bytes, whatever argsz says. @returns 0, -EINVAL for a short argsz, -EFAULT */
+/**
+ * VFIO_DEVICE_GET_INFO, for a driver. Writes back 16 bytes, whatever argsz says.
+ *
+ * @param flags bits VFIO_DEVICE_FLAGS_*
+ * @param regions one more than the highest region index
+ * @param irqs one more than the highest interrupt index
+ * @returns 0, -EINVAL for a short argsz, -EFAULT
+ */
 export function deviceInfo(argument: UserArgument, flags: number, regions: number, irqs: number): number {
   const info = copyIn(argument, DEVICE_INFO_BYTES);
   if (typeof info === 'number') return info;
@@ -38,7 +48,11 @@ export function deviceInfo(argument: UserArgument, flags: number, regions: numbe
   return argument.copyOut(info) ? 0 : argument.fault();
 }
 
-/** GET_REGION_INFO. `region` answers for an index; undefined is -EINVAL. */
+/**
+ * VFIO_DEVICE_GET_REGION_INFO, for a driver. `region` answers for an index; undefined is -EINVAL.
+ *
+ * @returns 0, -EINVAL also for a short argsz, -EFAULT
+ */
 export function regionInfo(argument: UserArgument, region: (index: number) => RegionAnswer | undefined): number {
   const info = copyIn(argument, vfio_region_info.size);
   if (typeof info === 'number') return info;
@@ -59,7 +73,11 @@ export function regionInfo(argument: UserArgument, region: (index: number) => Re
   return argument.copyOut(info) ? 0 : argument.fault();
 }
 
-/** GET_IRQ_INFO. `irq` answers for an index; undefined is -EINVAL. */
+/**
+ * VFIO_DEVICE_GET_IRQ_INFO, for a driver. `irq` answers for an index; undefined is -EINVAL.
+ *
+ * @returns 0, -EINVAL also for a short argsz, -EFAULT
+ */
 export function irqInfo(argument: UserArgument, irq: (index: number) => IrqAnswer | undefined): number {
   const info = copyIn(argument, vfio_irq_info.size);
   if (typeof info === 'number') return info;

@@ -1,7 +1,3 @@
-/**
- * DMA logging by a device: VFIO_DEVICE_FEATURE_DMA_LOGGING_START, STOP and REPORT (6.1). Kernel: vfio_ioctl_device_feature_logging_*(),
- * iova_bitmap; catalogue: vfio 7.3.
- */
 import { wideOverlaps, wideRangeEnd } from '../memory/range.ts';
 import type { Process } from '../process/process.ts';
 import { E2BIG, EBUSY, EINVAL, EOVERFLOW } from '../uapi/errno.ts';
@@ -26,19 +22,38 @@ const MAX_RANGES = 256;
 
 /** Bytes [iova, iova + length). */
 export interface IovaRange {
+  /** The first IOVA. */
   readonly iova: bigint;
+  /** In bytes. */
   readonly length: bigint;
 }
 
 /** What a device that logs its DMA writes answers to. Kernel: struct vfio_log_ops. */
 export interface DmaLogger {
-  /** Logs writes to these disjoint ranges. @returns the page size in bytes that it keeps, near the one asked for; or a negative errno */
+  /**
+   * Logs writes to these disjoint ranges. -EBUSY if it is on already.
+   *
+   * @returns the page size in bytes that it keeps, near the one asked for; or a negative errno
+   */
   start(ranges: readonly IovaRange[], pageSize: bigint): bigint | number;
+  /** Ends the log. @returns 0 or a negative errno */
   stop(): number;
-  /** Tells of each stretch of a range that was written since the last report, and forgets it. */
+  /**
+   * Tells of each stretch of a range that was written since the last report, and forgets it.
+   *
+   * @returns 0, or a negative errno where the log is off
+   */
   readAndClear(range: IovaRange, wrote: (iova: bigint, length: bigint) => void): number;
 }
 
+/**
+ * The features DMA_LOGGING_START, STOP and REPORT of VFIO_DEVICE_FEATURE (6.1), for a device that logs its DMA. Kernel:
+ * vfio_ioctl_device_feature_logging_*(), iova_bitmap.
+ *
+ * @param feature one of VFIO_DEVICE_FEATURE_DMA_LOGGING_*
+ * @param flags GET, SET and PROBE of the call
+ * @returns 0; -EINVAL, -E2BIG for more than 256 ranges, -EOVERFLOW for one that passes 2^64, -EFAULT, or what the logger answers
+ */
 export function dmaLoggingFeature(logger: DmaLogger, process: Process, feature: number, flags: number, data: FeatureArgument): number {
   switch (feature) {
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:

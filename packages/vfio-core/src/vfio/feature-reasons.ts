@@ -1,10 +1,14 @@
-/** Why VFIO_DEVICE_FEATURE and the fds that it gives refuse: features, DMA logging, migration. Catalogue: vfio 7. */
+/** Why VFIO_DEVICE_FEATURE and the fds that it gives refuse: features, DMA logging, migration. */
 import { reason, type Reason } from '../host/reason.ts';
 import { hex } from '../memory/u64.ts';
 import { E2BIG, EBUSY, EINVAL, EIO, ENODEV, ENOMEM, ENOMSG, ENOTTY, EOVERFLOW, ESPIPE } from '../uapi/errno.ts';
 
 const FEATURE = 'VFIO_DEVICE_FEATURE';
 
+/**
+ * Refusal of VFIO_DEVICE_FEATURE (EINVAL). The rule: flags are a feature with GET, SET or PROBE; GET and SET together only in a PROBE; the
+ * feature has the operation. Kernel: vfio_ioctl_device_feature(), vfio_check_feature().
+ */
 export const FEATURE_FLAGS: Reason<{ readonly flags: number }> = reason({
   id: 'feature/flags',
   errno: EINVAL,
@@ -15,6 +19,10 @@ export const FEATURE_FLAGS: Reason<{ readonly flags: number }> = reason({
   text: ({ flags }) => `flags ${hex(flags)}: feature ${flags & 0xffff}, operation ${hex(flags >>> 16)}`,
 });
 
+/**
+ * Refusal of VFIO_DEVICE_FEATURE (EINVAL). The rule: argsz holds the header of 8 bytes and the data of the feature. Kernel:
+ * vfio_check_feature().
+ */
 export const FEATURE_SIZE: Reason<{ readonly length: number; readonly least: number }> = reason({
   id: 'feature/size',
   errno: EINVAL,
@@ -25,6 +33,10 @@ export const FEATURE_SIZE: Reason<{ readonly length: number; readonly least: num
   text: ({ length, least }) => `argsz leaves ${length} bytes of data, and the feature needs ${least}`,
 });
 
+/**
+ * Refusal of VFIO_DEVICE_FEATURE (ENOTTY or EINVAL). The rule: the device has the feature, in this kernel. Kernel:
+ * vfio_ioctl_device_feature().
+ */
 export const FEATURE_UNKNOWN: Reason<{ readonly device: string; readonly feature: number }> = reason({
   id: 'feature/unknown',
   errno: [ENOTTY, EINVAL],
@@ -35,6 +47,10 @@ export const FEATURE_UNKNOWN: Reason<{ readonly device: string; readonly feature
   text: ({ device, feature }) => `${device} has no feature ${feature}`,
 });
 
+/**
+ * Refusal of DMA_LOGGING_START (EINVAL or E2BIG). The rule: there is at least one range, and no more than fit into a page. Kernel:
+ * vfio_ioctl_device_feature_logging_start().
+ */
 export const LOG_RANGES: Reason<{ readonly count: number; readonly limit: number }> = reason({
   id: 'dma-logging/ranges',
   errno: [EINVAL, E2BIG],
@@ -45,6 +61,11 @@ export const LOG_RANGES: Reason<{ readonly count: number; readonly limit: number
   text: ({ count, limit }) => `${count} ranges: 1 to ${limit} are taken`,
 });
 
+/**
+ * Refusal of DMA_LOGGING_START, DMA_LOGGING_REPORT (EINVAL or EOVERFLOW). The rule: ranges are aligned to the page size, end below 2^64,
+ * and do not meet; the page size of a report is a power of two from 4096 on. Kernel: vfio_ioctl_device_feature_logging_start(),
+ * ..._report().
+ */
 export const LOG_RANGE: Reason<{ readonly iova: bigint; readonly length: bigint; readonly pageSize: bigint }> = reason({
   id: 'dma-logging/range',
   errno: [EINVAL, EOVERFLOW],
@@ -55,6 +76,10 @@ export const LOG_RANGE: Reason<{ readonly iova: bigint; readonly length: bigint;
   text: ({ iova, length, pageSize }) => `iova ${hex(iova)}, length ${hex(length)}, page size ${hex(pageSize)}`,
 });
 
+/**
+ * Refusal of DMA_LOGGING_START, DMA_LOGGING_REPORT (EBUSY or EINVAL). The rule: logging is started once, and reported while it is on.
+ * Kernel: struct vfio_log_ops of the driver.
+ */
 export const LOG_STATE: Reason<{ readonly on: boolean }> = reason({
   id: 'dma-logging/state',
   errno: [EBUSY, EINVAL],
@@ -71,6 +96,11 @@ function stateName(state: number): string {
   return STATES[state] ?? `state ${state}, which is none,`;
 }
 
+/**
+ * Refusal of MIG_DEVICE_STATE (EINVAL, ENODEV or EIO). The rule: the state exists, the device and this kernel know it, and a path leads
+ * there from the present one, on which the device follows; what was written to a RESUMING stream is a state of such a device. Kernel:
+ * vfio_mig_get_next_state().
+ */
 export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: number; readonly to: number }> = reason({
   id: 'migration/state',
   errno: [EINVAL, ENODEV, EIO],
@@ -81,6 +111,11 @@ export const MIGRATION_STATE: Reason<{ readonly device: string; readonly from: n
   text: ({ device, from, to }) => `${device} does not get from ${stateName(from)} to ${stateName(to)}`,
 });
 
+/**
+ * Refusal of pread and pwrite of a migration region (version 1) (EINVAL). The rule: registers are accessed whole, and are written only as
+ * the uAPI has it; a path leads from the present device_state to the next; data is written while RESUMING, and stays within its section.
+ * Kernel: vfio.h of 5.8 to 5.17: struct vfio_device_migration_info.
+ */
 export const MIGRATION_V1: Reason<{ readonly state: number; readonly offset: number; readonly length: number }> = reason({
   id: 'migration/region-v1',
   errno: EINVAL,
@@ -91,6 +126,7 @@ export const MIGRATION_V1: Reason<{ readonly state: number; readonly offset: num
   text: ({ state, offset, length }) => `${length} bytes at ${hex(offset)} of the migration region, whose device_state is ${state}`,
 });
 
+/** Refusal of pread and pwrite of a data_fd (ESPIPE). The rule: a data stream has no positions. Kernel: the driver's file_operations. */
 export const STREAM_OFFSET: Reason<{ readonly stream: string }> = reason({
   id: 'migration/stream-offset',
   errno: ESPIPE,
@@ -101,6 +137,10 @@ export const STREAM_OFFSET: Reason<{ readonly stream: string }> = reason({
   text: ({ stream }) => `${stream} is a stream`,
 });
 
+/**
+ * Refusal of read and write of a data_fd, VFIO_MIG_GET_PRECOPY_INFO (ENODEV). The rule: a data stream lasts as long as the device is in the
+ * state that it belongs to. Kernel: the driver's file_operations.
+ */
 export const STREAM_OVER: Reason<{ readonly stream: string }> = reason({
   id: 'migration/stream-over',
   errno: ENODEV,
@@ -111,6 +151,7 @@ export const STREAM_OVER: Reason<{ readonly stream: string }> = reason({
   text: ({ stream }) => `the device has left the state of ${stream}`,
 });
 
+/** Refusal of read of a data_fd in PRE_COPY (ENOMSG). The rule: there is something to read now. Kernel: the driver's file_operations. */
 export const STREAM_EMPTY: Reason<{ readonly stream: string }> = reason({
   id: 'migration/stream-empty',
   errno: ENOMSG,
@@ -121,6 +162,10 @@ export const STREAM_EMPTY: Reason<{ readonly stream: string }> = reason({
   text: ({ stream }) => `${stream} has nothing more for now`,
 });
 
+/**
+ * Refusal of write of a data_fd (ENOMEM). The rule: a saved state has at most the bytes that one of this device can have. Kernel: the
+ * driver's file_operations.
+ */
 export const STREAM_FULL: Reason<{ readonly limit: number }> = reason({
   id: 'migration/stream-full',
   errno: ENOMEM,
@@ -131,6 +176,9 @@ export const STREAM_FULL: Reason<{ readonly limit: number }> = reason({
   text: ({ limit }) => `a state of this device has at most ${limit} bytes`,
 });
 
+/**
+ * Refusal of VFIO_MIG_GET_PRECOPY_INFO (EINVAL). The rule: the device is in PRE_COPY or PRE_COPY_P2P. Kernel: the driver's file_operations.
+ */
 export const PRECOPY_STATE: Reason<{ readonly state: number }> = reason({
   id: 'migration/precopy-state',
   errno: EINVAL,

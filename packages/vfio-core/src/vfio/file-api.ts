@@ -1,11 +1,11 @@
-/** What KVM asks about a VFIO file since 5.19: vfio_file_*(). Catalogue: vfio 2.12, D61-18. */
+/** What KVM asks about a VFIO file since 5.19: vfio_file_*(). */
 import type { File } from '../process/file.ts';
 import { VFIO_DMA_CC_IOMMU } from '../uapi/vfio.ts';
 import { VfioDeviceFile } from './device-file.ts';
 import { GroupFile } from './group-file.ts';
 import type { VfioDevice } from './vfio-device.ts';
 
-/** vfio_file_is_group(). */
+/** vfio_file_is_group(): whether the file is a group's. */
 export function vfioFileIsGroup(file: File): file is GroupFile {
   return file instanceof GroupFile;
 }
@@ -18,7 +18,7 @@ export function vfioFileEnforcedCoherent(file: File): boolean {
   return container !== undefined && container.checkExtension(VFIO_DMA_CC_IOMMU) > 0;
 }
 
-/** vfio_file_has_dev(). */
+/** vfio_file_has_dev(): whether the file is that of the device's group. */
 export function vfioFileHasDevice(file: File, device: VfioDevice): boolean {
   return file instanceof GroupFile && file.group === device.group;
 }

@@ -1,8 +1,3 @@
-/**
- * How VFIO watched its groups before the driver core knew owners of DMA (5.13): it hears of every driver that comes and goes,
- * and a native driver that is bound into a group in use is a BUG. Kernel: vfio_iommu_group_notifier(), vfio_dev_viable(),
- * unbound_list; catalogue: vfio 2.7.
- */
 import { eventKind, type EventKind } from '../host/trace.ts';
 import type { IommuGroupListener } from '../iommu/iommu-group.ts';
 import type { BusEvent } from '../model/bus.ts';
@@ -28,11 +23,16 @@ export const BOUND_IN_LIVE_GROUP: EventKind<DeviceInGroup> = eventKind(
   ({ device, group }) => `${device}: a native driver was bound, and group ${group} is in use`,
 );
 
+/**
+ * How VFIO watched a group before the driver core knew owners of DMA (5.13): it hears of every driver that comes and goes, and a native
+ * driver that is bound into a group in use is a BUG. Kernel: vfio_iommu_group_notifier(), vfio_dev_viable(), unbound_list.
+ */
 export class GroupNotifier implements IommuGroupListener {
   readonly #group: VfioGroup;
   /** Devices that are off the group's list and still have their driver. */
   readonly #unbound = new Set<Device>();
 
+  /** Made by VfioGroup, for kernels without profile.dmaOwnership. */
   constructor(group: VfioGroup) {
     this.#group = group;
   }
@@ -42,6 +42,7 @@ export class GroupNotifier implements IommuGroupListener {
     this.#unbound.add(device);
   }
 
+  /** A device was added, or its driver comes or goes. Emits ADDED_TO_LIVE_GROUP and BOUND_IN_LIVE_GROUP. */
   groupEvent(event: BusEvent, device: Device): void {
     const { trace } = this.#group.vfio.host;
     const fields: DeviceInGroup = { device: device.name, group: this.#group.id };

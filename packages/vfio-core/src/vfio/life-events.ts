@@ -1,7 +1,10 @@
 /** What can go wrong in the life of a VFIO device, as events. */
 import { eventKind, type EventKind } from '../host/trace.ts';
 
-/** A broken invariant of the life cycle: I1 an operation outside LIVE and DYING, and so on. */
+/**
+ * A broken invariant of a device's life cycle: an operation outside of register and unregister, more puts than gets, a close without an
+ * open.
+ */
 export const LIFE_CYCLE_BROKEN: EventKind<{ readonly device: string; readonly what: string }> = eventKind(
   'vfio/life-cycle-broken',
   'bug',

@@ -1,10 +1,10 @@
-/** What a program does before it uses a device, in one call. */
 import { SyscallError } from '../process/syscall-error.ts';
 import type { Process } from '../process/process.ts';
 import { EINVAL, ENODEV } from '../uapi/errno.ts';
 import { getDeviceFd, setContainer } from '../uapi/requests.ts';
 import { VFIO_NOIOMMU_IOMMU, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU } from '../uapi/vfio.ts';
 
+/** What openDevice() does otherwise than by default. */
 export interface OpenDeviceOptions {
   /** The VFIO driver that the device is bound to first, unless it is: `vfio-pci`. It needs root, as binding does. @default as it is bound */
   readonly driver?: string | undefined;
@@ -14,8 +14,11 @@ export interface OpenDeviceOptions {
 
 /** File descriptors of a device that is open. */
 export interface OpenedDevice {
+  /** The fd of the container: for mapDma() and VFIO_IOMMU_*. */
   readonly container: number;
+  /** The fd of the group. */
   readonly group: number;
+  /** The fd of the device: for getDeviceInfo() and VFIO_DEVICE_*. */
   readonly device: number;
   /** Closes what was opened: device, group, and the container unless it was given. */
   readonly close: () => void;

@@ -1,11 +1,11 @@
-/** Accesses of drivers that take a pread or pwrite apart, as vfio-platform and the mdev samples do. */
 import { UserBuffer } from '../process/user-buffer.ts';
 import { EFAULT } from '../uapi/errno.ts';
 
 /**
- * Calls `access` for naturally aligned pieces of 4, 2 and 1 bytes. What went before a fault of the user's buffer is done; and the read that the
- * buffer did not take.
+ * Takes a pread or pwrite apart, as vfio-platform and the mdev samples do: calls `access` for naturally aligned pieces of 4, 2 and 1 bytes.
+ * What went before a fault of the user's buffer is done; and the read that the buffer did not take.
  *
+ * @param offset of the first byte, in the numbering that `access` gets
  * @returns the count, the first refusal, or -EFAULT
  */
 export function inPieces(bytes: Uint8Array, offset: number, access: (piece: Uint8Array, at: number) => number): number {

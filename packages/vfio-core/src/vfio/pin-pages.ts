@@ -1,6 +1,5 @@
 /**
  * Pages of user space for emulated devices: vfio_pin_pages(), vfio_unpin_pages(), vfio_dma_rw(), and the notifiers of 5.13.
- * Catalogue: vfio 2.12, 2.16, D61-18.
  *
  * Pages are named by their IOVA frames in every profile. 6.1 takes one address and a count, which is a run of frames.
  */
@@ -24,9 +23,11 @@ export type NotifierType = 'iommu' | 'group';
 export const NOTIFIER_EVENT = 1;
 
 /**
- * vfio_pin_pages(): `protection` is IOMMU_READ, IOMMU_WRITE.
+ * vfio_pin_pages(), for a driver of an emulated device: pins pages of user space. `protection` has IOMMU_READ, IOMMU_WRITE; `iovaFrames`
+ * are IOVA / 4096, at most 512.
  *
- * @returns the physical frames, all pinned; -EINVAL, -E2BIG, -ENODEV, -ENOTTY, or what type1 answers.
+ * @returns the physical frames, all pinned; -EINVAL for no frames, or for a device that is not open or (5.13) not alone in its group;
+ * -E2BIG, -ENODEV without group, -ENOTTY without backend, or what type1 answers
  */
 export function* pinPages(device: VfioDevice, iovaFrames: readonly number[], protection: number): Sleeps<readonly number[] | number> {
   if (iovaFrames.length === 0) return -EINVAL;
@@ -38,7 +39,11 @@ export function* pinPages(device: VfioDevice, iovaFrames: readonly number[], pro
   return pinned;
 }
 
-/** vfio_unpin_pages(). @returns how many were unpinned, up to the first that is not mapped; or as pinPages(). */
+/**
+ * vfio_unpin_pages(): undoes pinPages().
+ *
+ * @returns how many were unpinned, up to the first that is not mapped; -EINVAL, -E2BIG, -ENODEV, -ENOTTY as pinPages()
+ */
 export function unpinPages(device: VfioDevice, iovaFrames: readonly number[]): number {
   if (iovaFrames.length === 0) return -EINVAL;
   const user = begin(device, iovaFrames.length, false);
@@ -48,7 +53,12 @@ export function unpinPages(device: VfioDevice, iovaFrames: readonly number[]): n
   return unpinned;
 }
 
-/** vfio_dma_rw(): `iova` in bytes. `current` is the process in whose system call this runs, undefined in a kernel thread. */
+/**
+ * vfio_dma_rw(), for a driver of an emulated device: copies between `data` and memory of user space. `iova` is in bytes. `current` is the
+ * process in whose system call this runs, undefined in a kernel thread.
+ *
+ * @returns 0; -EINVAL, -ENODEV, -ENOTTY as pinPages(), or what type1 answers
+ */
 export function* dmaRw(device: VfioDevice, current: Process | undefined, iova: number, data: Uint8Array, write: boolean): Sleeps<number> {
   if (data.length === 0) return -EINVAL;
   const user = begin(device, 1, false);

@@ -1,4 +1,3 @@
-/** The shared check of VFIO_DEVICE_SET_IRQS. Kernel: vfio_set_irqs_validate_and_prepare(). */
 import type { UserArgument } from '../process/user-argument.ts';
 import { get } from '../uapi/struct.ts';
 import {
@@ -14,17 +13,27 @@ const ALL_FLAGS = 0x3f;
 
 /** A request whose ranges have been checked. `data` has count elements of 1 (BOOL) or 4 bytes (EVENTFD). */
 export interface IrqSet {
+  /** The interrupt index, below `indices` of readIrqSet(). */
   readonly index: number;
+  /** The first interrupt within the index. */
   readonly start: number;
+  /** How many interrupts; start + count stays within the index. */
   readonly count: number;
   /** One of NONE, BOOL, EVENTFD. */
   readonly dataType: number;
   /** MASK, UNMASK and TRIGGER bits, as given: none or several are the driver's to refuse. */
   readonly action: number;
+  /** `count` elements of 1 byte (BOOL) or 4 (EVENTFD, little-endian); empty for NONE. */
   readonly data: Uint8Array;
 }
 
-/** Reads and checks the argument. `irqs(index)` is the count of interrupts of an index. @returns -EFAULT or -EINVAL */
+/**
+ * Reads and checks the argument of VFIO_DEVICE_SET_IRQS, for a driver. Kernel: vfio_set_irqs_validate_and_prepare(). `irqs(index)` is the
+ * count of interrupts of an index.
+ *
+ * @param indices how many interrupt indices the device has
+ * @returns the request; -EFAULT or -EINVAL
+ */
 export function readIrqSet(argument: UserArgument, indices: number, irqs: (index: number) => number): IrqSet | number {
   const header = argument.copyIn(vfio_irq_set.size);
   if (header === undefined) return argument.fault();

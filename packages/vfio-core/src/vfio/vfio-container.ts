@@ -1,8 +1,3 @@
-/**
- * A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container.
- *
- * Its fd holds one reference and each group in it another, so that either may go first.
- */
 import { removeItem } from '../memory/list.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import { File, type MmapRequest } from '../process/file.ts';
@@ -17,21 +12,30 @@ import type { VfioGroup } from './vfio-group.ts';
 import { CONTAINER_NOT_SET, NOIOMMU_ALONE, SET_IOMMU_ORDER, SET_IOMMU_TYPE } from './vfio-reasons.ts';
 import type { Vfio } from './vfio.ts';
 
+/**
+ * A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container.
+ *
+ * Its fd holds one reference and each group in it another, so that either may go first.
+ */
 export class VfioContainer {
+  /** The module that it belongs to. */
   readonly vfio: Vfio;
   readonly #groups: VfioGroup[] = [];
   #backend: IommuBackend | undefined;
   #references = 1;
 
+  /** Made by an open of /dev/vfio/vfio. */
   constructor(vfio: Vfio) {
     this.vfio = vfio;
     vfio.containers.add(this);
   }
 
+  /** Its groups, in the order in which they joined. */
   get groups(): readonly VfioGroup[] {
     return this.#groups;
   }
 
+  /** The instance of an IOMMU driver: from VFIO_SET_IOMMU until the last group leaves. */
   get backend(): IommuBackend | undefined {
     return this.#backend;
   }
@@ -41,11 +45,12 @@ export class VfioContainer {
     return this.#groups[0]?.iommuGroup.kind === 'noiommu';
   }
 
+  /** One of the fd, and one of each group. */
   get references(): number {
     return this.#references;
   }
 
-  /** @returns -EPERM if `group` and those inside are not all with or all without an IOMMU. */
+  /** Whether a group may join, by its kind. @returns 0; -EPERM if `group` and those inside are not all with or all without an IOMMU */
   admits(group: VfioGroup): number {
     const noiommu = group.iommuGroup.kind === 'noiommu';
     return this.#groups.length > 0 && this.noiommu !== noiommu ? this.vfio.host.refusals.refuse(NOIOMMU_ALONE, { group: group.name }) : 0;
@@ -71,12 +76,18 @@ export class VfioContainer {
     this.put();
   }
 
+  /** Drops a reference; with the last one the container is gone. */
   put(): void {
     this.#references -= 1;
     if (this.#references === 0) this.vfio.containers.delete(this);
   }
 
-  /** VFIO_CHECK_EXTENSION: without backend the first kind that knows it answers. */
+  /**
+   * VFIO_CHECK_EXTENSION: without backend the first kind that knows it answers.
+   *
+   * @param extension a number as VFIO_TYPE1v2_IOMMU
+   * @returns 1 or 0
+   */
   checkExtension(extension: number): number {
     if (this.#backend !== undefined) return this.#backend.checkExtension(extension);
     for (const kind of this.vfio.backends) {
@@ -87,7 +98,12 @@ export class VfioContainer {
     return 0;
   }
 
-  /** VFIO_SET_IOMMU: tries each kind of backend that knows the type; the last error is what remains. */
+  /**
+   * VFIO_SET_IOMMU: tries each kind of backend that knows the type; the last error is what remains.
+   *
+   * @param type a number as VFIO_TYPE1v2_IOMMU
+   * @returns 0; -EINVAL without groups, or if it was set before; -ENODEV for a type that no backend knows; or what the backend answers
+   */
   setIommu(process: Process, type: number): number {
     const { refusals } = this.vfio.host;
     if (this.#groups.length === 0 || this.#backend !== undefined) {
@@ -121,9 +137,11 @@ export class VfioContainer {
   }
 }
 
-/** The fd of a container. */
+/** The fd of a container. Kernel: vfio_fops. */
 export class ContainerFile extends File {
+  /** The path of the node. */
   override readonly label: string = '/dev/vfio/vfio';
+  /** The container, which this open has made. */
   readonly container: VfioContainer;
 
   constructor(container: VfioContainer) {
@@ -131,10 +149,17 @@ export class ContainerFile extends File {
     this.container = container;
   }
 
+  /** The names of a container's requests, those of its IOMMU included. @param request the number, of 32 bits */
   override requestName(request: number): string | undefined {
     return requestName(request, 'VFIO_IOMMU_', 'VFIO_GET_', 'VFIO_CHECK_', 'VFIO_SET_');
   }
 
+  /**
+   * vfio_fops_unl_ioctl().
+   *
+   * @param request VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU, or one of the backend's
+   * @returns 0 or more; -EINVAL for others without backend, or what the backend answers
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_GET_API_VERSION:
@@ -148,11 +173,13 @@ export class ContainerFile extends File {
     }
   }
 
+  /** A container cannot be mapped: -EINVAL, or -ENODEV as profile.containerMmap says. */
   override mmap(_process: Process, _request: MmapRequest): Mapping | number {
     const errno = this.container.vfio.host.profile.containerMmap === 'EINVAL' ? EINVAL : ENODEV;
     return this.refuse(NO_OPERATION, { file: this.label, operation: 'mmap' }, errno);
   }
 
+  /** vfio_fops_release(): drops the reference of the fd. */
   protected override *release(): Sleeps<void> {
     this.container.backend?.containerClosed?.();
     this.container.put();

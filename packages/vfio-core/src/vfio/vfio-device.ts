@@ -1,11 +1,3 @@
-/**
- * A VFIO device: the life cycle that the series "Embed struct vfio_device in all sub-structures" gave it, and the operations
- * that a bus driver implements by extending this class.
- *
- * Creation is three acts: the constructor (vfio_init_group_dev), register() and unregister(). Before register nobody sees the
- * device; from inside register on user space may open it; unregister returns when the last reference has been put.
- * The subclass is what the kernel's driver structure is, and this class is the embedded struct vfio_device.
- */
 import { removeItem } from '../memory/list.ts';
 import { WaitQueue, type Point, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
 import { BEFORE_SERIES, type SeriesPatch } from '../host/series.ts';
@@ -43,8 +35,20 @@ export const UNLISTED: Point = { point: 'vfio/unlisted' };
 /** Where a device stands in its life. */
 export type VfioDeviceState = 'init' | 'live' | 'dying' | 'zero' | 'gone';
 
+/**
+ * A VFIO device: the life cycle that the series "Embed struct vfio_device in all sub-structures" gave it, and the operations that a bus
+ * driver implements by extending this class. The subclass is what the kernel's driver structure is, and this class is the embedded struct
+ * vfio_device.
+ *
+ * Creation is three acts: the constructor (vfio_init_group_dev), register() and unregister(). Before register nobody sees the device; from
+ * inside register on user space may open it; unregister returns when the last reference has been put.
+ *
+ * A driver has to implement openDevice() and closeDevice(); the other operations have the answer of a driver without them.
+ */
 export abstract class VfioDevice {
+  /** The module that it belongs to. */
   readonly vfio: Vfio;
+  /** The device on its bus. */
   readonly device: Device;
   #group: VfioGroup | undefined;
   #references = 0;
@@ -66,22 +70,29 @@ export abstract class VfioDevice {
     },
   };
 
+  /** vfio_init_group_dev(): nobody sees the device yet. */
   constructor(vfio: Vfio, device: Device) {
     this.vfio = vfio;
     this.device = device;
     this.#released = new WaitQueue(`the last reference of vfio device ${device.name}`, () => this.#openers);
   }
 
+  /** The name on its bus, which user space opens it by. */
   get name(): string {
     return this.device.name;
   }
 
+  /**
+   * Where it stands: `init` before register(), `live`, `dying` from unregister() on, `zero` without references but on its group, `gone`
+   * when unregister() has returned.
+   */
   get state(): VfioDeviceState {
     if (this.#references > 0) return this.#dying ? 'dying' : 'live';
     if (this.#group !== undefined) return 'zero';
     return this.#dying ? 'gone' : 'init';
   }
 
+  /** One of its registration, and one of each fd that holds it. */
   get references(): number {
     return this.#references;
   }
@@ -96,6 +107,7 @@ export abstract class VfioDevice {
     return this.#openers;
   }
 
+  /** The VFIO group, from register() until unregister() has ended. */
   get group(): VfioGroup | undefined {
     return this.#group;
   }
@@ -270,7 +282,12 @@ export abstract class VfioDevice {
     device.drvdata = own ? this : undefined;
   }
 
-  /** @internal The first open enters the driver, the last close leaves it; both under the device set's lock. */
+  /**
+   * The first open enters the driver, the last close leaves it; both under the device set's lock.
+   *
+   * @returns 0; -ENODEV while the driver's module is unloaded, or what openDevice() answers @internal
+   * @internal The first open enters the driver, the last close leaves it; both under the device set's lock.
+   */
   *open(opener: string): Sleeps<number> {
     this.enter('open');
     if (this.#publishing && !this.device.host.has(3)) this.#before(3, 'opened before vfio_add_group_dev() has given the driver its device');
@@ -297,7 +314,7 @@ export abstract class VfioDevice {
     return error;
   }
 
-  /** @internal */
+  /** Undoes an open(). @internal */
   *close(opener: string): Sleeps<void> {
     this.enter('close');
     if (this.#references === 0) this.#broken('closed outside of register and unregister (I1)');
@@ -353,6 +370,7 @@ export abstract class VfioDevice {
     return device.openDevice();
   }
 
+  /** Another device's last close, for a driver that hands on what it is asked. */
   protected static closeOf(device: VfioDevice): Sleeps<void> {
     return device.closeDevice();
   }
@@ -370,34 +388,69 @@ export abstract class VfioDevice {
   /** Whether read() and write() go on behind what they have moved; a driver that leaves *ppos alone begins anew each time. */
   readonly movesPosition: boolean = true;
 
-  /** pread(): fills `into` from the device fd's offset. */
+  /**
+   * pread(): fills `into` from the device fd's offset.
+   *
+   * @param offset in bytes, as VFIO_DEVICE_GET_REGION_INFO tells
+   * @returns the count of bytes or a negative errno; -EINVAL without the operation
+   */
   read(into: Uint8Array, offset: number): number {
     return this.refuseOffset(offset, into.length);
   }
 
+  /**
+   * pwrite(): takes `from` for the device fd's offset.
+   *
+   * @param offset in bytes, as VFIO_DEVICE_GET_REGION_INFO tells
+   * @returns the count of bytes or a negative errno; -EINVAL without the operation
+   */
   write(from: Uint8Array, offset: number): number {
     return this.refuseOffset(offset, from.length);
   }
 
-  /** Any request but VFIO_DEVICE_FEATURE, where the core parses that. May answer WOULD_SLEEP. */
+  /**
+   * Any request but VFIO_DEVICE_FEATURE, where the core parses that. May answer WOULD_SLEEP.
+   *
+   * @param _request the number, of 32 bits
+   * @returns 0 or more, a negative errno, or WOULD_SLEEP; -ENOTTY without the operation
+   */
   ioctl(_process: Process, _request: number, argument: UserArgument): number {
     return argument.unknown();
   }
 
+  /**
+   * The request in a thread, where ioctl() has answered WOULD_SLEEP.
+   *
+   * @param request the number, of 32 bits
+   * @returns 0 or more, or a negative errno
+   */
   *ioctlSleeps(process: Process, request: number, argument: UserArgument): Sleeps<number> {
     return this.ioctl(process, request, argument);
   }
 
+  /** mmap() of the device fd. @returns the mapping or a negative errno; -EINVAL without the operation */
   mmap(_process: Process, { offset, length }: MmapRequest): Mapping | number {
     return this.refuseOffset(offset, length);
   }
 
-  /** Refuses an access that hits no region, or none that can be accessed so: -EINVAL. `why` in words, where it is not that nothing is there. */
+  /**
+   * Refuses an access that hits no region, or none that can be accessed so: -EINVAL. `why` in words, where it is not that nothing is there.
+   *
+   * @param offset in the device's fd, in bytes
+   * @param length in bytes
+   * @param errno positive; EINVAL by default
+   * @returns the negative errno
+   */
   refuseOffset(offset: number, length: number, errno?: number, why?: string): number {
     return this.device.host.refusals.refuse(DEVICE_OFFSET, { device: this.name, offset, length, why }, errno);
   }
 
-  /** Somebody wants the device back: the `count`-th time, from 0. @default nothing, user space is not told */
+  /**
+   * Somebody wants the device back: the `count`-th time, from 0.
+   *
+   * @param _count which time it is, from 0; the next comes 10 s of virtual time later
+   * @default nothing, user space is not told
+   */
   request(_count: number): void {
     // A driver without the operation blocks in silence, as vfio-platform does.
   }
@@ -413,7 +466,13 @@ export abstract class VfioDevice {
    */
   dmaUnmap?(iova: number, length: number): void;
 
-  /** A feature that the core does not answer itself (6.1). `flags` has GET, SET and PROBE; `argument` starts behind the header. */
+  /**
+   * A feature that the core does not answer itself (6.1). `flags` has GET, SET and PROBE; `argument` starts behind the header.
+   *
+   * @param feature its number
+   * @param _flags GET, SET and PROBE of the call
+   * @returns 0 or more, or a negative errno; -ENOTTY without the feature
+   */
   deviceFeature(_process: Process, feature: number, _flags: number, argument: FeatureArgument): number {
     return noFeature(this, feature, argument);
   }
@@ -453,8 +512,9 @@ export interface FeatureArgument {
   readonly flags: number;
   /** Bytes behind the header, as argsz says. */
   readonly length: number;
-  /** Bytes of the data, from `offset` in it on; undefined is a fault. */
+  /** Bytes of the data, from `offset` in it on, 0 by default; undefined is a fault. @param length in bytes */
   copyIn(length: number, offset?: number): Uint8Array | undefined;
+  /** Puts bytes at the start of the data; false is a fault. */
   copyOut(bytes: Uint8Array): boolean;
 }
 

@@ -1,10 +1,3 @@
-/**
- * A VFIO group: an IOMMU group that has VFIO devices, its node /dev/vfio/N, and its place in a container.
- * Kernel: struct vfio_group; catalogue: vfio 2.6, 2.7, 2.17.
- *
- * 5.13 looks at the container, opens the device, and only then counts it as a user, all without a lock: a thread that says UNSET_CONTAINER
- * in between leaves a device open in a group without container. Later kernels hold the group's lock, and count first.
- */
 import { removeItem } from '../memory/list.ts';
 import { Mutex } from '../host/mutex.ts';
 import { constant, WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
@@ -52,7 +45,7 @@ export const CONTAINER_LOST: EventKind<{ readonly group: string; readonly what: 
   ({ group, what }) => `group ${group}: ${what}`,
 );
 
-/** A group was put more often than it was got (I2): each of its devices and its file hold one reference. */
+/** A group was put more often than it was got: each of its devices and its file hold one reference. */
 export const GROUP_UNBALANCED: EventKind<{ readonly group: string; readonly references: number }> = eventKind(
   'vfio/group-unbalanced',
   'bug',
@@ -66,8 +59,16 @@ export const NOIOMMU_OPENED: EventKind<{ readonly device: string; readonly task:
   ({ device, task }) => `${device}: opened by ${task} without an IOMMU`,
 );
 
+/**
+ * A VFIO group: an IOMMU group that has VFIO devices, its node /dev/vfio/N, and its place in a container. Kernel: struct vfio_group.
+ *
+ * 5.13 looks at the container, opens the device, and only then counts it as a user, all without a lock: a thread that says UNSET_CONTAINER
+ * in between leaves a device open in a group without container. Later kernels hold the group's lock, and count first.
+ */
 export class VfioGroup {
+  /** The module that it belongs to. */
   readonly vfio: Vfio;
+  /** The IOMMU group, which it holds. */
   readonly iommuGroup: IommuGroup;
   /** The VM of kvm-vfio, handed to devices at their first open (6.1), or by the group's notifiers (5.13). */
   #kvm: object | undefined;
@@ -88,6 +89,7 @@ export class VfioGroup {
   #gone = false;
   #released = false;
 
+  /** Made by Vfio.findOrCreateGroup() for the first device that registers. */
   constructor(vfio: Vfio, iommuGroup: IommuGroup) {
     this.vfio = vfio;
     this.iommuGroup = iommuGroup;
@@ -99,6 +101,7 @@ export class VfioGroup {
     vfio.groupNodes.add(this.name, (process) => this.#open(process));
   }
 
+  /** The number of the IOMMU group. */
   get id(): number {
     return this.iommuGroup.id;
   }
@@ -118,6 +121,7 @@ export class VfioGroup {
     return this.#devices;
   }
 
+  /** The container that it is in. */
   get container(): VfioContainer | undefined {
     return this.#container;
   }
@@ -127,15 +131,17 @@ export class VfioGroup {
     return this.#containerUsers;
   }
 
+  /** Whether the container has a user by this group. */
   get inUse(): boolean {
     return this.#containerUsers > 0;
   }
 
+  /** The VM that kvm-vfio was told of, until it is forgotten. */
   get kvm(): object | undefined {
     return this.#kvm;
   }
 
-  /** vfio_group_set_kvm(). */
+  /** vfio_group_set_kvm(): those who listen are told; undefined forgets the VM. */
   setKvm(kvm: object | undefined): void {
     this.#kvm = kvm;
     for (const told of [...this.#kvmListeners]) told(kvm);
@@ -181,10 +187,12 @@ export class VfioGroup {
     this.dropContainerUser();
   }
 
+  /** Takes a reference. */
   get(): void {
     this.#references += 1;
   }
 
+  /** Drops a reference; with the last one the node goes. */
   put(): void {
     this.#references -= 1;
     if (this.#references < this.#devices.length + (this.#file === undefined ? 0 : 1)) {
@@ -193,6 +201,7 @@ export class VfioGroup {
     if (this.#references === 0) this.#disappear();
   }
 
+  /** A device is registered: it is listed. */
   addDevice(device: VfioDevice): void {
     this.#devices.push(device);
     this.#drivers += 1;
@@ -229,7 +238,11 @@ export class VfioGroup {
     if (this.#containerUsers === 0) this.#detach();
   }
 
-  /** vfio_group_add_container_user(): for users inside the kernel. @returns 0, -EINVAL, -EPERM */
+  /**
+   * vfio_group_add_container_user(): for users inside the kernel.
+   *
+   * @returns 0; -EINVAL without container or backend, or if it is not viable; -EPERM without IOMMU
+   */
   addContainerUser(): number {
     const { refusals } = this.vfio.host;
     if (this.#containerUsers === 0) return refusals.refuse(GROUP_NOT_READY, { group: this.name, lacks: 'container' });
@@ -251,14 +264,14 @@ export class VfioGroup {
     return this.#file;
   }
 
-  /** @internal The group fd and every device fd are closed. */
+  /** The group fd and every device fd are closed. @internal */
   fileReleased(): void {
     this.#file = undefined;
     this.dropContainerUser();
     this.put();
   }
 
-  /** GROUP_GET_STATUS. */
+  /** VFIO_GROUP_GET_STATUS. @returns 0; -EFAULT, -EINVAL for a short argsz, -ENODEV when the last device has left (6.1) */
   status(argument: UserArgument): number {
     const status = argument.copyIn(vfio_group_status.size);
     if (status === undefined) return argument.fault();
@@ -272,7 +285,13 @@ export class VfioGroup {
     return argument.copyOut(status) ? 0 : argument.fault();
   }
 
-  /** GROUP_SET_CONTAINER. May answer WOULD_SLEEP. */
+  /**
+   * VFIO_GROUP_SET_CONTAINER.
+   *
+   * @returns 0; -EFAULT, -EBADF, -EINVAL if it is in a container, -EINVAL or -EBADFD for an fd that is no container's, -ENODEV when the
+   * last device has left (6.1), -EPERM without the rights or if the group is not viable, or what the backend answers; WOULD_SLEEP where the
+   * container has to wait for user space
+   */
   setContainer(process: Process, argument: UserArgument): number {
     const bytes = argument.copyIn(4);
     if (bytes === undefined) return argument.fault();
@@ -322,7 +341,7 @@ export class VfioGroup {
     return 0;
   }
 
-  /** GROUP_UNSET_CONTAINER. */
+  /** VFIO_GROUP_UNSET_CONTAINER. @returns 0; -EINVAL without container, -EBUSY while a device is open or the kernel uses it */
   unsetContainer(): number {
     const { refusals } = this.vfio.host;
     // 5.13 asks its count alone, which may be that of a device that was opened too late.
@@ -332,7 +351,12 @@ export class VfioGroup {
     return 0;
   }
 
-  /** GROUP_GET_DEVICE_FD. */
+  /**
+   * VFIO_GROUP_GET_DEVICE_FD.
+   *
+   * @returns the fd; -EFAULT, -EINVAL without container or backend, -EPERM, -EMFILE, -ENODEV for a name that no device has, or what the
+   * driver answers
+   */
   *getDeviceFd(process: Process, groupFile: GroupFile, argument: UserArgument): Sleeps<number> {
     const name = argument.copyInString(PAGE);
     if (typeof name === 'number') return name;
@@ -417,7 +441,7 @@ export class VfioGroup {
     return this.iommuGroup.kind !== 'noiommu' || process.capable('CAP_SYS_RAWIO');
   }
 
-  /** VFIO_GROUP_FLAGS_VIABLE. */
+  /** VFIO_GROUP_FLAGS_VIABLE: no driver of the host has the DMA of one of its devices. */
   get viable(): boolean {
     if (this.#notifier !== undefined) return this.#notifier.viable;
     return this.#container !== undefined || !this.#ownsDma || !this.iommuGroup.dmaInUse;

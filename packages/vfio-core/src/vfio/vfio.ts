@@ -1,6 +1,3 @@
-/**
- * The vfio module of one host: /dev/vfio/vfio, the groups, the device numbers, and the IOMMU backends to choose from.
- */
 import type { FaultPoint } from '../host/fault-injection.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
@@ -37,18 +34,26 @@ export interface VfioInit {
   readonly noiommuBuilt?: boolean | undefined;
 }
 
+/**
+ * The vfio module of one host: /dev/vfio/vfio, the groups, the device numbers, and the IOMMU backends to choose from. It has to be there
+ * before a VFIO driver is.
+ */
 export class Vfio {
+  /** The host whose kernel has the module. */
   readonly host: Host;
   /** Last registered first, as VFIO_SET_IOMMU tries them. */
   readonly backends: readonly IommuBackendKind[];
+  /** The numbers and folders of registered devices. */
   readonly deviceNumbers: DeviceNumbers;
+  /** The nodes in /dev/vfio. */
   readonly groupNodes: GroupNodes;
+  /** The type1 driver, with its module parameters. */
   readonly type1: Type1;
   /** Containers that somebody holds: for reports and tests. */
   readonly containers: Set<VfioContainer> = new Set<VfioContainer>();
   /** How many devices have lost their last reference, and who waits for any: before patch 2 of the series. @internal */
   releases = 0;
-  /** @internal */
+  /** Who waits for any device's last reference: before patch 2 of the series. @internal */
   readonly released: WaitQueue = new WaitQueue('the last reference of any vfio device');
   /** Module parameter enable_unsafe_noiommu_mode. */
   noiommu = false;
@@ -56,6 +61,11 @@ export class Vfio {
   readonly #setLocks = new WeakMap<object, Mutex>();
   readonly #shared = new Map<new () => object, object>();
 
+  /**
+   * Loads the module: its nodes, folders and parameters are there from then on.
+   *
+   * @throws TypeError if another copy of @vsim/vfio-core made the host; RangeError if the host has the module already
+   */
   constructor(host: Host, init: VfioInit = {}) {
     assertSameCore(host);
     this.host = host;
@@ -70,6 +80,7 @@ export class Vfio {
     this.groupNodes = new GroupNodes(host);
   }
 
+  /** All VFIO groups, the oldest first. */
   get groups(): readonly VfioGroup[] {
     return [...this.#groups.values()];
   }
@@ -135,11 +146,13 @@ export class DeviceNumbers {
   readonly #host: Host;
   readonly #devices: (VfioDevice | undefined)[] = [];
 
+  /** Made by Vfio. */
   constructor(host: Host) {
     this.#host = host;
     if (host.profile.vfioDevClass) host.files.folder('/sys/class/vfio-dev');
   }
 
+  /** A device is registered: it gets the lowest free number. */
   add(device: VfioDevice): void {
     const free = this.#devices.indexOf(undefined);
     const number = free < 0 ? this.#devices.length : free;
@@ -153,6 +166,7 @@ export class DeviceNumbers {
     this.#host.files.link(`/sys/class/vfio-dev/vfio${number}`, folder);
   }
 
+  /** A device is unregistered: its number is free again. */
   remove(device: VfioDevice): void {
     const number = this.#devices.indexOf(device);
     if (number < 0) return;

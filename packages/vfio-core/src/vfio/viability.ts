@@ -1,4 +1,3 @@
-/** Why a group is not user space's to have. Catalogue: vfio 2.7. */
 import { reason, type Reason } from '../host/reason.ts';
 import { EINVAL, EPERM } from '../uapi/errno.ts';
 import type { VfioGroup } from './vfio-group.ts';
@@ -17,7 +16,7 @@ export const GROUP_NOT_VIABLE: Reason<{ readonly group: string; readonly devices
       : `group ${group} is not viable: unbind ${devices.join(', ')}`,
 });
 
-/** Refuses the group, with each device and the driver that stands in the way. @returns the negative errno */
+/** Refuses the group, with each device and the driver that stands in the way. @param errno positive @returns the negative errno */
 export function refuseNotViable(group: VfioGroup, errno: number): number {
   const devices = group.iommuGroup.devices.flatMap(({ name, driverName, module, isBridge }) =>
     driverName === undefined || module?.managesDma === true || isBridge ? [] : [`${name} from ${driverName}`],
