@@ -1,6 +1,3 @@
-/**
- * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev; catalogue: vfio 6.1 to 6.4, 6.9.
- */
 import { BAD_VALUE, Bus, EAGAIN, ENOMEM, EUSERS, parseUnsigned, type FaultPoint, type Host, type Point, type Sleeps } from '@vsim/vfio-core';
 import { EXHAUSTED, REMOVED_TWICE, UUID_TAKEN } from './mdev-reasons.ts';
 import { MdevDevice } from './mdev-device.ts';
@@ -16,10 +13,12 @@ export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
 /** A creation has no memory for its device. */
 export const MDEV_ALLOCATION: FaultPoint = { fault: 'mdev/device-allocation', error: ENOMEM };
 
+/** The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev. */
 export class MdevBus extends Bus<MdevDevice> {
   /** vfio_mdev, where one driver serves all parents (5.13). */
   readonly #common: VfioMdevDriver | undefined;
 
+  /** Puts /sys/bus/mdev and /sys/class/mdev_bus into the host's file tree; on kernels before 5.14 vfio_mdev is loaded. */
   constructor(host: Host) {
     super(host, 'mdev');
     host.files.folder('/sys/class/mdev_bus');
@@ -27,7 +26,15 @@ export class MdevBus extends Bus<MdevDevice> {
     if (this.#common !== undefined) host.scheduler.call('modprobe vfio_mdev', this.addDriver(this.#common));
   }
 
-  /** mdev_device_create(). @returns `written`, or the negative errno of what refused */
+  /**
+   * mdev_device_create().
+   *
+   * @param type of a parent of this bus
+   * @param uuid 36 characters, in lower case
+   * @param written bytes of the write to `create`, which it answers with
+   * @returns `written`, or the negative errno of what refused: -EEXIST for a UUID that is taken, -EUSERS, -ENOSPC or -ENOMEM for a type
+   * that is used up, -ENODEV for a parent that leaves
+   */
   *create(type: MdevType, uuid: string, written: number): Sleeps<number> {
     const { parent } = type;
     const { refusals } = this.host;
@@ -49,7 +56,13 @@ export class MdevBus extends Bus<MdevDevice> {
     return written;
   }
 
-  /** A write to `remove`. */
+  /**
+   * A write to a device's `remove` in sysfs.
+   *
+   * @param bytes text of a number: 0 does nothing
+   * @returns how many bytes were taken; -EINVAL for text that is no number; -ENODEV for a device that is gone; -EAGAIN for one that is
+   * being made
+   */
   *storeRemove(mdev: MdevDevice, bytes: Uint8Array): Sleeps<number> {
     const text = new TextDecoder().decode(bytes);
     const value = parseUnsigned(text, 64);
@@ -77,12 +90,12 @@ export class MdevBus extends Bus<MdevDevice> {
     mdev.dispose();
   }
 
-  /** @internal */
+  /** A parent registers: since 5.14 its driver is added to the bus. @internal */
   *addParentDriver(parent: MdevParent): Sleeps<void> {
     if (this.#common === undefined) yield* this.addDriver(parent.driver);
   }
 
-  /** @internal */
+  /** A parent unregisters: since 5.14 its driver is removed from the bus. @internal */
   *removeParentDriver(parent: MdevParent): Sleeps<void> {
     if (this.#common === undefined) yield* this.removeDriver(parent.driver);
   }

@@ -1,12 +1,14 @@
-/** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
 import { constant, createPowerFolder, Device, noRuntimePower, type VfioDevice } from '@vsim/vfio-core';
 import { NO_INSTANCE } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
 import type { MdevParent } from './mdev-parent.ts';
 import type { MdevType } from './mdev-type.ts';
 
+/** A mediated device: a UUID, a type of its parent, and the VFIO device that stands for it. Kernel: struct mdev_device. */
 export class MdevDevice extends Device {
+  /** Who made it. */
   readonly parent: MdevParent;
+  /** The type whose `create` it was written to. */
   readonly type: MdevType;
   /** What the parent made: from creation to removal in 5.13, else while its driver is bound. */
   instance: VfioDevice | undefined = undefined;
@@ -16,6 +18,7 @@ export class MdevDevice extends Device {
   active = false;
   readonly #bus: MdevBus;
 
+  /** Made by MdevBus.create(). @param uuid 36 characters, in lower case: its name */
   constructor(bus: MdevBus, type: MdevType, uuid: string) {
     super(bus.host, uuid, `${type.parent.sysfs}/${uuid}`);
     this.#bus = bus;
@@ -23,6 +26,7 @@ export class MdevDevice extends Device {
     this.type = type;
   }
 
+  /** Makes its files in sysfs: power, `remove`, and before 5.14 those of its parent. */
   override createAttributes(): void {
     super.createAttributes();
     const { files } = this.host;
@@ -38,6 +42,7 @@ export class MdevDevice extends Device {
     }
   }
 
+  /** Takes the folder `vendor` with the parent's attributes away. */
   removeVendor(): void {
     this.host.files.remove(`${this.sysfs}/vendor`);
   }
@@ -49,6 +54,7 @@ export class MdevDevice extends Device {
     return 0;
   }
 
+  /** Takes `remove`, the parent's attributes and the links between the device and its type away: it is about to go. */
   unlink(): void {
     this.host.files.remove(`${this.sysfs}/mdev_type`);
     this.host.files.remove(`${this.type.sysfs}/devices/${this.name}`);
@@ -56,7 +62,7 @@ export class MdevDevice extends Device {
     this.removeVendor();
   }
 
-  /** Has the parent make the instance, if there is none yet. @returns 0 or the parent's errno */
+  /** Has the parent make the instance. @returns 0; -ENODEV if there is one; or the parent's errno */
   instantiate(): number {
     if (this.instance !== undefined) return this.host.refusals.refuse(NO_INSTANCE, { uuid: this.name });
     const made = this.parent.createDevice(this);

@@ -1,7 +1,3 @@
-/**
- * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
- * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
- */
 import { addUevent, createPowerFolder, EEXIST, ENOMEM, eventKind, MODULE_USED, noRuntimePower, WaitQueue, type EventKind, type Sleeps, type VfioDevice } from '@vsim/vfio-core';
 import { PARENT_LEAVES, PARENT_REFUSED } from './mdev-reasons.ts';
 import type { MdevBus } from './mdev-bus.ts';
@@ -9,22 +5,30 @@ import type { MdevDevice } from './mdev-device.ts';
 import { MdevDriver } from './mdev-driver.ts';
 import { MdevType, type MdevTypeInit } from './mdev-type.ts';
 
-/** The parent's uevent CHANGE with MDEV_STATE. */
+/** `mdev/state`: the parent's uevent CHANGE with MDEV_STATE. */
 export const MDEV_STATE: EventKind<{ readonly parent: string; readonly state: 'registered' | 'unregistered' }> = eventKind(
   'mdev/state',
   'info',
   ({ parent, state }) => `${parent}: MDEV_STATE=${state}`,
 );
 
-/** 5.13 and 5.14: the parent has no operation that asks user space to give a device back. */
+/** `mdev/no-request`: 5.13 and 5.14: the parent has no operation that asks user space to give a device back. */
 export const NO_REQUEST: EventKind<{ readonly parent: string }> = eventKind('mdev/no-request', 'info', ({ parent }) => `${parent}: devices cannot be asked for`);
 
+/**
+ * A parent: a device (here a virtual one) that makes mediated devices. An author extends this class, says what types there are and how
+ * many are left, and makes the VFIO device of each. Kernel: struct mdev_parent with mdev_driver (6.1), mdev_parent_ops (5.13).
+ */
 export abstract class MdevParent {
+  /** The bus on which its devices are. */
   readonly bus: MdevBus;
-  /** As in `/sys/class/mdev_bus/`, and the driver's name. */
+  /** As in `/sys/class/mdev_bus/`, and the driver's and the module's name. */
   readonly driverName: string;
+  /** Path of its folder in sysfs. */
   readonly sysfs: string;
+  /** What it can make, in the order that it was given. */
   readonly types: readonly MdevType[];
+  /** The driver of its devices since 5.14, and its module's users. */
   readonly driver: MdevDriver;
   /**
    * Instances of all types together that the core counts itself: when none is left it answers -EUSERS, and below 0 there is no limit.
@@ -39,6 +43,7 @@ export abstract class MdevParent {
   readonly #idle: WaitQueue;
   #registered = false;
 
+  /** A parent that is not registered yet: register() has to follow. @param driverName of the module, and of the parent's device */
   constructor(bus: MdevBus, driverName: string, types: readonly MdevTypeInit[]) {
     this.bus = bus;
     this.driverName = driverName;
@@ -109,7 +114,7 @@ export abstract class MdevParent {
     return 0;
   }
 
-  /** @internal A creation or removal by user space. @returns what `body` does, or -ENODEV once unregistering has begun */
+  /** A creation or removal by user space. @internal @returns what `body` does, or -ENODEV once unregistering has begun */
   *use(body: () => Sleeps<number>): Sleeps<number> {
     if (this.#leaving) return this.bus.host.refusals.refuse(PARENT_LEAVES, { parent: this.driverName });
     this.#users += 1;

@@ -1,11 +1,10 @@
 /**
- * The VFIO device that vfio_mdev of 5.13 allocates at each bind: bare, it hands every operation on to the parent's. Kernel: vfio_mdev.c;
- * catalogue: vfio P10, 6.4.
+ * The VFIO device that vfio_mdev of 5.13 allocates at each bind: bare, it hands every operation on to the parent's. Kernel: vfio_mdev.c.
  */
 import { eventKind, VfioDevice, type EventKind, type Mapping, type MmapRequest, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import type { MdevDevice } from './mdev-device.ts';
 
-/** An unbind waits for the user, whom the parent has no operation to ask. Told once. */
+/** `mdev/not-asked`: an unbind waits for the user, whom the parent has no operation to ask. Told once. */
 export const NOT_ASKED: EventKind<{ readonly device: string }> = eventKind(
   'mdev/not-asked',
   'info',

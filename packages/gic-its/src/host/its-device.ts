@@ -1,4 +1,3 @@
-/** A device as the host's ITS driver holds it: its ITT, its LPIs, and the events that are given away. */
 import type { ItsIrq } from './its-irq.ts';
 import type { ItsNode } from './its-node.ts';
 import type { ItsVm } from './its-vpe.ts';

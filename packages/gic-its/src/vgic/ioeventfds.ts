@@ -1,4 +1,3 @@
-/** ioeventfds of a VM: a guest's store at an address signals an eventfd, and ends there. Kernel: virt/kvm/eventfd.c. */
 import { EEXIST, ENOENT, removeItem, type EventFdContext } from '@vsim/vfio-core';
 
 /** What a store has to be. */

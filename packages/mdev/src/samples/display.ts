@@ -1,4 +1,4 @@
-/** What the display samples mdpy and mbochs have in common: PCI configuration space, no interrupts, one plane. Catalogue: vfio 6.6, 6.7, mdev 28, 29. */
+/** What the display samples mdpy and mbochs have in common: PCI configuration space, no interrupts, one plane. Kernel: samples/vfio-mdev/mdpy.c, mbochs.c. */
 import {
   constant,
   deviceInfo,
@@ -95,7 +95,12 @@ export abstract class SampleDisplay extends VfioDevice {
 
   protected abstract reset(): void;
 
-  /** Vendor and device id, class, and a first BAR that is memory and prefetchable; the subsystem is QEMU's. */
+  /**
+   * Vendor and device id, class, and a first BAR that is memory and prefetchable; the subsystem is QEMU's.
+   *
+   * @param id the first dword of configuration space
+   * @param commandAndStatus the second dword
+   */
   protected makeConfig(id: number, commandAndStatus: number): void {
     set(this.config, [0x00, 'u32'], id);
     set(this.config, [0x04, 'u32'], commandAndStatus);

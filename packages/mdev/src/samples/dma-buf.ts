@@ -1,5 +1,5 @@
 /**
- * The dmabuf of mbochs: pages of the device as a file, which lives on its own. Kernel: struct dma_buf, dma_buf_fops; catalogue: mdev 31, 32.
+ * The dmabuf of mbochs: pages of the device as a file, which lives on its own. Kernel: struct dma_buf, dma_buf_fops.
  *
  * As in the sample its fd is for reading only, so that do_mmap() makes each mapping a private one, and those the sample refuses: nobody can map
  * it, and only importers see what it holds. Not modelled: importers.
@@ -44,7 +44,13 @@ export class DmaBufFile extends File {
     return offset === STREAM ? this.#refuse('write', EBADF) : this.#refuse('pwrite', ESPIPE);
   }
 
-  /** dma_buf_llseek(): to its ends only, so that its size can be asked for. */
+  /**
+   * dma_buf_llseek(): to its ends only, so that its size can be asked for.
+   *
+   * @param offset 0
+   * @param whence SEEK_SET or SEEK_END
+   * @returns the position, or -EINVAL for any other
+   */
   override seek(offset: number, whence: number): number {
     const whole = whence === SEEK_END ? this.#bytes : 0;
     return offset === 0 && (whence === SEEK_SET || whence === SEEK_END) ? whole : this.#refuse('lseek', EINVAL);

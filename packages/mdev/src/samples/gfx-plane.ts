@@ -1,11 +1,11 @@
-/** VFIO_DEVICE_QUERY_GFX_PLANE, as the display samples answer it. Catalogue: vfio 6.8. */
+/** VFIO_DEVICE_QUERY_GFX_PLANE, as the display samples answer it. */
 import { get, set, vfio_device_gfx_plane_info, type UserArgument } from '@vsim/vfio-core';
 import { PLANE } from '../mdev-reasons.ts';
 
 /** VFIO_GFX_PLANE_TYPE_*: how a driver shows a plane; PROBE asks whether it can. */
 export const GFX_PLANE = { PROBE: 1, DMABUF: 2, REGION: 4 } as const;
 
-/** DRM_FORMAT_XRGB8888. */
+/** DRM_FORMAT_XRGB8888: 4 bytes a pixel, blue first, the last one unused. */
 export const XRGB8888 = 0x3432_5258;
 export const BYTES_PER_PIXEL = 4;
 
@@ -25,7 +25,8 @@ const PLANE_BYTES = 60;
 /**
  * Answers for the one way that a driver has, DMABUF or REGION.
  *
- * @param plane - of a type of plane (1 is the primary one): undefined where nothing is shown, which is an answer of zeros; or an errno
+ * @param way GFX_PLANE.DMABUF or GFX_PLANE.REGION
+ * @param plane of a type of plane (1 is the primary one): undefined where nothing is shown, which is an answer of zeros; or an errno
  * @returns 0, -EINVAL for other flags or a short argsz, -EFAULT, or what `plane` refused with
  */
 export function queryGfxPlane(argument: UserArgument, way: number, plane: (type: number) => GfxPlane | undefined | number): number {

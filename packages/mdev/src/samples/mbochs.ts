@@ -1,10 +1,3 @@
-/**
- * mbochs: a parent whose devices are Bochs displays: VBE registers, an EDID region, and the framebuffer as dmabufs. Kernel:
- * samples/vfio-mdev/mbochs.c.
- *
- * Catalogue: vfio 6.7, 6.8, mdev 31 to 38. As in the sample, pread and pwrite of the framebuffer miss it by two pages, and the first query of a new mode
- * fails though it makes the dmabuf.
- */
 import {
   EFAULT,
   ARGUMENT_SIZE,
@@ -51,7 +44,7 @@ import { EdidRegion } from './edid.ts';
 import { GFX_PLANE, queryGfxPlane, type GfxPlane } from './gfx-plane.ts';
 import { Vbe, VBE_REGISTERS, type VbeMode } from './vbe.ts';
 
-/** An access to the framebuffer reaches behind its last page: the sample's array of pages ends there. */
+/** `mdev/past-framebuffer`: an access to the framebuffer reaches behind its last page: the sample's array of pages ends there. */
 export const PAST_FRAMEBUFFER: EventKind<{ readonly device: string; readonly offset: number }> = eventKind(
   'mdev/past-framebuffer',
   'bug',
@@ -95,8 +88,11 @@ interface DmaBuf {
   readonly mode: VbeMode;
 }
 
+/** A Bochs display: configuration space, video memory as BAR 0, registers as BAR 2, an EDID region, and dmabufs of the mode that is set. */
 export class MbochsDevice extends SampleDisplay {
+  /** Those of PCI, and the EDID region. */
   protected override readonly regions: number = VFIO_PCI_NUM_REGIONS + 1;
+  /** Always: each index is there, with 0 interrupts. */
   protected override readonly knowsIrqs: boolean = true;
   readonly #bytes: number;
   readonly #vbe: Vbe;
@@ -107,6 +103,7 @@ export class MbochsDevice extends SampleDisplay {
   #dmabufs: DmaBuf[] = [];
   #nextId = 1;
 
+  /** Made by Mbochs.createDevice(). @param mdev the device that stands for it */
   constructor(vfio: Vfio, mdev: MdevDevice, { mbytes, maxWidth, maxHeight }: Card) {
     super(vfio, mdev);
     this.#bytes = mbytes * MIB;
@@ -122,12 +119,18 @@ export class MbochsDevice extends SampleDisplay {
     this.dropPages();
   }
 
-  /** @internal at the last close, and when the parent takes the device back */
+  /** The framebuffer's pages go: at the last close, and when the parent takes the device back. @internal */
   dropPages(): void {
     this.#pages?.put();
     this.#pages = undefined;
   }
 
+  /**
+   * GET_REGION_INFO with the EDID region, GET_GFX_DMABUF, and what all sample displays have.
+   *
+   * @param request VFIO_DEVICE_*
+   * @returns 0, an fd, or a negative errno: -ENOTTY for a request that there is not
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_REGION_INFO:
@@ -139,14 +142,21 @@ export class MbochsDevice extends SampleDisplay {
     }
   }
 
+  /** The dmabuf of the mode that is set; the first query of a new mode is -ENOMEM, as in the sample. */
   protected override queryPlane(argument: UserArgument): number {
     return queryGfxPlane(argument, GFX_PLANE.DMABUF, (type) => this.#plane(type));
   }
 
+  /** VFIO_DEVICE_RESET: the display's registers are as at creation. */
   protected override reset(): void {
     this.#vbe.reset();
   }
 
+  /**
+   * BAR 0, shared, from its beginning.
+   *
+   * @returns the mapping; -EINVAL for another offset, a length beyond the memory, or a private mapping; -ENOMEM without pages
+   */
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     if (offset !== MEMORY_OFFSET || length > this.#bytes || !shared) return this.refuseOffset(offset, length);
     const pages = this.#framebuffer();
@@ -177,6 +187,7 @@ export class MbochsDevice extends SampleDisplay {
     return argument.copyOut(info.subarray(0, argsz)) ? 0 : argument.fault();
   }
 
+  /** Configuration space, BAR 0 and BAR 2; other regions of PCI have no bytes. @param index VFIO_PCI_*_REGION_INDEX */
   protected override region(index: number): RegionAnswer | undefined {
     switch (index) {
       case VFIO_PCI_CONFIG_REGION_INDEX:
@@ -190,10 +201,17 @@ export class MbochsDevice extends SampleDisplay {
     }
   }
 
+  /** BAR 0 is the video memory, BAR 2 a page. @param at offset of the BAR's register in configuration space */
   protected override barSize(at: number): number | undefined {
     return at === CFG_BAR0 ? this.#bytes : at === CFG_BAR2 ? PAGE_SIZE : undefined;
   }
 
+  /**
+   * Registers, EDID region and framebuffer, the last two pages too far, as in the sample.
+   *
+   * @param at offset in the device's fd
+   * @returns 0; -EFAULT where nothing is; -ENOMEM without pages for the framebuffer
+   */
   protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const end = at + bytes.length;
     if (at >= MMIO_OFFSET && end <= MMIO_OFFSET + PAGE_SIZE) {
@@ -283,14 +301,20 @@ function sameMode(a: VbeMode, b: VbeMode): boolean {
   return a.width === b.width && a.height === b.height && a.stride === b.stride && a.offset === b.offset;
 }
 
-/** The parent: megabytes of video memory, which its three types share. */
+/**
+ * mbochs: a parent whose devices are Bochs displays: VBE registers, an EDID region, and the framebuffer as dmabufs. Kernel:
+ * samples/vfio-mdev/mbochs.c.
+ *
+ * Its three types share some megabytes of video memory. As in the sample, pread and pwrite of the framebuffer miss it by two pages, and the
+ * first query of a new mode fails though it makes the dmabuf.
+ */
 export class Mbochs extends MdevParent {
   readonly #vfio: Vfio;
   readonly #mbytes: number;
   /** Compared and divided as 32 bits without sign. */
   #left: number;
 
-  /** `mbytes`: the module parameter count; -1 is as good as no limit. */
+  /** `mbytes`: the module parameter count, in MB of all devices together; -1 is as good as no limit. */
   constructor(bus: MdevBus, vfio: Vfio, mbytes: number = MAX_MBYTES) {
     super(
       bus,
@@ -302,10 +326,17 @@ export class Mbochs extends MdevParent {
     this.#left = mbytes >>> 0;
   }
 
+  /** How many devices of a type the memory that is left suffices for. */
   override available(type: MdevType): number {
     return Math.floor(this.#left / cardOf(type).mbytes);
   }
 
+  /**
+   * Makes a display with the video memory of its type.
+   *
+   * @returns the device; -ENOSPC, before 6.1 -ENOMEM, when less memory is left
+   * @throws TypeError for a type of another parent
+   */
   override createDevice(mdev: MdevDevice): MbochsDevice | number {
     const card = cardOf(mdev.type);
     if (card.mbytes > this.#left) return this.bus.host.profile.mdevParentDrivers ? -ENOSPC : -ENOMEM;
@@ -313,15 +344,18 @@ export class Mbochs extends MdevParent {
     return new MbochsDevice(this.#vfio, mdev, card);
   }
 
+  /** Takes the video memory back, and drops the framebuffer's pages. */
   override releaseDevice(mdev: MdevDevice, device: VfioDevice): void {
     this.#left += cardOf(mdev.type).mbytes;
     if (device instanceof MbochsDevice) device.dropPages();
   }
 
+  /** The module parameter `count`. */
   protected override get parameters(): readonly (readonly [string, number])[] {
     return [['count', this.#mbytes]];
   }
 
+  /** The attribute `vendor/memory`: video memory in MB. */
   override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
     return [['memory', () => `${cardOf(mdev.type).mbytes} MB\n`]];
   }

@@ -1,9 +1,3 @@
-/**
- * mdpy: a parent whose devices are simple framebuffers. Kernel: samples/vfio-mdev/mdpy.c.
- *
- * Catalogue: vfio 6.6, 6.8, mdev 27 to 30. As in the sample, pread and pwrite of the framebuffer ignore the offset, the display region has
- * an index that num_regions does not count, a plane's size is that of the memory, and nobody knows of interrupts before GET_INFO.
- */
 import {
   EFAULT,
   ENOMEM,
@@ -45,12 +39,15 @@ const MODES: readonly Mode[] = [
   { name: 'hd', width: 1920, height: 1080 },
 ];
 
+/** A framebuffer of one resolution: configuration space, and memory as BAR 0 and as display region. */
 export class MdpyDevice extends SampleDisplay {
+  /** Those of PCI: the display region is not counted, as in the sample. */
   protected override readonly regions: number = VFIO_PCI_NUM_REGIONS;
   readonly #mode: Mode;
   readonly #framebuffer: PageRun;
   readonly #bytes: number;
 
+  /** Made by Mdpy.createDevice(), which gives it its pages. */
   constructor(vfio: Vfio, mdev: MdevDevice, mode: Mode, framebuffer: PageRun) {
     super(vfio, mdev);
     this.#mode = mode;
@@ -66,24 +63,36 @@ export class MdpyDevice extends SampleDisplay {
     this.#paint();
   }
 
-  /** The memory goes with the device. */
+  /** The framebuffer's pages go with the device. */
   dispose(): void {
     this.#framebuffer.put();
   }
 
+  /** The display region with the type's resolution, and all the memory as its size. */
   protected override queryPlane(argument: UserArgument): number {
     return queryGfxPlane(argument, GFX_PLANE.REGION, () => this.#plane());
   }
 
+  /** VFIO_DEVICE_RESET: the gradient is painted anew. */
   protected override reset(): void {
     this.#paint();
   }
 
+  /**
+   * The framebuffer, shared, from its beginning.
+   *
+   * @returns the mapping; -EINVAL for another offset, a length beyond the memory, or a private mapping
+   */
   override mmap(process: Process, { offset, length, shared, read, write }: MmapRequest): Mapping | number {
     if (offset !== PAGE_SIZE || length > this.#bytes || !shared) return this.refuseOffset(offset, length);
     return process.mm.mapDevice(length, { physical: this.#framebuffer.first * PAGE_SIZE, live: () => true }, read, write);
   }
 
+  /**
+   * Configuration space, BAR 0, and index 16 as the display region; other regions of PCI have no bytes.
+   *
+   * @param index VFIO_PCI_*_REGION_INDEX, or 16
+   */
   protected override region(index: number): RegionAnswer | undefined {
     if (index >= VFIO_PCI_NUM_REGIONS && index !== DISPLAY_REGION) return undefined;
     switch (index) {
@@ -97,14 +106,22 @@ export class MdpyDevice extends SampleDisplay {
     }
   }
 
+  /** Only once GET_INFO was asked, as in the sample. */
   protected override get knowsIrqs(): boolean {
     return this.informed;
   }
 
+  /** BAR 0 is the memory. @param at offset of the BAR's register in configuration space */
   protected override barSize(at: number): number | undefined {
     return at === CFG_BAR0 ? this.#bytes : undefined;
   }
 
+  /**
+   * The framebuffer from its first byte on, whatever the offset, as in the sample.
+   *
+   * @param at offset in the device's fd
+   * @returns 0, or -EFAULT where nothing is
+   */
   protected override access(bytes: Uint8Array, at: number, write: boolean): number {
     const { memory } = this.device.host;
     if (at < PAGE_SIZE || at + bytes.length > PAGE_SIZE + this.#bytes) return this.refuseOffset(at, bytes.length, EFAULT);
@@ -131,13 +148,19 @@ export class MdpyDevice extends SampleDisplay {
   }
 }
 
-/** The parent: a count of instances of all types together. */
+/**
+ * mdpy: a parent whose devices are simple framebuffers. Kernel: samples/vfio-mdev/mdpy.c.
+ *
+ * A count of instances holds for all types together. As in the sample, pread and pwrite of the framebuffer ignore the offset, the display
+ * region has an index that num_regions does not count, a plane's size is that of the memory, and nobody knows of interrupts before GET_INFO.
+ */
 export class Mdpy extends MdevParent {
+  /** The module parameter, which the core counts since 6.1; before, the parent does. */
   override readonly maxInstances: number | undefined;
   readonly #vfio: Vfio;
   readonly #count: number;
 
-  /** `count`: the module parameter; a negative one is no limit. */
+  /** `count`: the module parameter, in devices of all types; a negative one is no limit. */
   constructor(bus: MdevBus, vfio: Vfio, count: number = INSTANCES) {
     super(
       bus,
@@ -150,14 +173,22 @@ export class Mdpy extends MdevParent {
     this.maxInstances = bus.host.profile.mdevParentDrivers ? count : undefined;
   }
 
+  /** How many more devices there can be, of any type. */
   override available(type: MdevType): number {
     return this.maxInstances === undefined ? this.#count - this.devices.length : super.available(type);
   }
 
+  /** The module parameter `count`. */
   protected override get parameters(): readonly (readonly [string, number])[] {
     return [['count', this.#count]];
   }
 
+  /**
+   * Makes a framebuffer of the type's resolution.
+   *
+   * @returns the device; -ENOMEM without pages, and before 6.1 when there are `count` devices
+   * @throws TypeError for a type of another parent
+   */
   override createDevice(mdev: MdevDevice): MdpyDevice | number {
     const mode = modeOf(mdev);
     if (this.maxInstances === undefined && this.devices.length >= this.#count) return -ENOMEM;
@@ -166,10 +197,12 @@ export class Mdpy extends MdevParent {
     return framebuffer === undefined ? this.bus.host.refusals.refuse(NO_ADDRESSES, { length: bytes }) : new MdpyDevice(this.#vfio, mdev, mode, framebuffer);
   }
 
+  /** Gives the framebuffer's pages back. */
   override releaseDevice(_mdev: MdevDevice, device: VfioDevice): void {
     if (device instanceof MdpyDevice) device.dispose();
   }
 
+  /** The attribute `vendor/resolution`: width and height in pixels. */
   override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
     const { width, height } = modeOf(mdev);
     return [['resolution', () => `${width}x${height}\n`]];

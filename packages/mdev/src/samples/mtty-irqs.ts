@@ -26,7 +26,7 @@ import type { MdevDevice } from '../mdev-device.ts';
 import { SAMPLE_IRQ } from '../mdev-reasons.ts';
 
 export interface MttyIrqs {
-  /** The answer of GET_IRQ_INFO; undefined: -EINVAL. */
+  /** The answer of GET_IRQ_INFO; undefined: -EINVAL. @param index VFIO_PCI_*_IRQ_INDEX */
   info(index: number): IrqAnswer | undefined;
   set(process: Process, request: IrqSet): number;
   /** A port asks for an interrupt. */

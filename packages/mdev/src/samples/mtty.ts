@@ -1,10 +1,3 @@
-/**
- * mtty: a parent whose devices are PCI serial cards with one or two 16550 ports. Kernel: samples/vfio-mdev/mtty.c, as 6.1 has it; with
- * the migration that it got in 6.7.
- *
- * Catalogue: vfio 6.5, 7.2, mdev 20 to 26. An offset within a BAR, and of a write to configuration space, counts modulo 64 K: the sample's helpers take 16 bits of it. Where the sample shows kernel memory by a bug (behind its configuration space; in a BAR that was written in
- * part) the model gives zeros, and an event.
- */
 import {
   constant,
   deviceInfo,
@@ -59,7 +52,7 @@ const MAGIC = 0x7974_746d; // "mtty"
 const VERSION = 1;
 const HEADER_BYTES = 16;
 
-/** A read that the sample answers with bytes of the kernel's own memory. They are zeros here. */
+/** `mdev/kernel-memory-shown`: a read that the sample answers with bytes of the kernel's own memory. They are zeros here. */
 export const KERNEL_MEMORY_SHOWN: EventKind<{ readonly device: string; readonly offset: number; readonly length: number }> = eventKind(
   'mdev/kernel-memory-shown',
   'bug',
@@ -70,6 +63,7 @@ export const KERNEL_MEMORY_SHOWN: EventKind<{ readonly device: string; readonly 
 const BAR = { first: 0, last: 5 } as const;
 const CFG = { BAR0: 0x10, BAR1: 0x14, BAR4: 0x20, INTERRUPT_LINE: 0x3c } as const;
 
+/** A PCI serial card with one or two 16550 ports, each a BAR whose transmitter is wired to its receiver. */
 export class MttyDevice extends VfioDevice {
   readonly #config: Uint8Array;
   /** Which BARs were last written in part: their other bytes are what the driver's stack held. */
@@ -83,6 +77,7 @@ export class MttyDevice extends VfioDevice {
   /** GET_INFO has been called: until then the driver knows of no interrupt. */
   #informed = false;
 
+  /** Made by Mtty.createDevice(). @param ports 1 or 2 @param canMigrate it has the migration of 6.7 */
   constructor(vfio: Vfio, mdev: MdevDevice, ports: number, canMigrate: boolean) {
     super(vfio, mdev);
     this.#config = makeConfig(ports);
@@ -100,22 +95,32 @@ export class MttyDevice extends VfioDevice {
     });
   }
 
+  /** Nothing happens at the first open. */
   protected override openDevice(): Sleeps<number> {
     return constant(0);
   }
 
+  /** At the last close a migration that is under way is given up. */
   protected override *closeDevice(): Sleeps<void> {
     this.#machine.reset();
   }
 
+  /** The migration protocol, where the kernel's mtty has it. */
   override get migration(): MigrationDriver | undefined {
     return this.#canMigrate ? this.#machine : undefined;
   }
 
+  /** A log of DMA that is always empty, where the kernel's mtty migrates: it does none. */
   override get dmaLogger(): DmaLogger | undefined {
     return this.#canMigrate ? EMPTY_LOG : undefined;
   }
 
+  /**
+   * GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, SET_IRQS and RESET.
+   *
+   * @param request VFIO_DEVICE_*
+   * @returns 0 or a negative errno: -ENOTTY for a request that there is not
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO: {
@@ -137,10 +142,22 @@ export class MttyDevice extends VfioDevice {
     }
   }
 
+  /**
+   * Reads configuration space or a port's registers, in aligned pieces of at most 4 bytes.
+   *
+   * @param offset of the device's fd: the region's index << 40, and bytes within
+   * @returns bytes read, or -EFAULT where no region is
+   */
   override read(into: Uint8Array, offset: number): number {
     return inPieces(into, offset, (piece, at) => this.#access(piece, at, false));
   }
 
+  /**
+   * Writes configuration space or a port's registers, in aligned pieces of at most 4 bytes.
+   *
+   * @param offset of the device's fd: the region's index << 40, and bytes within
+   * @returns bytes written, or -EFAULT where no region is
+   */
   override write(from: Uint8Array, offset: number): number {
     return inPieces(from, offset, (piece, at) => this.#access(piece, at, true));
   }
@@ -269,17 +286,26 @@ function makeConfig(ports: number): Uint8Array {
   return config;
 }
 
+/** What may be chosen of mtty. */
 export interface MttyInit {
   /** The migration of 6.7. @default as the kernel has it */
   readonly migration?: boolean | undefined;
 }
 
-/** The parent: 24 ports, shared by its two types. */
+/**
+ * mtty: a parent whose devices are PCI serial cards with one or two 16550 ports. Kernel: samples/vfio-mdev/mtty.c, as 6.1 has it; with
+ * the migration that it got in 6.7.
+ *
+ * Its two types share 24 ports. An offset within a BAR, and of a write to configuration space, counts modulo 64 K: the sample's helpers
+ * take 16 bits of it. Where the sample shows kernel memory by a bug (behind its configuration space; in a BAR that was written in part) the
+ * model gives zeros, and an event.
+ */
 export class Mtty extends MdevParent {
   readonly #vfio: Vfio;
   readonly #canMigrate: boolean;
   #free = PORTS;
 
+  /** A parent that is not registered yet. */
   constructor(bus: MdevBus, vfio: Vfio, init: MttyInit = {}) {
     super(bus, 'mtty', [
       { name: '1', pretty: 'Single port serial' },
@@ -289,11 +315,16 @@ export class Mtty extends MdevParent {
     this.#canMigrate = init.migration ?? bus.host.profile.mttyMigrates;
   }
 
+  /** How many devices of a type the ports that are left suffice for. */
   override available(type: MdevType): number {
     return Math.floor(this.#free / portsOf(type));
   }
 
-  /** 5.13 does not look at what is left. */
+  /**
+   * Makes a card with the ports of its type. 5.13 does not look at what is left.
+   *
+   * @returns the device, or -ENOSPC when fewer ports are left
+   */
   override createDevice(mdev: MdevDevice): MttyDevice | number {
     const ports = portsOf(mdev.type);
     if (this.bus.host.profile.mdevParentDrivers && ports > this.#free) return -ENOSPC;
@@ -301,10 +332,12 @@ export class Mtty extends MdevParent {
     return new MttyDevice(this.#vfio, mdev, ports, this.#canMigrate);
   }
 
+  /** Takes the ports back. */
   override releaseDevice(mdev: MdevDevice): void {
     this.#free += portsOf(mdev.type);
   }
 
+  /** The attribute `vendor/sample_mdev_dev`, which names the device. */
   override deviceAttributes(mdev: MdevDevice): readonly (readonly [string, () => string])[] {
     return [['sample_mdev_dev', () => `This is MDEV ${mdev.name}\n`]];
   }

@@ -1,11 +1,4 @@
-/**
- * One port of the mtty sample: the registers of a 16550 whose transmitter is wired to its own receiver.
- *
- * Facts of the sample, not of the chip: a FIFO of 16 bytes looks empty when it is full, as its two ends meet, and stays so; the divisor is OR-ed together and cleared only when DLAB is set anew; the trigger level
- * is 0 until FCR is written, and 1 from then on; an overrun is forgotten when the next byte is taken, and neither LSR nor FCR clears it; IIR has all causes OR-ed. Catalogue: vfio 6.5, mdev 21, 22.
- */
-
-/** Register offsets; RX and TX share one, as do FCR and IIR. */
+/** Register offsets of a port, in bytes; RX and TX share one, as do FCR and IIR. */
 export const UART = { RX: 0, TX: 0, IER: 1, IIR: 2, FCR: 2, LCR: 3, MCR: 4, LSR: 5, MSR: 6, SCR: 7 } as const;
 
 const IER_RDI = 1;
@@ -33,6 +26,13 @@ const FIFO = 16;
 
 const STATE_BYTES = 32;
 
+/**
+ * One port of the mtty sample: the registers of a 16550 whose transmitter is wired to its own receiver.
+ *
+ * Facts of the sample, not of the chip: a FIFO of 16 bytes looks empty when it is full, as its two ends meet, and stays so; the divisor is
+ * OR-ed together and cleared only when DLAB is set anew; the trigger level is 0 until FCR is written, and 1 from then on; an overrun is
+ * forgotten when the next byte is taken, and neither LSR nor FCR clears it; IIR has all causes OR-ed.
+ */
 export class Uart {
   readonly #fifo = new Uint8Array(FIFO);
   #count = 0;
@@ -49,10 +49,12 @@ export class Uart {
   /** Asks for the interrupt. */
   readonly #interrupt: () => void;
 
+  /** A port as it is created. @param interrupt called when the port asks for its interrupt */
   constructor(interrupt: () => void) {
     this.#interrupt = interrupt;
   }
 
+  /** Writes a register; LSR and MSR are read-only. @param register 0 to 7, UART; others do nothing @param value 8 bits */
   write(register: number, value: number): void {
     const registers = this.#registers;
     switch (register) {
@@ -97,6 +99,7 @@ export class Uart {
     }
   }
 
+  /** Reads a register, with its side effects: RX takes a byte out of the FIFO. @param register 0 to 7, UART; others are 0 */
   read(register: number): number {
     const registers = this.#registers;
     switch (register) {
@@ -117,7 +120,7 @@ export class Uart {
     }
   }
 
-  /** All state, for migration. */
+  /** All state, for migration: `stateBytes` bytes. */
   save(): Uint8Array {
     const out = new Uint8Array(STATE_BYTES + FIFO);
     const fixed = [this.#count, this.#head, this.#tail, this.#limit, this.#overrun ? 1 : 0, this.#dlab ? 1 : 0, this.#divisor & 0xff, this.#divisor >> 8, this.#fcr, this.#trigger];
@@ -127,7 +130,7 @@ export class Uart {
     return out;
   }
 
-  /** Takes a saved state; false if it is none. */
+  /** Takes a saved state. @returns false, with nothing changed, if it is none */
   load(bytes: Uint8Array): boolean {
     const [count = 0, head = 0, tail = 0, limit = 0, overrun = 0, dlab = 0, low = 0, high = 0, fcr = 0, trigger = 0] = bytes;
     if (bytes.length !== STATE_BYTES + FIFO || count > FIFO || head >= FIFO || tail >= FIFO || (limit !== FIFO && limit !== 1) || trigger > 1) return false;
@@ -145,7 +148,7 @@ export class Uart {
     return true;
   }
 
-  /** Bytes of a saved state. */
+  /** Bytes of a saved state: 48. */
   static readonly stateBytes: number = STATE_BYTES + FIFO;
 
   get #looksEmpty(): boolean {

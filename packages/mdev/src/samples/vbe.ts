@@ -1,7 +1,9 @@
-/** The Bochs display interface (VBE): eleven registers of 16 bits, and the framebuffer that they describe. Catalogue: vfio 6.7. */
+/** The Bochs display interface (VBE): eleven registers of 16 bits, and the framebuffer that they describe. */
 import { BYTES_PER_PIXEL } from './gfx-plane.ts';
 
-/** Indices of the registers. */
+/**
+ * Numbers of the registers of the Bochs display interface, each of 16 bits; its place in the register page is 0x500 and twice the number.
+ */
 export const VBE = { ID: 0, XRES: 1, YRES: 2, BPP: 3, ENABLE: 4, BANK: 5, VIRT_WIDTH: 6, VIRT_HEIGHT: 7, X_OFFSET: 8, Y_OFFSET: 9, VIDEO_MEMORY_64K: 10 } as const;
 export const VBE_REGISTERS = 11;
 const ID5 = 0xb0c5;
