@@ -5,6 +5,7 @@ interface OfDevice {
   readonly device: string;
 }
 
+/** More VFs are written to `sriov_numvfs` than the PF can have: -ERANGE. */
 export const NUMVFS_RANGE: Reason<OfDevice & { readonly wanted: number; readonly total: number }> = reason({
   id: 'pci/numvfs-range',
   errno: ERANGE,
@@ -15,6 +16,7 @@ export const NUMVFS_RANGE: Reason<OfDevice & { readonly wanted: number; readonly
   text: ({ device, wanted, total }) => `${wanted} VFs are wanted of ${device}, which has ${total} at most`,
 });
 
+/** A PF that has VFs is given another number of them than 0: -EBUSY. */
 export const NUMVFS_SET: Reason<OfDevice & { readonly wanted: number; readonly count: number }> = reason({
   id: 'pci/numvfs-set',
   errno: EBUSY,
@@ -25,6 +27,7 @@ export const NUMVFS_SET: Reason<OfDevice & { readonly wanted: number; readonly c
   text: ({ device, wanted, count }) => `${wanted} VFs are wanted of ${device}, which has ${count}`,
 });
 
+/** The PF has no driver, or one that makes no VFs: -ENOENT, and -ENODEV of vfio-pci for a device that is not registered. */
 export const NUMVFS_DRIVER: Reason<OfDevice & { readonly driver: string | undefined }> = reason({
   id: 'pci/numvfs-driver',
   errno: [ENOENT, ENODEV],
@@ -35,6 +38,7 @@ export const NUMVFS_DRIVER: Reason<OfDevice & { readonly driver: string | undefi
   text: ({ device, driver }) => `${device} is bound to ${driver ?? 'no driver'}, which makes no VFs`,
 });
 
+/** The model of the PF makes no VFs: -ENOTTY, as hardware that fails. */
 export const NUMVFS_HARDWARE: Reason<OfDevice & { readonly wanted: number }> = reason({
   id: 'pci/numvfs-hardware',
   errno: ENOTTY,
@@ -45,6 +49,7 @@ export const NUMVFS_HARDWARE: Reason<OfDevice & { readonly wanted: number }> = r
   text: ({ device, wanted }) => `${device} does not make ${wanted} VFs`,
 });
 
+/** No reset method works, or the link does not come back: -ENOTTY. */
 export const RESET_FAILED: Reason<OfDevice & { readonly methods: readonly string[] }> = reason({
   id: 'pci/reset-failed',
   errno: ENOTTY,
@@ -55,6 +60,7 @@ export const RESET_FAILED: Reason<OfDevice & { readonly methods: readonly string
   text: ({ device, methods }) => `${device}: ${methods.length === 0 ? 'there is no method' : `${methods.join(', ')} did not work`}`,
 });
 
+/** What is written to `new_id` the driver knows already: -EEXIST. */
 export const ID_KNOWN: Reason<{ readonly driver: string; readonly id: string }> = reason({
   id: 'pci/id-known',
   errno: EEXIST,
@@ -65,6 +71,7 @@ export const ID_KNOWN: Reason<{ readonly driver: string; readonly id: string }> 
   text: ({ driver, id }) => `${driver} knows ${id}`,
 });
 
+/** What is written to `remove_id` was never added: -ENODEV. */
 export const ID_UNKNOWN: Reason<{ readonly driver: string; readonly id: string }> = reason({
   id: 'pci/id-unknown',
   errno: ENODEV,
@@ -75,6 +82,7 @@ export const ID_UNKNOWN: Reason<{ readonly driver: string; readonly id: string }
   text: ({ driver, id }) => `${driver} was given no id ${id}`,
 });
 
+/** pcieport does not take a bridge that is no root port and no port of a switch: -EINVAL. */
 export const NOT_PORT: Reason<OfDevice & { readonly type: number | undefined }> = reason({
   id: 'pci/not-port',
   errno: EINVAL,
@@ -85,6 +93,7 @@ export const NOT_PORT: Reason<OfDevice & { readonly type: number | undefined }> 
   text: ({ device, type }) => (type === undefined ? `${device} has no PCI Express capability` : `${device} is of PCI Express type ${type}`),
 });
 
+/** A slot's `power` is written as it is already, -EINVAL, or switched on without a card that comes up, -ENODEV. */
 export const SLOT_STATE: Reason<{ readonly slot: string; readonly state: string; readonly wanted: string }> = reason({
   id: 'pci/slot-state',
   errno: [EINVAL, ENODEV],

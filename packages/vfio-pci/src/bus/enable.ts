@@ -40,13 +40,19 @@ export function disableDevice(device: PciDevice): void {
   if (device.enableCount === 0) setMaster(device, false);
 }
 
+/** pci_set_master() and pci_clear_master(): Bus Master Enable in COMMAND, without which the function does no DMA and sends no message. */
 export function setMaster(device: PciDevice, on: boolean): void {
   const { command } = device.function;
   const wanted = on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
   if (wanted !== command) device.function.configWrite(PCI_COMMAND, 2, wanted);
 }
 
-/** pci_set_power_state(), 0 to 3; BARs that were lost on the way to D0 are put back, the rest of the header is not. @returns 0, or -EIO for a state that the device does not have */
+/**
+ * pci_set_power_state(). BARs that were lost on the way to D0 are put back, the rest of the header is not.
+ *
+ * @param state 0 to 3, for D0 to D3hot
+ * @returns 0; -EIO for a state that the device does not have, or a device that does not answer
+ */
 export function setPowerState(device: PciDevice, state: number): number {
   const fn = device.function;
   // Back from D3cold: a function that still does not answer stays there.

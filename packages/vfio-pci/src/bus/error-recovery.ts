@@ -1,7 +1,3 @@
-/**
- * What the kernel does of an error that a root port reports: it walks the drivers of every device that may be hurt. Kernel:
- * pci_aer_handle_error(), pcie_do_recovery(); Documentation/PCI/pci-error-recovery.rst.
- */
 import { eventKind, type EventKind, type Point, type Sleeps } from '@vsim/vfio-core';
 import { findExtendedCapability } from '../pci/capabilities.ts';
 import type { ErrorMessage } from '../pci/aer.ts';
@@ -24,7 +20,12 @@ export const ERROR_REPORTED: Point = { point: 'pci/error-reported' };
 /** A vote, or what stands for one: nobody there to vote, or nothing to say. */
 type Vote = RecoveryVote | 'no-driver' | 'none';
 
-/** The error of one source. */
+/**
+ * What the kernel does of an error that a root port reports: it walks the drivers of every device that may be hurt. Kernel:
+ * pci_aer_handle_error(), pcie_do_recovery(); Documentation/PCI/pci-error-recovery.rst.
+ *
+ * The error of one source.
+ */
 export function* handleError(source: PciDevice, { severity }: ErrorMessage): Sleeps<void> {
   if (severity === 'correctable') clearStatus(source, PCI_ERR_COR_STATUS);
   else yield* recover(source, severity === 'fatal' ? 'frozen' : 'normal');

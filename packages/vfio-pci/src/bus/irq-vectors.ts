@@ -15,6 +15,7 @@ import {
 } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
 
+/** Which capability sends a device's messages: MSI has up to 32 vectors with consecutive data, MSI-X up to 2048 of any. */
 export type VectorKind = 'msi' | 'msix';
 
 /** pci_intx(): DisINTx on or off. */
@@ -26,8 +27,10 @@ export function setIntxEnabled(device: PciDevice, enabled: boolean): void {
 }
 
 /**
- * Allocates up to `count` vectors, programs and enables them; every one is masked where the device can mask.
+ * Allocates vectors, programs and enables them; every one is masked where the device can mask.
  *
+ * @param msi gives them, for the function's requester id
+ * @param count how many are wanted
  * @returns how many there are; fewer than asked enables none
  */
 export function allocateVectors(device: PciDevice, msi: MsiController, kind: VectorKind, count: number): number {
@@ -72,7 +75,7 @@ export function reprogramVectors(device: PciDevice): void {
   setIntxEnabled(device, false);
 }
 
-/** request_irq() and free_irq() of one vector reach the device as its mask bit. */
+/** request_irq() and free_irq() of one vector reach the device as its mask bit. @param vector in [0, irqVectors.length) */
 export function maskVector(device: PciDevice, vector: number, masked: boolean): void {
   const fn = device.function;
   device.maskedVectors[vector] = masked;
@@ -107,7 +110,12 @@ function program(device: PciDevice, irqs: readonly HostIrq[], kind: VectorKind):
   }
 }
 
-/** pci_msix_alloc_irq_at(): more MSI-X vectors while they are enabled. @returns how many there are then */
+/**
+ * pci_msix_alloc_irq_at(): more MSI-X vectors while they are enabled.
+ *
+ * @param count how many there shall be in all
+ * @returns how many there are then
+ */
 export function addVectors(device: PciDevice, msi: MsiController, count: number): number {
   const fn = device.function;
   const more = Math.min(count, fn.msix?.size ?? 0) - device.irqVectors.length;

@@ -6,6 +6,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** A text that describes no PCI machine; `message` names the device and the field. */
 export class MachineSyntaxError extends Error {
+  /** `MachineSyntaxError`, as error messages show it. */
   override readonly name = 'MachineSyntaxError';
 }
 

@@ -1,6 +1,4 @@
-/**
- * A PCI machine from a description of a real one: what `lspci -xxxx` and sysfs tell, in the form of the recordings' host.json.
- */
+/** A PCI machine from a description of a real one: what `lspci -xxxx` and sysfs tell. */
 import { assertSameCore, type Host } from '@vsim/vfio-core';
 import { Edu } from '../devices/edu.ts';
 import { PciTestdev } from '../devices/pci-testdev.ts';
@@ -24,7 +22,7 @@ import { PciBus, type PciBusInit, type PlugInit } from './pci-bus.ts';
 
 /** A device as a recording has it. Numbers are hex text, as sysfs prints them. */
 export interface RecordedDevice {
-  /** The configuration space as hex: 256 or 4096 bytes. */
+  /** The configuration space as hex: 256 or 4096 bytes. A host.json may show 64 or 128, of which no function can be made. */
   readonly config: string;
   /** Rows of sysfs `resource`: start, end, flags. Rows 0 to 5 are BARs, 6 is the ROM, 7 to 12 the VF BARs of all VFs together. */
   readonly resource: readonly (readonly string[])[];
@@ -38,11 +36,13 @@ export interface RecordedDevice {
   readonly physfn?: string | undefined;
   /** The driver that the running kernel has bound. The import binds none. */
   readonly driver?: string | undefined;
-  /** What sysfs says, where the configuration space says otherwise: that of a virtual function has ones. */
+  /** What sysfs says, 16 bits, where the configuration space says otherwise: that of a virtual function has ones. */
   readonly vendor?: number | undefined;
+  /** As `vendor`: the device id that sysfs tells, 16 bits. */
   readonly device?: number | undefined;
 }
 
+/** A whole machine: what a host.json has, and what importPciMachine() builds. */
 export interface PciMachineDescription {
   /** By address, as `0000:00:02.0`. */
   readonly devices: Readonly<Record<string, RecordedDevice>>;
@@ -51,6 +51,7 @@ export interface PciMachineDescription {
 /** Makes the hardware of one function. */
 export type FunctionModel = (host: Host, init: PciFunctionInit, rom: Uint8Array) => PciFunction;
 
+/** What the bus is made of, and models for its functions. */
 export interface PciMachineInit extends PciBusInit {
   /** Models by `vendor:device` in hex, besides those of this package (edu, pci-testdev); others hold what is written to them. */
   readonly models?: Readonly<Record<string, FunctionModel>> | undefined;

@@ -10,7 +10,9 @@ import type { PciDevice } from './pci-device.ts';
 import { PciDriver, type PciDeviceId } from './pci-driver.ts';
 import { saveState } from './saved-state.ts';
 
+/** What a NativeDriver takes, and how it leaves its device. */
 export interface NativeDriverInit {
+  /** The ids that it knows; it binds other devices by driver_override. @default none */
   readonly ids?: readonly PciDeviceId[] | undefined;
   /** Vectors of MSI-X that it takes, where the device has them. @default 0 */
   readonly vectors?: number | undefined;
@@ -25,14 +27,19 @@ export interface NativeDriverInit {
   readonly sriov?: 'taken-away' | 'left' | undefined;
 }
 
+/** A stand-in for a driver of the kernel that uses its device: it enables it, with bus mastering, and takes vectors. */
 export class NativeDriver extends PciDriver {
+  /** As `driver_override` and the folder below /sys/bus/pci/drivers have it. */
   override readonly name: string;
+  /** The ids that it knows. */
   override readonly ids: readonly PciDeviceId[];
+  /** It does no DMA of its own: driver_managed_dma. */
   override readonly managesDma: boolean;
   readonly #vectors: number;
   readonly #leavesSavedState: boolean;
   readonly #sriov: NativeDriverInit['sriov'];
 
+  /** @param name as sysfs has it: `igb` */
   constructor(name: string, init: NativeDriverInit = {}) {
     super();
     this.name = name;
@@ -43,6 +50,7 @@ export class NativeDriver extends PciDriver {
     this.#sriov = init.sriov;
   }
 
+  /** Enables the device and takes its vectors. @returns 0 */
   override *probe(device: PciDevice): Sleeps<number> {
     enableDevice(device);
     setMaster(device, true);
@@ -50,6 +58,7 @@ export class NativeDriver extends PciDriver {
     return 0;
   }
 
+  /** Takes VFs away where it does, gives vectors back, disables the device. */
   override *remove(device: PciDevice): Sleeps<void> {
     if (this.#sriov === 'taken-away' && device.sriov !== undefined) yield* device.sriov.disable();
     freeVectors(device, device.bus.msi);
@@ -57,6 +66,12 @@ export class NativeDriver extends PciDriver {
     disableDevice(device);
   }
 
+  /**
+   * Enables VFs where it can.
+   *
+   * @param count how many; 0 takes them away
+   * @returns the count; -ENOENT for a driver that makes none; -EBUSY while there are VFs; -ENOTTY for hardware that makes none
+   */
   override sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
     return this.#sriov === undefined || device.sriov === undefined ? super.sriovConfigure(device, count) : device.sriov.configure(count);
   }
@@ -64,13 +79,17 @@ export class NativeDriver extends PciDriver {
 
 /** pci-stub: keeps other drivers away, and touches nothing. */
 export class PciStub extends PciDriver {
+  /** As `driver_override` and the folder below /sys/bus/pci/drivers have it. */
   override readonly name: string = 'pci-stub';
+  /** True: it may bind while user space owns the group's DMA. */
   override readonly managesDma: boolean = true;
 
+  /** Takes whatever it is given. @returns 0 */
   override *probe(_device: PciDevice): Sleeps<number> {
     return 0;
   }
 
+  /** Leaves the device as it is. */
   override *remove(_device: PciDevice): Sleeps<void> {
     // It had nothing.
   }

@@ -1,10 +1,3 @@
-/**
- * The PCI bus of a host: its functions, where they are, what they share, and their sysfs. Kernel: drivers/pci, pci_bus_type.
- *
- * Hardware is plugged (`plug`), and stays when the kernel forgets it (sysfs `remove`) until a rescan finds it again. The machine's
- * tree is told by bus numbers: a bridge's secondary bus has the functions below it.
- * Cards in slots come and go by pciehp.ts. Not modelled: moving of windows, more than one root bus in a domain.
- */
 import {
   Bus,
   Mutex,
@@ -48,17 +41,19 @@ import { VgaArbiter } from './vga-arbiter.ts';
 
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
 export interface PciIommu {
+  /** Makes a group of devices. @param id number of the group; left out, the lowest that is free */
   addGroup(devices: readonly Device[], id?: number): IommuGroup;
   /** The firmware says who is behind it: groups come with the first driver that is tried. @default they come with the devices */
   readonly describedByFirmware?: boolean | undefined;
 }
 
+/** What the bus is made of: who takes its messages, who translates its DMA, where its BARs lie. */
 export interface PciBusInit {
   /** Who takes the messages of MSI and MSI-X. */
   readonly msi: MsiController;
   /** Left out: DMA is not translated, and VFIO takes no device. */
   readonly iommu?: PciIommu | undefined;
-  /** Physical addresses for memory BARs that have none. @default 1.5 GiB at 0x8000_0000 */
+  /** Physical addresses for memory BARs that have none: first address and bytes. @default 1.5 GiB at 0x8000_0000 */
   readonly window?: { readonly base: number; readonly size: number } | undefined;
   /** What the interrupt controller does with a line that is up before its handler comes. @default 'fires' */
   readonly earlyLevel?: EarlyLevel | undefined;
@@ -73,6 +68,7 @@ export const GROUP_JOINED: EventKind<Join & { readonly group: number }> = eventK
   ({ device, group, why }) => `${device}: in IOMMU group ${group}: ${why}`,
 );
 
+/** How a function is wired: its group, its line, what sysfs shows. */
 export interface PlugInit {
   /** Number of the IOMMU group; functions with the same number share it; null: not behind the IOMMU. @default as Linux groups the topology, numbered by the lowest free number */
   readonly group?: number | null | undefined;
@@ -99,8 +95,17 @@ const FIRST_PORT = 0x1000;
 const FIRST_LINE = 16;
 const LINES = 4;
 
+/**
+ * The PCI bus of a host: its functions, where they are, what they share, and their sysfs. Kernel: drivers/pci, pci_bus_type.
+ *
+ * Hardware is plugged (`plug`), and stays when the kernel forgets it (sysfs `remove`) until a rescan finds it again. The machine's tree is
+ * told by bus numbers: a bridge's secondary bus has the functions below it. Cards in slots come and go by pciehp.ts. Not modelled: moving
+ * of windows, more than one root bus in a domain.
+ */
 export class PciBus extends Bus<PciDevice> {
+  /** Who takes the messages of MSI and MSI-X. */
   readonly msi: MsiController;
+  /** Which VGA device answers to the legacy addresses. */
   readonly vga: VgaArbiter = new VgaArbiter();
   readonly #iommu: PciIommu | undefined;
   readonly #earlyLevel: EarlyLevel;
@@ -119,6 +124,7 @@ export class PciBus extends Bus<PciDevice> {
   /** wakeup_source_register(): they are numbered from boot on. */
   #wakeupSources = 0;
 
+  /** Adds /proc/iomem, /proc/ioports and /sys/bus/pci/rescan to the host's files; nothing is plugged. */
   constructor(host: Host, init: PciBusInit) {
     super(host, 'pci');
     this.msi = init.msi;
@@ -146,10 +152,10 @@ export class PciBus extends Bus<PciDevice> {
   }
 
   /**
-   * A card comes into the slot of a port: its functions, the first of them function 0 of device 0 on the bus below. The kernel finds them when the slot
-   * has power: at once, or after the attention button.
+   * A card comes into the slot of a port: its functions, the first of them function 0 of device 0 on the bus below. The kernel finds them
+   * when the slot has power: at once, or after the attention button.
    *
-   * @throws RangeError if the slot is taken, or a function does not belong below the port
+   * @throws RangeError if the slot is taken, the port is none of this bus, or a function does not belong below it
    */
   insert(port: PciPort, card: readonly PciFunction[], init: PlugInit = {}): void {
     if (port.present) throw new RangeError(`"port" expected an empty slot, got ${port.name}`);
@@ -170,7 +176,7 @@ export class PciBus extends Bus<PciDevice> {
     this.forget(port);
   }
 
-  /** @internal Functions that are no longer in the machine leave it, once the kernel has let them go. */
+  /** Functions that are no longer in the machine leave it, once the kernel has let them go. @internal */
   forget(port: PciPort): void {
     for (const fn of this.functionsBehind(port)) {
       if (fn.absence === 'removed' && this.device(fn.name) === undefined) this.#leave(fn);
@@ -217,7 +223,11 @@ export class PciBus extends Bus<PciDevice> {
     this.#plugged.set(fn.name, { fn, init });
   }
 
-  /** plug(), and the kernel finds it at once: drivers are asked. The device may be gone again when a driver's probe removed it. */
+  /**
+   * plug(), and the kernel finds it at once: drivers are asked. The device may be gone again when a driver's probe removed it.
+   *
+   * @throws RangeError if its place is taken, or the window is full
+   */
   *hotplug(fn: PciFunction, init: PlugInit = {}): Sleeps<PciDevice> {
     const device = this.plug(fn, init);
     assignBars(fn);
@@ -264,7 +274,7 @@ export class PciBus extends Bus<PciDevice> {
     return this.#plugged.get(name)?.fn;
   }
 
-  /** An interrupt line by its Linux irq number. */
+  /** An interrupt line by its Linux irq number; all pins that are wired to it share it. @param irq Linux irq number, from 1 */
   line(irq: number): IntxLine {
     let line = this.#lines.get(irq);
     if (line === undefined) {
@@ -317,12 +327,13 @@ export class PciBus extends Bus<PciDevice> {
     return segment;
   }
 
+  /** Announces a driver: `new_id` and `remove_id` appear, and devices without a driver that it matches are bound. */
   override *addDriver(driver: Driver<PciDevice>): Sleeps<void> {
     if (driver instanceof PciDriver && this.driver(driver.name) === undefined) driver.createAttributes(this);
     yield* super.addDriver(driver);
   }
 
-  /** @internal */
+  /** Puts the device's sysfs files there. @internal */
   createDeviceAttributes(device: PciDevice): void {
     createDeviceAttributes(device, this.#plugged.get(device.name)?.init.resource);
     createDeviceFolders(device, this.#wakeupSources);

@@ -1,6 +1,3 @@
-/**
- * A PCI function as the kernel holds it: struct pci_dev. The hardware itself is a PciFunction, which outlives it (remove and rescan).
- */
 import { Device, type HostIrq } from '@vsim/vfio-core';
 import { findCapability, findExtendedCapability, read16, read32 } from '../pci/capabilities.ts';
 import { idText } from '../pci/ids.ts';
@@ -39,9 +36,13 @@ export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
 /** As `reset_method` names them. */
 export type ResetMethod = 'device_specific' | 'acpi' | 'flr' | 'af_flr' | 'pm' | 'bus';
 
+/** A PCI function as the kernel holds it: struct pci_dev. The hardware itself is a PciFunction, which outlives it (remove and rescan). */
 export class PciDevice extends Device {
+  /** Header type 1: other functions are below it. */
   override readonly isBridge: boolean;
+  /** The host's PCI bus: all functions, whatever bus number they have. */
   readonly bus: PciBus;
+  /** The hardware, which outlives this. */
   readonly function: PciFunction;
   /** Offset of the PCI Express capability; 0 on a conventional device. */
   readonly express: number;
@@ -49,6 +50,7 @@ export class PciDevice extends Device {
   readonly pm: number;
   /** pci_enable_device(), counted. */
   enableCount = 0;
+  /** What the kernel believes, as sysfs `power_state` shows it. */
   powerState: PowerState = 'unknown';
   /** What of the function resets works, in the order in which it is tried; `reset_method` changes it. */
   resetMethods: readonly ResetMethod[];
@@ -60,8 +62,9 @@ export class PciDevice extends Device {
   vpdLength: number | undefined = undefined;
   /** The configuration of a device that sleeps by runtime power management. */
   suspended: SavedState | undefined = undefined;
-  /** Vectors of pci_alloc_irq_vectors(), and of which kind they are. */
+  /** Which kind its vectors are, or were last; undefined before the first. */
   vectorKind: VectorKind | undefined = undefined;
+  /** Vectors of pci_alloc_irq_vectors(), by number; empty while there are none. */
   irqVectors: readonly HostIrq[] = [];
   /** Which of them the kernel has masked: its copy of the device's mask bits, for after a reset. */
   maskedVectors: boolean[] = [];
@@ -78,6 +81,7 @@ export class PciDevice extends Device {
   /** The PF of a virtual function. */
   readonly physicalFunction: PciDevice | undefined;
 
+  /** Made by PciBus. @internal @param sysfs its folder */
   constructor(bus: PciBus, fn: PciFunction, sysfs: string, physicalFunction?: PciDevice) {
     super(bus.host, fn.name, sysfs);
     this.bus = bus;
@@ -122,16 +126,18 @@ export class PciDevice extends Device {
     return this.sriov?.count ?? 0;
   }
 
+  /** Whether it is a virtual function of SR-IOV. */
   get isVirtual(): boolean {
     return this.physicalFunction !== undefined;
   }
 
-  /** A VF has no ids in its configuration space: they are the PF's to tell. */
+  /** Vendor ID, 16 bits. A VF has no ids in its configuration space: they are the PF's to tell. */
   get vendor(): number {
     if (this.physicalFunction !== undefined) return this.physicalFunction.vendor;
     return read16(this.function.config.bytes, PCI_VENDOR_ID);
   }
 
+  /** Device ID, 16 bits; a VF's is VF Device ID in the capability of its PF. */
   get deviceId(): number {
     const virtual = this.physicalFunction?.function.sriov?.vfDevice;
     if (virtual !== undefined) return virtual;
@@ -143,10 +149,12 @@ export class PciDevice extends Device {
     return idText(this.vendor, this.deviceId);
   }
 
+  /** Interrupt Pin of the header: 1 to 4 for INTA to INTD, 0 for none. */
   get interruptPin(): number {
     return this.function.config.bytes[PCI_INTERRUPT_PIN]!;
   }
 
+  /** Bytes of its configuration space: 256 or 4096. */
   get configSize(): number {
     return this.function.config.size;
   }
@@ -160,7 +168,7 @@ export class PciDevice extends Device {
     return [read16(bytes, at), read16(bytes, at + 2)];
   }
 
-  /** pci_uevent() */
+  /** pci_uevent(): class, ids, slot name and modalias. */
   protected override get uevents(): readonly string[] {
     const hex = (value: number, width: number): string => value.toString(16).toUpperCase().padStart(width, '0');
     const [vendor, device] = this.subsystem;
@@ -169,6 +177,7 @@ export class PciDevice extends Device {
     return [`PCI_CLASS=${hex(kind, 4)}`, `PCI_ID=${hex(this.vendor, 4)}:${hex(this.deviceId, 4)}`, `PCI_SUBSYS_ID=${hex(vendor, 4)}:${hex(device, 4)}`, `PCI_SLOT_NAME=${this.name}`, `MODALIAS=${alias}`];
   }
 
+  /** The files of its folder in sysfs: `driver_override`, ids, `config`, `resource`, resets, and those of SR-IOV. */
   override createAttributes(): void {
     super.createAttributes();
     this.createDriverOverride();

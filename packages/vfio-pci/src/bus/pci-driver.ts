@@ -1,9 +1,3 @@
-/**
- * A driver of the PCI bus: the ids that it knows, and those that user space adds. Kernel: struct pci_driver, struct pci_dynid.
- *
- * The id language of sysfs `new_id` and `remove_id`: hexadecimal fields, separated by blanks: vendor, device, subvendor, subdevice,
- * class, class mask, driver data; surplus text is ignored.
- */
 import { Driver, constant, hex, type Host, type Sleeps } from '@vsim/vfio-core';
 import { read32 } from '../pci/capabilities.ts';
 import { PCI_REVISION_ID } from '../pci/registers.ts';
@@ -15,23 +9,37 @@ import type { PciDevice } from './pci-device.ts';
 /** Stands for any vendor, device, subvendor or subdevice. */
 export const PCI_ANY_ID = 0xffff_ffff;
 
+/** What a driver knows a device by. Kernel: struct pci_device_id. */
 export interface PciDeviceId {
+  /** 16 bits, or PCI_ANY_ID. */
   readonly vendor: number;
+  /** 16 bits, or PCI_ANY_ID. */
   readonly device: number;
+  /** Subsystem vendor: 16 bits, or PCI_ANY_ID. */
   readonly subvendor: number;
+  /** Subsystem device: 16 bits, or PCI_ANY_ID. */
   readonly subdevice: number;
+  /** Base class, subclass and interface: 24 bits, of which those in `classMask` count. */
   readonly class: number;
+  /** 24 bits; 0: any class. */
   readonly classMask: number;
   /** Counts only for devices whose driver_override names the driver (5.15). @default false */
   readonly overrideOnly?: boolean | undefined;
 }
 
-/** An id of vendor and device, or of a class (24 bits), with anything for the rest. */
+/**
+ * An id of vendor and device, or of a class, with anything for the rest.
+ *
+ * @param vendor 16 bits, or PCI_ANY_ID
+ * @param device 16 bits, or PCI_ANY_ID
+ * @param classCode base class, subclass and interface, 24 bits
+ * @param classMask which of these 24 bits count; 0, none
+ */
 export function pciId(vendor: number, device: number, classCode = 0, classMask = 0): PciDeviceId {
   return { vendor, device, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: classCode, classMask };
 }
 
-/** Base class, subclass and interface. */
+/** Base class, subclass and interface: the 24 bits behind Revision ID. */
 export function classOf(device: PciDevice): number {
   return read32(device.function.config.bytes, PCI_REVISION_ID) >>> 8;
 }
@@ -50,6 +58,12 @@ export type ChannelState = 'normal' | 'frozen' | 'gone';
 /** What a driver says of an error of its device. Kernel: pci_ers_result_t. */
 export type RecoveryVote = 'can-recover' | 'need-reset' | 'disconnect' | 'recovered';
 
+/**
+ * A driver of the PCI bus: the ids that it knows, and those that user space adds. Kernel: struct pci_driver, struct pci_dynid.
+ *
+ * The id language of sysfs `new_id` and `remove_id`: hexadecimal fields, separated by blanks: vendor, device, subvendor, subdevice, class,
+ * class mask, driver data; surplus text is ignored.
+ */
 export abstract class PciDriver extends Driver<PciDevice> {
   /** Ids that the driver was built with. */
   readonly ids: readonly PciDeviceId[] = [];
@@ -58,7 +72,8 @@ export abstract class PciDriver extends Driver<PciDevice> {
   /**
    * sysfs `sriov_numvfs`, with the device lock held; 0 takes the VFs away. A driver that can have VFs overrides this.
    *
-   * @returns the count, or a negative errno
+   * @param _count in [0, totalVfs]
+   * @returns the count, or a negative errno: -ENOENT here
    */
   sriovConfigure(device: PciDevice, _count: number): Sleeps<number> {
     return constant(device.host.refusals.refuse(NUMVFS_DRIVER, { device: device.name, driver: this.name }));
@@ -116,7 +131,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
     this.#dynamic.push(id);
   }
 
-  /** @internal The attributes `new_id` and `remove_id`; the bus calls it. */
+  /** The attributes `new_id` and `remove_id`; the bus calls it. @internal */
   createAttributes(bus: PciBus): void {
     const folder = `${bus.sysfs}/drivers/${this.name}`;
     const newId = (bytes: Uint8Array): Sleeps<number> => this.#newId(bus, bytes);

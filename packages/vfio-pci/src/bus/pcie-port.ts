@@ -1,4 +1,3 @@
-/** The driver of PCI Express ports and its services: hot plug for a slot, errors and PME of what is below a root port. Kernel: portdrv.c. */
 import { DriverData, type Sleeps } from '@vsim/vfio-core';
 import type { ErrorMessage } from '../pci/aer.ts';
 import { PciPort } from '../pci/pci-port.ts';
@@ -10,13 +9,25 @@ import type { PciDevice } from './pci-device.ts';
 import { PCI_ANY_ID, PciDriver, pciId, type PciDeviceId } from './pci-driver.ts';
 import { HotplugController } from './pciehp.ts';
 
-/** Other bridges it refuses. */
+/**
+ * The driver of PCI Express ports and its services: hot plug for a slot, errors and PME of what is below a root port. Kernel: portdrv.c.
+ *
+ * Other bridges it refuses.
+ */
 export class PciePort extends PciDriver {
+  /** As `driver_override` and the folder below /sys/bus/pci/drivers have it. */
   override readonly name: string = 'pcieport';
+  /** True: it may bind while user space owns the group's DMA. */
   override readonly managesDma: boolean = true;
+  /** Every PCI-to-PCI bridge, by its class. */
   override readonly ids: readonly PciDeviceId[] = [pciId(PCI_ANY_ID, PCI_ANY_ID, 0x06_0400, 0xff_ff00)];
   readonly #slots = new DriverData<PciDevice, HotplugController>();
 
+  /**
+   * pcie_portdrv_probe(): starts the services of the port.
+   *
+   * @returns 0, or -EINVAL for a bridge that is no root port and no port of a switch
+   */
   override *probe(device: PciDevice): Sleeps<number> {
     const { express, host, name } = device;
     if (express === 0) return host.refusals.refuse(NOT_PORT, { device: name, type: undefined });
@@ -29,6 +40,7 @@ export class PciePort extends PciDriver {
     return 0;
   }
 
+  /** Ends the hot plug of its slot. */
   override *remove(device: PciDevice): Sleeps<void> {
     this.#slots.get(device)?.stop();
     this.#slots.clear(device);

@@ -1,10 +1,3 @@
-/**
- * The kernel's native hot plug: what it does of a slot's interrupts, and the slot in sysfs. Kernel: drivers/pci/hotplug/pciehp_ctrl.c,
- * pciehp_hpc.c, pciehp_pci.c.
- *
- * Events are handled by one kernel thread of the slot, one after the other: while an orderly removal waits for a user of a device,
- * whatever happens in the slot waits with it. Not modelled: indicators, latch, interlock, the second that powering off takes.
- */
 import { ENODEV, WaitQueue, constant, type Sleeps } from '@vsim/vfio-core';
 import { formatAddress } from '../pci/address.ts';
 import { read16 } from '../pci/capabilities.ts';
@@ -27,12 +20,21 @@ import { resetBelow } from './reset.ts';
 /** How long the button can be pressed again to call it off: 5 s. */
 const BLINK = 5e9;
 
+/** Where a slot stands: off, on, on its way, or waiting for the button to be pressed again. Kernel: the states of struct controller. */
 export type SlotState = 'off' | 'blinking-on' | 'power-on' | 'power-off' | 'blinking-off' | 'on';
 
 /** What waits for the slot's thread. */
 type Work = HotplugEvent | 'enable' | 'disable';
 
+/**
+ * The kernel's native hot plug: what it does of a slot's interrupts, and the slot in sysfs. Kernel: drivers/pci/hotplug/pciehp_ctrl.c,
+ * pciehp_hpc.c, pciehp_pci.c.
+ *
+ * Events are handled by one kernel thread of the slot, one after the other: while an orderly removal waits for a user of a device, whatever
+ * happens in the slot waits with it. Not modelled: indicators, latch, interlock, the second that powering off takes.
+ */
 export class HotplugController {
+  /** The hardware of the port that has the slot. */
   readonly port: PciPort;
   readonly #device: PciDevice;
   readonly #slot: SlotInit;
@@ -46,6 +48,7 @@ export class HotplugController {
   /** The outcome of the last request, for whoever wrote to `power`. */
   #result = -ENODEV;
 
+  /** Made by PciePort. @internal */
   constructor(device: PciDevice, port: PciPort, slot: SlotInit) {
     this.port = port;
     this.#device = device;
@@ -60,6 +63,7 @@ export class HotplugController {
     this.#createAttributes();
   }
 
+  /** Where the slot stands now. */
   get state(): SlotState {
     return this.#state;
   }

@@ -23,11 +23,15 @@ import type { PciDevice } from './pci-device.ts';
 /** A register outside the header: offset, width, value. */
 type Register = readonly [offset: number, width: 2 | 4, value: number];
 
+/** A configuration that was saved. */
 export interface SavedState {
+  /** The first 64 bytes of the configuration space. */
   readonly header: Uint8Array;
+  /** Registers of PCI Express and AER outside of the header, as offset, width in bytes, and value. */
   readonly registers: readonly Register[];
 }
 
+/** pci_save_state(): what restoreState() puts back. MSI and MSI-X are written anew from the device's vectors, and not kept here. */
 export function saveState(fn: PciFunction): SavedState {
   const { bytes } = fn.config;
   const registers: Register[] = [];

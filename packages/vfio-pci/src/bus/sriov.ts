@@ -1,8 +1,3 @@
-/**
- * SR-IOV as the PCI core runs it: virtual functions that appear and go by sysfs. Kernel: drivers/pci/iov.c.
- *
- * Not modelled: VF migration, MSI-X vectors moved between VFs (`sriov_vf_total_msix` is 0), waits for the hardware.
- */
 import { constant, type Attribute, type Sleeps } from '@vsim/vfio-core';
 import { PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_MSE, PCI_SRIOV_CTRL_VFE, PCI_SRIOV_NUM_VF } from '../pci/registers.ts';
 import type { SriovCapability } from '../pci/sriov.ts';
@@ -14,7 +9,13 @@ import { PciDriver } from './pci-driver.ts';
 /** sysfs takes 16 bits. */
 const U16 = 0xffff;
 
-/** The virtual functions of one PF: struct pci_sriov. */
+/**
+ * SR-IOV as the PCI core runs it: virtual functions that appear and go by sysfs. Kernel: drivers/pci/iov.c.
+ *
+ * Not modelled: VF migration, MSI-X vectors moved between VFs (`sriov_vf_total_msix` is 0), waits for the hardware.
+ *
+ * The virtual functions of one PF: struct pci_sriov.
+ */
 export class Sriov {
   /** Whether drivers are asked when a VF appears: sysfs `sriov_drivers_autoprobe`. */
   driversAutoprobe = true;
@@ -23,11 +24,13 @@ export class Sriov {
   #functions: (PciDevice | undefined)[] = [];
   #count = 0;
 
+  /** Made with its PciDevice. @internal */
   constructor(pf: PciDevice, hardware: SriovCapability) {
     this.#pf = pf;
     this.#hardware = hardware;
   }
 
+  /** TotalVFs of the capability: sysfs `sriov_totalvfs`. */
   get totalVfs(): number {
     return this.#hardware.totalVfs;
   }
@@ -42,7 +45,12 @@ export class Sriov {
     return this.#functions.filter((vf) => vf !== undefined);
   }
 
-  /** pci_enable_sriov(), with the device lock held. @returns 0, -EBUSY while there are VFs, -ENOTTY for hardware that makes none */
+  /**
+   * pci_enable_sriov(), with the device lock held.
+   *
+   * @param count from 1 to totalVfs
+   * @returns 0, -EBUSY while there are VFs, -ENOTTY for hardware that makes none
+   */
   *enable(count: number): Sleeps<number> {
     const { bus, function: fn } = this.#pf;
     const { refusals } = this.#pf.host;
@@ -73,7 +81,12 @@ export class Sriov {
     this.#link(index, vf);
   }
 
-  /** What a driver's sriov_configure comes to when it has nothing to prepare. @returns the count, or a negative errno */
+  /**
+   * What a driver's sriov_configure comes to when it has nothing to prepare.
+   *
+   * @param count in [0, totalVfs]; 0 takes the VFs away
+   * @returns the count; -EBUSY while there are VFs, -ENOTTY for hardware that makes none
+   */
   *configure(count: number): Sleeps<number> {
     if (count > 0) {
       const error = yield* this.enable(count);
@@ -110,6 +123,7 @@ export class Sriov {
     fn.configWrite(this.#hardware.at + PCI_SRIOV_CTRL, 2, this.#hardware.control | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
   }
 
+  /** The files `sriov_*` in the PF's folder. @internal */
   createAttributes(): void {
     const { host, sysfs } = this.#pf;
     const number = (name: string, show: () => string): void => host.files.constant(`${sysfs}/${name}`, () => `${show()}\n`);

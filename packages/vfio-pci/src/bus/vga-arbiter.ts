@@ -1,21 +1,17 @@
-/**
- * The VGA arbiter: which VGA device answers to the legacy addresses that all of them have. Kernel: drivers/pci/vgaarb.c.
- *
- * Modelled: who decodes what, clients that are asked what they decode when the number of VGA devices changes, the first use.
- * Not modelled: the routing itself (bridge windows, decoding switched off in the others), locks held over more than one access,
- * /dev/vga_arbiter, the default device.
- */
 import { ENODEV, ENOMEM, type BusEvent, type BusListener, type FaultPoint } from '@vsim/vfio-core';
 import { PCI_CLASS_DISPLAY_VGA } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
 import { classOf } from './pci-driver.ts';
 
-/** Resources of a VGA device, as bits: linux/vgaarb.h. */
+/** Bit 0: the ports 0x3b0 to 0x3bb and 0x3c0 to 0x3df. Resources of a VGA device are bits: linux/vgaarb.h. */
 export const VGA_RSRC_LEGACY_IO = 0x01;
+/** Bit 1: memory from 0xa0000 to 0xbffff. */
 export const VGA_RSRC_LEGACY_MEM = 0x02;
+/** Bit 2: ports of the device's own BARs. */
 export const VGA_RSRC_NORMAL_IO = 0x04;
+/** Bit 3: memory of the device's own BARs. */
 export const VGA_RSRC_NORMAL_MEM = 0x08;
-/** All four. */
+/** All four resources. */
 export const VGA_RSRC_ALL = 0x0f;
 const LEGACY: number = VGA_RSRC_LEGACY_IO | VGA_RSRC_LEGACY_MEM;
 
@@ -30,14 +26,26 @@ interface Arbitrated {
   decode: VgaDecode | undefined;
 }
 
+/** Whether the class is a VGA compatible controller, 0x0300. */
 export function isVga(device: PciDevice): boolean {
   return classOf(device) >>> 8 === PCI_CLASS_DISPLAY_VGA;
 }
 
+/**
+ * The VGA arbiter: which VGA device answers to the legacy addresses that all of them have. Kernel: drivers/pci/vgaarb.c.
+ *
+ * Modelled: who decodes what, clients that are asked what they decode when the number of VGA devices changes, the first use. Not modelled:
+ * the routing itself (bridge windows, decoding switched off in the others), locks held over more than one access, /dev/vga_arbiter, the
+ * default device.
+ */
 export class VgaArbiter implements BusListener<PciDevice> {
   readonly #devices = new Map<PciDevice, Arbitrated>();
   #used = false;
 
+  /**
+   * A VGA device appears or goes: clients are asked what they decode. Where there is no memory for a new one (VGA_ARBITER_ALLOCATION) it is
+   * not arbitrated.
+   */
   busEvent(event: BusEvent, device: PciDevice): void {
     if (event === 'add' && isVga(device) && device.host.faults.at(VGA_ARBITER_ALLOCATION) === 0) {
       this.#devices.set(device, { decodes: VGA_RSRC_ALL, decode: undefined });
@@ -55,6 +63,7 @@ export class VgaArbiter implements BusListener<PciDevice> {
     return this.#devices.get(device)?.decodes;
   }
 
+  /** Whether somebody answers for what the device decodes. */
   hasClient(device: PciDevice): boolean {
     return this.#devices.get(device)?.decode !== undefined;
   }
@@ -67,13 +76,13 @@ export class VgaArbiter implements BusListener<PciDevice> {
     return 0;
   }
 
-  /** vga_set_legacy_decoding(): of `decodes` the legacy bits count. */
+  /** vga_set_legacy_decoding(). @param decodes VGA_RSRC_* bits, of which the legacy ones count */
   setLegacyDecoding(device: PciDevice, decodes: number): void {
     const held = this.#devices.get(device);
     if (held !== undefined) held.decodes = decodes & LEGACY;
   }
 
-  /** vga_get() and vga_put() around one access. @returns 0, or -ENODEV */
+  /** vga_get() and vga_put() around one access. @returns 0, or -ENODEV for a device that is not arbitrated */
   access(device: PciDevice): number {
     if (!this.#used) {
       this.#used = true;

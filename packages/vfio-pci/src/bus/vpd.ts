@@ -1,4 +1,6 @@
-/** Vital product data as the kernel reads and writes it: pci_read_vpd(), pci_write_vpd(). An access that never ends has failed at once here. */
+/**
+ * Vital product data as the kernel reads and writes it: pci_read_vpd(), pci_write_vpd(). An access that never ends has failed at once here.
+ */
 import { bytesToEnd, eventKind, isInside, type EventKind } from '@vsim/vfio-core';
 import { read32 } from '../pci/capabilities.ts';
 import { PCI_VPD_ADDR, PCI_VPD_ADDR_F, PCI_VPD_DATA } from '../pci/registers.ts';
@@ -15,7 +17,11 @@ const MAX = 0x8000;
 const LARGE = 0x80;
 const END_TAG = 0x0f;
 
-/** The dword at `address`, 0 past the end of the data; undefined if the device has none or does not answer. */
+/**
+ * The dword at an address, 0 past the end of the data; undefined if the device has none or does not answer.
+ *
+ * @param address bytes from the start of the data
+ */
 export function readVpd(device: PciDevice, address: number): number | undefined {
   const length = vpdLength(device);
   if (length === undefined) return undefined;
@@ -23,7 +29,13 @@ export function readVpd(device: PciDevice, address: number): number | undefined 
   return readBytes(device, address, bytes.subarray(0, Math.max(0, bytesToEnd(0, length, address)))) ? read32(bytes, 0) : undefined;
 }
 
-/** Stores a dword. @returns whether it was stored: not if the address is unaligned or past the end */
+/**
+ * Stores a dword.
+ *
+ * @param address bytes from the start of the data
+ * @param value 32 bits
+ * @returns whether it was stored: not if the address is unaligned or past the end
+ */
 export function writeVpd(device: PciDevice, address: number, value: number): boolean {
   const length = vpdLength(device);
   if (length === undefined || address % 4 !== 0 || !isInside(address, 4, 0, length)) return false;

@@ -1,17 +1,9 @@
-/**
- * edu, QEMU's device for teaching drivers: a factorial, an inverter, and a DMA engine with a buffer of 4 KiB.
- *
- * Reference: QEMU, docs/specs/edu.rst. One BAR of 1 MiB. Registers below 0x80 take accesses of 4 bytes, those from 0x80 on of 4 or 8;
- * a narrower one reads zero, one where there is no register reads ones, and neither writes.
- * Modelled: every register, INTx and MSI, the 28-bit DMA mask, bounds of the buffer. A factorial is ready, and a transfer done, at once:
- * BUSY and START are never seen set.
- */
 import { eventKind, type EventKind, type Host } from '@vsim/vfio-core';
 import { buildConfig } from '../pci/config-builder.ts';
 import type { BarInit } from '../pci/bars.ts';
 import { PciFunction, ones } from '../pci/pci-function.ts';
 
-/** Offsets in BAR 0. */
+/** Offsets in BAR 0, in bytes (QEMU, docs/specs/edu.rst). */
 export const EDU = {
   IDENTIFICATION: 0x00,
   LIVENESS: 0x04,
@@ -26,20 +18,25 @@ export const EDU = {
   DMA_COMMAND: 0x98,
 } as const;
 
-/** Major 1, minor 0, "ed". */
+/** What IDENTIFICATION reads: major 1, minor 0, "ed". */
 export const EDU_IDENTIFICATION = 0x0100_00ed;
-/** STATUS: the factorial is being computed (read-only), and an interrupt is wanted when it is done. */
+/** STATUS, bit 0, read-only: the factorial is being computed. Here it is ready at once, and this is never seen. */
 export const EDU_STATUS_COMPUTING = 0x01;
+/** STATUS, bit 7: an interrupt is wanted when the factorial is ready. */
 export const EDU_STATUS_IRQ_FACTORIAL = 0x80;
-/** DMA command: run, from device to RAM, interrupt when done. */
+/** DMA command, bit 0: run. */
 export const EDU_DMA_RUN = 0x1;
+/** DMA command, bit 1: from the device's buffer to RAM; clear, the other way. */
 export const EDU_DMA_TO_RAM = 0x2;
+/** DMA command, bit 2: an interrupt is wanted when it is done. */
 export const EDU_DMA_IRQ = 0x4;
-/** Interrupt status bits that the device itself sets. */
+/** Interrupt status bit that the device sets for a factorial. */
 export const EDU_IRQ_FACTORIAL = 0x0001;
+/** Interrupt status bit that the device sets for a transfer. */
 export const EDU_IRQ_DMA = 0x0100;
-/** The buffer, in the device's own addresses. */
+/** Where the buffer begins, in the device's own addresses. */
 export const EDU_BUFFER = 0x4_0000;
+/** Bytes of the buffer. */
 export const EDU_BUFFER_SIZE = 4096;
 /** Addresses of RAM are cut to these bits. */
 export const EDU_DMA_MASK = 0x0fff_ffff;
@@ -53,6 +50,13 @@ export const EDU_DMA_OUT_OF_BOUNDS: EventKind<{ readonly device: string; readonl
   ({ device, at, count }) => `${device}: dma of 0x${count.toString(16)} bytes at buffer address 0x${at.toString(16)}`,
 );
 
+/**
+ * edu, QEMU's device for teaching drivers: a factorial, an inverter, and a DMA engine with a buffer of 4 KiB.
+ *
+ * Reference: QEMU, docs/specs/edu.rst. One BAR of 1 MiB. Registers below 0x80 take accesses of 4 bytes, those from 0x80 on of 4 or 8; a
+ * narrower one reads zero, one where there is no register reads ones, and neither writes. Modelled: every register, INTx and MSI, the
+ * 28-bit DMA mask, bounds of the buffer. A factorial is ready, and a transfer done, at once: BUSY and START are never seen set.
+ */
 export class Edu extends PciFunction {
   readonly #buffer = new Uint8Array(EDU_BUFFER_SIZE);
   #liveness = 0;
@@ -62,6 +66,13 @@ export class Edu extends PciFunction {
   /** Source, destination, count and command, low and high halves. */
   readonly #dma = new Uint32Array(8);
 
+  /**
+   * A register, by accesses of 4 bytes.
+   *
+   * @param bar 0; others read ones
+   * @param offset bytes
+   * @param width of the access, in bytes
+   */
   protected override barRead(bar: number, offset: number, width: number): number {
     if (bar !== 0) return ones(width);
     if (width !== 4) return 0;
@@ -86,6 +97,7 @@ export class Edu extends PciFunction {
     }
   }
 
+  /** A DMA register as a whole; ones elsewhere. @param bar 0; others read ones @param offset bytes */
   protected override barRead64(bar: number, offset: number, into: Uint32Array): void {
     const at = (offset - EDU.DMA_SOURCE) >> 2;
     const wide = bar === 0 && offset >= EDU.DMA_SOURCE && offset <= EDU.DMA_COMMAND && offset % 8 === 0;
@@ -93,6 +105,14 @@ export class Edu extends PciFunction {
     into[1] = wide ? this.#dma[at + 1]! : 0xffff_ffff;
   }
 
+  /**
+   * Writes a register, by accesses of 4 bytes; FACTORIAL and DMA_COMMAND act at once.
+   *
+   * @param bar 0; others ignore it
+   * @param offset bytes
+   * @param width of the access, in bytes
+   * @param value unsigned
+   */
   protected override barWrite(bar: number, offset: number, width: number, value: number): void {
     if (bar !== 0 || width !== 4) return;
     switch (offset) {
@@ -122,11 +142,20 @@ export class Edu extends PciFunction {
     }
   }
 
+  /**
+   * Writes a DMA register as a whole.
+   *
+   * @param bar 0; others ignore it
+   * @param offset bytes
+   * @param lo bits 31:0
+   * @param hi bits 63:32
+   */
   protected override barWrite64(bar: number, offset: number, lo: number, hi: number): void {
     if (bar !== 0 || offset < EDU.DMA_SOURCE || offset > EDU.DMA_COMMAND || offset % 8 !== 0) return;
     this.#writeDma(offset, lo, hi);
   }
 
+  /** Registers and buffer become zero. */
   protected override reset(): void {
     this.#liveness = 0;
     this.#factorial = 0;
@@ -186,7 +215,7 @@ export class Edu extends PciFunction {
 
 const EDU_BARS: readonly BarInit[] = [{ index: 0, size: BAR_SIZE }];
 
-/** An edu of our own, as QEMU's `-device edu` makes it. */
+/** An edu as QEMU's `-device edu` makes it: 1234:11e8, INTx and one MSI. @param address as `0000:00:02.0` */
 export function createEdu(host: Host, address: string): Edu {
   const config = buildConfig({
     vendor: 0x1234,

@@ -1,19 +1,10 @@
-/**
- * pci-testdev, QEMU's device for testing how accesses reach a device: tests that are chosen by number, each with a register that counts
- * the writes that come through.
- *
- * Reference: QEMU, docs/specs/pci-testdev.rst. BAR 0 is memory of 4 KiB, BAR 1 ports; both show the header of the test that was started,
- * byte by byte, and zero before. A write of a test's number to byte 0 starts it: on BAR 0 the tests of memory, on BAR 1 those of ports.
- * Modelled: the three tests of each, with the writes that an eventfd of the host takes before the device sees them; BAR 2 of the option
- * `membar`, which has nothing behind it.
- */
 import type { Host } from '@vsim/vfio-core';
 import { write32 } from '../pci/capabilities.ts';
 import { buildConfig } from '../pci/config-builder.ts';
 import type { BarInit } from '../pci/bars.ts';
 import { PciFunction } from '../pci/pci-function.ts';
 
-/** Offsets in the header that BAR 0 and BAR 1 show. `TEST` is written, the rest is read. */
+/** Offsets in the header that BAR 0 and BAR 1 show, in bytes. `TEST` is written, the rest is read. */
 export const PCI_TESTDEV = {
   /** The number of a test: 0 to 2. Any other ends the one that runs. */
   TEST: 0,
@@ -45,16 +36,40 @@ interface Test {
   readonly kind: (typeof TESTS)[number];
 }
 
+/**
+ * pci-testdev, QEMU's device for testing how accesses reach a device: tests that are chosen by number, each with a register that counts the
+ * writes that come through.
+ *
+ * Reference: QEMU, docs/specs/pci-testdev.rst. BAR 0 is memory of 4 KiB, BAR 1 ports; both show the header of the test that was started,
+ * byte by byte, and zero before. A write of a test's number to byte 0 starts it: on BAR 0 the tests of memory, on BAR 1 those of ports.
+ * Modelled: the three tests of each, with the writes that an eventfd of the host takes before the device sees them; BAR 2 of the option
+ * `membar`, which has nothing behind it.
+ */
 export class PciTestdev extends PciFunction {
   readonly #tests: readonly Test[] = ['mmio', 'portio'].flatMap((type, bar) => TESTS.map((kind, test) => makeTest(type, kind, bar * TESTS.length + test)));
   #current: Test | undefined;
 
+  /**
+   * The header of the test that runs, as bytes; 0 elsewhere.
+   *
+   * @param bar 0 or 1; 0 is read of others
+   * @param offset bytes
+   * @param width of the access, in bytes
+   */
   protected override barRead(bar: number, offset: number, width: number): number {
     let value = 0;
     for (let i = width - 1; i >= 0; i -= 1) value = value * 0x100 + this.#byte(bar, offset + i);
     return value;
   }
 
+  /**
+   * Starts a test, or counts a write.
+   *
+   * @param bar 0 or 1; others ignore it
+   * @param offset bytes
+   * @param width of the access, in bytes
+   * @param value unsigned
+   */
   protected override barWrite(bar: number, offset: number, width: number, value: number): void {
     if (bar > 1) return;
     // An eventfd listens for single bytes; a wider write goes past it, and reaches the device as bytes.
@@ -62,6 +77,7 @@ export class PciTestdev extends PciFunction {
     for (let i = 0; i < width; i += 1) this.#write(bar, offset + i, (value >>> (8 * i)) & 0xff);
   }
 
+  /** No test runs; the counts stay until a test is started anew. */
   protected override reset(): void {
     this.#current = undefined;
   }
@@ -101,12 +117,13 @@ function makeTest(type: string, kind: (typeof TESTS)[number], number: number): T
   return { header, offset, kind };
 }
 
+/** Options of QEMU's `-device pci-testdev`. */
 export interface PciTestdevInit {
   /** Size of BAR 2 in bytes, a power of two; 0: there is none. @default 0 */
   readonly membar?: number | undefined;
 }
 
-/** The test device at an address. */
+/** The test device, 1b36:0005, as QEMU makes it. @param address as `0000:00:02.0` */
 export function createPciTestdev(host: Host, address: string, init: PciTestdevInit = {}): PciTestdev {
   const membar = init.membar ?? 0;
   const bars: readonly BarInit[] = [

@@ -1,14 +1,14 @@
-/**
- * A function of which only a recording is known: configuration space and BARs as recorded, its registers unknown.
- *
- * BARs hold what is written to them and read zero before: no side effects, no interrupts.
- */
 import type { Host } from '@vsim/vfio-core';
 import { PciFunction, type PciFunctionInit } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
 
 const PAGE = 4096;
 
+/**
+ * A function of which only a recording is known: configuration space and BARs as recorded, its registers unknown.
+ *
+ * BARs hold what is written to them and read zero before: no side effects, no interrupts.
+ */
 export class RecordedFunction extends PciFunction {
   /** Written pages of all BARs, by BAR and page number. */
   readonly #pages = new Map<number, Uint8Array>();
@@ -20,6 +20,13 @@ export class RecordedFunction extends PciFunction {
     this.#rom = rom;
   }
 
+  /**
+   * What was written there; 0 before.
+   *
+   * @param bar 0 to 5
+   * @param offset bytes
+   * @param width of the access, in bytes
+   */
   protected override barRead(bar: number, offset: number, width: number): number {
     const page = this.#pages.get(key(bar, offset));
     if (page === undefined) return 0;
@@ -28,6 +35,14 @@ export class RecordedFunction extends PciFunction {
     return value;
   }
 
+  /**
+   * Keeps what is written.
+   *
+   * @param bar 0 to 5
+   * @param offset bytes
+   * @param width of the access, in bytes
+   * @param value unsigned
+   */
   protected override barWrite(bar: number, offset: number, width: number, value: number): void {
     let page = this.#pages.get(key(bar, offset));
     if (page === undefined) {
@@ -37,15 +52,17 @@ export class RecordedFunction extends PciFunction {
     for (let i = 0; i < width; i += 1) page[(offset % PAGE) + i] = value >>> (8 * i);
   }
 
+  /** A byte of the image; 0xff where it is not known. @param offset bytes */
   protected override romRead(offset: number): number {
     return this.#rom[offset] ?? 0xff;
   }
 
-  /** Of an image that is known by its first bytes, nobody knows the end: it fills its BAR. */
+  /** Of an image that is known by its first bytes, nobody knows the end: it fills its BAR. @param size bytes of the ROM BAR */
   protected override romImageBytes(size: number): number {
     return this.#rom.length === 0 || (this.#rom[0] === 0x55 && this.#rom[1] === 0xaa) ? size : 0;
   }
 
+  /** BARs read zero again. */
   protected override reset(): void {
     this.#pages.clear();
   }

@@ -1,19 +1,10 @@
-/**
- * A small network card of our own: pairs of rings in the driver's memory, a vector for each ring, dirty tracking, and a state that can
- * be saved and loaded. Even queues send, odd ones receive.
- *
- * A ring has `SIZE` descriptors of 16 bytes: address (8), length (4), flags (4). The driver fills descriptors and moves TAIL past
- * them; the card consumes them, writes length and DONE back, moves HEAD, and raises the ring's vector.
- * Modelled: rings, completions, DMA faults (the queue stops and says so), reset, migration. Not modelled: offloads, moderation, the
- * wire: frames go to, and come from, whoever made the card.
- */
 import { addressOf, DmaLog, eventKind, frameOf, hex, type EventKind, type Host, type RecordedState } from '@vsim/vfio-core';
 import { buildConfig, type MsixInit } from '../pci/config-builder.ts';
 import { read32, write32 } from '../pci/capabilities.ts';
 import type { BarInit } from '../pci/bars.ts';
 import { PciFunction, ones, type PciFunctionInit } from '../pci/pci-function.ts';
 
-/** Offsets in BAR 0. */
+/** Offsets in BAR 0, in bytes. All registers have 32 bits. */
 export const RING_NIC = {
   ID: 0x00,
   CONTROL: 0x04,
@@ -33,11 +24,15 @@ export const RING_NIC = {
   STATUS: 0x14,
 } as const;
 
+/** What ID reads: "ring", little-endian. */
 export const RING_NIC_ID = 0x676e_6972;
+/** CONTROL, bit 0: queues are served. */
 export const RING_NIC_ENABLE = 1;
+/** Queues of a card: 0 and 2 send, 1 and 3 receive. */
 export const RING_NIC_QUEUES = 4;
 /** In a descriptor's flags: the card is done with it. */
 export const DESCRIPTOR_DONE = 0x8000_0000;
+/** Bytes of a descriptor: address (8), length (4), flags (4). */
 export const DESCRIPTOR_BYTES = 16;
 
 /** A ring or a buffer could not be read or written: the queue stops. */
@@ -47,8 +42,9 @@ export const RING_NIC_FAULT: EventKind<{ readonly device: string; readonly queue
   ({ device, queue, iova }) => `${device}: queue ${queue} stopped: no access to iova ${hex(iova)}`,
 );
 
-/** What a card of another configuration space needs: its registers, and where its vectors are. */
+/** What a card of another configuration space needs: its registers, 16 KiB in BAR 0. */
 export const RING_NIC_BARS: readonly BarInit[] = [{ index: 0, size: 0x4000, kind: 'mem64' }];
+/** Where its vectors are: one for each queue, the table at 0x2000 of BAR 0. */
 export const RING_NIC_MSIX: MsixInit = { vectors: RING_NIC_QUEUES, bar: 0, tableOffset: 0x2000 };
 
 const MAX_SIZE = 1024;
@@ -62,10 +58,21 @@ const STATUS = RING_NIC.STATUS >> 2;
 const STATE_MAGIC = 0x0001_4352;
 const STATE_WORDS = 2 + RING_NIC_QUEUES * WORDS;
 
+/**
+ * A small network card of our own: pairs of rings in the driver's memory, a vector for each ring, dirty tracking, and a state that can be
+ * saved and loaded. Even queues send, odd ones receive.
+ *
+ * A ring has `SIZE` descriptors of 16 bytes: address (8), length (4), flags (4). The driver fills descriptors and moves TAIL past them; the
+ * card consumes them, writes length and DONE back, moves HEAD, and raises the ring's vector. Modelled: rings, completions, DMA faults (the
+ * queue stops and says so), reset, migration. Not modelled: offloads, moderation, the wire: frames go to, and come from, whoever made the
+ * card.
+ */
 export class RingNic extends PciFunction implements RecordedState {
+  /** Bytes of its state, at most and at least. */
   readonly stateLimit: number = 4 * STATE_WORDS;
   /** Who hears the frames that the card sends. */
   transmit: ((queue: number, frame: Uint8Array) => void) | undefined = undefined;
+  /** The pages that it has written while logging is on, in pages of up to 1 GiB. */
   readonly dmaLog: DmaLog = new DmaLog(2n ** 30n);
   /** The registers of each queue, one behind the other. */
   readonly #queues = new Uint32Array(RING_NIC_QUEUES * WORDS);
@@ -73,16 +80,23 @@ export class RingNic extends PciFunction implements RecordedState {
   /** Stopped for migration: doorbells are kept, and served when it runs again. */
   #stopped = false;
 
+  /** @param init as of any function; `bars` and MSI-X as RING_NIC_BARS and RING_NIC_MSIX */
   constructor(host: Host, init: PciFunctionInit) {
     super(host, init);
     this.logDma((frame, offset, length) => this.dmaLog.wroteFrames(frame, offset, length));
   }
 
+  /** Whether it is stopped for migration: frames are neither sent nor taken. */
   get isStopped(): boolean {
     return this.#stopped;
   }
 
-  /** A frame from the wire. @returns false where the queue takes none: it is off, stopped, full, or the frame too long */
+  /**
+   * A frame from the wire.
+   *
+   * @param queue 1 or 3
+   * @returns false where the queue takes none: it is off, stopped, full, or the frame too long
+   */
   receive(queue: number, frame: Uint8Array): boolean {
     if (queue % 2 === 0 || !this.#isReady(queue) || this.#word(queue, HEAD) === this.#word(queue, TAIL)) return false;
     const descriptor = this.#fetch(queue);
@@ -92,6 +106,7 @@ export class RingNic extends PciFunction implements RecordedState {
     return this.#complete(queue, descriptor, frame.length);
   }
 
+  /** Stops for migration: doorbells are kept until start(). */
   stop(): void {
     this.#stopped = true;
   }
@@ -102,6 +117,7 @@ export class RingNic extends PciFunction implements RecordedState {
     for (let queue = 0; queue < RING_NIC_QUEUES; queue += 2) this.#send(queue);
   }
 
+  /** Its state: control, and the registers of each queue. */
   save(): Uint8Array {
     const out = new Uint8Array(4 * STATE_WORDS);
     write32(out, 0, STATE_MAGIC);
@@ -110,7 +126,7 @@ export class RingNic extends PciFunction implements RecordedState {
     return out;
   }
 
-  /** @returns false for bytes that are no state of this version, with nothing changed */
+  /** Takes a state that save() gave. @returns false for bytes that are no state of this version, with nothing changed */
   load(bytes: Uint8Array): boolean {
     if (bytes.length !== 4 * STATE_WORDS || read32(bytes, 0) !== STATE_MAGIC) return false;
     const words = this.#queues.map((_, i) => read32(bytes, 8 + 4 * i));
@@ -123,6 +139,13 @@ export class RingNic extends PciFunction implements RecordedState {
     return true;
   }
 
+  /**
+   * A register; 0 where there is none.
+   *
+   * @param bar 0; others read ones
+   * @param offset bytes
+   * @param width 4 bytes; others read ones
+   */
   protected override barRead(bar: number, offset: number, width: number): number {
     if (bar !== 0 || width !== 4) return ones(width);
     if (offset === RING_NIC.ID) return RING_NIC_ID;
@@ -131,6 +154,14 @@ export class RingNic extends PciFunction implements RecordedState {
     return at === undefined ? 0 : this.#queues[at]!;
   }
 
+  /**
+   * Writes a register: SIZE starts a queue anew, TAIL rings its doorbell.
+   *
+   * @param bar 0; others ignore it
+   * @param offset bytes
+   * @param width 4 bytes; others are ignored
+   * @param value 32 bits
+   */
   protected override barWrite(bar: number, offset: number, width: number, value: number): void {
     if (bar !== 0 || width !== 4) return;
     if (offset === RING_NIC.CONTROL) {
@@ -159,6 +190,7 @@ export class RingNic extends PciFunction implements RecordedState {
     }
   }
 
+  /** All queues are off. */
   protected override reset(): void {
     this.#control = 0;
     this.#queues.fill(0);
@@ -222,7 +254,7 @@ export class RingNic extends PciFunction implements RecordedState {
   }
 }
 
-/** A card at an address. */
+/** A ring NIC, 1d55:0010, with PCI Express, FLR, AER and MSI-X. @param address as `0000:00:02.0` */
 export function createRingNic(host: Host, address: string): RingNic {
   const config = buildConfig({
     vendor: 0x1d55,

@@ -1,7 +1,3 @@
-/**
- * Configuration spaces of virtual functions as they come out of reset, for physical functions of a recorded machine. Reference: SR-IOV
- * 1.1, 3.4: ids and BARs of a VF are not in its own configuration space.
- */
 import { read16, write16, write32 } from '../pci/capabilities.ts';
 import {
   PCI_CAPABILITY_LIST,
@@ -31,7 +27,9 @@ import {
 
 /** What a VF is made from, besides the sizes of its BARs. */
 export interface VirtualFunctionConfig {
+  /** 4096 bytes; ids and BARs are not in it. */
   readonly config: Uint8Array;
+  /** Which bits software changes, where it is not as the specifications say: dwords by offset. */
   readonly writeMasks: Readonly<Record<number, number>>;
 }
 
@@ -40,7 +38,12 @@ const ENDPOINT = 2;
 const FLR = 0x1000_0000;
 const ROLE_BASED_ERRORS = 0x8000;
 
-/** The VF of a PF whose configuration space is `pf`. */
+/**
+ * Configuration spaces of virtual functions as they come out of reset, for physical functions of a recorded machine. Reference: SR-IOV 1.1,
+ * 3.4: ids and BARs of a VF are not in its own configuration space.
+ *
+ * The VF of a PF whose configuration space is `pf`.
+ */
 export function virtualFunctionConfig(pf: Uint8Array): VirtualFunctionConfig {
   return read16(pf, PCI_VENDOR_ID) === 0x8086 && read16(pf, PCI_DEVICE_ID) === 0x10c9 ? igbVf(pf) : plainVf(pf, 0x40);
 }

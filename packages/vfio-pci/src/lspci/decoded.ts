@@ -7,8 +7,11 @@ import type { AcsFacts, PciFacts, SriovFacts } from '../topology/facts.ts';
 export interface LspciRegion {
   /** 0 to 5, 6 for the expansion ROM. */
   readonly index: number;
+  /** Memory of 32 or 64 bits, or ports. */
   readonly kind: BarKind;
+  /** As the text says; never so for ports and the ROM. */
   readonly prefetchable: boolean;
+  /** First address, in bytes, or first port. */
   readonly address: number;
   /** In bytes; 0: the text does not tell. */
   readonly size: number;
@@ -45,6 +48,7 @@ export class DecodedText {
   readonly #heading: string;
   readonly #lines: readonly string[];
 
+  /** @param heading without the address @param lines the indented ones, trimmed */
   constructor(heading: string, lines: readonly string[]) {
     this.#heading = heading;
     this.#lines = lines;
@@ -74,7 +78,12 @@ export class DecodedText {
     return this.#lines.slice(0, end < 0 ? undefined : end).flatMap((line) => regionOf(line) ?? []);
   }
 
-  /** @param severalFunctions the slot has more functions than this one */
+  /**
+   * What the text tells of the function.
+   *
+   * @param address with its domain
+   * @param severalFunctions the slot has more functions than this one
+   */
   facts(address: string, severalFunctions: boolean): PciFacts {
     const ids = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/i.exec(this.#heading) ?? /: ([0-9a-f]{4}):([0-9a-f]{4})/i.exec(this.#heading);
     const classCode = /\[([0-9a-f]{4})\]:/i.exec(this.#heading) ?? /^(?:0x)?([0-9a-f]{4})(?:00)?:/i.exec(this.#heading);

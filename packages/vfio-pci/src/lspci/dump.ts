@@ -6,9 +6,11 @@ import { PCI_DEVICE_ID, PCI_REVISION_ID, PCI_VENDOR_ID } from '../pci/registers.
 export interface LspciSource {
   /** With its domain, as `0000:00:02.0`. */
   readonly address: string;
+  /** Its bytes: 64, 128, 256 or 4096. */
   readonly config: Uint8Array;
-  /** Ids that are not in the configuration space: a virtual function's. */
+  /** Vendor id, 16 bits, that is not in the configuration space: a virtual function's. */
   readonly vendor?: number | undefined;
+  /** Device id, 16 bits, that is not in the configuration space. */
   readonly device?: number | undefined;
 }
 

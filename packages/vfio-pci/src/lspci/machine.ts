@@ -1,4 +1,3 @@
-/** A machine for the model out of lspci's text. */
 import { rangeEnd } from '@vsim/vfio-core';
 import type { PciMachineDescription, RecordedDevice } from '../bus/machine.ts';
 import { read32 } from '../pci/capabilities.ts';

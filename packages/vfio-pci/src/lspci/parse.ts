@@ -1,9 +1,3 @@
-/**
- * Reads a machine from lspci's text: `lspci -Dnnvvxxxx`, the same without decoding (`-xxxx`), or the dump that `lspci -F` reads.
- *
- * A device begins with a line of address and name, has decoded lines, which are indented, and rows of bytes. Strict in what carries
- * the machine (addresses, rows of bytes), and lenient in decoded text: what it does not know it passes over.
- */
 import { PCI_CFG_SPACE_EXP_SIZE, PCI_CFG_SPACE_SIZE, PCI_STD_HEADER_SIZEOF } from '../pci/registers.ts';
 import { pciFacts, type PciFacts } from '../topology/facts.ts';
 import { PciTopology } from '../topology/topology.ts';
@@ -18,13 +12,17 @@ export interface LspciDevice {
   readonly line: number;
   /** 64, 128, 256 or 4096 bytes; undefined: the text has none. */
   readonly config: Uint8Array | undefined;
+  /** What grouping needs of it: from bytes, and from text where those do not reach. */
   readonly facts: PciFacts;
   /** The name as the heading has it, without ids. */
   readonly description: string;
+  /** `Kernel driver in use`; undefined: the text names none. */
   readonly driver: string | undefined;
+  /** Number of its IOMMU group; undefined: the text tells none. */
   readonly iommuGroup: number | undefined;
   /** Linux irq number of the INTx pin. */
   readonly irq: number | undefined;
+  /** BARs and ROM as the text tells them; empty without decoded lines. */
   readonly regions: readonly LspciRegion[];
 }
 
@@ -45,7 +43,16 @@ interface Draft {
   lastLine: number;
 }
 
-/** The devices of a text, in its order. @throws LspciSyntaxError */
+/**
+ * Reads a machine from lspci's text: `lspci -Dnnvvxxxx`, the same without decoding (`-xxxx`), or the dump that `lspci -F` reads.
+ *
+ * A device begins with a line of address and name, has decoded lines, which are indented, and rows of bytes. Strict in what carries the
+ * machine (addresses, rows of bytes), and lenient in decoded text: what it does not know it passes over.
+ *
+ * The devices of a text, in its order.
+ *
+ * @throws LspciSyntaxError
+ */
 export function parseLspci(text: string): readonly LspciDevice[] {
   const drafts = new Map<string, Draft>();
   let current: Draft | undefined;

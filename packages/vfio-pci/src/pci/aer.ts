@@ -18,7 +18,7 @@ import {
   PCI_EXP_DEVSTA,
 } from './registers.ts';
 
-/** Bits of the uncorrectable error status, mask and severity. */
+/** Errors by name, and their bits in Uncorrectable Error Status, Mask and Severity (PCI Express Base 6.0, 7.8.4). */
 export const UNCORRECTABLE_ERRORS = {
   'data-link-protocol': 0x10,
   'surprise-down': 0x20,
@@ -35,7 +35,7 @@ export const UNCORRECTABLE_ERRORS = {
   'uncorrectable-internal': 0x40_0000,
 } as const;
 
-/** Bits of the correctable error status and mask. */
+/** Errors by name, and their bits in Correctable Error Status and Mask (PCI Express Base 6.0, 7.8.4). */
 export const CORRECTABLE_ERRORS = {
   receiver: 0x1,
   'bad-tlp': 0x40,
@@ -46,7 +46,9 @@ export const CORRECTABLE_ERRORS = {
   'corrected-internal': 0x4000,
 } as const;
 
+/** An error that PciFunction.error() can have a function detect. */
 export type PciError = keyof typeof UNCORRECTABLE_ERRORS | keyof typeof CORRECTABLE_ERRORS;
+/** Which message an error sends: ERR_COR, ERR_NONFATAL or ERR_FATAL. */
 export type ErrorSeverity = 'correctable' | 'non-fatal' | 'fatal';
 
 /** The default of the severity register: data link, surprise down, flow control, overflow, malformed, internal. */
@@ -54,10 +56,13 @@ export const DEFAULT_SEVERITY = 0x0046_2030;
 
 /** An error as the function tells the root port. */
 export interface ErrorMessage {
+  /** What the function detected. */
   readonly error: PciError;
+  /** As the Uncorrectable Error Severity register has it, or correctable. */
   readonly severity: ErrorSeverity;
 }
 
+/** An error as the registers have it, and whether the root port is told. */
 export interface LoggedError extends ErrorMessage {
   /** Undefined: a message is sent. */
   readonly kept: 'masked in its mask register' | 'reporting is off in DEVCTL and COMMAND' | undefined;
@@ -69,7 +74,8 @@ const DEVICE_BIT: Readonly<Record<ErrorSeverity, number>> = { correctable: 1, 'n
 /**
  * Sets the status bits of an error.
  *
- * @param aer offset of the AER capability, 0 for none; `express` of the PCI Express capability
+ * @param aer offset of the AER capability, 0 for none
+ * @param express offset of the PCI Express capability
  */
 export function logError(config: ConfigSpace, aer: number, express: number, error: PciError): LoggedError {
   const { bytes } = config;

@@ -10,12 +10,16 @@ import {
   PCI_ROM_RESOURCE,
 } from './registers.ts';
 
+/** Memory of 32 or 64 bits, or I/O ports. A 64-bit BAR takes the next register as well. */
 export type BarKind = 'mem32' | 'mem64' | 'io';
 
 /** A range that a function decodes. Index 6 is the expansion ROM. */
 export interface Bar {
+  /** 0 to 5, 6 for the expansion ROM. */
   readonly index: number;
+  /** What the type bits of the register say. */
   readonly kind: BarKind;
+  /** Bit 3 of a memory BAR. */
   readonly prefetchable: boolean;
   /** In bytes: a power of two, except for a shadowed ROM. */
   readonly size: number;
@@ -31,11 +35,11 @@ export interface Bar {
 export interface BarInit {
   /** 0 to 5, 6 for the expansion ROM. */
   readonly index: number;
-  /** @default 'mem32' */
+  /** Memory of 32 or 64 bits, or I/O ports. @default 'mem32' */
   readonly kind?: BarKind | undefined;
-  /** @default false */
+  /** Bit 3 of a memory BAR. @default false */
   readonly prefetchable?: boolean | undefined;
-  /** In bytes: a power of two of at least 16, for I/O ports any. */
+  /** In bytes: a power of two of at least 4, for I/O ports of at least 1. Memory below 4096 bytes can be mapped only alone on its page. */
   readonly size: number;
   /** Where it is; left out, the bus finds a place. */
   readonly address?: number | undefined;
@@ -43,7 +47,7 @@ export interface BarInit {
   readonly shadow?: boolean | undefined;
 }
 
-/** @param slice whether it is a VF's. @throws RangeError for an index or a size that no BAR has */
+/** A BAR out of what a model declares. @param slice whether it is a VF's @throws RangeError for an index or a size that no BAR has */
 export function makeBar(init: BarInit, slice: boolean): Bar {
   const { index, size } = init;
   const powerOfTwo = Number.isInteger(Math.log2(size));
@@ -61,7 +65,7 @@ export function makeBar(init: BarInit, slice: boolean): Bar {
   };
 }
 
-/** Offset of the register. */
+/** Offset of the register in configuration space, in bytes. @param index 0 to 5, 6 for the expansion ROM */
 export function barRegister(index: number): number {
   return index === PCI_ROM_RESOURCE ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * index;
 }
@@ -91,7 +95,11 @@ export function barAddress(config: Uint8Array, bar: Bar): number {
   return bar.kind === 'mem64' ? read32(config, at + 4) * 0x1_0000_0000 + low : low;
 }
 
-/** Stores an address in the register, as firmware or the kernel's resource allocator does. */
+/**
+ * Stores an address in the register, as firmware or the kernel's resource allocator does.
+ *
+ * @param address physical, or an I/O port; a multiple of the size
+ */
 export function setBarAddress(config: Uint8Array, bar: Bar, address: number): void {
   const at = barRegister(bar.index);
   write32(config, at, (address % 0x1_0000_0000) + barFlags(bar));

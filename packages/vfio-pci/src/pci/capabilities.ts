@@ -3,16 +3,23 @@ import { PCI_CAPABILITY_LIST, PCI_CAP_LIST_NEXT, PCI_CFG_SPACE_SIZE, PCI_STATUS,
 
 /** A capability in the list of the first 256 bytes. */
 export interface Capability {
+  /** PCI_CAP_ID_*, 8 bits. */
   readonly id: number;
+  /** Offset in configuration space, in bytes, from 0x40. */
   readonly at: number;
+  /** Offset of the next one; 0 ends the list. */
   readonly next: number;
 }
 
 /** An extended capability, from 0x100 on. */
 export interface ExtendedCapability {
+  /** PCI_EXT_CAP_ID_*, 16 bits. */
   readonly id: number;
+  /** Capability Version, 4 bits. */
   readonly version: number;
+  /** Offset in configuration space, in bytes, from 0x100. */
   readonly at: number;
+  /** Offset of the next one; 0 ends the list. */
   readonly next: number;
 }
 
@@ -46,29 +53,38 @@ export function extendedCapabilities(config: Uint8Array): readonly ExtendedCapab
   return out;
 }
 
-/** Where the first capability with this id is; 0 if there is none. */
+/** Where the first capability with this id is; 0 if there is none. @param id PCI_CAP_ID_*, 8 bits @returns offset in bytes */
 export function findCapability(config: Uint8Array, id: number): number {
   return capabilities(config).find((capability) => capability.id === id)?.at ?? 0;
 }
 
-/** Where the first extended capability with this id is; 0 if there is none. */
+/**
+ * Where the first extended capability with this id is; 0 if there is none.
+ *
+ * @param id PCI_EXT_CAP_ID_*, 16 bits
+ * @returns offset in bytes, 0x100 or more
+ */
 export function findExtendedCapability(config: Uint8Array, id: number): number {
   return extendedCapabilities(config).find((capability) => capability.id === id)?.at ?? 0;
 }
 
+/** 16 bits, little-endian. @param at offset in bytes, of any alignment */
 export function read16(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8);
 }
 
+/** 32 bits, little-endian, unsigned. @param at offset in bytes, of any alignment */
 export function read32(bytes: Uint8Array, at: number): number {
   return (read16(bytes, at) | (read16(bytes, at + 2) << 16)) >>> 0;
 }
 
+/** Stores 16 bits, little-endian. @param at offset in bytes, of any alignment @param value whose lowest 16 bits are stored */
 export function write16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value;
   bytes[at + 1] = value >>> 8;
 }
 
+/** Stores 32 bits, little-endian. @param at offset in bytes, of any alignment @param value whose lowest 32 bits are stored */
 export function write32(bytes: Uint8Array, at: number, value: number): void {
   write16(bytes, at, value);
   write16(bytes, at + 2, value >>> 16);

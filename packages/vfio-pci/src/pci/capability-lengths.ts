@@ -1,5 +1,5 @@
 /**
- * Lengths of capabilities in bytes, as vfio-pci knows them: 0 is a capability that it hides from user space (catalogue, vfio 3.6).
+ * Lengths of capabilities in bytes, as vfio-pci knows them: 0 is a capability that it hides from user space.
  * Reference: the structures in the PCI and PCI Express specifications.
  */
 import { read16, read32 } from './capabilities.ts';
@@ -41,7 +41,7 @@ import {
   PCI_MSI_FLAGS_MASKBIT,
 } from './registers.ts';
 
-/** Length of the PCI Express capability, version 2, in the kernels that hold it to be 50 bytes (D61-35). */
+/** Length of the PCI Express capability, version 2, in the kernels that hold it to be 50 bytes. */
 export type ExpressLength = 50 | 52;
 
 export function capabilityLength(config: Uint8Array, id: number, at: number, express: ExpressLength = 52): number {
@@ -135,12 +135,25 @@ function virtualChannelLength(config: Uint8Array, at: number): number {
   return 16 + 12 * channels;
 }
 
-/** What hardware holds to be a structure, where VFIO knows less: the slot and root registers of PCI Express, the log of AER. */
+/**
+ * Bytes of a capability as hardware has it: with the slot and root registers of PCI Express, which VFIO does not know.
+ *
+ * @param id PCI_CAP_ID_*
+ * @param at its offset, in bytes
+ * @returns 0 for one that is not known
+ */
 export function structureLength(config: Uint8Array, id: number, at: number): number {
   if (id === PCI_CAP_ID_EXP && (config[at + PCI_EXP_FLAGS]! & PCI_EXP_FLAGS_VERS) >= 2) return 60;
   return capabilityLength(config, id, at);
 }
 
+/**
+ * Bytes of an extended capability as hardware has it: with the log of AER, which VFIO does not know.
+ *
+ * @param id PCI_EXT_CAP_ID_*
+ * @param at its offset, in bytes
+ * @returns 0 for one that is not known
+ */
 export function extendedStructureLength(config: Uint8Array, id: number, at: number): number {
   // Version 2 has the log of TLP prefixes.
   if (id === PCI_EXT_CAP_ID_ERR) return ((read32(config, at) >>> 16) & 0xf) >= 2 ? 72 : 64;

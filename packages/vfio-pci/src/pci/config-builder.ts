@@ -1,4 +1,3 @@
-/** Makes the configuration space of a model from a short description: header, PM, MSI, MSI-X, PCI Express. */
 import { DEFAULT_SEVERITY } from './aer.ts';
 import { barFlags, barRegister, makeBar, type BarInit } from './bars.ts';
 import { read32, write16, write32 } from './capabilities.ts';
@@ -46,20 +45,27 @@ import {
   PCI_VENDOR_ID,
 } from './registers.ts';
 
+/** A function in a few words, for buildConfig(). */
 export interface ConfigInit {
+  /** Vendor ID, 16 bits. */
   readonly vendor: number;
+  /** Device ID, 16 bits. */
   readonly device: number;
   /** Base class, subclass, programming interface: 24 bits. @default 0xff0000 */
   readonly class?: number | undefined;
-  /** @default 0 */
+  /** Revision ID, 8 bits. @default 0 */
   readonly revision?: number | undefined;
+  /** Subsystem Vendor ID, 16 bits. @default 0 */
   readonly subsystemVendor?: number | undefined;
+  /** Subsystem ID, 16 bits. @default 0 */
   readonly subsystem?: number | undefined;
   /** INTA to INTD as 1 to 4; 0 is none. @default 0 */
   readonly interruptPin?: number | undefined;
+  /** Whose type bits the registers show; give the same to PciFunctionInit.bars. @default none */
   readonly bars?: readonly BarInit[] | undefined;
   /** Vectors of MSI: 1, 2, 4 ... 32. Left out: no MSI. */
   readonly msi?: number | undefined;
+  /** MSI-X: its vectors, and where table and PBA are. Left out: no MSI-X. */
   readonly msix?: MsixInit | undefined;
   /** A PCI Express endpoint, with 4096 bytes of configuration space. @default false */
   readonly express?: boolean | undefined;
@@ -69,7 +75,7 @@ export interface ConfigInit {
   readonly aer?: boolean | undefined;
   /** Advanced Features of a conventional device, with function level reset. @default false */
   readonly advancedFeatures?: boolean | undefined;
-  /** Access Control Services; needs `express`. @default none */
+  /** Access Control Services: ACS Capability and ACS Control, 16 bits each; needs `express`. @default none */
   readonly acs?: { readonly capability: number; readonly control: number } | undefined;
   /** Single root I/O virtualization; needs `express`. @default none */
   readonly sriov?: SriovInit | undefined;
@@ -77,25 +83,27 @@ export interface ConfigInit {
   readonly powerManagement?: boolean | undefined;
 }
 
+/** The MSI-X capability of a function. */
 export interface MsixInit {
   /** Entries of the table, 1 to 2048. */
   readonly vectors: number;
-  /** BAR of table and pending bits. */
+  /** BAR of table and pending bits, 0 to 5. */
   readonly bar: number;
-  /** @default 0 */
+  /** Of the table in the BAR, in bytes: a multiple of 8. @default 0 */
   readonly tableOffset?: number | undefined;
-  /** @default the first page behind the table */
+  /** Of the pending bits in the BAR, in bytes: a multiple of 8. @default the first page behind the table */
   readonly pbaOffset?: number | undefined;
 }
 
+/** The SR-IOV capability of a physical function. */
 export interface SriovInit {
   /** 1 to 255. */
   readonly totalVfs: number;
-  /** Device id of the VFs. */
+  /** Device id of the VFs, 16 bits. */
   readonly vfDevice: number;
   /** First VF Offset. @default 8: VFs are functions of the devices behind the PF's */
   readonly offset?: number | undefined;
-  /** @default 1 */
+  /** VF Stride: from one VF's requester id to the next, 16 bits. @default 1 */
   readonly stride?: number | undefined;
 }
 
@@ -106,7 +114,13 @@ const ACS = 0x100;
 const SRIOV = 0x140;
 const AER = 0x180;
 
-/** @throws RangeError where a number is out of its range. */
+/**
+ * The configuration space of a model from a short description: header, PM, MSI, MSI-X, Advanced Features, PCI Express with ACS, SR-IOV and
+ * AER.
+ *
+ * @returns 256 bytes, or 4096 with `express`
+ * @throws RangeError where a number is out of its range
+ */
 export function buildConfig(init: ConfigInit): Uint8Array {
   const express = init.express ?? false;
   const bytes = new Uint8Array(express ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);

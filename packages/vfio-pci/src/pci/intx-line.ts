@@ -1,9 +1,3 @@
-/**
- * An interrupt line of the host: level-triggered, shared by the functions whose INTx pins are wired to it.
- *
- * Modelled: level, sharing, handlers that answer whether it was theirs. Not modelled: routing through link devices, affinity, the
- * kernel's switching off of a line that nobody handles.
- */
 import { eventKind, type EventKind, removeItem } from '@vsim/vfio-core';
 
 /** What firmware calls the line of a pin that is wired to nothing: linux/interrupt.h. */
@@ -21,13 +15,24 @@ export type IntxHandler = () => boolean;
 
 /** Who drives the line, and learns what became of it. */
 export interface IntxSource {
+  /** Who it is, for the event: a function's address. */
   readonly name: string;
+  /** The line was raised by it, and no handler said that it was its device's: see INTX_UNHANDLED. @param irq Linux irq number */
   unhandled(irq: number): void;
 }
 
-/** What an interrupt controller does with a line that is up already when its first handler comes. */
+/**
+ * What an interrupt controller does with a line that is up already when its first handler comes: it fires, or the interrupt is missed until
+ * the line is raised anew.
+ */
 export type EarlyLevel = 'fires' | 'missed';
 
+/**
+ * An interrupt line of the host: level-triggered, shared by the functions whose INTx pins are wired to it.
+ *
+ * Modelled: level, sharing, handlers that answer whether it was theirs. Not modelled: routing through link devices, affinity, the kernel's
+ * switching off of a line that nobody handles.
+ */
 export class IntxLine {
   /** Linux irq number. */
   readonly irq: number;
@@ -39,18 +44,23 @@ export class IntxLine {
   /** Its handler shares it with nobody. */
   #exclusive = false;
 
+  /** @param irq Linux irq number @param earlyLevel what becomes of a line that is up before its first handler comes */
   constructor(irq: number, earlyLevel: EarlyLevel = 'fires') {
     this.irq = irq;
     this.#earlyLevel = earlyLevel;
   }
 
+  /** Whether somebody drives it. */
   get level(): boolean {
     return this.#asserting.size > 0;
   }
 
   /**
-   * request_irq(). With `exclusive` it fails while the line has another handler. @param disabled the line stays off until enable():
-   * IRQF_NO_AUTOEN
+   * request_irq().
+   *
+   * @param exclusive it fails while the line has another handler, and keeps others away
+   * @param disabled the line stays off until enable(): IRQF_NO_AUTOEN
+   * @returns false where the line is somebody else's alone, or cannot be this handler's alone
    */
   request(handler: IntxHandler, exclusive = false, disabled = false): boolean {
     if (this.#exclusive || (exclusive && this.#handlers.length > 0)) return false;
@@ -88,6 +98,7 @@ export class IntxLine {
     this.#run(source);
   }
 
+  /** A function's pin goes down; the line stays up while another drives it. */
   lower(source: IntxSource): void {
     this.#asserting.delete(source);
   }

@@ -27,7 +27,10 @@ import {
   PCI_MSI_FLAGS_QSIZE,
 } from './registers.ts';
 
-/** Sends one message as the function's bus master; dropped unless the function may. */
+/**
+ * Sends one message as the function's bus master, a store of 32 bits; dropped unless the function may. Both arguments are what software
+ * programmed: address in bytes, and data.
+ */
 export type SendMessage = (address: number, data: number) => void;
 
 /** A vector was raised while it is masked: it waits in its pending bit. */
@@ -41,6 +44,11 @@ export class Msi {
   readonly #send: SendMessage;
   readonly #pended: Pended;
 
+  /**
+   * @param at offset of the capability, in bytes
+   * @param send what becomes of a message
+   * @param pended hears of a vector that waits for its mask bit
+   */
   constructor(config: ConfigSpace, at: number, send: SendMessage, pended: Pended = nobody) {
     this.#config = config;
     this.at = at;
@@ -58,10 +66,12 @@ export class Msi {
     this.#config.set(this.#data + 8, 4, 0);
   }
 
+  /** Message Control, 16 bits. */
   get flags(): number {
     return read16(this.#config.bytes, this.at + PCI_MSI_FLAGS);
   }
 
+  /** MSI Enable. */
   get enabled(): boolean {
     return (this.flags & PCI_MSI_FLAGS_ENABLE) !== 0;
   }
@@ -76,11 +86,12 @@ export class Msi {
     return Math.min(1 << ((this.flags & PCI_MSI_FLAGS_QSIZE) >> 4), this.capable);
   }
 
+  /** Per-Vector Masking Capable. */
   get maskable(): boolean {
     return (this.flags & PCI_MSI_FLAGS_MASKBIT) !== 0;
   }
 
-  /** Raises a vector; one beyond those given is sent as vector 0. */
+  /** Raises a vector; one beyond those given is sent as vector 0. @param vector in [0, 32) */
   raise(vector: number): void {
     const bit = vector < this.vectors ? vector : 0;
     if (this.maskable && (this.#word(4) & (1 << bit)) !== 0) {
@@ -100,14 +111,19 @@ export class Msi {
     for (let bit = 0; bit < 32; bit += 1) if ((free & (1 << bit)) !== 0) this.#deliver(bit);
   }
 
-  /** The kernel's programming of the message. */
+  /**
+   * The kernel's programming of the message.
+   *
+   * @param address physical, 64 bits below 2^53 where the capability has them, else 32
+   * @param data 16 bits
+   */
   setMessage(address: number, data: number): void {
     this.#config.set(this.at + PCI_MSI_ADDRESS_LO, 4, address % 0x1_0000_0000 >>> 0);
     if (this.#wide) this.#config.set(this.at + PCI_MSI_ADDRESS_HI, 4, Math.floor(address / 0x1_0000_0000));
     this.#config.set(this.#data, 2, data);
   }
 
-  /** The kernel's masking of one vector, where the function can mask. */
+  /** The kernel's masking of one vector, where the function can mask. @param vector in [0, 32) */
   setMask(vector: number, masked: boolean): void {
     if (!this.maskable) return;
     const mask = this.#word(4);
@@ -140,13 +156,17 @@ export class Msi {
 
 /** The MSI-X capability of one function, its table and its pending bit array. */
 export class Msix {
+  /** Offset of the capability. */
   readonly at: number;
-  /** Entries of the table. */
+  /** Entries of the table, 1 to 2048. */
   readonly size: number;
+  /** BAR of the table, 0 to 5. */
   readonly tableBar: number;
-  /** Offset of the table in its BAR. */
+  /** Offset of the table in its BAR, in bytes. */
   readonly tableOffset: number;
+  /** BAR of the pending bit array, 0 to 5. */
   readonly pbaBar: number;
+  /** Offset of the pending bit array in its BAR, in bytes. */
   readonly pbaOffset: number;
   readonly #config: ConfigSpace;
   readonly #send: SendMessage;
@@ -155,6 +175,11 @@ export class Msix {
   readonly #table: Uint32Array;
   readonly #pending: Uint32Array;
 
+  /**
+   * @param at offset of the capability, in bytes
+   * @param send what becomes of a message
+   * @param pended hears of a vector that waits for its mask bit
+   */
   constructor(config: ConfigSpace, at: number, send: SendMessage, pended: Pended = nobody) {
     this.#config = config;
     this.at = at;
@@ -172,18 +197,22 @@ export class Msix {
     this.#maskAll();
   }
 
+  /** Bytes of the table: 16 for each entry. */
   get tableBytes(): number {
     return this.size * PCI_MSIX_ENTRY_SIZE;
   }
 
+  /** Bytes of the pending bit array: 8 for each 64 entries that are begun. */
   get pbaBytes(): number {
     return this.#pending.byteLength;
   }
 
+  /** Message Control, 16 bits. */
   get flags(): number {
     return read16(this.#config.bytes, this.at + PCI_MSIX_FLAGS);
   }
 
+  /** MSI-X Enable. */
   get enabled(): boolean {
     return (this.flags & PCI_MSIX_FLAGS_ENABLE) !== 0;
   }
@@ -200,11 +229,16 @@ export class Msix {
     for (let entry = 0; entry < this.size; entry += 1) this.#table[4 * entry + 3] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
   }
 
-  /** Whether a vector waits for its mask bit. */
+  /** Whether a vector waits for its mask bit. @param vector in [0, size) */
   isPending(vector: number): boolean {
     return (this.#pending[vector >>> 5]! & (1 << (vector & 31))) !== 0;
   }
 
+  /**
+   * Sends a vector's message, or, while the vector or the function is masked, sets its pending bit.
+   *
+   * @param vector in [0, size); a higher one is ignored
+   */
   raise(vector: number): void {
     if (vector >= this.size) return;
     if ((this.flags & PCI_MSIX_FLAGS_MASKALL) !== 0 || (this.#table[4 * vector + 3]! & PCI_MSIX_ENTRY_CTRL_MASKBIT) !== 0) {
@@ -221,16 +255,28 @@ export class Msix {
     for (let vector = 0; vector < this.size; vector += 1) this.#release(vector);
   }
 
-  /** Loads from the table. `offset` counts from its start; unaligned or narrow loads give the bytes all the same. */
+  /**
+   * Loads from the table; unaligned or narrow loads give the bytes all the same.
+   *
+   * @param offset bytes from its start
+   * @param width 1, 2 or 4 bytes
+   */
   readTable(offset: number, width: number): number {
     return readWords(this.#table, offset, width);
   }
 
+  /** Loads from the pending bit array. @param offset bytes from its start @param width 1, 2 or 4 bytes */
   readPending(offset: number, width: number): number {
     return readWords(this.#pending, offset, width);
   }
 
-  /** Stores to the table; a vector that this unmasks is sent if it was pending. */
+  /**
+   * Stores to the table; a vector that this unmasks is sent if it was pending.
+   *
+   * @param offset bytes from its start
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned, of that width
+   */
   writeTable(offset: number, width: number, value: number): void {
     const at = offset >>> 2;
     if (width === 4) {
@@ -244,13 +290,20 @@ export class Msix {
     if (first === PCI_MSIX_ENTRY_VECTOR_CTRL && this.enabled) this.#release(at >>> 2);
   }
 
-  /** The kernel's programming of one entry. */
+  /**
+   * The kernel's programming of one entry.
+   *
+   * @param vector in [0, size)
+   * @param address physical, below 2^53
+   * @param data 32 bits
+   */
   setMessage(vector: number, address: number, data: number): void {
     this.#table[4 * vector] = address % 0x1_0000_0000;
     this.#table[4 * vector + 1] = Math.floor(address / 0x1_0000_0000);
     this.#table[4 * vector + 2] = data;
   }
 
+  /** The kernel's masking of one vector, in its Vector Control; unmasked, it is sent if it was pending. @param vector in [0, size) */
   setMask(vector: number, masked: boolean): void {
     this.writeTable(vector * PCI_MSIX_ENTRY_SIZE + PCI_MSIX_ENTRY_VECTOR_CTRL, 4, masked ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0);
   }

@@ -1,10 +1,3 @@
-/**
- * A PCI function as hardware: configuration space, base address registers, interrupts, DMA, reset. The models of devices extend it.
- *
- * Reference: PCI Local Bus 3.0; PCI Express Base. Modelled: decoding by COMMAND and power state, sizing, MSI, MSI-X, INTx with
- * DisINTx and the status bit, bus mastering, function level reset, D-states, bytes that software may write, absence. Not modelled: bus
- * numbers and windows of bridges that software moves (a range stays where the machine put it), transactions.
- */
 import { DmaPort, assertSameCore, eventKind, type EventKind, type Host, type IommuGroup, type MmioDevice } from '@vsim/vfio-core';
 import { CORRECTABLE_ERRORS, UNCORRECTABLE_ERRORS, logError, type ErrorMessage, type LoggedError, type PciError } from './aer.ts';
 import { PciAddress, formatAddress } from './address.ts';
@@ -51,11 +44,13 @@ import { SriovCapability, type VirtualFunctionsInit } from './sriov.ts';
 import { Vpd } from './vpd.ts';
 import { overrideWriteMasks, setWriteMasks } from './write-masks.ts';
 
+/** What a function is made of, whatever its model. */
 export interface PciFunctionInit {
   /** `domain:bus:device.function`, as `0000:00:02.0`. */
   readonly address: string;
   /** The whole configuration space: 256 or 4096 bytes. buildConfig() makes one. */
   readonly config: Uint8Array;
+  /** What it decodes, by index. @default nothing */
   readonly bars?: readonly BarInit[] | undefined;
   /** Whether bytes outside of every structure take what is written. @default 'read-only' */
   readonly vendorBytes?: 'storage' | 'read-only' | undefined;
@@ -101,15 +96,29 @@ export const INTERRUPT_PENDING: EventKind<{ readonly function: string; readonly 
   (fields) => `${fields.function}: vector ${fields.vector} is masked: it waits in its pending bit`,
 );
 
+/**
+ * A PCI function as hardware: configuration space, base address registers, interrupts, DMA, reset. The models of devices extend it.
+ *
+ * Reference: PCI Local Bus 3.0; PCI Express Base. Modelled: decoding by COMMAND and power state, sizing, MSI, MSI-X, INTx with DisINTx and
+ * the status bit, bus mastering, function level reset, D-states, bytes that software may write, absence. Not modelled: bus numbers and
+ * windows of bridges that software moves (a range stays where the machine put it), transactions.
+ */
 export class PciFunction implements IntxSource {
+  /** The host that it is made for: its memory, its trace. */
   readonly host: Host;
+  /** Where it is: domain, bus, device and function. */
   readonly address: PciAddress;
+  /** Its address as text: `0000:00:02.0`. */
   readonly name: string;
+  /** Its configuration space as hardware keeps it. */
   readonly config: ConfigSpace;
+  /** BARs and expansion ROM that it has, in the order of their declaration; bar() finds one by its index. */
   readonly bars: readonly Bar[];
   /** The VF BARs of a physical function: the size is one VF's, the address that of VF 0's slice. */
   readonly virtualBars: readonly Bar[];
+  /** Its MSI capability; undefined: it has none. */
   readonly msi: Msi | undefined;
+  /** Its MSI-X capability with table and pending bits; undefined: it has none. */
   readonly msix: Msix | undefined;
   /** The SR-IOV capability of a physical function. */
   readonly sriov: SriovCapability | undefined;
@@ -121,6 +130,7 @@ export class PciFunction implements IntxSource {
   readonly powerCut: boolean;
   /** The image of a ROM that firmware has left in memory; empty if there is none. */
   readonly firmwareRom: Uint8Array;
+  /** Its BARs answer to special instructions alone: see PciFunctionInit.nonMappableBars. */
   readonly nonMappableBars: boolean;
   /** Where error messages go; set by the bus. */
   errorMessage: ((message: ErrorMessage) => void) | undefined = undefined;
@@ -141,6 +151,9 @@ export class PciFunction implements IntxSource {
   #pin = false;
   #absence: Absence | undefined;
 
+  /**
+   * @throws RangeError for an address, a configuration space, a BAR or VPD that there cannot be; TypeError for a host of another vfio-core
+   */
   constructor(host: Host, init: PciFunctionInit) {
     assertSameCore(host);
     this.host = host;
@@ -181,32 +194,69 @@ export class PciFunction implements IntxSource {
 
   // What a model implements.
 
-  /** Loads from a BAR; `width` is 1, 2 or 4, the value unsigned. `offset` lies inside, aligned to the width. @default ones */
+  /**
+   * Loads from a BAR. A model overrides this.
+   *
+   * @param _bar index, 0 to 5
+   * @param _offset bytes, inside of the BAR and aligned to the width
+   * @param width 1, 2 or 4 bytes
+   * @default ones
+   * @returns unsigned
+   */
   protected barRead(_bar: number, _offset: number, width: number): number {
     return ones(width);
   }
 
+  /**
+   * Stores to a BAR. A model overrides this.
+   *
+   * @param _bar index, 0 to 5
+   * @param _offset bytes, inside of the BAR and aligned to the width
+   * @param _width 1, 2 or 4 bytes
+   * @param _value unsigned
+   * @default nothing
+   */
   protected barWrite(_bar: number, _offset: number, _width: number, _value: number): void {
     // No registers.
   }
 
-  /** 8-byte loads of a BAR: low half to into[0], high half to into[1]. @default two of 4 bytes */
+  /**
+   * 8-byte loads of a BAR: low half to into[0], high half to into[1].
+   *
+   * @param bar index, 0 to 5
+   * @param offset bytes, a multiple of 8
+   * @default two of 4 bytes
+   */
   protected barRead64(bar: number, offset: number, into: Uint32Array): void {
     into[0] = this.barRead(bar, offset, 4);
     into[1] = this.barRead(bar, offset + 4, 4);
   }
 
+  /**
+   * 8-byte stores to a BAR.
+   *
+   * @param bar index, 0 to 5
+   * @param offset bytes, a multiple of 8
+   * @param lo bits 31:0
+   * @param hi bits 63:32
+   * @default two of 4 bytes, the low one first
+   */
   protected barWrite64(bar: number, offset: number, lo: number, hi: number): void {
     this.barWrite(bar, offset, 4, lo);
     this.barWrite(bar, offset + 4, 4, hi);
   }
 
-  /** One byte of the ROM's image. @default ones */
+  /** One byte of the ROM's image. @param _offset bytes from its start @default ones */
   protected romRead(_offset: number): number {
     return 0xff;
   }
 
-  /** Bytes of the images in the ROM, whose BAR may decode more; 0 is a ROM without an image. @default what their headers say */
+  /**
+   * Bytes of the images in the ROM, whose BAR may decode more; 0 is a ROM without an image.
+   *
+   * @param size bytes that the ROM's BAR decodes
+   * @default what their headers say
+   */
   protected romImageBytes(size: number): number {
     return romImageSize((at) => this.romRead(at), size);
   }
@@ -218,21 +268,32 @@ export class PciFunction implements IntxSource {
 
   // What a model calls.
 
-  /** Reads memory as bus master; false: not allowed or a fault, with `into` untouched. */
+  /** Reads memory as bus master; false: not allowed or a fault, with `into` untouched. @param iova bytes, below 2^53 */
   dmaRead(iova: number, into: Uint8Array): boolean {
     return this.isMaster && this.#dma.read(iova, into);
   }
 
-  /** Writes memory as bus master; false: not allowed or a fault, with no byte moved. */
+  /** Writes memory as bus master; false: not allowed or a fault, with no byte moved. @param iova bytes, below 2^53 */
   dmaWrite(iova: number, from: Uint8Array): boolean {
     return this.isMaster && this.#dma.write(iova, from);
   }
 
-  /** dmaRead() at an IOVA of 64 bits in halves, as registers have it, or `offset` bytes behind it. */
+  /**
+   * dmaRead() at an IOVA of 64 bits in halves, as registers have it, or `offset` bytes behind it.
+   *
+   * @param lo bits 31:0
+   * @param hi bits 63:32
+   */
   dmaReadWide(lo: number, hi: number, into: Uint8Array, offset = 0): boolean {
     return this.isMaster && this.#dma.readWide(lo, hi, into, offset);
   }
 
+  /**
+   * dmaWrite() at an IOVA of 64 bits in halves, as registers have it, or `offset` bytes behind it.
+   *
+   * @param lo bits 31:0
+   * @param hi bits 63:32
+   */
   dmaWriteWide(lo: number, hi: number, from: Uint8Array, offset = 0): boolean {
     return this.isMaster && this.#dma.writeWide(lo, hi, from, offset);
   }
@@ -242,7 +303,11 @@ export class PciFunction implements IntxSource {
     this.#dma.written = written;
   }
 
-  /** Sends a message-signalled interrupt: MSI-X if enabled, else MSI. Drops it, with an event, if neither is. */
+  /**
+   * Sends a message-signalled interrupt: MSI-X if enabled, else MSI. Drops it, with an event, if neither is.
+   *
+   * @param vector from 0; MSI-X ignores one past its table, MSI sends it as 0
+   */
   raise(vector = 0): void {
     if (this.#absence !== undefined) this.#dropped(vector, `the function is not there: ${this.#absence}`);
     else if (this.msix?.enabled === true) this.msix.raise(vector);
@@ -291,10 +356,12 @@ export class PciFunction implements IntxSource {
     else this.#driveLine();
   }
 
+  /** The COMMAND register, 16 bits: PCI_COMMAND_*. */
   get command(): number {
     return read16(this.config.bytes, PCI_COMMAND);
   }
 
+  /** Whether it may do DMA and send messages: Bus Master Enable, in D0, and there. */
   get isMaster(): boolean {
     return (this.command & PCI_COMMAND_MASTER) !== 0 && this.powerState === 0 && this.#absence === undefined;
   }
@@ -304,11 +371,12 @@ export class PciFunction implements IntxSource {
     return this.#pm === 0 ? 0 : this.config.bytes[this.#pm + PCI_PM_CTRL]! & PCI_PM_CTRL_STATE_MASK;
   }
 
+  /** Header type 1: a PCI-to-PCI bridge or a port. */
   get isBridge(): boolean {
     return (this.config.bytes[PCI_HEADER_TYPE]! & PCI_HEADER_TYPE_MASK) === PCI_HEADER_TYPE_BRIDGE;
   }
 
-  /** The hardware of VF `index`; undefined if the function can have none. The bus makes it appear. */
+  /** The hardware of a VF; undefined if the function can have none. The bus makes it appear. @param index from 0 */
   makeVirtualFunction(index: number): PciFunction | undefined {
     const what = this.#virtualFunctions;
     if (what === undefined || this.sriov === undefined) return undefined;
@@ -323,17 +391,31 @@ export class PciFunction implements IntxSource {
     return what.create?.(this.host, init, index) ?? new PciFunction(this.host, init);
   }
 
+  /** The BAR with this index; undefined for one that it does not have. @param index 0 to 5, 6 for the expansion ROM */
   bar(index: number): Bar | undefined {
     return this.#barByIndex[index];
   }
 
   // What software does.
 
+  /**
+   * A configuration read by software; ones of a function that does not answer.
+   *
+   * @param offset bytes
+   * @param width 1, 2 or 4 bytes
+   * @returns unsigned
+   */
   configRead(offset: number, width: number): number {
     return this.#absence === undefined ? this.config.read(offset, width) : ones(width);
   }
 
-  /** A configuration write with what it sets off. */
+  /**
+   * A configuration write with what it sets off: resets, power states, interrupts.
+   *
+   * @param offset bytes
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned
+   */
   configWrite(offset: number, width: number, value: number): void {
     if (this.#absence !== undefined) return;
     const end = offset + width;
@@ -349,7 +431,14 @@ export class PciFunction implements IntxSource {
     if (this.#af !== 0 && touches(this.#af + PCI_AF_CTRL, 1)) this.#advancedFeatures();
   }
 
-  /** A load from a BAR by anyone: ones while the function does not decode. */
+  /**
+   * A load from a BAR by anyone: ones while the function does not decode.
+   *
+   * @param index 0 to 5
+   * @param offset bytes, aligned to the width
+   * @param width 1, 2 or 4 bytes
+   * @returns unsigned
+   */
   readBar(index: number, offset: number, width: number): number {
     const bar = this.#barByIndex[index];
     if (bar === undefined || !this.#decodes(bar)) return ones(width);
@@ -361,7 +450,14 @@ export class PciFunction implements IntxSource {
     return this.barRead(index, offset, width);
   }
 
-  /** A store to a BAR by anyone: lost while the function does not decode. */
+  /**
+   * A store to a BAR by anyone: lost while the function does not decode.
+   *
+   * @param index 0 to 5
+   * @param offset bytes, aligned to the width
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned
+   */
   writeBar(index: number, offset: number, width: number, value: number): void {
     const bar = this.#barByIndex[index];
     if (bar === undefined || !this.#decodes(bar)) return;
@@ -376,7 +472,7 @@ export class PciFunction implements IntxSource {
     this.barWrite(index, offset, width, value);
   }
 
-  /** 8-byte load: low half to into[0]. */
+  /** 8-byte load: low half to into[0], high half to into[1]. @param index 0 to 5 @param offset bytes, a multiple of 8 */
   readBar64(index: number, offset: number, into: Uint32Array): void {
     const bar = this.#barByIndex[index];
     const own = bar !== undefined && this.#decodes(bar) && !this.#isMsix(index, offset);
@@ -388,6 +484,14 @@ export class PciFunction implements IntxSource {
     into[1] = this.readBar(index, offset + 4, 4);
   }
 
+  /**
+   * 8-byte store; the MSI-X table takes it as two of 4 bytes.
+   *
+   * @param index 0 to 5
+   * @param offset bytes, a multiple of 8
+   * @param lo bits 31:0
+   * @param hi bits 63:32
+   */
   writeBar64(index: number, offset: number, lo: number, hi: number): void {
     const bar = this.#barByIndex[index];
     if (bar !== undefined && this.#decodes(bar) && !this.#isMsix(index, offset)) {
@@ -404,7 +508,7 @@ export class PciFunction implements IntxSource {
     return bar === undefined || bar.address === 0 ? 0 : this.romImageBytes(bar.size);
   }
 
-  /** A byte of the expansion ROM, for software that has switched its decoding on. */
+  /** A byte of the expansion ROM, for software that has switched its decoding on. @param offset bytes */
   readRom(offset: number): number {
     return this.#absence === undefined ? this.romRead(offset) : 0xff;
   }
@@ -427,7 +531,7 @@ export class PciFunction implements IntxSource {
 
   // What the bus does.
 
-  /** @internal Puts the memory BARs into the host's address space, where they are; bus.add() calls it. */
+  /** Puts the memory BARs into the host's address space, where they are; the bus calls it. @internal */
   mapBars(): void {
     for (const bar of this.bars) {
       if (bar.kind === 'io' || bar.address === 0 || bar.shadow || bar.index === PCI_ROM_RESOURCE) continue;
@@ -435,11 +539,12 @@ export class PciFunction implements IntxSource {
     }
   }
 
-  /** @internal */
+  /** Takes the memory BARs out of the host's address space. @internal */
   unmapBars(): void {
     for (const unmap of this.#unmap.splice(0)) unmap();
   }
 
+  /** Nobody took the interrupt of its INTx: INTX_UNHANDLED. @param irq Linux irq number */
   unhandled(irq: number): void {
     if (this.host.trace.on) this.host.trace.emit(INTX_UNHANDLED, { irq, source: this.name });
   }
@@ -515,7 +620,7 @@ export class PciFunction implements IntxSource {
   }
 }
 
-/** Ones of a width of 1, 2 or 4 bytes. */
+/** What a read gives that nobody answers. @param width 1, 2 or 4 bytes @returns 0xff, 0xffff or 0xffffffff */
 export function ones(width: number): number {
   return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
 }

@@ -1,9 +1,3 @@
-/**
- * A root or downstream port with a slot, as hardware: presence, link, power, attention button, and what becomes of the card in it.
- *
- * Reference: PCI Express Base 6.0, 6.7 (hot-plug) and 7.5.3. Modelled: presence detect, data link layer state, the power controller, the
- * attention button, surprise down errors. Not modelled: the interlock, the latch, indicators, command completion, link training time.
- */
 import type { Host } from '@vsim/vfio-core';
 import { PciAddress } from './address.ts';
 import { findCapability, read16, write16, write32 } from './capabilities.ts';
@@ -40,6 +34,7 @@ import {
   PCI_SUBORDINATE_BUS,
 } from './registers.ts';
 
+/** The slot of a port, as the Slot Capabilities register has it. */
 export interface SlotInit {
   /** Physical slot number, 1 to 8191: the name of the slot in sysfs. */
   readonly number: number;
@@ -49,13 +44,15 @@ export interface SlotInit {
   readonly surprise?: boolean | undefined;
 }
 
+/** A root port, or a downstream port of a switch. */
 export interface PciPortInit {
-  /** `domain:bus:device.function`. */
+  /** `domain:bus:device.function`, as `0000:00:1c.0`. */
   readonly address: string;
+  /** Device/Port Type of its PCI Express capability. */
   readonly kind: 'root' | 'downstream';
-  /** Number of the bus below. */
+  /** Number of the bus below, 1 to 255. */
   readonly secondary: number;
-  /** The highest number below it. @default `secondary` */
+  /** The highest bus number below it, from `secondary` to 255. @default `secondary` */
   readonly subordinate?: number | undefined;
   /** Left out: what is below cannot be unplugged. */
   readonly slot?: SlotInit | undefined;
@@ -72,8 +69,16 @@ const ACS_ALL = 0x1d;
 /** Speed 2.5 GT/s, width x1. */
 const LINK = 0x11;
 
+/**
+ * A root or downstream port with a slot, as hardware: presence, link, power, attention button, and what becomes of the card in it.
+ *
+ * Reference: PCI Express Base 6.0, 6.7 (hot-plug) and 7.5.3. Modelled: presence detect, data link layer state, the power controller, the
+ * attention button, surprise down errors. Not modelled: the interlock, the latch, indicators, command completion, link training time.
+ */
 export class PciPort extends PciFunction {
+  /** Device/Port Type of its PCI Express capability. */
   readonly kind: 'root' | 'downstream';
+  /** Its slot; undefined: what is below cannot be unplugged. */
   readonly slot: SlotInit | undefined;
   /** Who takes the hot-plug interrupt; set by the kernel's service. */
   hotplug: ((event: HotplugEvent) => void) | undefined = undefined;
@@ -83,6 +88,7 @@ export class PciPort extends PciFunction {
   #present = false;
   #broken = false;
 
+  /** @throws RangeError for a bus number or a slot number that there cannot be */
   constructor(host: Host, init: PciPortInit) {
     super(host, portInit(init));
     this.kind = init.kind;
@@ -140,7 +146,7 @@ export class PciPort extends PciFunction {
     this.#update();
   }
 
-  /** @internal A card is in the slot: put there before the machine starts, or now. The bus calls it. */
+  /** A card is in the slot: put there before the machine starts, or now. The bus calls it. @internal */
   seat(now: boolean): void {
     this.#present = true;
     if (now && !this.powered) for (const fn of this.behind()) fn.setAbsence('no power');
@@ -148,6 +154,13 @@ export class PciPort extends PciFunction {
     if (now) this.#tell(PCI_EXP_SLTSTA_PDC, 'presence');
   }
 
+  /**
+   * As of any function; a write of Slot Control switches the card's power.
+   *
+   * @param offset bytes
+   * @param width 1, 2 or 4 bytes
+   * @param value unsigned
+   */
   override configWrite(offset: number, width: number, value: number): void {
     super.configWrite(offset, width, value);
     const control = this.#at + PCI_EXP_SLTCTL;

@@ -5,7 +5,7 @@ const SIGNATURE = 0xaa55;
 const DATA_STRUCTURE = 0x5249_4350;
 const SECTOR = 512;
 
-/** Bytes of the BAR that a ROM would have which holds an image of this length: a power of two. */
+/** Bytes of the BAR that a ROM would have which holds an image of this length: a power of two. @param length bytes, from 1 */
 export function romBarSize(length: number): number {
   return 2 ** Math.ceil(Math.log2(length));
 }

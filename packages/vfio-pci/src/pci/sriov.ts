@@ -31,7 +31,7 @@ export interface VirtualFunctionsInit {
   readonly bars: readonly BarInit[];
   /** The VF's own write masks, dwords by offset. */
   readonly writeMasks?: Readonly<Record<number, number>> | undefined;
-  /** @default as the PF has it */
+  /** Whether bytes outside of every structure take what is written. @default as the PF has it */
   readonly vendorBytes?: PciFunctionInit['vendorBytes'];
   /** The model of one VF. @default a function whose BARs read ones */
   readonly create?: ((host: Host, init: PciFunctionInit, index: number) => PciFunction) | undefined;
@@ -43,31 +43,38 @@ export class SriovCapability {
   readonly at: number;
   readonly #config: ConfigSpace;
 
+  /** @param at offset of the capability, in bytes */
   constructor(config: ConfigSpace, at: number) {
     this.#config = config;
     this.at = at;
   }
 
+  /** TotalVFs: the most that there can be, 16 bits. */
   get totalVfs(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_TOTAL_VF);
   }
 
+  /** NumVFs: how many software has set, 16 bits. */
   get numVfs(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_NUM_VF);
   }
 
+  /** First VF Offset, 16 bits: from the PF's requester id to VF 0's. */
   get offset(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_OFFSET);
   }
 
+  /** VF Stride, 16 bits: from one VF's requester id to the next. */
   get stride(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_STRIDE);
   }
 
+  /** VF Device ID, 16 bits. */
   get vfDevice(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_VF_DID);
   }
 
+  /** SR-IOV Control, 16 bits: PCI_SRIOV_CTRL_*. */
   get control(): number {
     return read16(this.#config.bytes, this.at + PCI_SRIOV_CTRL);
   }
@@ -85,7 +92,7 @@ export class SriovCapability {
     if (bar.kind === 'mem64') this.#config.set(at + 4, 4, Math.floor(bar.address / 0x1_0000_0000));
   }
 
-  /** The requester id of VF `index` of the PF with requester id `pf`. */
+  /** The requester id of a VF, 16 bits. @param pf requester id of its PF @param index which VF, from 0 */
   requester(pf: number, index: number): number {
     return (pf + this.offset + this.stride * index) & 0xffff;
   }

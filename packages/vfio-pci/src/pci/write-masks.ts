@@ -184,7 +184,7 @@ export function overrideWriteMasks(config: ConfigSpace, masks: Readonly<Record<n
   for (const [offset, mask] of Object.entries(masks)) write32(config.writable, Number(offset), mask);
 }
 
-/** The dword mask at an offset, for tests. */
+/** The dword of write masks at an offset, for tests. @param offset bytes */
 export function writeMask(config: ConfigSpace, offset: number): number {
   return read32(config.writable, offset);
 }

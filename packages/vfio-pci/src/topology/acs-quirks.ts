@@ -114,7 +114,11 @@ const AMD_SOUTHBRIDGE: Readonly<Record<number, readonly number[]>> = {
   0x1022: [0x780f, 0x7809],
 };
 
-/** Whether the function isolates by a quirk: true, false, or undefined where no quirk speaks. @param flags ACS bits that are asked for */
+/**
+ * Whether the function isolates by a quirk: true, false, or undefined where no quirk speaks.
+ *
+ * @param flags PCI_ACS_* bits that are asked for
+ */
 export function quirkedAcs(node: PciNode, flags: number, context: QuirkContext): boolean | undefined {
   const { vendor, device, expressType, acs } = node.facts;
   if (AMD_SOUTHBRIDGE[vendor]?.includes(device) === true && node.multifunction && context.onRootBus && context.amdIommu) {

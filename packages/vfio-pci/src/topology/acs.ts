@@ -1,7 +1,3 @@
-/**
- * Access Control Services: whether a function, or a path up to the root, keeps requests of devices apart until the IOMMU sees them.
- * Reference: PCI Express Base 5.0, 6.12. Kernel: pci_acs_enabled(), pci_acs_path_enabled().
- */
 import {
   PCI_ACS_CR,
   PCI_ACS_EC,
@@ -27,10 +23,15 @@ const NAMES: readonly (readonly [bit: number, name: string])[] = [
   [PCI_ACS_UF, 'UpstreamFwd'],
 ];
 
+/**
+ * Access Control Services: whether a function, or a path up to the root, keeps requests of devices apart until the IOMMU sees them.
+ * Reference: PCI Express Base 5.0, 6.12. Kernel: pci_acs_enabled(), pci_acs_path_enabled().
+ */
 export class Acs {
   readonly #topology: PciTopology;
   readonly #amdIommu: boolean;
 
+  /** @param topology who is above whom @param amdIommu the machine has AMD's IOMMU, which some quirks ask for */
   constructor(topology: PciTopology, amdIommu: boolean) {
     this.#topology = topology;
     this.#amdIommu = amdIommu;

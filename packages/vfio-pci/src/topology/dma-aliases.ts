@@ -28,7 +28,11 @@ const XEON_PHI_ALIASES: readonly number[] = [0x80, 0x88, 0x93];
 /** Visual Compute Accelerators: functions 0 to 4 of every slot. */
 const COMPUTE_ACCELERATOR: readonly number[] = [0x2954, 0x2955, 0x2956, 0x2958, 0x2959, 0x295a];
 
-/** Whether requests of a function may come from `devfn` of its own bus, besides its own. */
+/**
+ * Whether requests of a function may come from another place of its own bus, besides its own.
+ *
+ * @param devfn device in bits 7:3, function in bits 2:0
+ */
 export function hasDmaAlias(node: PciNode, devfn: number): boolean {
   const { vendor, device, subsystemVendor, subsystem } = node.facts;
   const own = node.address.devfn;

@@ -1,7 +1,3 @@
-/**
- * What the grouping of DMA looks at in a PCI function: from its configuration space, or from what lspci decoded of it. Reference: PCI
- * Local Bus 3.0; PCI Express Base 5.0, 7.5 and 7.7.8.
- */
 import { findCapability, findExtendedCapability, read16, read32 } from '../pci/capabilities.ts';
 import {
   PCI_ACS_CAP,
@@ -30,7 +26,9 @@ import {
 
 /** Access Control Services: the capability and control registers as they are read. */
 export interface AcsFacts {
+  /** ACS Capability, 16 bits: PCI_ACS_*. */
   readonly capability: number;
+  /** ACS Control, 16 bits: what of them is on. */
   readonly control: number;
   /** The two dwords from the capability register on: where Sunrise Point ports have wider registers. */
   readonly wide?: { readonly capability: number; readonly control: number } | undefined;
@@ -38,29 +36,44 @@ export interface AcsFacts {
 
 /** Virtual functions that a physical one has enabled. */
 export interface SriovFacts {
+  /** NumVFs, 16 bits. */
   readonly count: number;
+  /** First VF Offset, 16 bits. */
   readonly offset: number;
+  /** VF Stride, 16 bits. */
   readonly stride: number;
+  /** VF Device ID, 16 bits. */
   readonly device: number;
 }
 
+/**
+ * What the grouping of DMA looks at in a PCI function: from its configuration space, or from what lspci decoded of it. Reference: PCI Local
+ * Bus 3.0; PCI Express Base 5.0, 7.5 and 7.7.8.
+ */
 export interface PciFacts {
   /** `domain:bus:device.function`, as `0000:00:02.0`. */
   readonly address: string;
+  /** Vendor ID, 16 bits. */
   readonly vendor: number;
+  /** Device ID, 16 bits. */
   readonly device: number;
+  /** Subsystem Vendor ID, 16 bits; 0 of a bridge. */
   readonly subsystemVendor: number;
+  /** Subsystem ID, 16 bits; 0 of a bridge. */
   readonly subsystem: number;
-  /** Base class, subclass, programming interface. */
+  /** Base class, subclass, programming interface: 24 bits. */
   readonly class: number;
   /** The header says that the device has more functions. */
   readonly multifunctionBit: boolean;
-  /** The bus below; undefined for what is no bridge, or leads nowhere. */
+  /** Number of the bus below, 1 to 255; undefined for what is no bridge, or leads nowhere. */
   readonly secondaryBus: number | undefined;
+  /** Its header is not of type 0. */
   readonly isBridge: boolean;
-  /** Device/Port Type of the PCI Express capability; undefined: conventional PCI. */
+  /** Device/Port Type of the PCI Express capability, 4 bits; undefined: conventional PCI. */
   readonly expressType: number | undefined;
+  /** Its ACS capability; undefined: it has none. */
   readonly acs: AcsFacts | undefined;
+  /** Its VFs; undefined: it has none enabled. */
   readonly sriov: SriovFacts | undefined;
 }
 

@@ -1,10 +1,3 @@
-/**
- * IOMMU groups as Linux makes them of a PCI topology: what an IOMMU cannot tell apart, and what can reach each other without passing
- * it, is one group. Kernel: pci_device_group() in drivers/iommu/iommu.c; the rules with their examples: the recorded machines of apps/conformance.
- *
- * Groups are history: each function is asked when it is found, and joins the group of whoever is there. Not modelled: the choice of an
- * IOMMU for a function (host bridges, bypassed buses, an IOMMU's own function), stream ids that collide.
- */
 import { PCI_EXP_TYPE_PCI_BRIDGE, PCI_EXP_TYPE_PCIE_BRIDGE } from '../pci/registers.ts';
 import { Acs } from './acs.ts';
 import { areDmaAliases } from './dma-aliases.ts';
@@ -14,34 +7,51 @@ import { PciTopology, isExpressPort, type PciNode } from './topology.ts';
 /** Why a function is in the group of another. */
 export type JoinRule = 'conventional-bridge' | 'no-acs-above' | 'multifunction' | 'dma-alias';
 
+/** One function that shares the group of another. */
 export interface Join {
+  /** Address of the function that joined. */
   readonly device: string;
   /** Whose group it joined. */
   readonly with: string;
+  /** By which rule of pci_device_group(). */
   readonly rule: JoinRule;
   /** A sentence without its full stop, with the bridge or the missing bits. */
   readonly why: string;
 }
 
+/** What the grouping is told besides the functions. */
 export interface GroupingOptions {
   /** The machine has AMD's IOMMU. @default whether a function of class 0806 from AMD is there */
   readonly amdIommu?: boolean | undefined;
 }
 
+/** One IOMMU group of a machine, and why its members are together. */
 export interface ComputedGroup {
   /** In the order of their addresses. */
   readonly devices: readonly string[];
+  /** One for each member but the first, in the order in which they were found. */
   readonly joins: readonly Join[];
 }
 
 const AMD = 0x1022;
 const CLASS_IOMMU = 0x0806;
 
-/** Finds the groups of one topology. */
+/**
+ * IOMMU groups as Linux makes them of a PCI topology: what an IOMMU cannot tell apart, and what can reach each other without passing it, is
+ * one group. Kernel: pci_device_group() in drivers/iommu/iommu.c; the rules with their examples: the recorded machines of apps/conformance.
+ *
+ * Groups are history: each function is asked when it is found, and joins the group of whoever is there. Not modelled: the choice of an
+ * IOMMU for a function (host bridges, bypassed buses, an IOMMU's own function), stream ids that collide.
+ *
+ * Finds the groups of one topology.
+ */
 export class IommuGrouping {
+  /** The functions, and who is above whom. */
   readonly topology: PciTopology;
+  /** Which of them isolate. */
   readonly acs: Acs;
 
+  /** @throws RangeError for a function whose address is none */
   constructor(functions: readonly PciFacts[], options: GroupingOptions = {}) {
     this.topology = new PciTopology(functions);
     this.acs = new Acs(this.topology, options.amdIommu ?? functions.some((facts) => facts.vendor === AMD && facts.class >>> 8 === CLASS_IOMMU));
@@ -103,7 +113,11 @@ export class IommuGrouping {
   }
 }
 
-/** All groups, numbered as Linux numbers them at boot, with the reason why their members are together. */
+/**
+ * All groups, numbered by their index as Linux numbers them at boot, with the reason why their members are together.
+ *
+ * @throws RangeError for a function whose address is none
+ */
 export function computeIommuGroups(functions: readonly PciFacts[], options: GroupingOptions = {}): readonly ComputedGroup[] {
   const grouping = new IommuGrouping(functions, options);
   const groups: { devices: string[]; joins: Join[] }[] = [];

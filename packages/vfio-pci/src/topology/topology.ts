@@ -1,16 +1,14 @@
-/**
- * A machine's PCI functions and how they hang together: buses by their numbers, bridges above, VFs and their PFs.
- *
- * Not modelled: more than one path to a function, bus numbers that two bridges of a domain share.
- */
 import { PciAddress } from '../pci/address.ts';
 import { PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
 import type { PciFacts, SriovFacts } from './facts.ts';
 
 const REQUESTERS = 0x1_0000;
 
+/** A function in its place. */
 export interface PciNode {
+  /** What its registers say. */
   readonly facts: PciFacts;
+  /** Its address, parsed. */
   readonly address: PciAddress;
   /** The PF of a virtual function. */
   readonly physicalFunction: PciNode | undefined;
@@ -23,6 +21,11 @@ interface BuiltNode extends PciNode {
   multifunction: boolean;
 }
 
+/**
+ * A machine's PCI functions and how they hang together: buses by their numbers, bridges above, VFs and their PFs.
+ *
+ * Not modelled: more than one path to a function, bus numbers that two bridges of a domain share.
+ */
 export class PciTopology {
   readonly #nodes = new Map<string, PciNode>();
   readonly #bridges = new Map<number, PciNode>();
@@ -52,6 +55,7 @@ export class PciTopology {
     this.nodes = this.#scanOrder(built);
   }
 
+  /** The function at an address, as `0000:00:02.0`; undefined: there is none. */
   node(address: string): PciNode | undefined {
     return this.#nodes.get(address);
   }

@@ -1,16 +1,10 @@
-/**
- * BAR and ROM regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c.
- *
- * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads
- * ones and ignores writes.
- */
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { Bar } from '../pci/bars.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
 import { PCI_ROM_RESOURCE } from '../pci/registers.ts';
 import { MEMORY_OFF, NON_MAPPABLE, NO_ROM, REGION_RANGE } from './vfio-pci-reasons.ts';
 
-/** A BAR that the kernel could not map for itself either: vdev->barmap holds the error. @returns -ENODEV */
+/** A BAR that the kernel could not map for itself either: vdev->barmap holds the error. @param region 0 to 5 @returns -ENODEV */
 export function refuseNonMappable(device: PciDevice, region: number): number {
   return device.host.refusals.refuse(NON_MAPPABLE, { device: device.name, region });
 }
@@ -25,6 +19,12 @@ export interface BarOwner {
   readonly wide: boolean;
 }
 
+/**
+ * BAR and ROM regions: reads and writes by file offset. Kernel: vfio_pci_rdwr.c.
+ *
+ * An access is cut into naturally aligned pieces of 4, 2 and 1 bytes (6.12: also 8). The MSI-X table is kept from the user: it reads ones
+ * and ignores writes.
+ */
 export class BarRegions {
   readonly #owner: BarOwner;
   readonly #pair = new Uint32Array(2);
@@ -33,7 +33,11 @@ export class BarRegions {
     this.#owner = owner;
   }
 
-  /** @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO, -ENOMEM for a ROM without image */
+  /**
+   * @param index 0 to 5, 6 for the ROM
+   * @param at bytes from its start
+   * @returns the count of bytes, cut at the end of the BAR, or -EINVAL, -EIO, -ENOMEM for a ROM without image
+   */
   read(index: number, at: number, into: Uint8Array): number {
     if (index === PCI_ROM_RESOURCE && this.#owner.device.firmwareRomSize > 0) return this.#readFirmwareRom(at, into);
     const bar = this.#bar(index, at);

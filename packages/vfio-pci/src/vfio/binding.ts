@@ -1,9 +1,3 @@
-/**
- * A device of vfio-pci from the begin of its probe to the end of its remove, step by step. Kernel: vfio_pci_probe() and
- * vfio_pci_remove(); 6.1: vfio_pci_core_register_device() and what undoes it.
- *
- * Each step that can fail leaves nothing behind when it does; each has one undoing. The order of the steps is the kernel's profile's.
- */
 import {
   BEFORE_SERIES,
   EINVAL,
@@ -30,15 +24,18 @@ import { addVgaClient, removeVgaClient } from './vga-client.ts';
 /** A step of probe, named by what is there after it. */
 export type ProbeStep = 'iommu-group' | 'device' | 'driver-data' | 'device-set' | 'token' | 'notifier' | 'vga' | 'power' | 'register';
 
-/** 5.13, and 5.10.223, which has P7 and P8 as backports. */
+/** 5.13, and 5.10.223, which has patches 7 and 8 of the series as backports. */
 const PROBE_5_13: readonly ProbeStep[] = ['iommu-group', 'device', 'device-set', 'token', 'notifier', 'vga', 'power', 'register', 'driver-data'];
-/** From the library vfio-pci-core on (5.15): register finds the group by itself (D61-39). */
+/** From the library vfio-pci-core on (5.15): register finds the group by itself. */
 const PROBE_6_1: readonly ProbeStep[] = ['device', 'driver-data', 'device-set', 'token', 'notifier', 'vga', 'power', 'register'];
 const REMOVE_5_13: readonly ProbeStep[] = ['register', 'notifier', 'token', 'device-set', 'vga', 'iommu-group', 'power', 'device', 'driver-data'];
 const REMOVE_6_1: readonly ProbeStep[] = ['register', 'notifier', 'token', 'vga', 'power', 'device-set', 'device', 'driver-data'];
 
+/** In which order a driver does the steps of its probe, and those of its remove. */
 export interface BindingOrder {
+  /** From the first to the last; a step that fails has those before it undone, the last first. */
   readonly probe: readonly ProbeStep[];
+  /** What remove undoes, in its own order. */
   readonly remove: readonly ProbeStep[];
 }
 
@@ -47,6 +44,7 @@ const PROBE_BEFORE_8: readonly ProbeStep[] = ['iommu-group', 'device', 'register
 /** Before patch 7 the VGA client went when its structure was freed already, and the token before its notifier. */
 const REMOVE_BEFORE_7: readonly ProbeStep[] = ['register', 'token', 'notifier', 'device-set', 'iommu-group', 'power', 'device', 'vga', 'driver-data'];
 
+/** The steps of probe and remove, in the order of the host's kernel and its patches. */
 export function bindingOrder(host: Host): BindingOrder {
   if (host.profile.pciCore) return { probe: PROBE_6_1, remove: REMOVE_6_1 };
   return { probe: host.has(8) ? PROBE_5_13 : PROBE_BEFORE_8, remove: host.has(7) ? REMOVE_5_13 : REMOVE_BEFORE_7 };
@@ -95,6 +93,12 @@ export interface BindingInit {
   readonly setData: (vfioDevice: VfioPciDevice | undefined) => void;
 }
 
+/**
+ * A device of vfio-pci from the begin of its probe to the end of its remove, step by step. Kernel: vfio_pci_probe() and vfio_pci_remove();
+ * 6.1: vfio_pci_core_register_device() and what undoes it.
+ *
+ * Each step that can fail leaves nothing behind when it does; each has one undoing. The order of the steps is the kernel's profile's.
+ */
 export class Binding {
   readonly #init: BindingInit;
   readonly #done: ProbeStep[] = [];

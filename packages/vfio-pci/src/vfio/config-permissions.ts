@@ -1,9 +1,3 @@
-/**
- * What a user may see and change of each structure in configuration space. Kernel: vfio_pci_config.c, the perm_bits tables.
- *
- * Two bits for each bit of a structure: `virtual` comes from the virtual configuration, the rest from hardware; `writable` takes
- * what the user writes, there or in hardware; what is not writable is dropped in silence.
- */
 import { write16, write32 } from '../pci/capabilities.ts';
 import {
   PCI_AF_CTRL,
@@ -59,10 +53,17 @@ const AER_UNCORRECTABLE = 0x03ff_f031;
 const AER_CORRECTABLE = 0x0000_f1c1;
 const AER_CONTROL = 0x0000_0140;
 
+/**
+ * What a user may see and change of each structure in configuration space. Kernel: vfio_pci_config.c, the perm_bits tables.
+ *
+ * Two bits for each bit of a structure: `virtual` comes from the virtual configuration, the rest from hardware; `writable` takes what the
+ * user writes, there or in hardware; what is not writable is dropped in silence.
+ */
 export class Permissions {
   readonly virtual: Uint8Array;
   readonly writable: Uint8Array;
 
+  /** @param length of the structure, in bytes */
   constructor(length: number) {
     this.virtual = new Uint8Array(length);
     this.writable = new Uint8Array(length);
@@ -105,7 +106,12 @@ export function headerPermissions(): Permissions {
   return table;
 }
 
-/** @param virtualPme whether wake-up is hidden from users (6.1) */
+/**
+ * PMCSR: the power state is not written to hardware.
+ *
+ * @param length of the structure, in bytes
+ * @param virtualPme whether wake-up is hidden from users (6.1)
+ */
 export function powerPermissions(length: number, virtualPme: boolean): Permissions {
   const pme = PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS;
   const table = standard(length);
@@ -117,7 +123,7 @@ export function vpdPermissions(length: number): Permissions {
   return standard(length).word(PCI_VPD_ADDR, ALL, ALL).dword(PCI_VPD_DATA, ALL, ALL);
 }
 
-/** PCI-X: its command register, and the ECC registers where there are any. */
+/** PCI-X: its command register, and the ECC registers where there are any. @param length of the structure, in bytes */
 export function pcixPermissions(length: number): Permissions {
   const table = standard(length).word(2, NONE, ALL);
   return length > 8 ? table.dword(8, NONE, ALL) : table;
@@ -133,7 +139,12 @@ export function advancedFeaturesPermissions(length: number): Permissions {
   return standard(length).byte(PCI_AF_CTRL, PCI_AF_CTRL_FLR, PCI_AF_CTRL_FLR);
 }
 
-/** MSI: address and data never reach hardware; masks and pending bits are the hardware's. */
+/**
+ * MSI: address and data never reach hardware; masks and pending bits are the hardware's.
+ *
+ * @param length of the structure, in bytes
+ * @param flags Message Control, 16 bits
+ */
 export function msiPermissions(length: number, flags: number): Permissions {
   const wide = (flags & PCI_MSI_FLAGS_64BIT) !== 0;
   const data = wide ? 12 : 8;
@@ -155,7 +166,7 @@ export function aerPermissions(length: number): Permissions {
     .dword(PCI_ERR_CAP, NONE, AER_CONTROL);
 }
 
-/** Power budgeting: the data select register. */
+/** Power budgeting: the data select register. @param length of the structure, in bytes */
 export function powerBudgetPermissions(length: number): Permissions {
   return new Permissions(length).dword(0, ALL, NONE).byte(8, NONE, ALL);
 }

@@ -21,12 +21,16 @@ import {
 } from '../pci/registers.ts';
 import type { ConfigOwner } from './virtual-config.ts';
 
-/** PMCSR: the power state is the kernel's to change. */
+/** PMCSR: the power state is the kernel's to change. @param state 0 to 3 */
 export function powerWritten(owner: ConfigOwner, state: number): void {
   owner.setPowerState(state);
 }
 
-/** VPD: the kernel makes the access for the user, and turns the flag when it has worked; else the user waits for it in vain. */
+/**
+ * VPD: the kernel makes the access for the user, and turns the flag when it has worked; else the user waits for it in vain.
+ *
+ * @param at offset of the capability, in bytes
+ */
 export function vpdWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
   const address = read16(bytes, at + PCI_VPD_ADDR);
   if ((address & PCI_VPD_ADDR_F) !== 0) {
@@ -40,8 +44,10 @@ export function vpdWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): v
 }
 
 /**
- * MSI control: the user cannot enable MSI before VFIO_DEVICE_SET_IRQS has, nor have more messages than that gave; hardware gets what
- * is left.
+ * MSI control: the user cannot enable MSI before VFIO_DEVICE_SET_IRQS has, nor have more messages than that gave; hardware gets what is
+ * left.
+ *
+ * @param at offset of the capability, in bytes
  */
 export function msiFlagsWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
   let flags = read16(bytes, at + PCI_MSI_FLAGS);
@@ -52,7 +58,12 @@ export function msiFlagsWritten(owner: ConfigOwner, bytes: Uint8Array, at: numbe
   owner.device.function.configWrite(at + PCI_MSI_FLAGS, 2, flags);
 }
 
-/** Device control: a function level reset is done for the user; the read request size never falls below the payload size. */
+/**
+ * Device control: a function level reset is done for the user; the read request size never falls below the payload size.
+ *
+ * @param at offset of the capability, in bytes
+ * @param readRequestBefore Max_Read_Request_Size that the user saw before, 0 to 7
+ */
 export function expressWritten(owner: ConfigOwner, bytes: Uint8Array, at: number, readRequestBefore: number): void {
   const fn = owner.device.function;
   const control = read16(bytes, at + PCI_EXP_DEVCTL);
@@ -67,7 +78,7 @@ export function expressWritten(owner: ConfigOwner, bytes: Uint8Array, at: number
   fn.configWrite(at + PCI_EXP_DEVCTL, 2, (hardware & ~PCI_EXP_DEVCTL_READRQ) | (size << 12));
 }
 
-/** Advanced Features: as the function level reset of PCI Express. */
+/** Advanced Features: as the function level reset of PCI Express. @param at offset of the capability, in bytes */
 export function advancedFeaturesWritten(owner: ConfigOwner, bytes: Uint8Array, at: number): void {
   if ((bytes[at + PCI_AF_CTRL]! & PCI_AF_CTRL_FLR) === 0) return;
   bytes[at + PCI_AF_CTRL] = bytes[at + PCI_AF_CTRL]! & ~PCI_AF_CTRL_FLR;

@@ -1,9 +1,3 @@
-/**
- * VFIO_DEVICE_FEATURE_DMA_BUF: ranges of a BAR as a dma-buf, for other drivers to import. Kernel: vfio_pci_core_feature_dma_buf(), and
- * what struct dma_buf answers to its fd.
- *
- * Not modelled: importers. So nobody sees the pages, nor that they are revoked while memory decoding is off or the device sleeps.
- */
 import {
   EINVAL,
   ENODEV,
@@ -63,7 +57,13 @@ export class PciDmaBuf extends File {
     this.#owner = undefined;
   }
 
-  /** Its size can be asked, and nothing else. */
+  /**
+   * Its size can be asked, and nothing else.
+   *
+   * @param offset 0
+   * @param whence SEEK_SET or SEEK_END
+   * @returns 0, the size, or -EINVAL
+   */
   override seek(offset: number, whence: number): number {
     if (offset !== 0 || (whence !== SEEK_SET && whence !== SEEK_END)) return this.refuse(DMA_BUF_CALL, { call: 'lseek elsewhere' });
     return whence === SEEK_END ? this.#size : 0;
@@ -100,7 +100,17 @@ export class PciDmaBuf extends File {
   }
 }
 
-/** Makes a dma-buf. @returns its fd, or a negative errno, with the checks in the kernel's order */
+/**
+ * VFIO_DEVICE_FEATURE_DMA_BUF: ranges of a BAR as a dma-buf, for other drivers to import. Kernel: vfio_pci_core_feature_dma_buf(), and what
+ * struct dma_buf answers to its fd.
+ *
+ * Not modelled: importers. So nobody sees the pages, nor that they are revoked while memory decoding is off or the device sleeps.
+ *
+ * Makes a dma-buf.
+ *
+ * @param flags GET, SET and PROBE of VFIO_DEVICE_FEATURE
+ * @returns its fd, or a negative errno, with the checks in the kernel's order
+ */
 export function dmaBufFeature(owner: DmaBufOwner, process: Process, flags: number, data: FeatureArgument): number {
   const { device } = owner;
   const asked = checkFeature(data, flags, VFIO_DEVICE_FEATURE_GET, HEAD.size);

@@ -1,9 +1,3 @@
-/**
- * Intel graphics for users: the OpRegion that firmware left in memory, and the configuration of host bridge and LPC bridge, which its
- * driver looks at. Kernel: vfio_pci_igd.c.
- *
- * Not modelled: a video BIOS table apart from the OpRegion (version 2.0 and up).
- */
 import {
   EINVAL,
   ENODEV,
@@ -36,6 +30,11 @@ export function isIntelGraphics(device: PciDevice): boolean {
 }
 
 /**
+ * Intel graphics for users: the OpRegion that firmware left in memory, and the configuration of host bridge and LPC bridge, which its
+ * driver looks at. Kernel: vfio_pci_igd.c.
+ *
+ * Not modelled: a video BIOS table apart from the OpRegion (version 2.0 and up).
+ *
  * Adds the regions of a graphics device to `regions`, and lets its user write the address of the OpRegion.
  *
  * @returns 0; -ENODEV where something is not there, which is no harm; -EINVAL where it is wrong: the device cannot be opened

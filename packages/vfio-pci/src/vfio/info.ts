@@ -37,9 +37,9 @@ import type { DeviceRegion } from './device-region.ts';
 import type { Irqs } from './irqs.ts';
 import type { Regions } from './regions.ts';
 
-/** A region's file offset is its index times this: 2^40. */
+/** A region's file offset is its index times this: 2^40 bytes. */
 export const REGION_SPAN = 0x100_0000_0000;
-/** The VGA region: legacy ranges at their own addresses. */
+/** Bytes of the VGA region: legacy ranges at their own addresses, up to 0xbffff. */
 export const VGA_REGION_SIZE = 0xc_0000;
 /** Struct bytes that GET_INFO takes from the user; what lies behind is only written. */
 const INFO_MINIMUM = 16;

@@ -1,4 +1,3 @@
-/** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. */
 import {
   Virqfd,
   get,
@@ -36,6 +35,7 @@ interface Registration {
   readonly virqfd: Virqfd;
 }
 
+/** VFIO_DEVICE_IOEVENTFD: an eventfd whose signal is a write to a BAR. */
 export class Ioeventfds {
   readonly #owner: IoeventfdOwner;
   readonly #registered: Registration[] = [];

@@ -1,6 +1,3 @@
-/**
- * INTx given to an eventfd: level-triggered, masked at each interrupt until the user unmasks. Kernel: vfio_pci_intrs.c.
- */
 import {
   ENOTCONN,
   VFIO_IRQ_SET_DATA_EVENTFD,
@@ -26,6 +23,7 @@ export const INTX_WITHOUT_TRIGGER: EventKind<{ readonly device: string }> = even
   ({ device }) => `${device}: INTx is signalled without an eventfd: NULL dereference`,
 );
 
+/** INTx given to an eventfd: level-triggered, masked at each interrupt until the user unmasks. Kernel: vfio_pci_intrs.c. */
 export class Intx {
   readonly #owner: IrqOwner;
   #trigger: EventFdContext | undefined;
@@ -137,7 +135,7 @@ export class Intx {
     this.#trigger = undefined;
   }
 
-  /** The trigger is swapped under a line that stays requested; before the rework of 2024 the line goes and comes with it (D61-29). */
+  /** The trigger is swapped under a line that stays requested; before the rework of 2024 the line goes and comes with it. */
   #setEventfd(process: Process, fd: number): number {
     if (!this.#owner.device.host.profile.intxKeepsLine) return this.#setEventfdAnew(process, fd);
     const context = fd < 0 ? undefined : process.eventFdContext(fd);
@@ -247,7 +245,7 @@ export class Intx {
   }
 }
 
-/** The `i`-th fd of DATA_EVENTFD. */
+/** An fd of DATA_EVENTFD. @param i which, from 0 @returns 32 bits, signed */
 export function fdOf(set: IrqSet, i: number): number {
   return new DataView(set.data.buffer, set.data.byteOffset).getInt32(4 * i, true);
 }

@@ -1,8 +1,3 @@
-/**
- * MSI and MSI-X vectors given to eventfds. Kernel: vfio_pci_intrs.c.
- *
- * Each vector with an eventfd is an irqbypass producer, so that KVM may take the interrupt over.
- */
 import {
   ERANGE,
   VFIO_IRQ_SET_DATA_EVENTFD,
@@ -39,6 +34,11 @@ interface Vector {
   readonly unlist: () => void;
 }
 
+/**
+ * MSI and MSI-X vectors given to eventfds. Kernel: vfio_pci_intrs.c.
+ *
+ * Each vector with an eventfd is an irqbypass producer, so that KVM may take the interrupt over.
+ */
 export class MessageIrqs {
   readonly #owner: IrqOwner;
   /** As many as were enabled; undefined has no eventfd. */

@@ -1,4 +1,3 @@
-/** The ERR and REQ interrupts: eventfds that the driver itself signals. Kernel: vfio_pci_set_ctx_trigger_single(). */
 import {
   VFIO_IRQ_SET_DATA_BOOL,
   VFIO_IRQ_SET_DATA_EVENTFD,
@@ -10,6 +9,7 @@ import {
 import { fdOf } from './irq-intx.ts';
 import { NOTIFIER } from './vfio-pci-reasons.ts';
 
+/** The ERR and REQ interrupts: eventfds that the driver itself signals. Kernel: vfio_pci_set_ctx_trigger_single(). */
 export class Notifier {
   #trigger: EventFdContext | undefined;
 

@@ -3,12 +3,12 @@ import type { HostIrq } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { IntxLine } from '../pci/intx-line.ts';
 
-/** Which controller a line leads to is not known here. @returns what free_irq() takes away */
+/** INTx of a device, while it is requested. Which controller a line leads to is not known here. @returns what free_irq() takes away */
 export function listIntx({ host, name }: PciDevice, { irq }: IntxLine): () => void {
   return host.interrupts.add({ irq, controller: 'INTx', hardware: irq, level: true, name: `vfio-intx(${name})` });
 }
 
-/** @returns what free_irq() takes away */
+/** A vector of a device, while it is requested. @param vector from 0 @returns what free_irq() takes away */
 export function listVector({ host, name, bus, function: fn, vectorKind }: PciDevice, vector: number, { number: irq }: HostIrq): () => void {
   const x = vectorKind === 'msix' ? 'x' : '';
   const { chip } = bus.msi;

@@ -1,4 +1,3 @@
-/** VFIO_DEVICE_SET_IRQS of vfio-pci: which index understands which action. Kernel: vfio_pci_set_irqs_ioctl(). */
 import {
   VFIO_IRQ_SET_ACTION_MASK,
   VFIO_IRQ_SET_ACTION_TRIGGER,
@@ -20,6 +19,7 @@ import { Notifier } from './irq-notifiers.ts';
 import type { IrqOwner } from './irq-owner.ts';
 import { IRQ_ACTION } from './vfio-pci-reasons.ts';
 
+/** VFIO_DEVICE_SET_IRQS of vfio-pci: which index understands which action. Kernel: vfio_pci_set_irqs_ioctl(). */
 export class Irqs {
   readonly intx: Intx;
   readonly messages: MessageIrqs;
@@ -33,7 +33,7 @@ export class Irqs {
     this.messages = new MessageIrqs(owner);
   }
 
-  /** How many interrupts an index has; 0 for one that the device lacks. */
+  /** How many interrupts an index has; 0 for one that the device lacks. @param index VFIO_PCI_*_IRQ_INDEX */
   count(index: number): number {
     const { device, hasIntx } = this.#owner;
     const fn = device.function;

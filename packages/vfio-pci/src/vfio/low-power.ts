@@ -1,4 +1,3 @@
-/** The low power features (6.1): the user lets the device sleep until it is next touched. Kernel: vfio_pci_core_pm_entry(); D61-34. */
 import {
   VFIO_DEVICE_FEATURE_SET,
   checkFeature,
@@ -10,6 +9,7 @@ import { LOW_POWER } from './vfio-pci-reasons.ts';
 
 const WAKEUP_SIZE = 8;
 
+/** The low power features (6.1): the user lets the device sleep until it is next touched. Kernel: vfio_pci_core_pm_entry(). */
 export class LowPower {
   readonly #device: string;
   #entered = false;

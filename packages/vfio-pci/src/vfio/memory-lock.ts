@@ -1,6 +1,6 @@
 /**
  * The lock between accesses to a device's memory and what takes that memory away: resets and power states. Kernel: memory_lock, and the
- * worker of ioeventfds that found it taken (V08). Calls do not sleep here, so that it is contended only by what a reset itself sets off.
+ * worker of ioeventfds that found it taken. Calls do not sleep here, so that it is contended only by what a reset itself sets off.
  */
 export class MemoryLock {
   #holders = 0;

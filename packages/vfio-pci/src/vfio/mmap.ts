@@ -1,10 +1,13 @@
-/** Which BARs can be mapped into a process. Kernel: vfio_pci_probe_mmaps(). */
+/** Which BARs can be mapped into a process. */
 import type { PciDevice } from '../bus/pci-device.ts';
 
 const PAGE = 4096;
 
 /**
- * Memory BARs of a page or more; smaller ones if they have their page to themselves, so that a user gets nothing of another device.
+ * vfio_pci_probe_mmaps(): memory BARs of a page or more; smaller ones if they have their page to themselves, so that a user gets nothing of
+ * another device.
+ *
+ * @param index 0 to 5
  */
 export function canMmap(device: PciDevice, index: number): boolean {
   const bar = device.function.bar(index);

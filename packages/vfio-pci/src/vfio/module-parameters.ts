@@ -2,6 +2,7 @@
 import { addBoolParameter, eventKind, type EventKind, type Host } from '@vsim/vfio-core';
 import { PCI_ANY_ID, type PciDeviceId } from '../bus/pci-driver.ts';
 
+/** The parameters of the module vfio-pci, all off by default; those that are not read-only can be changed by their files in sysfs. */
 export interface VfioPciParameters {
   /** Do not use DisINTx. */
   nointxmask: boolean;

@@ -1,7 +1,3 @@
-/**
- * The power of a device in a user's hands: asleep while nobody has it open, D-states that the user writes, and the low power features.
- *
- */
 import { type FeatureArgument, type Process } from '@vsim/vfio-core';
 import { setPowerState } from '../bus/enable.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
@@ -12,6 +8,7 @@ import type { Intx } from './irq-intx.ts';
 import { LowPower } from './low-power.ts';
 import { STAYS_ASLEEP } from './vfio-pci-reasons.ts';
 
+/** The power of a device in a user's hands: asleep while nobody has it open, D-states that the user writes, and the low power features. */
 export class DevicePower {
   readonly #device: PciDevice;
   readonly #staysAwake: () => boolean;
@@ -51,7 +48,7 @@ export class DevicePower {
     if (this.#device.host.profile.runtimePm || !this.#staysAwake()) resumeDevice(this.#device);
   }
 
-  /** vfio_pci_set_power_state(), 0 to 3, for the user. */
+  /** vfio_pci_set_power_state() for the user. @param state 0 to 3 */
   setState(state: number): void {
     const device = this.#device;
     // VFs would go with their PF (D61-27).
@@ -65,7 +62,7 @@ export class DevicePower {
     this.#asleep = undefined;
   }
 
-  /** Closed and bound: D3hot, unless the parameter says no, or there are VFs (D61-37). */
+  /** Closed and bound: D3hot, unless the parameter says no, or there are VFs. */
   sleep(): void {
     const device = this.#device;
     if (device.virtualFunctions > 0 && device.host.profile.runtimePm) return;
@@ -97,7 +94,11 @@ export class DevicePower {
     this.#intxMasked = false;
   }
 
-  /** VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, _WITH_WAKEUP, EXIT. */
+  /**
+   * VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY; enterWithWakeup() and exit() are the two others.
+   *
+   * @param flags GET, SET and PROBE of VFIO_DEVICE_FEATURE
+   */
   enter(flags: number, data: FeatureArgument): number {
     return this.#lowPower.enter(flags, data);
   }

@@ -1,7 +1,3 @@
-/**
- * The regions of an open device by their file offsets: BARs, ROM, configuration space, VGA, and what a driver adds behind them.
- * Kernel: vfio_pci_rw(), vfio_pci_mmap(), vfio_pci_core_register_dev_region().
- */
 import {
   EINVAL,
   VFIO_PCI_CONFIG_REGION_INDEX,
@@ -35,6 +31,10 @@ export interface RegionOwner extends BarOwner {
   readonly mappingsLive: boolean;
 }
 
+/**
+ * The regions of an open device by their file offsets: BARs, ROM, configuration space, VGA, and what a driver adds behind them. Kernel:
+ * vfio_pci_rw(), vfio_pci_mmap(), vfio_pci_core_register_dev_region().
+ */
 export class Regions {
   readonly #owner: RegionOwner;
   readonly #bars: BarRegions;
@@ -70,7 +70,7 @@ export class Regions {
     return VFIO_PCI_NUM_REGIONS + this.#own.length;
   }
 
-  /** A region of the driver's own. */
+  /** A region of the driver's own. @param index from 9 */
   own(index: number): DeviceRegion | undefined {
     return this.#own[index - VFIO_PCI_NUM_REGIONS];
   }

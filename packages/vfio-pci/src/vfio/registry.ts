@@ -1,7 +1,3 @@
-/**
- * The vfio-pci devices of a host, whatever driver of the kind has them, and the sets that are opened, closed and reset together.
- * Kernel: struct vfio_pci_reflck before 5.15, struct vfio_device_set from then on.
- */
 import { ENOMEM, type FaultPoint, type Vfio } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciDevice } from './vfio-pci-device.ts';
@@ -15,6 +11,10 @@ export class DeviceSet {
   members = 0;
 }
 
+/**
+ * The vfio-pci devices of a host, whatever driver of the kind has them, and the sets that are opened, closed and reset together. Kernel:
+ * struct vfio_pci_reflck before 5.15, struct vfio_device_set from then on.
+ */
 export class VfioPciRegistry {
   readonly #devices = new Map<PciDevice, VfioPciDevice>();
   readonly #sets = new Map<object, DeviceSet>();
@@ -24,10 +24,12 @@ export class VfioPciRegistry {
     return this.#devices.get(device);
   }
 
+  /** A probe has made its structure. */
   add(device: PciDevice, vfioDevice: VfioPciDevice): void {
     this.#devices.set(device, vfioDevice);
   }
 
+  /** The structure of a device is gone. */
   remove(device: PciDevice): void {
     this.#devices.delete(device);
   }

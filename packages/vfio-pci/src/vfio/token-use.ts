@@ -1,4 +1,3 @@
-/** Who may open a PF or a VF, by the token of the PF: vfio_pci_validate_vf_token(), get_pf_vdev(). */
 import { EACCES, EINVAL, reason, type Reason } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import type { VfioPciRegistry } from './registry.ts';
@@ -20,6 +19,7 @@ export const VF_TOKEN_REFUSED: Reason<{ readonly device: string; readonly error:
       : `${device}: the vf_token of its PF has to be given as "${device} vf_token=UUID"; the PF's user sets it`,
 });
 
+/** Who may open a PF or a VF, by the token of the PF: vfio_pci_validate_vf_token(), get_pf_vdev(). */
 export class TokenUse {
   readonly #device: PciDevice;
   readonly #registry: VfioPciRegistry;

@@ -1,4 +1,3 @@
-/** The bus notifier of a PF of vfio-pci: its new VFs are VFIO's, too. Kernel: vfio_pci_bus_notifier(). */
 import { eventKind, type BusEvent, type BusListener, type EventKind } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 
@@ -15,6 +14,7 @@ export const VF_NATIVE_DRIVER: EventKind<{ readonly device: string; readonly pf:
   ({ device, pf, driver }) => `${device}: VF of ${pf}, which is under user control, bound to ${driver}`,
 );
 
+/** The bus notifier of a PF of vfio-pci: its new VFs are VFIO's, too. Kernel: vfio_pci_bus_notifier(). */
 export class VfCapture implements BusListener<PciDevice> {
   readonly #driver: string;
   readonly #pf: PciDevice;

@@ -1,8 +1,3 @@
-/**
- * The VF token: what a physical function and its virtual functions ask of those who open them.
- *
- * Modelled: the token of a PF, its users, the option in the device's name, the feature.
- */
 import {
   EACCES,
   EINVAL,
@@ -42,7 +37,13 @@ export function matchName(device: string, name: string): NameMatch | number | un
   return { token };
 }
 
-/** The token of a physical function. */
+/**
+ * The VF token: what a physical function and its virtual functions ask of those who open them.
+ *
+ * Modelled: the token of a PF, its users, the option in the device's name, the feature.
+ *
+ * The token of a physical function.
+ */
 export class VfToken {
   /** As the uuid's bytes in text order, in hex: 32 digits. */
   #token: string;
@@ -65,7 +66,7 @@ export class VfToken {
     return 0;
   }
 
-  /** VFIO_DEVICE_FEATURE_PCI_VF_TOKEN. */
+  /** VFIO_DEVICE_FEATURE_PCI_VF_TOKEN: sets the token. @param flags GET, SET and PROBE of VFIO_DEVICE_FEATURE */
   feature(flags: number, data: FeatureArgument): number {
     const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, TOKEN_BYTES);
     if (go <= 0) return go;

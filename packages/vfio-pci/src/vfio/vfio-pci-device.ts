@@ -1,9 +1,3 @@
-/**
- * A PCI function given to user space: struct vfio_pci_core_device. A driver for devices of its own extends this class, and overrides
- * what its devices do otherwise, as `migration`.
- *
- * This file is the table of operations and the open and close sequences; each job has a file of its own.
- */
 import {
   EAGAIN,
   ENODEV,
@@ -82,7 +76,9 @@ export const STRUCTURE_BROKEN: EventKind<{ readonly device: string; readonly wha
   ({ device, what }) => `${device}: ${what}`,
 );
 
+/** What a driver gives the device that it makes. */
 export interface VfioPciDeviceInit {
+  /** The module parameters that it goes by. */
   readonly parameters: VfioPciParameters;
   /** Where vectors are offered to KVM. */
   readonly bypass?: IrqBypassManager | undefined;
@@ -90,17 +86,28 @@ export interface VfioPciDeviceInit {
   readonly registry: VfioPciRegistry;
 }
 
+/**
+ * A PCI function given to user space: struct vfio_pci_core_device. A driver for devices of its own extends this class, and overrides what
+ * its devices do otherwise, as `migration`.
+ *
+ * This file is the table of operations and the open and close sequences; each job has a file of its own.
+ */
 export class VfioPciDevice extends VfioDevice {
+  /** The PCI device behind it, as the kernel holds it. */
   override readonly device: PciDevice;
+  /** The hardware of that device. */
   readonly function: PciFunction;
+  /** Where vectors are offered to KVM; undefined: nowhere. */
   readonly bypass: IrqBypassManager | undefined;
+  /** INTx, MSI, MSI-X, ERR and REQ as the user has set them. */
   readonly irqs: Irqs;
+  /** Keeps accesses to the BARs away from resets and power states. */
   readonly memoryLock: MemoryLock = new MemoryLock();
   /** The device was closed without a reset: its bus owes it one. */
   needsReset = false;
-  /** @internal */
+  /** Which of INTx, MSI and MSI-X the user has on. @internal */
   irqKind: IrqKind = 'none';
-  /** @internal */
+  /** INTX_DISABLE of COMMAND as the user sees it. @internal */
   intxDisabled = false;
   readonly #parameters: VfioPciParameters;
   readonly #registry: VfioPciRegistry;
@@ -121,6 +128,7 @@ export class VfioPciDevice extends VfioDevice {
   #canMaskIntx = false;
   #intxBroken = false;
 
+  /** @param vfio where its driver registers it */
   constructor(vfio: Vfio, device: PciDevice, init: VfioPciDeviceInit) {
     super(vfio, device);
     this.device = device;
@@ -145,43 +153,50 @@ export class VfioPciDevice extends VfioDevice {
     return !this.device.host.profile.runtimePm || this.function.powerState < 3;
   }
 
+  /** BAR accesses of 8 bytes go out as one (6.12). */
   get wide(): boolean {
     return this.device.host.profile.barAccess64;
   }
 
-  /** By the hardware's pin, or (6.1) by the virtual one (D61-31). */
+  /** Whether the user has an INTx: by the hardware's pin, or (6.1) by the virtual one. */
   get hasIntx(): boolean {
     if (this.device.host.profile.pciCore) return (this.#regions.config?.interruptPin ?? 0) !== 0;
     return !this.device.isVirtual && !this.#intxBroken && this.device.interruptPin !== 0;
   }
 
+  /** The pin is wired to nothing, and the kernel lets the user try (before 6.1). */
   get intxUnconnected(): boolean {
     return this.device.lineUnconnected && !this.device.host.profile.hidesUnconnectedIntx;
   }
 
-  /** The user sees no INTx, whatever the pin says: virtual functions, an INTx that nothing masks, a pin that is wired to nothing (D61-30). */
+  /** The user sees no INTx, whatever the pin says: virtual functions, an INTx that nothing masks, a pin that is wired to nothing. */
   get hidesIntx(): boolean {
     const { isVirtual, lineUnconnected, host, function: fn } = this.device;
     const { hidesUnconnectedIntx, hidesIntxWithoutIrq } = host.profile;
     return isVirtual || this.#intxBroken || (lineUnconnected ? hidesUnconnectedIntx : hidesIntxWithoutIrq && fn.line === undefined);
   }
 
+  /** DisINTx works, and the status bit tells whose the line is; false with the parameter nointxmask. */
   get canMaskIntx(): boolean {
     return this.#canMaskIntx;
   }
 
+  /** Memory is reached by mappings: decoding is on, and the user has not let the device sleep. */
   get mappingsLive(): boolean {
     return this.memoryEnabled && !this.#power.low;
   }
 
+  /** The device has a VGA region: its class is VGA, and the parameter disable_vga is off. */
   get hasVga(): boolean {
     return !this.#parameters.disableVga && isVga(this.device);
   }
 
+  /** A function reset worked when the device was opened: VFIO_DEVICE_FLAGS_RESET. */
   get resetWorks(): boolean {
     return this.#resetWorks;
   }
 
+  /** Vectors of MSI as log2, rounded up; undefined while MSI is not in use. */
   get msiQueueSize(): number | undefined {
     return this.irqs.messages.queueSize;
   }
@@ -191,17 +206,24 @@ export class VfioPciDevice extends VfioDevice {
     return this.#regions.config !== undefined;
   }
 
+  /** BARs, ROM, configuration space, VGA, and what the driver adds. */
   get regions(): Regions {
     return this.#regions;
   }
 
-  /** Regions behind those of every PCI device; asked at the first open. A negative errno ends the open. @default Intel graphics has some */
+  /**
+   * Regions behind those of every PCI device; asked at the first open.
+   *
+   * @default Intel graphics has some
+   * @returns a negative errno ends the open: -EINVAL for Intel graphics whose OpRegion is wrong
+   */
   protected deviceRegions(config: VirtualConfig): readonly DeviceRegion[] | number {
     const regions: DeviceRegion[] = [];
     const error = isIntelGraphics(this.device) ? addIgdRegions(this.device, config, regions) : 0;
     return error < 0 && error !== -ENODEV ? this.device.host.refusals.refuse(IGD_OPREGION, { device: this.name }, -error) : regions;
   }
 
+  /** The user wrote INTX_DISABLE in COMMAND: INTx is masked or unmasked. */
   intxDisableWritten(disabled: boolean): void {
     if (disabled === this.intxDisabled) return;
     this.intxDisabled = disabled;
@@ -209,14 +231,18 @@ export class VfioPciDevice extends VfioDevice {
     else this.irqs.intx.unmask();
   }
 
-  /** The user wrote a power state, 0 to 3. */
+  /** The user wrote PowerState in PMCSR. @param state 0 to 3 */
   setPowerState(state: number): void {
     this.memoryLock.lock();
     this.#power.setState(state);
     this.memoryLock.unlock();
   }
 
-  /** With the memory taken away. @returns 0, or a negative errno */
+  /**
+   * A function reset, with the memory taken away meanwhile.
+   *
+   * @returns 0; -ENOTTY where no method works; -EAGAIN while the device is locked
+   */
   functionReset(): number {
     this.memoryLock.lock();
     const error = tryResetFunction(this.device);
@@ -229,7 +255,7 @@ export class VfioPciDevice extends VfioDevice {
     // vfio-pci itself keeps nothing that a reset changes.
   }
 
-  /** The bus was reset, or not: whoever is closed goes back to sleep. */
+  /** The bus was reset, or not: whoever is closed goes back to sleep. @param error 0, or the negative errno of a reset that failed */
   busWasReset(error: number): void {
     if (error === 0) this.needsReset = false;
     this.idle();
@@ -268,6 +294,7 @@ export class VfioPciDevice extends VfioDevice {
 
   // Operations of the file.
 
+  /** The devices that are opened and closed under one lock with it: those on its bus, or itself alone on a root bus. */
   override get deviceSet(): object {
     if (this.joined !== undefined) return this.joined;
     // Before P8 a device could be opened before its probe had come to this.
@@ -275,15 +302,31 @@ export class VfioPciDevice extends VfioDevice {
     return this;
   }
 
+  /**
+   * vfio_pci_core_match(): whether a name of GET_DEVICE_FD means this device, with the VF token that its PF asks for.
+   *
+   * @returns 1; 0 for another's name; -EINVAL for an option that there is not, or a token that nobody asked for; -EACCES for a token that
+   * is missing or wrong
+   */
   override match(name: string): number {
     return this.#tokenUse.match(name, this.token);
   }
 
+  /**
+   * vfio_pci_core_request(): signals the REQ eventfd; without one the first call is NO_REQUEST_EVENTFD.
+   *
+   * @param count calls before this one, from 0
+   */
   override request(count: number): void {
     if (this.irqs.req.armed) this.irqs.req.signal();
     else if (count === 0) this.device.host.trace.emit(NO_REQUEST_EVENTFD, { device: this.name });
   }
 
+  /**
+   * vfio_pci_core_enable(): wakes and enables the device, resets its function, saves its configuration.
+   *
+   * @returns 0; -EAGAIN while the device is locked; what deviceRegions() refuses
+   */
   protected override *openDevice(): Sleeps<number> {
     const { device } = this;
     resumeDevice(device);
@@ -308,6 +351,7 @@ export class VfioPciDevice extends VfioDevice {
     return 0;
   }
 
+  /** vfio_pci_core_close_device(): interrupts off, a reset, the configuration as it was, and to sleep. */
   protected override *closeDevice(): Sleeps<void> {
     this.#tokenUse.end();
     for (const buffer of this.dmaBufs) buffer.orphan();
@@ -340,6 +384,14 @@ export class VfioPciDevice extends VfioDevice {
     this.#power.sleep();
   }
 
+  /**
+   * Reads a region.
+   *
+   * @param offset region index times 2^40, plus bytes from its start
+   * @returns bytes read; -EINVAL where no region is; -EFAULT past the end of configuration space; -EIO while memory does not decode or the
+   * device does not wake up; -ENOMEM of a ROM without image; -ENODEV of BARs that cannot be mapped, or a VGA device that the arbiter does
+   * not know
+   */
   override read(into: Uint8Array, offset: number): number {
     if (into.length === 0) return 0;
     const asleep = this.#power.begin();
@@ -349,6 +401,13 @@ export class VfioPciDevice extends VfioDevice {
     return count;
   }
 
+  /**
+   * Writes a region.
+   *
+   * @param offset region index times 2^40, plus bytes from its start
+   * @returns bytes written; -EINVAL where no region is, or it is read-only; -EFAULT past the end of configuration space; -EIO while memory
+   * does not decode or the device does not wake up; -ENODEV as read()
+   */
   override write(from: Uint8Array, offset: number): number {
     if (from.length === 0) return 0;
     const asleep = this.#power.begin();
@@ -358,14 +417,23 @@ export class VfioPciDevice extends VfioDevice {
     return count;
   }
 
+  /** A device that the user lets sleep wakes up for a request. @returns 0, or -EIO */
   override wake(): number {
     return this.#power.begin();
   }
 
+  /** The request is answered: it sleeps again. */
   override rest(): void {
     this.#power.end();
   }
 
+  /**
+   * GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, SET_IRQS, RESET, hot reset, IOEVENTFD and (before 5.18) FEATURE.
+   *
+   * @param request number of the ioctl
+   * @returns 0 or more, or a negative errno with its reason: -ENOTTY for another request, -EFAULT for memory of the caller, for all others
+   * the constants of vfio-pci-reasons.ts
+   */
   override ioctl(process: Process, request: number, argument: UserArgument): number {
     switch (request) {
       case VFIO_DEVICE_GET_INFO:
@@ -391,10 +459,22 @@ export class VfioPciDevice extends VfioDevice {
     }
   }
 
+  /**
+   * Maps a part of a memory BAR, shared; an access faults while memory does not decode.
+   *
+   * @returns the mapping; -EINVAL where it is private, leaves the BAR, or the BAR cannot be mapped
+   */
   override mmap(process: Process, request: MmapRequest): Mapping | number {
     return this.#regions.mmap(process, request);
   }
 
+  /**
+   * PCI_VF_TOKEN of a PF, the low power features, DMA_BUF.
+   *
+   * @param feature VFIO_DEVICE_FEATURE_*
+   * @param flags GET, SET and PROBE
+   * @returns 0, an fd for DMA_BUF, -ENOTTY for a feature that the kernel or the device lacks, or another negative errno
+   */
   override deviceFeature(process: Process, feature: number, flags: number, argument: FeatureArgument): number {
     const lowPower = this.device.host.profile.lowPowerFeatures;
     switch (feature) {

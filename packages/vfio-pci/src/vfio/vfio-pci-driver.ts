@@ -1,8 +1,3 @@
-/**
- * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
- *
- * The steps of probe and remove, in each kernel's order, are binding.ts's.
- */
 import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
 import { NUMVFS_DRIVER } from '../bus/bus-reasons.ts';
 import { resumeDevice } from '../bus/runtime-pm.ts';
@@ -16,6 +11,7 @@ import { SRIOV_OFF } from './vfio-pci-reasons.ts';
 import { registryOf, type VfioPciRegistry } from './registry.ts';
 import { VfioPciDevice, type VfioPciDeviceInit } from './vfio-pci-device.ts';
 
+/** How the module is loaded. */
 export interface VfioPciDriverInit {
   /** Where vectors are offered to KVM. @default nowhere */
   readonly bypass?: IrqBypassManager | undefined;
@@ -27,14 +23,24 @@ export interface VfioPciDriverInit {
 
 const DEFAULTS: VfioPciParameters = { nointxmask: false, disableVga: false, disableIdleD3: false, enableSriov: false, disableDenylist: false };
 
-/** The only entry of its table from 5.15 on: any device, if driver_override says so (D61-26). */
+/** The only entry of its table from 5.15 on: any device, if driver_override says so. */
 const ANY_BY_OVERRIDE: PciDeviceId = { ...pciId(PCI_ANY_ID, PCI_ANY_ID), overrideOnly: true };
 
+/**
+ * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
+ *
+ * The steps of probe and remove, in each kernel's order, are binding.ts's.
+ */
 export class VfioPciDriver extends PciDriver {
+  /** As `driver_override` and the folder below /sys/bus/pci/drivers have it. A driver for devices of its own overrides this. */
   override readonly name: string = 'vfio-pci';
+  /** driver_managed_dma: user space sets up the DMA. */
   override readonly managesDma: boolean = true;
+  /** Its table: nothing before 5.15, and from then on any device whose driver_override says so. */
   override readonly ids: readonly PciDeviceId[];
+  /** Where its devices are registered. */
   readonly vfio: Vfio;
+  /** The module parameters as they are now. */
   readonly parameters: VfioPciParameters;
   /** As they were when the module was loaded. */
   #loaded: VfioPciParameters;
@@ -45,6 +51,7 @@ export class VfioPciDriver extends PciDriver {
   readonly #data = new DriverData<PciDevice, VfioPciDevice>();
   readonly #bindings = new Map<PciDevice, Binding>();
 
+  /** @param vfio registers the devices that it binds */
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
     this.vfio = vfio;
@@ -81,11 +88,12 @@ export class VfioPciDriver extends PciDriver {
     return 'can-recover';
   }
 
+  /** Hands on to the VFIO device that its device was reset. */
   override resetDone(device: PciDevice): void {
     this.vfioDevice(device)?.resetDone();
   }
 
-  /** The parameters of the module, and the ids that it was loaded with. */
+  /** The parameters of the module, and the ids that it was loaded with. @throws RangeError for `ids` of more than 1023 characters */
   override createAttributes(bus: PciBus): void {
     super.createAttributes(bus);
     const { host } = bus;
@@ -111,6 +119,12 @@ export class VfioPciDriver extends PciDriver {
     }
   }
 
+  /**
+   * vfio_pci_probe(), step by step.
+   *
+   * @returns 0; -EINVAL for a device that is denied or a bridge, or without IOMMU group; -EBUSY for a PF with VFs; -ENOMEM; -ENODEV where
+   * the VGA arbiter does not know the device; what register() answers
+   */
   override *probe(device: PciDevice): Sleeps<number> {
     const refused = refusal(device, this.parameters.disableDenylist);
     if (refused < 0) return refused;
@@ -131,6 +145,7 @@ export class VfioPciDriver extends PciDriver {
     return error;
   }
 
+  /** vfio_pci_remove(): takes its VFs away, and waits until user space has closed the device. */
   override *remove(device: PciDevice): Sleeps<void> {
     const binding = this.#bindings.get(device);
     if (binding === undefined) return;
@@ -140,6 +155,13 @@ export class VfioPciDriver extends PciDriver {
     this.#bindings.delete(device);
   }
 
+  /**
+   * vfio_pci_sriov_configure().
+   *
+   * @param count from 0 to TotalVFs
+   * @returns the count; -ENOENT with enable_sriov off; -ENODEV for a device that is not registered; -EBUSY while there are VFs, -ENOTTY for
+   * hardware that makes none
+   */
   override *sriovConfigure(device: PciDevice, count: number): Sleeps<number> {
     const { sriov, host } = device;
     if (!this.parameters.enableSriov) return host.refusals.refuse(SRIOV_OFF, { device: device.name });

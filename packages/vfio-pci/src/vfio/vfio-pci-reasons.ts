@@ -12,6 +12,7 @@ function indexName(index: number): string {
   return INTX[index] ?? `index ${index}`;
 }
 
+/** An access begins outside of a region, or writes the ROM: -EINVAL. */
 export const REGION_RANGE: Reason<OfDevice & { readonly region: number; readonly at: number; readonly size: number }> = reason({
   id: 'vfio-pci/region-range',
   errno: EINVAL,
@@ -22,6 +23,7 @@ export const REGION_RANGE: Reason<OfDevice & { readonly region: number; readonly
   text: ({ device, region, at, size }) => `${device}: offset ${hex(at)} of region ${region}, which has ${hex(size)} bytes to access so`,
 });
 
+/** A memory BAR or the ROM is accessed while memory decoding is off, or the device sleeps: -EIO. */
 export const MEMORY_OFF: Reason<OfDevice & { readonly region: number }> = reason({
   id: 'vfio-pci/memory-off',
   errno: EIO,
@@ -32,6 +34,7 @@ export const MEMORY_OFF: Reason<OfDevice & { readonly region: number }> = reason
   text: ({ device, region }) => `${device}: region ${region} does not decode: COMMAND has memory space off, or the device sleeps`,
 });
 
+/** A ROM without image is read: -ENOMEM. */
 export const NO_ROM: Reason<OfDevice> = reason({
   id: 'vfio-pci/no-rom',
   errno: ENOMEM,
@@ -42,6 +45,7 @@ export const NO_ROM: Reason<OfDevice> = reason({
   text: ({ device }) => `${device} has no ROM image`,
 });
 
+/** A BAR that the kernel could not map for itself is accessed: -ENODEV. */
 export const NON_MAPPABLE: Reason<OfDevice & { readonly region: number }> = reason({
   id: 'vfio-pci/non-mappable-bars',
   errno: ENODEV,
@@ -52,6 +56,7 @@ export const NON_MAPPABLE: Reason<OfDevice & { readonly region: number }> = reas
   text: ({ device, region }) => `${device}: region ${region} is of a function whose BARs cannot be mapped`,
 });
 
+/** An access leaves the configuration space: -EFAULT. */
 export const CONFIG_RANGE: Reason<OfDevice & { readonly at: number; readonly length: number; readonly size: number }> = reason({
   id: 'vfio-pci/config-range',
   errno: EFAULT,
@@ -62,6 +67,7 @@ export const CONFIG_RANGE: Reason<OfDevice & { readonly at: number; readonly len
   text: ({ device, at, length, size }) => `${device}: ${length} bytes at ${hex(at)} leave the configuration space of ${size} bytes`,
 });
 
+/** A mapping is private, or leaves a BAR that can be mapped: -EINVAL. */
 export const MMAP_BAR: Reason<OfDevice & { readonly region: number; readonly why: string }> = reason({
   id: 'vfio-pci/mmap-bar',
   errno: EINVAL,
@@ -72,6 +78,7 @@ export const MMAP_BAR: Reason<OfDevice & { readonly region: number; readonly why
   text: ({ device, region, why }) => `${device}: region ${region}: ${why}`,
 });
 
+/** The VGA arbiter does not know the device: -ENODEV, for the VGA region and for a bind. */
 export const VGA_ARBITER: Reason<OfDevice> = reason({
   id: 'vfio-pci/vga-arbiter',
   errno: ENODEV,
@@ -82,6 +89,7 @@ export const VGA_ARBITER: Reason<OfDevice> = reason({
   text: ({ device }) => `the VGA arbiter does not know ${device}`,
 });
 
+/** A device that the user lets sleep does not wake up: -EIO. */
 export const STAYS_ASLEEP: Reason<OfDevice> = reason({
   id: 'vfio-pci/stays-asleep',
   errno: EIO,
@@ -92,6 +100,7 @@ export const STAYS_ASLEEP: Reason<OfDevice> = reason({
   text: ({ device }) => `${device} does not wake up`,
 });
 
+/** SET_IRQS with an action that the index does not have: -ENOTTY. */
 export const IRQ_ACTION: Reason<{ readonly index: number; readonly flags: number }> = reason({
   id: 'vfio-pci/irq-action',
   errno: ENOTTY,
@@ -102,6 +111,7 @@ export const IRQ_ACTION: Reason<{ readonly index: number; readonly flags: number
   text: ({ index, flags }) => `${indexName(index)} does not have the action of flags ${hex(flags)}`,
 });
 
+/** SET_IRQS for another kind than the one in use, or for one that has no eventfd yet: -EINVAL. */
 export const IRQ_KIND: Reason<OfDevice & { readonly index: number; readonly active: string }> = reason({
   id: 'vfio-pci/irq-kind',
   errno: EINVAL,
@@ -112,6 +122,7 @@ export const IRQ_KIND: Reason<OfDevice & { readonly index: number; readonly acti
   text: ({ device, index, active }) => `${device}: ${indexName(index)} is asked for, and ${active === 'none' ? 'nothing' : active} is in use`,
 });
 
+/** SET_IRQS for interrupts that an index does not have: -EINVAL, or -ERANGE for none at all. */
 export const IRQ_COUNT: Reason<OfDevice & { readonly index: number; readonly start: number; readonly count: number; readonly enabled: number }> = reason({
   id: 'vfio-pci/irq-count',
   errno: [EINVAL, ERANGE],
@@ -122,6 +133,7 @@ export const IRQ_COUNT: Reason<OfDevice & { readonly index: number; readonly sta
   text: ({ device, index, start, count, enabled }) => `${device}: start ${start}, count ${count} of ${indexName(index)}, which has ${enabled}`,
 });
 
+/** The device has no INTx for the user, -ENODEV, or its pin is wired to nothing, -ENOTCONN. */
 export const NO_INTX: Reason<OfDevice> = reason({
   id: 'vfio-pci/no-intx',
   errno: [ENODEV, ENOTCONN],
@@ -132,6 +144,7 @@ export const NO_INTX: Reason<OfDevice> = reason({
   text: ({ device }) => `${device} has no INTx, or it is wired to nothing`,
 });
 
+/** An INTx that cannot be masked is on a line that somebody else has: -EBUSY. */
 export const INTX_SHARED: Reason<OfDevice> = reason({
   id: 'vfio-pci/intx-shared',
   errno: EBUSY,
@@ -142,6 +155,7 @@ export const INTX_SHARED: Reason<OfDevice> = reason({
   text: ({ device }) => `the line of ${device} is somebody else's, too`,
 });
 
+/** INTx has an eventfd that unmasks it already: -EBUSY. */
 export const UNMASK_TAKEN: Reason<OfDevice> = reason({
   id: 'vfio-pci/unmask-taken',
   errno: EBUSY,
@@ -152,6 +166,7 @@ export const UNMASK_TAKEN: Reason<OfDevice> = reason({
   text: ({ device }) => `INTx of ${device} has an eventfd that unmasks it`,
 });
 
+/** ERR or REQ is given what it does not take, or triggered without an eventfd: -EINVAL. */
 export const NOTIFIER: Reason<{ readonly index: number; readonly armed: boolean }> = reason({
   id: 'vfio-pci/notifier',
   errno: EINVAL,
@@ -162,6 +177,7 @@ export const NOTIFIER: Reason<{ readonly index: number; readonly armed: boolean 
   text: ({ index, armed }) => `${indexName(index)} ${armed ? 'takes no such data' : 'has no eventfd'}`,
 });
 
+/** VFIO_DEVICE_IOEVENTFD with a size, a place or an fd that there is not: -EINVAL. */
 export const IOEVENTFD_REQUEST: Reason<OfDevice & { readonly flags: number; readonly region: number; readonly at: number }> = reason({
   id: 'vfio-pci/ioeventfd-request',
   errno: EINVAL,
@@ -172,6 +188,7 @@ export const IOEVENTFD_REQUEST: Reason<OfDevice & { readonly flags: number; read
   text: ({ device, flags, region, at }) => `${device}: flags ${hex(flags)} at ${hex(at)} of region ${region}`,
 });
 
+/** The same write has an eventfd already: -EEXIST. */
 export const IOEVENTFD_TWICE: Reason<OfDevice & { readonly region: number; readonly at: number }> = reason({
   id: 'vfio-pci/ioeventfd-twice',
   errno: EEXIST,
@@ -182,6 +199,7 @@ export const IOEVENTFD_TWICE: Reason<OfDevice & { readonly region: number; reado
   text: ({ device, region, at }) => `${device}: the write to ${hex(at)} of region ${region} has its eventfd`,
 });
 
+/** The write whose eventfd is taken away has none: -ENODEV. */
 export const IOEVENTFD_NONE: Reason<OfDevice & { readonly region: number; readonly at: number }> = reason({
   id: 'vfio-pci/ioeventfd-none',
   errno: ENODEV,
@@ -192,6 +210,7 @@ export const IOEVENTFD_NONE: Reason<OfDevice & { readonly region: number; readon
   text: ({ device, region, at }) => `${device}: no such write to ${hex(at)} of region ${region} has an eventfd`,
 });
 
+/** A device has 1000 ioeventfds (VFIO_PCI_IOEVENTFD_MAX): -ENOSPC. */
 export const IOEVENTFD_LIMIT: Reason<OfDevice & { readonly limit: number }> = reason({
   id: 'vfio-pci/ioeventfd-limit',
   errno: ENOSPC,
@@ -202,6 +221,7 @@ export const IOEVENTFD_LIMIT: Reason<OfDevice & { readonly limit: number }> = re
   text: ({ device, limit }) => `${device} has its ${limit} ioeventfds`,
 });
 
+/** VFIO_DEVICE_RESET of a device whose reset did not work at the open, -EINVAL, or does not now: -ENOTTY, or -EAGAIN while it is locked. */
 export const NO_RESET: Reason<OfDevice & { readonly methods: readonly string[] }> = reason({
   id: 'vfio-pci/no-reset',
   errno: [EINVAL, ENOTTY, EAGAIN],
@@ -212,6 +232,7 @@ export const NO_RESET: Reason<OfDevice & { readonly methods: readonly string[] }
   text: ({ device, methods }) => `${device}: ${methods.length === 0 ? 'no reset method works' : `${methods.join(', ')} did not work, or somebody has the device locked`}`,
 });
 
+/** Somebody binds, unbinds or resets a device that is to be reset: -EAGAIN. */
 export const DEVICE_LOCKED: Reason<OfDevice> = reason({
   id: 'vfio-pci/device-locked',
   errno: EAGAIN,
@@ -224,6 +245,7 @@ export const DEVICE_LOCKED: Reason<OfDevice> = reason({
 
 const HOT = 'VFIO_DEVICE_PCI_HOT_RESET';
 
+/** The device is below no bridge whose bus can be reset: -ENODEV. */
 export const HOT_RESET_BUS: Reason<OfDevice> = reason({
   id: 'vfio-pci/hot-reset-bus',
   errno: ENODEV,
@@ -234,6 +256,7 @@ export const HOT_RESET_BUS: Reason<OfDevice> = reason({
   text: ({ device }) => `the bus of ${device} cannot be reset`,
 });
 
+/** GET_PCI_HOT_RESET_INFO has no room for all devices, and tells their count: -ENOSPC. */
 export const HOT_RESET_SPACE: Reason<OfDevice & { readonly devices: number; readonly needed: number }> = reason({
   id: 'vfio-pci/hot-reset-space',
   errno: ENOSPC,
@@ -244,6 +267,7 @@ export const HOT_RESET_SPACE: Reason<OfDevice & { readonly devices: number; read
   text: ({ device, devices, needed }) => `a reset of the bus of ${device} hits ${devices} devices: argsz ${needed} is needed`,
 });
 
+/** A hot reset hits a device that is in no IOMMU group: -EPERM. */
 export const HOT_RESET_GROUPLESS: Reason<OfDevice> = reason({
   id: 'vfio-pci/hot-reset-groupless',
   errno: EPERM,
@@ -254,6 +278,7 @@ export const HOT_RESET_GROUPLESS: Reason<OfDevice> = reason({
   text: ({ device }) => `${device} is hit, and is in no IOMMU group`,
 });
 
+/** A hot reset with flags, or with no group fds or too many: -EINVAL. */
 export const HOT_RESET_REQUEST: Reason<OfDevice & { readonly count: number; readonly devices: number; readonly flags: number }> = reason({
   id: 'vfio-pci/hot-reset-request',
   errno: EINVAL,
@@ -264,6 +289,7 @@ export const HOT_RESET_REQUEST: Reason<OfDevice & { readonly count: number; read
   text: ({ device, count, devices, flags }) => `${count} group fds with flags ${flags} for ${devices} devices on the bus of ${device}`,
 });
 
+/** An fd of a hot reset is not a group's: -EINVAL. */
 export const HOT_RESET_NOT_GROUP: Reason<{ readonly fd: number; readonly file: string }> = reason({
   id: 'vfio-pci/hot-reset-not-group',
   errno: EINVAL,
@@ -274,6 +300,7 @@ export const HOT_RESET_NOT_GROUP: Reason<{ readonly fd: number; readonly file: s
   text: ({ fd, file }) => `fd ${fd} is ${file}, or in no container`,
 });
 
+/** The groups of a hot reset do not own every device that it hits: -EINVAL. */
 export const HOT_RESET_MISSING: Reason<OfDevice & { readonly missing: string; readonly group: number | undefined }> = reason({
   id: 'vfio-pci/hot-reset-missing',
   errno: EINVAL,
@@ -284,6 +311,7 @@ export const HOT_RESET_MISSING: Reason<OfDevice & { readonly missing: string; re
   text: ({ device, missing, group }) => `the reset of the bus of ${device} hits ${missing}, and group ${group ?? 'none'}, which has it, is not given`,
 });
 
+/** A hot reset hits a device that another driver has: -EINVAL, or -EBUSY in 5.13 for one that is registered with VFIO. */
 export const HOT_RESET_DRIVER: Reason<OfDevice & { readonly other: string; readonly driver: string | undefined }> = reason({
   id: 'vfio-pci/hot-reset-driver',
   errno: [EINVAL, EBUSY],
@@ -294,6 +322,7 @@ export const HOT_RESET_DRIVER: Reason<OfDevice & { readonly other: string; reado
   text: ({ device, other, driver }) => `the reset of the bus of ${device} hits ${other}, which is bound to ${driver ?? 'no driver'}`,
 });
 
+/** A device in low power is to enter it again, or the wakeup is no fd: -EINVAL. */
 export const LOW_POWER: Reason<OfDevice & { readonly fd: number | undefined }> = reason({
   id: 'vfio-pci/low-power',
   errno: EINVAL,
@@ -304,6 +333,7 @@ export const LOW_POWER: Reason<OfDevice & { readonly fd: number | undefined }> =
   text: ({ device, fd }) => (fd === undefined ? `${device} is in low power already` : `${device}: fd ${fd} is no eventfd`),
 });
 
+/** Behind a device's name stands what is no vf_token: -EINVAL. */
 export const VF_OPTION: Reason<OfDevice & { readonly name: string }> = reason({
   id: 'vfio-pci/vf-option',
   errno: EINVAL,
@@ -314,6 +344,7 @@ export const VF_OPTION: Reason<OfDevice & { readonly name: string }> = reason({
   text: ({ device, name }) => `"${name}" is the name of ${device}, and an option that it does not have`,
 });
 
+/** Firmware has left the OpRegion of Intel graphics broken: the open is -EINVAL. */
 export const IGD_OPREGION: Reason<OfDevice> = reason({
   id: 'vfio-pci/igd',
   errno: EINVAL,
@@ -324,6 +355,7 @@ export const IGD_OPREGION: Reason<OfDevice> = reason({
   text: ({ device }) => `${device}: its OpRegion has no signature or size, or a bridge of the chipset is not Intel's`,
 });
 
+/** A region that can only be read is written: -EINVAL. */
 export const READ_ONLY_REGION: Reason<{ readonly region: string }> = reason({
   id: 'vfio-pci/read-only-region',
   errno: EINVAL,
@@ -334,6 +366,7 @@ export const READ_ONLY_REGION: Reason<{ readonly region: string }> = reason({
   text: ({ region }) => `${region} can only be read`,
 });
 
+/** `sriov_numvfs` of a device of vfio-pci, with enable_sriov off: -ENOENT. */
 export const SRIOV_OFF: Reason<OfDevice> = reason({
   id: 'vfio-pci/sriov-off',
   errno: ENOENT,
@@ -344,6 +377,7 @@ export const SRIOV_OFF: Reason<OfDevice> = reason({
   text: ({ device }) => `vfio-pci has ${device}, and enable_sriov is off`,
 });
 
+/** DMA_BUF with flags or without ranges, -EINVAL, or of a region that is no BAR in use, -ENODEV. */
 export const DMA_BUF_REQUEST: Reason<OfDevice & { readonly region: number; readonly count: number; readonly flags: number }> = reason({
   id: 'vfio-pci/dma-buf-request',
   errno: [EINVAL, ENODEV],
@@ -354,6 +388,9 @@ export const DMA_BUF_REQUEST: Reason<OfDevice & { readonly region: number; reado
   text: ({ device, region, count, flags }) => `${device}: region ${region}, ${count} ranges, flags ${hex(flags)}`,
 });
 
+/**
+ * A range of DMA_BUF is not whole pages or leaves the BAR, -EINVAL; leaves the address space, -EOVERFLOW; or there are too many, -ENOMEM.
+ */
 export const DMA_BUF_RANGE: Reason<OfDevice & { readonly offset: bigint; readonly length: bigint; readonly size: number }> = reason({
   id: 'vfio-pci/dma-buf-range',
   errno: [EINVAL, EOVERFLOW, ENOMEM],
@@ -364,6 +401,7 @@ export const DMA_BUF_RANGE: Reason<OfDevice & { readonly offset: bigint; readonl
   text: ({ device, offset, length, size }) => `${device}: offset ${hex(offset)}, length ${hex(length)} of a BAR of ${hex(size)} bytes`,
 });
 
+/** A dma-buf's fd is asked for what it does not do: -EINVAL, or -ESPIPE for read and write. */
 export const DMA_BUF_CALL: Reason<{ readonly call: string }> = reason({
   id: 'vfio-pci/dma-buf-call',
   errno: [EINVAL, ESPIPE],

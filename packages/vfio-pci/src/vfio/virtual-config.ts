@@ -1,9 +1,3 @@
-/**
- * The configuration space that a user of VFIO sees: made when the device is opened, gone when it is closed. Kernel: vfio_pci_config.c.
- *
- * Each byte belongs to a section: the header, a capability, or a gap between them, which is hardware both ways. Accesses are cut into
- * naturally aligned pieces of 4, 2 and 1 bytes that do not leave a section.
- */
 import { eventKind, type EventKind, type KernelProfile } from '@vsim/vfio-core';
 import type { PciDevice } from '../bus/pci-device.ts';
 import { barFlags, barMask, barMaskHigh, barRegister } from '../pci/bars.ts';
@@ -60,7 +54,7 @@ export interface ConfigOwner {
   readonly msiQueueSize: number | undefined;
   /** COMMAND was written: INTX_DISABLE as the user sees it. */
   intxDisableWritten(disabled: boolean): void;
-  /** The user put 0 to 3 into PMCSR. */
+  /** The user wrote PowerState in PMCSR. @param state 0 to 3 */
   setPowerState(state: number): void;
   /** The user asked for a function level reset. */
   functionReset(): number;
@@ -75,6 +69,12 @@ interface Section {
 
 const GAP = 0;
 
+/**
+ * The configuration space that a user of VFIO sees: made when the device is opened, gone when it is closed. Kernel: vfio_pci_config.c.
+ *
+ * Each byte belongs to a section: the header, a capability, or a gap between them, which is hardware both ways. Accesses are cut into
+ * naturally aligned pieces of 4, 2 and 1 bytes that do not leave a section.
+ */
 export class VirtualConfig {
   /** The virtual bytes; only those that a table calls virtual are ever shown. */
   readonly bytes: Uint8Array;
@@ -112,7 +112,7 @@ export class VirtualConfig {
     return this.bytes[PCI_INTERRUPT_PIN]!;
   }
 
-  /** Bytes that are the user's alone from here on, and never reach hardware. */
+  /** Bytes that are the user's alone from here on, and never reach hardware. @param at offset in bytes @param length bytes */
   makeVirtual(at: number, length: number): void {
     const all = new Permissions(length);
     all.virtual.fill(0xff);
@@ -120,7 +120,12 @@ export class VirtualConfig {
     this.#addSection(at, length, 'plain', all);
   }
 
-  /** Fills `into` from `at`. @returns the count, or -EFAULT for a range that leaves the space: then nothing is read */
+  /**
+   * Fills `into` from `at`.
+   *
+   * @param at offset in bytes
+   * @returns the count, or -EFAULT for a range that leaves the space: then nothing is read
+   */
   read(into: Uint8Array, at: number): number {
     if (at >= this.bytes.length || at + into.length > this.bytes.length) return this.#outside(at, into.length);
     for (let done = 0; done < into.length; ) {
@@ -176,7 +181,7 @@ export class VirtualConfig {
     return ((hardware & ~virtual) | (little(this.bytes, at, width) & virtual)) >>> 0;
   }
 
-  /** Before 5.15 the table of extended capabilities was read where it had ended already (D61-36). */
+  /** Before 5.15 the table of extended capabilities was read where it had ended already. */
   #lookUp({ start }: Section): void {
     const { name, host } = this.#owner.device;
     if (start === this.#pastTable && !host.profile.pciCore) host.trace.emit(CONFIG_TABLE_OVERRUN, { device: name, at: start });
