@@ -1,4 +1,9 @@
 /**
+ * What only a real firmware could tell, as one typed set of choices with presets: the public headers do not say it, and the recordings
+ * were made with a Management Complex of the project's own.
+ */
+
+/**
  * `firmware`, the default: all commands of the release that are modelled, as restool, DPDK and Linux's drivers need them. `bus`: what the
  * recordings of Linux's bus and of vfio-fsl-mc ran on, a firmware with the commands of these two and no more.
  */

@@ -1,5 +1,6 @@
-/** Bytes of a conventional configuration space. */
+/** Registers of PCI configuration space by the names of linux/pci_regs.h; offsets in bytes, masks as in the PCI specifications. */
 
+/** Bytes of a conventional configuration space. */
 export const PCI_CFG_SPACE_SIZE = 256;
 /** Bytes of a PCI Express configuration space; extended capabilities lie from 256 on. */
 export const PCI_CFG_SPACE_EXP_SIZE = 4096;
