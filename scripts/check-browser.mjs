@@ -1,10 +1,10 @@
 /**
  * `npm run check:browser`: loads every built package in headless Chromium, with an import map and
- * nothing else, and runs each README's first example there. Exits 3 when there is no Chromium.
+ * nothing else, and runs each README's first example and each of examples/ there. Exits 3 when there is no Chromium.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { ROOT, setUp, workspaces } from './lib.mjs';
@@ -22,6 +22,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 const TIMEOUT_MS = 120_000;
+/** Examples that import what only Node has. */
+const NODE_ALONE = ['gic-remote'];
 
 const chromium = CHROMIUM.find((path) => existsSync(path));
 if (chromium === undefined) {
@@ -46,11 +48,11 @@ async function inThePage(entries, examples) {
     }
   }
   const log = console.log;
-  for (const name of examples) {
-    const result = { title: `${name}: README's first example`, example: name, output: '' };
+  for (const { name, title, url } of examples) {
+    const result = { title, example: name, output: '' };
     console.log = (...values) => (result.output += `${values.join(' ')}\n`);
     try {
-      await import(`/examples/${name}.js`);
+      await import(url);
     } catch (error) {
       result.problem = String(error?.stack ?? error);
     }
@@ -68,17 +70,24 @@ for (const { dir, name, manifest } of packages) {
     imports[`${name}${path.slice(1)}`] = `/${dir}${entry.default.slice(1)}`;
   }
 }
+/** Programs by name: what each prints, and where the page gets it. */
 const examples = new Map();
 let failures = 0;
 for (const each of packages) {
-  const block = firstBlock(each);
-  if (block.missing === undefined) examples.set(each.name, block);
-  else report(`${each.name}: README's first example`, block.missing);
+  const { missing, code, output } = firstBlock(each);
+  const title = `${each.name}: README's first example`;
+  if (missing === undefined) examples.set(each.name, { title, url: `/readme/${each.name}.js`, code, output });
+  else report(title, missing);
+}
+for (const name of readdirSync(join(ROOT, 'examples'))) {
+  const folder = join(ROOT, 'examples', name);
+  if (!existsSync(join(folder, 'main.ts')) || NODE_ALONE.includes(name)) continue;
+  examples.set(name, { title: `examples/${name}`, url: `/examples/${name}/main.ts`, output: readFileSync(join(folder, 'output.txt'), 'utf8') });
 }
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>vsim</title>
 <script type="importmap">${JSON.stringify({ imports })}</script>
-<script type="module">(${inThePage})(${JSON.stringify(Object.keys(imports))}, ${JSON.stringify([...examples.keys()])});</script>`;
+<script type="module">(${inThePage})(${JSON.stringify(Object.keys(imports))}, ${JSON.stringify([...examples].map(([name, { title, url }]) => ({ name, title, url })))});</script>`;
 
 const profile = mkdtempSync(join(tmpdir(), 'vsim-browser-'));
 try {
@@ -152,16 +161,18 @@ function tidy(folder) {
 /** `[type, body]` of one request; the built packages and the examples, nothing else. */
 function serve(path) {
   if (path === '/') return ['text/html', PAGE];
-  const example = /^\/examples\/(.+)\.js$/.exec(path)?.[1];
-  if (examples.has(example)) {
-    const { outputText } = ts.transpileModule(examples.get(example).code, {
-      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-    });
-    return ['text/javascript', outputText];
-  }
+  const readme = [...examples.values()].find(({ url, code }) => url === path && code !== undefined);
+  if (readme !== undefined) return ['text/javascript', erased(readme.code)];
   const file = join(ROOT, normalize(path));
   const built = /^\/packages\/[^/]+\/dist\/.+\.js$/.test(normalize(path)) && existsSync(file);
+  if (/^\/examples\/[^/]+\/[^/]+\.ts$/.test(normalize(path)) && existsSync(file)) return ['text/javascript', erased(readFileSync(file, 'utf8'))];
   return built ? ['text/javascript', readFileSync(file)] : ['text/plain', undefined];
+}
+
+/** TypeScript without its types. */
+function erased(text) {
+  const compilerOptions = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true };
+  return ts.transpileModule(text, { compilerOptions }).outputText;
 }
 
 function report(title, problem) {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { parseLines } from '../apps/conformance/src/json.ts';
 import { replayHardware } from '../apps/conformance/src/linux-gic/hardware.ts';
-import { RemoteGic } from '../examples/gic-remote-client.ts';
+import { RemoteGic } from '../examples/gic-remote/client.ts';
 import { registerNamed } from '../packages/gic-its/src/index.ts';
 
 /** A PE at EL2, and a guest with HCR_EL2.IMO and FMO. */

@@ -1,5 +1,5 @@
 /**
- * `pnpm test:gic-remote`: plays the recording linux61-gicv41 through examples/gic-remote.ts. One process has the GIC, another RAM and
+ * `pnpm test:gic-remote`: plays the recording linux61-gicv41 through examples/gic-remote/server.ts. One process has the GIC, another RAM and
  * the bus; between them is a UNIX socket. Exit code 1 if a value or a line differs.
  */
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ install();
 const folder = mkdtempSync(join(tmpdir(), 'vsim-gic-'));
 const path = join(folder, 'gic.sock');
 const options = { cwd: ROOT, env: environment() };
-const server = spawn(bundledNode(), [...FLAGS, join(ROOT, 'examples/gic-remote.ts'), path], { ...options, stdio: ['ignore', 'inherit', 'inherit'] });
+const server = spawn(bundledNode(), [...FLAGS, join(ROOT, 'examples/gic-remote/server.ts'), path], { ...options, stdio: ['ignore', 'inherit', 'inherit'] });
 try {
   process.exitCode = await play(await connected(TRIES));
 } finally {

@@ -1,4 +1,8 @@
-/** @vsim/doctor: which devices can be given to a VM, and why not. */
+/**
+ * Which devices can be given to a VM, and why not.
+ *
+ * @module @vsim/doctor
+ */
 export * from './doctor.ts';
 export * from './machine.ts';
 export * from './report-lines.ts';

@@ -1,4 +1,8 @@
-/** @vsim/mdev: mediated devices, and the sample parents mtty, mdpy and mbochs. */
+/**
+ * Mediated devices, and the sample parents mtty, mdpy and mbochs.
+ *
+ * @module @vsim/mdev
+ */
 export * from './mdev-reasons.ts';
 export { MDEV_ALLOCATION, MDEV_CREATED, MDEV_REMOVING, MdevBus } from './mdev-bus.ts';
 export { MdevDevice, mdevFromDevice } from './mdev-device.ts';

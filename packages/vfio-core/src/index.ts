@@ -1,4 +1,8 @@
-/** @vsim/vfio-core: what every host has, and the interfaces that the other packages share. */
+/**
+ * What every host has, and the interfaces that the other packages share.
+ *
+ * @module @vsim/vfio-core
+ */
 export * from './fdt/index.ts';
 export * from './host/index.ts';
 export * from './iommu/index.ts';

@@ -1,4 +1,8 @@
-/** @vsim/vfio-fslmc: a Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc. */
+/**
+ * A Management Complex, the fsl-mc bus, and the driver vfio-fsl-mc.
+ *
+ * @module @vsim/vfio-fslmc
+ */
 export { ACCEPTED_COMMANDS, type AcceptedCommand } from './bus/accepted-commands.ts';
 export { OBJECT_IN_USE } from './bus/allocator-driver.ts';
 export { FSL_MC_SEND_MC_COMMAND } from './bus/command-device.ts';

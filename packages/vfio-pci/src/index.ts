@@ -1,4 +1,8 @@
-/** @vsim/vfio-pci: PCI machines, models of PCI devices, and the vfio-pci driver. */
+/**
+ * PCI machines, models of PCI devices, and the vfio-pci driver.
+ *
+ * @module @vsim/vfio-pci
+ */
 export * from './bus/index.ts';
 export * from './devices/index.ts';
 export * from './lspci/index.ts';

@@ -1,4 +1,8 @@
-/** @vsim/vfio-platform: platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba. */
+/**
+ * Platform and AMBA devices, device trees, and the drivers vfio-platform and vfio-amba.
+ *
+ * @module @vsim/vfio-platform
+ */
 export { AmbaBus } from './bus/amba-bus.ts';
 export { INTERRUPT_STORM, IrqLine } from './bus/irq-line.ts';
 export { deviceFromTree, PlatformDevice, type Firmware, type PlatformDeviceInit, type PlatformInterrupt, type PlatformResource } from './bus/platform-device.ts';

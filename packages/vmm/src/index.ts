@@ -1,4 +1,8 @@
-/** @vsim/vmm: the VMM's part, and the guest's. */
+/**
+ * The VMM's part, and the guest's.
+ *
+ * @module @vsim/vmm
+ */
 export * from './assigned-device.ts';
 export * from './guest-gic-driver.ts';
 export * from './layout.ts';

@@ -1,4 +1,8 @@
-/** @vsim/vfio-core/testing: compliance suites, as data, for any test runner. */
+/**
+ * Compliance suites, as data, for any test runner.
+ *
+ * @module @vsim/vfio-core/testing
+ */
 export * from './bus-suite.ts';
 export * from './fail-on.ts';
 export * from './iommu-suite.ts';

@@ -4,7 +4,7 @@
 import { getDeviceFd, getRegionInfo, mapDma, setContainer, setIrqTriggers, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU, type Mapping, type Process, type Thread } from '@vsim/vfio-core';
 import { ADDR_TYPE, CTRL, GRP, KvmCalls, SYSREG } from '@vsim/gic-its';
 import { KVM_DEV_TYPE_ARM_VGIC_ITS, KVM_DEV_TYPE_ARM_VGIC_V3, KVM_DEV_TYPE_VFIO, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_REG_ARM_PC, KVM_RUN } from '@vsim/gic-its';
-import { AT, DEVICE } from './kvm-machine.ts';
+import { AT, DEVICE } from './machine.ts';
 
 const { DIST, ITS, REDIST, RAM, RAM_BYTES } = AT;
 const GSI = 40;

@@ -1,32 +1,9 @@
-/** dpaa2-container.ts: a container made, bound, opened, walked through a mapped portal, and taken apart; nothing is left of it. */
+/** container.ts: a container made, bound, opened, walked through a mapped portal, and taken apart; nothing is left of it. */
 import { expect, it } from 'vitest';
 import { ApicMsi, get, Host, Mmu500Iommu, Process, Vfio } from '@vsim/vfio-core';
 import { describeCommand, FslMcBus, ManagementComplex, VfioFslMcDriver } from '@vsim/vfio-fslmc';
-import { bind, Firmware, makeContainer, openContainer, takeApart, throughKernel } from './dpaa2-container.ts';
-
-/** What a boot loader gives the firmware: a MAC, and three command portals for Linux. */
-const LAYOUT = `/dts-v1/;
-/ {
-	dpl-version = <10>;
-	containers {
-		dprc@1 {
-			compatible = "fsl,dprc";
-			parent = "none";
-			options = "DPRC_CFG_OPT_SPAWN_ALLOWED", "DPRC_CFG_OPT_ALLOC_ALLOWED", "DPRC_CFG_OPT_IRQ_CFG_ALLOWED";
-			objects {
-				obj_set@dpmac { type = "dpmac"; ids = <3>; };
-				obj_set@dpmcp { type = "dpmcp"; ids = <1 2 3>; };
-			};
-		};
-	};
-	objects {
-		dpmac@3 { compatible = "fsl,dpmac"; };
-		dpmcp@1 { compatible = "fsl,dpmcp"; };
-		dpmcp@2 { compatible = "fsl,dpmcp"; };
-		dpmcp@3 { compatible = "fsl,dpmcp"; };
-	};
-};
-`;
+import { bind, Firmware, makeContainer, openContainer, takeApart, throughKernel } from './container.ts';
+import { LAYOUT } from './layout.ts';
 
 it('a container for DPDK is made, bound, opened through its portal and taken apart', () => {
   const host = new Host({ profile: 'linux-6.1' });

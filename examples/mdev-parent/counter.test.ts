@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { getDeviceFd, getRegionInfo, Host, Process, setContainer, Vfio, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU, type ProfileName } from '@vsim/vfio-core';
 import { outcomeOf, vfioDeviceSuite } from '@vsim/vfio-core/testing';
 import { MdevBus } from '@vsim/mdev';
-import { CounterParent } from './mdev-parent.ts';
+import { CounterParent } from './counter.ts';
 
 const TYPE = '/sys/class/mdev_bus/counter/mdev_supported_types/counter-reads';
 const uuid = (n: number) => `00000000-0000-0000-0000-00000000000${n}`;

@@ -1,7 +1,7 @@
 /**
  * A GIC behind a UNIX socket: another VMM or emulator, in any language, owns RAM and the bus; this process has the GIC.
  *
- *     node gic-remote.ts /run/gic.sock
+ *     node server.ts /run/gic.sock
  *
  * Each connection is a machine of its own and gets a process of its own, with the socket as its stdin: there it can simply block. Both
  * sides talk in messages of 24 bytes, little-endian: kind (a letter) at 0, `size` at 1, `cpu` (16 bits) at 2, `word` (32 bits) at 4,
@@ -25,7 +25,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Gic, type GicInit, type RegisterAccess } from '@vsim/gic-its';
 import { Trace, type Memory } from '@vsim/vfio-core';
-import { Wire } from './gic-remote-wire.ts';
+import { Wire } from './wire.ts';
 
 /** What the client says of its machine. */
 export interface Machine extends GicInit {

@@ -1,4 +1,4 @@
-/** A board: an arm64 host with /dev/kvm and a UART behind vfio-platform, and the guest code that serves the UART. What platform-vmm.ts runs on. */
+/** A board: an arm64 host with /dev/kvm and a UART behind vfio-platform, and the guest code that serves the UART. What vmm.ts runs on. */
 import { Bus, constant, Host, Process, SmmuV3Iommu, Vfio, type ProfileName } from '@vsim/vfio-core';
 import { Gic, ItsDriver, Kvm, type Guest, type GuestCpu } from '@vsim/gic-its';
 import { IrqLine, PL011, Pl011, PlatformDevice, ResetModules, VfioPlatformDriver } from '@vsim/vfio-platform';

@@ -1,12 +1,12 @@
 /**
- * platform-vmm.ts in every order: what the device, the VMM and user space do is put between any two steps of the guest, and of the VMM's calls. Each byte on the
+ * vmm.ts in every order: what the device, the VMM and user space do is put between any two steps of the guest, and of the VMM's calls. Each byte on the
  * wire is taken once, in an interrupt of the guest's (not lost), and no interrupt comes for which there is nothing to do (not doubled).
  */
 import { describe, expect, it } from 'vitest';
 import type { Point, ProfileName, Sleeps, Thread } from '@vsim/vfio-core';
 import { END_NOT_TOLD, IRQFD_INJECT } from '@vsim/gic-its';
-import { board, X, type Board } from './platform-board.ts';
-import { PassedDevice, Vmm, type Saved } from './platform-vmm.ts';
+import { board, X, type Board } from './board.ts';
+import { PassedDevice, Vmm, type Saved } from './vmm.ts';
 
 /** A kernel, and whether its guest masks the SPI while it serves it. */
 const GUESTS: readonly (readonly [ProfileName, boolean])[] = [['linux-6.1', false], ['linux-6.1', true], ['linux-6.12', false], ['linux-6.12.117', true], ['linux-7.3', true]];

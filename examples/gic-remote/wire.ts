@@ -1,4 +1,4 @@
-/** The messages of gic-remote.ts, for both sides. */
+/** The messages of server.ts, for both sides. */
 import { readSync, writeSync } from 'node:fs';
 
 /** Messages over a file descriptor that blocks. What is sent is kept until something is waited for. */

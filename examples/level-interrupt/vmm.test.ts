@@ -1,7 +1,7 @@
-/** platform-vmm.ts: bytes on the wire become interrupts of the guest, also of one that is saved and goes on in another VM. */
+/** vmm.ts: bytes on the wire become interrupts of the guest, also of one that is saved and goes on in another VM. */
 import { expect, it } from 'vitest';
-import { board, X } from './platform-board.ts';
-import { PassedDevice, Vmm } from './platform-vmm.ts';
+import { board, X } from './board.ts';
+import { PassedDevice, Vmm } from './vmm.ts';
 
 it('each byte is an interrupt of the guest, which is saved and goes on in another VM', () => {
   const { host, uart, user } = board();

@@ -4,7 +4,7 @@
  */
 import { getDeviceFd, getRegionInfo, setContainer, setIrqs, setIrqTriggers, VFIO_DEVICE_SET_IRQS, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU, type Mapping, type Process, type Sleeps } from '@vsim/vfio-core';
 import { ADDR_TYPE, coreRegister, CTRL, GRP, KVM_DEV_TYPE_ARM_VGIC_V3, KVM_REG_ARM_PC, KVM_RUN, KvmCalls, SYSREG } from '@vsim/gic-its';
-import { AT, SPI } from './platform-board.ts';
+import { AT, SPI } from './board.ts';
 
 const GSI = SPI - 32; // a VM's GSIs are the pins of its GIC until it says otherwise
 const WORD = 4 * Math.floor(SPI / 32);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 
-const HOOKS = new URL('../scripts/workspace-packages.mjs', import.meta.url).href;
+const HOOKS = new URL('../../scripts/workspace-packages.mjs', import.meta.url).href;
 const RAM = 0x8000_0000;
 const ITS = 0x0808_0000;
 const REDISTRIBUTOR = 0x080a_0000;
@@ -30,7 +30,7 @@ interface Answer {
 /** A connection to a server of its own, which may not be there yet. */
 async function connected(): Promise<Socket> {
   const path = join(folder, `${children.length}.sock`);
-  const server = spawn(process.execPath, ['--conditions=@vsim/source', '--import', HOOKS, fileURLToPath(new URL('gic-remote.ts', import.meta.url)), path], { stdio: 'inherit' });
+  const server = spawn(process.execPath, ['--conditions=@vsim/source', '--import', HOOKS, fileURLToPath(new URL('server.ts', import.meta.url)), path], { stdio: 'inherit' });
   children.push(server);
   for (;;) {
     const socket = connect({ path });

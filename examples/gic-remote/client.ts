@@ -1,7 +1,7 @@
-/** The client of gic-remote.ts: what a VMM does whose GIC is in another process. It has RAM, and asks one thing at a time. */
+/** The client of server.ts: what a VMM does whose GIC is in another process. It has RAM, and asks one thing at a time. */
 import { highHalf, lowHalf, toBigint, type Memory } from '@vsim/vfio-core';
-import type { Machine } from './gic-remote.ts';
-import { Wire } from './gic-remote-wire.ts';
+import type { Machine } from './server.ts';
+import { Wire } from './wire.ts';
 
 export class RemoteGic {
   /** Where the GIC wants to be on the bus. */

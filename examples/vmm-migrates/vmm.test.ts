@@ -1,7 +1,7 @@
-/** kvm-vmm.ts: one VLPI is taken, the next is pending in the VPT alone when the VM is saved, and arrives on another host. */
+/** vmm.ts: one VLPI is taken, the next is pending in the VPT alone when the VM is saved, and arrives on another host. */
 import { expect, it } from 'vitest';
-import { LPI, machine } from './kvm-machine.ts';
-import { Vmm } from './kvm-vmm.ts';
+import { LPI, machine } from './machine.ts';
+import { Vmm } from './vmm.ts';
 
 it('a VLPI is delivered, saved and restored on a second host', () => {
   const source = machine();

@@ -1,4 +1,4 @@
-/** A host with one PCI function that has MSI-X, and guest code for its KVM: what kvm-vmm.ts runs on. */
+/** A host with one PCI function that has MSI-X, and guest code for its KVM: what vmm.ts runs on. */
 import { Host, IrqBypassManager, Process, SmmuV3Iommu, Vfio } from '@vsim/vfio-core';
 import { encode, Gic, ItsDriver, Kvm, type Guest, type GuestCpu } from '@vsim/gic-its';
 import { buildConfig, PciBus, PciFunction, VfioPciDriver } from '@vsim/vfio-pci';
