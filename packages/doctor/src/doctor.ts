@@ -1,52 +1,68 @@
-/**
- * The passthrough doctor: which devices of a machine are one IOMMU group and why, what can be given to a VM now, what stands in the
- * way, and what VFIO would answer at which call.
- */
+/** The passthrough doctor: a machine's groups with reasons, and what is in the way of giving their devices to a VM. */
 import { errnoName } from '@vsim/vfio-core';
 import { IommuGrouping, computeIommuGroups, idText, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
 
+/** What examine() is to take the machine for, where its text does not say. */
 export interface DoctorOptions {
+  /** The kind of its IOMMU; `auto` is as guessIommu() guesses, `none` a machine without. */
   readonly iommu: IommuKind | 'auto';
+  /** Whether a device can raise its own interrupts only; without it VFIO_SET_IOMMU is EPERM. */
   readonly interruptRemapping: boolean;
 }
 
-/** What VFIO answers when a device is given to it. */
+/** What VFIO answers when a device is given to it (vfio-pci, type 1 v2, the calls that a VMM makes). */
 export interface TrialReport {
+  /** The PCI address of the device, which is opened. */
   readonly device: string;
+  /** Whether it alone was bound to vfio-pci, or every endpoint of its group. */
   readonly kind: 'alone' | 'whole-group';
-  /** `ok`, or the errno's name. */
+  /** `ok`, or the errno's name, as `EPERM`. */
   readonly result: string;
-  /** The first call that failed. */
+  /** The first call that failed, as `VFIO_GROUP_SET_CONTAINER`; undefined for `ok`. */
   readonly step: string | undefined;
 }
 
+/** One function of a group. */
 export interface DeviceReport {
+  /** `domain:bus:device.function`, as `0000:01:00.0`. */
   readonly address: string;
   /** `vendor:device` in hex, as lspci has it. */
   readonly id: string;
+  /** What lspci calls it; of a host.json class and ids alone. */
   readonly description: string;
+  /** The driver that it is bound to; undefined for none. */
   readonly driver: string | undefined;
+  /** How the kernel could reset it, as sysfs `reset_method` lists them: `flr`, `pm`, `bus` and so on; empty for not at all. */
   readonly resetMethods: readonly string[];
 }
 
+/** One IOMMU group: what is in it, why, and what can be done with it. */
 export interface GroupReport {
+  /** The running kernel's number of the group if the text has it, else a number from 0 on. */
   readonly id: number;
+  /** Addresses of all its functions, bridges too. */
   readonly devices: readonly string[];
+  /** Why these functions cannot be told apart, or what isolates the only one. */
   readonly reason: string;
-  /** No member has a driver that does DMA for the host. */
+  /** No member has a driver that does DMA for the host: VFIO_GROUP_SET_CONTAINER goes through. */
   readonly viable: boolean;
   /** What is in the way of giving the group's devices to a VM, and what to do. */
   readonly blockers: readonly string[];
-  /** What user space can be given: bridges it cannot. */
+  /** What VFIO answers for each endpoint alone, and for all endpoints together where there are several. Bridges cannot be given. */
   readonly trials: readonly TrialReport[];
+  /** The same functions as `devices`, with what is known of each. */
   readonly members: readonly DeviceReport[];
 }
 
+/** What examine() finds. */
 export interface DoctorReport {
+  /** The kind of IOMMU that was taken. */
   readonly iommu: IommuKind;
+  /** Groups in the order in which the kernel would make them. */
   readonly groups: readonly GroupReport[];
+  /** Addresses of functions in no group: those of the IOMMU itself; without IOMMU all. */
   readonly ungrouped: readonly string[];
 }
 
@@ -55,7 +71,13 @@ const HARMLESS: ReadonlySet<string> = new Set(['vfio-pci', 'pci-stub', 'pcieport
 const AMD = 0x1022;
 const CLASS_IOMMU = 0x0806;
 
-/** Looks at a whole machine. */
+/**
+ * Looks at a whole machine: which devices are one IOMMU group and why, what can be given to a VM now, what stands in the way, and what VFIO
+ * would answer at which call.
+ *
+ * @param machine what machineOfText() or machineOf() gave
+ * @throws TypeError or RangeError for devices that cannot be one machine
+ */
 export function examine(machine: readonly MachineDevice[], options: DoctorOptions): DoctorReport {
   const iommu = options.iommu === 'auto' ? guessIommu(machine) : options.iommu;
   const addresses = machine.map(({ facts }) => facts.address);
@@ -67,7 +89,7 @@ export function examine(machine: readonly MachineDevice[], options: DoctorOption
   return { iommu, groups: computed.map((_, id) => examination.group(id)), ungrouped: own };
 }
 
-/** By the IOMMU's own function, if it has one. */
+/** The kind of a machine's IOMMU, by its own PCI function: `amd` if one of AMD's is there, else `vt-d`. */
 export function guessIommu(machine: readonly MachineDevice[]): IommuKind {
   return machine.some(({ facts }) => isAmdIommu(facts)) ? 'amd' : 'vt-d';
 }

@@ -3,10 +3,13 @@ import { hexBytes, idText, machineOfLspci, parseLspci, parsePciMachine, pciFacts
 
 /** One function of the machine, as much of it as is known. */
 export interface MachineDevice {
+  /** What its configuration space says of ids, class, topology and isolation. */
   readonly facts: PciFacts;
+  /** The driver that it is bound to; undefined for none, or where the text does not say. */
   readonly driver: string | undefined;
-  /** What the machine itself says of its group. */
+  /** What the machine itself says of its group; undefined where it says nothing. */
   readonly iommuGroup: number | undefined;
+  /** What lspci calls it; of a host.json class and ids alone. */
   readonly description: string;
   /** For the model; its `iommu_group` is not looked at. */
   readonly recorded: RecordedDevice;
@@ -27,7 +30,7 @@ export function machineOfText(text: string): readonly MachineDevice[] {
   return devices.map(({ address, facts, driver, iommuGroup, description }) => ({ facts, driver, iommuGroup, description, recorded: recorded[address]! }));
 }
 
-/** The machine of a description, by address. */
+/** The machine of a description, in the order of addresses. @throws TypeError for a configuration space that is no hex text */
 export function machineOf({ devices }: PciMachineDescription): readonly MachineDevice[] {
   return Object.keys(devices).sort().map((address) => deviceOf(address, devices[address]!));
 }
@@ -47,7 +50,7 @@ function deviceOf(address: string, recorded: RecordedDevice): MachineDevice {
   };
 }
 
-/** The configuration space of a device. */
+/** The configuration space of a device: 256 or 4096 bytes, zero where nobody could read it. */
 export function configOf({ facts, recorded }: MachineDevice): Uint8Array {
   return hexBytes(recorded.config, `config of ${facts.address}`);
 }

@@ -1,6 +1,6 @@
 /**
- * What VFIO would say: the machine is built in the model, with its drivers bound, and a device, or its whole group, is taken through
- * the calls that a VMM makes. Every call is made, also after one that failed, as a program that does not look would do.
+ * What VFIO would say: the machine is built in the model, with its drivers bound, and a device, or its whole group, is taken through the
+ * calls that a VMM makes. Every call is made, also after one that failed, as a program that does not look would do.
  */
 import {
   ApicMsi,
@@ -20,30 +20,40 @@ import {
 import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine.ts';
 
+/** What kind of IOMMU a machine has: Intel's, AMD's, an Arm SMMUv3, or none. */
 export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
 
+/** What the machine of a TrialBench is like. */
 export interface TrialOptions {
+  /** The kind of its IOMMU. */
   readonly iommu: IommuKind;
   /** Whether the IOMMU tells apart who sends an interrupt. @default true */
   readonly interruptRemapping?: boolean | undefined;
-  /** Groups by number; a device in none has no group. */
+  /** Addresses of the devices of each group; a group's number is its place here. A device in none has no group. */
   readonly groups: readonly (readonly string[])[];
-  /** @default 'linux-6.1' */
+  /** The kernel. @default 'linux-6.1' */
   readonly profile?: ProfileName | undefined;
 }
 
 /** One call, and what it answered: 0 or more, or a negative errno. */
 export interface TrialStep {
+  /** The request by name, or what else was done: `bind`, `open /dev/vfio/vfio`. */
   readonly call: string;
+  /** The PCI address of the device that it was for. */
   readonly device: string;
+  /** 0 or more, or a negative errno. */
   readonly result: number;
   /** What GET_STATUS and GET_INFO gave in `flags`. */
   readonly flags?: number | undefined;
 }
 
+/** What became of giving a device to VFIO. */
 export interface Trial {
+  /** The PCI address of the device. */
   readonly device: string;
+  /** Whether it alone was bound to vfio-pci, or all members. */
   readonly kind: 'alone' | 'whole-group';
+  /** All calls in order, also those behind one that failed. */
   readonly steps: readonly TrialStep[];
   /** The first call that failed; undefined: the device is open. */
   readonly failed: TrialStep | undefined;
@@ -55,10 +65,13 @@ const NO_FD = 1000;
 /** Drivers of the kernel that enable VFs, and what becomes of these when they leave. */
 const SRIOV_DRIVERS: ReadonlyMap<string, 'taken-away' | 'left'> = new Map([['igb', 'taken-away'], ['nvme', 'left']]);
 
+/** A machine in the model, booted. */
 export interface TrialHost {
+  /** The host, which runs the kernel of the options. */
   readonly host: Host;
+  /** Its PCI bus, with every device plugged. */
   readonly bus: PciBus;
-  /** The driver of each device after the boot. */
+  /** The driver of each device after the boot, by address. */
   readonly drivers: ReadonlyMap<string, string | undefined>;
 }
 
@@ -68,18 +81,29 @@ export class TrialBench {
   readonly #options: TrialOptions;
   #made: TrialHost | undefined;
 
+  /** Builds nothing yet: the first trial does. */
   constructor(machine: readonly MachineDevice[], options: TrialOptions) {
     this.#machine = machine;
     this.#options = options;
   }
 
-  /** The machine as it is before a trial. */
+  /**
+   * The machine as it is before a trial; built when it is first asked for.
+   *
+   * @throws TypeError or RangeError for devices that cannot be one machine
+   */
   get made(): TrialHost {
     this.#made ??= buildHost(this.#machine, this.#options);
     return this.#made;
   }
 
-  /** Gives `device` to VFIO, alone or with all of `members`. */
+  /**
+   * Gives `device` to VFIO, alone or with all of `members`.
+   *
+   * @param device its PCI address
+   * @param members PCI addresses of all that are bound to vfio-pci first, `device` among them
+   * @throws TypeError or RangeError for devices that cannot be one machine
+   */
   run(device: string, members: readonly string[]): Trial {
     const { made } = this;
     const { host } = made;
