@@ -5,7 +5,6 @@ export * from './iommu-group.ts';
 export * from './iommu-unit-base.ts';
 export * from './mmu500.ts';
 export * from './smmuv3.ts';
-export * from './software-groups.ts';
 export * from './type1.ts';
 export * from './type1-instance.ts';
 export * from './type1-reasons.ts';

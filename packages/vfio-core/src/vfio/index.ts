@@ -2,7 +2,7 @@ export * from './device-feature.ts';
 export * from './feature-check.ts';
 export * from './device-file.ts';
 export * from './device-info.ts';
-export * from './dma-logging.ts';
+export type { DmaLogger, IovaRange } from './dma-logging.ts';
 export * from './external-user.ts';
 export * from './feature-reasons.ts';
 export * from './file-api.ts';
