@@ -1,7 +1,8 @@
 /**
  * Compares every number and every struct offset of packages/vfio-core/src/uapi with the C header linux/vfio.h, and those of
- * packages/gic-its/src/kvm/uapi.ts with linux/kvm.h and arm64's asm/kvm.h, by compiling small programs: Linux 7.3's headers, of amd64 and of
- * arm64. All of vfio.h is there, and nothing that is not in it. Needs a C compiler. Exit 0, or 1 with a line for each difference; 3 without the headers.
+ * packages/gic-its/src/kvm and src/vgic with linux/kvm.h and arm64's asm/kvm.h, by compiling small programs: Linux 7.3's headers, of amd64 and of
+ * arm64. All of vfio.h is there, and all of the GIC part of kvm.h (GIC_PART of generate-uapi.mjs), and nothing that is not in them. Needs a C
+ * compiler. Exit 0, or 1 with a line for each difference; 3 without the headers.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as core from '../packages/vfio-core/dist/index.js';
 import * as gic from '../packages/gic-its/dist/index.js';
-import { NAMES_FILE, generated, headerFlags, headerNames } from './generate-uapi.mjs';
+import { KVM_INCLUDES, KVM_NAMES_FILE, NAMES_FILE, generated, generatedKvm, headerFlags, headerNames, inGicPart, kvmNames } from './generate-uapi.mjs';
 import { newerPackage } from './newer-packages.mjs';
 
+const isNumber = (value) => typeof value === 'number' || typeof value === 'bigint';
 const isStruct = (value) => typeof value === 'object' && value !== null && typeof value.size === 'number';
 /** A field whose C name is `size` has a longer one here, where `size` is the struct's. */
 const fieldName = (name) => (/^(region|map|unmap|bitmap|range|area|plane|registered)_size$/.test(name) ? 'size' : name === 'range_length' ? 'length' : name);
@@ -25,20 +27,6 @@ const GROWN = { vfio_device_info: 24, vfio_iommu_type1_info: 24 };
 
 /** Fields of unions and of structs within a struct. */
 const NESTED = [/^(u)_(irqchip|msi)_(.*)$/, /^(mmio|system_event)_(.*)$/];
-/** Attributes of the GIC, which are tables here. */
-const ATTRIBUTES = {
-  ...Object.fromEntries(Object.entries(gic.GRP).map(([name, value]) => [`KVM_DEV_ARM_VGIC_GRP_${name}`, value])),
-  KVM_VGIC_V3_ADDR_TYPE_DIST: gic.ADDR_TYPE.DIST,
-  KVM_VGIC_V3_ADDR_TYPE_REDIST: gic.ADDR_TYPE.REDIST,
-  KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: gic.ADDR_TYPE.REDIST_REGION,
-  KVM_VGIC_ITS_ADDR_TYPE: gic.ADDR_TYPE.ITS,
-  KVM_DEV_ARM_VGIC_CTRL_INIT: gic.CTRL.INIT,
-  KVM_DEV_ARM_ITS_SAVE_TABLES: gic.CTRL.ITS_SAVE_TABLES,
-  KVM_DEV_ARM_ITS_RESTORE_TABLES: gic.CTRL.ITS_RESTORE_TABLES,
-  KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES: gic.CTRL.SAVE_PENDING_TABLES,
-  KVM_DEV_ARM_ITS_CTRL_RESET: gic.CTRL.ITS_RESET,
-};
-
 try {
   newerPackage('linux-libc-dev');
 } catch (error) {
@@ -50,26 +38,29 @@ try {
   const vfio = compareVfio();
   const names = compareNames();
   const kvm = compareKvm();
-  process.exitCode = vfio && names && kvm ? 0 : 1;
+  const gicNames = compareGicNames();
+  process.exitCode = vfio && names && kvm && gicNames ? 0 : 1;
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
 function compareKvm() {
+  const { structs } = kvmNames();
   const expected = new Map();
   const lines = [];
   const number = (name, value) => {
     expected.set(name, String(value));
     lines.push(`#if defined(${name})\n${print(name, name)}\n#endif`);
   };
-  for (const [name, value] of [...Object.entries(gic), ...Object.entries(ATTRIBUTES)]) {
-    if (name.startsWith('KVM_') && (typeof value === 'number' || typeof value === 'bigint')) number(name, value);
-    if (!name.startsWith('kvm_') || !isStruct(value)) continue;
+  for (const [name, value] of Object.entries(gic)) {
+    if (/^(KVM|VGIC)_/.test(name) && isNumber(value)) number(name, value);
+    // A struct that the header lacks is told with the names.
+    if (!name.startsWith('kvm_') || !isStruct(value) || (inGicPart(name) && !structs.has(name))) continue;
     // Since 6.8.
     const newer = name === 'kvm_userspace_memory_region2' ? '#ifdef KVM_SET_USER_MEMORY_REGION2\n' : '';
     struct(name, value, expected, lines, newer);
   }
-  return compare('kvm', `#include <linux/kvm.h>\n`, expected, lines, headerFlags('arm64'));
+  return compare('kvm', KVM_INCLUDES, expected, lines, headerFlags('arm64'));
 }
 
 function struct(name, layout, expected, lines, guard = '') {
@@ -127,11 +118,24 @@ function compareNames() {
   const { constants, structs } = headerNames();
   const theirs = new Set([...constants, ...structs.keys()]);
   const ours = Object.keys(core).filter((name) => /^(VFIO_|vfio_)/.test(name) && typeof core[name] !== 'function');
-  const missing = [...theirs].filter((name) => !ours.includes(name));
+  return tell('linux/vfio.h', theirs, ours, [], readFileSync(NAMES_FILE, 'utf8') !== generated() ? 'vfio-names.ts' : undefined);
+}
+
+/** All names of the GIC part of kvm.h, and no others; all plain fields of its structs. */
+function compareGicNames() {
+  const { constants, structs } = kvmNames();
+  const theirs = new Set([...constants, ...structs.keys()]);
+  const ours = Object.entries(gic).filter(([name, value]) => inGicPart(name) && (isNumber(value) || isStruct(value))).map(([name]) => name);
+  const fields = [...structs].flatMap(([name, plain]) => plain.filter(([field]) => gic[name] !== undefined && gic[name][field] === undefined).map(([field]) => `${name}.${field}`));
+  return tell('the GIC part of linux/kvm.h', theirs, ours, fields, readFileSync(KVM_NAMES_FILE, 'utf8') !== generatedKvm() ? 'kvm-names.ts' : undefined);
+}
+
+/** @param fields of structs that we have without them @param stale a file that is not what generate-uapi.mjs makes */
+function tell(header, theirs, ours, fields, stale) {
+  const missing = [...[...theirs].filter((name) => !ours.includes(name)), ...fields];
   const surplus = ours.filter((name) => !theirs.has(name) && !OLDER.includes(name));
-  const stale = readFileSync(NAMES_FILE, 'utf8') !== generated();
-  console.log(`check-uapi: ${theirs.size} names of linux/vfio.h; missing: ${missing.join(', ') || 'none'}; not in it: ${surplus.join(', ') || 'none'}${stale ? '; vfio-names.ts is not what generate-uapi.mjs makes' : ''}`);
-  return missing.length + surplus.length === 0 && !stale;
+  console.log(`check-uapi: ${theirs.size} names of ${header}; missing: ${missing.join(', ') || 'none'}; not in it: ${surplus.join(', ') || 'none'}${stale === undefined ? '' : `; ${stale} is not what generate-uapi.mjs makes`}`);
+  return missing.length + surplus.length === 0 && stale === undefined;
 }
 
 function print(label, expression) {

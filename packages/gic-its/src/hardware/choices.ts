@@ -1,5 +1,11 @@
 /** What Arm IHI 0069 leaves to the implementer, as one typed set of choices with presets. docs/gic.md says which chips chose what. */
 
+/**
+ * A set of implementation choices by name. `arm`, the default: registers keep only architected bits, caches are used where the architecture
+ * allows them, and whatever takes time is done at once. `qemu` answers as the device models of QEMU 11.1: nothing is cached. `strict` is `arm`
+ * at its least accommodating: an effect is complete only after its SYNC, VSYNC or poll, and every use of unpredictable behaviour is an event
+ * `gic/unpredictable`; the other presets report those that the model notices anyway. `gic-600` is `arm` with what Arm's GIC-600 chose.
+ */
 export type GicPreset = 'arm' | 'qemu' | 'strict' | 'gic-600';
 
 /**

@@ -1,5 +1,6 @@
-/** Opcodes of ITS commands, bits [7:0] of the first doubleword (Arm IHI 0069, "ITS commands"). */
+/** ITS commands as 32 bytes: opcodes, and an encoder for each command (Arm IHI 0069, "ITS commands"). */
 
+/** Opcodes of ITS commands: bits [7:0] of the first doubleword. */
 export const OPCODE = {
   MOVI: 0x01,
   INT: 0x03,
@@ -65,7 +66,7 @@ export interface VsgiFields {
   readonly priority: number;
 }
 
-/** Encodes commands into eight words that the caller owns. An RDbase is a processor number, or with GITS_TYPER.PTA an address / 64 KiB. */
+/** Encodes commands into eight words of 32 bits that the caller owns, the low one first: all are written. An RDbase is a processor number, or with GITS_TYPER.PTA an address / 64 KiB. */
 export const encode = {
   /**
    * MAPD: maps a device to its ITT, or with `valid` false unmaps it. `device` is a DeviceID of 32 bits, `size` its EventID bits less one,

@@ -5,6 +5,7 @@ export { KvmCalls, type KvmExit } from './kvm-calls.ts';
 export { Kvm, type KvmInit } from './kvm.ts';
 export { USER_MEM_SLOTS } from './memory-slots.ts';
 export { PSCI } from './psci.ts';
+export * from './kvm-names.ts';
 export * from './uapi.ts';
 export { GUEST_SPINS, GUEST_STEP, NO_GUEST_CODE, VCPU_MMAP_SIZE, VcpuFile } from './vcpu-file.ts';
 export { KVM_REG_ARM_MPIDR, KVM_REG_ARM_PC, KVM_REG_ARM_PSCI_VERSION, VcpuRegisters, coreRegister } from './vcpu-registers.ts';

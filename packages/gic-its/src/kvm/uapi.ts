@@ -1,5 +1,9 @@
-/** What KVM_GET_API_VERSION answers since Linux 2.6.22. */
+/**
+ * linux/kvm.h and arm64's asm/kvm.h as data: request numbers, struct layouts, flags. Device attributes of the GIC are in ../vgic/uapi.ts.
+ * scripts/check-uapi.mjs compares every number and offset with the C headers.
+ */
 
+/** What KVM_GET_API_VERSION answers since Linux 2.6.22. */
 export const KVM_API_VERSION = 12;
 
 // On /dev/kvm
@@ -201,6 +205,10 @@ export const KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
 export const KVM_IOEVENTFD_FLAG_PIO = 2;
 /** Flag of struct kvm_ioeventfd: takes the ioeventfd away. */
 export const KVM_IOEVENTFD_FLAG_DEASSIGN = 4;
+/** Flag of struct kvm_ioeventfd: a notification of virtio-ccw, which an arm64 guest never makes. */
+export const KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY = 8;
+/** The flags of struct kvm_ioeventfd that are not -EINVAL: all of them, and FAST_MMIO, which the kernel's count of flags takes in. */
+export const KVM_IOEVENTFD_VALID_FLAG_MASK = 0x1f;
 
 /** Of struct kvm_irq_level.irq on arm64: the vCPU's index is this field times 256 and that of KVM_ARM_IRQ_VCPU_SHIFT. */
 export const KVM_ARM_IRQ_VCPU2_SHIFT = 28;
@@ -268,8 +276,8 @@ export const kvm_userspace_memory_region2 = {
 export const kvm_dirty_log = { size: 16, slot: [0, 'u32'], dirty_bitmap: [8, 'u64'] } as const;
 /** Which pages of a slot KVM_CLEAR_DIRTY_LOG clears: `first_page` and `num_pages` are multiples of 64. */
 export const kvm_clear_dirty_log = { size: 24, slot: [0, 'u32'], num_pages: [4, 'u32'], first_page: [8, 'u64'], dirty_bitmap: [16, 'u64'] } as const;
-/** A line, as KVM_ARM_IRQ_* compose it, and its level. */
-export const kvm_irq_level = { size: 8, irq: [0, 'u32'], level: [4, 'u32'] } as const;
+/** A line, as KVM_ARM_IRQ_* compose it, and its level; `status` is in the line's place, and arm64 leaves it alone. */
+export const kvm_irq_level = { size: 8, irq: [0, 'u32'], status: [0, 's32'], level: [4, 'u32'] } as const;
 /** Head of the table of KVM_SET_GSI_ROUTING: `nr` entries follow. */
 export const kvm_irq_routing = { size: 8, nr: [0, 'u32'], flags: [4, 'u32'] } as const;
 /** `u` is a union: here its irqchip and msi. */

@@ -39,9 +39,6 @@ import { kvmRequestName } from './request-name.ts';
 import * as uapi from './uapi.ts';
 import { VcpuFile } from './vcpu-file.ts';
 
-/** DATAMATCH, PIO, DEASSIGN, VIRTIO_CCW_NOTIFY, and FAST_MMIO, which the kernel's count of flags takes in. */
-const IOEVENTFD_FLAGS = 0x1f;
-const IOEVENTFD_CCW = 8;
 const IOEVENTFD_LENGTHS: readonly number[] = [0, 1, 2, 4, 8];
 /** KVM_IRQCHIP_NUM_PINS. */
 const PINS = 988;
@@ -197,11 +194,11 @@ export class VmFile extends File {
       if (!IOEVENTFD_LENGTHS.includes(length)) return wrong('the length', BigInt(length));
       // C's sum of both must not be smaller than the address, so that the range may not even end at 2^64.
       if (length > 0 && passes64(address, BigInt(length + 1))) return wrong('the address', address);
-      if ((flags & ~IOEVENTFD_FLAGS) !== 0 || (length === 0 && matches)) return wrong('flags', BigInt(flags));
+      if ((flags & ~uapi.KVM_IOEVENTFD_VALID_FLAG_MASK) !== 0 || (length === 0 && matches)) return wrong('flags', BigInt(flags));
     }
     const eventfd = process.eventFdContext(get(bytes, layout.fd));
     if (typeof eventfd === 'number') return eventfd;
-    const bus = (flags & uapi.KVM_IOEVENTFD_FLAG_PIO) !== 0 ? 'pio' : (flags & IOEVENTFD_CCW) !== 0 ? 'ccw' : 'mmio';
+    const bus = (flags & uapi.KVM_IOEVENTFD_FLAG_PIO) !== 0 ? 'pio' : (flags & uapi.KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY) !== 0 ? 'ccw' : 'mmio';
     const one: Ioeventfd = { bus, address, length, match: matches ? get(bytes, layout.datamatch) : undefined, eventfd };
     const { ioeventfds } = this.#open.vm;
     const error = deassign ? ioeventfds.deassign(one) : ioeventfds.assign(one);

@@ -9,7 +9,7 @@ export { CREATE_VCPU, KvmVm, MAX_VCPUS, type KvmVmInit } from './kvm-vm.ts';
 export type { GsiRoute, MsiRoute, PinRoute } from './gsi-routing.ts';
 export { Ioeventfds, type Ioeventfd } from './ioeventfds.ts';
 export { KvmVfio } from './kvm-vfio.ts';
-export { ADDR_TYPE, CTRL, GRP, KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE, KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL, KVM_MSI_VALID_DEVID, LEVEL_INFO, REGION } from './uapi.ts';
+export * from './uapi.ts';
 export { Vcpu, type VcpuState } from './vcpu.ts';
 export { VgicIrq } from './vgic-irq.ts';
 export { E_ITS } from './vgic-its-commands.ts';

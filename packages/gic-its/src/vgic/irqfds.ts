@@ -4,9 +4,10 @@ import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
 import { Irqfd } from './irqfd.ts';
 import { IRQFD_REFUSED, NOT_INITIALISED } from './vm-reasons.ts';
 import type { KvmVm } from './kvm-vm.ts';
-import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAGS } from './uapi.ts';
+import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE } from './uapi.ts';
 
 const FIRST_SPI = 32;
+const FLAGS = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
 
 /**
  * The irqfds of a VM and where its GSIs lead; the levels of those that are pins of the GIC, and their resamplers.
@@ -45,7 +46,7 @@ export class Irqfds {
    */
   check(flags: number, gsi: number): number {
     const { refusals, vgic } = this.#vm;
-    if ((flags & ~KVM_IRQFD_FLAGS) !== 0) return refusals.refuse(IRQFD_REFUSED, { gsi, flags });
+    if ((flags & ~FLAGS) !== 0) return refusals.refuse(IRQFD_REFUSED, { gsi, flags });
     if ((flags & KVM_IRQFD_FLAG_DEASSIGN) !== 0 || vgic?.initialized === true) return 0;
     return refusals.refuse(NOT_INITIALISED, { what: 'KVM_IRQFD' }, EAGAIN);
   }
