@@ -91,7 +91,12 @@ export abstract class MdevParent {
    * @returns 0; where the device is a parent already -EEXIST (5.13, which keeps a list), -ENOMEM (6.1, whose folder is there already); -EINVAL
    * without types (5.13)
    */
-  *register(): Sleeps<number> {
+  register(): Sleeps<number> {
+    return this.bus.host.scheduler.expectRun('parent.register()', this.#register());
+  }
+
+  *#register(): Sleeps<number> {
+    this.bus.host.scheduler.assertRunsHere('parent.register()');
     const { files, profile, refusals, trace } = this.bus.host;
     const told = { parent: this.driverName, types: this.types.length };
     if (!profile.mdevParentDrivers && this.types.length === 0) return refusals.refuse(PARENT_REFUSED, told);

@@ -71,7 +71,7 @@ describe('irqbypass', () => {
     }
     const bypass = new Spied();
     const { host, bus, process } = eduHost({ bypass });
-    const config = buildConfig({ vendor: 1, device: 1, bars: BAR, msix: { vectors: 4, bar: 0 } });
+    const config = buildConfig({ vendor: 1, device: 1, bars: BAR, msix: { vectors: 4, bar: 0, pbaOffset: 0x800 } });
     bus.plug(new PciFunction(host, { address: FIRST, config, bars: BAR }), { group: 5 });
     bind(process, FIRST);
     const { device } = open(process, FIRST, 5);

@@ -98,8 +98,13 @@ export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
   #mapped = false;
   #gsi = 64;
 
-  /** vCPUs are stopped, the guest's memory is zero. @throws VmmError with KVM's errno for a layout or a number of vCPUs that it refuses */
+  /**
+   * vCPUs are stopped, the guest's memory is zero.
+   *
+   * @throws RangeError for less than one vCPU; TypeError for parts of two hosts; VmmError with KVM's errno for a layout or a number of vCPUs that it refuses
+   */
   constructor(host: H, { vcpus, layout = VIRT_MACHINE }: VirtualMachineInit) {
+    if (!(Number.isInteger(vcpus) && vcpus >= 1)) throw new RangeError(`"vcpus" expected a whole number of at least 1, got ${vcpus}`);
     this.host = host;
     this.layout = layout;
     const { ram } = layout;

@@ -10,7 +10,9 @@ import type { VpeContext } from './vpe.ts';
 import { VpeMoves } from './vpe-moves.ts';
 
 /** GICv3 has LPIs; GICv4 (4.0) has VLPIs with individual doorbells; GICv4.1 has vPE tables, default doorbells and vSGIs. */
-export type GicVersion = 'gicv3' | 'gicv4' | 'gicv4.1';
+export type GicVersion = (typeof GIC_VERSIONS)[number];
+
+const GIC_VERSIONS = ['gicv3', 'gicv4', 'gicv4.1'] as const;
 
 /** What a GIC is built with: its version, its PEs, where its frames are, and what its implementer chose. */
 export interface GicInit {
@@ -96,6 +98,7 @@ export class Gic {
 
   /** Maps every frame where memory is a bus. @throws RangeError if frames overlap, or a count or number is none. */
   constructor(system: GicSystem, init: GicInit) {
+    if (!GIC_VERSIONS.includes(init.version)) throw new RangeError(`"version" expected one of ${GIC_VERSIONS.join(', ')}, got ${init.version}`);
     checkRange('cpus', init.cpus, 1, 4096);
     const itss = init.its ?? [0x0808_0000];
     if (init.version !== 'gicv3' && itss.length > 16) throw new RangeError(`"its" expected at most 16 addresses, got ${itss.length}`);

@@ -60,7 +60,8 @@ export class ItsDriver implements MsiController {
   readonly chip: string = 'ITS';
   /** ITS_MSI_FLAGS_SUPPORTED has no MSI_FLAG_PCI_MSIX_ALLOC_DYN. */
   readonly allocatesLater: boolean = false;
-  readonly #host: Host;
+  /** The host whose kernel it is in. */
+  readonly host: Host;
   readonly #properties: number;
   readonly #lpis: LpiAllocator;
   readonly #devices = new Map<string, ItsDevice>();
@@ -78,7 +79,8 @@ export class ItsDriver implements MsiController {
    * @throws RangeError when the host's memory does not hold the tables
    */
   constructor(host: Host, gic: Gic, init: ItsDriverInit = {}) {
-    this.#host = host;
+    if (gic.memory !== host.memory.ram) throw new TypeError('"gic" expected a Gic that was made with the same host, got one of another');
+    this.host = host;
     this.gic = gic;
     this.trace = host.trace;
     this.profile = driverProfile(host.profile.name);
@@ -369,7 +371,7 @@ export class ItsDriver implements MsiController {
    * @param hi bits [63:32]
    */
   writeRedistributor(cpu: number, offset: number, lo: number, hi: number): void {
-    this.cpus.withoutInterrupts(() => this.#host.memory.write64(this.gic.redistributorBase[cpu]! + offset, lo, hi));
+    this.cpus.withoutInterrupts(() => this.host.memory.write64(this.gic.redistributorBase[cpu]! + offset, lo, hi));
   }
 
   /**
@@ -380,12 +382,12 @@ export class ItsDriver implements MsiController {
    * @param value 32 bits
    */
   writeRedistributor32(cpu: number, offset: number, value: number): void {
-    this.cpus.withoutInterrupts(() => this.#host.memory.write32(this.gic.redistributorBase[cpu]! + offset, value));
+    this.cpus.withoutInterrupts(() => this.host.memory.write32(this.gic.redistributorBase[cpu]! + offset, value));
   }
 
   /** A 4-byte load from a redistributor. @param cpu below HostCpus.count @param offset bytes from the RD frame, GICR */
   readRedistributor(cpu: number, offset: number): number {
-    return this.#host.memory.read32(this.gic.redistributorBase[cpu]! + offset);
+    return this.host.memory.read32(this.gic.redistributorBase[cpu]! + offset);
   }
 
   // Probing
@@ -393,8 +395,8 @@ export class ItsDriver implements MsiController {
   /** Shareability that does not read back as it was written says that the redistributors do not snoop. */
   #probeCoherence(): boolean {
     const register = this.gic.redistributorBase[0]! + GICR.PROPBASER;
-    this.#host.memory.write64(register, SHAREABLE, 0);
-    return (this.#host.memory.read32(register) & 0xc00) !== 0;
+    this.host.memory.write64(register, SHAREABLE, 0);
+    return (this.host.memory.read32(register) & 0xc00) !== 0;
   }
 
   #enableLpis(cpu: number, bits: number): void {
@@ -403,8 +405,8 @@ export class ItsDriver implements MsiController {
     const properties = this.#properties;
     this.writeRedistributor(cpu, GICR.PROPBASER, (properties % 0x1_0000_0000) + attributes + bits - 1, Math.floor(properties / 0x1_0000_0000));
     this.writeRedistributor(cpu, GICR.PENDBASER, (pending % 0x1_0000_0000) + attributes, Math.floor(pending / 0x1_0000_0000));
-    this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.WAKER, 0);
-    this.#host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.CTLR, 1);
+    this.host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.WAKER, 0);
+    this.host.memory.write32(this.gic.redistributorBase[cpu]! + GICR.CTLR, 1);
   }
 
   /** A device with the largest DeviceID, with an event for each CPU. */

@@ -1,4 +1,4 @@
-import { EINVAL, File, O_RDWR, removeItem, type Host, type IrqBypassManager, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { assertSameHost, EINVAL, File, O_RDWR, removeItem, type Host, type IrqBypassManager, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import type { ItsDriver } from '../host/index.ts';
 import { KvmVm } from '../vgic/kvm-vm.ts';
 import { checkExtension } from './capabilities.ts';
@@ -51,6 +51,7 @@ export class Kvm {
   /** Puts /dev/kvm into the host's file tree. @throws RangeError for `ipaBits` that are not 32 to 52 */
   constructor(host: Host, { driver, irqBypass, ipaBits = 48, stepsPerRun = 1_000_000 }: KvmInit) {
     if (!Number.isInteger(ipaBits) || ipaBits < LEAST_IPA_BITS || ipaBits > 52) throw new RangeError(`"ipaBits" expected 32 to 52, got ${ipaBits}`);
+    assertSameHost(host, driver, 'driver', 'the ITS driver', 'KVM');
     this.host = host;
     this.driver = driver;
     this.irqBypass = irqBypass;

@@ -4,6 +4,7 @@ import {
   errnoName,
   removeItem,
   type EventFdContext,
+  assertSameHost,
   type Host,
   type IrqBypassManager,
   type Point,
@@ -102,6 +103,7 @@ export class KvmVm {
 
   /** A VM without memory, vCPUs and devices. Kernel: kvm_create_vm() */
   constructor(host: Host, init: KvmVmInit) {
+    assertSameHost(host, init.driver, 'driver', 'the ITS driver', 'the VM');
     this.host = host;
     this.driver = init.driver;
     this.irqBypass = init.irqBypass;

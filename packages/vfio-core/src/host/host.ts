@@ -96,6 +96,25 @@ function patchesWithout({ name }: KernelProfile, without: readonly SeriesPatch[]
   return name === 'linux-5.10' ? NOT_IN_5_10 : without;
 }
 
+/** What a host is made of, or knows by reference: it is of one host. */
+export interface PartOfHost {
+  /** The host that it is of; undefined for what is of none, or does not tell. */
+  readonly host?: Host | undefined;
+}
+
+/**
+ * Refuses a part of another host, before two machines share what they cannot.
+ *
+ * @param parameter the caller's name for the part
+ * @param told the part, as the author knows it: `the ApicMsi`, `0000:00:02.0`
+ * @param whole what it was given to, likewise
+ * @throws TypeError that names both
+ */
+export function assertSameHost(host: Host, part: PartOfHost | undefined, parameter: string, told: string, whole: string): void {
+  if (part?.host === undefined || part.host === host) return;
+  throw new TypeError(`"${parameter}" expected a part of the host that ${whole} is of, got ${told} of another host`);
+}
+
 /**
  * Refuses a host that another copy of @vsim/vfio-core made: its classes would not be the ones that this copy knows.
  *

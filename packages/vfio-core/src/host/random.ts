@@ -7,7 +7,9 @@ export class Random {
   #c: number;
   #counter = 1;
 
+  /** @param seed in [0, 2^32) @throws RangeError for a seed that is none */
   constructor(seed: number) {
+    if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff)) throw new RangeError(`"seed" expected a whole number in [0, 2^32), got ${seed}`);
     this.#a = seed >>> 0;
     this.#b = 0x9e37_79b9;
     this.#c = 0x243f_6a88;

@@ -292,6 +292,7 @@ export class Scheduler {
     ({ thread, sleep }) => thread.sleepsIn(sleep),
   );
   readonly #background: Background | undefined;
+  readonly #expected = new Set<{ readonly what: string }>();
   #serial = 0;
   #current: Thread<unknown> | undefined;
   #running = false;
@@ -331,6 +332,28 @@ export class Scheduler {
   /** spawn() and result(): for callers that do not expect to sleep. @throws BlockedError if it does. */
   call<T>(name: string, body: Sleeps<T>): T {
     return this.spawn(name, body).result();
+  }
+
+  /**
+   * What a host's author has to run, as `bus.addDriver(driver)`: a body that nobody runs does nothing, and says so nowhere.
+   *
+   * @param what as the author wrote it
+   * @returns the same, which demandRun() misses until it has begun
+   */
+  expectRun<T>(what: string, body: Sleeps<T>): Sleeps<T> {
+    const expected = { what };
+    this.#expected.add(expected);
+    return begun(this.#expected, expected, body);
+  }
+
+  /** Somebody begins to use the host. @throws TypeError for a body that was made and has not begun: expectRun() */
+  demandRun(): void {
+    for (const { what } of this.#expected) throw new TypeError(`"${what}" expected to be run, as host.scheduler.call('boot', ${what}), got a generator that nobody ran`);
+  }
+
+  /** Refuses to go on in no thread of this scheduler. @param what as the author wrote it @throws TypeError on another host's scheduler, or none */
+  assertRunsHere(what: string): void {
+    if (!this.#running) throw new TypeError(`"${what}" expected to be run by the scheduler of its own host, got another host's`);
   }
 
   /** From now on every thread that comes to `point` is held there. */
@@ -433,4 +456,10 @@ export class Scheduler {
     this.#runnable.delete(thread);
     if (thread.finished) this.#threads.delete(thread);
   }
+}
+
+/** The body of expectRun(): it has begun. */
+function* begun<T, E>(missing: Set<E>, expected: E, body: Sleeps<T>): Sleeps<T> {
+  missing.delete(expected);
+  return yield* body;
 }

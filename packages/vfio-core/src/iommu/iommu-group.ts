@@ -1,6 +1,6 @@
 import { removeItem } from '../memory/list.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
-import type { Host } from '../host/host.ts';
+import { assertSameHost, type Host } from '../host/host.ts';
 import type { BusEvent } from '../model/bus.ts';
 import type { Device } from '../model/device.ts';
 import { EBUSY, EPERM } from '../uapi/errno.ts';
@@ -77,6 +77,7 @@ export class IommuGroup {
 
   /** iommu_group_add_device(): a device joins, with its links in sysfs. */
   addDevice(device: Device): void {
+    assertSameHost(this.host, device, 'device', device.name, 'the IOMMU group');
     this.#devices.push(device);
     device.iommuGroup = this;
     this.host.files.link(`${this.#sysfs}/devices/${device.name}`, device.sysfs);

@@ -86,7 +86,8 @@ export class ApicMsi implements MsiController, MmioDevice {
   readonly isolated: boolean;
   /** `IR` with remapping, as /proc/interrupts has it. */
   readonly chip: string | undefined;
-  readonly #host: Host;
+  /** The host whose processors take the messages. */
+  readonly host: Host;
   /** By handle, or by vector, as far as any was handed out: a whole table costs more than the rest of a host. */
   readonly #entries: (ApicIrq | undefined)[] = [];
   readonly #first: number;
@@ -105,7 +106,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     if (!(Number.isInteger(entries) && entries > 0 && entries <= 0x1_0000)) {
       throw new RangeError(`"entries" expected an integer in [1, 65536], got ${entries}`);
     }
-    this.#host = host;
+    this.host = host;
     this.isolated = init.remapping ?? true;
     this.chip = this.isolated ? 'IR' : undefined;
     this.#first = this.isolated ? 0 : FIRST_VECTOR;
@@ -186,6 +187,6 @@ export class ApicMsi implements MsiController, MmioDevice {
   }
 
   #refuse(offset: number, data: number, requester: number, why: MsiRefused['why']): void {
-    if (this.#host.trace.on) this.#host.trace.emit(MSI_REFUSED, { requester, address: WINDOW + offset, data, why });
+    if (this.host.trace.on) this.host.trace.emit(MSI_REFUSED, { requester, address: WINDOW + offset, data, why });
   }
 }

@@ -2,6 +2,7 @@
  * Message-signalled interrupts, as the spokes of the house share them: a bus asks an interrupt controller for vectors,
  * programs their messages into its devices, and drivers hang handlers on them.
  */
+import type { Host } from '../host/host.ts';
 
 /** The address and data that a device writes to raise one vector. */
 export interface MsiMessage {
@@ -27,6 +28,8 @@ export interface HostIrq {
 
 /** What a bus needs of the interrupt controller behind its MSI domain. */
 export interface MsiController {
+  /** The host whose interrupts they are: a bus refuses another's. @default whichever */
+  readonly host?: Host | undefined;
   /**
    * Allocates `count` vectors for the device with this requester id, with consecutive data when `contiguous` (plain MSI). Gives as many as
    * there are: the caller decides whether fewer will do.

@@ -69,10 +69,11 @@ export class AddressSpace implements Memory {
    */
   map(base: number, size: number, device: MmioDevice): () => void {
     const window: Window = { base, size, device };
-    const clash =
-      this.#windows.some((other) => overlaps(base, size, other.base, other.size)) ||
-      this.ram.ranges.some((range) => overlaps(base, size, range.base, range.size));
-    if (size <= 0 || clash) throw new RangeError(`"base" expected a free range, got ${hex(base)} size ${hex(size)}`);
+    const there = this.ram.ranges.find((range) => overlaps(base, size, range.base, range.size)) ?? this.#windows.find((other) => overlaps(base, size, other.base, other.size));
+    if (size <= 0 || there !== undefined) {
+      const clash = there === undefined ? '' : `, which overlaps ${'device' in there ? 'a device' : 'RAM'} at ${hex(there.base)} size ${hex(there.size)}`;
+      throw new RangeError(`"base" expected a free range, got ${hex(base)} size ${hex(size)}${clash}`);
+    }
     this.#windows.push(window);
     return () => {
       removeItem(this.#windows, window);

@@ -1,4 +1,5 @@
 import type { Memory } from './memory.ts';
+import { hex } from './u64.ts';
 import { holdsAddress, isInside, overlaps } from './range.ts';
 
 const CHUNK_BITS = 12;
@@ -127,11 +128,11 @@ export class PhysicalMemory implements Memory {
   constructor(ranges: readonly RamRange[]) {
     this.#ranges = ranges.map((range) => new Range(range)).sort((a, b) => a.base - b.base);
     const first = this.#ranges[0];
-    if (first === undefined) throw new RangeError('"ranges" expected at least one range of RAM, got none');
+    if (first === undefined) throw new RangeError('"ram" expected at least one range, got none');
     for (let i = 1; i < this.#ranges.length; i += 1) {
       const { base, size } = this.#ranges[i]!;
       const before = this.#ranges[i - 1]!;
-      if (overlaps(base, size, before.base, before.size)) throw new RangeError('"ranges" expected disjoint ranges, got an overlap');
+      if (overlaps(base, size, before.base, before.size)) throw new RangeError(`"ram" expected ranges without overlap, got ${hex(base)} size ${hex(size)} over ${hex(before.base)} size ${hex(before.size)}`);
     }
     this.#last = first;
   }

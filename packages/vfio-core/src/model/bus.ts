@@ -1,5 +1,5 @@
 import { removeItem } from '../memory/list.ts';
-import { assertSameCore, type Host } from '../host/host.ts';
+import { assertSameCore, assertSameHost, type Host } from '../host/host.ts';
 import { constant, type Point, type Sleeps } from '../host/scheduler.ts';
 import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
@@ -105,16 +105,32 @@ export class Bus<D extends Device> {
     };
   }
 
-  /** driver_register(): binds the driverless devices that it matches. @throws RangeError if the name is taken */
-  *addDriver(driver: Driver<D>): Sleeps<void> {
+  /**
+   * driver_register(): binds the driverless devices that it matches.
+   *
+   * @throws TypeError for a driver with parts of another host, or run by the scheduler of another; RangeError if the name is taken
+   */
+  addDriver(driver: Driver<D>): Sleeps<void> {
+    assertSameHost(this.host, driver, 'driver', driver.name, `the bus ${this.name}`);
+    return this.host.scheduler.expectRun(`bus.addDriver(${driver.name})`, this.#addDriver(driver));
+  }
+
+  *#addDriver(driver: Driver<D>): Sleeps<void> {
+    this.host.scheduler.assertRunsHere(`bus.addDriver(${driver.name})`);
     if (this.#drivers.has(driver.name)) throw new RangeError(`"driver" expected a new name on bus ${this.name}, got ${driver.name}`);
     this.#drivers.set(driver.name, driver);
+    this.comes(driver);
     this.#action(`drivers/${driver.name}/bind`, (text) => this.#bind(driver, text));
     this.#action(`drivers/${driver.name}/unbind`, (text) => this.#unbind(driver, text));
     const folder = `${this.sysfs}/drivers/${driver.name}`;
     addUevent(this.host, folder);
     if (driver.moduleName !== undefined) this.host.files.link(`${folder}/module`, `/sys/module/${driver.moduleName}`);
     yield* this.attachAll(driver);
+  }
+
+  /** A driver has been registered, and no device was offered to it yet. */
+  protected comes(_driver: Driver<D>): void {
+    // Every driver has bind and unbind.
   }
 
   /** rmmod: from here on nobody new may use the driver; then as removeDriver(). @returns 0, or -EAGAIN while somebody uses it */
@@ -183,8 +199,9 @@ export class Bus<D extends Device> {
     device.lock.unlock();
   }
 
-  /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken */
+  /** The part of device_add() before the probe: for a machine that is there when the host starts. @throws RangeError if the name is taken; TypeError for a device of another host */
   announce(device: D): void {
+    assertSameHost(this.host, device, 'device', device.name, `the bus ${this.name}`);
     if (this.#devices.has(device.name)) throw new RangeError(`"device" expected a new name on bus ${this.name}, got ${device.name}`);
     this.#devices.set(device.name, device);
     device.busName = this.name;

@@ -1,3 +1,4 @@
+import type { Host } from '../host/host.ts';
 import type { Sleeps } from '../host/scheduler.ts';
 import type { Device } from './device.ts';
 
@@ -15,6 +16,8 @@ export interface ModuleUse {
 export abstract class Driver<D extends Device> implements ModuleUse {
   /** Unique on its bus. */
   abstract readonly name: string;
+  /** The host that its parts are of, where it has some: addDriver() refuses another's. @default it has none */
+  readonly host: Host | undefined = undefined;
   /** The module that it is in; undefined: it is built in. */
   readonly moduleName: string | undefined = undefined;
   /** Its module is being unloaded: nobody new may use it. */

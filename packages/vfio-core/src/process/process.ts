@@ -89,10 +89,11 @@ export class Process {
   /**
    * Begins a process with no fds open (the lowest free one is 3) and no memory.
    *
-   * @throws TypeError if another copy of @vsim/vfio-core made the host
+   * @throws TypeError if another copy of @vsim/vfio-core made the host, or a part of it was to be run and nobody did: Scheduler.demandRun()
    */
   constructor(host: Host, init: ProcessInit = {}) {
     assertSameCore(host);
+    host.scheduler.demandRun();
     const serial = (serials.get(host) ?? 0) + 1;
     serials.set(host, serial);
     this.host = host;

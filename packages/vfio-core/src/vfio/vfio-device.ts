@@ -1,4 +1,5 @@
 import { removeItem } from '../memory/list.ts';
+import { assertSameHost } from '../host/host.ts';
 import { WaitQueue, type Point, type Sleeps, type WaitEnd } from '../host/scheduler.ts';
 import { BEFORE_SERIES, type SeriesPatch } from '../host/series.ts';
 import type { IommuGroup } from '../iommu/iommu-group.ts';
@@ -72,6 +73,7 @@ export abstract class VfioDevice {
 
   /** vfio_init_group_dev(): nobody sees the device yet. */
   constructor(vfio: Vfio, device: Device) {
+    assertSameHost(vfio.host, device, 'device', device.name, 'its Vfio');
     this.vfio = vfio;
     this.device = device;
     this.#released = new WaitQueue(`the last reference of vfio device ${device.name}`, () => this.#openers);

@@ -6,6 +6,7 @@ import {
   firstLine,
   parseUnsigned,
   type ArmIommu,
+  assertSameHost,
   type Host,
   type MsiController,
   type Sleeps,
@@ -59,6 +60,9 @@ export class FslMcBus extends Bus<FslMcDevice> {
 
   /** Adds `rescan` and `autorescan` to /sys/bus/fsl-mc; nothing is probed before start(). */
   constructor(host: Host, init: FslMcBusInit) {
+    assertSameHost(host, init.mc, 'mc', 'a Management Complex', 'the fsl-mc bus');
+    assertSameHost(host, init.msi, 'msi', 'an MSI controller', 'the fsl-mc bus');
+    assertSameHost(host, init.iommu, 'iommu', init.iommu?.name ?? 'an IOMMU', 'the fsl-mc bus');
     super(host, 'fsl-mc');
     this.mc = init.mc;
     this.#io = new McIo(host, init.mc.baseOf('mc-portal'));
@@ -86,7 +90,11 @@ export class FslMcBus extends Bus<FslMcDevice> {
    *
    * @returns 0; -EFAULT, -EPROBE_DEFER, -EOPNOTSUPP or -EINVAL for a firmware that cannot be used; what the MC answers
    */
-  *start(): Sleeps<number> {
+  start(): Sleeps<number> {
+    return this.host.scheduler.expectRun('bus.start()', this.#start());
+  }
+
+  *#start(): Sleeps<number> {
     yield* this.addDriver(this.dprcDriver);
     yield* this.addDriver(new FslMcAllocatorDriver());
     const booted = startFirmware(this.host, this.mc);

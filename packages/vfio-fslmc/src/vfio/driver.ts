@@ -3,10 +3,12 @@ import {
   Driver,
   DriverData,
   ENOMEM,
+  assertSameHost,
   eventKind,
   NO_IOMMU_GROUP,
   type EventKind,
   type FaultPoint,
+  type Host,
   type Point,
   type Sleeps,
   type Vfio,
@@ -64,9 +66,14 @@ export class VfioFslMcDriver extends Driver<FslMcDevice> {
   readonly #lockUsers = new Map<FslMcDevice, number>();
   #notifiers = 0;
 
+  /** That of its Vfio. */
+  override readonly host: Host;
+
   /** @param bus whose objects it takes @param vfio registers the devices that it binds */
   constructor(bus: FslMcBus, vfio: Vfio) {
     super();
+    assertSameHost(vfio.host, bus, 'bus', 'the fsl-mc bus', 'its Vfio');
+    this.host = vfio.host;
     this.#bus = bus;
     this.#vfio = vfio;
   }

@@ -1,7 +1,10 @@
 import {
   Bus,
   Mutex,
+  assertSameHost,
   eventKind,
+  hex,
+  overlaps,
   rangeEnd,
   type Device,
   type Driver,
@@ -41,6 +44,10 @@ import { VgaArbiter } from './vga-arbiter.ts';
 
 /** What the bus needs of an IOMMU: groups of devices that it cannot tell apart. */
 export interface PciIommu {
+  /** The host whose devices it translates: the bus refuses another's. @default whichever */
+  readonly host?: Host | undefined;
+  /** What sysfs calls it, for errors. @default it has no name */
+  readonly name?: string | undefined;
   /** Makes a group of devices. @param id number of the group; left out, the lowest that is free */
   addGroup(devices: readonly Device[], id?: number): IommuGroup;
   /** The firmware says who is behind it: groups come with the first driver that is tried. @default they come with the devices */
@@ -126,6 +133,7 @@ export class PciBus extends Bus<PciDevice> {
 
   /** Adds /proc/iomem, /proc/ioports and /sys/bus/pci/rescan to the host's files; nothing is plugged. */
   constructor(host: Host, init: PciBusInit) {
+    checkParts(host, init);
     super(host, 'pci');
     this.msi = init.msi;
     this.#iommu = init.iommu;
@@ -204,6 +212,7 @@ export class PciBus extends Bus<PciDevice> {
 
   /** The hardware side of plug(). */
   #wire(fn: PciFunction, init: PlugInit): void {
+    assertSameHost(this.host, fn, 'fn', fn.name, 'the PCI bus');
     if (this.#plugged.has(fn.name)) throw new RangeError(`"fn" expected a free place on the bus, got ${fn.name}`);
     for (const bar of fn.bars) this.#place(fn, bar);
     for (const bar of fn.virtualBars) this.#placeVirtual(fn, bar);
@@ -327,10 +336,9 @@ export class PciBus extends Bus<PciDevice> {
     return segment;
   }
 
-  /** Announces a driver: `new_id` and `remove_id` appear, and devices without a driver that it matches are bound. */
-  override *addDriver(driver: Driver<PciDevice>): Sleeps<void> {
-    if (driver instanceof PciDriver && this.driver(driver.name) === undefined) driver.createAttributes(this);
-    yield* super.addDriver(driver);
+  /** A PCI driver's own attributes, as new_id, come with it. */
+  protected override comes(driver: Driver<PciDevice>): void {
+    if (driver instanceof PciDriver) driver.createAttributes(this);
   }
 
   /** Puts the device's sysfs files there. @internal */
@@ -483,4 +491,18 @@ function isBehind(port: PciPort, fn: PciFunction): boolean {
 function enableErrorReporting({ express, function: fn }: PciDevice): void {
   if (express === 0 || findExtendedCapability(fn.config.bytes, PCI_EXT_CAP_ID_ERR) === 0) return;
   fn.configWrite(express + PCI_EXP_DEVCTL, 2, fn.configRead(express + PCI_EXP_DEVCTL, 2) | PCI_EXP_DEVCTL_ERRORS);
+}
+
+/** Before anything of the bus is there. @throws TypeError for a part of another host; RangeError for a window over RAM */
+function checkParts(host: Host, { msi, iommu, window }: PciBusInit): void {
+  assertSameHost(host, msi, 'msi', 'an MSI controller', 'the PCI bus');
+  assertSameHost(host, iommu, 'iommu', iommu?.name ?? 'an IOMMU', 'the PCI bus');
+  if (window === undefined) return; // a machine whose BARs all have addresses does not use the usual one
+  const ram = host.memory.ram.ranges.find(({ base, size }) => overlaps(window.base, window.size, base, size));
+  if (ram !== undefined) throw new RangeError(`"window" expected addresses without RAM, got ${range(window)}, over the RAM at ${range(ram)}`);
+}
+
+/** A range of addresses for an error. */
+function range({ base, size }: { readonly base: number; readonly size: number }): string {
+  return `${hex(base)} size ${hex(size)}`;
 }

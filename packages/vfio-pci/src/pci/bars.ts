@@ -10,6 +10,9 @@ import {
   PCI_ROM_RESOURCE,
 } from './registers.ts';
 
+/** The last that is no ROM. */
+const LAST_BAR = 5;
+
 /** Memory of 32 or 64 bits, or I/O ports. A 64-bit BAR takes the next register as well. */
 export type BarKind = 'mem32' | 'mem64' | 'io';
 
@@ -63,6 +66,39 @@ export function makeBar(init: BarInit, slice: boolean): Bar {
     shadow: init.shadow ?? false,
     slice,
   };
+}
+
+/**
+ * Looks at the BARs of a function together.
+ *
+ * @throws RangeError for two of one index, and for a 64-bit BAR without a second register, or whose second register is another BAR
+ */
+export function checkBars(bars: readonly Pick<BarInit, 'index' | 'kind'>[]): void {
+  for (const [n, { index, kind }] of bars.entries()) {
+    if (bars.findIndex((other) => other.index === index) !== n) throw new RangeError(`"bars" expected each BAR once, got BAR ${index} twice`);
+    if (kind !== 'mem64') continue;
+    if (index >= LAST_BAR) throw new RangeError(`"bars" expected a 64-bit BAR below ${LAST_BAR}, which takes two registers, got BAR ${index}`);
+    if (bars.some((other) => other.index === index + 1)) throw new RangeError(`"bars" expected nothing at ${index + 1}, the second register of the 64-bit BAR ${index}, got BAR ${index + 1}`);
+  }
+}
+
+/**
+ * Looks whether the registers of a configuration space are of the BARs that a model decodes.
+ *
+ * @throws RangeError for a register whose type bits are another BAR's; a slice of a VF BAR has no register
+ */
+export function checkBarsMatch(config: Uint8Array, bars: readonly Bar[]): void {
+  for (const bar of bars) {
+    if (bar.slice || bar.index === PCI_ROM_RESOURCE) continue;
+    const has = config[barRegister(bar.index)]! & ((config[barRegister(bar.index)]! & PCI_BASE_ADDRESS_SPACE_IO) === 0 ? 0xf : 0x3);
+    if (has !== barFlags(bar)) throw new RangeError(`"bars" expected BAR ${bar.index} as its register says, ${told(has)}, got ${told(barFlags(bar))}`);
+  }
+}
+
+/** Type bits in words. */
+function told(flags: number): string {
+  if ((flags & PCI_BASE_ADDRESS_SPACE_IO) !== 0) return 'I/O ports';
+  return `${(flags & PCI_BASE_ADDRESS_MEM_PREFETCH) === 0 ? '' : 'prefetchable '}memory of ${(flags & PCI_BASE_ADDRESS_MEM_TYPE_64) === 0 ? 32 : 64} bits`;
 }
 
 /** Offset of the register in configuration space, in bytes. @param index 0 to 5, 6 for the expansion ROM */

@@ -1,5 +1,5 @@
 import { DEFAULT_SEVERITY } from './aer.ts';
-import { barFlags, barRegister, makeBar, type BarInit } from './bars.ts';
+import { barFlags, barRegister, checkBars, makeBar, type BarInit } from './bars.ts';
 import { read32, write16, write32 } from './capabilities.ts';
 import {
   PCI_ACS_CAP,
@@ -119,10 +119,13 @@ const AER = 0x180;
  * AER.
  *
  * @returns 256 bytes, or 4096 with `express`
- * @throws RangeError where a number is out of its range
+ * @throws RangeError where a number is out of its range, a capability needs `express`, or MSI-X lies where no BAR is
  */
 export function buildConfig(init: ConfigInit): Uint8Array {
   const express = init.express ?? false;
+  checkNumbers(init);
+  checkBars(init.bars ?? []);
+  if (!express) checkConventional(init);
   const bytes = new Uint8Array(express ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
   write16(bytes, PCI_VENDOR_ID, init.vendor);
   write16(bytes, PCI_DEVICE_ID, init.device);
@@ -147,7 +150,7 @@ export function buildConfig(init: ConfigInit): Uint8Array {
   };
   if (init.powerManagement ?? express) write16(bytes, add(PCI_CAP_ID_PM, 8) + PCI_PM_PMC, 3); // version 3, D0 and D3hot
   if (init.msi !== undefined) addMsi(bytes, add(PCI_CAP_ID_MSI, 14), init.msi);
-  if (init.msix !== undefined) addMsix(bytes, add(PCI_CAP_ID_MSIX, 12), init.msix);
+  if (init.msix !== undefined) addMsix(bytes, add(PCI_CAP_ID_MSIX, 12), init.msix, init.bars ?? []);
   if (init.advancedFeatures === true) {
     const here = add(PCI_CAP_ID_AF, PCI_AF_SIZE);
     bytes[here + 2] = PCI_AF_SIZE;
@@ -161,6 +164,27 @@ export function buildConfig(init: ConfigInit): Uint8Array {
   }
   if (at > FIRST_CAPABILITY) write16(bytes, PCI_STATUS, PCI_STATUS_CAP_LIST);
   return bytes;
+}
+
+/** @throws RangeError for a number that its register cannot hold */
+function checkNumbers(init: ConfigInit): void {
+  const registers = [
+    ['vendor', init.vendor, 16], ['device', init.device, 16], ['class', init.class, 24], ['revision', init.revision, 8],
+    ['subsystemVendor', init.subsystemVendor, 16], ['subsystem', init.subsystem, 16],
+    ['acs.capability', init.acs?.capability, 16], ['acs.control', init.acs?.control, 16],
+    ['sriov.vfDevice', init.sriov?.vfDevice, 16], ['sriov.offset', init.sriov?.offset, 16], ['sriov.stride', init.sriov?.stride, 16],
+  ] as const;
+  for (const [name, value, bits] of registers) {
+    if (value !== undefined && !(Number.isInteger(value) && value >= 0 && value < 2 ** bits)) throw new RangeError(`"${name}" expected ${bits} bits, got ${value}`);
+  }
+  const { interruptPin = 0 } = init;
+  if (![0, 1, 2, 3, 4].includes(interruptPin)) throw new RangeError(`"interruptPin" expected 0, or 1 to 4 for INTA to INTD, got ${interruptPin}`);
+}
+
+/** @throws RangeError for what only PCI Express has */
+function checkConventional({ flr, aer, acs, sriov }: ConfigInit): void {
+  const asked = flr === true ? 'flr' : aer === true ? 'aer' : acs !== undefined ? 'acs' : sriov !== undefined ? 'sriov' : undefined;
+  if (asked !== undefined) throw new RangeError(`"${asked}" expected "express", which has it, got a conventional function`);
 }
 
 /** ACS, SR-IOV, AER, the first of them at 0x100. An empty space is one of id 0. */
@@ -204,9 +228,20 @@ function addMsi(bytes: Uint8Array, at: number, vectors: number): void {
   write16(bytes, at + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT | (log2 << 1));
 }
 
-function addMsix(bytes: Uint8Array, at: number, { vectors, bar, tableOffset = 0, pbaOffset }: MsixInit): void {
+function addMsix(bytes: Uint8Array, at: number, { vectors, bar, tableOffset = 0, pbaOffset }: MsixInit, bars: readonly BarInit[]): void {
   if (!(Number.isInteger(vectors) && vectors >= 1 && vectors <= 2048)) throw new RangeError(`"vectors" expected an integer in [1, 2048], got ${vectors}`);
   const pba = pbaOffset ?? Math.ceil((tableOffset + 16 * vectors) / 4096) * 4096;
+  const within = bars.find(({ index }) => index === bar);
+  if (within === undefined) throw new RangeError(`"msix.bar" expected one of the BARs ${bars.map(({ index }) => index).join(', ') || '(none)'}, got ${bar}`);
+  if (within.kind === 'io') throw new RangeError(`"msix.bar" expected a memory BAR, got BAR ${bar}, which is I/O ports`);
+  const [table, pending] = [{ at: tableOffset, bytes: 16 * vectors }, { at: pba, bytes: 8 * Math.ceil(vectors / 64) }];
+  for (const [name, part] of [['tableOffset', table], ['pbaOffset', pending]] as const) {
+    const fits = Number.isInteger(part.at) && part.at >= 0 && part.at % 8 === 0 && part.at + part.bytes <= within.size;
+    if (!fits) throw new RangeError(`"msix.${name}" expected a multiple of 8 with ${part.bytes} bytes behind it in BAR ${bar} of ${within.size} bytes, got ${part.at}`);
+  }
+  if (table.at < pending.at + pending.bytes && pending.at < table.at + table.bytes) {
+    throw new RangeError(`"msix.pbaOffset" expected a place beside the table of ${table.bytes} bytes at ${table.at}, got ${pending.at}`);
+  }
   write16(bytes, at + PCI_MSIX_FLAGS, vectors - 1);
   write32(bytes, at + PCI_MSIX_TABLE, tableOffset | bar);
   write32(bytes, at + PCI_MSIX_PBA, pba | bar);

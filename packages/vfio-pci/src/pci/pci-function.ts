@@ -1,7 +1,7 @@
 import { DmaPort, assertSameCore, eventKind, type EventKind, type Host, type IommuGroup, type MmioDevice } from '@vsim/vfio-core';
 import { CORRECTABLE_ERRORS, UNCORRECTABLE_ERRORS, logError, type ErrorMessage, type LoggedError, type PciError } from './aer.ts';
 import { PciAddress, formatAddress } from './address.ts';
-import { barAddress, makeBar, setBarAddress, type Bar, type BarInit } from './bars.ts';
+import { barAddress, checkBars, checkBarsMatch, makeBar, setBarAddress, type Bar, type BarInit } from './bars.ts';
 import { findCapability, findExtendedCapability, read16, write16 } from './capabilities.ts';
 import { ConfigSpace } from './config-space.ts';
 import { INTX_UNHANDLED, type IntxLine, type IntxSource } from './intx-line.ts';
@@ -161,7 +161,9 @@ export class PciFunction implements IntxSource {
     this.name = init.address;
     this.config = new ConfigSpace(init.config);
     this.physicalFunction = init.physicalFunction;
+    checkBars(init.bars ?? []);
     this.bars = (init.bars ?? []).map((bar) => makeBar(bar, init.physicalFunction !== undefined));
+    checkBarsMatch(this.config.bytes, this.bars);
     this.virtualBars = (init.virtualFunctions?.bars ?? []).map((bar) => makeBar(bar, true));
     for (const bar of this.bars) this.#barByIndex[bar.index] = bar;
     this.acpiReset = init.acpiReset ?? false;
@@ -183,12 +185,14 @@ export class PciFunction implements IntxSource {
     this.msix = msix === 0 ? undefined : new Msix(this.config, msix, send, pended);
     const sriov = findExtendedCapability(bytes, PCI_EXT_CAP_ID_SRIOV);
     this.sriov = sriov === 0 ? undefined : new SriovCapability(this.config, sriov);
+    if (this.sriov === undefined && init.virtualFunctions !== undefined) throw new RangeError(`"virtualFunctions" expected a configuration with the SR-IOV capability, got that of ${this.name} without`);
     this.#virtualFunctions = init.virtualFunctions;
     this.#pm = findCapability(bytes, PCI_CAP_ID_PM);
     this.#express = findCapability(bytes, PCI_CAP_ID_EXP);
     this.#af = findCapability(bytes, PCI_CAP_ID_AF);
     this.#aer = findExtendedCapability(bytes, PCI_EXT_CAP_ID_ERR);
     const vpd = findCapability(bytes, PCI_CAP_ID_VPD);
+    if (vpd === 0 && init.vpd !== undefined) throw new RangeError(`"vpd" expected a configuration with the VPD capability, got that of ${this.name} without`);
     this.#vpd = vpd === 0 || init.vpd === undefined ? undefined : new Vpd(this.config, vpd, init.vpd);
   }
 

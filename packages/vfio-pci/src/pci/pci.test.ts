@@ -113,7 +113,7 @@ describe('MSI', () => {
 
 describe('MSI-X', () => {
   function msix() {
-    const space = new ConfigSpace(buildConfig({ vendor: 1, device: 1, msix: { vectors: 64, bar: 0 } }));
+    const space = new ConfigSpace(buildConfig({ vendor: 1, device: 1, bars: BARS, msix: { vectors: 64, bar: 0 } }));
     const sent: number[] = [];
     const made = new Msix(space, 0x40, (_, data) => sent.push(data));
     space.set(0x42, 2, 0x803f);

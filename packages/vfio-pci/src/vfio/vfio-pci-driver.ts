@@ -1,4 +1,4 @@
-import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
+import { BEFORE_SERIES, DriverData, EINVAL, ENODEV, type Host, type IrqBypassManager, type Sleeps, type Vfio } from '@vsim/vfio-core';
 import { NUMVFS_DRIVER } from '../bus/bus-reasons.ts';
 import { resumeDevice } from '../bus/runtime-pm.ts';
 import type { PciBus } from '../bus/pci-bus.ts';
@@ -51,9 +51,13 @@ export class VfioPciDriver extends PciDriver {
   readonly #data = new DriverData<PciDevice, VfioPciDevice>();
   readonly #bindings = new Map<PciDevice, Binding>();
 
+  /** That of its Vfio. */
+  override readonly host: Host;
+
   /** @param vfio registers the devices that it binds */
   constructor(vfio: Vfio, init: VfioPciDriverInit = {}) {
     super();
+    this.host = vfio.host;
     this.vfio = vfio;
     this.ids = vfio.host.profile.pciCore ? [ANY_BY_OVERRIDE] : [];
     this.parameters = { ...DEFAULTS, ...init.parameters };

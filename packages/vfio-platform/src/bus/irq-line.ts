@@ -1,5 +1,5 @@
 import { EBUSY, EINVAL, eventKind, type EventKind, type Host, type Work } from '@vsim/vfio-core';
-import type { Trigger } from '../fdt/interrupts.ts';
+import { TRIGGER_NAMES, type Trigger } from '../fdt/interrupts.ts';
 
 /** A level that nobody takes down is unmasked each time it comes, by an eventfd that is its trigger as well: the CPU does nothing else any more. */
 export const INTERRUPT_STORM: EventKind<{ readonly intid: number; readonly times: number }> = eventKind(
@@ -44,8 +44,10 @@ export class IrqLine implements Work {
   /**
    * @param number its INTID: an SPI from 32 to 1019, an extended one from 4096 on, or what else the tree names
    * @param trigger how it is triggered until a node says otherwise; `none` leaves it to the first node
+   * @throws RangeError for a trigger that there is not
    */
   constructor(number: number, trigger: Trigger) {
+    if (!TRIGGER_NAMES.includes(trigger)) throw new RangeError(`"trigger" expected one of ${TRIGGER_NAMES.join(', ')}, got ${trigger}`);
     this.number = number;
     this.#trigger = trigger;
   }

@@ -9,7 +9,10 @@ import { FdtError, type FdtNode } from '@vsim/vfio-core';
 import type { Look } from './look.ts';
 
 /** How an interrupt is triggered, by the flags of the GIC's binding: 1, 2, 4, 8; `none` for 0 and any other. */
-export type Trigger = 'edge-rising' | 'edge-falling' | 'level-high' | 'level-low' | 'none';
+export type Trigger = (typeof TRIGGER_NAMES)[number];
+
+/** All that a tree can say. */
+export const TRIGGER_NAMES = ['edge-rising', 'edge-falling', 'level-high', 'level-low', 'none'] as const;
 
 /** An interrupt that a device's node describes, when it has been followed to a GIC. */
 export interface DeviceInterrupt {

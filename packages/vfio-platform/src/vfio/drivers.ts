@@ -11,6 +11,7 @@ import {
   NO_IOMMU_GROUP,
   type EventKind,
   type FaultPoint,
+  type Host,
   type Sleeps,
   type Vfio,
 } from '@vsim/vfio-core';
@@ -44,7 +45,7 @@ export interface VfioPlatformInit {
   readonly acpi?: boolean | undefined;
   /** The reset functions that are installed; `new ResetModules(CHIP_RESETS)` are the kernel's. @default none is known */
   readonly resets?: ResetModules | undefined;
-  /** Module parameter: a device without reset function is refused. @default true */
+  /** Module parameter `reset_required`: a device without a reset function is refused. Linux 6.1 refuses it also with false. @default true */
   readonly resetRequired?: boolean | undefined;
 }
 
@@ -67,8 +68,12 @@ abstract class VfioPlatformCommon extends Driver<PlatformDevice> {
   /** dev_get_drvdata(), from patch 4 of the series on. */
   readonly #data = new DriverData<PlatformDevice, VfioPlatformDevice>();
 
+  /** That of its Vfio. */
+  override readonly host: Host;
+
   constructor(vfio: Vfio, { resets, acpi }: VfioPlatformInit) {
     super();
+    this.host = vfio.host;
     this.#vfio = vfio;
     this.#acpi = acpi;
     this.resets = resets ?? new ResetModules();
