@@ -102,6 +102,22 @@ export const encode = {
     start(to, opcode, device);
     to[2] = event;
   },
+  /** INT: event `event` (32 bits) of `device` is raised, as its MSI would. */
+  int(to: Uint32Array, device: number, event: number): void {
+    encode.event(to, OPCODE.INT, device, event);
+  },
+  /** CLEAR: event `event` (32 bits) of `device` is pending no more. */
+  clear(to: Uint32Array, device: number, event: number): void {
+    encode.event(to, OPCODE.CLEAR, device, event);
+  },
+  /** INV: the configuration of the LPI of event `event` (32 bits) of `device` is read again. */
+  inv(to: Uint32Array, device: number, event: number): void {
+    encode.event(to, OPCODE.INV, device, event);
+  },
+  /** DISCARD: event `event` (32 bits) of `device` has no translation any more, and is not pending. */
+  discard(to: Uint32Array, device: number, event: number): void {
+    encode.event(to, OPCODE.DISCARD, device, event);
+  },
   /** INVALL: configuration of the LPIs of collection `icid` is read again. */
   invall(to: Uint32Array, icid: number): void {
     start(to, OPCODE.INVALL, 0);

@@ -5,7 +5,7 @@ import type { Sleeps } from '../host/scheduler.ts';
 import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { isInside } from '../memory/range.ts';
-import { hex } from '../memory/u64.ts';
+import { hex, highHalf, lowHalf, toBigint } from '../memory/u64.ts';
 import { EFAULT } from '../uapi/errno.ts';
 import type { File } from './file.ts';
 import { MMAP_RANGE, NOT_MAPPED, NO_ADDRESSES } from './process-reasons.ts';
@@ -131,6 +131,22 @@ export class Mapping {
     if (width === 1) this.#mm.write8(at, value);
     else if (width === 2) this.#mm.write16(at, value);
     else this.#mm.write32(at, value);
+  }
+
+  /**
+   * Loads 8 bytes in one access, little-endian, as a 64-bit CPU does. A fault reads as ones and is an event.
+   *
+   * @param offset in bytes from its start
+   */
+  read64(offset: number): bigint {
+    const halves = new Uint32Array(2);
+    this.#mm.read64(this.address + offset, halves);
+    return toBigint(halves[0]!, halves[1]!);
+  }
+
+  /** Stores 8 bytes in one access, little-endian. A fault writes nothing and is an event. @param offset in bytes from its start @param value cut to 64 bits */
+  write64(offset: number, value: bigint): void {
+    this.#mm.write64(this.address + offset, lowHalf(value), highHalf(value));
   }
 
   /** Loads bytes. Parts that fault read as 0xff and are events. @param offset in bytes from its start @param length in bytes */
@@ -455,6 +471,35 @@ export class Mm implements Memory {
     }
     const at = this.#resolve(address, true);
     if (at !== undefined) this.host.memory.write32(at, value);
+  }
+
+  /** Loads 8 bytes of the process in one access, the low half first; a fault reads as ones and is an event. @param address in the process */
+  read64(address: number, into: Uint32Array): void {
+    if (address % PAGE_SIZE > PAGE_SIZE - 8) {
+      into[0] = this.read32(address);
+      into[1] = this.read32(address + 4);
+      return;
+    }
+    const at = this.#resolve(address, false);
+    if (at === undefined) into.fill(0xffff_ffff, 0, 2);
+    else this.host.memory.read64(at, into);
+  }
+
+  /**
+   * Stores 8 bytes of the process in one access; a fault writes nothing and is an event.
+   *
+   * @param address in the process
+   * @param lo the low half, 32 bits
+   * @param hi the high half, 32 bits
+   */
+  write64(address: number, lo: number, hi: number): void {
+    if (address % PAGE_SIZE > PAGE_SIZE - 8) {
+      this.write32(address, lo);
+      this.write32(address + 4, hi);
+      return;
+    }
+    const at = this.#resolve(address, true);
+    if (at !== undefined) this.host.memory.write64(at, lo, hi);
   }
 
   /** Loads bytes of the process; parts that fault read as 0xff and are events. @param address in the process */

@@ -5,6 +5,7 @@
  */
 export * from './bus-suite.ts';
 export * from './fail-on.ts';
+export * from './fixtures.ts';
 export * from './iommu-suite.ts';
 export * from './migration-suite.ts';
 export * from './noiommu-suite.ts';

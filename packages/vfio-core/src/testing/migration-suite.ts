@@ -1,6 +1,6 @@
 import { MIG_STATE } from '../migration/migration-driver.ts';
 import type { Process } from '../process/process.ts';
-import { getMigrationFlags, getMigrationState, setMigrationState } from '../uapi/requests.ts';
+import { getMigrationFlags, getMigrationState, setMigrationState } from '../uapi/requests/index.ts';
 import { VFIO_DEVICE_RESET, VFIO_MIGRATION_STOP_COPY } from '../uapi/vfio.ts';
 import { expectSame, outcomeOf, type ComplianceCase } from './suite.ts';
 

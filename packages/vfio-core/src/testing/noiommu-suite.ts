@@ -1,6 +1,6 @@
 import type { Thread } from '../host/scheduler.ts';
 import type { Process } from '../process/process.ts';
-import { getDeviceFd, getDeviceInfo, getGroupStatus, setContainer } from '../uapi/requests.ts';
+import { getDeviceFd, getDeviceInfo, getGroupStatus, setContainer } from '../uapi/requests/index.ts';
 import {
   VFIO_CHECK_EXTENSION,
   VFIO_GROUP_UNSET_CONTAINER,

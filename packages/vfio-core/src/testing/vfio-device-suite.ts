@@ -4,7 +4,7 @@ import { LIFE_CYCLE_BROKEN, USE_AFTER_FREE } from '../vfio/life-events.ts';
 import { REQUEST_INTERVAL } from '../vfio/vfio-device.ts';
 import { O_RDWR } from '../process/flags.ts';
 import type { Process } from '../process/process.ts';
-import { getDeviceFd, getDeviceInfo, getGroupStatus, getIrqInfo, getRegionInfo, setContainer } from '../uapi/requests.ts';
+import { getDeviceFd, getDeviceInfo, getGroupStatus, getIrqInfo, getRegionInfo, setContainer } from '../uapi/requests/index.ts';
 import {
   VFIO_DEVICE_GET_INFO,
   VFIO_GROUP_FLAGS_CONTAINER_SET,

@@ -1,7 +1,7 @@
 import { SyscallError } from '../process/syscall-error.ts';
 import type { Process } from '../process/process.ts';
 import { EINVAL, ENODEV } from '../uapi/errno.ts';
-import { getDeviceFd, setContainer } from '../uapi/requests.ts';
+import { getDeviceFd, setContainer } from '../uapi/requests/index.ts';
 import { VFIO_NOIOMMU_IOMMU, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU } from '../uapi/vfio.ts';
 
 /** What openDevice() does otherwise than by default. */
