@@ -8,11 +8,16 @@ const HERE = import.meta.dirname;
 const HOOKS = new URL('../scripts/workspace-packages.mjs', import.meta.url).href;
 const EXAMPLES = readdirSync(HERE).filter((name) => existsSync(join(HERE, name, 'package.json')));
 
-it('there are nine', () => {
-  expect(EXAMPLES).toEqual(['device-tree', 'dpaa2-container', 'gic-remote', 'host-in-five-minutes', 'level-interrupt', 'mdev-parent', 'nvme-driver', 'own-pci-device', 'vmm-migrates']);
+it('there are eleven', () => {
+  expect(EXAMPLES).toEqual(['device-tree', 'dpaa2-container', 'gic-remote', 'host-in-five-minutes', 'kernels', 'level-interrupt', 'mdev-parent', 'not-modelled', 'nvme-driver', 'own-pci-device', 'vmm-migrates']);
 });
 
 it.each(EXAMPLES)('%s prints its output', (name) => {
   const { stdout, stderr } = spawnSync(process.execPath, ['--conditions=@vsim/source', '--import', HOOKS, join(HERE, name, 'main.ts')], { encoding: 'utf8' });
   expect({ stdout, stderr }).toEqual({ stdout: readFileSync(join(HERE, name, 'output.txt'), 'utf8'), stderr: '' });
+});
+
+it.each(EXAMPLES)('the README of %s shows its output', (name) => {
+  const shown = /^```text\n(.*?)^```$/ms.exec(readFileSync(join(HERE, name, 'README.md'), 'utf8'));
+  expect(shown?.[1]).toBe(readFileSync(join(HERE, name, 'output.txt'), 'utf8'));
 });

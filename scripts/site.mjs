@@ -1,14 +1,14 @@
 /**
  * `npm run site`: the guides of docs/guides and the reference of every package as a site, in site/. A
- * link that leads nowhere and a piece of an example that is not there are failures. With `--check`,
+ * name that the reference does not have and a piece of an example that is not there are failures. With `--check`,
  * headless Chromium opens the first page, each guide, and a page of each kind of the reference, and
- * looks whether it shows what it should; exit code 3 when there is no Chromium.
+ * looks whether it shows what it should; and the links of all guides have to lead somewhere. Exit code 3 when there is no Chromium.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
+import { dirname, extname, join, normalize } from 'node:path';
 import { ROOT, install, run } from './lib.mjs';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -26,7 +26,7 @@ async function check() {
     console.error('site: no Chromium on this machine');
     process.exit(3);
   }
-  const guides = readdirSync(join(ROOT, 'docs', 'guides')).map((file) => /^title: (.+)$/m.exec(readFileSync(join(ROOT, 'docs', 'guides', file), 'utf8'))[1]);
+  const guides = readdirSync(join(ROOT, 'docs', 'guides')).filter((file) => file.endsWith('.md')).map((file) => /^title: (.+)$/m.exec(readFileSync(join(ROOT, 'docs', 'guides', file), 'utf8'))[1]);
   const documents = readdirSync(join(SITE, 'documents'));
   const pages = [
     ['index.html', 'An executable model'],
@@ -52,10 +52,21 @@ async function check() {
     if (problem !== undefined) failures += 1;
     console.log(problem === undefined ? `ok      ${path}` : `FAILED  ${path}: ${problem}`);
   }
+  for (const page of ['index.html', ...documents.map((file) => `documents/${file}`)]) {
+    const dead = deadLinks(page);
+    if (dead.length > 0) failures += 1;
+    if (dead.length > 0) console.log(`FAILED  ${page}: links to ${dead.join(', ')}, which is not there`);
+  }
   server.close();
   rmSync(profile, { recursive: true, force: true });
   console.log(failures === 0 ? `site: ${pages.length} pages are well` : `site: ${failures} of ${pages.length} pages failed`);
   process.exitCode = failures === 0 ? 0 : 1;
+}
+
+/** Links of a page to files that are not there; a folder is its index.html. */
+function deadLinks(page) {
+  const links = [...readFileSync(join(SITE, page), 'utf8').matchAll(/ href="([^"]*)"/g)].map(([, link]) => link.replaceAll('&amp;', '&').split('#')[0]);
+  return links.filter((link) => link !== '' && !/^[a-z]+:/.test(link) && !existsSync(join(SITE, dirname(page), decodeURIComponent(link.endsWith('/') ? `${link}index.html` : link))));
 }
 
 /** What Chromium has made of a page; '' if it did not in time. */

@@ -1,6 +1,8 @@
 /** A host with one PCI device, and a program that uses the device from user space, as it would on Linux. */
+// #region imports
 import { ApicMsi, eventList, getRegionInfo, Host, mapDma, openDevice, Process, setIrqTriggers, Vfio, VtdIommu, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSI_IRQ_INDEX, SyscallError } from '@vsim/vfio-core';
 import { createEdu, EDU, EDU_BUFFER, EDU_DMA_IRQ, EDU_DMA_RUN, EDU_DMA_TO_RAM, PciBus, VfioPciDriver } from '@vsim/vfio-pci';
+// #endregion imports
 
 // #region host
 // The machine: an IOMMU, interrupts, a PCI bus, and in it QEMU's edu device. The kernel has vfio-pci.

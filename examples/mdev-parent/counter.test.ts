@@ -37,6 +37,7 @@ it('an author’s parent makes devices by UUID, until none is left', () => {
   expect([read(), read(), outcomeOf(() => root.pread(device, new Uint8Array(2), 0))]).toEqual([1, 2, 'EINVAL']);
 });
 
+// #region suite
 describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('its device on %s', (profile) => {
   for (const { name, run } of vfioDeviceSuite(() => {
     const { root, create } = setUp(profile);
@@ -47,3 +48,4 @@ describe.each<ProfileName>(['linux-5.13', 'linux-6.1'])('its device on %s', (pro
     it(name, run);
   }
 });
+// #endregion suite

@@ -1,10 +1,13 @@
 /** An mdev parent of your own: it makes counters, PCI devices with one register that counts its reads. */
+// #region imports
 import * as core from '@vsim/vfio-core';
 import { constant, VfioDevice, type Process, type Sleeps, type UserArgument, type Vfio } from '@vsim/vfio-core';
 import { MdevParent, type MdevBus, type MdevDevice } from '@vsim/mdev';
 
 const INSTANCES = 4;
+// #endregion imports
 
+// #region device
 class Counter extends VfioDevice {
   #reads = 0;
 
@@ -31,7 +34,9 @@ class Counter extends VfioDevice {
     return into.length;
   }
 }
+// #endregion device
 
+// #region parent
 export class CounterParent extends MdevParent {
   override readonly maxInstances: number = INSTANCES; // counted by the core
   readonly #vfio: Vfio;
@@ -45,3 +50,4 @@ export class CounterParent extends MdevParent {
     return new Counter(this.#vfio, mdev);
   }
 }
+// #endregion parent

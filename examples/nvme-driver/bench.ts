@@ -5,6 +5,7 @@ import { NvmeDevice } from './nvme-device.ts';
 
 export const ADDRESS = '0000:00:04.0';
 
+// #region bench
 export function bench(): { readonly host: Host; readonly disk: NvmeDevice; readonly process: Process } {
   const host = new Host();
   const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });
@@ -13,3 +14,4 @@ export function bench(): { readonly host: Host; readonly disk: NvmeDevice; reado
   host.scheduler.call('modprobe vfio-pci', bus.addDriver(new VfioPciDriver(new Vfio(host))));
   return { host, disk, process: new Process(host, { name: 'driver' }) };
 }
+// #endregion bench

@@ -1,4 +1,5 @@
 /** The driver at work: it identifies the disk, writes blocks, and reads them again. */
+// #region main
 import { ADDRESS, bench } from './bench.ts';
 import { BLOCK } from './nvme-device.ts';
 import { NvmeDriver, NvmeError } from './nvme-driver.ts';
@@ -16,3 +17,4 @@ try {
 }
 nvme.close();
 console.log('files left', process.fds.length);
+// #endregion main

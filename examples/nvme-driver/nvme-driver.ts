@@ -2,11 +2,13 @@
 import { getRegionInfo, mapDma, openDevice, setIrqTriggers, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, type Mapping, type OpenedDevice, type Process } from '@vsim/vfio-core';
 import { ADMIN, BLOCK, IO, NVME } from './nvme-device.ts';
 
+// #region memory
 /** The driver's memory, and where the device sees it. A page for each queue, then one for data. */
 const IOVA = 0x10_0000;
 const PAGE = 0x1000;
 const AT = { ASQ: 0, ACQ: PAGE, SQ: 2 * PAGE, CQ: 3 * PAGE, DATA: 4 * PAGE, END: 5 * PAGE } as const;
 const ENTRIES = 16;
+// #endregion memory
 
 /** A command that the controller did not complete with success. */
 export class NvmeError extends Error {
@@ -31,6 +33,7 @@ export class NvmeDriver {
   #id = 0;
 
   constructor(process: Process, address: string) {
+    // #region open
     this.#process = process;
     this.#opened = openDevice(process, address, { driver: 'vfio-pci' });
     const { container, device } = this.#opened;
@@ -40,12 +43,15 @@ export class NvmeDriver {
     mapDma(process, container, { iova: IOVA, vaddr: this.#memory.address, size: AT.END, flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE });
     this.#interrupt = process.eventfd();
     setIrqTriggers(process, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [this.#interrupt]);
+    // #endregion open
 
+    // #region start
     this.#registers.write(NVME.CC, 4, 0);
     this.#registers.write(NVME.AQA, 4, ((ENTRIES - 1) << 16) | (ENTRIES - 1));
     for (const [register, at] of [[NVME.ASQ, AT.ASQ], [NVME.ACQ, AT.ACQ]] as const) this.#registers.write(register, 4, IOVA + at);
     this.#registers.write(NVME.CC, 4, 0x0046_0001); // 64 and 16 byte entries, enabled
     if (this.#registers.read(NVME.CSTS, 4) !== 1) throw new Error('the controller does not get ready');
+    // #endregion start
 
     this.#do(0, ADMIN.IDENTIFY, { prp: AT.DATA, dword10: 1 });
     this.model = new TextDecoder().decode(this.#memory.readBytes(AT.DATA + 24, 40)).trim();
@@ -75,6 +81,7 @@ export class NvmeDriver {
     this.#memory.unmap();
   }
 
+  // #region command
   /** Puts one command into a queue, rings its doorbell, and takes its completion. */
   #do(queue: 0 | 1, opcode: number, { prp, namespace = 0, dword10 = 0, dword11 = 0, dword12 = 0 }: { readonly prp: number; readonly namespace?: number; readonly dword10?: number; readonly dword11?: number; readonly dword12?: number }): void {
     const state = this.#queues[queue]!;
@@ -92,4 +99,5 @@ export class NvmeDriver {
     const status = answer >>> 17;
     if (status !== 0) throw new NvmeError(status);
   }
+  // #endregion command
 }

@@ -12,6 +12,7 @@ describe('the driver', () => {
     expect([model, blocks]).toEqual(['vsim example disk', 2048]);
   });
 
+  // #region wraps
   it('reads what it wrote, also after its queues have wrapped', () => {
     const { host, process } = bench();
     const check = failOn(host, 'fault');
@@ -21,21 +22,27 @@ describe('the driver', () => {
     expect(nvme.read(0, 2).at(-1)).toBe(1);
     check.expectNone();
   });
+  // #endregion wraps
 
+  // #region refused
   it('tells of a block that there is not, and goes on', () => {
     const { process } = bench();
     const nvme = new NvmeDriver(process, ADDRESS);
     expect(() => nvme.read(2048, 1)).toThrow(new NvmeError(STATUS.LBA_OUT_OF_RANGE));
     expect(nvme.read(2047, 1)).toHaveLength(BLOCK);
   });
+  // #endregion refused
 
+  // #region reset
   it('fails, and does not hang, when the disk is reset under it', () => {
     const { disk, process } = bench();
     const nvme = new NvmeDriver(process, ADDRESS);
     disk.resetFunction();
     expect(() => nvme.read(0, 1)).toThrow('no interrupt came');
   });
+  // #endregion reset
 
+  // #region leaves
   it('leaves no file and no mapping behind, so that another can have the disk', () => {
     const { process } = bench();
     const nvme = new NvmeDriver(process, ADDRESS);
@@ -44,4 +51,5 @@ describe('the driver', () => {
     expect(process.fds).toHaveLength(0);
     expect(new NvmeDriver(process, ADDRESS).read(7, 1)[0]).toBe(0x77);
   });
+  // #endregion leaves
 });

@@ -1,4 +1,5 @@
 /** A PCI device of your own: a sensor that stores a sample into memory at each tick, and sends MSI-X after each. */
+// #region registers
 import type { Host } from '@vsim/vfio-core';
 import { buildConfig, ones, PciFunction, type BarInit } from '@vsim/vfio-pci';
 
@@ -10,7 +11,9 @@ export const SENSOR_RUN = 1;
 export const SENSOR_SAMPLES = 4;
 
 const BARS: readonly BarInit[] = [{ index: 0, size: 0x1000 }, { index: 2, size: 0x1000 }];
+// #endregion registers
 
+// #region function
 export class Sensor extends PciFunction {
   #control = 0;
   #buffer = 0;
@@ -21,7 +24,9 @@ export class Sensor extends PciFunction {
     const config = buildConfig({ vendor: 0x1234, device: 0x5e45, class: 0x118000, express: true, flr: true, bars: BARS, msix: { vectors: 1, bar: 2, pbaOffset: 0x800 } });
     super(host, { address, config, bars: BARS });
   }
+// #endregion function
 
+  // #region bar
   protected override barRead(bar: number, offset: number, width: number): number {
     if (bar !== 0 || width !== 4) return ones(width);
     if (offset === SENSOR.ID) return SENSOR_ID;
@@ -35,14 +40,18 @@ export class Sensor extends PciFunction {
     if (offset === SENSOR.CONTROL) this.#control = value & SENSOR_RUN;
     if (offset === SENSOR.BUFFER) this.#buffer = value & ~0xf;
   }
+  // #endregion bar
 
+  // #region reset
   /** FLR, a bus reset, or VFIO_DEVICE_RESET. */
   protected override reset(): void {
     this.#control = 0;
     this.#buffer = 0;
     this.#count = 0;
   }
+  // #endregion reset
 
+  // #region tick
   /** The world outside: it has so many degrees. */
   tick(degrees: number): void {
     if (this.#control !== SENSOR_RUN) return;
@@ -52,4 +61,5 @@ export class Sensor extends PciFunction {
     this.#count += 1;
     this.raise(0);
   }
+  // #endregion tick
 }

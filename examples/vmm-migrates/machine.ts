@@ -3,12 +3,15 @@ import { Host, IrqBypassManager, Process, SmmuV3Iommu, Vfio } from '@vsim/vfio-c
 import { encode, Gic, ItsDriver, Kvm, type Guest, type GuestCpu } from '@vsim/gic-its';
 import { buildConfig, PciBus, PciFunction, VfioPciDriver } from '@vsim/vfio-pci';
 
+// #region at
 /** Guest physical addresses, and how the guest knows the device. */
 export const AT = { DIST: 0x0800_0000, ITS: 0x0808_0000, REDIST: 0x080a_0000, UART: 0x0900_0000, RAM: 0x4000_0000, RAM_BYTES: 0x40_0000 } as const;
 export const DEVICE = 8;
 export const LPI = 8195;
 const { DIST, ITS, REDIST, UART, RAM } = AT;
+// #endregion at
 
+// #region boot
 /** The guest's kernel: brings up LPIs and the ITS, maps the device's event 0, and branches to idle(). */
 function* boot(cpu: GuestCpu): Guest {
   for (let lpi = 0; lpi < 64; lpi += 4) yield* cpu.write32(RAM + 0x2_0000 + lpi, 0xa1a1_a1a1); // properties: enabled, priority 0xa0
@@ -26,7 +29,9 @@ function* boot(cpu: GuestCpu): Guest {
   cpu.setGroup1(true);
   cpu.registers.pc = BigInt(RAM + 4);
 }
+// #endregion boot
 
+// #region idle
 /** Waits for interrupts, and tells the VMM of each by a store to the UART. */
 function* idle(cpu: GuestCpu): Guest {
   for (;;) {
@@ -36,7 +41,9 @@ function* idle(cpu: GuestCpu): Guest {
     cpu.endOfInterrupt(intid);
   }
 }
+// #endregion idle
 
+// #region machine
 /** A host with one PCI function that has MSI-X, bound to vfio-pci. */
 export function machine(): { readonly user: Process; readonly raise: () => void } {
   const host = new Host();
@@ -57,3 +64,4 @@ export function machine(): { readonly user: Process; readonly raise: () => void 
   };
   return { user, raise };
 }
+// #endregion machine

@@ -9,9 +9,11 @@ import { AT, DEVICE } from './machine.ts';
 const { DIST, ITS, REDIST, RAM, RAM_BYTES } = AT;
 const GSI = 40;
 
+// #region state
 /** Registers in the order of a restore: what LPIs need of distributor, redistributor and CPU interface, then EnableLPIs; then the ITS. */
 const GIC_STATE = [[GRP.DIST_REGS, 0], [GRP.CPU_SYSREGS, SYSREG.ICC_PMR_EL1], [GRP.CPU_SYSREGS, SYSREG.ICC_IGRPEN1_EL1], ...[0x70, 0x74, 0x78, 0x7c].map((at) => [GRP.REDIST_REGS, at] as const)] as const;
 const ITS_STATE = [0x80, 0x90, 0x88, 0x100, 0x108] as const;
+// #endregion state
 
 export interface Saved {
   readonly ram: Uint8Array;
@@ -28,6 +30,7 @@ export class Vmm {
   readonly #ram: Mapping;
 
   constructor(user: Process, saved?: Saved) {
+    // #region create
     const calls = (this.#calls = new KvmCalls((this.#user = user)));
     const vm = calls.createVm(user.open('/dev/kvm'));
     calls.setMemory(vm, 0, RAM, RAM_BYTES, (this.#ram = user.mmap(-1, RAM_BYTES)).address);
@@ -38,11 +41,13 @@ export class Vmm {
     for (const [fd, type, at] of [[gic, ADDR_TYPE.DIST, DIST], [gic, ADDR_TYPE.REDIST, REDIST], [its, ADDR_TYPE.ITS, ITS]] as const) calls.setAttr(fd, GRP.ADDR, type, at);
     for (const fd of [gic, its]) calls.setAttr(fd, GRP.CTRL, CTRL.INIT);
     calls.setReg(vcpu, KVM_REG_ARM_PC, saved?.pc ?? BigInt(RAM));
+    // #endregion create
     if (saved !== undefined) this.#restore(saved);
   }
 
   /** The device is the guest's: DMA, and its MSI-X vector 0 as event 0 of the guest's ITS. */
   assign(): void {
+    // #region assign
     const [user, calls, { vm }] = [this.#user, this.#calls, this.#fds];
     const [container, group] = [user.open('/dev/vfio/vfio'), user.open('/dev/vfio/0')];
     setContainer(user, group, container);
@@ -56,12 +61,15 @@ export class Vmm {
     setIrqTriggers(user, device, VFIO_PCI_MSIX_IRQ_INDEX, 0, [eventfd]);
     calls.setRouting(vm, [{ gsi: GSI, address: ITS + 0x1_0040, data: 0, device: DEVICE }]);
     calls.irqfd(vm, eventfd, GSI);
+    // #endregion assign
   }
 
+  // #region run
   /** KVM_RUN in a thread of its own, up to the next exit. */
   start(): Thread<number> {
     return this.#user.start('vcpu', this.#user.sys.ioctl(this.#fds.vcpu, KVM_RUN, 0));
   }
+  // #endregion run
 
   /** What the guest has stored to its UART at the last exit. */
   get said(): bigint | undefined {
@@ -70,6 +78,7 @@ export class Vmm {
 
   /** The vCPU is stopped: tables to guest memory, then memory and registers. */
   save(): Saved {
+    // #region save
     const [calls, { vcpu, gic, its }] = [this.#calls, this.#fds];
     calls.setAttr(its, GRP.CTRL, CTRL.ITS_SAVE_TABLES);
     calls.setAttr(gic, GRP.CTRL, CTRL.SAVE_PENDING_TABLES);
@@ -79,9 +88,11 @@ export class Vmm {
       gic: GIC_STATE.map(([group, at]) => calls.getAttr(gic, group, at)),
       its: ITS_STATE.map((at) => calls.getAttr(its, GRP.ITS_REGS, at)),
     };
+    // #endregion save
   }
 
   #restore(saved: Saved): void {
+    // #region restore
     const [calls, { gic, its }] = [this.#calls, this.#fds];
     this.#ram.writeBytes(0, saved.ram);
     for (const [n, [group, at]] of GIC_STATE.entries()) calls.setAttr(gic, group, at, saved.gic[n]);
@@ -89,5 +100,6 @@ export class Vmm {
     for (const [n, at] of ITS_STATE.entries()) calls.setAttr(its, GRP.ITS_REGS, at, saved.its[n]);
     calls.setAttr(its, GRP.CTRL, CTRL.ITS_RESTORE_TABLES);
     calls.setAttr(its, GRP.ITS_REGS, 0, 1);
+    // #endregion restore
   }
 }
