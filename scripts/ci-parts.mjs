@@ -7,6 +7,7 @@ export const PARTS = [
   { name: 'coverage', run: ['npm', 'run', 'coverage', '--', '--check'], minutes: 1 },
   { name: 'lint', run: ['npm', 'run', 'lint'], minutes: 5 },
   { name: 'typecheck', run: ['npm', 'run', 'typecheck'], minutes: 3 },
+  { name: 'api', run: ['npm', 'run', 'api-report', '--', '--check'], minutes: 3 },
   { name: 'pkgcheck', run: ['npm', 'run', 'pkgcheck'], minutes: 4 },
   { name: 'sizes', run: ['npm', 'run', 'sizes', '--', '--check'], minutes: 2 },
   { name: 'release', run: ['npm', 'run', 'release', '--', '--dry-run'], minutes: 3 },
