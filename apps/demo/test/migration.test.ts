@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { recordedMachine } from '@vsim/conformance';
 import { getMigrationState, MIG_STATE, Process, Random } from '@vsim/vfio-core';
-import { Link, migrate, migrationBlockers } from '@vsim/vmm';
+import { Link, migrate, migrationBlockers, PHASES } from '@vsim/vmm';
 import { forSeeds } from '../../../testing/random.ts';
 import { runDemo } from '../src/demo/demo.ts';
 import { Ledger } from '../src/demo/ledger.ts';
@@ -37,6 +37,17 @@ describe('runDemo', () => {
       ['0000:40:01.0', true],
       [PLAIN_DEVICE, false],
     ]);
+  });
+
+  it('tells when each phase begins and ends, without a gap, on the clock of the wire', () => {
+    const { phases, roundsNs, downtimeNs, totalNs } = runDemo(7, machine, () => undefined);
+    expect(phases.map(({ name }) => name)).toEqual(PHASES);
+    expect(phases.map(({ from }) => from)).toEqual([0, ...phases.slice(0, -1).map(({ to }) => to)]);
+    expect(phases.at(-1)?.to).toBe(totalNs);
+    const at = (name: string) => phases.find((phase) => phase.name === name);
+    expect(at('run')!.from - at('stop-vcpus')!.from).toBe(downtimeNs);
+    expect(roundsNs.every((round) => round > 0 && round < at('copy-memory')!.to)).toBe(true);
+    expect(roundsNs).not.toEqual([]);
   });
 
   it('is a function of its seed', () => {

@@ -4,7 +4,7 @@
  */
 import { errnoName, ENOTTY, Random } from '@vsim/vfio-core';
 import type { PciMachineDescription } from '@vsim/vfio-pci';
-import { type DeviceSummary, Link, lpiOf, migrate, migrationBlockers, STOP, type VirtualMachine } from '@vsim/vmm';
+import { type DeviceSummary, Link, lpiOf, migrate, migrationBlockers, type PhaseName, PHASES, STOP, type VirtualMachine } from '@vsim/vmm';
 import type { ArmHost } from '../hosts/arm-host.ts';
 import { Ledger, lineName, type Sums } from './ledger.ts';
 import { visitNeighbours, type Neighbour } from './neighbours.ts';
@@ -20,6 +20,13 @@ export type Place = 'VPT' | 'latch' | 'PBA' | 'device' | 'nowhere';
 export interface DemoDevice extends DeviceSummary {
   readonly driver: string;
   readonly migratable: boolean;
+}
+
+/** A phase of the migration, in virtual ns since it began. */
+export interface DemoPhase {
+  readonly name: PhaseName;
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface DemoReport {
@@ -41,6 +48,10 @@ export interface DemoReport {
   readonly doubled: number;
   /** Interrupts taken as counters in the guest's own memory have it: what it was delivered, if its memory came along. */
   readonly guestCount: number;
+  /** The phases of the migration, in their order. */
+  readonly phases: readonly DemoPhase[];
+  /** When each round of memory began that was copied while the VM ran, after the first. */
+  readonly roundsNs: readonly number[];
   readonly bytes: number;
   readonly downtimeNs: number;
   readonly totalNs: number;
@@ -80,12 +91,15 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
   let pendingAtStop: DemoReport['pendingAtStop'] = [];
   let stoppedAt = 0;
   let resumedAt = 0;
+  const begun: { readonly name: PhaseName; readonly from: number }[] = [];
+  const roundsNs: number[] = [];
   const result = migrate({
     source: vm,
     destination: twin,
     link,
     place: samePlace,
     precopyRound: () => {
+      roundsNs.push(link.time);
       traffic.letGo();
       traffic.run(ROUND_STEPS);
       traffic.pileUp();
@@ -101,6 +115,8 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
     },
     progress: (phase) => {
       progress(`migration: ${phase}`);
+      const name = PHASES.find((each) => each === phase);
+      if (name !== undefined) begun.push({ name, from: link.time });
       if (phase === STOP) stoppedAt = link.time;
     },
   });
@@ -131,6 +147,8 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
     lost: ledger.lost,
     doubled: ledger.doubled,
     guestCount,
+    phases: begun.map((phase, n) => ({ ...phase, to: begun[n + 1]?.from ?? link.time })),
+    roundsNs,
     bytes: link.bytes,
     downtimeNs: Math.max(resumedAt - stoppedAt, 0),
     totalNs: link.time,
