@@ -4,7 +4,7 @@ import { barFlags } from '../pci/bars.ts';
 import { IRQ_NOTCONNECTED } from '../pci/intx-line.ts';
 import { PCI_REVISION_ID } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
-import { classOf } from './pci-driver.ts';
+import { classOf } from './class-of.ts';
 import { RESET_FAILED } from './bus-reasons.ts';
 import { badValue, parseUnsigned } from './parse.ts';
 import { parseResetMethods, resetLocked } from './reset.ts';

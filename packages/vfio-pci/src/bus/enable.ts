@@ -2,6 +2,7 @@
 import { EIO } from '@vsim/vfio-core';
 import { setBarAddress } from '../pci/bars.ts';
 import { read16 } from '../pci/capabilities.ts';
+import type { PciFunction } from '../pci/pci-function.ts';
 import {
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
@@ -15,12 +16,28 @@ import {
   PCI_PM_CTRL_STATE_MASK,
   PCI_PM_PMC,
 } from '../pci/registers.ts';
-import type { PciDevice, PowerState } from './pci-device.ts';
+
+/** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
+export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
+
+/** A device as far as its being on goes. */
+export interface PoweredDevice {
+  /** The hardware. */
+  readonly function: PciFunction;
+  /** Offset of the power management capability; 0 if there is none. */
+  readonly pm: number;
+  /** 1 to 4 for INTA to INTD, 0 for none. */
+  readonly interruptPin: number;
+  /** pci_enable_device(), counted. */
+  enableCount: number;
+  /** What the kernel believes. */
+  powerState: PowerState;
+}
 
 const STATES: readonly PowerState[] = ['D0', 'D1', 'D2', 'D3hot'];
 
 /** Counted: the first call brings the device to D0 and switches on what its BARs decode. */
-export function enableDevice(device: PciDevice): void {
+export function enableDevice(device: PoweredDevice): void {
   device.enableCount += 1;
   if (device.enableCount > 1) return;
   setPowerState(device, 0);
@@ -35,13 +52,13 @@ export function enableDevice(device: PciDevice): void {
 }
 
 /** The last call switches bus mastering off. */
-export function disableDevice(device: PciDevice): void {
+export function disableDevice(device: PoweredDevice): void {
   device.enableCount -= 1;
   if (device.enableCount === 0) setMaster(device, false);
 }
 
 /** pci_set_master() and pci_clear_master(): Bus Master Enable in COMMAND, without which the function does no DMA and sends no message. */
-export function setMaster(device: PciDevice, on: boolean): void {
+export function setMaster(device: Pick<PoweredDevice, 'function'>, on: boolean): void {
   const { command } = device.function;
   const wanted = on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
   if (wanted !== command) device.function.configWrite(PCI_COMMAND, 2, wanted);
@@ -53,7 +70,7 @@ export function setMaster(device: PciDevice, on: boolean): void {
  * @param state 0 to 3, for D0 to D3hot
  * @returns 0; -EIO for a state that the device does not have, or a device that does not answer
  */
-export function setPowerState(device: PciDevice, state: number): number {
+export function setPowerState(device: PoweredDevice, state: number): number {
   const fn = device.function;
   // Back from D3cold: a function that still does not answer stays there.
   if (fn.absence === 'no power' && device.powerState === 'D3cold') fn.setAbsence(undefined);

@@ -1,4 +1,5 @@
 export * from './bus-reasons.ts';
+export * from './class-of.ts';
 export * from './enable.ts';
 export * from './irq-vectors.ts';
 export * from './machine.ts';

@@ -2,7 +2,8 @@
  * Message-signalled interrupts as the PCI core hands them to drivers: pci_alloc_irq_vectors() and what follows from it. While a device
  * sends messages its INTx is switched off in COMMAND.
  */
-import type { HostIrq, MsiController } from '@vsim/vfio-core';
+import type { Host, HostIrq, MsiController } from '@vsim/vfio-core';
+import type { PciFunction } from '../pci/pci-function.ts';
 import {
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
@@ -13,13 +14,24 @@ import {
   PCI_MSI_FLAGS_ENABLE,
   PCI_MSI_FLAGS_QSIZE,
 } from '../pci/registers.ts';
-import type { PciDevice } from './pci-device.ts';
 
 /** Which capability sends a device's messages: MSI has up to 32 vectors with consecutive data, MSI-X up to 2048 of any. */
 export type VectorKind = 'msi' | 'msix';
 
+/** A device as far as its messages go. */
+export interface MessageDevice {
+  /** The hardware, whose capabilities have the messages. */
+  readonly function: PciFunction;
+  /** Which kind its vectors are, or were last. */
+  vectorKind: VectorKind | undefined;
+  /** Its vectors, by number. */
+  irqVectors: readonly HostIrq[];
+  /** Which of them the kernel has masked. */
+  maskedVectors: boolean[];
+}
+
 /** pci_intx(): DisINTx on or off. */
-export function setIntxEnabled(device: PciDevice, enabled: boolean): void {
+export function setIntxEnabled(device: Pick<MessageDevice, 'function'>, enabled: boolean): void {
   const fn = device.function;
   const command = fn.command;
   const wanted = enabled ? command & ~PCI_COMMAND_INTX_DISABLE : command | PCI_COMMAND_INTX_DISABLE;
@@ -33,7 +45,7 @@ export function setIntxEnabled(device: PciDevice, enabled: boolean): void {
  * @param count how many are wanted
  * @returns how many there are; fewer than asked enables none
  */
-export function allocateVectors(device: PciDevice, msi: MsiController, kind: VectorKind, count: number): number {
+export function allocateVectors(device: MessageDevice, msi: MsiController, kind: VectorKind, count: number): number {
   const fn = device.function;
   const capable = kind === 'msi' ? (fn.msi?.capable ?? 0) : (fn.msix?.size ?? 0);
   const requester = fn.address.requester;
@@ -50,7 +62,7 @@ export function allocateVectors(device: PciDevice, msi: MsiController, kind: Vec
 }
 
 /** pci_free_irq_vectors(). */
-export function freeVectors(device: PciDevice, msi: MsiController): void {
+export function freeVectors(device: MessageDevice, msi: MsiController): void {
   const fn = device.function;
   if (device.irqVectors.length === 0) return;
   if (fn.msi !== undefined) {
@@ -67,7 +79,7 @@ export function freeVectors(device: PciDevice, msi: MsiController): void {
 }
 
 /** After a reset: messages, masks and enable bits as the kernel last wrote them. Kernel: pci_restore_msi_state(). */
-export function reprogramVectors(device: PciDevice): void {
+export function reprogramVectors(device: MessageDevice): void {
   const irqs = device.irqVectors;
   const kind = device.vectorKind;
   if (irqs.length === 0 || kind === undefined) return;
@@ -76,7 +88,7 @@ export function reprogramVectors(device: PciDevice): void {
 }
 
 /** request_irq() and free_irq() of one vector reach the device as its mask bit. @param vector in [0, irqVectors.length) */
-export function maskVector(device: PciDevice, vector: number, masked: boolean): void {
+export function maskVector(device: MessageDevice, vector: number, masked: boolean): void {
   const fn = device.function;
   device.maskedVectors[vector] = masked;
   if (fn.msix?.enabled === true) {
@@ -88,7 +100,7 @@ export function maskVector(device: PciDevice, vector: number, masked: boolean): 
   }
 }
 
-function program(device: PciDevice, irqs: readonly HostIrq[], kind: VectorKind): void {
+function program(device: MessageDevice, irqs: readonly HostIrq[], kind: VectorKind): void {
   const fn = device.function;
   device.vectorKind = kind;
   if (kind === 'msix' && fn.msix !== undefined) {
@@ -116,7 +128,7 @@ function program(device: PciDevice, irqs: readonly HostIrq[], kind: VectorKind):
  * @param count how many there shall be in all
  * @returns how many there are then
  */
-export function addVectors(device: PciDevice, msi: MsiController, count: number): number {
+export function addVectors(device: MessageDevice, msi: MsiController, count: number): number {
   const fn = device.function;
   const more = Math.min(count, fn.msix?.size ?? 0) - device.irqVectors.length;
   if (more <= 0) return device.irqVectors.length;
@@ -129,6 +141,6 @@ export function addVectors(device: PciDevice, msi: MsiController, count: number)
 }
 
 /** pci_msix_can_alloc_dyn(): vectors can be added to those that a device has. The kernel can, and so can the interrupt controller: an ITS cannot. */
-export function canAddVectors(device: PciDevice): boolean {
+export function canAddVectors(device: { readonly host: Host; readonly bus: { readonly msi: MsiController } }): boolean {
   return device.host.profile.msixDynamic && (device.bus.msi.allocatesLater ?? true);
 }

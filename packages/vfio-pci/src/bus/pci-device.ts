@@ -1,7 +1,8 @@
-import { Device, type HostIrq } from '@vsim/vfio-core';
+import { Device, type Bus, type HostIrq, type MsiController, type Mutex, type Sleeps } from '@vsim/vfio-core';
 import { findCapability, findExtendedCapability, read16, read32 } from '../pci/capabilities.ts';
 import { idText } from '../pci/ids.ts';
 import type { PciFunction } from '../pci/pci-function.ts';
+import type { PciPort } from '../pci/pci-port.ts';
 import {
   PCI_CAP_ID_EXP,
   PCI_CAP_ID_PM,
@@ -17,21 +18,58 @@ import {
   PCI_VENDOR_ID,
 } from '../pci/registers.ts';
 import { romBarSize } from '../pci/rom.ts';
+import { classOf } from './class-of.ts';
+import type { PowerState } from './enable.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
-import type { PciBus } from './pci-bus.ts';
-import { classOf, PciDriver, type ChannelState } from './pci-driver.ts';
+import { PciDriver, type ChannelState } from './pci-driver.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
+import type { VgaArbiter } from './vga-arbiter.ts';
 
 /** Role-based error reporting, and the mask of Advisory Non-Fatal errors. */
 const PCI_EXP_DEVCAP_RBER = 0x8000;
 const PCI_ERR_COR_ADV_NFAT = 0x2000;
 const NO_IMAGE = new Uint8Array(0);
 
-/** What the kernel believes of the power state; unknown until a driver or the kernel has looked. */
-export type PowerState = 'unknown' | 'D0' | 'D1' | 'D2' | 'D3hot' | 'D3cold';
+/** The bus as its devices and their drivers know it: who else is there, and how VFs come and go. */
+export interface DeviceBus extends Bus<PciDevice> {
+  /** Who takes the messages of MSI and MSI-X. */
+  readonly msi: MsiController;
+  /** Which VGA device answers to the legacy addresses. */
+  readonly vga: VgaArbiter;
+  /** pci_rescan_remove_lock: one at a time changes what the kernel knows. */
+  readonly rescanRemoveLock: Mutex;
+  /** The bridge above a device; undefined on the root bus. */
+  bridgeOf(device: PciDevice): PciDevice | undefined;
+  /** The slot of a hot-plug controller that a device is in, which can reset it. Kernel: struct pci_dev.slot. */
+  slotOf(device: PciDevice): { reset(): number } | undefined;
+  /** The devices on the same bus as `device`, itself included, in the order of their numbers. */
+  siblings(device: PciDevice): readonly PciDevice[];
+  /** All devices below a bridge, depth first. */
+  below(bridge: PciDevice): readonly PciDevice[];
+  /** The highest bus number at or below the bus of a device that is behind a bridge: pci_bus_max_busnr(). */
+  lastBusNumber(device: PciDevice): number;
+  /** An object for each bus: devices on one are reset together. */
+  segment(device: PciDevice): object;
+  /** A virtual function appears: it has its slices, a group, and no driver yet. @throws RangeError if its place is taken */
+  plugVirtual(pf: PciDevice, fn: PciFunction): PciDevice;
+  /** A virtual function goes: unbound, which may sleep, and out of the machine. */
+  unplugVirtual(vf: PciDevice): Sleeps<void>;
+  /** Finds the functions that the kernel has forgotten, behind a port or everywhere. With rescanRemoveLock held. */
+  scan(behind?: PciPort): Sleeps<void>;
+  /** sysfs `rescan`. */
+  rescan(): Sleeps<void>;
+  /** pci_stop_and_remove_bus_device(): what is below goes first. With rescanRemoveLock held; sleeps while users hold a device. */
+  stopAndRemove(device: PciDevice): Sleeps<void>;
+  /** sysfs `remove`. */
+  stopAndRemoveLocked(device: PciDevice): Sleeps<void>;
+  /** Functions that are no longer in the machine leave it, once the kernel has let them go. @internal */
+  forget(port: PciPort): void;
+  /** Puts the device's sysfs files there. @internal */
+  createDeviceAttributes(device: PciDevice): void;
+}
 
 /** As `reset_method` names them. */
 export type ResetMethod = 'device_specific' | 'acpi' | 'flr' | 'af_flr' | 'pm' | 'bus';
@@ -41,7 +79,7 @@ export class PciDevice extends Device {
   /** Header type 1: other functions are below it. */
   override readonly isBridge: boolean;
   /** The host's PCI bus: all functions, whatever bus number they have. */
-  readonly bus: PciBus;
+  readonly bus: DeviceBus;
   /** The hardware, which outlives this. */
   readonly function: PciFunction;
   /** Offset of the PCI Express capability; 0 on a conventional device. */
@@ -82,7 +120,7 @@ export class PciDevice extends Device {
   readonly physicalFunction: PciDevice | undefined;
 
   /** Made by PciBus. @internal @param sysfs its folder */
-  constructor(bus: PciBus, fn: PciFunction, sysfs: string, physicalFunction?: PciDevice) {
+  constructor(bus: DeviceBus, fn: PciFunction, sysfs: string, physicalFunction?: PciDevice) {
     super(bus.host, fn.name, sysfs);
     this.bus = bus;
     this.function = fn;

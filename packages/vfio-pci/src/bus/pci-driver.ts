@@ -1,9 +1,7 @@
-import { Driver, constant, hex, type Host, type Sleeps } from '@vsim/vfio-core';
-import { read32 } from '../pci/capabilities.ts';
-import { PCI_REVISION_ID } from '../pci/registers.ts';
+import { Driver, constant, hex, type Bus, type Host, type Sleeps } from '@vsim/vfio-core';
 import { ID_KNOWN, ID_UNKNOWN, NUMVFS_DRIVER } from './bus-reasons.ts';
+import { classOf } from './class-of.ts';
 import { badValue } from './parse.ts';
-import type { PciBus } from './pci-bus.ts';
 import type { PciDevice } from './pci-device.ts';
 
 /** Stands for any vendor, device, subvendor or subdevice. */
@@ -37,11 +35,6 @@ export interface PciDeviceId {
  */
 export function pciId(vendor: number, device: number, classCode = 0, classMask = 0): PciDeviceId {
   return { vendor, device, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: classCode, classMask };
-}
-
-/** Base class, subclass and interface: the 24 bits behind Revision ID. */
-export function classOf(device: PciDevice): number {
-  return read32(device.function.config.bytes, PCI_REVISION_ID) >>> 8;
 }
 
 interface Identity {
@@ -132,7 +125,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
   }
 
   /** The attributes `new_id` and `remove_id`; the bus calls it. @internal */
-  createAttributes(bus: PciBus): void {
+  createAttributes(bus: Bus<PciDevice>): void {
     const folder = `${bus.sysfs}/drivers/${this.name}`;
     const newId = (bytes: Uint8Array): Sleeps<number> => this.#newId(bus, bytes);
     const removeId = (bytes: Uint8Array): Sleeps<number> => this.#removeId(bus.host, bytes);
@@ -141,7 +134,7 @@ export abstract class PciDriver extends Driver<PciDevice> {
   }
 
   /** Adds an id, and binds the driverless devices that it matches. */
-  *#newId(bus: PciBus, bytes: Uint8Array): Sleeps<number> {
+  *#newId(bus: Bus<PciDevice>, bytes: Uint8Array): Sleeps<number> {
     const fields = scan(bytes);
     const id = idOf(fields);
     if (id === undefined) return badValue(bus.host, 'new_id', bytes, ID_FIELDS);

@@ -3,8 +3,8 @@
  * quirk_no_bus_reset().
  */
 import { PCI_CLASS_DISPLAY_VGA } from '../pci/registers.ts';
-import type { PciDevice } from './pci-device.ts';
-import { classOf } from './pci-driver.ts';
+import { classOf } from './class-of.ts';
+import type { IdentifiedFunction } from './intx-masking.ts';
 
 const ids = (...list: readonly string[]): ReadonlySet<string> => new Set(list);
 
@@ -26,21 +26,21 @@ const NVIDIA = 0x10de;
 const CHELSIO = 0x1425;
 
 /** @param flr whether function level reset works */
-export function hasOwnReset(device: PciDevice, flr: boolean): boolean {
+export function hasOwnReset(device: IdentifiedFunction, flr: boolean): boolean {
   if (device.vendor === CHELSIO) return (device.deviceId & 0xf000) === 0x4000; // T4
   return OWN_RESET.has(device.idText) || (flr && OWN_FLR.has(device.idText));
 }
 
-export function breaksFlr(device: PciDevice): boolean {
+export function breaksFlr(device: IdentifiedFunction): boolean {
   return NO_FLR.has(device.idText);
 }
 
 /** On a root bus, where there is no bus reset, a reset without effect is better than none. */
-export function breaksPmReset(device: PciDevice): boolean {
+export function breaksPmReset(device: IdentifiedFunction, onRootBus: boolean): boolean {
   const listed = NO_PM.has(device.idText) || (device.vendor === ATI && classOf(device) >>> 8 === PCI_CLASS_DISPLAY_VGA);
-  return listed && device.bus.bridgeOf(device) !== undefined;
+  return listed && !onRootBus;
 }
 
-export function breaksBusReset(device: PciDevice): boolean {
+export function breaksBusReset(device: IdentifiedFunction): boolean {
   return NO_BUS.has(device.idText) || (device.vendor === NVIDIA && (device.deviceId & 0xffc0) === 0x2340);
 }

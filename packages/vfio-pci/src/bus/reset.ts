@@ -218,7 +218,7 @@ function advancedFeatures(device: PciDevice): number {
 
 /** D3hot to D0 resets the function unless it says otherwise. */
 function softResets(device: PciDevice): boolean {
-  return device.pm !== 0 && !breaksPmReset(device) && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+  return device.pm !== 0 && !breaksPmReset(device, device.bus.bridgeOf(device) === undefined) && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
 }
 
 /** The bus can be reset for one function only if it is alone there. */

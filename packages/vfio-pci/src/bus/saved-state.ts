@@ -17,11 +17,16 @@ import {
   PCI_EXT_CAP_ID_ERR,
   PCI_STD_HEADER_SIZEOF,
 } from '../pci/registers.ts';
-import { reprogramVectors } from './irq-vectors.ts';
-import type { PciDevice } from './pci-device.ts';
+import { reprogramVectors, type MessageDevice } from './irq-vectors.ts';
 
 /** A register outside the header: offset, width, value. */
 type Register = readonly [offset: number, width: 2 | 4, value: number];
+
+/** A device whose configuration is put back: its messages and its VFs come back with it. */
+export interface RestoredDevice extends MessageDevice {
+  /** The VFs of a PF. */
+  readonly sriov: { restore(): void } | undefined;
+}
 
 /** A configuration that was saved. */
 export interface SavedState {
@@ -50,7 +55,7 @@ export function saveState(fn: PciFunction): SavedState {
 }
 
 /** Puts a saved state back, registers first, then the header from its end to COMMAND; vectors in use are programmed anew. */
-export function restoreState(device: PciDevice, state: SavedState | undefined): void {
+export function restoreState(device: RestoredDevice, state: SavedState | undefined): void {
   if (state === undefined) return;
   const fn = device.function;
   for (const [offset, width, value] of state.registers) fn.configWrite(offset, width, value);

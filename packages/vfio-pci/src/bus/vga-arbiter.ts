@@ -1,7 +1,7 @@
 import { ENODEV, ENOMEM, type BusEvent, type BusListener, type FaultPoint } from '@vsim/vfio-core';
 import { PCI_CLASS_DISPLAY_VGA } from '../pci/registers.ts';
 import type { PciDevice } from './pci-device.ts';
-import { classOf } from './pci-driver.ts';
+import { classOf } from './class-of.ts';
 
 /** Bit 0: the ports 0x3b0 to 0x3bb and 0x3c0 to 0x3df. Resources of a VGA device are bits: linux/vgaarb.h. */
 export const VGA_RSRC_LEGACY_IO = 0x01;

@@ -8,7 +8,7 @@ import {
 } from '@vsim/vfio-core';
 import { isVga } from '../bus/vga-arbiter.ts';
 import type { PciDevice } from '../bus/pci-device.ts';
-import { classOf } from '../bus/pci-driver.ts';
+import { classOf } from '../bus/class-of.ts';
 import { read32 } from '../pci/capabilities.ts';
 import { readOnlyRegion, type DeviceRegion } from './device-region.ts';
 import type { VirtualConfig } from './virtual-config.ts';
