@@ -29,7 +29,7 @@ async function check() {
   const guides = readdirSync(join(ROOT, 'docs', 'guides')).filter((file) => file.endsWith('.md')).map((file) => /^title: (.+)$/m.exec(readFileSync(join(ROOT, 'docs', 'guides', file), 'utf8'))[1]);
   const documents = readdirSync(join(SITE, 'documents'));
   const pages = [
-    ['index.html', 'An executable model'],
+    ['index.html', 'A machine in fifteen lines'],
     ...guides.map((title) => [`documents/${documents.find((file) => sameName(file, title)) ?? title}`, title]),
     ['classes/_vsim_vfio-core.Host.html', 'Host'],
     ['functions/_vsim_vmm.migrate.html', 'migrate'],
