@@ -226,7 +226,11 @@ describe('the device interface', () => {
     const handle = io.open('dpni', 0);
     io.setIrqMask(handle, 1, 1);
     io.setIrqEnable(handle, 1, true);
+    const messages: object[] = [];
+    const stop = host.trace.follow(({ id, fields }) => { if (id === 'irq/msi-sent') messages.push(fields); });
     dpni.raise(1, 1);
+    stop();
+    expect(messages).toMatchObject([{ device: 'dpni.0', requester: dpni.icid }]);
     expect(root.readEventfd(eventfd)).toBe(1n);
     setIrqTriggers(root, fd, 1, 0, [-1]);
     dpni.raise(1, 1);

@@ -43,6 +43,14 @@ export interface LpiDroppedEvent {
   readonly why: string;
 }
 
+/** An interrupt at a PE. */
+export interface InterruptEvent {
+  /** The PE. */
+  readonly cpu: number;
+  /** The INTID. */
+  readonly intid: number;
+}
+
 /** A VLPI of a vPE. */
 export interface VlpiEvent {
   /** vPEID, 16 bits. */
@@ -101,6 +109,22 @@ export const LPI_DROPPED: EventKind<LpiDroppedEvent> = eventKind(
   'gic/lpi-dropped',
   'fault',
   ({ cpu, intid, why }) => `cpu ${cpu}: lpi ${intid} dropped: ${why}`,
+);
+
+/** `gic/lpi-pending`: the pending bit of a physical LPI went from 0 to 1. */
+export const LPI_PENDING: EventKind<InterruptEvent> = eventKind('gic/lpi-pending', 'info', ({ cpu, intid }) => `cpu ${cpu}: lpi ${intid} became pending`);
+
+/** `gic/lpi-set`: a store to GICR_SETLPIR: no device has written a message. */
+export const LPI_SET: EventKind<InterruptEvent> = eventKind('gic/lpi-set', 'info', ({ cpu, intid }) => `cpu ${cpu}: lpi ${intid} set by GICR_SETLPIR`);
+
+/** `gic/acknowledged`: a PE took an interrupt: a read of ICC_IAR0_EL1 or ICC_IAR1_EL1. */
+export const ACKNOWLEDGED: EventKind<InterruptEvent> = eventKind('gic/acknowledged', 'info', ({ cpu, intid }) => `cpu ${cpu}: takes interrupt ${intid}`);
+
+/** `gic/vlpi-acknowledged`: the guest on a PE took a VLPI or vSGI of the resident vPE: a read of ICV_IAR0_EL1 or ICV_IAR1_EL1. */
+export const VLPI_ACKNOWLEDGED: EventKind<InterruptEvent> = eventKind(
+  'gic/vlpi-acknowledged',
+  'info',
+  ({ cpu, intid }) => `cpu ${cpu}: its guest takes vlpi or vsgi ${intid}`,
 );
 
 /** `gic/vlpi-pending`: the pending bit of a VLPI went from 0 to 1. */

@@ -6,10 +6,10 @@
  */
 import { toNumber, type Memory, type Trace } from '@vsim/vfio-core';
 import type { ImplementationChoices } from './choices.ts';
-import { ACCESS_IGNORED, LPI_DROPPED, UNPREDICTABLE } from './events.ts';
+import { ACCESS_IGNORED, LPI_DROPPED, LPI_PENDING, UNPREDICTABLE } from './events.ts';
 import { HeldLpis } from './held-lpis.ts';
 import { LpiTables, moveAll, type LpiBank } from './lpi-bank.ts';
-import { FIRST_LPI } from './pending-bits.ts';
+import { FIRST_LPI, type Candidate } from './pending-bits.ts';
 
 // V8 folds a module's own constants, but loads what is imported or exported at each use.
 const FIRST = FIRST_LPI;
@@ -39,6 +39,9 @@ export class PhysicalLpis {
   readonly #index: number;
   readonly #host: PhysicalLpisHost;
   readonly #owner: LpisOwner;
+  readonly #trace: Trace;
+  /** The bank's. */
+  readonly #best: Candidate;
   /** GICR_PROPBASER and GICR_PENDBASER in halves. */
   readonly #base = new Uint32Array(4);
   /** GICv4.0: individual doorbells that rang here, and the VPT of the vPE for which. */
@@ -52,7 +55,9 @@ export class PhysicalLpis {
     this.#host = host;
     this.#index = index;
     this.#owner = owner;
+    this.#trace = host.trace;
     this.bank = host.choices.cacheLpis ? new HeldLpis(host.memory) : new LpiTables(host.memory);
+    this.#best = this.bank.best;
   }
 
   /** Registers as after a warm reset. */
@@ -77,7 +82,9 @@ export class PhysicalLpis {
   /** An LPI arrives: a translated MSI, INT, or a doorbell. @param intid any: one that is no LPI here is `gic/lpi-dropped` */
   deliver(intid: number): void {
     if (intid >= FIRST && intid < this.#end) {
-      if (this.bank.set(intid) && this.bank.best.intid === intid) this.#owner.lpisChanged();
+      if (!this.bank.set(intid)) return;
+      if (this.#trace.followed) this.#tell(intid);
+      if (this.#best.intid === intid) this.#owner.lpisChanged();
     } else this.#drop(intid);
   }
 
@@ -182,6 +189,10 @@ export class PhysicalLpis {
     const properties = toNumber(propLow & 0xffff_f000, propHigh & 0x000f_ffff);
     this.bank.place(toNumber(pendLow & 0xffff_0000, pendHigh & 0x000f_ffff), properties, this.bits);
     this.#end = this.#enabled ? 1 << this.bits : 0;
+  }
+
+  #tell(intid: number): void {
+    this.#trace.step(LPI_PENDING, { cpu: this.#index, intid });
   }
 
   #drop(intid: number): void {

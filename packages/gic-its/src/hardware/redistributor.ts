@@ -3,7 +3,7 @@ import { Busy } from './busy.ts';
 import type { ImplementationChoices } from './choices.ts';
 import { CpuInterface, type CpuInterfaceSource } from './cpu-interface.ts';
 import type { Distributor } from './distributor.ts';
-import { ACCESS_IGNORED, UNPREDICTABLE } from './events.ts';
+import { ACCESS_IGNORED, ACKNOWLEDGED, LPI_SET, UNPREDICTABLE, VLPI_ACKNOWLEDGED } from './events.ts';
 import { Candidate, FIRST_LPI, NO_PRIORITY } from './pending-bits.ts';
 import { PhysicalLpis, type LpisOwner } from './physical-lpis.ts';
 import { ResidencyV40, type ResidencyOwner } from './residency-v40.ts';
@@ -164,6 +164,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
 
   /** The CPU interface took an interrupt: it becomes active, an LPI is no longer pending. @param intid what was the best candidate */
   acknowledge(intid: number): void {
+    if (this.#host.trace.followed) this.#host.trace.step(ACKNOWLEDGED, { cpu: this.index, intid });
     if (intid >= FIRST_LPI) {
       this.lpis.bank.take(intid);
       this.#select();
@@ -188,6 +189,7 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
 
   /** The guest took a VLPI or vSGI of the resident vPE. @param vintid what was the best virtual candidate */
   acknowledgeVlpi(vintid: number): void {
+    if (this.#host.trace.followed) this.#host.trace.step(VLPI_ACKNOWLEDGED, { cpu: this.index, intid: vintid });
     if (this.#host.version === 'gicv4.1') this.v41.take(vintid);
     else this.v40.take(vintid);
   }
@@ -423,8 +425,14 @@ export class Redistributor implements MmioDevice, CpuInterfaceSource, LpisOwner,
 
   #direct(offset: number, intid: number): void {
     if (!this.#host.choices.directLpi) this.#ignored(offset);
-    else if (offset === GICR.SETLPIR) this.lpis.deliver(intid);
+    else if (offset === GICR.SETLPIR) this.#setLpi(intid);
     else this.lpis.clear(intid);
+  }
+
+  #setLpi(intid: number): void {
+    const { trace } = this.#host;
+    if (trace.followed) trace.step(LPI_SET, { cpu: this.index, intid });
+    this.lpis.deliver(intid);
   }
 
   #post(offset: number, lo: number, hi: number): void {

@@ -8,7 +8,7 @@
 import { toNumber, type Memory, type Trace } from '@vsim/vfio-core';
 import { Busy } from './busy.ts';
 import type { ImplementationChoices } from './choices.ts';
-import { UNPREDICTABLE } from './events.ts';
+import { UNPREDICTABLE, VLPI_PENDING } from './events.ts';
 import { HeldLpis } from './held-lpis.ts';
 import { LpiTables, type LpiBank } from './lpi-bank.ts';
 import { Candidate, MemoryPendingBits, NO_PRIORITY } from './pending-bits.ts';
@@ -80,17 +80,28 @@ export class ResidencyV40 {
   /**
    * A VLPI arrives for the vPE with this VPT, of which this is the redistributor.
    *
+   * @param vpeid for the trace alone
    * @param vptAddress physical address
    * @param vintid 8192 or more
    * @returns whether the individual doorbell rings
    */
-  deliver(vptAddress: number, vintid: number): boolean {
+  deliver(vpeid: number, vptAddress: number, vintid: number): boolean {
     if (this.holds(vptAddress)) {
-      if (vintid < 2 ** this.#bits && this.#bank.set(vintid)) this.#refresh();
+      if (vintid < 2 ** this.#bits && this.#bank.set(vintid)) {
+        this.#tell(vpeid, vintid);
+        this.#refresh();
+      }
       return false;
     }
     if (this.#host.choices.vlpisBounded && vintid >= 2 ** this.#bits) return false;
-    return this.#vpt.at(vptAddress).change(vintid, true) || this.#host.choices.individualDoorbell === 'every-arrival';
+    const came = this.#vpt.at(vptAddress).change(vintid, true);
+    if (came) this.#tell(vpeid, vintid);
+    return came || this.#host.choices.individualDoorbell === 'every-arrival';
+  }
+
+  #tell(vpe: number, vintid: number): void {
+    const { trace } = this.#host;
+    if (trace.on) trace.emit(VLPI_PENDING, { vpe, vintid });
   }
 
   /**

@@ -40,7 +40,7 @@ export class VirtualCommands {
   /** Where the VLPIs of a vPE go, or why they go nowhere. @param vpeid 16 bits */
   route(vpeid: number): VpeRoute | Refusal {
     const refusal = this.#lookup.findVpe(vpeid, this.#vpe);
-    return refusal === '' ? new VpeRoute(this.#vpe, this.#lookup.v41 ? this.#lookup.host.vpe(vpeid) : undefined) : refusal;
+    return refusal === '' ? new VpeRoute(vpeid, this.#vpe, this.#lookup.v41 ? this.#lookup.host.vpe(vpeid) : undefined) : refusal;
   }
 
   // Mapping
@@ -170,7 +170,7 @@ export class VirtualCommands {
     lookup.writeEvent(event);
     this.#outstanding.add(NONE, vpeid, EFFECT.FORGET_EVENT, device, event);
     if (lookup.v41) this.#moveVlpi(from, vpeid, intid);
-    else this.#moveVlpiV40(intid, individual);
+    else this.#moveVlpiV40(vpeid, intid, individual);
     return '';
   }
 
@@ -184,7 +184,7 @@ export class VirtualCommands {
     if (pending) this.#delivery.raise(vpe, vintid);
   }
 
-  #moveVlpiV40(vintid: number, doorbell: number): void {
+  #moveVlpiV40(to: number, vintid: number, doorbell: number): void {
     const source = this.#lookup.redistributor(this.#vpe.rdbase);
     const target = this.#lookup.redistributor(this.#target.rdbase);
     const { vptAddress } = this.#target;
@@ -192,7 +192,7 @@ export class VirtualCommands {
     const pending = source.v40.takeAway(this.#vpe.vptAddress, vintid);
     source.v40.forget(this.#vpe.vptAddress, vintid);
     if (!pending) return;
-    if (target.v40.deliver(vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, vptAddress);
+    if (target.v40.deliver(to, vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, vptAddress);
   }
 
   vmovp(words: Uint32Array, vpeid: number): Refusal {

@@ -16,12 +16,14 @@ const FIRST = FIRST_LPI;
 
 /** Where the VLPIs of a vPE go: an entry of the vPE table, with the GIC's own state of the vPE. */
 export class VpeRoute {
+  readonly vpeid: number;
   readonly rdbase: number;
   readonly vptAddress: number;
   readonly end: number;
   readonly vpe: VpeContext | undefined;
 
-  constructor(entry: VpeEntry, vpe: VpeContext | undefined) {
+  constructor(vpeid: number, entry: VpeEntry, vpe: VpeContext | undefined) {
+    this.vpeid = vpeid;
     this.rdbase = entry.rdbase;
     this.vptAddress = entry.vptAddress;
     // A VINTID has 24 bits.
@@ -57,7 +59,7 @@ export class VlpiDelivery {
   #deliverV40(route: VpeRoute, vintid: number, doorbell: number, pending: boolean): Refusal {
     const target = this.#lookup.redistributor(route.rdbase);
     if (!pending) target.v40.clear(route.vptAddress, vintid);
-    else if (target.v40.deliver(route.vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, route.vptAddress);
+    else if (target.v40.deliver(route.vpeid, route.vptAddress, vintid) && doorbell !== SPURIOUS) target.lpis.ring(doorbell, route.vptAddress);
     return '';
   }
 

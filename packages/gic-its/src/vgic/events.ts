@@ -7,6 +7,56 @@ export interface VcpuEvent {
   readonly vcpu: number;
 }
 
+/** A vCPU of one of the host's VMs. */
+export interface VcpuOfVm extends VcpuEvent {
+  /** The VM, in the order of their creation on the host, from 0. */
+  readonly vm: number;
+}
+
+/** A vCPU on a CPU of the host. */
+export interface VcpuLoadedEvent extends VcpuOfVm {
+  /** The CPU. */
+  readonly cpu: number;
+  /** The vPE that is made resident with it; undefined without GICv4. */
+  readonly vpe: number | undefined;
+}
+
+/** `kvm/vcpu-loaded`: a vCPU is put on a CPU of the host, and its guest runs there from now on. Kernel: kvm_arch_vcpu_load() */
+export const VCPU_LOADED: EventKind<VcpuLoadedEvent> = eventKind('kvm/vcpu-loaded', 'info', ({ vm, vcpu, cpu }) => `vm ${vm}: vcpu ${vcpu} runs on cpu ${cpu}`);
+
+/** A vCPU that leaves its CPU. */
+export interface VcpuPutEvent extends VcpuOfVm {
+  /** The CPU on which it was. */
+  readonly cpu: number;
+  /** The guest executed WFI, and a doorbell is asked for; else user space, or the host's scheduler, took it off. */
+  readonly blocks: boolean;
+}
+
+/** `kvm/vcpu-put`: a vCPU leaves its CPU. Kernel: kvm_arch_vcpu_put() */
+export const VCPU_PUT: EventKind<VcpuPutEvent> = eventKind(
+  'kvm/vcpu-put',
+  'info',
+  ({ vm, vcpu, cpu, blocks }) => `vm ${vm}: vcpu ${vcpu} leaves cpu ${cpu}${blocks ? ', blocked' : ''}`,
+);
+
+/** An interrupt of a guest. */
+export interface GuestInterruptEvent {
+  /** The VM, in the order of their creation on the host, from 0. */
+  readonly vm: number;
+  /** What the guest sees. */
+  readonly intid: number;
+}
+
+/** `kvm/interrupt-raised`: software of the host made an interrupt of a guest pending: an irqfd, KVM_SIGNAL_MSI, KVM_IRQ_LINE, or a command of the guest's ITS. */
+export const INTERRUPT_RAISED: EventKind<GuestInterruptEvent> = eventKind('kvm/interrupt-raised', 'info', ({ vm, intid }) => `vm ${vm}: interrupt ${intid} pending`);
+
+/** `kvm/interrupt-taken`: a guest took an interrupt: a read of ICC_IAR1_EL1. */
+export const INTERRUPT_TAKEN: EventKind<GuestInterruptEvent & VcpuOfVm> = eventKind(
+  'kvm/interrupt-taken',
+  'info',
+  ({ vm, vcpu, intid }) => `vm ${vm}: vcpu ${vcpu} takes interrupt ${intid}`,
+);
+
 /** A guest's access to a register of the vgic or of an ITS. */
 export interface AccessRefusedEvent {
   /** 'distributor', 'redistributor ID' with the vCPU's id, or 'its N'. */

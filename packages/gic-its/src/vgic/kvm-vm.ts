@@ -13,6 +13,7 @@ import {
   type Trace,
 } from '@vsim/vfio-core';
 import type { ItsDriver, ItsVm } from '../host/index.ts';
+import { INTERRUPT_RAISED } from './events.ts';
 import { GuestBus, type GuestDevice } from './guest-bus.ts';
 import { GuestMemory } from './guest-memory.ts';
 import type { GsiRoute } from './gsi-routing.ts';
@@ -45,6 +46,9 @@ export const MAX_VCPUS = 512;
 /** Between a vCPU's number and the vCPU: hold a thread of createVcpuSlowly() here. */
 export const CREATE_VCPU: Point = { point: 'kvm/create-vcpu' };
 
+/** VMs made on each host. */
+const made = new WeakMap<Host, number>();
+
 /** What a VM stands on, for a VM that is made without /dev/kvm. */
 export interface KvmVmInit {
   /** The host's GIC driver: where physical interrupts and vPEs come from. */
@@ -64,6 +68,8 @@ export interface KvmVmInit {
 export class KvmVm {
   /** The host that runs it. */
   readonly host: Host;
+  /** How many VMs were made on the host before. */
+  readonly number: number;
   /** The host's GIC driver, which has the vPEs. */
   readonly driver: ItsDriver;
   /** Where irqfds meet the interrupts of VFIO devices; undefined: no interrupt is forwarded. */
@@ -105,6 +111,8 @@ export class KvmVm {
   constructor(host: Host, init: KvmVmInit) {
     assertSameHost(host, init.driver, 'driver', 'the ITS driver', 'the VM');
     this.host = host;
+    this.number = made.get(host) ?? 0;
+    made.set(host, this.number + 1);
     this.driver = init.driver;
     this.irqBypass = init.irqBypass;
     this.profile = vgicProfile(host.profile.name);
@@ -454,8 +462,14 @@ export class KvmVm {
     const irq = its?.doorbell !== address ? undefined : this.cache.find(its.index, device, data);
     if (irq === undefined) return false;
     irq.pendingLatch = true;
+    this.tellRaised(irq.intid);
     this.lpis.queue(irq);
     return true;
+  }
+
+  /** Software has made an interrupt pending. @internal @param intid SGI, PPI, SPI or LPI */
+  tellRaised(intid: number): void {
+    if (this.trace.followed) this.trace.step(INTERRUPT_RAISED, { vm: this.number, intid });
   }
 
   // irqfds

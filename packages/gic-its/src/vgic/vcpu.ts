@@ -2,7 +2,7 @@ import { EBUSY, EINVAL, invariant } from '@vsim/vfio-core';
 import { SPURIOUS } from '../hardware/index.ts';
 import type { ItsVpe } from '../host/index.ts';
 import type { KvmVm } from './kvm-vm.ts';
-import { VPE_NOT_MAPPED } from './events.ts';
+import { INTERRUPT_TAKEN, VCPU_LOADED, VCPU_PUT, VPE_NOT_MAPPED } from './events.ts';
 import { PrivateInterrupts } from './private-interrupts.ts';
 import type { VgicIrq } from './vgic-irq.ts';
 
@@ -220,6 +220,7 @@ export class Vcpu {
     const intid = this.vm.driver.gic.cpu(this.#cpu).virtual.acknowledge();
     if (intid === SPURIOUS) return intid;
     this.#acknowledged += 1;
+    if (this.vm.trace.followed) this.vm.trace.step(INTERRUPT_TAKEN, { vm: this.vm.number, vcpu: this.id, intid });
     if (this.vm.profile.tellsSeenEndsOnly && intid >= FIRST_SPI && intid < FIRST_SPECIAL) this.#tick();
     return intid;
   }
@@ -310,6 +311,7 @@ export class Vcpu {
     cpus.guests[cpu] = this;
     this.#cpu = cpu;
     this.#state = 'running';
+    if (this.vm.trace.followed) this.vm.trace.step(VCPU_LOADED, { vm: this.vm.number, vcpu: this.id, cpu, vpe: this.vpe?.vpeid });
     const port = this.vm.driver.gic.cpu(cpu);
     port.virtual.write('ICH_VMCR_EL2', this.vmcr);
     port.virtual.write('ICH_AP0R0_EL2', this.ap0r);
@@ -335,6 +337,7 @@ export class Vcpu {
     this.ap1r = port.virtual.read('ICH_AP1R0_EL2');
     port.virtual.write('ICH_HCR_EL2', 0n);
     this.vm.driver.cpus.guests[this.#cpu] = undefined;
+    if (this.vm.trace.followed) this.vm.trace.step(VCPU_PUT, { vm: this.vm.number, vcpu: this.id, cpu: this.#cpu, blocks: doorbell });
   }
 
   /** List registers back to the interrupts that they stand for, then pruning. Kernel: vgic_v3_fold_lr_state() */

@@ -264,6 +264,7 @@ export class VgicIts {
       return 0;
     }
     irq.pendingLatch = true;
+    this.vm.tellRaised(irq.intid);
     this.vm.lpis.queue(irq);
     return 0;
   }

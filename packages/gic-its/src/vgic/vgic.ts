@@ -129,6 +129,7 @@ export class Vgic {
     if (irq.owned || (irq.edge ? !level : irq.lineLevel === level)) return 0;
     if (irq.edge) irq.pendingLatch = true;
     else irq.lineLevel = level;
+    if (level) this.#vm.tellRaised(intid);
     this.#vm.queue(irq);
     return 0;
   }

@@ -62,4 +62,23 @@ describe('Trace', () => {
     ]);
     expect(ids).toEqual(['test/event']);
   });
+
+  it('tells steps to those who follow alone, among events, and builds none while nobody does', () => {
+    const { trace } = new Host();
+    let built = 0;
+    const kind = eventKind('test/step', 'info', ({ n }: { readonly n: number }) => `step ${n} ${(built += 1)}`);
+    const seen = trace.record();
+    trace.step(kind, { n: 1 });
+    expect([built, trace.on, trace.followed]).toEqual([0, true, false]);
+    const texts: string[] = [];
+    const stop = trace.follow(({ text }) => texts.push(text));
+    expect(trace.followed).toBe(true);
+    trace.step(kind, { n: 2 });
+    trace.emit(kind, { n: 3 });
+    stop();
+    expect(trace.followed).toBe(false);
+    trace.step(kind, { n: 4 });
+    expect(texts).toEqual(['step 2 1', 'step 3 2']);
+    expect(seen.map(({ text }) => text)).toEqual(['step 3 2']);
+  });
 });

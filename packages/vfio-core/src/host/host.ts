@@ -72,7 +72,7 @@ export class Host {
     this.random = new Random(init.seed ?? 1);
     this.trace = new Trace(() => this.scheduler.now);
     this.work = new WorkQueue(this.trace);
-    this.scheduler = new Scheduler(init.schedule, this.work);
+    this.scheduler = new Scheduler(init.schedule, this.work, this.trace);
     this.refusals = new Refusals(this.trace, this.scheduler);
     this.faults = new FaultInjection(this.refusals);
     this.memory = new AddressSpace(init.ram ?? [{ base: 0x1_0000_0000, size: 0x1_0000_0000 }]);

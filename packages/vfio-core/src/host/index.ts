@@ -9,6 +9,7 @@ export * from './random.ts';
 export * from './reason.ts';
 export * from './scheduler.ts';
 export * from './series.ts';
+export * from './thread-events.ts';
 export * from './trace.ts';
 export * from './version.ts';
 export * from './work-queue.ts';

@@ -1,6 +1,8 @@
 /** The host's scheduler: kernel threads as generators, wait queues, and the virtual clock. No promise, timer or wall clock takes part. */
 import { Heap } from './heap.ts';
 import { OrderedSet } from './ordered-set.ts';
+import { THREAD_ASLEEP, THREAD_ENDED, THREAD_HELD, THREAD_STARTED, THREAD_WOKEN, type ThreadEvent } from './thread-events.ts';
+import type { EventKind, Trace } from './trace.ts';
 
 /** A place where another thread may run; made once, at module load; its name is public API. */
 export interface Point {
@@ -233,6 +235,7 @@ export class Thread<out T> {
       return;
     }
     this.#outcome = { state: 'runnable', at: 'woken' };
+    if (this.#sched.traced) this.#tell(THREAD_WOKEN, {});
     this.#sched.makeRunnable(this);
   }
 
@@ -243,10 +246,12 @@ export class Thread<out T> {
       next = this.#body.next();
     } catch (error) {
       this.#outcome = { state: 'failed', error };
+      if (this.#sched.traced) this.#tell(THREAD_ENDED, { error: error instanceof Error ? error.message : String(error) });
       return false;
     }
     if (next.done === true) {
       this.#outcome = { state: 'done', value: next.value };
+      if (this.#sched.traced) this.#tell(THREAD_ENDED, {});
       return false;
     }
     const at = next.value;
@@ -255,14 +260,20 @@ export class Thread<out T> {
       at.on.add(this, at.exclusive === true);
       if (at.also !== undefined) for (const queue of at.also) queue.add(this, false);
       if (at.until !== undefined) this.#sched.wakeAt({ thread: this, sleep: at, until: at.until });
+      if (this.#sched.traced) this.#tell(THREAD_ASLEEP, { what: at.on.what, heldBy: at.on.holders(), until: at.until });
       return false;
     }
     if (held.has(at)) {
       this.#outcome = { state: 'held', at: at.point };
+      if (this.#sched.traced) this.#tell(THREAD_HELD, { at: at.point });
       return false;
     }
     this.#outcome = { state: 'runnable', at: at.point };
     return true;
+  }
+
+  #tell<F extends object>(kind: EventKind<F & ThreadEvent>, fields: F): void {
+    this.#sched.tell(kind, { thread: this.name, serial: this.serial, ...fields });
   }
 }
 
@@ -293,15 +304,27 @@ export class Scheduler {
   );
   readonly #background: Background | undefined;
   readonly #expected = new Set<{ readonly what: string }>();
+  readonly #trace: Trace | undefined;
   #serial = 0;
   #current: Thread<unknown> | undefined;
   #running = false;
   #now = 0;
 
-  /** @param schedule which thread runs next; runToBlock by default */
-  constructor(schedule: Schedule = runToBlock, background?: Background) {
+  /** @param schedule which thread runs next; runToBlock by default @param trace what hears of threads; nobody by default */
+  constructor(schedule: Schedule = runToBlock, background?: Background, trace?: Trace) {
     this.#schedule = schedule;
     this.#background = background;
+    this.#trace = trace;
+  }
+
+  /** Whether anybody follows what threads do. @internal */
+  get traced(): boolean {
+    return this.#trace?.followed === true;
+  }
+
+  /** Tells of a thread. @internal */
+  tell<F extends object>(kind: EventKind<F>, fields: F): void {
+    this.#trace?.step(kind, fields);
   }
 
   /** Virtual time in ns since the host was made. */
@@ -325,6 +348,7 @@ export class Scheduler {
     const thread = new Thread(this, name, body, this.#serial);
     this.#threads.add(thread);
     this.#runnable.add(thread);
+    if (this.traced) this.tell(THREAD_STARTED, { thread: name, serial: this.#serial });
     this.settle();
     return thread;
   }

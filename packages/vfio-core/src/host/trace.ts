@@ -48,7 +48,9 @@ export interface TraceEvent {
 export class Trace {
   readonly #now: () => number;
   readonly #listeners: ((event: TraceEvent) => void)[] = [];
+  readonly #followers: ((event: TraceEvent) => void)[] = [];
   #on = false;
+  #followed = false;
 
   /** Made by Host, as `trace`. */
   constructor(now: () => number) {
@@ -70,6 +72,28 @@ export class Trace {
     };
   }
 
+  /** Whether anybody follows: asked before step(). */
+  get followed(): boolean {
+    return this.#followed;
+  }
+
+  /**
+   * As listen(), and `listener` hears of every step, too: threads that start, sleep and end, messages that devices write, interrupts that become pending
+   * and are taken, vCPUs that come and go. They are many, and nothing to act on: for a tool that draws what went on.
+   *
+   * @returns what ends it
+   */
+  follow(listener: (event: TraceEvent) => void): () => void {
+    this.#followers.push(listener);
+    this.#followed = true;
+    const end = this.listen(listener);
+    return () => {
+      end();
+      removeItem(this.#followers, listener);
+      this.#followed = this.#followers.length > 0;
+    };
+  }
+
   /**
    * Events from now on, in a list that grows.
    *
@@ -85,8 +109,16 @@ export class Trace {
 
   /** Tells those who listen of an event, at once and in the order in which they came. */
   emit<F extends object>(kind: EventKind<F>, fields: F): void {
-    if (this.#listeners.length === 0) return;
+    if (this.#listeners.length > 0) this.#tell(this.#listeners, kind, fields);
+  }
+
+  /** Tells those who follow of a step. */
+  step<F extends object>(kind: EventKind<F>, fields: F): void {
+    if (this.#followers.length > 0) this.#tell(this.#followers, kind, fields);
+  }
+
+  #tell<F extends object>(listeners: readonly ((event: TraceEvent) => void)[], kind: EventKind<F>, fields: F): void {
     const event: TraceEvent = { at: this.#now(), id: kind.id, severity: kind.severity, fields, text: kind.text(fields) };
-    for (const listener of [...this.#listeners]) listener(event);
+    for (const listener of [...listeners]) listener(event);
   }
 }

@@ -32,6 +32,21 @@ export interface IommuFault {
   readonly why: 'not mapped' | 'no permission';
 }
 
+/** `irq/msi-sent`: a device wrote a message-signalled interrupt. What comes of it is told next, before anything else happens. */
+export const MSI_SENT: EventKind<MsiSent> = eventKind('irq/msi-sent', 'info', ({ device, address, data }) => `${device}: msi ${hex(address)} data ${hex(data)}`);
+
+/** What MSI_SENT tells. */
+export interface MsiSent {
+  /** The device, by name. */
+  readonly device: string;
+  /** The id that the write bears: a PCI requester id, a stream or device id. */
+  readonly requester: number;
+  /** Physical, in bytes. */
+  readonly address: number;
+  /** 32 bits. */
+  readonly data: number;
+}
+
 /** A range of IOVAs, both ends inclusive, that user space must not map. */
 export interface ReservedRegion {
   /** The first IOVA, in bytes. */
@@ -208,7 +223,12 @@ export class DmaPort {
    * @param data of 32 bits
    */
   raiseMsi(address: number, data: number): void {
+    if (this.#host.trace.followed) this.#tellMsi(address, data);
     this.#host.memory.write32(address, data, this.#requester);
+  }
+
+  #tellMsi(address: number, data: number): void {
+    this.#host.trace.step(MSI_SENT, { device: this.#name, requester: this.#requester, address, data });
   }
 
   #move(frame: number, offset: number, bytes: Uint8Array, write: boolean): boolean {

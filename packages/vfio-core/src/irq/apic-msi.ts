@@ -1,5 +1,5 @@
 import { assertSameCore, type Host } from '../host/host.ts';
-import { eventKind, type EventKind } from '../host/trace.ts';
+import { eventKind, type EventKind, type Trace } from '../host/trace.ts';
 import type { MmioDevice } from '../memory/address-space.ts';
 import { hex } from '../memory/u64.ts';
 import type { HostIrq, MsiController, MsiMessage } from './msi.ts';
@@ -30,6 +30,20 @@ export interface MsiRefused {
   readonly why: 'no entry' | 'foreign requester';
 }
 
+/** `irq/msi-pending`: a message came for an interrupt that is masked, and was not pending. */
+export const MSI_PENDING: EventKind<MsiEvent> = eventKind('irq/msi-pending', 'info', ({ irq }) => `irq ${irq}: pending, masked`);
+
+/** `irq/msi-taken`: a CPU of the host runs the handler of an interrupt that a message raised. */
+export const MSI_TAKEN: EventKind<MsiEvent> = eventKind('irq/msi-taken', 'info', ({ irq }) => `irq ${irq}: handled by the host`);
+
+/** An interrupt of the host that messages raise. */
+export interface MsiEvent {
+  /** The Linux irq number. */
+  readonly irq: number;
+  /** The requester id of the device that has it. */
+  readonly requester: number;
+}
+
 /** What the interrupt hardware of a machine is like. */
 export interface ApicMsiInit {
   /** Interrupt remapping. @default true */
@@ -39,6 +53,7 @@ export interface ApicMsiInit {
 }
 
 class ApicIrq implements HostIrq {
+  readonly #trace: Trace;
   readonly number: number;
   readonly requester: number;
   readonly message: MsiMessage;
@@ -46,7 +61,8 @@ class ApicIrq implements HostIrq {
   #masked = false;
   #pending = false;
 
-  constructor(number: number, requester: number, message: MsiMessage) {
+  constructor(trace: Trace, number: number, requester: number, message: MsiMessage) {
+    this.#trace = trace;
     this.number = number;
     this.requester = requester;
     this.message = message;
@@ -64,12 +80,21 @@ class ApicIrq implements HostIrq {
     this.#masked = false;
     if (!this.#pending) return;
     this.#pending = false;
-    this.#handler?.();
+    this.#handle();
   }
 
   raise(): void {
-    if (this.#masked) this.#pending = true;
-    else this.#handler?.();
+    if (!this.#masked) this.#handle();
+    else if (!this.#pending) {
+      this.#pending = true;
+      if (this.#trace.followed) this.#trace.step(MSI_PENDING, { irq: this.number, requester: this.requester });
+    }
+  }
+
+  #handle(): void {
+    if (this.#handler === undefined) return;
+    if (this.#trace.followed) this.#trace.step(MSI_TAKEN, { irq: this.number, requester: this.requester });
+    this.#handler();
   }
 }
 
@@ -174,7 +199,7 @@ export class ApicMsi implements MsiController, MmioDevice {
     const message = this.isolated
       ? { address: WINDOW + (((base & 0x7fff) << 5) | REMAPPABLE | ((base >>> 13) & 4)), data: at - base }
       : { address: WINDOW, data: at };
-    const irq = new ApicIrq(this.#nextNumber, requester, message);
+    const irq = new ApicIrq(this.host.trace, this.#nextNumber, requester, message);
     this.#nextNumber += 1;
     while (this.#entries.length <= at) this.#entries.push(undefined);
     this.#entries[at] = irq;

@@ -1,5 +1,6 @@
 import { removeItem } from '../memory/list.ts';
 import { assertSameCore, assertSameHost, type Host } from '../host/host.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
 import { constant, type Point, type Sleeps } from '../host/scheduler.ts';
 import { EBUSY, EINVAL, ENODEV } from '../uapi/errno.ts';
 import type { Device } from './device.ts';
@@ -16,6 +17,39 @@ export const DRIVER_UNBINDING: Point = { point: 'model/driver-unbinding' };
 
 /** What the driver core tells those who watch a bus, in the kernel's order. */
 export type BusEvent = 'add' | 'del' | 'bound' | 'unbind' | 'unbound';
+
+/** A device of a bus. */
+export interface BusDeviceEvent {
+  /** The bus, by its name in /sys/bus. */
+  readonly bus: string;
+  /** The device, by its name on the bus. */
+  readonly device: string;
+  /** The driver that it has; undefined without one. */
+  readonly driver: string | undefined;
+}
+
+/** `model/device-added`: a device came to a bus. */
+export const DEVICE_ADDED: EventKind<BusDeviceEvent> = eventKind('model/device-added', 'info', ({ bus, device }) => `${device}: added to bus ${bus}`);
+
+/** `model/device-removed`: a device leaves its bus; its driver has not let go of it yet. */
+export const DEVICE_REMOVED: EventKind<BusDeviceEvent> = eventKind('model/device-removed', 'info', ({ bus, device }) => `${device}: leaves bus ${bus}`);
+
+/** `model/device-bound`: a driver's probe has succeeded. */
+export const DEVICE_BOUND: EventKind<BusDeviceEvent> = eventKind('model/device-bound', 'info', ({ device, driver }) => `${device}: bound to ${driver ?? 'no driver'}`);
+
+/** `model/device-unbinding`: a driver is about to let go of a device. */
+export const DEVICE_UNBINDING: EventKind<BusDeviceEvent> = eventKind('model/device-unbinding', 'info', ({ device, driver }) => `${device}: ${driver ?? 'no driver'} is about to go`);
+
+/** `model/device-unbound`: a device has no driver any more. */
+export const DEVICE_UNBOUND: EventKind<BusDeviceEvent> = eventKind('model/device-unbound', 'info', ({ device }) => `${device}: unbound`);
+
+const TOLD: Readonly<Record<BusEvent, EventKind<BusDeviceEvent>>> = {
+  add: DEVICE_ADDED,
+  del: DEVICE_REMOVED,
+  bound: DEVICE_BOUND,
+  unbind: DEVICE_UNBINDING,
+  unbound: DEVICE_UNBOUND,
+};
 
 /** Who watches a bus. Kernel: bus_register_notifier(). */
 export interface BusListener<D extends Device> {
@@ -360,6 +394,8 @@ export class Bus<D extends Device> {
   }
 
   #notify(event: BusEvent, device: D): void {
+    const { trace } = this.host;
+    if (trace.followed) trace.step(TOLD[event], { bus: this.name, device: device.name, driver: device.driverName });
     for (const listener of [...this.#listeners]) listener.busEvent(event, device);
     // A group tells itself of devices that come and go.
     if (event !== 'add' && event !== 'del') device.iommuGroup?.notify(event, device);

@@ -1,6 +1,7 @@
 import { Heap } from '../host/heap.ts';
 import { assertSameCore, type Host } from '../host/host.ts';
 import type { Sleeps, Thread } from '../host/scheduler.ts';
+import { eventKind, type EventKind } from '../host/trace.ts';
 import { EventFdContext } from '../irq/event-fd.ts';
 import { PAGE_SIZE } from '../memory/page-allocator.ts';
 import { FRAMES, isInside } from '../memory/range.ts';
@@ -49,6 +50,12 @@ interface Descriptor {
 }
 
 const serials = new WeakMap<Host, number>();
+
+/** `process/started`: a process of user space was made. Its calls that may sleep are threads, named after it: `NAME ioctl`. */
+export const PROCESS_STARTED: EventKind<{ readonly process: string }> = eventKind('process/started', 'info', ({ process }) => `${process}: started`);
+
+/** `process/exited`: a process has closed its files, and its memory is gone. */
+export const PROCESS_EXITED: EventKind<{ readonly process: string }> = eventKind('process/exited', 'info', ({ process }) => `${process}: exited`);
 
 /**
  * A process of user space: credentials, limits, an fd table, memory, and the system calls.
@@ -104,6 +111,7 @@ export class Process {
     this.#maxFiles = init.maxFiles ?? 1024;
     this.mm = new Mm(host);
     this.sys = new Syscalls(this);
+    if (host.trace.followed) host.trace.step(PROCESS_STARTED, { process: this.name });
   }
 
   /** capable(): whether the process has a capability; root has all unless told otherwise. */
@@ -613,6 +621,7 @@ export class Process {
       if (file !== undefined) yield* file.put();
     }
     yield* this.mm.unmapAll();
+    if (this.host.trace.followed) this.host.trace.step(PROCESS_EXITED, { process: this.name });
     // Whoever goes on with this process has the next one, with its name and rights.
     this.#exiting = false;
   }

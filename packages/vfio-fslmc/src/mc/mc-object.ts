@@ -1,4 +1,4 @@
-import type { Host, MmioDevice } from '@vsim/vfio-core';
+import { MSI_SENT, type Host, type MmioDevice } from '@vsim/vfio-core';
 import type { McContainer } from './mc-container.ts';
 import { configOf, type ConfigInit, type ObjectConfig } from './object-config.ts';
 
@@ -143,7 +143,13 @@ export class McObject {
     const irq = this.irqs[index];
     if (irq === undefined) throw new RangeError(`"index" expected an interrupt of ${this.name} in [0, ${this.irqs.length}), got ${index}`);
     irq.status = (irq.status | causes) >>> 0;
-    if (irq.enabled && (irq.status & irq.mask) !== 0 && irq.address !== 0) this.#host.memory.write32(irq.address, irq.data, this.icid);
+    if (irq.enabled && (irq.status & irq.mask) !== 0 && irq.address !== 0) this.#send(irq);
+  }
+
+  #send({ address, data }: McIrq): void {
+    const { memory, trace } = this.#host;
+    if (trace.followed) trace.step(MSI_SENT, { device: this.name, requester: this.icid, address, data });
+    memory.write32(address, data, this.icid);
   }
 
   /** Everything that software set, but the messages of its interrupts. */
