@@ -42,9 +42,8 @@ import {
   VADDR_WAIT,
   type MapRequest,
 } from './type1-reasons.ts';
-import { bytesOf, inside, PAGE, Type1State, type DmaMapping } from './type1-state.ts';
+import { bytesOf, inside, PAGE, Type1State, type Type1Module, type DmaMapping } from './type1-state.ts';
 import { unmapDma } from './type1-unmap.ts';
-import type { Type1 } from './type1.ts';
 
 /** The type1 backend of one container: its mappings, in the domains of its groups. Kernel: vfio_iommu_driver_ops_type1. */
 export class Type1Instance implements IommuBackend {
@@ -57,7 +56,7 @@ export class Type1Instance implements IommuBackend {
    * @param v2 VFIO_TYPE1v2_IOMMU: an unmap cuts no mapping
    * @param nesting VFIO_TYPE1_NESTING_IOMMU: every group's IOMMU has to nest
    */
-  constructor(module: Type1, v2: boolean, nesting: boolean) {
+  constructor(module: Type1Module, v2: boolean, nesting: boolean) {
     this.#state = new Type1State(module, v2, nesting);
     this.#dirty = new DirtyTracking(this.#state);
   }

@@ -1,3 +1,4 @@
+import type { Host } from '../host/host.ts';
 import { WaitQueue } from '../host/scheduler.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import type { Mm } from '../process/mm.ts';
@@ -10,13 +11,22 @@ import { iovaRanges } from './iova-ranges.ts';
 import { RbTree } from './rb-tree.ts';
 import { IOMMU_WRITE, type IommuDomain, type IommuUnit } from './iommu.ts';
 import { MAP_MEMLOCK, MAP_MEMORY } from './type1-reasons.ts';
-import type { Type1 } from './type1.ts';
 
 export const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 /** PAGE_SIZE, for arithmetic on whole addresses. */
 export const PAGE = 4096n;
 /** The frame that ends at 2^64. */
 export const LAST_FRAME: number = 2 ** 52 - 1;
+
+/** The module as an instance knows it: its parameters, and what it answers for all. */
+export interface Type1Module {
+  readonly host: Host;
+  readonly allowUnsafeInterrupts: boolean;
+  readonly disableHugepages: boolean;
+  readonly dmaEntryLimit: number;
+  /** VFIO_CHECK_EXTENSION of a container without instance. @param extension a number as VFIO_TYPE1v2_IOMMU */
+  checkExtension(extension: number): number;
+}
 
 /** Consecutive physical frames behind consecutive IOVA frames. */
 export interface Extent {
@@ -63,7 +73,7 @@ export interface Attached {
  * struct vfio_dma, struct vfio_domain of vfio_iommu_type1.c.
  */
 export class Type1State {
-  readonly module: Type1;
+  readonly module: Type1Module;
   readonly v2: boolean;
   readonly nesting: boolean;
   readonly mappings: FrameMap<DmaMapping> = new FrameMap<DmaMapping>();
@@ -96,7 +106,7 @@ export class Type1State {
   /** Where 5.13 waits for a vaddr to become valid. */
   readonly vaddrWait: WaitQueue;
 
-  constructor(module: Type1, v2: boolean, nesting: boolean) {
+  constructor(module: Type1Module, v2: boolean, nesting: boolean) {
     this.module = module;
     this.v2 = v2;
     this.nesting = nesting;

@@ -4,6 +4,7 @@
  */
 import type { KernelProfile } from '../host/profile.ts';
 import type { Sleeps } from '../host/scheduler.ts';
+import type { Device } from '../model/device.ts';
 import { WOULD_SLEEP } from '../process/file.ts';
 import { O_RDWR } from '../process/flags.ts';
 import type { Process } from '../process/process.ts';
@@ -23,7 +24,7 @@ import {
 } from '../uapi/vfio.ts';
 import { checkFeature } from '../vfio/feature-check.ts';
 import { FEATURE_UNKNOWN, MIGRATION_STATE } from '../vfio/feature-reasons.ts';
-import type { FeatureArgument, VfioDevice } from '../vfio/vfio-device.ts';
+import type { FeatureArgument } from '../vfio/feature-argument.ts';
 import { migStateOf, type MigrationDriver } from './migration-driver.ts';
 
 const NO_FD = -1;
@@ -70,9 +71,9 @@ export function migrationFeature(driver: MigrationDriver, profile: KernelProfile
 }
 
 /** SET of the device state: walks there, and hands a data stream out as an fd. The state told is the one asked for, also on failure. */
-export function* setMigrationState(device: VfioDevice, driver: MigrationDriver, process: Process, data: FeatureArgument): Sleeps<number> {
+export function* setMigrationState(device: Device, driver: MigrationDriver, process: Process, data: FeatureArgument): Sleeps<number> {
   const { argument } = data;
-  const { profile } = device.device.host;
+  const { profile } = device.host;
   const bytes = data.copyIn(vfio_device_feature_mig_state.size);
   if (bytes === undefined) return argument.fault();
   const from = driver.state;

@@ -1,6 +1,7 @@
 import type { Sleeps } from '../host/scheduler.ts';
-import { MIG_STATE } from '../migration/migration-driver.ts';
+import { MIG_STATE, type MigrationDriver } from '../migration/migration-driver.ts';
 import { migrationFeature, setMigrationState } from '../migration/migration-feature.ts';
+import type { Device } from '../model/device.ts';
 import { WOULD_SLEEP } from '../process/file.ts';
 import type { Process } from '../process/process.ts';
 import type { UserArgument } from '../process/user-argument.ts';
@@ -20,13 +21,27 @@ import {
   VFIO_DEVICE_FEATURE_SET,
   vfio_device_feature,
 } from '../uapi/vfio.ts';
-import { dmaLoggingFeature } from './dma-logging.ts';
+import { dmaLoggingFeature, type DmaLogger } from './dma-logging.ts';
+import type { FeatureArgument } from './feature-argument.ts';
 import { checkFeature, noFeature } from './feature-check.ts';
 import { FEATURE_FLAGS } from './feature-reasons.ts';
-import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
 
 const OPERATIONS = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
 const HEADER = vfio_device_feature.size;
+
+/** A VFIO device as its features know it: those of the core, and what its driver adds. */
+export interface FeatureDevice {
+  /** As the bus has it. */
+  readonly name: string;
+  /** The device on its bus. */
+  readonly device: Device;
+  /** Migration (v2), where the device can. */
+  readonly migration: MigrationDriver | undefined;
+  /** A log of the pages that the device writes, where it keeps one. */
+  readonly dmaLogger: DmaLogger | undefined;
+  /** A feature of the driver's own. @param feature its number, 16 bits @param flags GET, SET and PROBE of the call */
+  deviceFeature(process: Process, feature: number, flags: number, argument: FeatureArgument): number;
+}
 
 interface Request {
   readonly feature: number;
@@ -61,7 +76,7 @@ function parse(argument: UserArgument): Request | number {
  * @returns 0 or more; -EFAULT, -EINVAL for flags or a length that do not fit, -ENOTTY for a feature that the device lacks, or what the
  * driver answers; WOULD_SLEEP for a change of the migration state
  */
-export function deviceFeature(device: VfioDevice, process: Process, argument: UserArgument): number {
+export function deviceFeature(device: FeatureDevice, process: Process, argument: UserArgument): number {
   const request = parse(argument);
   if (typeof request === 'number') return request;
   const { feature, flags, data } = request;
@@ -87,7 +102,7 @@ export function deviceFeature(device: VfioDevice, process: Process, argument: Us
 }
 
 /** MIG_PRECOPY_INFOv2: the kernel asks for PRE_COPY before it looks at the operation. */
-function preCopyInfo2(device: VfioDevice, flags: number, data: FeatureArgument): number {
+function preCopyInfo2(device: FeatureDevice, flags: number, data: FeatureArgument): number {
   const driver = device.migration;
   if (driver?.supports(MIG_STATE.PRE_COPY) !== true) return noFeature(device, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2, data, EINVAL);
   const go = checkFeature(data, flags, VFIO_DEVICE_FEATURE_SET, 0);
@@ -102,7 +117,7 @@ function preCopyInfo2(device: VfioDevice, flags: number, data: FeatureArgument):
  *
  * @returns as deviceFeature(), never WOULD_SLEEP
  */
-export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argument: UserArgument): Sleeps<number> {
+export function* deviceFeatureSleeps(device: FeatureDevice, process: Process, argument: UserArgument): Sleeps<number> {
   const request = parse(argument);
   if (typeof request === 'number') return request;
   const driver = device.migration;
@@ -110,5 +125,5 @@ export function* deviceFeatureSleeps(device: VfioDevice, process: Process, argum
   if (request.feature !== VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE) return deviceFeature(device, process, argument);
   const { profile } = device.device.host;
   const plain = migrationFeature(driver, profile, request.feature, request.flags, request.data);
-  return plain === WOULD_SLEEP ? yield* setMigrationState(device, driver, process, request.data) : plain;
+  return plain === WOULD_SLEEP ? yield* setMigrationState(device.device, driver, process, request.data) : plain;
 }

@@ -6,7 +6,6 @@ import type { UserArgument } from '../process/user-argument.ts';
 import { VFIO_DEVICE_FEATURE, requestName } from '../uapi/vfio.ts';
 import { deviceFeature, deviceFeatureSleeps } from './device-feature.ts';
 import type { VfioDevice } from './vfio-device.ts';
-import type { GroupFile } from './group-file.ts';
 
 /**
  * The fd of a VFIO device, `[vfio-device]`, that VFIO_GROUP_GET_DEVICE_FD gives. It hands each call to the device's driver. Kernel:
@@ -20,10 +19,10 @@ export class VfioDeviceFile extends File {
   readonly #opener: string;
   #position = 0;
   /** Keeps the group open, and its container attached, as long as the device is. */
-  readonly #groupFile: GroupFile;
+  readonly #groupFile: File;
 
   /** Made by VfioGroup.getDeviceFd(). `opener` is the process and fd that holders are told by. */
-  constructor(device: VfioDevice, opener: string, groupFile: GroupFile) {
+  constructor(device: VfioDevice, opener: string, groupFile: File) {
     super();
     this.device = device;
     this.#opener = opener;

@@ -13,7 +13,7 @@ import {
 } from '../uapi/vfio.ts';
 import { checkFeature } from './feature-check.ts';
 import { LOG_RANGE, LOG_RANGES, LOG_STATE } from './feature-reasons.ts';
-import type { FeatureArgument } from './vfio-device.ts';
+import type { FeatureArgument } from './feature-argument.ts';
 
 const END = 1n << 64n;
 const PAGE = 4096n;

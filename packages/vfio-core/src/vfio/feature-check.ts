@@ -1,7 +1,7 @@
 /** What every feature of VFIO_DEVICE_FEATURE answers alike. */
 import { VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET } from '../uapi/vfio.ts';
 import { FEATURE_FLAGS, FEATURE_SIZE, FEATURE_UNKNOWN } from './feature-reasons.ts';
-import type { FeatureArgument, VfioDevice } from './vfio-device.ts';
+import type { FeatureArgument } from './feature-argument.ts';
 
 /**
  * vfio_check_feature(): what a feature answers before it acts. An operation that it lacks or a short argument is -EINVAL, a probe 0; 1
@@ -23,6 +23,6 @@ export function checkFeature(data: FeatureArgument, flags: number, supported: nu
  * @param errno positive; ENOTTY by default
  * @returns the negative errno
  */
-export function noFeature(device: VfioDevice, feature: number, { argument }: FeatureArgument, errno?: number): number {
+export function noFeature(device: { readonly name: string }, feature: number, { argument }: FeatureArgument, errno?: number): number {
   return argument.refuse(FEATURE_UNKNOWN, { device: device.name, feature }, errno);
 }

@@ -1,8 +1,22 @@
+import type { Host } from '../host/host.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
-import type { IommuGroupListener } from '../iommu/iommu-group.ts';
+import type { IommuGroup, IommuGroupListener } from '../iommu/iommu-group.ts';
 import type { BusEvent } from '../model/bus.ts';
 import type { Device } from '../model/device.ts';
-import type { VfioGroup } from './vfio-group.ts';
+
+/** A VFIO group as its notifier knows it. */
+export interface WatchedGroup {
+  /** The host whose trace hears of it. */
+  readonly host: Host;
+  /** Its number. */
+  readonly id: number;
+  /** Whether user space uses it. */
+  readonly inUse: boolean;
+  /** The IOMMU's side, with all devices. */
+  readonly iommuGroup: IommuGroup;
+  /** Its VFIO devices. */
+  readonly devices: readonly { readonly device: Device }[];
+}
 
 interface DeviceInGroup {
   readonly device: string;
@@ -28,12 +42,12 @@ export const BOUND_IN_LIVE_GROUP: EventKind<DeviceInGroup> = eventKind(
  * driver that is bound into a group in use is a BUG. Kernel: vfio_iommu_group_notifier(), vfio_dev_viable(), unbound_list.
  */
 export class GroupNotifier implements IommuGroupListener {
-  readonly #group: VfioGroup;
+  readonly #group: WatchedGroup;
   /** Devices that are off the group's list and still have their driver. */
   readonly #unbound = new Set<Device>();
 
   /** Made by VfioGroup, for kernels without profile.dmaOwnership. */
-  constructor(group: VfioGroup) {
+  constructor(group: WatchedGroup) {
     this.#group = group;
   }
 
@@ -44,7 +58,7 @@ export class GroupNotifier implements IommuGroupListener {
 
   /** A device was added, or its driver comes or goes. Emits ADDED_TO_LIVE_GROUP and BOUND_IN_LIVE_GROUP. */
   groupEvent(event: BusEvent, device: Device): void {
-    const { trace } = this.#group.vfio.host;
+    const { trace } = this.#group.host;
     const fields: DeviceInGroup = { device: device.name, group: this.#group.id };
     if (event === 'unbound') this.#unbound.delete(device);
     if (!this.#group.inUse) return;

@@ -1,4 +1,5 @@
 export * from './device-feature.ts';
+export * from './feature-argument.ts';
 export * from './feature-check.ts';
 export * from './device-file.ts';
 export * from './device-info.ts';

@@ -1,5 +1,7 @@
-import { removeItem } from '../memory/list.ts';
+import type { Host } from '../host/host.ts';
 import type { Sleeps } from '../host/scheduler.ts';
+import type { IommuGroup } from '../iommu/iommu-group.ts';
+import { removeItem } from '../memory/list.ts';
 import { File, type MmapRequest } from '../process/file.ts';
 import { NO_OPERATION } from '../process/process-reasons.ts';
 import type { Mapping } from '../process/mm.ts';
@@ -8,9 +10,25 @@ import type { UserArgument } from '../process/user-argument.ts';
 import { EINVAL, ENODEV } from '../uapi/errno.ts';
 import { VFIO_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_GET_API_VERSION, VFIO_SET_IOMMU, requestName } from '../uapi/vfio.ts';
 import type { IommuBackend, IommuBackendKind } from './iommu-backend.ts';
-import type { VfioGroup } from './vfio-group.ts';
 import { CONTAINER_NOT_SET, NOIOMMU_ALONE, SET_IOMMU_ORDER, SET_IOMMU_TYPE } from './vfio-reasons.ts';
-import type { Vfio } from './vfio.ts';
+
+/** The module as a container knows it: where it is listed, and the IOMMU drivers that it may choose of. */
+export interface ContainerModule {
+  /** The host whose kernel has it. */
+  readonly host: Host;
+  /** All containers that are open. */
+  readonly containers: Set<VfioContainer>;
+  /** The IOMMU drivers, in the order in which they are asked. */
+  readonly backends: readonly IommuBackendKind[];
+}
+
+/** A group as a container knows it. */
+export interface ContainedGroup {
+  /** As in /dev/vfio. */
+  readonly name: string;
+  /** What its IOMMU driver attaches. */
+  readonly iommuGroup: IommuGroup;
+}
 
 /**
  * A container: groups that share one IOMMU context. Each open of /dev/vfio/vfio makes one. Kernel: struct vfio_container.
@@ -19,19 +37,19 @@ import type { Vfio } from './vfio.ts';
  */
 export class VfioContainer {
   /** The module that it belongs to. */
-  readonly vfio: Vfio;
-  readonly #groups: VfioGroup[] = [];
+  readonly vfio: ContainerModule;
+  readonly #groups: ContainedGroup[] = [];
   #backend: IommuBackend | undefined;
   #references = 1;
 
   /** Made by an open of /dev/vfio/vfio. */
-  constructor(vfio: Vfio) {
+  constructor(vfio: ContainerModule) {
     this.vfio = vfio;
     vfio.containers.add(this);
   }
 
   /** Its groups, in the order in which they joined. */
-  get groups(): readonly VfioGroup[] {
+  get groups(): readonly ContainedGroup[] {
     return this.#groups;
   }
 
@@ -51,13 +69,13 @@ export class VfioContainer {
   }
 
   /** Whether a group may join, by its kind. @returns 0; -EPERM if `group` and those inside are not all with or all without an IOMMU */
-  admits(group: VfioGroup): number {
+  admits(group: ContainedGroup): number {
     const noiommu = group.iommuGroup.kind === 'noiommu';
     return this.#groups.length > 0 && this.noiommu !== noiommu ? this.vfio.host.refusals.refuse(NOIOMMU_ALONE, { group: group.name }) : 0;
   }
 
   /** A group joins: the backend attaches it, if there is one. @returns 0 or the backend's errno */
-  attachGroup(group: VfioGroup): number {
+  attachGroup(group: ContainedGroup): number {
     const error = this.#backend?.attachGroup(group.iommuGroup) ?? 0;
     if (error < 0) return error;
     this.#groups.push(group);
@@ -66,7 +84,7 @@ export class VfioContainer {
   }
 
   /** A group leaves; with the last one the backend goes, and all mappings with it. */
-  detachGroup(group: VfioGroup): void {
+  detachGroup(group: ContainedGroup): void {
     this.#backend?.detachGroup(group.iommuGroup);
     removeItem(this.#groups, group);
     if (this.#groups.length === 0) {

@@ -1,4 +1,5 @@
 import { removeItem } from '../memory/list.ts';
+import type { Host } from '../host/host.ts';
 import { Mutex } from '../host/mutex.ts';
 import { constant, WaitQueue, type Point, type Sleeps } from '../host/scheduler.ts';
 import { eventKind, type EventKind } from '../host/trace.ts';
@@ -104,6 +105,11 @@ export class VfioGroup {
   /** The number of the IOMMU group. */
   get id(): number {
     return this.iommuGroup.id;
+  }
+
+  /** The host that it is of. */
+  get host(): Host {
+    return this.vfio.host;
   }
 
   /** Its file name in /dev/vfio. */

@@ -1,6 +1,7 @@
+import type { Host } from '../host/host.ts';
 import { reason, type Reason } from '../host/reason.ts';
+import type { IommuGroup } from '../iommu/iommu-group.ts';
 import { EINVAL, EPERM } from '../uapi/errno.ts';
-import type { VfioGroup } from './vfio-group.ts';
 
 /** User space is refused a group: its DMA is somebody else's. `devices` are those whose drivers have it; none: another user has, or (5.13) a probe is not done. */
 export const GROUP_NOT_VIABLE: Reason<{ readonly group: string; readonly devices: readonly string[] }> = reason({
@@ -17,9 +18,9 @@ export const GROUP_NOT_VIABLE: Reason<{ readonly group: string; readonly devices
 });
 
 /** Refuses the group, with each device and the driver that stands in the way. @param errno positive @returns the negative errno */
-export function refuseNotViable(group: VfioGroup, errno: number): number {
+export function refuseNotViable(group: { readonly host: Host; readonly name: string; readonly iommuGroup: IommuGroup }, errno: number): number {
   const devices = group.iommuGroup.devices.flatMap(({ name, driverName, module, isBridge }) =>
     driverName === undefined || module?.managesDma === true || isBridge ? [] : [`${name} from ${driverName}`],
   );
-  return group.vfio.host.refusals.refuse(GROUP_NOT_VIABLE, { group: group.name, devices }, errno);
+  return group.host.refusals.refuse(GROUP_NOT_VIABLE, { group: group.name, devices }, errno);
 }
