@@ -1,8 +1,7 @@
 /**
  * The VFIO device that vfio_mdev of 5.13 allocates at each bind: bare, it hands every operation on to the parent's. Kernel: vfio_mdev.c.
  */
-import { eventKind, VfioDevice, type EventKind, type Mapping, type MmapRequest, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
-import type { MdevDevice } from './mdev-device.ts';
+import { eventKind, VfioDevice, type Device, type EventKind, type Mapping, type MmapRequest, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 
 /** `mdev/not-asked`: an unbind waits for the user, whom the parent has no operation to ask. Told once. */
 export const NOT_ASKED: EventKind<{ readonly device: string }> = eventKind(
@@ -11,12 +10,17 @@ export const NOT_ASKED: EventKind<{ readonly device: string }> = eventKind(
   ({ device }) => `${device}: its parent cannot ask the user for it: blocked until it is released`,
 );
 
+/** An mdev as its bare VFIO device knows it: whether its parent asks users. */
+interface Asked extends Device {
+  readonly parent: { readonly asksUser: boolean };
+}
+
 export class VfioMdevDevice extends VfioDevice {
-  readonly #mdev: MdevDevice;
+  readonly #mdev: Asked;
   /** What the parent made at creation. */
   readonly #instance: VfioDevice;
 
-  constructor(mdev: MdevDevice, instance: VfioDevice) {
+  constructor(mdev: Asked, instance: VfioDevice) {
     super(instance.vfio, mdev);
     this.#mdev = mdev;
     this.#instance = instance;

@@ -1,14 +1,27 @@
 /** A VM that user space has fds of: what they share, and who may use them. Kernel: the reference count, mm and vm_dead of struct kvm. */
-import type { Process, UserArgument } from '@vsim/vfio-core';
+import type { Host, Process, UserArgument } from '@vsim/vfio-core';
 import type { KvmVm } from '../vgic/kvm-vm.ts';
+import type { GuestProgram } from './guest-program.ts';
 import { KVM_OTHER_PROCESS } from './kvm-reasons.ts';
 import { kvmProfile, type KvmProfile } from './kvm-profile.ts';
-import type { Kvm } from './kvm.ts';
 import { MemorySlots } from './memory-slots.ts';
 import type { VcpuFile } from './vcpu-file.ts';
 
+/** /dev/kvm as its VMs know it. */
+export interface OpenKvm {
+  readonly host: Host;
+  /** Accesses that guest code makes in one KVM_RUN. */
+  readonly stepsPerRun: number;
+  /** Guest code by the guest physical address where it begins. */
+  readonly code: ReadonlyMap<bigint, GuestProgram>;
+  /** KVM_CHECK_EXTENSION of a VM. */
+  checkExtension(argument: UserArgument, vm: KvmVm): number;
+  /** The last fd of a VM was closed. */
+  forget(vm: OpenVm): void;
+}
+
 export class OpenVm {
-  readonly kvm: Kvm;
+  readonly kvm: OpenKvm;
   readonly vm: KvmVm;
   readonly process: Process;
   readonly profile: KvmProfile;
@@ -17,7 +30,7 @@ export class OpenVm {
   readonly vcpus: VcpuFile[] = [];
   #references = 0;
 
-  constructor(kvm: Kvm, vm: KvmVm, process: Process) {
+  constructor(kvm: OpenKvm, vm: KvmVm, process: Process) {
     this.kvm = kvm;
     this.vm = vm;
     this.process = process;

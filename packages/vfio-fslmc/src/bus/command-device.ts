@@ -1,7 +1,6 @@
-import { constant, EINVAL, File, get, hex, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
+import { constant, EINVAL, File, get, hex, type Device, type Process, type Sleeps, type UserArgument } from '@vsim/vfio-core';
 import { COMMAND_SIZE, mc_header } from '../mc/command.ts';
 import { checkCommand } from './accepted-commands.ts';
-import type { Dprc } from './dprc.ts';
 import { MC_ERROR } from './fslmc-reasons.ts';
 import type { McIo } from './mc-io.ts';
 
@@ -11,12 +10,23 @@ import type { McIo } from './mc-io.ts';
  */
 export const FSL_MC_SEND_MC_COMMAND = 0xc040_52e0;
 
+/** The root container as its command device knows it: the portals that commands go through. */
+export interface CommandedContainer {
+  readonly device: Device;
+  /** Its own portal. */
+  readonly io: McIo;
+  /** A dpmcp of its pool, or a negative errno. */
+  allocatePortal(): McIo | number;
+  /** Gives one back. */
+  freePortal(io: McIo): void;
+}
+
 /**
  * Puts `/dev/dprc.1` there. The first opener has the root's own portal, each further one a dpmcp of its pool. Kernel: fsl-mc-uapi.c.
  *
  * @returns what takes it away
  */
-export function addCommandDevice(dprc: Dprc): () => void {
+export function addCommandDevice(dprc: CommandedContainer): () => void {
   const path = `/dev/${dprc.device.name}`;
   const { files } = dprc.device.host;
   let staticInUse = false;

@@ -1,9 +1,8 @@
-import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type EventKind, type FaultPoint, type Sleeps } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, ENOMEM, ENOTSUPP, eventKind, Mutex, type Bus, type EventKind, type FaultPoint, type MsiController, type Sleeps } from '@vsim/vfio-core';
 import { addCommandDevice } from './command-device.ts';
-import type { FslMcBus } from './fslmc-bus.ts';
 import type { FslMcDevice } from './fslmc-device.ts';
 import { CONTAINER_SET_UP, MC_ERROR, NO_IRQS, NO_PORTAL } from './fslmc-reasons.ts';
-import { IRQ_POOL_MAX, IrqPool } from './irq-pool.ts';
+import { IRQ_POOL_MAX, IrqPool, type IrqSpace } from './irq-pool.ts';
 import { McIo, type ObjectDescriptor } from './mc-io.ts';
 import { ALLOCATABLE, ResourcePool } from './resource-pool.ts';
 
@@ -37,6 +36,22 @@ interface LentPortal {
   readonly token: number;
 }
 
+/** The bus as a container knows it: the portals that are used, and how its objects come and go. */
+export interface ContainerBus extends Bus<FslMcDevice> {
+  /** Who takes the messages; undefined where there is no MSI domain. */
+  readonly msi: MsiController | undefined;
+  /** Vectors by requester id. @internal */
+  readonly irqSpace: IrqSpace;
+  /** Takes a portal's range. @param address physical @param size in bytes @returns false if another has it */
+  takePortal(address: number, size: number): boolean;
+  /** Gives it back. @param address physical */
+  putPortal(address: number): void;
+  /** An object of a container appears. @returns 0 or a negative errno */
+  addObject(dprc: Dprc, descriptor: ObjectDescriptor): Sleeps<number>;
+  /** An object goes, with what is in it. */
+  removeObject(device: FslMcDevice): Sleeps<void>;
+}
+
 /**
  * A container that a driver has set up: its portal, its handle, its interrupts, and the scan of what is in it. Kernel: dprc_setup(),
  * dprc_cleanup(), dprc_scan_container().
@@ -57,11 +72,11 @@ export class Dprc {
   readonly #pools = new Map(ALLOCATABLE.map((type) => [type, new ResourcePool()]));
   readonly #portals = new Map<McIo, LentPortal>();
   readonly #removeNode: (() => void) | undefined;
-  readonly #bus: FslMcBus;
+  readonly #bus: ContainerBus;
   readonly #scanLock: Mutex;
 
   /** Made by setUpDprc(). @internal @param handle token of its open session, 16 bits */
-  constructor(bus: FslMcBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
+  constructor(bus: ContainerBus, device: FslMcDevice, io: McIo, handle: number, apiVersion: readonly [number, number]) {
     this.#bus = bus;
     this.device = device;
     this.io = io;
@@ -250,7 +265,7 @@ export function listen(device: FslMcDevice, io: McIo, on: boolean): number {
  * @returns 0; -EINVAL for what is no container or is set up; -EBUSY where the portal is taken; -ENOTSUPP for an MC before version 6; what
  * the MC answers. Everything is undone then
  */
-export function setUpDprc(bus: FslMcBus, device: FslMcDevice): number {
+export function setUpDprc(bus: ContainerBus, device: FslMcDevice): number {
   const refuse = (why: string, errno = EINVAL): number => device.host.refusals.refuse(CONTAINER_SET_UP, { device: device.name, why }, errno);
   if (!device.isDprc || device.dprc !== undefined) return refuse(device.isDprc ? 'it is set up already' : 'it is no container');
   const [region] = device.regions;

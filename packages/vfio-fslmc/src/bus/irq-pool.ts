@@ -1,5 +1,4 @@
-import { EINVAL, ENODEV, ENOSPC, eventKind, type EventKind, type HostIrq, type MsiController } from '@vsim/vfio-core';
-import type { FslMcDevice } from './fslmc-device.ts';
+import { EINVAL, ENODEV, ENOSPC, eventKind, type Device, type EventKind, type HostIrq, type MsiController } from '@vsim/vfio-core';
 
 /** Interrupts of one container at most: FSL_MC_IRQ_POOL_MAX_TOTAL_IRQS. */
 export const IRQ_POOL_MAX = 256;
@@ -30,7 +29,7 @@ export interface FslMcIrq {
 /** The interrupts of one container, which its objects share. Kernel: fsl_mc_populate_irq_pool(), fsl-mc-msi.c. */
 export class IrqPool {
   readonly #msi: MsiController;
-  readonly #device: Pick<FslMcDevice, 'host' | 'name' | 'sysfs'>;
+  readonly #device: Pick<Device, 'host' | 'name' | 'sysfs'>;
   readonly #icid: number;
   readonly #space: IrqSpace;
   /** Made when it is filled, by kernels that make one; never taken away. */
@@ -43,7 +42,7 @@ export class IrqPool {
    * @param device whose interrupts they are: its folder shows them
    * @param space what it shares with the other containers
    */
-  constructor(msi: MsiController, device: Pick<FslMcDevice, 'host' | 'icid' | 'name' | 'sysfs'>, space: IrqSpace) {
+  constructor(msi: MsiController, device: Pick<Device, 'host' | 'name' | 'sysfs'> & { readonly icid: number }, space: IrqSpace) {
     this.#msi = msi;
     this.#device = device;
     this.#icid = device.icid;

@@ -1,8 +1,7 @@
 import { EFAULT, EINVAL } from '@vsim/vfio-core';
 import type { McRegionKind } from '../mc/mc-object.ts';
-import type { Dprc } from './dprc.ts';
 import type { FslMcRegion } from './fslmc-device.ts';
-import type { ObjectDescriptor } from './mc-io.ts';
+import type { McIo, ObjectDescriptor } from './mc-io.ts';
 
 /** A line of the firmware's `ranges`: where offsets of a kind of region lie, for an MC that does not say. */
 export interface McRange {
@@ -35,7 +34,7 @@ export class ObjectRegions {
   }
 
   /** All regions of an object. @returns -EINVAL for a type that has none, -EFAULT for one in no range, or what the MC answers */
-  read(dprc: Dprc, descriptor: ObjectDescriptor): readonly FslMcRegion[] | number {
+  read(dprc: { readonly io: McIo; readonly handle: number }, descriptor: ObjectDescriptor): readonly FslMcRegion[] | number {
     const { type, regionCount } = descriptor;
     if (regionCount > 0 && type !== 'dprc' && type !== 'dpmcp' && type !== 'dpio') return -EINVAL;
     const out: FslMcRegion[] = [];
@@ -51,7 +50,7 @@ export class ObjectRegions {
   }
 
   /** dprc_get_obj_region(): the version of DPRC_GET_OBJ_REG, by an API version that is asked for once in the kernel's life. */
-  #regionVersion({ io }: Dprc): number {
+  #regionVersion({ io }: { readonly io: McIo }): number {
     const api = this.#api ?? io.apiVersion();
     if (typeof api === 'number') return api;
     this.#api = api;

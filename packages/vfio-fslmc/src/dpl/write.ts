@@ -1,9 +1,16 @@
+import type { McChoices } from '../mc/choices.ts';
+import type { Connected } from '../mc/link-commands.ts';
 import { hasInterface, type McEndpoint } from '../mc/links.ts';
-import type { ManagementComplex } from '../mc/management-complex.ts';
 import { McContainer } from '../mc/mc-container.ts';
 import type { McObject } from '../mc/mc-object.ts';
 import { CONFIG_FIELDS, EXTRA_FIELDS, valueOf, type ConfigField } from '../mc/object-config.ts';
 import { DPL_VERSION, DPRC_OPTIONS } from './layout.ts';
+
+/** A firmware as its layout is written: what it has, how that is connected, and what it says of it. */
+export interface Written extends Connected {
+  readonly root: McContainer;
+  readonly choices: McChoices;
+}
 
 /** What ManagementComplex.toDpl() writes besides what restool writes. */
 export interface WriteDplOptions {
@@ -16,7 +23,7 @@ export interface WriteDplOptions {
  * whether an object is plugged, its label, or a link of a dpci that does not tell its peer; restool fills gaps between the ids of a set,
  * this does not.
  */
-export function writeDpl(mc: ManagementComplex, { labels = false }: WriteDplOptions = {}): string {
+export function writeDpl(mc: Written, { labels = false }: WriteDplOptions = {}): string {
   const containers = mc.root.all.filter((object) => object instanceof McContainer);
   const objects = inOrder(mc.root.all.filter((object) => !(object instanceof McContainer)));
   return [
@@ -123,7 +130,7 @@ function writeField({ type, config }: McObject, { name, notation, initial }: Con
 }
 
 /** Each once, from the end that restool comes to first: it asks dpci, dpdmux, dpni and dpsw. */
-function linksOf(mc: ManagementComplex, objects: readonly McObject[]): readonly (readonly [string, string])[] {
+function linksOf(mc: Written, objects: readonly McObject[]): readonly (readonly [string, string])[] {
   const out: (readonly [string, string])[] = [];
   for (const object of objects) {
     if (!['dpci', 'dpdmux', 'dpni', 'dpsw'].includes(object.type) || (object.type === 'dpci' && mc.choices.dpciPeer === 'hidden')) continue;

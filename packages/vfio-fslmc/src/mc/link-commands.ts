@@ -1,8 +1,7 @@
 /** CONNECT, DISCONNECT and GET_CONNECTION: links between any two objects below a container. Offsets are from the first parameter. */
 import { get, set } from '@vsim/vfio-core';
 import { getText, MC_STATUS_CONFIG_ERR, MC_STATUS_INVALID_STATE, MC_STATUS_OK, setText } from './command.ts';
-import { hasInterface, type McEndpoint } from './links.ts';
-import type { ManagementComplex } from './management-complex.ts';
+import { hasInterface, type McLinks, type McEndpoint } from './links.ts';
 import type { McContainer } from './mc-container.ts';
 
 /** Where an endpoint is. */
@@ -16,7 +15,12 @@ const FIRST: EndpointPlace = { id: 0, interfaceId: 4, type: 16 };
 const SECOND: EndpointPlace = { id: 8, interfaceId: 12, type: 40 };
 const ONLY: EndpointPlace = { id: 0, interfaceId: 4, type: 8 };
 
-export function connect(mc: ManagementComplex, container: McContainer, params: Uint8Array): number {
+/** A firmware as far as connections of its objects go. */
+export interface Connected {
+  readonly links: McLinks;
+}
+
+export function connect(mc: Connected, container: McContainer, params: Uint8Array): number {
   const ends = [FIRST, SECOND].map((place) => endpoint(container, params, place));
   const [a, b] = ends;
   if (a === undefined || b === undefined || !ends.every((end) => end !== undefined && hasInterface(end))) return MC_STATUS_CONFIG_ERR;
@@ -25,7 +29,7 @@ export function connect(mc: ManagementComplex, container: McContainer, params: U
   return MC_STATUS_OK;
 }
 
-export function disconnect(mc: ManagementComplex, container: McContainer, params: Uint8Array): number {
+export function disconnect(mc: Connected, container: McContainer, params: Uint8Array): number {
   const end = endpoint(container, params, ONLY);
   if (end === undefined) return MC_STATUS_CONFIG_ERR;
   if (mc.links.peer(end) === undefined) return MC_STATUS_INVALID_STATE;
@@ -34,7 +38,7 @@ export function disconnect(mc: ManagementComplex, container: McContainer, params
 }
 
 /** The state is 1 where both ends are enabled, 0 where not, -1 where there is no link. */
-export function describeConnection(mc: ManagementComplex, container: McContainer, params: Uint8Array, out: Uint8Array): number {
+export function describeConnection(mc: Connected, container: McContainer, params: Uint8Array, out: Uint8Array): number {
   const end = endpoint(container, params, ONLY);
   if (end === undefined) return MC_STATUS_CONFIG_ERR;
   const peer = mc.links.peer(end);
