@@ -201,7 +201,7 @@ export abstract class VfioDevice {
     yield UNREGISTERING;
     this.#dying = true;
     if (!this.device.host.profile.dyingCanBeOpened) this.vfio.deviceNumbers.remove(this);
-    this.#drop();
+    this.#drop(true);
     yield* this.#waitForLastPut();
     yield LAST_PUT;
     this.#unlist();
@@ -255,13 +255,14 @@ export abstract class VfioDevice {
     if (!this.device.host.has(1)) group?.put();
   }
 
-  #drop(): void {
+  /** @param unregistering it is the reference of the registration, which unregister() drops */
+  #drop(unregistering = false): void {
     this.#references -= 1;
     if (this.#references < 0) this.#broken('put without a reference');
     if (this.#references !== 0) return;
     this.vfio.releases += 1;
     if (!this.device.host.has(2)) {
-      this.#before(2, `taken off its group by ${this.device.host.scheduler.current?.name ?? 'the host program'}, not by who unregisters it`);
+      if (!unregistering) this.#before(2, `taken off its group by ${this.device.host.scheduler.current?.name ?? 'the host program'}, not by who unregisters it`);
       this.#unlist();
     }
     this.#released.wake();
