@@ -13,6 +13,7 @@ import { ROOT, install, run } from './lib.mjs';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const SITE = join(ROOT, 'site');
+const GUIDES = join(ROOT, 'docs', 'guides');
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
 install();
@@ -26,11 +27,11 @@ async function check() {
     console.error('site: no Chromium on this machine');
     process.exit(3);
   }
-  const guides = readdirSync(join(ROOT, 'docs', 'guides')).filter((file) => file.endsWith('.md')).map((file) => /^title: (.+)$/m.exec(readFileSync(join(ROOT, 'docs', 'guides', file), 'utf8'))[1]);
+  const guides = readdirSync(GUIDES, { recursive: true }).filter((file) => file.endsWith('.md')).sort().map((file) => /^title: (.+)$/m.exec(readFileSync(join(GUIDES, file), 'utf8'))[1]);
   const documents = readdirSync(join(SITE, 'documents'));
   const pages = [
     ['index.html', 'A machine in fifteen lines'],
-    ...guides.map((title) => [`documents/${documents.find((file) => sameName(file, title)) ?? title}`, title]),
+    ...guides.map((title) => [`documents/${documents.find((file) => isPageOf(file, title)) ?? title}`, title]),
     ['classes/_vsim_vfio-core.Host.html', 'Host'],
     ['functions/_vsim_vmm.migrate.html', 'migrate'],
   ];
@@ -81,8 +82,9 @@ function opened(chromium, profile, url) {
   });
 }
 
-/** TypeDoc makes a file's name of a title. */
-function sameName(file, title) {
-  const letters = (text) => text.replace(/\.html$/, '').replaceAll(/[^A-Za-z0-9]/g, '').toLowerCase();
-  return letters(file) === letters(title);
+/** TypeDoc makes a file's name of a title; below another guide, of that guide's title, a dot, and its own. */
+function isPageOf(file, title) {
+  const letters = (text) => text.replaceAll(/[^A-Za-z0-9]/g, '').toLowerCase();
+  const name = file.replace(/\.html$/, '');
+  return letters(name) === letters(title) || [...name.matchAll(/\./g)].some(({ index }) => letters(name.slice(index)) === letters(title));
 }

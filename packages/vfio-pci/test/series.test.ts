@@ -1,6 +1,6 @@
 /**
  * A host of 5.13 without single patches of the series: what each patch of vfio-pci mended shows as an event, and with the patch does not. What
- * nothing can show is said in docs/series.md.
+ * nothing can show is said in docs/guides/series.md.
  */
 import { BEFORE_SERIES, LAST_PUT, Process, REGISTERED, USE_AFTER_FREE, type Host, type SeriesPatch } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
  * The 14 patches of "Embed struct vfio_device in all sub-structures" (March 2021, merged for 5.13), each of which a host of 5.13 can be made
- * without: what it mended is then there again, and shows as an event. Which of them nothing can show is said in docs/series.md.
+ * without: what it mended is then there again, and shows as an event. Which of them nothing can show is said in docs/guides/series.md.
  *
  * linux-5.10 is 5.10.223, which is not the kernel before the series: patches 1, 2, 3, 5, 7, 8 and 11 came to it as backports.
  */
