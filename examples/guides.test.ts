@@ -25,11 +25,12 @@ function quotable(guide: string): readonly string[] {
 }
 
 describe('the guides', () => {
-  it('are all in the navigation, the eight first, in their order', () => {
+  it('are all in the navigation, in their order', () => {
     const { projectDocuments } = JSON.parse(read(join(ROOT, 'typedoc.json'))) as { readonly projectDocuments: readonly string[] };
     const listed = projectDocuments.filter((path) => dirname(path) === 'docs/guides').map((path) => basename(path));
     expect([...listed].sort()).toEqual(GUIDES);
-    expect(listed.slice(0, TITLES.length).map(titleOf)).toEqual(TITLES);
+    expect(listed.map(titleOf).filter((title) => title !== undefined && TITLES.includes(title))).toEqual(TITLES);
+    expect(titleOf(listed[0]!)).toBe(TITLES[0]);
   });
 
   it('show every example', () => {
