@@ -1,6 +1,7 @@
 /**
  * `npm run check:browser`: loads every built package in headless Chromium, with an import map and
- * nothing else, and runs each README's first example and each of examples/ there. Exits 3 when there is no Chromium.
+ * nothing else, and runs each README's first example, each of examples/ and each
+ * guide's program there. Exits 3 when there is no Chromium.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -8,7 +9,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join, normalize } from 'node:path';
 import { ROOT, setUp, workspaces } from './lib.mjs';
-import { firstBlock, outputProblem } from './readme.mjs';
+import { firstBlock, guidePrograms, outputProblem } from './readme.mjs';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const FLAGS = [
@@ -50,7 +51,7 @@ async function inThePage(entries, examples) {
   const log = console.log;
   for (const { name, title, url } of examples) {
     const result = { title, example: name, output: '' };
-    console.log = (...values) => (result.output += `${values.join(' ')}\n`);
+    console.log = (...values) => (result.output += `${values.map(String).join(' ')}\n`);
     try {
       await import(url);
     } catch (error) {
@@ -83,6 +84,9 @@ for (const name of readdirSync(join(ROOT, 'examples'))) {
   const folder = join(ROOT, 'examples', name);
   if (!existsSync(join(folder, 'main.ts')) || NODE_ALONE.includes(name)) continue;
   examples.set(name, { title: `examples/${name}`, url: `/examples/${name}/main.ts`, output: readFileSync(join(folder, 'output.txt'), 'utf8') });
+}
+for (const { name, file, output } of guidePrograms()) {
+  examples.set(name, { title: `docs/guides/programs/${name}`, url: `/docs/guides/programs/${name}.ts`, code: readFileSync(file, 'utf8'), output });
 }
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>vsim</title>

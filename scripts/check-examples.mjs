@@ -1,7 +1,8 @@
 /**
  * Runs each example as a stranger would: its folder copied to where nothing else is, the packed packages
  * and what it wants from the registry installed by `npm install`, `npm start`; then the same program on
- * every runtime below. What it prints is compared with its output.txt. Examples with tests run those.
+ * every runtime below. What it prints is compared with its output.txt. Examples with tests run those. The
+ * guides' programs run likewise.
  *
  * `--only NAME` runs one. A runtime that the registry does not have for this machine is told and left out.
  */
@@ -10,7 +11,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, 
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { ROOT, WINDOWS, environment, readJson, setUp } from './lib.mjs';
-import { outputProblem } from './readme.mjs';
+import { guidePrograms, outputProblem } from './readme.mjs';
 import { packAll } from './tarballs.mjs';
 
 const CACHE = join(ROOT, 'node_modules', '.cache', 'vsim', 'runtimes');
@@ -39,10 +40,11 @@ const temp = mkdtempSync(join(tmpdir(), 'vsim-examples-'));
 try {
   const tarballs = packAll(join(temp, 'tarballs'));
   for (const name of names) checkExample(name, tarballs);
+  if (!process.argv.includes('--only')) checkGuides(tarballs);
 } finally {
   rmSync(temp, { recursive: true, force: true });
 }
-console.log(`${names.length} examples, ${runs} runs on ${runtimes.map(({ name }) => name).join(', ')}: ${failures === 0 ? 'all as told' : `${failures} failed`}`);
+console.log(`${names.length} examples and the guides, ${runs} runs on ${runtimes.map(({ name }) => name).join(', ')}: ${failures === 0 ? 'all as told' : `${failures} failed`}`);
 process.exitCode = failures === 0 ? 0 : 1;
 
 function checkExample(name, tarballs) {
@@ -59,6 +61,22 @@ function checkExample(name, tarballs) {
     report(`${name}: ${runtime}`, ran(program, run(folder), folder, { output, env }));
     const vitest = join(folder, 'node_modules/vitest/vitest.mjs');
     if (runtime.startsWith('node') && existsSync(vitest)) report(`${name}: its tests, ${runtime}`, ran(program, [vitest, 'run'], folder, { env }));
+  }
+}
+
+/** The guides' programs, all in one folder: the text of each stands in its page, and so does what it prints. */
+function checkGuides(tarballs) {
+  const folder = join(temp, 'guides');
+  mkdirSync(folder, { recursive: true });
+  const dependencies = Object.fromEntries([...tarballs].map(([name, tarball]) => [name, `file:${tarball}`]));
+  const { devDependencies } = readJson(join(ROOT, 'examples', names[0], 'package.json'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies, devDependencies }));
+  if (!report('guides: npm install', ran('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'], folder, { shell: WINDOWS }))) return;
+  const programs = guidePrograms();
+  if (programs.length === 0) report('guides: programs', 'none');
+  for (const { name, file, output } of programs) {
+    cpSync(file, join(folder, 'main.ts'));
+    for (const { name: runtime, program, run, env } of runtimes) report(`guides: ${name}, ${runtime}`, ran(program, run(folder), folder, { output, env }));
   }
 }
 

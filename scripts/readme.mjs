@@ -1,5 +1,5 @@
 /** A package's README as a program: its first ```ts block, and the ```text block after it as what it prints. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './lib.mjs';
 
@@ -18,4 +18,13 @@ export function firstBlock({ dir, name }) {
 export function outputProblem(wanted, got) {
   if (wanted === undefined || wanted.trimEnd() === got.trimEnd()) return undefined;
   return `printed\n${got}instead of\n${wanted}`;
+}
+
+/** The programs of docs/guides/programs, each with what the page that includes it says that it prints: `{ name, file, output }`. */
+export function guidePrograms() {
+  const pages = readdirSync(join(ROOT, 'docs', 'guides'), { recursive: true }).filter((file) => file.endsWith('.md'));
+  return pages.flatMap((page) => {
+    const text = readFileSync(join(ROOT, 'docs', 'guides', page), 'utf8');
+    return [...text.matchAll(/^\{@includeCode [^\s}]*programs\/([\w-]+)\.ts\}\n+```text\n(.*?)^```$/gms)].map(([, name, output]) => ({ name, file: join(ROOT, 'docs', 'guides', 'programs', `${name}.ts`), output }));
+  });
 }
