@@ -77,6 +77,14 @@ const CLASS_IOMMU = 0x0806;
  *
  * @param machine what machineOfText() or machineOf() gave
  * @throws TypeError or RangeError for devices that cannot be one machine
+ *
+ * @example
+ * ```ts
+ * import { examine, machineOfText } from '@vsim/doctor';
+ *
+ * const machine = machineOfText('00:02.0 VGA compatible controller [0300]: Intel Corporation Device [8086:3e92]\n');
+ * console.log(examine(machine, { iommu: 'vt-d', interruptRemapping: true }).groups.map(({ viable }) => viable).join()); // true
+ * ```
  */
 export function examine(machine: readonly MachineDevice[], options: DoctorOptions): DoctorReport {
   const iommu = options.iommu === 'auto' ? guessIommu(machine) : options.iommu;

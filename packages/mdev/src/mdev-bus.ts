@@ -13,7 +13,22 @@ export const MDEV_REMOVING: Point = { point: 'mdev/removing' };
 /** A creation has no memory for its device. */
 export const MDEV_ALLOCATION: FaultPoint = { fault: 'mdev/device-allocation', error: ENOMEM };
 
-/** The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev. */
+/**
+ * The mdev bus: creation and removal of mediated devices by UUID. Kernel: drivers/vfio/mdev.
+ *
+ * @example
+ * ```ts
+ * import { Host, Process, Vfio } from '@vsim/vfio-core';
+ * import { MdevBus, Mtty } from '@vsim/mdev';
+ *
+ * const host = new Host();
+ * const bus = new MdevBus(host);
+ * host.scheduler.call('modprobe mtty', new Mtty(bus, new Vfio(host)).register());
+ * const root = new Process(host);
+ * root.writeFile('/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-1/create', '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001');
+ * console.log(bus.devices.length); // 1
+ * ```
+ */
 export class MdevBus extends Bus<MdevDevice> {
   /** vfio_mdev, where one driver serves all parents (5.13). */
   readonly #common: VfioMdevDriver | undefined;

@@ -66,6 +66,24 @@ const MOST_SLOTS = 256;
 /**
  * A guest's GIC driver. Its state is in guest memory (tables, command queue, counters), so that a guest that has migrated goes on where it
  * was; it counts each LPI that it takes there. A device has a slot in [0, 256), by which its LPIs are numbered: see lpiOf().
+ *
+ * @example
+ * ```ts
+ * import { Host, IrqBypassManager } from '@vsim/vfio-core';
+ * import { Gic, ItsDriver } from '@vsim/gic-its';
+ * import { GuestGicDriver, lpiOf, translaterOf, VirtualMachine } from '@vsim/vmm';
+ *
+ * const host = new Host();
+ * const its = new ItsDriver(host, new Gic(host, { version: 'gicv3', cpus: 1 }));
+ * const vm = new VirtualMachine({ host, its, irqBypass: new IrqBypassManager(), groupOf: () => 0 }, { vcpus: 1 });
+ * const guest = new GuestGicDriver(vm, () => undefined);
+ * guest.boot();
+ * guest.mapDevice(0, 0x10);
+ * guest.mapEvent(0, 0x10, 3, 0);
+ * vm.run(() => 0);
+ * vm.kvm.signalMsi(translaterOf(vm.layout), 3, 1, 0x10); // 1: KVM_MSI_VALID_DEVID
+ * console.log(guest.count(lpiOf(0, 3))); // 1
+ * ```
  */
 export class GuestGicDriver {
   /** Where in the guest's RAM the driver keeps its things. */

@@ -69,6 +69,20 @@ export interface VirtualMachineInit {
  * A VM as its VMM holds it: a process with guest memory, KVM's side, one VFIO container, and the devices in it.
  *
  * @typeParam H the host's own type, for who asks the VM where it runs
+ *
+ * @example
+ * ```ts
+ * import { Host, IrqBypassManager } from '@vsim/vfio-core';
+ * import { Gic, ItsDriver } from '@vsim/gic-its';
+ * import { VirtualMachine } from '@vsim/vmm';
+ *
+ * const host = new Host();
+ * const its = new ItsDriver(host, new Gic(host, { version: 'gicv4.1', cpus: 2 }));
+ * const vm = new VirtualMachine({ host, its, irqBypass: new IrqBypassManager(), groupOf: () => 0 }, { vcpus: 2 });
+ * vm.run((vcpu) => vcpu);
+ * console.log(vm.kvm.vcpus.map(({ state }) => state).join()); // running,running
+ * vm.destroy();
+ * ```
  */
 export class VirtualMachine<H extends VmHost = VmHost> implements DeviceHost {
   /** The machine that it runs on. */

@@ -71,6 +71,15 @@ export interface GicFrame {
  *
  * Reference: Arm IHI 0069. Versions: GICv3; GICv4 (4.0: VLPIs with individual doorbells); GICv4.1 (vPE tables, default doorbells).
  * Tables are read and written in RAM, never in device memory: an ITT placed over registers reaches none of them.
+ *
+ * @example
+ * ```ts
+ * import { Host } from '@vsim/vfio-core';
+ * import { Gic } from '@vsim/gic-its';
+ *
+ * const gic = new Gic(new Host(), { version: 'gicv4.1', cpus: 4 });
+ * console.log(gic.frames.length, gic.redistributors.length, gic.its.length); // 6 4 1
+ * ```
  */
 export class Gic {
   /** The version that it was made with. */

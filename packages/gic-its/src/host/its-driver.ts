@@ -36,6 +36,18 @@ export interface ItsDriverInit {
  * Kernel: irq-gic-v3-its.c and irq-gic-v4.c. The kernel's page, id and number allocators are the host's; a failure unwinds.
  * Modelled: probing of tables and of coherence, one collection a CPU, devices with their ITTs, the least loaded CPU for a new LPI,
  * ITSLists, the proxy device for doorbells, CPU hotplug. Not modelled: suspend, kexec, quirks.
+ *
+ * @example
+ * ```ts
+ * import { Host } from '@vsim/vfio-core';
+ * import { Gic, ItsDriver } from '@vsim/gic-its';
+ *
+ * const host = new Host();
+ * const driver = new ItsDriver(host, new Gic(host, { version: 'gicv4.1', cpus: 2 }));
+ * const [irq] = driver.allocate(0x100, 1, false); // an LPI of DeviceID 0x100
+ * irq?.setHandler(() => { console.log('taken'); }); // taken
+ * host.memory.write32(irq?.message.address ?? 0, irq?.message.data ?? 0, 0x100);
+ * ```
  */
 export class ItsDriver implements MsiController {
   /** The hardware that it drives. */

@@ -32,6 +32,19 @@ export interface KvmInit {
  * /dev/kvm of a host with an Arm GICv3 or later: VMs, vCPUs and devices as fds, requests as bytes.
  *
  * Kernel: virt/kvm/kvm_main.c, arch/arm64/kvm/arm.c. KvmVm and what it makes are the typed layer; an ioctl enters the same code. The GICv2 is not emulated.
+ *
+ * @example
+ * ```ts
+ * import { Host, Process } from '@vsim/vfio-core';
+ * import { Gic, ItsDriver, Kvm, KvmCalls } from '@vsim/gic-its';
+ *
+ * const host = new Host();
+ * new Kvm(host, { driver: new ItsDriver(host, new Gic(host, { version: 'gicv3', cpus: 1 })) });
+ * const user = new Process(host);
+ * const calls = new KvmCalls(user);
+ * const vm = calls.createVm(user.open('/dev/kvm'));
+ * console.log(vm, calls.createVcpu(vm, 0)); // 4 5
+ * ```
  */
 export class Kvm {
   /** The host whose file tree has /dev/kvm. */

@@ -80,6 +80,17 @@ export class FdtNode {
  *
  * @returns the root
  * @throws FdtError for a malformed blob, nodes more than 64 deep, and names longer than 255 bytes
+ *
+ * @example
+ * ```ts
+ * import { FdtError, parseFdt } from '@vsim/vfio-core';
+ *
+ * try {
+ *   parseFdt(new Uint8Array(64));
+ * } catch (error) {
+ *   console.log(error instanceof FdtError); // true
+ * }
+ * ```
  */
 export function parseFdt(blob: Uint8Array): FdtNode {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);

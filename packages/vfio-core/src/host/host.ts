@@ -31,6 +31,14 @@ export interface HostInit {
 /**
  * A host: one machine with one kernel. What runs in it (buses, IOMMUs, interrupt controllers, drivers, processes) is made with it as first
  * argument; the host itself knows none of them.
+ *
+ * @example
+ * ```ts
+ * import { Host } from '@vsim/vfio-core';
+ *
+ * const host = new Host({ seed: 7, profile: 'linux-6.12' });
+ * console.log(host.profile.name, host.scheduler.now); // linux-6.12 0
+ * ```
  */
 export class Host {
   /** The vsim version this host was made with: see assertSameCore(). */

@@ -292,6 +292,17 @@ export const runToBlock: Schedule = (runnable, current) =>
  *
  * The default schedule lets the current thread run as long as it can, so that a simple program looks synchronous; tests hold threads at
  * points and put user space between any two steps.
+ *
+ * @example
+ * ```ts
+ * import { Host } from '@vsim/vfio-core';
+ *
+ * const { scheduler } = new Host();
+ * const sleeper = scheduler.spawn('sleeper', scheduler.sleep(1_000_000));
+ * console.log(sleeper.outcome.state); // asleep
+ * scheduler.advance(1_000_000);
+ * console.log(sleeper.outcome.state); // done
+ * ```
  */
 export class Scheduler {
   readonly #schedule: Schedule;

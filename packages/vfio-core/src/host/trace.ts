@@ -44,6 +44,16 @@ export interface TraceEvent {
  *
  * The kernel's WARN and BUG, faults, lost interrupts and contracts broken by a driver are events, not exceptions: tests assert them, tools
  * show them. The id is API; the text is not. Nothing is built while nobody listens: a caller on a hot path asks `trace.on` first.
+ *
+ * @example
+ * ```ts
+ * import { eventList, Host, Process } from '@vsim/vfio-core';
+ *
+ * const host = new Host();
+ * const events = host.trace.record();
+ * new Process(host).mmap(-1, 0x1000).read(0x2000, 4); // behind its end
+ * console.log(eventList(events).includes('SIGSEGV')); // true
+ * ```
  */
 export class Trace {
   readonly #now: () => number;

@@ -63,6 +63,16 @@ export const PROCESS_EXITED: EventKind<{ readonly process: string }> = eventKind
  * Each call exists twice. The methods of Process run to their end and throw SyscallError, Node's convention, or BlockedError if the call
  * sleeps; those that begin with `try` give a negative errno instead of the former. `process.sys` has the generator forms, for threads that
  * may sleep: they give the kernel's number, a negative errno for an error.
+ *
+ * @example
+ * ```ts
+ * import { Host, Process } from '@vsim/vfio-core';
+ *
+ * const user = new Process(new Host(), { name: 'user', uid: 1000 });
+ * const fd = user.eventfd();
+ * user.writeEventfd(fd, 2n);
+ * console.log(fd, user.readEventfd(fd)); // 3 2n
+ * ```
  */
 export class Process {
   /** The machine that it runs on. */

@@ -19,6 +19,18 @@ export interface TraceCheck {
  * ```
  *
  * @param from the least severity that fails; 'fault' has refused accesses too. @default 'warn'
+ *
+ * @example
+ * ```ts
+ * import { Host, Process } from '@vsim/vfio-core';
+ * import { failOn } from '@vsim/vfio-core/testing';
+ *
+ * const host = new Host();
+ * const check = failOn(host, 'fault');
+ * new Process(host).mmap(-1, 0x1000).read(0, 4);
+ * check.expectNone();
+ * console.log(check.events.length); // 0
+ * ```
  */
 export function failOn(host: Host, from: Severity = 'warn'): TraceCheck {
   const events: TraceEvent[] = [];

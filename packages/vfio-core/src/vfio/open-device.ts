@@ -33,6 +33,21 @@ const BUSES = '/sys/bus';
  * A group is opened once: a second device of it is had by getDeviceFd() on `group`.
  *
  * @throws SyscallError of the call that is refused, with its reason: ENODEV where no bus has the device, ENOENT where it is in no IOMMU group
+ *
+ * @example
+ * ```ts
+ * import { ApicMsi, Host, openDevice, Process, Vfio, VtdIommu } from '@vsim/vfio-core';
+ * import { createEdu, EDU, PciBus, VfioPciDriver } from '@vsim/vfio-pci';
+ *
+ * const host = new Host();
+ * const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });
+ * bus.plug(createEdu(host, '0000:00:02.0'));
+ * host.scheduler.call('modprobe vfio-pci', bus.addDriver(new VfioPciDriver(new Vfio(host))));
+ * const root = new Process(host);
+ * const { device, close } = openDevice(root, '0000:00:02.0', { driver: 'vfio-pci' });
+ * console.log(root.mmap(device, 0x1000).read(EDU.IDENTIFICATION, 4).toString(16)); // 10000ed
+ * close();
+ * ```
  */
 export function openDevice(process: Process, name: string, options: OpenDeviceOptions = {}): OpenedDevice {
   const path = pathOf(process, name);

@@ -37,6 +37,15 @@ export interface VfioInit {
 /**
  * The vfio module of one host: /dev/vfio/vfio, the groups, the device numbers, and the IOMMU backends to choose from. It has to be there
  * before a VFIO driver is.
+ *
+ * @example
+ * ```ts
+ * import { Host, Process, Vfio } from '@vsim/vfio-core';
+ *
+ * const host = new Host();
+ * new Vfio(host); // modprobe vfio
+ * console.log(new Process(host).open('/dev/vfio/vfio')); // 3
+ * ```
  */
 export class Vfio {
   /** The host whose kernel has the module. */

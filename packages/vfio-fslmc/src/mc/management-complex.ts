@@ -44,6 +44,17 @@ const MOST_SESSIONS = 0xffff;
  *
  * Modelled: a release's commands and versions, sessions, attributes, interrupts, creation, assignment, connection and destruction by
  * command. Not modelled: what a network interface does with packets; the queue manager's portals are plain memory.
+ *
+ * @example
+ * ```ts
+ * import { ApicMsi, Host, Mmu500Iommu } from '@vsim/vfio-core';
+ * import { FslMcBus, ManagementComplex } from '@vsim/vfio-fslmc';
+ *
+ * const host = new Host();
+ * const bus = new FslMcBus(host, { mc: new ManagementComplex(host), iommu: new Mmu500Iommu(host), msi: new ApicMsi(host) });
+ * host.scheduler.call('boot', bus.start());
+ * console.log(bus.devices.map(({ name }) => name).join()); // dprc.1
+ * ```
  */
 export class ManagementComplex implements ObjectPlacer {
   /** The host in whose physical memory it lies. */

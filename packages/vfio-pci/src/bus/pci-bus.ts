@@ -108,6 +108,17 @@ const LINES = 4;
  * Hardware is plugged (`plug`), and stays when the kernel forgets it (sysfs `remove`) until a rescan finds it again. The machine's tree is
  * told by bus numbers: a bridge's secondary bus has the functions below it. Cards in slots come and go by pciehp.ts. Not modelled: moving
  * of windows, more than one root bus in a domain.
+ *
+ * @example
+ * ```ts
+ * import { ApicMsi, Host, Process, VtdIommu } from '@vsim/vfio-core';
+ * import { createEdu, PciBus } from '@vsim/vfio-pci';
+ *
+ * const host = new Host();
+ * const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });
+ * bus.plug(createEdu(host, '0000:00:02.0'));
+ * console.log(new Process(host).readFile('/sys/bus/pci/devices/0000:00:02.0/vendor').trim()); // 0x1234
+ * ```
  */
 export class PciBus extends Bus<PciDevice> {
   /** Who takes the messages of MSI and MSI-X. */

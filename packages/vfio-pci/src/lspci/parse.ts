@@ -52,6 +52,15 @@ interface Draft {
  * The devices of a text, in its order.
  *
  * @throws LspciSyntaxError
+ *
+ * @example
+ * ```ts
+ * import { parseLspci } from '@vsim/vfio-pci';
+ *
+ * const text = '00:02.0 VGA compatible controller [0300]: Intel Corporation Device [8086:3e92]\n\tKernel driver in use: i915\n';
+ * const [device] = parseLspci(text);
+ * console.log(device?.facts.address, device?.facts.vendor.toString(16)); // 0000:00:02.0 8086
+ * ```
  */
 export function parseLspci(text: string): readonly LspciDevice[] {
   const drafts = new Map<string, Draft>();

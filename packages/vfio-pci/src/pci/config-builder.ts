@@ -120,6 +120,15 @@ const AER = 0x180;
  *
  * @returns 256 bytes, or 4096 with `express`
  * @throws RangeError where a number is out of its range, a capability needs `express`, or MSI-X lies where no BAR is
+ *
+ * @example
+ * ```ts
+ * import { buildConfig } from '@vsim/vfio-pci';
+ *
+ * const bars = [{ index: 0, size: 0x2000 }] as const;
+ * const config = buildConfig({ vendor: 0x1234, device: 1, express: true, flr: true, bars, msix: { vectors: 4, bar: 0 } });
+ * console.log(config.length, config[0]?.toString(16)); // 4096 34
+ * ```
  */
 export function buildConfig(init: ConfigInit): Uint8Array {
   const express = init.express ?? false;

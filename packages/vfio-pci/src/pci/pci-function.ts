@@ -102,6 +102,23 @@ export const INTERRUPT_PENDING: EventKind<{ readonly function: string; readonly 
  * Reference: PCI Local Bus 3.0; PCI Express Base. Modelled: decoding by COMMAND and power state, sizing, MSI, MSI-X, INTx with DisINTx and
  * the status bit, bus mastering, function level reset, D-states, bytes that software may write, absence. Not modelled: bus numbers and
  * windows of bridges that software moves (a range stays where the machine put it), transactions.
+ *
+ * @example
+ * ```ts
+ * import { Host } from '@vsim/vfio-core';
+ * import { buildConfig, ones, PciFunction } from '@vsim/vfio-pci';
+ *
+ * class Dice extends PciFunction {
+ *   protected override barRead(bar: number, offset: number, width: number): number {
+ *     return bar === 0 && offset === 0 && width === 4 ? 1 + this.host.random.below(6) : ones(width);
+ *   }
+ * }
+ *
+ * const bars = [{ index: 0, size: 0x1000 }];
+ * const dice = new Dice(new Host({ seed: 4 }), { address: '0000:00:03.0', bars, config: buildConfig({ vendor: 0x1234, device: 6, bars }) });
+ * dice.configWrite(4, 2, 2); // COMMAND: memory
+ * console.log(dice.readBar(0, 0, 4) <= 6); // true
+ * ```
  */
 export class PciFunction implements IntxSource {
   /** The host that it is made for: its memory, its trace. */

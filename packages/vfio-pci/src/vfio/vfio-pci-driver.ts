@@ -30,6 +30,17 @@ const ANY_BY_OVERRIDE: PciDeviceId = { ...pciId(PCI_ANY_ID, PCI_ANY_ID), overrid
  * The vfio-pci driver, and the base of drivers for devices of their own: extend it, give a name, and make the device.
  *
  * The steps of probe and remove, in each kernel's order, are binding.ts's.
+ *
+ * @example
+ * ```ts
+ * import { ApicMsi, Host, Vfio, VtdIommu } from '@vsim/vfio-core';
+ * import { PciBus, VfioPciDriver } from '@vsim/vfio-pci';
+ *
+ * const host = new Host();
+ * const bus = new PciBus(host, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });
+ * host.scheduler.call('modprobe vfio-pci', bus.addDriver(new VfioPciDriver(new Vfio(host), { parameters: { disableIdleD3: true } })));
+ * console.log(bus.driver('vfio-pci')?.name); // vfio-pci
+ * ```
  */
 export class VfioPciDriver extends PciDriver {
   /** As `driver_override` and the folder below /sys/bus/pci/drivers have it. A driver for devices of its own overrides this. */

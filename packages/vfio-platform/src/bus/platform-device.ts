@@ -61,7 +61,22 @@ const COMPONENT_ID = 0x10;
 /** Component ids of a PrimeCell, and of CoreSight. */
 const COMPONENTS: readonly number[] = [0xb105_f00d, 0xb105_900d];
 
-/** A device at fixed addresses, on the platform or the AMBA bus. Kernel: struct platform_device, struct amba_device. */
+/**
+ * A device at fixed addresses, on the platform or the AMBA bus. Kernel: struct platform_device, struct amba_device.
+ *
+ * @example
+ * ```ts
+ * import { Bus, Host, SmmuV3Iommu } from '@vsim/vfio-core';
+ * import { IrqLine, Pl031, PlatformDevice } from '@vsim/vfio-platform';
+ *
+ * const host = new Host();
+ * const bus = new Bus<PlatformDevice>(host, 'platform');
+ * const line = new IrqLine(34, 'level-high');
+ * const clock = new PlatformDevice(host, { name: '9010000.rtc', resources: [{ kind: 'mem', start: 0x901_0000, size: 0x1000 }], irqs: [line], hardware: [new Pl031(host, line)] });
+ * bus.announce(clock);
+ * console.log(new SmmuV3Iommu(host).addGroup([clock]).id); // 0
+ * ```
+ */
 export class PlatformDevice extends Device {
   /** In the order of the node; VFIO's regions are those that are no range of bus numbers. */
   readonly resources: readonly PlatformResource[];

@@ -61,7 +61,22 @@ export interface DmaMap {
   readonly flags: number;
 }
 
-/** VFIO_IOMMU_MAP_DMA: lets devices of a container reach memory of the process. @param container the container's fd, with type1 */
+/**
+ * VFIO_IOMMU_MAP_DMA: lets devices of a container reach memory of the process.
+ *
+ * @param container the container's fd, with type1
+ *
+ * @example
+ * ```ts
+ * import { mapDma, VFIO_DMA_MAP_FLAG_READ, VFIO_IOMMU_MAP_DMA } from '@vsim/vfio-core';
+ *
+ * // Anything with ioctl() will do: a Process, or a binding to a real kernel.
+ * const requests: number[] = [];
+ * const sys = { ioctl: (_fd: number, request: number) => requests.push(request) };
+ * mapDma(sys, 3, { iova: 0x10000, vaddr: 0x7f0000000000, size: 0x1000, flags: VFIO_DMA_MAP_FLAG_READ });
+ * console.log(requests[0] === VFIO_IOMMU_MAP_DMA); // true
+ * ```
+ */
 export function mapDma(sys: IoctlCaller, container: number, map: DmaMap): void {
   const layout = vfio_iommu_type1_dma_map;
   const request = sized(layout.size);

@@ -43,6 +43,16 @@ export function getIrqInfo(sys: IoctlCaller, device: number, index: number): Irq
  * @param start the first interrupt within the index, from 0
  * @param eventfds fds, one for each interrupt
  * @returns what the ioctl returns, 0
+ *
+ * @example
+ * ```ts
+ * import { setIrqTriggers, VFIO_PCI_MSIX_IRQ_INDEX } from '@vsim/vfio-core';
+ *
+ * const given: (number | Uint8Array | undefined)[] = [];
+ * const sys = { ioctl: (_fd: number, _request: number, argument?: number | Uint8Array) => given.push(argument) };
+ * setIrqTriggers(sys, 5, VFIO_PCI_MSIX_IRQ_INDEX, 0, [7, 8]);
+ * console.log(given[0] instanceof Uint8Array && given[0].length); // 28
+ * ```
  */
 export function setIrqTriggers(sys: IoctlCaller, device: number, index: number, start: number, eventfds: readonly number[]): number {
   return setIrqEventfds(sys, device, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, eventfds);
