@@ -1,6 +1,6 @@
 /**
  * Debian's lspci decodes what `vsim lspci --dump` prints as it decoded the recorded machine: `lspci -F DUMP -vvvnn` is compared with
- * recordings/lspci. Exit code 3: there is no lspci, or one of another release, which words things otherwise.
+ * recordings/lspci, and `lspci -Dnnvvxxxx` of it goes into the bundle of `vsim groups`. Exit code 3: there is no lspci, or one of another release, which words things otherwise.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -37,6 +37,18 @@ for (const [name, option] of [['host.vvvnn.txt', '-vvvnn'], ['host.tree.txt', '-
   }
   different += 1;
   console.error(`${name}:${at + 1}: expected ${JSON.stringify(expected[at])}, got ${JSON.stringify(actual[at])}`);
+}
+
+// What people type: the command as it is published reads what lspci prints.
+spawnSync(process.execPath, ['scripts/bundle-cli.mjs'], { cwd: ROOT, stdio: 'inherit' });
+const pasted = spawnSync('lspci', ['-F', join(folder, 'dump'), '-Dnnvvxxxx'], { encoding: 'utf8', maxBuffer: 1 << 24 }).stdout;
+const piped = spawnSync(process.execPath, ['apps/cli/bundle/vsim.mjs', 'groups', '--json'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 24, input: pasted });
+const wanted = [...pasted.matchAll(/^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) /gm)].map(([, address]) => address);
+const told = piped.status === 0 ? JSON.parse(piped.stdout).groups.flatMap(({ devices }) => devices) : [];
+if (wanted.length > 0 && wanted.toSorted().join() === told.toSorted().join()) console.log(`lspci -Dnnvvxxxx | vsim groups: ${told.length} devices, all told`);
+else {
+  different += 1;
+  console.error(`lspci -Dnnvvxxxx | vsim groups: ${wanted.length} devices, ${told.length} told ${piped.stderr}`);
 }
 rmSync(folder, { recursive: true });
 process.exit(different === 0 ? 0 : 1);
