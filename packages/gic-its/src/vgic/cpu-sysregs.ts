@@ -5,9 +5,8 @@
  * With five bits of priority there is one register of active priorities a group: the other three are there, and cannot be read or written. Of CTLR the EOImode
  * and CBPR bits are kept.
  */
-import { EINVAL, ENXIO } from '@vsim/vfio-core';
+import { EINVAL, ENXIO, type Refusals } from '@vsim/vfio-core';
 import { NO_REGISTER, REGISTER_VALUE } from './vm-reasons.ts';
-import type { Vcpu } from './vcpu.ts';
 
 /** Registers of GRP.CPU_SYSREGS: the low 16 bits of the attribute, as registerEncoding() has them. */
 export const SYSREG = {
@@ -29,6 +28,18 @@ const CTLR_FIXED = 0x8c00n;
 const CTLR_PRIBITS = 0x700n;
 const CTLR_CBPR = 1n;
 const CTLR_EOIMODE = 2n;
+
+/** A vCPU as the registers of its CPU interface know it: what they are kept in. */
+export interface SysregVcpu {
+  /** ICH_VMCR_EL2. */
+  vmcr: bigint;
+  /** ICH_AP0R0_EL2. */
+  ap0r: bigint;
+  /** ICH_AP1R0_EL2. */
+  ap1r: bigint;
+  /** The VM that it is of: where refused calls are told. */
+  readonly vm: { readonly refusals: Refusals };
+}
 
 /** A field of ICH_VMCR_EL2. */
 interface VmcrField {
@@ -68,7 +79,7 @@ export function isSysreg(register: number): boolean {
  * @param register one of SYSREG
  * @returns the value, -EINVAL for active priorities that there are not, or -ENXIO for a register that is none of these
  */
-export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
+export function readSysreg(vcpu: SysregVcpu, register: number): bigint | number {
   const field = VMCR.get(register);
   if (field !== undefined) return extract(vcpu.vmcr, field);
   switch (register) {
@@ -92,7 +103,7 @@ export function readSysreg(vcpu: Vcpu, register: number): bigint | number {
  * @param value 64 bits, cut to what the register keeps
  * @returns 0; -EINVAL for a value that this CPU interface cannot have; -ENXIO as readSysreg()
  */
-export function writeSysreg(vcpu: Vcpu, register: number, value: bigint): number {
+export function writeSysreg(vcpu: SysregVcpu, register: number, value: bigint): number {
   const field = VMCR.get(register);
   if (field !== undefined) {
     vcpu.vmcr = insert(vcpu.vmcr, field, value);

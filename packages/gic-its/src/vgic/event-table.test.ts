@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../../testing/random.ts';
-import { EventTable, type Event } from './event-table.ts';
-import type { Collection } from './vgic-its-mappings.ts';
+import { EventTable, type Collection, type Event } from './event-table.ts';
 import { VgicIrq } from './vgic-irq.ts';
 
 const COLLECTIONS: readonly Collection[] = [{ icid: 0, target: 0 }, { icid: 1, target: 0 }];

@@ -5,8 +5,14 @@
  * order is kept apart: a restore makes a million events, and an object for each would cost more than all else that it does.
  */
 import { SparseArray } from './sparse-array.ts';
-import type { Collection } from './vgic-its-mappings.ts';
 import type { VgicIrq } from './vgic-irq.ts';
+
+/** A collection: which vCPU an ICID means. */
+export interface Collection {
+  readonly icid: number;
+  /** A vCPU as RDbase names it (KvmVm.vcpuOfTarget()), or NOT_MAPPED. */
+  target: number;
+}
 
 /** An event as it is now. Kernel: struct its_ite. */
 export interface Event {

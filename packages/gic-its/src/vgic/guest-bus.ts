@@ -2,7 +2,16 @@
 import { highHalf, lowHalf, toBigint } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
 import type { Ioeventfds } from './ioeventfds.ts';
-import type { Vcpu } from './vcpu.ts';
+
+/** A vCPU as the bus knows it: out of the guest while emulated registers are accessed. */
+export interface BusVcpu {
+  /** What KVM_CREATE_VCPU was asked for. */
+  readonly id: number;
+  /** Out of guest mode. */
+  exitGuest(): void;
+  /** Back into guest mode. */
+  enterGuest(): void;
+}
 
 /** Registers at guest physical addresses. */
 export interface GuestDevice {
@@ -14,7 +23,7 @@ export interface GuestDevice {
    * @param width 1, 2, 4 or 8 bytes
    * @returns the value, unsigned, of that width
    */
-  load(vcpu: Vcpu, offset: number, width: number): bigint;
+  load(vcpu: BusVcpu, offset: number, width: number): bigint;
   /**
    * A guest's store.
    *
@@ -23,7 +32,7 @@ export interface GuestDevice {
    * @param width 1, 2, 4 or 8 bytes
    * @param value unsigned, of that width
    */
-  store(vcpu: Vcpu, offset: number, width: number, value: bigint): void;
+  store(vcpu: BusVcpu, offset: number, width: number, value: bigint): void;
 }
 
 interface GuestWindow {
@@ -59,7 +68,7 @@ export class GuestBus {
    * @param width 1, 2, 4 or 8 bytes
    * @returns undefined outside memory and registers
    */
-  load(vcpu: Vcpu, gpa: number, width: number): bigint | undefined {
+  load(vcpu: BusVcpu, gpa: number, width: number): bigint | undefined {
     if (this.#memory.visible(gpa)) return loadOnce(this.#memory, gpa, width);
     const window = this.#window(gpa);
     if (window === undefined) return undefined;
@@ -76,7 +85,7 @@ export class GuestBus {
    * @param width 1, 2, 4 or 8 bytes
    * @returns false outside writable memory, registers and ioeventfds
    */
-  store(vcpu: Vcpu, gpa: number, width: number, value: bigint): boolean {
+  store(vcpu: BusVcpu, gpa: number, width: number, value: bigint): boolean {
     if (this.#memory.writable(gpa)) {
       storeOnce(this.#memory, gpa, width, value);
       return true;

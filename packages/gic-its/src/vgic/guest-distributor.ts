@@ -6,10 +6,11 @@
  */
 import { EBUSY, EINVAL } from '@vsim/vfio-core';
 import type { GuestDevice } from './guest-bus.ts';
-import { InterruptBank } from './interrupt-bank.ts';
+import { InterruptBank, type BankOwner } from './interrupt-bank.ts';
 import { REGISTER_VALUE } from './vm-reasons.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import { checkedFrame, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
+import type { ItsDriver } from '../host/index.ts';
+import type { GicVcpu } from './private-interrupts.ts';
+import { checkedFrame, loadHalves, storeHalves, type Accessor, type FrameVm } from './vgic-frames.ts';
 import { VgicIrq } from './vgic-irq.ts';
 
 /** Arm; product 0x4b, as KVM has it. */
@@ -23,8 +24,16 @@ const FIRST_SPI = 32;
 const IROUTER = 0x6000;
 const IROUTER_END = 0x8000;
 
+/** A VM as its distributor knows it: the vCPUs that its interrupts go to. */
+export interface DistributorVm extends FrameVm, BankOwner {
+  readonly driver: ItsDriver;
+  readonly vcpus: readonly GicVcpu[];
+  readonly itss: readonly unknown[];
+  vcpuOfAffinity(affinity: number): GicVcpu | undefined;
+}
+
 export class GuestDistributor {
-  readonly #vm: KvmVm;
+  readonly #vm: DistributorVm;
   #enabled = false;
   #nassgireq = false;
   /** GICD_TYPER2.nASSGIcap, which user space can take away from the guest in 7.3. */
@@ -33,7 +42,7 @@ export class GuestDistributor {
   #nrIrqs = 0;
   #spis: InterruptBank;
 
-  constructor(vm: KvmVm) {
+  constructor(vm: DistributorVm) {
     this.#vm = vm;
     this.#revision = vm.profile.revision;
     this.#spis = new InterruptBank(vm, FIRST_SPI, []);

@@ -7,10 +7,12 @@
 import { toNumber } from '@vsim/vfio-core';
 import { idRegister, IIDR, type GuestDistributor } from './guest-distributor.ts';
 import type { GuestDevice } from './guest-bus.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import type { Vcpu } from './vcpu.ts';
-import { RedistributorRegions } from './redistributor-regions.ts';
+import type { GuestMemory } from './guest-memory.ts';
+import type { GicVcpu } from './private-interrupts.ts';
+import { RedistributorRegions, type RegionsVm } from './redistributor-regions.ts';
+import type { TranslationCache } from './translation-cache.ts';
 import { checkedFrame, FRAME_64K, loadHalves, storeHalves, type Accessor } from './vgic-frames.ts';
+import type { IrqTarget, LpiList } from './vgic-irq.ts';
 
 const CTLR_ENABLE_LPIS = 1;
 const CTLR_IR_CES = 6;
@@ -19,14 +21,27 @@ const PROPBASER_RESET = 0x580;
 /** The revision from which on guests can invalidate by GICR_INVLPIR and INVALLR. */
 const REVISION_INVALIDATES = 3;
 
+/** A VM as its redistributors know it: its LPIs, and what GICR_INVLPIR and GICR_INVALLR ask for. */
+interface RedistributorsVm extends RegionsVm {
+  readonly memory: GuestMemory;
+  readonly lpis: LpiList;
+  readonly cache: TranslationCache;
+  readonly itss: readonly {
+    readonly mappings: {
+      invalidateLpi(intid: number): void;
+      invalidateAll(vcpu: GicVcpu): void;
+    };
+  }[];
+}
+
 export class GuestRedistributors {
-  readonly #vm: KvmVm;
+  readonly #vm: RedistributorsVm;
   readonly #distributor: GuestDistributor;
   readonly regions: RedistributorRegions;
   /** GICR_PROPBASER in halves. */
   readonly #propbaser = new Uint32Array([PROPBASER_RESET, 0]);
 
-  constructor(vm: KvmVm, distributor: GuestDistributor) {
+  constructor(vm: RedistributorsVm, distributor: GuestDistributor) {
     this.#vm = vm;
     this.#distributor = distributor;
     this.regions = new RedistributorRegions(vm, (vcpu) => this.#frame(vcpu));
@@ -43,11 +58,11 @@ export class GuestRedistributors {
   }
 
   /** Guest physical address of a vCPU's pending table. */
-  pendingTable(vcpu: Vcpu): number {
+  pendingTable(vcpu: IrqTarget): number {
     return toNumber(vcpu.pendbaser[0]! & 0xffff_0000, vcpu.pendbaser[1]! & 0xf_ffff);
   }
 
-  #frame(vcpu: Vcpu): GuestDevice {
+  #frame(vcpu: GicVcpu): GuestDevice {
     return checkedFrame(this.#vm, `redistributor ${vcpu.id}`, widthsOf, {
       load: (_from, offset, width) => loadHalves(offset, width, (at, w) => this.read(vcpu, at, w, 'guest')),
       store: (_from, offset, width, value) => {
@@ -56,7 +71,7 @@ export class GuestRedistributors {
     });
   }
 
-  read(vcpu: Vcpu, offset: number, width: number, by: Accessor): number {
+  read(vcpu: GicVcpu, offset: number, width: number, by: Accessor): number {
     if (offset >= FRAME_64K) return vcpu.privates.read(offset - FRAME_64K, width, by);
     switch (offset) {
       case 0x0:
@@ -79,7 +94,7 @@ export class GuestRedistributors {
     }
   }
 
-  write(vcpu: Vcpu, offset: number, width: number, value: number, by: Accessor): void {
+  write(vcpu: GicVcpu, offset: number, width: number, value: number, by: Accessor): void {
     if (offset >= FRAME_64K) {
       vcpu.privates.write(offset - FRAME_64K, width, value, by);
       if (by === 'guest') vcpu.kick();
@@ -114,7 +129,7 @@ export class GuestRedistributors {
     return this.#distributor.revision >= REVISION_INVALIDATES;
   }
 
-  #setLpisEnabled(vcpu: Vcpu, enable: boolean): void {
+  #setLpisEnabled(vcpu: GicVcpu, enable: boolean): void {
     if (this.#vm.itss.length === 0 || enable === vcpu.lpisEnabled) return;
     if (enable) {
       vcpu.lpisEnabled = true;
@@ -132,7 +147,7 @@ export class GuestRedistributors {
   }
 
   /** Latches are what the table says; the table stays. */
-  #readPendingTable(vcpu: Vcpu): void {
+  #readPendingTable(vcpu: GicVcpu): void {
     const { memory, lpis } = this.#vm;
     for (const irq of lpis.all()) {
       if (irq.target !== vcpu) continue;

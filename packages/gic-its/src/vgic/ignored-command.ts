@@ -16,12 +16,22 @@ import {
   LPI_UNREADABLE,
   VCPU_TARGET,
 } from './its-reasons.ts';
-import type { ItsCommand } from './vgic-its-commands.ts';
-import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
-import type { VgicIts } from './vgic-its.ts';
+import type { CommandVm, ItsCommand } from './vgic-its-commands.ts';
+import type { ItsMappings } from './vgic-its-mappings.ts';
+import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
+
+/** An ITS as the rules of its commands know it. */
+interface CommandedIts {
+  readonly vm: CommandVm & { readonly vcpus: readonly unknown[] };
+  readonly index: number;
+  readonly registers: ItsRegisters;
+  readonly mappings: ItsMappings;
+  missing(device: number, event: number): 'device' | 'event' | 'collection' | undefined;
+  tellUnresolved(what: string, device: number, event: number): void;
+}
 
 /** Tells of a command that was not executed. */
-export function tellIgnored(its: VgicIts, command: ItsCommand): void {
+export function tellIgnored(its: CommandedIts, command: ItsCommand): void {
   const { refusals } = its.vm;
   const { opcode, device, event, icid, address } = command;
   switch (opcode) {
@@ -72,21 +82,21 @@ export function tellIgnored(its: VgicIts, command: ItsCommand): void {
   }
 }
 
-function tellTarget(its: VgicIts, what: string, rdbase: number): void {
+function tellTarget(its: CommandedIts, what: string, rdbase: number): void {
   its.vm.refusals.refuse(VCPU_TARGET, { what, rdbase, vcpus: its.vm.vcpus.length });
 }
 
-function tellCollection(its: VgicIts, what: string, icid: number): void {
+function tellCollection(its: CommandedIts, what: string, icid: number): void {
   const entry = its.registers.entryProblem(BASER_COLLECTION, icid);
   if (entry !== undefined) its.vm.refusals.refuse(COLLECTION_RANGE, { what, icid, ...entry });
 }
 
-function tellProperty(its: VgicIts, what: string, device: number, event: number, lpi: number): void {
+function tellProperty(its: CommandedIts, what: string, device: number, event: number, lpi: number): void {
   const address = its.mappings.propertyAddress(lpi);
   its.vm.refusals.refuse(LPI_UNREADABLE, { what, device, event, lpi, table: 'property', address });
 }
 
-function tellMapti(its: VgicIts, what: string, { device: id, event, icid }: ItsCommand, lpi: number): void {
+function tellMapti(its: CommandedIts, what: string, { device: id, event, icid }: ItsCommand, lpi: number): void {
   const { refusals, vgic, lpis } = its.vm;
   const device = its.mappings.findDevice(id);
   const limit = vgic?.lpiLimit ?? 0;

@@ -1,8 +1,40 @@
-import type { EventFdContext, EventFdListener, IrqBypassConsumer, IrqBypassProducer, Point, Sleeps } from '@vsim/vfio-core';
+import type { EventFdContext, EventFdListener, Host, IrqBypassConsumer, IrqBypassManager, IrqBypassProducer, Point, Sleeps } from '@vsim/vfio-core';
 import { ItsIrq } from '../host/index.ts';
-import type { KvmVm } from './kvm-vm.ts';
 import { isMsiRoute, sameMsi, type GsiRoute } from './gsi-routing.ts';
-import { setForwarding, unsetForwarding } from './vgic-v4.ts';
+import type { BusVcpu } from './guest-bus.ts';
+import { setForwarding, unsetForwarding, type ForwardingVm } from './vgic-v4.ts';
+
+/** The irqfds of a VM as one of them knows them: where its GSI leads, and the lines of pins. */
+export interface IrqfdOwner {
+  /** Where a GSI leads, undefined where nowhere. @param gsi below 4096 */
+  route(gsi: number): GsiRoute | undefined;
+  /** The irqfd of an eventfd and a GSI goes. @param gsi below 4096 */
+  deassign(eventfd: EventFdContext, gsi: number): number;
+  /** An irqfd raises a pin. @param pin INTID less 32 */
+  raise(pin: number, resampled: boolean): void;
+  /** The level of a pin. @param pin INTID less 32 */
+  injectPin(pin: number, level: boolean): number;
+  /** A work item is queued, or done. @param count one more or one less */
+  injectionQueued(count: 1 | -1): void;
+}
+
+/** A VM as its irqfds know it: who takes MSIs and lines, and what is halted while an interrupt is forwarded. */
+export interface IrqfdVm extends ForwardingVm {
+  /** The host that runs it. */
+  readonly host: Host;
+  /** Where irqfds meet the interrupts of VFIO devices. */
+  readonly irqBypass: IrqBypassManager | undefined;
+  /** Its irqfds. */
+  readonly irqfds: IrqfdOwner;
+  /** Its vCPUs. */
+  readonly vcpus: readonly BusVcpu[];
+  /** An MSI. @param address the doorbell, guest physical @param data EventID @param device DeviceID @param cacheDevice what the cache is asked for */
+  injectMsi(address: number, data: number, device: number | undefined, cacheDevice: number): number;
+  /** An MSI whose translation is cached. @param address the doorbell, guest physical @param device DeviceID @param data EventID */
+  injectCached(address: number, device: number, data: number): boolean;
+  /** An MSI whose translation is not. @param address the doorbell, guest physical @param data EventID @param device DeviceID */
+  injectByTables(address: number, data: number, device: number | undefined): number;
+}
 
 /** Before an irqfd's work item injects: hold threads here to see an interrupt that is in no table. */
 export const IRQFD_INJECT: Point = { point: 'kvm/irqfd-inject' };
@@ -26,14 +58,14 @@ export class Irqfd implements EventFdListener, IrqBypassConsumer {
   readonly gsi: number;
   /** Signalled when the guest is done with the level. */
   readonly resample: EventFdContext | undefined;
-  readonly #vm: KvmVm;
+  readonly #vm: IrqfdVm;
   #queued = false;
   #attached = false;
   /** The host interrupt behind it, while irqbypass has brought one. */
   #hostIrq: ItsIrq | undefined;
 
   /** Made by KVM_IRQFD; attach() has to follow. @param gsi below 4096 @param resample signalled when the guest is done with the level */
-  constructor(vm: KvmVm, eventfd: EventFdContext, gsi: number, resample?: EventFdContext) {
+  constructor(vm: IrqfdVm, eventfd: EventFdContext, gsi: number, resample?: EventFdContext) {
     this.#vm = vm;
     this.priority = vm.host.profile.virqfdDrains;
     this.token = eventfd;

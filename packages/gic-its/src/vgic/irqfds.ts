@@ -1,13 +1,23 @@
-import { EAGAIN, EBUSY, EINVAL, WaitQueue, type EventFdContext, type Sleeps } from '@vsim/vfio-core';
+import { EAGAIN, EBUSY, EINVAL, WaitQueue, type EventFdContext, type Refusals, type Sleeps } from '@vsim/vfio-core';
 import { END_NOT_TOLD, type EndNotToldEvent } from './events.ts';
 import { isMsiRoute, type GsiRoute } from './gsi-routing.ts';
-import { Irqfd } from './irqfd.ts';
+import { Irqfd, type IrqfdVm } from './irqfd.ts';
 import { IRQFD_REFUSED, NOT_INITIALISED } from './vm-reasons.ts';
-import type { KvmVm } from './kvm-vm.ts';
 import { KVM_IRQFD_FLAG_DEASSIGN, KVM_IRQFD_FLAG_RESAMPLE } from './uapi.ts';
 
 const FIRST_SPI = 32;
 const FLAGS = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
+
+/** A VM as KVM_IRQFD knows it: the GIC whose lines are raised. */
+interface IrqchipVm extends IrqfdVm {
+  readonly refusals: Refusals;
+  readonly vgic: {
+    readonly initialized: boolean;
+    inject(vcpu: undefined, intid: number, level: boolean): number;
+    isEdge(intid: number): boolean;
+    isRaised(intid: number): boolean;
+  } | undefined;
+}
 
 /**
  * The irqfds of a VM and where its GSIs lead; the levels of those that are pins of the GIC, and their resamplers.
@@ -15,13 +25,13 @@ const FLAGS = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
  * Kernel: virt/kvm/eventfd.c, virt/kvm/irqchip.c, arch/arm64/kvm/vgic/vgic-irqfd.c.
  */
 export class Irqfds {
-  readonly #vm: KvmVm;
+  readonly #vm: IrqchipVm;
   readonly #irqfds: Irqfd[] = [];
   #routes = new Map<number, GsiRoute>();
   #injecting = 0;
   readonly #drained = new WaitQueue('irqfd work');
 
-  constructor(vm: KvmVm) {
+  constructor(vm: IrqchipVm) {
     this.#vm = vm;
   }
 

@@ -12,12 +12,19 @@ import {
   putExternalUser,
   vfioFileEnforcedCoherent,
   vfioFileSetKvm,
+  type Host,
   type Process,
+  type Refusals,
   removeItem,
 } from '@vsim/vfio-core';
 import { KVM_VFIO_GROUP } from './vm-reasons.ts';
-import type { KvmVm } from './kvm-vm.ts';
 import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } from './uapi.ts';
+
+/** A VM as the groups that serve it know it. */
+interface ServedVm {
+  readonly host: Host;
+  readonly refusals: Refusals;
+}
 
 /**
  * The kvm-vfio device: a VMM tells KVM which VFIO groups its VM uses, and VFIO which VM they serve. Kernel: virt/kvm/vfio.c;
@@ -26,11 +33,11 @@ import { KVM_DEV_VFIO_GROUP, KVM_DEV_VFIO_GROUP_ADD, KVM_DEV_VFIO_GROUP_DEL } fr
  * Modelled: groups. Not modelled: SPAPR TCE, which is -ENXIO as on every machine that is no POWER, and device fds of iommufd.
  */
 export class KvmVfio {
-  readonly #vm: KvmVm;
+  readonly #vm: ServedVm;
   readonly #files: GroupFile[] = [];
 
   /** By KvmVm.createVfio(). @internal */
-  constructor(vm: KvmVm) {
+  constructor(vm: ServedVm) {
     this.#vm = vm;
   }
 

@@ -6,12 +6,21 @@
  */
 import type { ItsVsgis } from '../host/index.ts';
 import { ICENABLER, ICPENDR, IGROUPR, InterruptBank, IPRIORITYR, ISENABLER, ISPENDR, type BankOwner } from './interrupt-bank.ts';
-import type { Vcpu } from './vcpu.ts';
+import type { BusVcpu } from './guest-bus.ts';
 import type { Accessor } from './vgic-frames.ts';
-import { VgicIrq } from './vgic-irq.ts';
+import { VgicIrq, type IrqTarget } from './vgic-irq.ts';
 
 const SGIS = 16;
 const PRIVATE_IRQS = 32;
+
+/** A vCPU as the registers of a distributor and of redistributors know it. */
+export interface GicVcpu extends IrqTarget, BusVcpu {
+  /** Aff3 to Aff0, 8 bits each, from the top. */
+  readonly affinity: number;
+  readonly privates: PrivateInterrupts;
+  /** The distributor's enable changed. */
+  reload(): void;
+}
 
 export class PrivateInterrupts {
   readonly #bank: InterruptBank;
@@ -20,7 +29,7 @@ export class PrivateInterrupts {
   /** The vPE's, while the hardware delivers the SGIs. */
   #vsgis: ItsVsgis | undefined;
 
-  constructor(owner: BankOwner, vcpu: Vcpu) {
+  constructor(owner: BankOwner, vcpu: IrqTarget) {
     const irqs = Array.from({ length: PRIVATE_IRQS }, (_, intid) => new VgicIrq(intid));
     for (const irq of irqs) {
       irq.target = vcpu;

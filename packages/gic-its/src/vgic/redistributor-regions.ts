@@ -7,9 +7,8 @@
 import { EEXIST, EINVAL, FRAMES, holdsAddress, isInside, PAGE_SIZE } from '@vsim/vfio-core';
 import { FRAMES_OVERLAP, REDIST_REGION_RULE } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import type { Vcpu } from './vcpu.ts';
-import { checkFrame, FRAME_64K, frameError } from './vgic-frames.ts';
+import type { GicVcpu } from './private-interrupts.ts';
+import { checkFrame, FRAME_64K, frameError, type FrameVm } from './vgic-frames.ts';
 
 /** RD and SGI frame. */
 export const REDISTRIBUTOR_BYTES = 0x2_0000;
@@ -23,6 +22,13 @@ export interface RedistributorRegion {
   used: number;
 }
 
+/** A VM as its redistributors' regions know it: the vCPUs that fill them, and the bus. */
+export interface RegionsVm extends FrameVm {
+  readonly vcpus: readonly GicVcpu[];
+  mapWindow(base: number, size: number, device: GuestDevice): void;
+  unmapWindow(base: number): void;
+}
+
 /** A vCPU's redistributor. */
 interface Place {
   readonly region: RedistributorRegion;
@@ -31,14 +37,14 @@ interface Place {
 }
 
 export class RedistributorRegions {
-  readonly #vm: KvmVm;
-  readonly #frame: (vcpu: Vcpu) => GuestDevice;
+  readonly #vm: RegionsVm;
+  readonly #frame: (vcpu: GicVcpu) => GuestDevice;
   readonly #regions: RedistributorRegion[] = [];
-  readonly #places = new Map<Vcpu, Place>();
+  readonly #places = new Map<GicVcpu, Place>();
   /** Where the distributor is, once it was told. */
   distributorBase: number | undefined;
 
-  constructor(vm: KvmVm, frame: (vcpu: Vcpu) => GuestDevice) {
+  constructor(vm: RegionsVm, frame: (vcpu: GicVcpu) => GuestDevice) {
     this.#vm = vm;
     this.#frame = frame;
   }
@@ -76,7 +82,7 @@ export class RedistributorRegions {
   }
 
   /** A vCPU gets the next free redistributor, if there is one. @returns 0, or -EINVAL if the regions are out of bounds or meet the distributor */
-  place(vcpu: Vcpu): number {
+  place(vcpu: GicVcpu): number {
     if (this.#places.has(vcpu)) return 0;
     const region = this.#regions.find(({ count, used }) => count === 0 || used < count);
     if (region === undefined) return 0;
@@ -90,12 +96,12 @@ export class RedistributorRegions {
   }
 
   /** A vCPU that was not made after all: its redistributor is nobody's from then on. */
-  remove(vcpu: Vcpu): void {
+  remove(vcpu: GicVcpu): void {
     this.#unmap(vcpu);
     this.#places.delete(vcpu);
   }
 
-  hasPlace(vcpu: Vcpu): boolean {
+  hasPlace(vcpu: GicVcpu): boolean {
     return this.#places.has(vcpu);
   }
 
@@ -116,7 +122,7 @@ export class RedistributorRegions {
   }
 
   /** GICR_TYPER.Last: the last of its region that is taken, and no other region goes on behind it. */
-  isLast(vcpu: Vcpu, user: boolean): boolean {
+  isLast(vcpu: GicVcpu, user: boolean): boolean {
     const place = this.#places.get(vcpu);
     // The regions may be gone (linux-5.13, after a failed first run).
     if (place === undefined || !this.#regions.includes(place.region)) return false;
@@ -158,7 +164,7 @@ export class RedistributorRegions {
     return (count === 0 ? this.#vm.vcpus.length : count) * REDISTRIBUTOR_BYTES;
   }
 
-  #unmap(vcpu: Vcpu): void {
+  #unmap(vcpu: GicVcpu): void {
     const place = this.#places.get(vcpu);
     if (place !== undefined) this.#vm.unmapWindow(place.base);
   }

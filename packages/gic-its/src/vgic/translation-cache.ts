@@ -4,15 +4,22 @@
  * Kernel: struct vgic_translation_cache_entry of vgic-its.c (up to 6.9: 16 entries a vCPU, least recently used goes), then one xarray
  * for each ITS. A reference is held for each entry. Dropped as a whole by anything that may change a translation.
  */
-import type { KvmVm } from './kvm-vm.ts';
-import type { VgicIrq } from './vgic-irq.ts';
+import type { LpiList, VgicIrq } from './vgic-irq.ts';
+import type { VgicProfile } from './vgic-profile.ts';
+
+/** A VM as its cache knows it: how many entries there may be, and the LPIs that they hold. */
+interface CachingVm {
+  readonly profile: VgicProfile;
+  readonly vcpus: readonly unknown[];
+  readonly lpis: LpiList;
+}
 
 export class TranslationCache {
-  readonly #vm: KvmVm;
+  readonly #vm: CachingVm;
   /** By ITS, DeviceID and EventID; the least recently used is first. */
   readonly #entries = new Map<number, VgicIrq>();
 
-  constructor(vm: KvmVm) {
+  constructor(vm: CachingVm) {
     this.#vm = vm;
   }
 

@@ -5,10 +5,11 @@
  */
 import { EBUSY, EFAULT, ENOENT, ENXIO, highHalf, lowHalf } from '@vsim/vfio-core';
 import { GICD } from '../hardware/index.ts';
-import { isSysreg, readSysreg, writeSysreg } from './cpu-sysregs.ts';
+import { isSysreg, readSysreg, writeSysreg, type SysregVcpu } from './cpu-sysregs.ts';
 import { isDistributorRegister, type GuestDistributor } from './guest-distributor.ts';
 import { isRedistributorRegister, type GuestRedistributors } from './guest-redistributors.ts';
-import type { KvmVm } from './kvm-vm.ts';
+import type { GuestDevice } from './guest-bus.ts';
+import type { GicVcpu } from './private-interrupts.ts';
 import {
   ATTRIBUTE_MEMORY,
   ATTRIBUTE_UNKNOWN,
@@ -20,10 +21,9 @@ import {
   NR_IRQS_VALUE,
   REDIST_REGION_RULE,
 } from './vm-reasons.ts';
-import { savePendingTables } from './vgic-pending-tables.ts';
+import { savePendingTables, type PendingVm } from './vgic-pending-tables.ts';
 import { ADDR_TYPE, CTRL, GRP, LEVEL_INFO, REGION } from './uapi.ts';
-import type { Vcpu } from './vcpu.ts';
-import { addressOf, checkFrame, FRAME_64K } from './vgic-frames.ts';
+import { addressOf, checkFrame, FRAME_64K, type FrameVm } from './vgic-frames.ts';
 
 /** SGIs and PPIs. */
 export const PRIVATE_IRQS = 32;
@@ -44,16 +44,28 @@ export interface VgicState {
   init(): number;
 }
 
+/** A vCPU whose registers attributes read and write. */
+interface AttributeVcpu extends GicVcpu, SysregVcpu {}
+
+/** A VM as the attributes of its vgic know it. */
+interface AttributesVm extends FrameVm, PendingVm {
+  readonly vcpus: readonly AttributeVcpu[];
+  readonly irqfds: { overwritten(first: number, lines: number): void };
+  vcpuOfAffinity(affinity: number): AttributeVcpu | undefined;
+  checkStopped(what: string): number;
+  mapWindow(base: number, size: number, device: GuestDevice): void;
+}
+
 type Call = 'set' | 'get' | 'have';
 
 export class VgicAttributes {
-  readonly #vm: KvmVm;
+  readonly #vm: AttributesVm;
   readonly #state: VgicState;
   readonly #distributor: GuestDistributor;
   readonly #redistributors: GuestRedistributors;
   #maintenanceIrq = 0;
 
-  constructor(vm: KvmVm, state: VgicState, distributor: GuestDistributor, redistributors: GuestRedistributors) {
+  constructor(vm: AttributesVm, state: VgicState, distributor: GuestDistributor, redistributors: GuestRedistributors) {
     this.#vm = vm;
     this.#state = state;
     this.#distributor = distributor;
@@ -188,7 +200,7 @@ export class VgicAttributes {
   }
 
   /** The vCPU of a register. Those of the distributor may name any: it is the first. Kernel: vgic_v3_parse_attr(). */
-  #vcpuOf(group: number, attr: bigint): Vcpu | undefined {
+  #vcpuOf(group: number, attr: bigint): AttributeVcpu | undefined {
     return group === GRP.DIST_REGS ? this.#vm.vcpus[0] : this.#vm.vcpuOfAffinity(highHalf(attr));
   }
 
@@ -231,7 +243,7 @@ export class VgicAttributes {
     return this.#vm.refusals.refuse(NO_REGISTER, { device, offset }, errno);
   }
 
-  #setLevels(vcpu: Vcpu, which: number, levels: number): void {
+  #setLevels(vcpu: AttributeVcpu, which: number, levels: number): void {
     const lines = this.#linesOf(vcpu, which);
     const first = which & LEVEL_INFO.INTID_MASK;
     this.#vm.irqfds.overwritten(first, lines.readLevels(first) & ~levels);
@@ -239,7 +251,7 @@ export class VgicAttributes {
   }
 
   /** Who keeps the lines of an attribute's interrupts: the vCPU the first 32, the distributor the others. */
-  #linesOf(vcpu: Vcpu, which: number): { readLevels(first: number): number; writeLevels(first: number, levels: number): void } {
+  #linesOf(vcpu: AttributeVcpu, which: number): { readLevels(first: number): number; writeLevels(first: number, levels: number): void } {
     return (which & LEVEL_INFO.INTID_MASK) < PRIVATE_IRQS ? vcpu.privates : this.#distributor;
   }
 

@@ -1,12 +1,21 @@
 /** Register frames in guest physical memory: where they may lie, and accesses of 8 bytes to registers of 4. */
-import { E2BIG, EEXIST, EINVAL, FRAMES, highHalf, isInside, lowHalf, PAGE_SIZE, toBigint } from '@vsim/vfio-core';
+import { E2BIG, EEXIST, EINVAL, FRAMES, highHalf, isInside, lowHalf, PAGE_SIZE, toBigint, type Refusals, type Trace } from '@vsim/vfio-core';
 import { ACCESS_REFUSED } from './events.ts';
 import { FRAME_ADDRESS } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
-import type { KvmVm } from './kvm-vm.ts';
+import type { VgicProfile } from './vgic-profile.ts';
 
 /** Whose access it is: a VMM's, through a device attribute, has other effects at some registers than the guest's. */
 export type Accessor = 'guest' | 'user';
+
+/** A VM as its frames know it: where they may lie, and who is told what is refused. */
+export interface FrameVm {
+  readonly profile: VgicProfile;
+  readonly refusals: Refusals;
+  readonly trace: Trace;
+  /** Guest physical address bits: frames end below 2 to this. */
+  readonly ipaBits: number;
+}
 
 /** A frame of registers. */
 export const FRAME_64K = 0x1_0000;
@@ -27,7 +36,7 @@ export function addressOf(value: bigint | number): number {
  * @param bytes how long it is
  * @returns 0 or a negative errno, told
  */
-export function checkFrame(vm: KvmVm, frame: string, old: number | undefined, address: number, bytes: number): number {
+export function checkFrame(vm: FrameVm, frame: string, old: number | undefined, address: number, bytes: number): number {
   const errno = frameError(vm, old, address, bytes);
   return errno === 0 ? 0 : vm.refusals.refuse(FRAME_ADDRESS, { frame, address, bytes, limit: 2 ** vm.ipaBits, old }, errno);
 }
@@ -39,7 +48,7 @@ export function checkFrame(vm: KvmVm, frame: string, old: number | undefined, ad
  * @param bytes how long it is
  * @returns 0 or a positive errno
  */
-export function frameError(vm: KvmVm, old: number | undefined, address: number, bytes: number): number {
+export function frameError(vm: FrameVm, old: number | undefined, address: number, bytes: number): number {
   if (!vm.profile.checksFrameEnd) {
     if (address >= 2 ** vm.ipaBits) return E2BIG;
     if (address % FRAME_64K !== 0) return EINVAL;
@@ -57,7 +66,7 @@ export function frameError(vm: KvmVm, old: number | undefined, address: number, 
  *
  * @param widths bytes of the accesses that are allowed at an offset, or-ed; what is allowed is aligned
  */
-export function checkedFrame(vm: KvmVm, frame: string, widths: (offset: number) => number, inner: GuestDevice): GuestDevice {
+export function checkedFrame(vm: FrameVm, frame: string, widths: (offset: number) => number, inner: GuestDevice): GuestDevice {
   const allowed = (offset: number, width: number): boolean => {
     if ((width === 1 || width === 4 || width === 8) && (widths(offset) & width) !== 0 && offset % width === 0) return true;
     if (vm.trace.on) vm.trace.emit(ACCESS_REFUSED, { frame, offset, width });

@@ -1,10 +1,27 @@
 import { removeItem } from '@vsim/vfio-core';
-import type { ItsIrq } from '../host/index.ts';
+import type { ItsIrq, ItsVpe } from '../host/index.ts';
 import { SparseArray } from './sparse-array.ts';
-import type { Vcpu } from './vcpu.ts';
 
 /** The first INTID of LPIs. */
 const FIRST_LPI = 8192;
+
+/** A vCPU as interrupts know it: the list on which they are queued, and where its LPIs are pending. */
+export interface IrqTarget {
+  /** What KVM_CREATE_VCPU was asked for. */
+  readonly id: number;
+  /** Pending and active interrupts, in the order in which they came. */
+  readonly queue: VgicIrq[];
+  /** GICR_CTLR.EnableLPIs. */
+  lpisEnabled: boolean;
+  /** GICR_PENDBASER in halves, the low one first. */
+  readonly pendbaser: Uint32Array;
+  /** The hardware's handle of it, on a host with GICv4. */
+  readonly vpe: ItsVpe | undefined;
+  /** VLPIs that target it. */
+  vlpiCount: number;
+  /** Something changed for it: it looks at its list again. */
+  kick(): void;
+}
 
 /**
  * An interrupt of a VM: its state and configuration, its target, and the list of the vCPU that is to take it.
@@ -38,9 +55,9 @@ export class VgicIrq {
   /** The kernel's timer has it: nobody else raises it. Kernel: owner. */
   owned = false;
   /** The vCPU that is to take it. */
-  target: Vcpu | undefined;
+  target: IrqTarget | undefined;
   /** The vCPU on whose list it is queued. */
-  queuedOn: Vcpu | undefined;
+  queuedOn: IrqTarget | undefined;
   /** Who holds an LPI: ITEs, cache entries, a vCPU's list. Without any it goes. */
   references = 1;
   /** LPIs: those that were made before have lower places. */
@@ -106,7 +123,7 @@ export class LpiList {
   }
 
   /** Where an active, or a pending and enabled interrupt is to go; undefined when it is to go nowhere now. */
-  oracle(irq: VgicIrq): Vcpu | undefined {
+  oracle(irq: VgicIrq): IrqTarget | undefined {
     if (irq.active) return irq.queuedOn ?? irq.target;
     return irq.enabled && irq.pending && this.#distributorEnabled() ? irq.target : undefined;
   }
@@ -136,7 +153,7 @@ export class LpiList {
   }
 
   /** Drops what has no target, and moves what has another one. Kernel: vgic_prune_ap_list(). */
-  prune(vcpu: Vcpu): void {
+  prune(vcpu: IrqTarget): void {
     for (const irq of [...vcpu.queue]) {
       // What was moved before may have run a guest, which took this one off.
       if (irq.queuedOn !== vcpu) continue;

@@ -4,12 +4,11 @@
  * Kernel: vgic_its_cmd_handle_*() of vgic-its.c. Errors are internal codes: the guest sees CREADR advance. Commands for VLPIs are
  * ignored, as KVM ignores them.
  */
-import { EBUSY, ENODEV, toNumber } from '@vsim/vfio-core';
+import { EBUSY, ENODEV, toNumber, type Refusals, type Trace } from '@vsim/vfio-core';
 import { FIRST_LPI, OPCODE } from '../hardware/index.ts';
 import { EVENT_TAKEN } from './its-reasons.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import type { Vcpu } from './vcpu.ts';
-import { NOT_MAPPED, type ItsMappings } from './vgic-its-mappings.ts';
+import type { IrqTarget } from './vgic-irq.ts';
+import { NOT_MAPPED, type ItsMappings, type MappingVm } from './vgic-its-mappings.ts';
 import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
 
 /** Codes of the guest's commands that come to nothing: Arm IHI 0069's numbers of ITS command errors, which the guest does not see. */
@@ -49,15 +48,21 @@ export interface ItsCommand {
   readonly other: number;
 }
 
+/** A VM as the commands of its ITS know it: what they map, and where it is told of them. */
+export interface CommandVm extends MappingVm {
+  readonly refusals: Refusals;
+  readonly trace: Trace;
+}
+
 export class ItsCommands {
-  readonly #vm: KvmVm;
+  readonly #vm: CommandVm;
   readonly #registers: ItsRegisters;
   readonly #mappings: ItsMappings;
   readonly #triggerMsi: (device: number, event: number) => number;
   /** vCPUs whose LPIs were all read again since a command or the guest may have changed one. */
-  readonly #invalidated = new Set<Vcpu>();
+  readonly #invalidated = new Set<IrqTarget>();
 
-  constructor(vm: KvmVm, registers: ItsRegisters, mappings: ItsMappings, triggerMsi: (device: number, event: number) => number) {
+  constructor(vm: CommandVm, registers: ItsRegisters, mappings: ItsMappings, triggerMsi: (device: number, event: number) => number) {
     this.#vm = vm;
     this.#registers = registers;
     this.#mappings = mappings;

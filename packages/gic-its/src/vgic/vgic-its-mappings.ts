@@ -7,21 +7,43 @@
 import { EFAULT, removeItem } from '@vsim/vfio-core';
 import { FIRST_LPI } from '../hardware/index.ts';
 import { LPI_GROUP1 } from '../host/index.ts';
-import { EventTable, type Event } from './event-table.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import type { Vcpu } from './vcpu.ts';
-import { VgicIrq } from './vgic-irq.ts';
+import { EventTable, type Collection, type Event } from './event-table.ts';
+import type { GuestMemory } from './guest-memory.ts';
+import type { TranslationCache } from './translation-cache.ts';
+import { VgicIrq, type IrqTarget, type LpiList } from './vgic-irq.ts';
+import type { VgicProfile } from './vgic-profile.ts';
 import { moveVlpi, unmapVlpi } from './vgic-v4.ts';
-
-/** A collection: which vCPU an ICID means. */
-export interface Collection {
-  readonly icid: number;
-  /** A vCPU as RDbase names it (KvmVm.vcpuOfTarget()), or NOT_MAPPED. */
-  target: number;
-}
 
 /** RDbase of a collection that has no target. */
 export const NOT_MAPPED = 0xffff_ffff;
+
+/** Where the guest has put the tables of its LPIs, and how many there may be. */
+export interface LpiTables {
+  /** INTIDs of LPIs are below this. */
+  readonly lpiLimit: number;
+  /** Guest physical address of the property table. */
+  readonly propertyTable: number;
+  /** Guest physical address of a vCPU's pending table. */
+  pendingTable(vcpu: IrqTarget): number;
+}
+
+/** A VM as the mappings of its ITS know it: the LPIs to which events lead, and the vCPUs that collections mean. */
+export interface MappingVm {
+  /** What the kernel's vgic does otherwise than another's. */
+  readonly profile: VgicProfile;
+  /** Its memory slots. */
+  readonly memory: GuestMemory;
+  /** Its LPIs. */
+  readonly lpis: LpiList;
+  /** Translations of MSIs that were made before. */
+  readonly cache: TranslationCache;
+  /** Its GICv3. */
+  readonly vgic: LpiTables | undefined;
+  /** Steps of commands that grow with what the guest has mapped. */
+  work: number;
+  /** The vCPU that RDbase names. @param target an id or an index */
+  vcpuOfTarget(target: number): IrqTarget | undefined;
+}
 
 /** Kernel: struct its_device. */
 export interface ItsGuestDevice {
@@ -42,11 +64,11 @@ export class ItsMappings {
   readonly collections: Collection[] = [];
   readonly #byIcid = new Map<number, Collection>();
   readonly #byId = new Map<number, ItsGuestDevice>();
-  readonly #vm: KvmVm;
+  readonly #vm: MappingVm;
   readonly #its: number;
 
   /** @param its the ITS' number in the VM */
-  constructor(vm: KvmVm, its: number) {
+  constructor(vm: MappingVm, its: number) {
     this.#vm = vm;
     this.#its = its;
   }
@@ -76,7 +98,7 @@ export class ItsMappings {
     return this.findDevice(device)?.events.get(event);
   }
 
-  vcpuOf(collection: Collection | undefined): Vcpu | undefined {
+  vcpuOf(collection: Collection | undefined): IrqTarget | undefined {
     return collection === undefined || collection.target === NOT_MAPPED ? undefined : this.#vm.vcpuOfTarget(collection.target);
   }
 
@@ -89,7 +111,7 @@ export class ItsMappings {
    * @returns the LPI with a reference; undefined when another event has it and each has one (VgicProfile.oneEventPerLpi); -EFAULT when its
    * configuration cannot be read
    */
-  addLpi(intid: number, vcpu: Vcpu | undefined): VgicIrq | number | undefined {
+  addLpi(intid: number, vcpu: IrqTarget | undefined): VgicIrq | number | undefined {
     const { lpis, profile } = this.#vm;
     const known = lpis.find(intid);
     if (known !== undefined) {
@@ -125,7 +147,7 @@ export class ItsMappings {
    * @param only leaves LPIs of other vCPUs alone
    * @returns 0, or -EFAULT when the property table is not in guest memory
    */
-  readConfiguration(irq: VgicIrq, only: Vcpu | undefined, invalidate: boolean): number {
+  readConfiguration(irq: VgicIrq, only: IrqTarget | undefined, invalidate: boolean): number {
     const { memory } = this.#vm;
     const address = this.propertyAddress(irq.intid);
     if (!memory.accessible(address, 1)) return -EFAULT;
@@ -160,7 +182,7 @@ export class ItsMappings {
   }
 
   /** update_affinity(). */
-  retarget(irq: VgicIrq, vcpu: Vcpu | undefined): void {
+  retarget(irq: VgicIrq, vcpu: IrqTarget | undefined): void {
     const from = irq.target;
     irq.target = vcpu;
     if (irq.hw) moveVlpi(irq, from);
@@ -235,7 +257,7 @@ export class ItsMappings {
   }
 
   /** INVALL, and GICR_INVALLR of the guest. */
-  invalidateAll(vcpu: Vcpu): void {
+  invalidateAll(vcpu: IrqTarget): void {
     this.#vm.work += this.#vm.lpis.count;
     for (const irq of this.#vm.lpis.all()) this.readConfiguration(irq, vcpu, false);
     if (vcpu.vpe?.mapped === true) vcpu.vpe.invalidateAll();

@@ -4,12 +4,12 @@
  * Kernel: vgic_mmio_*_its_*(), vgic_sanitise_its_baser(), vgic_its_check_id() of vgic-its.c. CBASER, CWRITER, CREADR, BASER0 and BASER1
  * are kept in halves; every other BASER is RAZ/WI. Modelled: all that a guest or user space can reach.
  */
-import { EBUSY, EINVAL, hex, highHalf, lowHalf, toBigint, toNumber, type Sleeps } from '@vsim/vfio-core';
+import { EBUSY, EINVAL, hex, highHalf, lowHalf, toBigint, toNumber, type Host, type Refusals, type Sleeps, type Trace } from '@vsim/vfio-core';
 import type { GuestMemory } from './guest-memory.ts';
 import { QUEUE_DEFERRED } from './events.ts';
 import { REGISTER_VALUE } from './vm-reasons.ts';
 import type { GuestDevice } from './guest-bus.ts';
-import type { KvmVm } from './kvm-vm.ts';
+import type { VgicProfile } from './vgic-profile.ts';
 
 // Offsets of registers.
 const REG = { CTLR: 0x0, IIDR: 0x4, TYPER: 0x8, CBASER: 0x80, CWRITER: 0x88, CREADR: 0x90, BASER: 0x100, IDREGS: 0xffd0 } as const;
@@ -51,8 +51,19 @@ export interface RegisterEffects {
   unreadable(address: number): void;
 }
 
+/** A VM as the registers of its ITS know it: the memory that has the command queue, and how long commands take. */
+export interface QueueVm {
+  readonly host: Host;
+  readonly profile: VgicProfile;
+  readonly memory: GuestMemory;
+  readonly refusals: Refusals;
+  readonly trace: Trace;
+  /** Steps of commands that were done. */
+  work: number;
+}
+
 export class ItsRegisters {
-  readonly #vm: KvmVm;
+  readonly #vm: QueueVm;
   readonly #memory: GuestMemory;
   /** The ITS' number in the VM. */
   readonly #its: number;
@@ -63,7 +74,7 @@ export class ItsRegisters {
   /** A thread has the rest of the queue. */
   #deferred = false;
 
-  constructor(vm: KvmVm, its: number, effects: RegisterEffects) {
+  constructor(vm: QueueVm, its: number, effects: RegisterEffects) {
     this.#vm = vm;
     this.#memory = vm.memory;
     this.#its = its;

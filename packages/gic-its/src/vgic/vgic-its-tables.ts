@@ -9,11 +9,21 @@ import { EEXIST, EINVAL, readWords, toNumber, writeWords } from '@vsim/vfio-core
 import { FIRST_LPI } from '../hardware/index.ts';
 import { DEVICE_LEFT_OUT, ITE_DROPPED } from './events.ts';
 import { BAD_CTE, BAD_DTE, BAD_ITE, DEVICE_RANGE, ENTRY_UNREADABLE, ENTRY_UNWRITABLE, LPI_UNREADABLE, SAVE_FORWARDED } from './its-reasons.ts';
+import type { ItsDriver } from '../host/index.ts';
+import type { Collection } from './event-table.ts';
 import type { GuestMemory } from './guest-memory.ts';
-import type { Vcpu } from './vcpu.ts';
-import { NOT_MAPPED, type Collection, type ItsGuestDevice } from './vgic-its-mappings.ts';
-import { BASER_COLLECTION, BASER_DEVICE } from './vgic-its-registers.ts';
-import type { VgicIts } from './vgic-its.ts';
+import type { IrqTarget } from './vgic-irq.ts';
+import type { CommandVm } from './vgic-its-commands.ts';
+import { NOT_MAPPED, type ItsGuestDevice, type ItsMappings } from './vgic-its-mappings.ts';
+import { BASER_COLLECTION, BASER_DEVICE, type ItsRegisters } from './vgic-its-registers.ts';
+
+/** An ITS as its saved tables know it. */
+interface SavedIts {
+  readonly vm: CommandVm & { readonly driver: ItsDriver };
+  readonly index: number;
+  readonly registers: ItsRegisters;
+  readonly mappings: ItsMappings;
+}
 
 const ENTRY = 8;
 const PAGE_64K = 0x1_0000;
@@ -28,12 +38,12 @@ const FIRST = FIRST_LPI;
 const words = new Uint32Array(2);
 
 /** KVM_DEV_ARM_ITS_SAVE_TABLES. @returns 0 or a negative errno */
-export function saveTables(its: VgicIts): number {
+export function saveTables(its: SavedIts): number {
   return saveDevices(its) || saveCollections(its);
 }
 
 /** KVM_DEV_ARM_ITS_RESTORE_TABLES. @returns 0 or a negative errno */
-export function restoreTables(its: VgicIts): number {
+export function restoreTables(its: SavedIts): number {
   const frees = its.vm.profile.failedRestoreFrees;
   const collections = restoreCollections(its);
   if (collections < 0) {
@@ -50,7 +60,7 @@ export function restoreTables(its: VgicIts): number {
 
 // Save
 
-function saveDevices(its: VgicIts): number {
+function saveDevices(its: SavedIts): number {
   if (!its.registers.tableValid(BASER_DEVICE)) return 0;
   const entryOf = ({ id }: ItsGuestDevice): number | undefined => its.registers.entryAddress(BASER_DEVICE, id);
   let devices = its.mappings.devices.sort((a, b) => a.id - b.id);
@@ -77,7 +87,7 @@ function saveDevices(its: VgicIts): number {
   return 0;
 }
 
-function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
+function saveEvents(its: SavedIts, device: ItsGuestDevice): number {
   const { driver } = its.vm;
   const { events } = device;
   const ids = events.sort();
@@ -99,14 +109,14 @@ function saveEvents(its: VgicIts, device: ItsGuestDevice): number {
 }
 
 /** @param distance to the next entry, 0 for the last @returns whether there is a place for it */
-function saveEvent(its: VgicIts, address: number, intid: number, collection: Collection | undefined, distance: number): boolean {
+function saveEvent(its: SavedIts, address: number, intid: number, collection: Collection | undefined, distance: number): boolean {
   // An orphan is nothing to come back to.
   if (collection === undefined) return store(its, address, 0, 0);
   const next = Math.min(distance, MAX_NEXT_EVENT);
   return store(its, address, ((intid << 16) | collection.icid) >>> 0, ((next << 16) | (intid >>> 16)) >>> 0);
 }
 
-function saveCollections(its: VgicIts): number {
+function saveCollections(its: SavedIts): number {
   if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
   const end = its.registers.tableBytes(BASER_COLLECTION);
   let at = its.registers.tableAddress(BASER_COLLECTION);
@@ -127,19 +137,19 @@ interface Owner {
 }
 
 /** @returns whether guest memory has a place for the entry */
-function store(its: VgicIts, address: number, lo: number, hi: number): boolean {
+function store(its: SavedIts, address: number, lo: number, hi: number): boolean {
   words[0] = lo;
   words[1] = hi;
   return writeWords(its.vm.memory, address, words, 2);
 }
 
-function unwritable(its: VgicIts, entry: string, address: number, owner: Owner): number {
+function unwritable(its: SavedIts, entry: string, address: number, owner: Owner): number {
   return its.vm.refusals.refuse(ENTRY_UNWRITABLE, { entry, address, ...owner });
 }
 
 // Restore
 
-function restoreCollections(its: VgicIts): number {
+function restoreCollections(its: SavedIts): number {
   if (!its.registers.tableValid(BASER_COLLECTION)) return 0;
   const { memory, refusals } = its.vm;
   const base = its.registers.tableAddress(BASER_COLLECTION);
@@ -170,7 +180,7 @@ type Step = (id: number, lo: number, hi: number, address: number) => number;
  * @param bytes as the kernel's int has them: below zero for 2 GiB, which is a length without end, too
  * @returns 1 when the end was reached, 0 when an entry was the last, or a negative errno
  */
-function scan(its: VgicIts, entry: string, device: number | undefined, base: number, bytes: number, first: number, step: Step): number {
+function scan(its: SavedIts, entry: string, device: number | undefined, base: number, bytes: number, first: number, step: Step): number {
   const { memory, refusals, profile } = its.vm;
   let left = bytes < 0 ? Infinity : bytes;
   if (left === 0 && profile.scansPastEnd) return 1;
@@ -192,7 +202,7 @@ function unused(memory: GuestMemory, address: number, left: number): number {
   return Math.max(1, Math.min(Math.floor(memory.untouched(address) / ENTRY), left / ENTRY));
 }
 
-function restoreDevices(its: VgicIts): number {
+function restoreDevices(its: SavedIts): number {
   if (!its.registers.tableValid(BASER_DEVICE)) return 0;
   const base = its.registers.tableAddress(BASER_DEVICE);
   const bytes = its.registers.tableBytes(BASER_DEVICE);
@@ -207,7 +217,7 @@ function restoreDevices(its: VgicIts): number {
   return Math.min(result, 0);
 }
 
-function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address: number): number {
+function restoreDevice(its: SavedIts, id: number, lo: number, hi: number, address: number): number {
   if ((hi & VALID) === 0) return 1;
   const bits = (lo & 0x1f) + 1;
   const { checksDte } = its.vm.profile;
@@ -225,7 +235,7 @@ function restoreDevice(its: VgicIts, id: number, lo: number, hi: number, address
   return (hi >>> 17) & MAX_NEXT_DEVICE;
 }
 
-function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: number, hi: number): number {
+function restoreEvent(its: SavedIts, device: ItsGuestDevice, id: number, lo: number, hi: number): number {
   const intid = ((hi & 0xffff) * 0x1_0000 + (lo >>> 16)) >>> 0;
   const distance = hi >>> 16;
   if (intid === 0) return 1;
@@ -244,18 +254,18 @@ function restoreEvent(its: VgicIts, device: ItsGuestDevice, id: number, lo: numb
   return distance;
 }
 
-function badEvent(its: VgicIts, device: ItsGuestDevice, event: number, field: string, value: number): number {
+function badEvent(its: SavedIts, device: ItsGuestDevice, event: number, field: string, value: number): number {
   return its.vm.refusals.refuse(BAD_ITE, { field, value, address: device.itt + event * ENTRY, device: device.id, event });
 }
 
 /** A device's DTE has no place in guest memory. */
-function unreachable(its: VgicIts, what: string, device: number): number {
+function unreachable(its: SavedIts, what: string, device: number): number {
   const { table, is } = its.registers.entryProblem(BASER_DEVICE, device) ?? { table: its.registers.tableAddress(BASER_DEVICE), is: 'not there' };
   return its.vm.refusals.refuse(DEVICE_RANGE, { what, device, table, is });
 }
 
 /** What the tables say of an LPI cannot be read: its property byte, or its bit in the pending table of its target. */
-function unreadable(its: VgicIts, device: ItsGuestDevice, event: number, lpi: number, vcpu: Vcpu | undefined): number {
+function unreadable(its: SavedIts, device: ItsGuestDevice, event: number, lpi: number, vcpu: IrqTarget | undefined): number {
   const { memory, vgic, refusals } = its.vm;
   const property = its.mappings.propertyAddress(lpi);
   const known = memory.accessible(property, 1) && vcpu !== undefined && vgic !== undefined;

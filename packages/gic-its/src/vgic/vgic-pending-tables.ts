@@ -4,11 +4,24 @@
  * Kernel: vgic_v3_save_pending_tables(). On GICv4.1 all vPEs of the VM are unmapped meanwhile, so that VPTs can be read; they are mapped
  * again on every path.
  */
+import type { Refusals } from '@vsim/vfio-core';
+import type { ItsDriver, ItsVm } from '../host/index.ts';
+import type { GuestMemory } from './guest-memory.ts';
 import { PENDING_TABLE } from './vm-reasons.ts';
-import type { KvmVm } from './kvm-vm.ts';
+import type { IrqTarget, LpiList } from './vgic-irq.ts';
+
+/** A VM as SAVE_PENDING_TABLES knows it: its LPIs, and where the bits of each vCPU's lie. */
+export interface PendingVm {
+  readonly driver: ItsDriver;
+  readonly itsVm: ItsVm | undefined;
+  readonly memory: GuestMemory;
+  readonly lpis: LpiList;
+  readonly refusals: Refusals;
+  readonly vgic: { pendingTable(vcpu: IrqTarget): number } | undefined;
+}
 
 /** @returns 0 or -EFAULT */
-export function savePendingTables(vm: KvmVm): number {
+export function savePendingTables(vm: PendingVm): number {
   const { switches, gicv41 } = vm.driver;
   const vpes = gicv41 && switches.saveVlpiPending ? (vm.itsVm?.vpes ?? []) : [];
   for (const vpe of vpes) vpe.freeDoorbell();
@@ -18,7 +31,7 @@ export function savePendingTables(vm: KvmVm): number {
 }
 
 /** @param readable VPTs can be read: for a VLPI the bit there counts, and its latch does not */
-function saveBits({ memory, lpis, vgic, refusals }: KvmVm, readable: boolean): number {
+function saveBits({ memory, lpis, vgic, refusals }: PendingVm, readable: boolean): number {
   if (vgic === undefined) return 0;
   let last = -1;
   let byte = 0;

@@ -4,15 +4,33 @@
  * Kernel: kvm_vgic_v4_set_forwarding(), kvm_vgic_v4_unset_forwarding(), vgic_v4_init(). Forwarding is DISCARD then VMAPTI: the device
  * must be silent. Taking it back discards what is pending; nothing copies a VPT to a latch.
  */
-import { EBUSY } from '@vsim/vfio-core';
-import { LPI_ENABLED, LPI_GROUP1, type ItsIrq } from '../host/index.ts';
+import { EBUSY, type Trace } from '@vsim/vfio-core';
+import { LPI_ENABLED, LPI_GROUP1, type ItsDriver, type ItsIrq, type ItsVm } from '../host/index.ts';
 import { VLPI_MISMATCH } from './events.ts';
 import type { MsiRoute } from './gsi-routing.ts';
-import type { KvmVm } from './kvm-vm.ts';
-import type { VgicIrq } from './vgic-irq.ts';
+import type { LpiList, VgicIrq } from './vgic-irq.ts';
+import type { VgicProfile } from './vgic-profile.ts';
+
+/** A VM as forwarding knows it: its vPEs, and the ITSs that say to which LPI a route leads. */
+export interface ForwardingVm {
+  /** What the kernel's vgic does otherwise than another's. */
+  readonly profile: VgicProfile;
+  /** Where its events go. */
+  readonly trace: Trace;
+  /** The host's GIC driver. */
+  readonly driver: ItsDriver;
+  /** Its vPEs, once they exist. */
+  readonly itsVm: ItsVm | undefined;
+  /** Its ITSs. */
+  readonly itss: readonly unknown[];
+  /** Its LPIs. */
+  readonly lpis: LpiList;
+  /** The ITS of a doorbell. @param address guest physical */
+  itsAt(address: number): { resolve(device: number, event: number): VgicIrq | number } | undefined;
+}
 
 /** Whether this VM's MSIs can go directly to its vCPUs. */
-export function supportsDirectMsis(vm: KvmVm): boolean {
+export function supportsDirectMsis(vm: ForwardingVm): boolean {
   return vm.itsVm !== undefined && (vm.driver.gicv41 || (vm.driver.gicv4 && vm.itss.length > 0));
 }
 
@@ -27,7 +45,7 @@ export function propertiesOf(irq: VgicIrq): number {
  * @returns 0, also when this VM or route cannot forward; a positive ITS code when the event is not mapped; -EBUSY when the ITS
  *   or the target's LPIs are disabled; or what the driver answered
  */
-export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): number {
+export function setForwarding(vm: ForwardingVm, hostIrq: ItsIrq, route: MsiRoute): number {
   if (!supportsDirectMsis(vm)) return 0;
   const its = vm.itsAt(route.address);
   if (its === undefined || route.device === undefined) return 0;
@@ -56,7 +74,7 @@ export function setForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute): numb
  *
  * @returns 0, also when this VM or route cannot forward; what its.resolve() says; or what the driver answered
  */
-export function unsetForwarding(vm: KvmVm, hostIrq: ItsIrq, route: MsiRoute | undefined): number {
+export function unsetForwarding(vm: ForwardingVm, hostIrq: ItsIrq, route: MsiRoute | undefined): number {
   if (!supportsDirectMsis(vm)) return 0;
   if (vm.profile.unsetsByHostIrq) {
     for (const irq of vm.lpis.all()) if (irq.hw && irq.hostIrq === hostIrq) unmapVlpi(irq);

@@ -6,6 +6,7 @@ import { FRAMES_OVERLAP, NO_ADDRESS, NO_VPES, NOT_INITIALISED, VCPU_IN_CREATION 
 import type { RedistributorRegions } from './redistributor-regions.ts';
 import type { Vcpu } from './vcpu.ts';
 import { PRIVATE_IRQS, VgicAttributes } from './vgic-attributes.ts';
+import type { IrqTarget } from './vgic-irq.ts';
 
 /** SPIs of a VM that never said how many: 256 INTIDs. */
 const DEFAULT_NR_SPIS = 224;
@@ -60,7 +61,7 @@ export class Vgic {
   }
 
   /** Guest physical address of a vCPU's pending table. */
-  pendingTable(vcpu: Vcpu): number {
+  pendingTable(vcpu: IrqTarget): number {
     return this.#redistributors.pendingTable(vcpu);
   }
 
