@@ -148,7 +148,7 @@ const lines: string[] = [];
 const io = {
   out: (line: string) => void lines.push(line),
   err: (line: string) => void lines.push(line),
-  progress: () => undefined,
+  progress: () => undefined, write: () => undefined,
   now: () => performance.now(),
   cwd: process.cwd(),
   piped: false,

@@ -3,8 +3,8 @@
  * recordings, but for the machine that `vsim demo` and `vsim lspci` show. The conformance code is a
  * part of its own, loaded when a command needs it.
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { ROOT, readJson } from './lib.mjs';
 
 const APP = join(ROOT, 'apps', 'cli');
@@ -13,7 +13,7 @@ const MACHINE = join('recordings', 'vfio', 'host.json.gz');
 
 const { build } = await import('vite');
 rmSync(OUT, { recursive: true, force: true });
-await build({
+const built = await build({
   configFile: false,
   root: APP,
   logLevel: 'warn',
@@ -30,7 +30,26 @@ await build({
 });
 cpSync(join(ROOT, 'apps', 'conformance', MACHINE), join(OUT, MACHINE));
 
-const { version } = readJson(join(APP, 'node_modules', 'commander', 'package.json'));
-const licence = readFileSync(join(APP, 'node_modules', 'commander', 'LICENSE'), 'utf8');
 mkdirSync(OUT, { recursive: true });
-writeFileSync(join(OUT, 'THIRD-PARTY.txt'), `vsim.mjs has commander ${version} in it:\n\n${licence}`);
+writeFileSync(join(OUT, 'THIRD-PARTY.txt'), thirdParty([built].flat().flatMap(({ output }) => output)));
+
+/** What of others is in the bundle, and by which licence. */
+function thirdParty(chunks) {
+  const libraries = new Map();
+  for (const file of chunks.flatMap(({ moduleIds = [] }) => moduleIds)) {
+    const root = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+/.exec(file)?.[0];
+    if (root !== undefined && existsSync(file)) libraries.set(root, [...(libraries.get(root) ?? []), file]);
+  }
+  return [...libraries.entries()].sort().map(([root, files]) => licenceOf(root, files)).join(`\n${'='.repeat(78)}\n\n`);
+}
+
+/** A library's own file; one that brings none has notices in its sources, and a licence whose text is beside. */
+function licenceOf(root, files) {
+  const { name, version, license } = readJson(join(root, 'package.json'));
+  const title = `vsim.mjs has ${name} ${version} in it (${license}):`;
+  const file = readdirSync(root).find((each) => /^LICEN[CS]E/i.test(each));
+  if (file !== undefined) return `${title}\n\n${readFileSync(join(root, file), 'utf8').trim()}\n`;
+  const notices = [...new Set(files.map((each) => /^(?:\/\/.*\n)+/.exec(readFileSync(each, 'utf8'))?.[0] ?? ''))].filter((notice) => notice.includes('Copyright'));
+  if (notices.length === 0 || !license.includes('Apache-2.0')) throw new Error(`${root.split(sep).slice(-2).join('/')}: no licence to be found`);
+  return `${title}\n\nThe text of the Apache License 2.0 is that of the file LICENSE of this package.\n\n${notices.map((notice) => notice.replaceAll(/^\/\/ ?/gm, '')).join('\n')}`;
+}

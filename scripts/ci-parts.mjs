@@ -40,4 +40,10 @@ export const PARTS = [
     minutes: 1,
     apt: { packages: ['pciutils'], file: '/usr/bin/lspci' },
   },
+  {
+    name: 'perfetto',
+    run: ['node', 'scripts/check-perfetto.mjs'],
+    minutes: 2,
+    apt: { packages: ['protobuf-compiler'], file: '/usr/bin/protoc' },
+  },
 ];

@@ -55,7 +55,7 @@ function shownBy(page: string): readonly Shown[] {
 async function printed(lines: string): Promise<string> {
   const out: string[] = [];
   const print = (line: string): void => { out.push(`${line}\n`); };
-  const io: Io = { out: print, err: print, progress: () => undefined, now: () => 0, cwd: ROOT, piped: false, columns: undefined, colors: false };
+  const io: Io = { out: print, err: print, progress: () => undefined, write: () => undefined, now: () => 0, cwd: ROOT, piped: false, columns: undefined, colors: false };
   for (const line of lines.trimEnd().split('\n')) {
     const words = /^npx vsim ([\w ./,:=-]+)$/.exec(line)?.[1];
     if (words === undefined) throw new Error(`"${line}" is no plain call of npx vsim`);

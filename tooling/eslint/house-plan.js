@@ -28,7 +28,7 @@ const PACKAGES = [CORE_NAME, '@vsim/gic-its', '@vsim/mdev', '@vsim/vfio-fslmc', 
 
 /** Apps: all packages; only the command imports other apps, by their entry points. */
 export const APPS = [
-  { room: 'apps/cli', may: ['$PACKAGE/src', 'node:', ...PACKAGES, '@vsim/conformance', '@vsim/demo', 'commander'] },
+  { room: 'apps/cli', may: ['$PACKAGE/src', 'node:', ...PACKAGES, '@vsim/conformance', '@vsim/demo', '@bufbuild/protobuf', 'commander'] },
   { room: 'apps', may: ['$PACKAGE/src', 'node:', ...PACKAGES] },
 ];
 

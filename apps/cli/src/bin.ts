@@ -31,16 +31,24 @@ function isPiped(): boolean {
   }
 }
 
+const USUAL_COLUMNS = 80;
+
 const lines: string[] = [];
 const args = process.argv.slice(2);
 const recordings = needsRecordings(args) ? await import('@vsim/conformance') : undefined;
 const io: Io = {
   out: (line) => lines.push(`${line}\n`),
+  write: (text) => { process.stdout.write(text); },
   err: (line) => {
     process.stderr.write(`${line}\n`);
   },
   progress: (text) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    const { stderr } = process;
+    if (!stderr.isTTY) return;
+    stderr.cursorTo(0);
+    stderr.clearLine(1);
+    // One line: what is longer than the terminal would go on to a second, which nobody clears.
+    stderr.write(text.slice(0, (stderr.columns || USUAL_COLUMNS) - 1));
   },
   now: () => performance.now(),
   cwd: currentFolder(),

@@ -2,6 +2,8 @@
 export interface Io {
   /** One line of results, on stdout. */
   out(line: string): void;
+  /** Text on stdout at once: what is too much to be kept until the end. */
+  write(text: string): void;
   /** One line for the person, on stderr. */
   err(line: string): void;
   /** Shows how far it is, in place; nothing where nobody watches. */

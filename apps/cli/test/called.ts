@@ -14,6 +14,7 @@ export function called(args: readonly string[], world: Partial<Omit<Io, 'out' | 
   const err: string[] = [];
   const io: Io = {
     progress: () => undefined,
+    write: () => undefined,
     now: () => 0,
     cwd: '/',
     piped: false,

@@ -55,8 +55,8 @@ describe('vsim replay', () => {
     expect(out[1]).toBe('  case sriov:native-pf step 3 reset_method: expected flr, got null');
   });
 
-  it('tells each command that a Management Complex gets, with --trace: of a session, of calls', () => {
-    const session = run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--trace');
+  it('tells each command that a Management Complex gets, with --mc-log: of a session, of calls', () => {
+    const session = run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--mc-log');
     expect([session.code, session.out.slice(0, 4), session.out.length]).toEqual([
       0,
       [
@@ -67,9 +67,9 @@ describe('vsim replay', () => {
       ],
       27,
     ]);
-    const calls = run('../fslmc/runtime.jsonl.gz', '--case', 'runtime:create', '--trace');
+    const calls = run('../fslmc/runtime.jsonl.gz', '--case', 'runtime:create', '--mc-log');
     expect([calls.code, calls.out.filter((line) => line.includes('dpni.create'))]).toEqual([0, ['  dprc.1 portal 0: dprc.2 dpni.create v7 -> ok', '  dprc.1 portal 0: dprc.2 dpni.create v15 -> unsupported']]);
-    expect(run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--trace', '--json').out).toHaveLength(1);
+    expect(run('../fslmc/restool/dpmcp-old.mc.jsonl.gz', '--mc-log', '--json').out).toHaveLength(1);
   });
 
   it('gives one object with --json', () => {

@@ -1,7 +1,10 @@
 /** What a format of recordings is: told by its first line, run case by case. */
-import type { ProfileName } from '@vsim/vfio-core';
+import type { Host, ProfileName } from '@vsim/vfio-core';
 import type { Fields } from './json.ts';
 import type { CaseReport } from './report.ts';
+
+/** Hears of each host that a case, or several, are replayed on, before anything is in it. */
+export type WatchHosts = (name: string, host: Host) => void;
 
 export interface ReplayOptions {
   /** Overrides the profile that the recording's kernel asks for. */
@@ -9,7 +12,8 @@ export interface ReplayOptions {
   /** Only cases whose name starts so. */
   readonly casePrefix?: string | undefined;
   /** Where a line goes for each command that a Management Complex gets. */
-  readonly trace?: ((line: string) => void) | undefined;
+  readonly mcLog?: ((line: string) => void) | undefined;
+  readonly watch?: WatchHosts | undefined;
   /** The conversation with a Management Complex beside the recording, where there is one. @throws MalformedRecording */
   readonly conversation?: (() => readonly Fields[] | undefined) | undefined;
   /** The machines of the recording (vfio, boots and sessions): host.json parsed, or the file of that name. @throws MalformedRecording */

@@ -1,5 +1,6 @@
 /** Replays recordings and says how far the model agrees with them: what `vsim replay` runs. */
 import type { ProfileName } from '@vsim/vfio-core';
+import type { WatchHosts } from './format.ts';
 import { MalformedRecording } from './json.ts';
 import { UnreadableFile, findRecordings, replayFile, type FileReport } from './replay.ts';
 
@@ -25,7 +26,9 @@ export interface ReplayChoices {
   /** One object of JSON instead of lines. */
   readonly json: boolean;
   /** A line more for each command of a conversation with a Management Complex; not with `json`. */
-  readonly trace: boolean;
+  readonly mcLog: boolean;
+  /** Hears of each host, by its recording and case. */
+  readonly watch?: WatchHosts | undefined;
 }
 
 /** What cannot be replayed: `message` is one line and names it. */
@@ -47,7 +50,7 @@ function run(options: ReplayChoices, io: ReplayIo): boolean {
   if (paths.length === 0) throw new UnreadableFile(`${options.paths.join(', ')}: no recordings there`);
   const reports: FileReport[] = [];
   for (const path of paths) {
-    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd, trace: options.trace && !options.json ? (said) => { io.out(`  ${said}`); } : undefined });
+    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd, mcLog: options.mcLog && !options.json ? (said) => { io.out(`  ${said}`); } : undefined, watch: watchOf(options, paths, path) });
     reports.push(report);
     if (!options.json) tell(report, options.first, io);
   }
@@ -58,6 +61,11 @@ function run(options: ReplayChoices, io: ReplayIo): boolean {
   if (options.json) io.out(JSON.stringify({ files: reports.map((report) => fileJson(report, options.first)), total: totalJson(total) }));
   else io.out(line('TOTAL', total));
   return total.divergences === 0;
+}
+
+/** With more than one recording a host's name begins with that of its own. */
+function watchOf({ watch }: ReplayChoices, paths: readonly string[], path: string): WatchHosts | undefined {
+  return watch === undefined || paths.length === 1 ? watch : (name, host) => { watch(`${path} ${name}`, host); };
 }
 
 interface Counts {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProfileName } from '@vsim/vfio-core';
-import type { Format, ReplayOptions } from './format.ts';
+import type { Format, ReplayOptions, WatchHosts } from './format.ts';
 import { MalformedRecording, parseLines, type Fields } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
 import { floorProfileOf, isCommandsFile, replayFloor } from './linux-gic/floor.ts';
@@ -62,7 +62,9 @@ export interface ReplayFileOptions {
   /** What relative paths are relative to. @default the process' own */
   readonly cwd?: string | undefined;
   /** Where a line goes for each command that a Management Complex gets. */
-  readonly trace?: ((line: string) => void) | undefined;
+  readonly mcLog?: ((line: string) => void) | undefined;
+  /** Hears of each host. Recordings of a GIC's registers alone have none. */
+  readonly watch?: WatchHosts | undefined;
 }
 
 /** The recordings of the project. */
@@ -89,7 +91,7 @@ export function findRecordings(path: string, cwd = '.'): readonly string[] {
 export function* replayCases(path: string, options: ReplayFileOptions = {}): Generator<CaseReport, { format: Format['name']; profile: string }> {
   const cwd = options.cwd ?? '.';
   if (isCommandsFile(path)) {
-    yield* replayFloor(path, readText(path, cwd), { profile: options.profile, casePrefix: options.casePrefix });
+    yield* replayFloor(path, readText(path, cwd), { profile: options.profile, casePrefix: options.casePrefix, watch: options.watch });
     return { format: 'linux-gic', profile: options.profile ?? floorProfileOf(path).profile };
   }
   const lines = parseLines(path, readText(path, cwd));
@@ -99,7 +101,8 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
-    trace: options.trace,
+    mcLog: options.mcLog,
+    watch: options.watch,
     hosts: HOSTED.includes(format.name) ? hostsOf(path, options.hostFile, cwd) : undefined,
     conversation: () => readConversation(path, cwd),
   };

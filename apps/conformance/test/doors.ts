@@ -8,7 +8,7 @@ import { bounded } from '../../../testing/cost.ts';
 import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { RECORDINGS, replay, ReplayError, type ReplayChoices } from '../src/index.ts';
 
-const CHOICES: Omit<ReplayChoices, 'paths'> = { profile: undefined, hostFile: undefined, first: 0, casePrefix: undefined, json: false, trace: false };
+const CHOICES: Omit<ReplayChoices, 'paths'> = { profile: undefined, hostFile: undefined, first: 0, casePrefix: undefined, json: false, mcLog: false };
 const STEPS = 40;
 const WORDS = ['__proto__', 'constructor', 'toString', '', '0x', '/dev/vfio/0', 'x'.repeat(2000)];
 const NUMBERS = ['-1', '1.5', '65536', '1073741824', '1099511627776', '9007199254740991', '1e300', '"0xffffffffffffffff"'];

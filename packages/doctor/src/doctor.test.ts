@@ -43,6 +43,12 @@ describe('a report', () => {
     ]);
   });
 
+  it('tells of the host on which it tries, before anything is in it', () => {
+    const made: unknown[] = [];
+    examine(machineOfText(GPU), { ...VTD, made: ({ scheduler, profile }) => made.push([scheduler.now, scheduler.threads, profile.name]) });
+    expect(made).toEqual([[0, [], 'linux-6.1']]);
+  });
+
   it('has no groups without an IOMMU', () => {
     const report = examine(machineOfText(GPU), { ...VTD, iommu: 'none' });
     expect([report.groups, report.ungrouped]).toEqual([[], ['0000:00:03.0', '0000:00:03.1']]);

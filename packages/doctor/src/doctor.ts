@@ -1,5 +1,5 @@
 /** The passthrough doctor: a machine's groups with reasons, and what is in the way of giving their devices to a VM. */
-import { errnoName } from '@vsim/vfio-core';
+import { errnoName, type Host } from '@vsim/vfio-core';
 import { IommuGrouping, computeIommuGroups, idText, type ComputedGroup, type PciFacts } from '@vsim/vfio-pci';
 import type { MachineDevice } from './machine.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
@@ -10,6 +10,8 @@ export interface DoctorOptions {
   readonly iommu: IommuKind | 'auto';
   /** Whether a device can raise its own interrupts only; without it VFIO_SET_IOMMU is EPERM. */
   readonly interruptRemapping: boolean;
+  /** Hears of each host on which VFIO is tried, before anything is in it: one, and another where a trial spoiled it. @default nobody */
+  readonly made?: ((host: Host) => void) | undefined;
 }
 
 /** What VFIO answers when a device is given to it (vfio-pci, type 1 v2, the calls that a VMM makes). */
@@ -112,7 +114,7 @@ class Examination {
   readonly #bench: TrialBench;
   readonly #resets: ReadonlyMap<string, readonly string[]>;
 
-  constructor(machine: readonly MachineDevice[], facts: readonly PciFacts[], groups: readonly ComputedGroup[], options: { readonly iommu: IommuKind; readonly interruptRemapping: boolean }) {
+  constructor(machine: readonly MachineDevice[], facts: readonly PciFacts[], groups: readonly ComputedGroup[], options: DoctorOptions & { readonly iommu: IommuKind }) {
     this.#machine = new Map(machine.map((device) => [device.facts.address, device]));
     for (const { iommuGroup, facts: { address } } of machine) {
       if (iommuGroup === undefined) continue;

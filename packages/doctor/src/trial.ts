@@ -33,6 +33,8 @@ export interface TrialOptions {
   readonly groups: readonly (readonly string[])[];
   /** The kernel. @default 'linux-6.1' */
   readonly profile?: ProfileName | undefined;
+  /** Hears of each host that is built, before anything is in it. */
+  readonly made?: ((host: Host) => void) | undefined;
 }
 
 /** One call, and what it answered: 0 or more, or a negative errno. */
@@ -139,6 +141,7 @@ export class TrialBench {
 /** The machine in the model, its drivers bound. */
 function buildHost(machine: readonly MachineDevice[], options: TrialOptions): TrialHost {
   const host = new Host({ profile: options.profile ?? 'linux-6.1' });
+  options.made?.(host);
   const numbers = new Map(options.groups.flatMap((group, number) => group.map((address) => [address, `${number}`] as const)));
   const iommu = makeIommu(host, options);
   // No question here depends on what BARs decode; their sizes are often unknown.

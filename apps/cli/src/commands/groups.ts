@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import { EXIT } from '../io.ts';
 import { readMachine } from '../machine-file.ts';
 import type { Context } from '../main.ts';
+import { traced, traceOption } from '../trace/trace-file.ts';
 
 const IOMMUS = ['auto', 'vt-d', 'amd', 'smmuv3', 'none'] as const;
 
@@ -12,6 +13,7 @@ interface GroupsOptions {
   /** False with --no-intremap. */
   readonly intremap: boolean;
   readonly json?: true;
+  readonly trace?: string;
 }
 
 export function addGroups(program: Command, { io, end }: Context): void {
@@ -23,11 +25,16 @@ export function addGroups(program: Command, { io, end }: Context): void {
     .addOption(new Option('--iommu <kind>', 'auto is what the devices say, else vt-d').choices(IOMMUS).default('auto'))
     .option('--no-intremap', 'an IOMMU without interrupt remapping')
     .option('--json', 'one object instead of a report')
+    .addOption(traceOption('the hosts on which VFIO is tried'))
     .addHelpText('after', '\nExamples:\n  lspci -Dnnvvxxxx | vsim groups\n  vsim groups machine.txt --no-intremap')
-    .action((file: string | undefined, { iommu, intremap, json }: GroupsOptions) => {
-      const report = examine(readMachine(file, io), { iommu, interruptRemapping: intremap });
-      if (json === true) io.out(JSON.stringify(report));
-      else for (const line of reportLines(report)) io.out(line);
+    .action((file: string | undefined, { iommu, intremap, json, trace }: GroupsOptions) => {
+      const machine = readMachine(file, io);
+      traced(trace, io, (tracing) => {
+        let hosts = 0;
+        const report = examine(machine, { iommu, interruptRemapping: intremap, made: (host) => { tracing.host(`host ${(hosts += 1)}`, host); } });
+        if (json === true) tracing.io.out(JSON.stringify(report));
+        else for (const line of reportLines(report)) tracing.io.out(line);
+      });
       end(EXIT.ok);
     });
 }

@@ -1,11 +1,12 @@
 /** `vsim migrate`. */
-import { isSound, matrixRow, MAX_TICKERS, PATCHES, runMigration, type MigrateOptions, type MigrateReport } from '@vsim/demo';
+import { isSound, matrixRow, MAX_TICKERS, PATCHES, runMigration, type MigrateOptions, type MigrateReport, type Watch } from '@vsim/demo';
 import type { GicVersion } from '@vsim/gic-its';
 import { PHASES, type PhaseName } from '@vsim/vmm';
 import { Option, type Command } from 'commander';
 import { pairsOf, wholeNumber } from '../args.ts';
 import { EXIT, UsageError, type Io } from '../io.ts';
 import type { Context } from '../main.ts';
+import { traced, traceOption, type Tracing } from '../trace/trace-file.ts';
 
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];
 const MAX_SEED = 0xffff_fffe;
@@ -27,6 +28,7 @@ interface Given {
   readonly repeat: number;
   readonly seed: number;
   readonly json?: true;
+  readonly trace?: string;
 }
 
 export function addMigrate(program: Command, { io, end }: Context): void {
@@ -49,23 +51,27 @@ export function addMigrate(program: Command, { io, end }: Context): void {
     .option('--repeat <n>', 'migrations with the seeds S, S + 1, ...; each that fails prints the call that shows it again', wholeNumber(1, 1_000_000), 1)
     .option('--seed <s>', 'what traffic and states are a function of', wholeNumber(0, MAX_SEED), 1)
     .option('--json', 'one object instead of lines')
+    .addOption(traceOption('both hosts of each migration'))
     .addHelpText('after', '\nExamples:\n  vsim migrate --repeat 1000\n  vsim migrate --swap stop-devices,save-pending-tables\n  vsim migrate --without P2')
     .action((given: Given) => { end(migrate(given, io)); });
 }
 
-function migrate({ failAt, corrupt, faultAfter, swap, without, repeat, json, dest, ...given }: Given, io: Io): number {
+function migrate({ failAt, corrupt, faultAfter, swap, without, repeat, json, dest, trace, ...given }: Given, io: Io): number {
   const migration: MigrateOptions = { ...given, destination: dest, switches: {}, failAt, corrupt, faultAfter, swap };
   try {
-    if (without !== undefined) return printMatrix(migration, without, json === true, io);
-    return repeat === 1 ? printOne(migration, json === true, io) : printMany(migration, repeat, json === true, io);
+    return traced(trace, io, (tracing) => {
+      if (without !== undefined) return printMatrix(migration, without, json === true, tracing);
+      return repeat === 1 ? printOne(migration, json === true, tracing) : printMany(migration, repeat, json === true, tracing);
+    });
   } catch (error) {
     if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
 }
 
-function printMatrix(options: MigrateOptions, patch: string, json: boolean, io: Io): number {
-  const rows = [matrixRow(options, 'none'), matrixRow(options, patch)];
+function printMatrix(options: MigrateOptions, patch: string, json: boolean, { io, group }: Tracing): number {
+  const watch = (name: string): Watch | undefined => group(`${name}: `);
+  const rows = [matrixRow(options, 'none', watch), matrixRow(options, patch, watch)];
   if (json) io.out(JSON.stringify(rows));
   else {
     io.out('without   seen on destination   seen on source when cancelled');
@@ -74,8 +80,8 @@ function printMatrix(options: MigrateOptions, patch: string, json: boolean, io: 
   return EXIT.ok;
 }
 
-function printOne(options: MigrateOptions, json: boolean, io: Io): number {
-  const report = runMigration(options);
+function printOne(options: MigrateOptions, json: boolean, { io, group }: Tracing): number {
+  const report = runMigration(options, group(''));
   if (json) io.out(JSON.stringify(report));
   else {
     const where = report.failed === undefined ? '' : ` in ${report.failed.phase} (${report.failed.errno})`;
@@ -89,13 +95,16 @@ function printOne(options: MigrateOptions, json: boolean, io: Io): number {
 }
 
 /** Seeds from the given one on. A failure prints the call that shows it again. */
-function printMany(options: MigrateOptions, repeat: number, json: boolean, io: Io): number {
+function printMany(options: MigrateOptions, repeat: number, json: boolean, { io, group }: Tracing): number {
   const bad: MigrateReport[] = [];
   const outcomes = new Map<string, number>();
   let delivered = 0;
   const start = io.now();
   for (let i = 0; i < repeat; i += 1) {
-    const report = runMigration({ ...options, seed: options.seed + i });
+    const seed = options.seed + i;
+    const watch = group(`seed ${seed}: `);
+    const report = runMigration({ ...options, seed }, watch);
+    watch?.end();
     outcomes.set(report.outcome, (outcomes.get(report.outcome) ?? 0) + 1);
     delivered += report.sums.delivered;
     if (!isSound(report)) bad.push(report);

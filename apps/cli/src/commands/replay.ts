@@ -1,9 +1,10 @@
 /** `vsim replay`. */
-import { PROFILE_NAMES, type ProfileName } from '@vsim/vfio-core';
+import { PROFILE_NAMES, type Host, type ProfileName } from '@vsim/vfio-core';
 import { Option, type Command } from 'commander';
 import { wholeNumber } from '../args.ts';
 import { EXIT, UsageError } from '../io.ts';
 import type { Context } from '../main.ts';
+import { traced, traceOption } from '../trace/trace-file.ts';
 
 interface ReplayOptions {
   readonly profile?: ProfileName;
@@ -11,7 +12,8 @@ interface ReplayOptions {
   readonly first: number;
   readonly case?: string;
   readonly json?: true;
-  readonly trace?: true;
+  readonly mcLog?: true;
+  readonly trace?: string;
 }
 
 export function addReplay(program: Command, context: Context): void {
@@ -26,12 +28,16 @@ export function addReplay(program: Command, context: Context): void {
     .option('--first <n>', 'how many divergences of each file are shown', wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
     .option('--case <prefix>', 'only the cases whose names begin so')
     .option('--json', 'one object instead of lines')
-    .option('--trace', 'a line for each command that a Management Complex of DPAA2 gets (not with --json)')
+    .option('--mc-log', 'a line for each command that a Management Complex of DPAA2 gets (not with --json)')
+    .addOption(traceOption('each host that a case is replayed on'))
     .addHelpText('after', '\nExample:\n  vsim replay recordings/ --first 3')
-    .action((paths: readonly string[], { profile, host, first, case: casePrefix, json, trace }: ReplayOptions) => {
+    .action((paths: readonly string[], { profile, host, first, case: casePrefix, json, mcLog, trace }: ReplayOptions) => {
       const { replay, ReplayError } = context.recordings;
       try {
-        const agrees = replay({ paths, profile, hostFile: host, first, casePrefix, json: json === true, trace: trace === true }, io);
+        const agrees = traced(trace, io, (tracing) => {
+          const watch = tracing.on ? (name: string, made: Host): void => { tracing.host(name, made); } : undefined;
+          return replay({ paths, profile, hostFile: host, first, casePrefix, json: json === true, mcLog: mcLog === true, watch }, tracing.io);
+        });
         end(agrees ? EXIT.ok : EXIT.failed);
       } catch (error) {
         if (error instanceof ReplayError) throw new UsageError(error.message);

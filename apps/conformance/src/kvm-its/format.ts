@@ -71,7 +71,7 @@ export const kvmItsFormat: Format = {
       if (line.has('meta')) continue;
       const name = line.string('name');
       if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) continue;
-      const replay = new ScenarioReplay(name, profile, its);
+      const replay = new ScenarioReplay(name, profile, its, (host) => { options.watch?.(name, host); });
       replay.report.unknown(line, SCENARIO_KEYS);
       if (first.has('meta')) replay.report.unknown(first.object('meta'), META_KEYS);
       line.objects('steps').forEach((step, i) => replay.step(step, i));
@@ -109,6 +109,7 @@ type Device = Vgic | VgicIts;
 class ScenarioReplay {
   readonly report: CaseRecorder;
   readonly #profile: ProfileName;
+  readonly #made: (host: Host) => void;
   readonly #itsBase: number;
   readonly #devices = new Map<string, Device>();
   readonly #told = new ToldReasons();
@@ -118,7 +119,9 @@ class ScenarioReplay {
   #base = 0;
   #slot: MemorySlot | undefined;
 
-  constructor(name: string, profile: ProfileName, itsBase: number) {
+  /** @param made hears of each host before anything is in it */
+  constructor(name: string, profile: ProfileName, itsBase: number, made: (host: Host) => void) {
+    this.#made = made;
     this.report = new CaseRecorder(name);
     this.#profile = profile;
     this.#itsBase = itsBase;
@@ -251,6 +254,7 @@ class ScenarioReplay {
     }
     const vcpus = step.count('vcpus', MOST_CPUS);
     const host = new Host({ profile: this.#profile, ram: [{ base: 0x8000_0000, size: 0x100_0000 }] });
+    this.#made(host);
     this.#told.listen(host);
     const gic = new Gic(host, { version: 'gicv3', cpus: Math.max(vcpus, 1) });
     const vm = new KvmVm(host, { driver: new ItsDriver(host, gic), ipaBits: step.number('ipa_bits') });

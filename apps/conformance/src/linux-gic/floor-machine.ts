@@ -65,8 +65,10 @@ export class FloorMachine {
   #saved: SavedRegisters | undefined;
   #readable = true;
 
-  constructor(version: GicVersion, profile: ProfileName) {
+  /** @param made hears of the host before anything is in it */
+  constructor(version: GicVersion, profile: ProfileName, made?: (host: Host) => void) {
     this.host = new Host({ profile, ram: [{ base: 0x8000_0000, size: 0x1000_0000 }] });
+    made?.(this.host);
     this.gic = new Gic(this.host, { version, cpus: 2 });
     this.driver = new ItsDriver(this.host, this.gic);
     this.stream = new FloorStream(this.host, this.gic);

@@ -50,7 +50,7 @@ export function floorProfileOf(path: string): { readonly profile: ProfileName; r
 /** Replays a recording, scenario by scenario: each goes on with what the one before left. @throws MalformedRecording */
 export function* replayFloor(path: string, text: string, options: ReplayOptions): Generator<CaseReport> {
   const { profile, version } = floorProfileOf(path);
-  const machine = new FloorMachine(version, options.profile ?? profile);
+  const machine = new FloorMachine(version, options.profile ?? profile, (host) => { options.watch?.('all scenarios', host); });
   for (const scenario of scenariosOf(path, text)) {
     const report = new FloorReplay(machine, scenario).run();
     if (options.casePrefix === undefined || scenario.name.startsWith(options.casePrefix)) yield report;

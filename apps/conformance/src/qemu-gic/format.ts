@@ -6,7 +6,7 @@
  */
 import { Host, type TraceEvent } from '@vsim/vfio-core';
 import { Gic, registerNamed, type GicVersion } from '@vsim/gic-its';
-import type { Format, ReplayOptions } from '../format.ts';
+import type { Format, ReplayOptions, WatchHosts } from '../format.ts';
 import { MalformedRecording, toHex, type Fields, type Json } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
 
@@ -73,7 +73,7 @@ export const qemuGicFormat: Format = {
       if (type === 'machine') machines.set(line.string('id'), machineOf(line));
       else if (type === 'case') {
         const name = line.string('name');
-        if (options.casePrefix === undefined || name.startsWith(options.casePrefix)) yield runCase(line, name, machines);
+        if (options.casePrefix === undefined || name.startsWith(options.casePrefix)) yield runCase(line, name, machines, options.watch);
       } else line.fail('type', '"machine" or "case"');
     }
   },
@@ -94,11 +94,11 @@ function machineOf(line: Fields): Machine {
   };
 }
 
-function runCase(line: Fields, name: string, machines: ReadonlyMap<string, Machine>): CaseReport {
+function runCase(line: Fields, name: string, machines: ReadonlyMap<string, Machine>, watch: WatchHosts | undefined): CaseReport {
   const machine = machines.get(line.string('machine'));
   if (machine === undefined) throw new MalformedRecording(line.path, line.line, `"machine": no such machine`);
   const tags = line.has('tags') ? line.list('tags') : [];
-  const replay = new CaseReplay(name, machine, line.count('cpus', MOST_CPUS), tags);
+  const replay = new CaseReplay(name, machine, line.count('cpus', MOST_CPUS), tags, watch);
   replay.report.unknown(line, CASE_KEYS);
   for (const tag of tags) if (typeof tag !== 'string' || !TAGS.includes(tag)) line.fail('tags', TAGS.join(', '));
   line.objects('steps').forEach((step, i) => replay.step(step, i));
@@ -114,10 +114,11 @@ class CaseReplay {
   readonly #cachingTagged: boolean;
   readonly #wide = new Uint32Array(2);
 
-  constructor(name: string, machine: Machine, cpus: number, tags: readonly Json[]) {
+  constructor(name: string, machine: Machine, cpus: number, tags: readonly Json[], watch: WatchHosts | undefined) {
     this.report = new CaseRecorder(name);
     this.#machine = machine;
     this.#host = new Host({ ram: [machine.ram] });
+    watch?.(name, this.#host);
     this.#gic = new Gic(this.#host, {
       version: machine.version,
       cpus,

@@ -35,11 +35,12 @@ export class ArmMachine {
   readonly #lines = new Map<number, IrqLine>();
   readonly #smmu: SmmuV3Iommu | undefined;
 
-  /** @throws MalformedRecording */
-  constructor(header: Fields, recorded: Fields, profile: ProfileName) {
+  /** @param made hears of the host before anything is in it @throws MalformedRecording */
+  constructor(header: Fields, recorded: Fields, profile: ProfileName, made?: (host: Host) => void) {
     this.#recorded = recorded;
     this.host = new Host({ profile, ram: RAM });
     const { host } = this;
+    made?.(host);
     this.vfio = new Vfio(host);
     const parameter = (name: string): string => header.object('parameters').string(name);
     this.vfio.noiommu = parameter('vfio.enable_unsafe_noiommu_mode') === 'Y';

@@ -32,11 +32,11 @@ export const vfioFormat: Format = {
           const lines = options.conversation?.();
           conversation = lines === undefined ? undefined : new Conversation(lines);
           const board = boardOf(hosts(undefined), line.path);
-          const made = { content: line.string('content'), trace: options.trace, board: line.string('group') === 'noiommu' ? { ...board, iommu: 'none' as const } : board };
+          const made = { content: line.string('content'), mcLog: options.mcLog, watch: options.watch, board: line.string('group') === 'noiommu' ? { ...board, iommu: 'none' as const } : board };
           kept = machineOf(new FslMcMachine(made, hosts('contents.json'), hosts('commands.json'), profile, conversation));
         }
         kept?.fslmc?.begin(line);
-        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, kept, conversation);
+        replay = skip ? undefined : new ScenarioReplay(name, line, hosts(line.has('host') ? line.string('host') : undefined), profile, { kept, conversation, watch: options.watch });
       } else if (replay !== undefined) {
         replay.step(line);
       } else if (!skip) {

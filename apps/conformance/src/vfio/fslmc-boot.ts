@@ -30,7 +30,7 @@ export const fslmcBootFormat: Format = {
     for (const line of lines) {
       const name = line.string('name');
       if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) continue;
-      yield replayBoot(line, conversations.get(name) ?? [], hosts, options.profile ?? kernelOf(hosts), options.trace);
+      yield replayBoot(line, conversations.get(name) ?? [], hosts, options.profile ?? kernelOf(hosts), options);
     }
   },
 };
@@ -56,14 +56,14 @@ function byBoot(lines: readonly Fields[]): ReadonlyMap<string, readonly Fields[]
   return out;
 }
 
-function replayBoot(line: Fields, said: readonly Fields[], hosts: (name: string | undefined) => Fields, profile: ProfileName, trace: ReplayOptions['trace']): CaseRecorder {
+function replayBoot(line: Fields, said: readonly Fields[], hosts: (name: string | undefined) => Fields, profile: ProfileName, { mcLog, watch }: ReplayOptions): CaseRecorder {
   const report = new CaseRecorder(line.string('name'));
   report.begin(0);
   report.unknown(line, KEYS);
   const [boot = line] = said;
   const conversation = said.length === 0 ? undefined : new Conversation(said);
   const board = variantOf(boardOf(hosts(undefined), line.path), report.name, boot);
-  const machine = new FslMcMachine({ content: line.string('content'), board, trace }, hosts('contents.json'), hosts('commands.json'), profile, conversation);
+  const machine = new FslMcMachine({ content: line.string('content'), board, mcLog, watch: watch === undefined ? undefined : (_content, host) => { watch(report.name, host); } }, hosts('contents.json'), hosts('commands.json'), profile, conversation);
   const started = machine.mc.control?.gcr1 === 0;
   compareDevices(line.object('devices'), machine, report);
   compareRest(line, machine, report);

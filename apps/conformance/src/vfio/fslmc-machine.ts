@@ -1,6 +1,7 @@
 /** The machine of the fsl-mc recordings: a Management Complex with the recorded contents, Linux's bus on it. It lives through all scenarios of a file. */
 import { ApicMsi, ENOENT, Host, Vfio, type MsiController, type ProfileName } from '@vsim/vfio-core';
 import { describeCommand, FslMcBus, IRQ_THREAD, McContainer, VfioFslMcDriver, type ManagementComplex, type McObject } from '@vsim/vfio-fslmc';
+import type { WatchHosts } from '../format.ts';
 import type { Fields } from '../json.ts';
 import type { Conversation } from './conversation.ts';
 import { iommuOf, type FslMcBoard } from './fslmc-board.ts';
@@ -12,7 +13,8 @@ const RAM = [{ base: 0x4000_0000, size: 0x3000_0000 }];
 interface MadeOf {
   readonly content: string;
   readonly board: FslMcBoard;
-  readonly trace?: ((line: string) => void) | undefined;
+  readonly mcLog?: ((line: string) => void) | undefined;
+  readonly watch?: WatchHosts | undefined;
 }
 
 export class FslMcMachine {
@@ -27,15 +29,16 @@ export class FslMcMachine {
   /** @param made what is in it, on which board, and where a line goes for each command @param contents the recorded contents by name @param commands the recorder's table of commands */
   constructor(made: MadeOf, contents: Fields, commands: Fields, profile: ProfileName, conversation?: Conversation) {
     const content = contents.object(made.content);
-    const { board, trace } = made;
+    const { board, mcLog } = made;
     this.#board = board;
     this.host = new Host({ profile, ram: RAM });
+    made.watch?.(made.content, this.host);
     this.mc = recordedComplex(this.host, content, board);
     this.rules = new McRules(commandNames(commands));
     for (const rule of content.has('rules') ? content.objects('rules') : []) this.rules.add(rule);
     this.mc.watch(this.rules);
     conversation?.listen(this.mc);
-    if (trace !== undefined) this.mc.watch({ answered: (command, answer) => { trace(describeCommand(command, answer)); } });
+    if (mcLog !== undefined) this.mc.watch({ answered: (command, answer) => { mcLog(describeCommand(command, answer)); } });
     fillComplex(this.mc, content);
     this.msi = new ApicMsi(this.host);
     const msi = board.msi === 'none' ? undefined : this.msi;

@@ -67,10 +67,10 @@ interface DeviceState {
   readonly driverOverride: string | undefined;
 }
 
-/** Builds the machine of a scenario. @throws MalformedRecording */
-export function buildMachine(header: Fields, recorded: Fields, profile: ProfileName): Machine {
+/** Builds the machine of a scenario. @param made hears of its host before anything is in it @throws MalformedRecording */
+export function buildMachine(header: Fields, recorded: Fields, profile: ProfileName, made?: (host: Host) => void): Machine {
   if (recorded.has('arch')) {
-    const arm = new ArmMachine(header, recorded, profile);
+    const arm = new ArmMachine(header, recorded, profile, made);
     const process = recorder(arm.host);
     arm.host.files.add('/dev/null', { kind: 'device', mode: 0o666, open: () => constant(new Console()) });
     arm.warmUp(header, process);
@@ -78,6 +78,7 @@ export function buildMachine(header: Fields, recorded: Fields, profile: ProfileN
   }
   const states = deviceStates(header, recorded);
   const host = new Host({ profile, ram: RAM });
+  made?.(host);
   const description: PciMachineDescription = {
     devices: Object.fromEntries([...states].map(([address, { recorded: device }]) => [address, device])),
   };

@@ -23,7 +23,7 @@ export const mcSessionFormat: Format = {
     if (first === undefined || contents === undefined) throw new MalformedRecording(first?.path ?? '', undefined, 'no contents.json: it is looked for beside the file');
     const name = first.string('content');
     if (options.casePrefix !== undefined && !name.startsWith(options.casePrefix)) return;
-    const session = new McSession(name, contents.object(name), firmwareOf(lines), options.trace);
+    const session = new McSession(name, contents.object(name), firmwareOf(lines), options);
     const rules = contents.object(name).has('rules') ? contents.object(name).objects('rules') : [];
     const commands = rules.length === 0 ? undefined : options.hosts?.('commands.json');
     if (commands !== undefined) session.obey(commands, rules);
@@ -48,11 +48,12 @@ class McSession {
   /** Lines that told of one before the command that brings it. */
   readonly #told: Message[] = [];
 
-  constructor(name: string, content: Fields, firmware: FirmwareOf, trace: ReplayOptions['trace']) {
+  constructor(name: string, content: Fields, firmware: FirmwareOf, { mcLog, watch }: ReplayOptions) {
     this.#report = new CaseRecorder(name);
+    watch?.(name, this.#host);
     this.#mc = recordedComplex(this.#host, content, firmware);
     fillComplex(this.#mc, content);
-    if (trace !== undefined) this.#mc.watch({ answered: (command, answer) => { trace(describeCommand(command, answer)); } });
+    if (mcLog !== undefined) this.#mc.watch({ answered: (command, answer) => { mcLog(describeCommand(command, answer)); } });
     const doorbell: MmioDevice = {
       read: () => 0,
       write: (offset, _width, data, icid) => { this.#sent.push({ icid, address: DOORBELLS.base + offset, data }); },

@@ -5,6 +5,7 @@
  * Less strictly, by rules that are counted by name: recordings/vfio/README.md tells which, and why.
  */
 import { EINVAL, type ProfileName } from '@vsim/vfio-core';
+import type { WatchHosts } from '../format.ts';
 import type { Fields } from '../json.ts';
 import type { CaseRecorder } from '../report.ts';
 import { AccessSteps } from './access-steps.ts';
@@ -31,6 +32,15 @@ import { VirtualFunctions } from './virtual-functions.ts';
 /** The most calls that a note stands for. */
 const MOST_REPEATS = 0x1_0000;
 
+/** What a scenario begins with. */
+export interface ScenarioSetting {
+  /** The machine, where it is there already. */
+  readonly kept?: Machine | undefined;
+  /** That with its Management Complex. */
+  readonly conversation?: Conversation | undefined;
+  readonly watch?: WatchHosts | undefined;
+}
+
 export class ScenarioReplay {
   readonly report: CaseRecorder;
   readonly #refusals: RefusalCount;
@@ -49,9 +59,8 @@ export class ScenarioReplay {
   /** The last step was a note of what comes next. */
   #announced = false;
 
-  /** @param kept the machine, where it is there already @param conversation with its Management Complex */
-  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine, conversation?: Conversation) {
-    const session = new Session(name, header, host, profile, kept);
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, { kept, conversation, watch }: ScenarioSetting = {}) {
+    const session = new Session(name, header, host, profile, kept, watch);
     this.#session = session;
     this.report = session.report;
     this.#conversation = conversation;

@@ -1,5 +1,6 @@
 /** What the steps of a scenario share: the machine, the report, and the names that the recording gave to fds. */
 import { errnoName, type ProfileName, type Sleeps, type Thread } from '@vsim/vfio-core';
+import type { WatchHosts } from '../format.ts';
 import type { Fields } from '../json.ts';
 import { CaseRecorder } from '../report.ts';
 import { complete } from './clock.ts';
@@ -23,9 +24,9 @@ export class Session {
   readonly modules: ReadonlySet<string>;
 
   /** @param kept the machine, where it is there already */
-  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine) {
+  constructor(name: string, header: Fields, host: Fields, profile: ProfileName, kept?: Machine, watch?: WatchHosts) {
     this.report = new CaseRecorder(name);
-    this.machine = kept ?? buildMachine(header, host, profile);
+    this.machine = kept ?? buildMachine(header, host, profile, (made) => { watch?.(name, made); });
     this.modules = new Set(header.has('modules') ? header.list('modules').filter((module) => typeof module === 'string') : []);
   }
 

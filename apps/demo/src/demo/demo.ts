@@ -10,6 +10,7 @@ import { Ledger, lineName, type Sums } from './ledger.ts';
 import { visitNeighbours, type Neighbour } from './neighbours.ts';
 import { bootVm, buildHost, countTaken, guestDeviceOf, incomingVm, PLAIN_DEVICE, samePlace, vectors } from './setup.ts';
 import { MASKABLE_VECTOR, Traffic } from './traffic.ts';
+import { WorldClock, type Watch } from './world-clock.ts';
 
 const VCPUS = 2;
 const STEPS = 400;
@@ -57,13 +58,14 @@ export interface DemoReport {
   readonly totalNs: number;
 }
 
-/** Runs the demonstration; `progress` hears what is being done. */
-export function runDemo(seed: number, machine: PciMachineDescription, progress: (text: string) => void): DemoReport {
+/** Runs the demonstration; `progress` hears what is being done, `watch` of its hosts. */
+export function runDemo(seed: number, machine: PciMachineDescription, progress: (text: string) => void, watch?: Watch): DemoReport {
+  const clock = new WorldClock(watch);
   const random = new Random(seed);
   const ledger = new Ledger();
 
   progress('source: building the host');
-  const source = buildHost({ seed, machine });
+  const source = buildHost({ seed, machine, made: (host) => { clock.add('source', host); } });
   const neighbours = visitNeighbours(source);
   const booted = bootVm(source, ledger, VCPUS);
   const { vm } = booted;
@@ -75,7 +77,7 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
   }));
 
   const forwarding = countForwarding(vm);
-  const traffic = new Traffic(random, ledger, vm);
+  const traffic = new Traffic(random, ledger, vm, undefined, clock);
   progress('source: the VM runs');
   traffic.run(STEPS);
   const before = ledger.sums;
@@ -84,7 +86,7 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
   vm.unplug(plain);
 
   progress('destination: building the host');
-  const incoming = incomingVm(buildHost({ seed: seed + 1, machine }), ledger, VCPUS);
+  const incoming = incomingVm(buildHost({ seed: seed + 1, machine, made: (host) => { clock.add('destination', host); } }), ledger, VCPUS);
   const { vm: twin } = incoming;
 
   const link = new Link();
@@ -99,6 +101,7 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
     link,
     place: samePlace,
     precopyRound: () => {
+      clock.follow(link);
       roundsNs.push(link.time);
       traffic.letGo();
       traffic.run(ROUND_STEPS);
@@ -114,12 +117,17 @@ export function runDemo(seed: number, machine: PciMachineDescription, progress: 
       traffic.follow(twin);
     },
     progress: (phase) => {
+      clock.follow(link);
+      watch?.phase(phase, clock.now);
       progress(`migration: ${phase}`);
       const name = PHASES.find((each) => each === phase);
       if (name !== undefined) begun.push({ name, from: link.time });
       if (phase === STOP) stoppedAt = link.time;
     },
   });
+
+  clock.follow(link);
+  watch?.phase(undefined, clock.now);
 
   progress('destination: the VM runs');
   traffic.letGo();

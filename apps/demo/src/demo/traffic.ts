@@ -6,12 +6,16 @@ import type { ArmHost } from '../hosts/arm-host.ts';
 import { TICKER_VECTORS } from '../devices/ticker.ts';
 import { lineName, type Ledger } from './ledger.ts';
 import { vectors } from './setup.ts';
+import type { WorldClock } from './world-clock.ts';
 
 /** The vector that the guest masks in the MSI-X table now and then. */
 export const MASKABLE_VECTOR = 2;
 /** The vectors of the last ticker that pileUp() leaves out: one that comes while the device stands still, and one just before. */
 const KEPT_VECTOR = 1;
 const IN_FLIGHT_VECTOR = 3;
+
+/** Virtual ns between two things that happen. */
+const STEP_NS = 10_000;
 
 /** Who hears what is raised, and knows what nobody has taken yet. */
 export type Raises = Pick<Ledger, 'raised' | 'isPending'>;
@@ -20,16 +24,18 @@ export class Traffic {
   readonly #random: Random;
   readonly #ledger: Raises;
   readonly #rate: number;
+  readonly #clock: WorldClock | undefined;
   /** The names of each ticker's interrupts: made once, as text takes longer to make than to find. */
   readonly #lines = new Map<string, readonly string[]>();
   #vm: VirtualMachine<ArmHost>;
 
-  /** `rate`: how many of a hundred steps are ticks. */
-  constructor(random: Random, ledger: Raises, vm: VirtualMachine<ArmHost>, rate = 50) {
+  /** `rate`: how many of a hundred steps are ticks. `clock`: goes on with each step. */
+  constructor(random: Random, ledger: Raises, vm: VirtualMachine<ArmHost>, rate = 50, clock?: WorldClock) {
     this.#random = random;
     this.#ledger = ledger;
     this.#vm = vm;
     this.#rate = rate;
+    this.#clock = clock;
   }
 
   /** The VM has moved. */
@@ -90,6 +96,7 @@ export class Traffic {
   }
 
   #step(): void {
+    this.#clock?.pass(STEP_NS);
     const random = this.#random;
     const { kvm, host, devices } = this.#vm;
     if (random.below(100) < this.#rate) {

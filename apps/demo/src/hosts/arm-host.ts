@@ -27,6 +27,8 @@ export interface ArmHostInit {
   /** @default 'gicv4.1' */
   readonly gic?: GicVersion | undefined;
   readonly choices?: Partial<ImplementationChoices> | undefined;
+  /** Hears of the host before anything is in it. */
+  readonly made?: ((host: Host) => void) | undefined;
   /** What the host kernel's patches do. @default all of them */
   readonly switches?: Partial<MigrationSwitches> | undefined;
 }
@@ -50,6 +52,7 @@ export interface ArmHost {
 
 export function armHost(init: ArmHostInit = {}): ArmHost {
   const host = new Host({ seed: init.seed });
+  init.made?.(host);
   const gic = new Gic(host, { version: init.gic ?? 'gicv4.1', cpus: CPUS, choices: init.choices });
   const its = new ItsDriver(host, gic, { switches: init.switches });
   const iommu = new SmmuV3Iommu(host);

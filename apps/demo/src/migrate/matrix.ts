@@ -3,6 +3,7 @@
  * then migrated, or resumed on the source, with the patch and without it.
  */
 import type { MigrationSwitches } from '@vsim/gic-its';
+import type { Watch } from '../demo/world-clock.ts';
 import { runMigration, type MigrateOptions, type MigrateReport } from './scenario.ts';
 
 /** The patches by their number in the series. */
@@ -26,13 +27,14 @@ export interface MatrixRow {
   readonly source: Fate;
 }
 
-export function matrixRow(options: MigrateOptions, patch: string): MatrixRow {
+/** @param watch who hears of the hosts of one migration, by what is special to it */
+export function matrixRow(options: MigrateOptions, patch: string, watch?: (name: string) => Watch | undefined): MatrixRow {
   const name = Object.hasOwn(PATCHES, patch) ? PATCHES[patch] : undefined;
   const switches = name === undefined ? {} : { [name]: false };
   return {
     without: patch,
-    destination: fate(runMigration({ ...options, switches })),
-    source: fate(runMigration({ ...options, switches, failAt: 'acknowledge' }), true),
+    destination: fate(runMigration({ ...options, switches }, watch?.(`without ${patch}`))),
+    source: fate(runMigration({ ...options, switches, failAt: 'acknowledge' }, watch?.(`without ${patch}, cancelled`)), true),
   };
 }
 

@@ -9,6 +9,7 @@ import { COMMIT, Link, migrate, STOP, type Transport } from '@vsim/vmm';
 import { Ledger, type Sums } from '../demo/ledger.ts';
 import { bootVm, buildHost, countTaken, incomingVm, samePlace } from '../demo/setup.ts';
 import { Traffic } from '../demo/traffic.ts';
+import { WorldClock, type Watch } from '../demo/world-clock.ts';
 
 /** Steps of traffic in each round of memory, and after the migration. */
 const ROUND_STEPS = 40;
@@ -59,15 +60,16 @@ export function isSound({ runs, lost, doubled, memoryAgrees }: MigrateReport): b
   return runs.length === 1 && lost === 0 && doubled === 0 && memoryAgrees;
 }
 
-/** @throws RangeError for a byte to corrupt that the state does not have */
-export function runMigration(options: MigrateOptions): MigrateReport {
+/** @param watch hears of the hosts @throws RangeError for a byte to corrupt that the state does not have */
+export function runMigration(options: MigrateOptions, watch?: Watch): MigrateReport {
+  const clock = new WorldClock(watch);
   const { seed, devices, vcpus, instant, rate, switches } = options;
   const ledger = new Ledger();
   // Without the first patch only a GIC that does not snoop CPU caches shows the difference.
   const choices = switches.flushVptOnUnmap === false ? { coherent: false } : {};
-  const source = bootVm(buildHost({ seed, tickers: devices, gic: options.source, switches, choices }), ledger, vcpus);
-  const destination = incomingVm(buildHost({ seed: seed + 1, tickers: devices, gic: options.destination, switches, choices }), ledger, vcpus);
-  const traffic = new Traffic(new Random(seed), ledger, source.vm, rate);
+  const source = bootVm(buildHost({ seed, tickers: devices, gic: options.source, switches, choices, made: (host) => { clock.add('source', host); } }), ledger, vcpus);
+  const destination = incomingVm(buildHost({ seed: seed + 1, tickers: devices, gic: options.destination, switches, choices, made: (host) => { clock.add('destination', host); } }), ledger, vcpus);
+  const traffic = new Traffic(new Random(seed), ledger, source.vm, rate, clock);
   traffic.run(instant);
 
   const { scheduler } = source.vm.host.host;
@@ -81,12 +83,15 @@ export function runMigration(options: MigrateOptions): MigrateReport {
     link,
     place: samePlace,
     precopyRound: () => {
+      clock.follow(link);
       traffic.run(ROUND_STEPS);
       traffic.pileUp();
       // The guest moves the interrupt that is to be in flight: its translation is not cached any more.
       source.guest.moveEvent(traffic.inFlight.device, traffic.inFlight.vector, 0);
     },
     progress: (phase) => {
+      clock.follow(link);
+      watch?.phase(phase, clock.now);
       if (phase === STOP) stoppedAt = link.time;
       if (phase === 'stop-devices') {
         // Kernel workers are slow: what comes now is injected when somebody waits for it.
@@ -108,6 +113,8 @@ export function runMigration(options: MigrateOptions): MigrateReport {
     transport: corrupting(options.corrupt),
     order: (phases) => failing(swapped(phases, options.swap), options.failAt),
   });
+  clock.follow(link);
+  watch?.phase(undefined, clock.now);
   source.vm.kvm.memory.failWriteAfter(undefined);
   scheduler.release(IRQFD_INJECT);
   if (result.outcome === 'cancelled') destination.vm.destroy();

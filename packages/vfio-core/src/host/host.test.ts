@@ -4,7 +4,7 @@ import { Process } from '../process/process.ts';
 import { assertSameCore, Host } from './host.ts';
 import { kernelProfile, type ProfileName } from './profile.ts';
 import { Random } from './random.ts';
-import { eventKind } from './trace.ts';
+import { eventKind, isOfKind } from './trace.ts';
 import { VERSION } from './version.ts';
 
 describe('Host', () => {
@@ -61,6 +61,16 @@ describe('Trace', () => {
       [5, 'event 3 2'],
     ]);
     expect(ids).toEqual(['test/event']);
+  });
+
+  it("gives an event's fields by its kind", () => {
+    const { trace } = new Host();
+    const kind = eventKind('test/event', 'info', ({ n }: { readonly n: number }) => `event ${n}`);
+    const other = eventKind('test/other', 'info', () => 'other');
+    const seen = trace.record();
+    trace.emit(other, {});
+    trace.emit(kind, { n: 7 });
+    expect(seen.map((event) => (isOfKind(event, kind) ? event.fields.n : undefined))).toEqual([undefined, 7]);
   });
 
   it('tells steps to those who follow alone, among events, and builds none while nobody does', () => {

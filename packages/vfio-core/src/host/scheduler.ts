@@ -149,7 +149,7 @@ export class BlockedError extends Error {
 export class Thread<out T> {
   /** For messages, and for whoever waits for a lock that it holds. */
   readonly name: string;
-  /** Its number in the order of creation. @internal */
+  /** Its number in the order of creation, which no other thread of the host has. */
   readonly serial: number;
   /** A signal was sent and nobody has taken it: ends interruptible waits. */
   signalPending = false;

@@ -39,6 +39,11 @@ export interface TraceEvent {
   readonly text: string;
 }
 
+/** Whether an event is of a kind: its fields are known then. */
+export function isOfKind<F extends object>(event: TraceEvent, kind: EventKind<F>): event is TraceEvent & { readonly fields: F } {
+  return event.id === kind.id;
+}
+
 /**
  * The trace: what happened in the host, as typed events with stable ids.
  *

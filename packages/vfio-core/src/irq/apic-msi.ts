@@ -30,7 +30,7 @@ export interface MsiRefused {
   readonly why: 'no entry' | 'foreign requester';
 }
 
-/** `irq/msi-pending`: a message came for an interrupt that is masked, and was not pending. */
+/** `irq/msi-pending`: a message came for an interrupt that is masked; it waits for that, once. */
 export const MSI_PENDING: EventKind<MsiEvent> = eventKind('irq/msi-pending', 'info', ({ irq }) => `irq ${irq}: pending, masked`);
 
 /** `irq/msi-taken`: a CPU of the host runs the handler of an interrupt that a message raised. */
@@ -85,7 +85,7 @@ class ApicIrq implements HostIrq {
 
   raise(): void {
     if (!this.#masked) this.#handle();
-    else if (!this.#pending) {
+    else {
       this.#pending = true;
       if (this.#trace.followed) this.#trace.step(MSI_PENDING, { irq: this.number, requester: this.requester });
     }
