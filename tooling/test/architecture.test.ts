@@ -93,6 +93,35 @@ function textOf(node: ts.Expression): string[] {
   return ts.isStringLiteral(node) ? [node.text] : [];
 }
 
+/** Relative imports of a source, those of types alone with them. */
+function allImports(file: string): readonly string[] {
+  const { statements } = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ESNext);
+  return statements
+    .flatMap((statement) => ((ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement)) && statement.moduleSpecifier !== undefined ? textOf(statement.moduleSpecifier) : []))
+    .filter((path) => path.startsWith('.'))
+    .map((path) => join(dirname(file), path));
+}
+
+/** Files that all reach each other by imports, largest set first (Tarjan's strongly connected components). */
+function circles(files: readonly string[]): readonly (readonly string[])[] {
+  const found: string[][] = [];
+  const number = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const visit = (file: string): void => {
+    number.set(file, number.size);
+    low.set(file, number.get(file)!);
+    stack.push(file);
+    for (const next of allImports(file)) {
+      if (!number.has(next)) visit(next);
+      if (stack.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!));
+    }
+    if (low.get(file) === number.get(file)) found.push(stack.splice(stack.indexOf(file)));
+  };
+  for (const file of files) if (!number.has(file)) visit(file);
+  return found.filter(({ length }) => length > 1).sort((a, b) => b.length - a.length);
+}
+
 /** A circle of imports, from a file back to itself; undefined if there is none. */
 function circle(files: readonly string[]): readonly string[] | undefined {
   const done = new Set<string>();
@@ -115,5 +144,13 @@ describe('imports', () => {
   it('of values form no circle', () => {
     expect(sources.length).toBeGreaterThan(400);
     expect(circle(sources.map((file) => join(ROOT, file)))?.map((file) => relative(ROOT, file))).toBeUndefined();
+  });
+
+  it('of types form circles of five files at most, but for the host, its processes and their files', () => {
+    const large = circles(sources.map((file) => join(ROOT, file))).filter(({ length }) => length > 5);
+    const rooms = large.map((files) => [[...new Set(files.map((file) => relative(ROOT, dirname(file))))].sort().join(' '), files.length]);
+    expect(rooms, large.at(-1)?.join('\n')).toEqual([
+      ['packages/vfio-core/src/host packages/vfio-core/src/irq packages/vfio-core/src/process', 12],
+    ]);
   });
 });

@@ -1,3 +1,4 @@
 /** @vsim/cli: the `vsim` command as a function. */
 export { EXIT, type Io } from './io.ts';
-export { main, needsRecordings, type Recordings } from './main.ts';
+export type { Recordings } from './context.ts';
+export { main, needsRecordings } from './main.ts';

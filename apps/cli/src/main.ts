@@ -1,7 +1,6 @@
 /** The `vsim` command: which subcommand runs, and how its errors reach the person. */
 import { readFileSync } from 'node:fs';
 import { styleText } from 'node:util';
-import type * as Conformance from '@vsim/conformance';
 import { Command, CommanderError } from 'commander';
 import { addDemo } from './commands/demo.ts';
 import { addExplain } from './commands/explain.ts';
@@ -9,18 +8,8 @@ import { addGroups } from './commands/groups.ts';
 import { addLspci } from './commands/lspci.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addReplay } from './commands/replay.ts';
+import type { Context, Recordings } from './context.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
-
-/** @vsim/conformance, which only some commands need. */
-export type Recordings = typeof Conformance;
-
-/** What a command has: the world, the recordings, and where its exit code goes. */
-export interface Context {
-  readonly io: Io;
-  /** @throws TypeError unless they were given */
-  readonly recordings: Recordings;
-  readonly end: (code: number) => void;
-}
 
 const WITH_RECORDINGS: ReadonlySet<string> = new Set(['demo', 'lspci', 'replay']);
 const MOST_COLUMNS = 100;

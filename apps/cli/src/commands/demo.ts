@@ -3,7 +3,7 @@ import { reportLines, runDemo } from '@vsim/demo';
 import type { Command } from 'commander';
 import { wholeNumber } from '../args.ts';
 import { EXIT } from '../io.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 import { traced, traceOption } from '../trace/trace-file.ts';
 
 const MAX_SEED = 0xffff_fffe;

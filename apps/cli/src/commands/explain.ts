@@ -7,7 +7,7 @@ import * as pci from '@vsim/vfio-pci';
 import * as platform from '@vsim/vfio-platform';
 import type { Command } from 'commander';
 import { EXIT, UsageError } from '../io.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 
 const { errnoName, isReason } = core;
 

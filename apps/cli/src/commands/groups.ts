@@ -3,7 +3,7 @@ import { examine, reportLines, type IommuKind } from '@vsim/doctor';
 import { Option, type Command } from 'commander';
 import { EXIT } from '../io.ts';
 import { readMachine } from '../machine-file.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 import { traced, traceOption } from '../trace/trace-file.ts';
 
 const IOMMUS = ['auto', 'vt-d', 'amd', 'smmuv3', 'none'] as const;

@@ -4,7 +4,7 @@ import { formatLspciDump, formatLspciList } from '@vsim/vfio-pci';
 import type { Command } from 'commander';
 import { EXIT } from '../io.ts';
 import { readMachine } from '../machine-file.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 
 interface LspciOptions {
   readonly dump?: true;

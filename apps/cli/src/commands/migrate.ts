@@ -5,7 +5,7 @@ import { PHASES, type PhaseName } from '@vsim/vmm';
 import { Option, type Command } from 'commander';
 import { pairsOf, wholeNumber } from '../args.ts';
 import { EXIT, UsageError, type Io } from '../io.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 import { traced, traceOption, type Tracing } from '../trace/trace-file.ts';
 
 const GICS: readonly GicVersion[] = ['gicv3', 'gicv4', 'gicv4.1'];

@@ -3,7 +3,7 @@ import { PROFILE_NAMES, type Host, type ProfileName } from '@vsim/vfio-core';
 import { Option, type Command } from 'commander';
 import { wholeNumber } from '../args.ts';
 import { EXIT, UsageError } from '../io.ts';
-import type { Context } from '../main.ts';
+import type { Context } from '../context.ts';
 import { traced, traceOption } from '../trace/trace-file.ts';
 
 interface ReplayOptions {
