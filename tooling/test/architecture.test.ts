@@ -116,7 +116,8 @@ function circles(files: readonly string[]): readonly (readonly string[])[] {
       if (!number.has(next)) visit(next);
       if (stack.includes(next)) low.set(file, Math.min(low.get(file)!, low.get(next)!));
     }
-    if (low.get(file) === number.get(file)) found.push(stack.splice(stack.indexOf(file)));
+    const at = stack.indexOf(file);
+    if (low.get(file) === number.get(file)) found.push(stack.splice(at));
   };
   for (const file of files) if (!number.has(file)) visit(file);
   return found.filter(({ length }) => length > 1).sort((a, b) => b.length - a.length);
