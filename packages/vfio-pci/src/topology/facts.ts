@@ -75,6 +75,8 @@ export interface PciFacts {
   readonly acs: AcsFacts | undefined;
   /** Its VFs; undefined: it has none enabled. */
   readonly sriov: SriovFacts | undefined;
+  /** Of a function below a VMD: the VMD's address, as its sysfs path has it. @default the machine's VMD, if there is one only */
+  readonly vmd?: string | undefined;
 }
 
 /** The facts that a configuration space tells, of 64 bytes or more. What lies beyond the known bytes is taken as not there. */

@@ -138,6 +138,30 @@ describe('computeIommuGroups', () => {
     expect(groups([fn('00:03.0', { vendor: 0x8086, device: 0x2954 }), fn('00:05.0'), fn('00:1f.5', { acs })])).toEqual(['00:03.0 00:05.0', '00:1f.5']);
   });
 
+  it('puts all that is below a VMD into the group of the VMD, ACS or not', () => {
+    const far = (address: string, more: Partial<PciFacts> = {}): PciFacts => ({ ...fn('00:00.0', more), address });
+    const vmd = fn('00:0e.0', { vendor: 0x8086, device: 0x467f, class: 0x01_0400, expressType: INTEGRATED });
+    const below = (more: Partial<PciFacts> = {}) => [far('10000:e0:06.0', { secondaryBus: 0xe1, expressType: ROOT_PORT, acs: { capability: FULL, control: FULL }, ...more }), far('10000:e1:00.0', more)];
+    const made = (functions: readonly PciFacts[]) => computeIommuGroups(functions).map(({ devices }) => devices.join(' '));
+    const together = ['0000:00:0e.0 10000:e0:06.0 10000:e1:00.0'];
+    expect(made([...below(), vmd])).toEqual(together);
+    expect(computeIommuGroups([vmd, ...below()])[0]!.joins[1]).toEqual({ device: '10000:e1:00.0', with: '0000:00:0e.0', rule: 'vmd', why: 'below the VMD 0000:00:0e.0, whose id all requests from there carry' });
+    const apart = ['0000:00:0e.0', '10000:e0:06.0', '10000:e1:00.0'];
+    expect(made([{ ...vmd, device: 0x467e }, ...below()])).toEqual(apart);
+    // Which of two VMDs it is, the addresses do not say.
+    const second = fn('00:0f.0', { vendor: 0x8086, device: 0x467f });
+    expect(made([vmd, second, ...below()])).toEqual(['0000:00:0e.0', '0000:00:0f.0', '10000:e0:06.0', '10000:e1:00.0']);
+    expect(made([vmd, second, ...below({ vmd: '0000:00:0f.0' })])).toEqual(['0000:00:0e.0', '0000:00:0f.0 10000:e0:06.0 10000:e1:00.0']);
+    expect(made([vmd, ...below({ vmd: '0000:00:01.0' })])).toEqual(apart);
+    expect(made([vmd, far('0001:01:00.0')])).toEqual(['0000:00:0e.0', '0001:01:00.0']);
+  });
+
+  it('leaves out who has no IOMMU: nobody joins it, and whom it parts stays apart', () => {
+    const pair = [fn('00:03.0', { multifunctionBit: true }), fn('00:03.1'), fn('00:03.2')];
+    expect(groups(pair, { without: new Set(['0000:00:03.1']) })).toEqual(['00:03.0 00:03.2']);
+    expect(groups([port('00:01.0', 1, false), fn('01:00.0')], { without: new Set(['0000:00:01.0']) })).toEqual(['01:00.0']);
+  });
+
   it('does not take VFs for functions of one device; they follow what is above their PF', () => {
     const pf = fn('01:00.0', { sriov: { count: 2, offset: 0x81, stride: 1, device: 2 } });
     const vfs = [fn('01:10.1'), fn('01:10.2')];

@@ -5,7 +5,7 @@ import type { PciFacts } from './facts.ts';
 import { PciTopology, isExpressPort, type PciNode } from './topology.ts';
 
 /** Why a function is in the group of another. */
-export type JoinRule = 'conventional-bridge' | 'no-acs-above' | 'multifunction' | 'dma-alias';
+export type JoinRule = 'vmd' | 'conventional-bridge' | 'no-acs-above' | 'multifunction' | 'dma-alias';
 
 /** One function that shares the group of another. */
 export interface Join {
@@ -23,6 +23,8 @@ export interface Join {
 export interface GroupingOptions {
   /** The machine has AMD's IOMMU. @default whether a function of class 0806 from AMD is there */
   readonly amdIommu?: boolean | undefined;
+  /** Addresses of functions that no IOMMU covers: they get no group, and nobody joins them. @default none */
+  readonly without?: ReadonlySet<string> | undefined;
 }
 
 /** One IOMMU group of a machine, and why its members are together. */
@@ -67,8 +69,12 @@ export class IommuGrouping {
     };
 
     // Whose ids its requests carry when the IOMMU sees them.
-    let visible = node;
-    for (const bridge of this.topology.bridgesAbove(node)) {
+    let visible = this.topology.senderOf(node);
+    if (visible !== node) {
+      const found = joined(visible, 'vmd', `below the VMD ${visible.facts.address}, whose id all requests from there carry`);
+      if (found !== undefined) return found;
+    }
+    for (const bridge of this.topology.bridgesAbove(visible)) {
       if (!takesOwnership(bridge)) continue;
       visible = bridge;
       const found = joined(bridge, 'conventional-bridge', `behind ${bridge.facts.address}, ${bridgeKind(bridge)}: it sends what comes from below under an id of its own`);
@@ -123,6 +129,7 @@ export function computeIommuGroups(functions: readonly PciFacts[], options: Grou
   const groups: { devices: string[]; joins: Join[] }[] = [];
   const groupOf = new Map<string, { devices: string[]; joins: Join[] }>();
   for (const { facts } of grouping.topology.nodes) {
+    if (options.without?.has(facts.address) === true) continue;
     const found = grouping.find(facts.address, (address) => groupOf.get(address));
     const group = found?.group ?? { devices: [], joins: [] };
     if (found === undefined) groups.push(group);

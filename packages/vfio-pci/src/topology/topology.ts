@@ -1,6 +1,7 @@
 import { PciAddress } from '../pci/address.ts';
 import { PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
 import type { PciFacts, SriovFacts } from './facts.ts';
+import { isBelowVmd, isVmd } from './vmd.ts';
 
 const REQUESTERS = 0x1_0000;
 
@@ -30,6 +31,7 @@ export class PciTopology {
   readonly #nodes = new Map<string, PciNode>();
   readonly #bridges = new Map<number, PciNode>();
   readonly #buses = new Map<number, PciNode[]>();
+  readonly #vmds: readonly PciNode[];
   /** Functions in the order in which Linux scans them. */
   readonly nodes: readonly PciNode[];
 
@@ -39,6 +41,7 @@ export class PciTopology {
       const address = new PciAddress(facts.address);
       return { facts, address, physicalFunction: undefined, multifunction: facts.multifunctionBit || address.function > 0 };
     });
+    this.#vmds = built.filter(({ facts }) => isVmd(facts) && !isBelowVmd(facts));
     for (const node of built) {
       this.#nodes.set(node.facts.address, node);
       const { secondaryBus } = node.facts;
@@ -74,6 +77,14 @@ export class PciTopology {
       seen.add(bridge);
       yield bridge;
     }
+  }
+
+  /** Who sends a function's requests as the IOMMU sees it: the VMD above it, or itself. Where it could be one of several VMDs: itself. */
+  senderOf(node: PciNode): PciNode {
+    if (!isBelowVmd(node.facts)) return node;
+    const told = this.#vmds.find(({ facts }) => facts.address === node.facts.vmd);
+    const only = node.facts.vmd === undefined && this.#vmds.length === 1 ? this.#vmds[0] : undefined;
+    return told ?? only ?? node;
   }
 
   /** The functions on the bus of `node`, itself included. */

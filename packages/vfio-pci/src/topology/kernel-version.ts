@@ -1,0 +1,33 @@
+/** A release of Linux without its stable updates: 6.1 is `{ major: 6, minor: 1 }`. */
+export interface KernelVersion {
+  /** The first number. */
+  readonly major: number;
+  /** The second number. */
+  readonly minor: number;
+}
+
+/** Two numbers of a release, as tables hold them. */
+export type Release = readonly [major: number, minor: number];
+
+/** From which release on something is in Linux. What is not said is so since 5.4 or longer. */
+export interface Era {
+  /** The first mainline release that has it. */
+  readonly since?: Release | undefined;
+  /** The oldest series whose stable updates have it, too. */
+  readonly stable?: Release | undefined;
+  /** The first mainline release without it. */
+  readonly until?: Release | undefined;
+}
+
+/** What is meant where no kernel is named: 6.1 with its stable updates. */
+export const DEFAULT_KERNEL: KernelVersion = { major: 6, minor: 1 };
+
+/** Whether a kernel, with all the stable updates of its series, has what is in Linux for that long. */
+export function inEra(era: Era, kernel: KernelVersion = DEFAULT_KERNEL): boolean {
+  const since = era.stable ?? era.since;
+  return (since === undefined || atLeast(kernel, since)) && (era.until === undefined || !atLeast(kernel, era.until));
+}
+
+function atLeast({ major, minor }: KernelVersion, [wantedMajor, wantedMinor]: Release): boolean {
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
