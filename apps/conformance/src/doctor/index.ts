@@ -1,0 +1,6 @@
+/** What the doctor is held to: machines with the groups that their kernels made, and their texts with other options of lspci. */
+export { DEGRADATIONS, onlyDevices, withoutDevice, type Degradation } from './degradations.ts';
+export { fieldMachines, groupsAmong, groupsOfLog, type FieldMachine } from './field-machines.ts';
+export { blocksOf, textOfBlocks, type LspciBlock } from './lspci-blocks.ts';
+export { renderMachine, type RenderOptions } from './render.ts';
+export { skeletonOf, vendorOfName } from './skeleton.ts';
