@@ -5,5 +5,7 @@
  */
 export * from './doctor.ts';
 export * from './machine.ts';
+export type * from './read/paste.ts';
+export { readPaste } from './read/read-paste.ts';
 export * from './report-lines.ts';
 export * from './trial.ts';

@@ -1,0 +1,104 @@
+/** Listings of IOMMU groups: headings, and paths of sysfs, as find, ls, tree and scripts print them. */
+import { FULL_ADDRESS } from './address.ts';
+import type { Cursor } from './cursor.ts';
+import { groupHeading } from './device-line.ts';
+import type { Line } from './lines.ts';
+import type { PasteDraft } from './paste-draft.ts';
+
+const MEMBER_PATH = new RegExp(`iommu_groups/(\\d{1,9})/devices/(${FULL_ADDRESS})`, 'g');
+const OWN_LINK = new RegExp(`(${FULL_ADDRESS})/iommu_group -> \\S*iommu_groups/(\\d{1,9})$`);
+const FOLDER = /iommu_groups\/(\d{1,9})(?:\/devices)?\/?:$/;
+/** `0000:01:00.0 -> ../../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0`, in a folder, with or without what `ls -l` puts before it. */
+const LINK = new RegExp(`(${FULL_ADDRESS})@? -> (\\S*/)?(?:\\.\\./)*(?:\\S*devices/)(pci[0-9a-f]{4,8}:[0-9a-f]{2}/\\S*)$`);
+const NAMES = new RegExp(`^(?:${FULL_ADDRESS}@?/?\\s*)+$`);
+const TREE_NUMBER = /^[\s|`\u2502\u251c\u2514\u2500+-]+(\d{1,9})$/;
+const ARROW = new RegExp(`(${FULL_ADDRESS}) ?\\(IOMMU group (\\d{1,9})\\)$`, 'i');
+/** What such listings have besides: USB devices, sums, folders that are always there. */
+const BESIDES =
+  /^(?:USB:|Bus \d{1,3} (?:Device|-->)|total \d+$|(?:insgesamt|total|razem|totale) \d+$|[\s|`\u2502\u251c\u2514\u2500+-]*(?:devices|reserved_regions|type|name)$|\d+ director(?:y|ies)\b|\/sys\/kernel\/iommu_groups\/?:?$|[dl-][rwx-]{9}[.+]? )/;
+
+/** Reads the heading of a group, or a line with paths of groups. */
+export function readGroups(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  const { text } = line;
+  if (text.includes('iommu_group') && readPaths(line, paste)) {
+    cursor.next();
+    return true;
+  }
+  const number = groupHeading(text) ?? folderNumber(text, paste);
+  if (number !== undefined) {
+    paste.enter('groups', line);
+    paste.group = { number, indent: undefined, gap: false };
+    cursor.next();
+    return true;
+  }
+  if (readMember(line, paste) || isBesides(line, paste)) {
+    cursor.next();
+    return true;
+  }
+  return false;
+}
+
+function readPaths(line: Line, paste: PasteDraft): boolean {
+  const { text } = line;
+  const members = [...text.matchAll(MEMBER_PATH)];
+  for (const [, number, address] of members) tell(line, paste, address!, Number(number));
+  if (members.length > 0) {
+    readLink(text, line, paste);
+    return true;
+  }
+  const own = OWN_LINK.exec(text);
+  if (own !== null) {
+    tell(line, paste, own[1]!, Number(own[2]));
+    return true;
+  }
+  const folder = FOLDER.exec(text);
+  if (folder === null) return false;
+  paste.enter('groups', line);
+  paste.group = { number: Number(folder[1]), indent: undefined, gap: false };
+  return true;
+}
+
+/** The number of a folder that `tree` shows. */
+function folderNumber(text: string, paste: PasteDraft): number | undefined {
+  const match = TREE_NUMBER.exec(text);
+  return match !== null && paste.part?.form === 'groups' ? Number(match[1]) : undefined;
+}
+
+/** A link in a folder, names in columns, or an arrow of a script. */
+function readMember(line: Line, paste: PasteDraft): boolean {
+  const { text } = line;
+  const arrow = ARROW.exec(text);
+  if (arrow !== null) {
+    tell(line, paste, arrow[1]!, Number(arrow[2]));
+    return true;
+  }
+  if (readLink(text, line, paste)) return true;
+  const { group } = paste;
+  if (group === undefined || !NAMES.test(text)) return false;
+  for (const name of text.split(/\s+/)) tell(line, paste, name.replace(/[@/]+$/, ''), group.number);
+  return true;
+}
+
+/** Where a link leads tells the bridge above the device. */
+function readLink(text: string, line: Line, paste: PasteDraft): boolean {
+  const match = LINK.exec(text);
+  if (match === null) return false;
+  const address = match[1]!.toLowerCase();
+  const steps = match[3]!.split('/').filter((step) => new RegExp(`^${FULL_ADDRESS}$`).test(step));
+  if (steps.at(-1)?.toLowerCase() !== address) return false;
+  paste.enter('groups', line);
+  const device = paste.device(address, line.number);
+  device.parent = steps.at(-2)?.toLowerCase() ?? null;
+  if (paste.group !== undefined) paste.tell(device, paste.group.number, line, 'groups');
+  return true;
+}
+
+function tell(line: Line, paste: PasteDraft, address: string, number: number): void {
+  paste.enter('groups', line);
+  paste.machine.hasGroups = true;
+  paste.tell(paste.device(address.toLowerCase(), line.number), number, line, 'groups');
+}
+
+function isBesides({ text }: Line, paste: PasteDraft): boolean {
+  return (paste.part?.form === 'groups' || paste.command !== undefined || text.startsWith('USB:')) && BESIDES.test(text);
+}

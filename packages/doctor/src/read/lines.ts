@@ -1,0 +1,140 @@
+/** A text as lines that can be read: without quotation marks of mail, and numbers of lines, each with its place. */
+import { SOFT_BREAK, withoutNoise } from './noise.ts';
+
+/** One line, or several that a mailer made of one. */
+export interface Line {
+  /** Number of its first line in the text, from 1. */
+  readonly number: number;
+  /** Number of its last line; more than `number` for one that was wrapped. */
+  readonly last: number;
+  /** How deep it is indented, in columns, with tabs of eight. */
+  readonly indent: number;
+  /** Without blanks at both ends. */
+  readonly text: string;
+  /** With the blanks before it, for what is read by columns. */
+  readonly raw: string;
+  /** It ended in a blank: a mailer wrapped it there. */
+  readonly flowed: boolean;
+}
+
+const TAB = 9;
+const SPACE = 32;
+const GREATER = 62;
+const TAB_WIDTH = 8;
+/** A mail's `>SERR-` begins a line where the mailer wrapped before it. */
+const FLAG_AFTER_MARK = /^>(?:SERR|TAbort|MAbort|PERR|Reset)[+-]/;
+const LEAST_NUMBERED = 3;
+/** `01:00.0`, and `0000:01:00.0`, begin with digits and a colon as well. */
+const DEVICE_FIRST = /^\d\d:[01][0-9a-f]\.[0-7]|^0\d/i;
+/** What `grep -n` puts before a line, where it can be nothing else. */
+const GREP_NUMBER =
+  /^(?:\d{1,3}:(?=[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\s)|\d{1,6}[:-](?=[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\s|\s+[A-Z][A-Za-z ]{3,24}:|\[ {0,5}\d+\.\d+\] ))/i;
+
+/** The lines of a text; time and room are bounded by its length. */
+export function linesOf(source: string): Line[] {
+  const text = withoutNoise(source);
+  const lines: Line[] = [];
+  let number = 1;
+  for (let start = 0; start <= text.length; ) {
+    let end = text.indexOf('\n', start);
+    if (end < 0) end = text.length;
+    const physical = text.slice(start, end);
+    if (physical.includes(SOFT_BREAK)) for (const piece of physical.split(SOFT_BREAK)) lines.push(lineOf(unquoted(piece), number));
+    else lines.push(lineOf(unquoted(physical), number));
+    start = end + 1;
+    number++;
+  }
+  return withoutNumbers(lines);
+}
+
+/** A line of its text, cleaned; `number` is its place, from 1. */
+export function lineOf(raw: string, number: number): Line {
+  let at = 0;
+  let indent = 0;
+  for (; at < raw.length; at++) {
+    const code = raw.charCodeAt(at);
+    if (code === SPACE) indent++;
+    else if (code === TAB) indent += TAB_WIDTH - (indent % TAB_WIDTH);
+    else break;
+  }
+  const text = raw.slice(at).trimEnd();
+  return { number, last: number, indent, text, raw, flowed: at + text.length < raw.length && text !== '' };
+}
+
+/** Without the `>` of mail, however often it was answered; what follows the last mark keeps its blanks but one. */
+function unquoted(line: string): string {
+  let from = 0;
+  for (;;) {
+    let at = from;
+    while (line.charCodeAt(at) === SPACE && at - from < 4) at++;
+    if (line.charCodeAt(at) !== GREATER || FLAG_AFTER_MARK.test(line.slice(at, at + 12))) break;
+    from = at + 1;
+  }
+  if (from === 0) return line.includes('^I') ? line.replaceAll('^I', '\t').replace(/\$$/, '') : line;
+  return line.slice(line.charCodeAt(from) === SPACE ? from + 1 : from);
+}
+
+/**
+ * Without the numbers of `cat -n`, `nl`, and editors: they go up by one from line to line. Numbers of IOMMU groups do so too, where each has one
+ * device; those are written at the line's beginning, with one blank or a colon behind, and begin with 0.
+ */
+function withoutNumbers(lines: readonly Line[]): Line[] {
+  const found = lines.map(({ raw }) => numbered(raw));
+  const result = lines.map((line) => withoutGrepNumber(line));
+  for (let i = 0; i < lines.length; ) {
+    if (found[i] === undefined) {
+      i++;
+      continue;
+    }
+    let end = i;
+    for (let j = i + 1; j < lines.length; j++) {
+      if (lines[j]!.text === '') continue;
+      const [before, here] = [found[end]!, found[j]];
+      if (here?.value !== before.value + 1 || here.kind !== before.kind) break;
+      end = j;
+    }
+    const first = found[i]!;
+    if (end - i + 1 >= LEAST_NUMBERED && (first.kind === 'column' || first.value === 1)) {
+      for (let j = i; j <= end; j++) {
+        const place = found[j];
+        if (place !== undefined) result[j] = lineOf(lines[j]!.raw.slice(place.end), lines[j]!.number);
+      }
+    }
+    i = end + 1;
+  }
+  return result;
+}
+
+function withoutGrepNumber(line: Line): Line {
+  const code = line.raw.charCodeAt(0);
+  const mark = code >= 48 && code <= 57 ? GREP_NUMBER.exec(line.raw) : null;
+  return mark === null ? line : lineOf(line.raw.slice(mark[0].length), line.number);
+}
+
+interface Numbered {
+  readonly value: number;
+  readonly end: number;
+  /** In a column of six, or with a mark behind it. */
+  readonly kind: 'column' | 'mark';
+}
+
+function numbered(raw: string): Numbered | undefined {
+  let at = 0;
+  while (raw.charCodeAt(at) === SPACE && at < 8) at++;
+  const from = at;
+  let value = 0;
+  for (; at - from < 7; at++) {
+    const digit = raw.charCodeAt(at) - 48;
+    if (!(digit >= 0 && digit <= 9)) break;
+    value = value * 10 + digit;
+  }
+  if (at === from || at - from > 6) return undefined;
+  const next = raw.charCodeAt(at);
+  if (next === TAB) return { value, end: at + 1, kind: 'column' };
+  if (at === 6 && next === SPACE && raw.charCodeAt(at + 1) === SPACE) return { value, end: at + 2, kind: 'column' };
+  const mark = raw[at];
+  if ((mark === ':' || mark === '|' || mark === ')' || mark === '.') && !DEVICE_FIRST.test(raw.slice(from, from + 8))) {
+    return { value, end: raw.charCodeAt(at + 1) === SPACE ? at + 2 : at + 1, kind: 'mark' };
+  }
+  return undefined;
+}

@@ -1,0 +1,154 @@
+/** lspci's text: a heading, decoded lines, rows of bytes; alone, or as the members of a listing of groups. */
+import { busOf } from './address.ts';
+import type { Cursor } from './cursor.ts';
+import { decodedWords, isDecoded } from './decoded-line.ts';
+import { deviceLine, groupHeading, type DeviceLine } from './device-line.ts';
+import type { DeviceDraft, DeviceWords } from './draft.ts';
+import { headingWords, nameWords } from './heading.ts';
+import type { Line } from './lines.ts';
+import { kernelMessage } from './log-stamp.ts';
+import type { TextForm } from './paste.ts';
+import type { PartDraft, PasteDraft } from './paste-draft.ts';
+import { Rows, rowStart } from './rows.ts';
+
+/** Reads a device that the line names, with what stands below it. */
+export function readLspci(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  const named = deviceLine(line.text);
+  if (named === undefined) return false;
+  const group = groupOf(named, line, paste);
+  const words = wordsOf(named, group !== undefined);
+  if (words === undefined) return false;
+  const address = named.unnamedBus ? addressByPath(named, paste) : named.address;
+  cursor.next();
+  if (address === undefined) {
+    paste.unread(line.number, line.text, 'the path names no bus, and the bridge above it tells none');
+    return true;
+  }
+  const form: TextForm = group === undefined ? 'lspci' : 'groups';
+  const part = paste.enterDevice(form, line, address);
+  const device = paste.device(address, line.number);
+  // Below a heading `unnamed` may stand for the device's name: what it says is taken whole.
+  const contradiction = device.say(words);
+  if (contradiction !== undefined) paste.unread(line.number, line.text, contradiction);
+  if (named.path !== undefined) device.parent = parentOf(named, paste);
+  if (group !== undefined) paste.tell(device, group, line, form);
+  if (named.reset) paste.resets(address);
+  readBody(cursor, line, device, part, paste);
+  return true;
+}
+
+/** The group that the line, or the heading above it, gives the device. */
+function groupOf(named: DeviceLine, line: Line, paste: PasteDraft): number | undefined {
+  if (named.group !== undefined) {
+    paste.group = { number: named.group, indent: undefined, gap: false };
+    return named.group;
+  }
+  const { group } = paste;
+  if (group === undefined) return undefined;
+  if (named.ids !== undefined) return group.number;
+  const flushAfterIndented = group.indent !== undefined && group.indent > 0 && line.indent === 0;
+  const told = paste.part?.form === 'groups' && paste.part.mentions.has(named.address);
+  if (flushAfterIndented || (group.gap && told)) {
+    paste.group = undefined;
+    return undefined;
+  }
+  group.indent ??= line.indent;
+  group.gap = false;
+  return group.number;
+}
+
+/** What follows the address; undefined: no heading, and no listing in which any words would do. */
+function wordsOf(named: DeviceLine, listed: boolean): DeviceWords | undefined {
+  const { rest, ids } = named;
+  if (!listed) return named.bare && rest !== '' && ids === undefined ? headingWords(rest) : undefined;
+  const told: DeviceWords = ids === undefined ? {} : { vendor: ids[0], device: ids[1] };
+  const words = headingWords(rest);
+  if (words !== undefined) return { ...words, ...told };
+  const columns = /^(\S+(?: \S+)*) {2,}(\S.*)$/.exec(rest);
+  if (columns !== null) return { className: columns[1], ...nameWords(columns[2]!), ...told };
+  return { ...nameWords(rest), ...told };
+}
+
+/** The bridge that a path ends in. */
+function parentOf(named: DeviceLine, paste: PasteDraft): string | undefined {
+  return named.unnamedBus ? addressByPath({ ...named, address: named.path!.at(-1)!, path: named.path!.slice(0, -1) }, paste) : named.path!.at(-1);
+}
+
+/** `lspci -P` names no buses: each bridge of the path tells the next one. */
+function addressByPath(named: Pick<DeviceLine, 'path' | 'address'>, paste: PasteDraft): string | undefined {
+  let above: string | undefined;
+  for (const step of [...(named.path ?? []), named.address]) {
+    if (above === undefined) {
+      above = step;
+      continue;
+    }
+    const bridge = paste.known(above);
+    const told = bridge?.decoded.map((text) => /^Bus: primary=[0-9a-f]{2}, secondary=([0-9a-f]{2})/i.exec(text)?.[1]).find((bus) => bus !== undefined);
+    const bus = told === undefined ? (bridge?.secondaryBus ?? bridge?.config?.[0x19]) : Number.parseInt(told, 16);
+    if (bus === undefined || bus === 0) return undefined;
+    above = `${busOf(above).slice(0, -2)}${bus.toString(16).padStart(2, '0')}${step.slice(step.lastIndexOf(':'))}`;
+  }
+  return above;
+}
+
+/** The lines below a heading, to the first that is none of them. */
+function readBody(cursor: Cursor, heading: Line, device: DeviceDraft, part: PartDraft, paste: PasteDraft): void {
+  const decoded: string[] = [];
+  let rows: Rows | undefined;
+  let gap = false;
+  let some = false;
+  let flush = false;
+  for (let line = cursor.line; line !== undefined; line = cursor.line) {
+    const { text } = line;
+    const start = rowStart(text);
+    if (start > 0) {
+      rows ??= new Rows();
+      const why = rows.add(text, start, line.number);
+      if (why !== undefined) paste.unread(line.number, text, `${device.address}: ${why}`);
+    } else if (text === '') gap = true;
+    else if (!isBody(line, heading, gap, flush)) break;
+    else {
+      const said = decodedWords(text);
+      if (said?.whole !== true) decoded.push(text);
+      if (said !== undefined) take(said, line, device, part, paste);
+      some = true;
+      flush ||= line.indent <= heading.indent;
+    }
+    if (text !== '') part.lastLine = line.last;
+    cursor.next();
+  }
+  if (gap && paste.group !== undefined) paste.group.gap = true;
+  if (some) {
+    paste.decodes(device.address);
+    device.decode(decoded);
+  }
+  if (rows !== undefined) takeBytes(rows, device, paste);
+}
+
+/** @param flush decoded lines have lost their indentation */
+function isBody(line: Line, heading: Line, gap: boolean, flush: boolean): boolean {
+  const { text } = line;
+  const below = line.indent > heading.indent;
+  // As lspci has it, and as listings head their groups.
+  if (/^IOMMU group: \d+$/.test(text)) return below || flush;
+  if (deviceLine(text) !== undefined || groupHeading(text) !== undefined) return false;
+  if (isDecoded(text)) return !gap || line.indent > 0 || /^(?:Kernel |Subsystem: |Capabilities: |IOMMU group: )/.test(text);
+  if (!below) return false;
+  return !/^(?:--|\.\.\.|```|USB:|Bus \d{3} |\/|[|`+\\─└├│]|-\[|<\w)/.test(text) && kernelMessage(text) === undefined;
+}
+
+function take(said: NonNullable<ReturnType<typeof decodedWords>>, line: Line, device: DeviceDraft, part: PartDraft, paste: PasteDraft): void {
+  if (said.driver !== undefined) paste.drives(device.address, said.driver);
+  if (said.modules !== undefined) {
+    part.showsDrivers = true;
+    if (device.modules.length === 0) device.modules = said.modules;
+  }
+  if (said.group !== undefined) paste.tell(device, said.group, line, part.form);
+  if (said.words !== undefined) device.say(said.words);
+}
+
+function takeBytes(rows: Rows, device: DeviceDraft, paste: PasteDraft): void {
+  const { bytes, line, why } = rows.finish();
+  if (why !== undefined) paste.unread(line, device.address, `${device.address} ${why}`);
+  if (bytes !== undefined && device.overwrite(bytes)) paste.unread(line, device.address, `${device.address} has other bytes above: the later are used`);
+}

@@ -1,0 +1,68 @@
+/** Reads whatever people paste. */
+import { commandOf, isScript } from './command.ts';
+import { Cursor, type Recogniser } from './cursor.ts';
+import { readGroups } from './group-listing.ts';
+import { readKernelLog } from './kernel-log.ts';
+import type { Line } from './lines.ts';
+import { readLspci } from './lspci-text.ts';
+import type { Paste } from './paste.ts';
+import { PasteDraft } from './paste-draft.ts';
+import { logicalLines } from './wraps.ts';
+
+/** In this order: what is surer comes first. */
+const RECOGNISERS: readonly Recogniser[] = [readLspci, readGroups, readCommand, readKernelLog, readNoise];
+
+/** What stands between texts and says nothing: fences, what was left out, lspci's complaints. */
+const NOISE = /^(?:```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026)\]?\)?|(?:pcilib|lspci): .*|\[?(?:snip|\.\.\. snip|cut)[\]. ]*.*|-- (?:Logs begin|Journal begins|Boot|No entries).*)$/i;
+
+/**
+ * Reads what somebody pasted: any output of lspci, listings of IOMMU groups, messages of the kernel, in any order, with what terminals, mail and
+ * forums did to them. What is not understood is named by its line; nothing is concluded. Any text is read, in time and room that its length bounds.
+ *
+ * @example
+ * ```ts
+ * import { readPaste } from '@vsim/doctor';
+ *
+ * const { devices, unread } = readPaste('$ lspci -nnk\n01:00.0 VGA compatible controller [0300]: NVIDIA Corporation GP104 [10de:1b81] (rev a1)\n\tKernel driver in use: nouveau\nPlease help!\n');
+ * console.log(devices[0]?.address, devices[0]?.driver, unread[0]?.line); // 0000:01:00.0 nouveau 4
+ * ```
+ */
+export function readPaste(text: string): Paste {
+  const paste = new PasteDraft();
+  const cursor = new Cursor(logicalLines(text));
+  for (let line = cursor.line; line !== undefined; line = cursor.line) {
+    if (line.text === '') {
+      if (paste.group !== undefined) paste.group.gap = true;
+      cursor.next();
+    } else if (!recognised(cursor, line, paste)) {
+      paste.unread(line.number, line.text, straying(line));
+      paste.group = undefined;
+      cursor.next();
+    }
+  }
+  return paste.finish();
+}
+
+function recognised(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  return RECOGNISERS.some((recognise) => recognise(cursor, line, paste));
+}
+
+function readCommand(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  const command = commandOf(line.text);
+  if (command === undefined && !isScript(line.text)) return false;
+  if (command !== undefined) paste.begin(command === '' ? undefined : command);
+  cursor.next();
+  return true;
+}
+
+function readNoise(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  if (!NOISE.test(line.text)) return false;
+  if (paste.part !== undefined && /^(?:--|\(?\[?(?:\.{3}|\u2026)|\[?snip|\[?cut)/i.test(line.text)) paste.part.cut = true;
+  cursor.next();
+  return true;
+}
+
+/** Why a line of lspci cannot be used that stands below no device. */
+function straying({ text }: Line): string | undefined {
+  return /^[0-9a-f]{2,3}: [0-9a-f]{2} /i.test(text) ? 'a row of bytes without the device above it' : undefined;
+}
