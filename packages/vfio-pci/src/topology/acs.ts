@@ -11,6 +11,7 @@ import {
   PCI_EXP_TYPE_ROOT_PORT,
 } from '../pci/registers.ts';
 import { quirkedAcs } from './acs-quirks.ts';
+import type { KernelVersion } from './kernel-version.ts';
 import type { PciNode, PciTopology } from './topology.ts';
 
 /** What the IOMMU asks for: source validation, redirection of requests and completions, upstream forwarding. */
@@ -30,17 +31,19 @@ const NAMES: readonly (readonly [bit: number, name: string])[] = [
 export class Acs {
   readonly #topology: PciTopology;
   readonly #amdIommu: boolean;
+  readonly #kernel: KernelVersion | undefined;
 
-  /** @param topology who is above whom @param amdIommu the machine has AMD's IOMMU, which some quirks ask for */
-  constructor(topology: PciTopology, amdIommu: boolean) {
+  /** @param topology who is above whom @param amdIommu the machine has AMD's IOMMU, which some quirks ask for @param kernel whose quirks; by default those of 6.1 */
+  constructor(topology: PciTopology, amdIommu: boolean, kernel?: KernelVersion) {
     this.#topology = topology;
     this.#amdIommu = amdIommu;
+    this.#kernel = kernel;
   }
 
   /** Whether this function isolates. */
   enabled(node: PciNode): boolean {
     const onRootBus = this.#topology.bridgeOf(node) === undefined;
-    return quirkedAcs(node, REQUIRED_ACS, { onRootBus, amdIommu: this.#amdIommu }) ?? byCapability(node);
+    return quirkedAcs(node, REQUIRED_ACS, { onRootBus, amdIommu: this.#amdIommu, kernel: this.#kernel }) ?? byCapability(node);
   }
 
   /** Whether every function from here to the root isolates. */

@@ -1,4 +1,7 @@
 export { Acs, REQUIRED_ACS } from './acs.ts';
+export { hasWideAcs, quirkDeviceIds, quirkVendors } from './acs-quirks.ts';
+export { idsOfName, type NamedId } from './device-names.ts';
+export { aliasDeviceIds, aliasVendors } from './dma-aliases.ts';
 export * from './facts.ts';
 export * from './iommu-groups.ts';
 export { DEFAULT_KERNEL, type KernelVersion } from './kernel-version.ts';

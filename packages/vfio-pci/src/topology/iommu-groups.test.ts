@@ -112,6 +112,10 @@ describe('computeIommuGroups', () => {
     expect(groups(pair({ vendor: 0x19a2, device: 0x0710 }))).toHaveLength(2);
     const wide = { capability: FULL, control: FULL };
     expect(below(0xa110)).toBe(1);
+    // Words that lspci decoded do not tell the control register: Linux has set it.
+    expect(below(0xa110, { acs: { capability: FULL, control: 0 } })).toBe(2);
+    expect(below(0x1901, { acs: { capability: FULL, control: 0 } })).toBe(1);
+    expect(below(0xa110, { expressType: DOWNSTREAM, acs: { capability: FULL, control: 0 } })).toBe(1);
     expect(below(0xa110, { acs: { capability: FULL, control: 0, wide } })).toBe(2);
     expect(below(0xa110, { acs: { capability: FULL, control: FULL, wide: { ...wide, control: 0 } } })).toBe(1);
   });
@@ -136,6 +140,18 @@ describe('computeIommuGroups', () => {
     const phi = { vendor: 0x8086, device: 0x2260 };
     expect(groups([fn('00:03.0', phi), fn('00:10.0'), fn('00:11.0'), fn('00:12.0')])).toEqual(['00:03.0 00:10.0 00:11.0', '00:12.0']);
     expect(groups([fn('00:03.0', { vendor: 0x8086, device: 0x2954 }), fn('00:05.0'), fn('00:1f.5', { acs })])).toEqual(['00:03.0 00:05.0', '00:1f.5']);
+    // A non-transparent bridge of PLX: its whole bus, and no other.
+    const ntb = { vendor: 0x10b5, device: 0x87b0 };
+    expect(groups([above, card(0, ntb), fn('01:1f.7', { acs }), fn('02:00.0')])).toEqual(['00:01.0', '01:00.0 01:1f.7', '02:00.0']);
+    expect(groups([above, card(0, { ...ntb, device: 0x87b2 }), fn('01:1f.7', { acs })])).toEqual(['00:01.0', '01:00.0', '01:1f.7']);
+  });
+
+  it('asks for aliases no further than a bridge at which the IOMMU is', () => {
+    const machine = (device: number) => [fn('00:00.0', { secondaryBus: 1, expressType: PCI_BRIDGE, vendor: 0x14e4, device, acs: { capability: 0, control: 0 } }), port('01:00.0', 2, true), fn('02:00.0')];
+    expect(groups(machine(0x9001))).toEqual(['00:00.0 01:00.0 02:00.0']);
+    // What lies above does not isolate by ACS either, so that the group is one, for another reason.
+    expect(computeIommuGroups(machine(0x9000)).flatMap(({ joins }) => joins.map(({ rule }) => rule))).toEqual(['no-acs-above', 'no-acs-above']);
+    expect(computeIommuGroups(machine(0x9084)).flatMap(({ joins }) => joins.map(({ rule }) => rule))).toEqual(['no-acs-above', 'no-acs-above']);
   });
 
   it('puts all that is below a VMD into the group of the VMD, ACS or not', () => {

@@ -2,6 +2,7 @@ import { PCI_EXP_TYPE_PCI_BRIDGE, PCI_EXP_TYPE_PCIE_BRIDGE } from '../pci/regist
 import { Acs } from './acs.ts';
 import { areDmaAliases } from './dma-aliases.ts';
 import type { PciFacts } from './facts.ts';
+import type { KernelVersion } from './kernel-version.ts';
 import { PciTopology, isExpressPort, type PciNode } from './topology.ts';
 
 /** Why a function is in the group of another. */
@@ -23,6 +24,8 @@ export interface Join {
 export interface GroupingOptions {
   /** The machine has AMD's IOMMU. @default whether a function of class 0806 from AMD is there */
   readonly amdIommu?: boolean | undefined;
+  /** The kernel that groups. @default 6.1 with its stable updates */
+  readonly kernel?: KernelVersion | undefined;
   /** Addresses of functions that no IOMMU covers: they get no group, and nobody joins them. @default none */
   readonly without?: ReadonlySet<string> | undefined;
 }
@@ -37,6 +40,8 @@ export interface ComputedGroup {
 
 const AMD = 0x1022;
 const CLASS_IOMMU = 0x0806;
+const BROADCOM = 0x14e4;
+const THUNDERX2_BRIDGES: readonly number[] = [0x9000, 0x9084];
 
 /**
  * IOMMU groups as Linux makes them of a PCI topology: what an IOMMU cannot tell apart, and what can reach each other without passing it, is
@@ -52,11 +57,13 @@ export class IommuGrouping {
   readonly topology: PciTopology;
   /** Which of them isolate. */
   readonly acs: Acs;
+  readonly #kernel: KernelVersion | undefined;
 
   /** @throws RangeError for a function whose address is none */
   constructor(functions: readonly PciFacts[], options: GroupingOptions = {}) {
     this.topology = new PciTopology(functions);
-    this.acs = new Acs(this.topology, options.amdIommu ?? functions.some((facts) => facts.vendor === AMD && facts.class >>> 8 === CLASS_IOMMU));
+    this.acs = new Acs(this.topology, options.amdIommu ?? functions.some((facts) => facts.vendor === AMD && facts.class >>> 8 === CLASS_IOMMU), options.kernel);
+    this.#kernel = options.kernel;
   }
 
   /** The group that a function joins when it is found, among those that there are; undefined: a new one. */
@@ -75,6 +82,7 @@ export class IommuGrouping {
       if (found !== undefined) return found;
     }
     for (const bridge of this.topology.bridgesAbove(visible)) {
+      if (hasIommuBelow(bridge)) break;
       if (!takesOwnership(bridge)) continue;
       visible = bridge;
       const found = joined(bridge, 'conventional-bridge', `behind ${bridge.facts.address}, ${bridgeKind(bridge)}: it sends what comes from below under an id of its own`);
@@ -93,7 +101,7 @@ export class IommuGrouping {
   #aliases<R>(node: PciNode, seen: Set<PciNode>, joined: (other: PciNode, rule: JoinRule, why: string) => R | undefined): R | undefined {
     seen.add(node);
     for (const other of this.topology.busOf(node)) {
-      if (seen.has(other) || !areDmaAliases(node, other)) continue;
+      if (seen.has(other) || !areDmaAliases(node, other, this.#kernel)) continue;
       const why = `${node.facts.address} and ${other.facts.address} may use one requester id`;
       const found = joined(other, 'dma-alias', why) ?? this.#aliases(other, seen, joined) ?? this.#functions(other, seen, joined);
       if (found !== undefined) return found;
@@ -145,6 +153,11 @@ export function computeIommuGroups(functions: readonly PciFacts[], options: Grou
 function takesOwnership({ facts }: PciNode): boolean {
   const { expressType } = facts;
   return expressType === undefined || expressType === PCI_EXP_TYPE_PCI_BRIDGE || expressType === PCI_EXP_TYPE_PCIE_BRIDGE;
+}
+
+/** ThunderX2 has its IOMMU at a bridge, not at the root: whose ids reach it is decided below. Kernel: PCI_DEV_FLAGS_BRIDGE_XLATE_ROOT. */
+function hasIommuBelow({ facts }: PciNode): boolean {
+  return facts.vendor === BROADCOM && THUNDERX2_BRIDGES.includes(facts.device);
 }
 
 function bridgeKind({ facts }: PciNode): string {

@@ -25,13 +25,13 @@ export interface Uncovered {
 
 const INTEL = 0x8086;
 /** AMD, and Hygon, which builds AMD's first Zen. */
-const AMD_LIKE: readonly number[] = [0x1022, 0x1d94];
+export const HOST_BRIDGE_VENDORS: readonly number[] = [0x1022, 0x1d94];
 const CLASS_IOMMU = 0x0806;
 const CLASS_HOST_BRIDGE = 0x0600;
 const BASE_CLASS_DISPLAY = 0x03;
 
 /** "Disabling IOMMU for graphics on this chipset": host bridges or graphics that say so. Kernel: quirk_iommu_igfx(). */
-const GRAPHICS_OFF: readonly (Era & { readonly chipset: string; readonly ids: readonly number[] })[] = [
+export const GRAPHICS_OFF: readonly (Era & { readonly chipset: string; readonly ids: readonly number[] })[] = [
   { chipset: 'GM45', ids: [0x2a40] },
   { chipset: 'G4x', ids: [0x2e00, 0x2e10, 0x2e20, 0x2e30, 0x2e40, 0x2e90] },
   {
@@ -59,7 +59,7 @@ const VMD_REAL_DEVICE: Era = { since: [5, 6] };
 export function uncovered(facts: PciFacts, all: readonly PciFacts[], kernel?: KernelVersion): Uncovered | undefined {
   const kind = facts.class >>> 8;
   if (kind === CLASS_IOMMU) return { rule: 'iommu', why: `${facts.address} is an IOMMU itself` };
-  if (kind === CLASS_HOST_BRIDGE && AMD_LIKE.includes(facts.vendor)) {
+  if (kind === CLASS_HOST_BRIDGE && HOST_BRIDGE_VENDORS.includes(facts.vendor)) {
     const iommu = iommuBeside(facts, all);
     if (iommu !== undefined) {
       return { rule: 'amd-host-bridge', why: `${facts.address} is the host bridge beside ${iommu}: the IVRS tables of all machines seen leave both out` };

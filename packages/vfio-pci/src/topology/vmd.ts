@@ -6,7 +6,8 @@ import { PciAddress } from '../pci/address.ts';
 import type { PciFacts } from './facts.ts';
 
 const INTEL = 0x8086;
-const VMD_DEVICES: readonly number[] = [0x201d, 0x28c0, 0x467f, 0x4c3d, 0x7d0b, 0x9a0b, 0xa77f, 0xad0b, 0xb06f, 0xb60b];
+/** Device ids of VMDs, all of Intel. */
+export const VMD_DEVICES: readonly number[] = [0x201d, 0x28c0, 0x467f, 0x4c3d, 0x7d0b, 0x9a0b, 0xa77f, 0xad0b, 0xb06f, 0xb60b];
 /** Firmware's domains have 16 bits; Linux takes the next ones for VMDs. */
 const FIRST_VMD_DOMAIN = 0x1_0000;
 
