@@ -17,8 +17,8 @@ import {
   type Sleeps,
   type TraceEvent,
 } from '@vsim/vfio-core';
-import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, pciId, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
-import type { MachineDevice } from './machine.ts';
+import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, leavesGroupViable, pciId, placeOpRegion, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
+import { configOf, type MachineDevice } from './machine.ts';
 
 /** What kind of IOMMU a machine has: Intel's, AMD's, an Arm SMMUv3, or none. */
 export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
@@ -155,6 +155,7 @@ function buildHost(machine: readonly MachineDevice[], options: TrialOptions): Tr
   });
   const description = Object.fromEntries(machine.map((device) => [device.facts.address, recordedOf(device)]));
   const bus = importPciMachine(host, { devices: description }, { msi: new ApicMsi(host), iommu });
+  for (const device of machine) placeOpRegion(host, configOf(device));
   host.scheduler.call('boot', bindDrivers(bus, new Vfio(host), machine));
   return { host, bus, drivers: new Map(bus.devices.map(({ name, driverName }) => [name, driverName])) };
 }
@@ -181,7 +182,7 @@ function* bindDrivers(bus: PciBus, vfio: Vfio, machine: readonly MachineDevice[]
 function driverOf(name: string): PciDriver {
   if (name === 'pcieport') return new PciePort();
   if (name === 'pci-stub') return new PciStub();
-  return new NativeDriver(name, { ids: [pciId(ANY, ANY)], sriov: SRIOV_DRIVERS.get(name) });
+  return new NativeDriver(name, { ids: [pciId(ANY, ANY)], managesDma: leavesGroupViable(name, false), sriov: SRIOV_DRIVERS.get(name) });
 }
 
 /** driver_override, unbind, bind: as `driverctl` and its like do it. */

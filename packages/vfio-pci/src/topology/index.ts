@@ -4,7 +4,7 @@ export { idsOfName, type NamedId } from './device-names.ts';
 export { aliasDeviceIds, aliasVendors } from './dma-aliases.ts';
 export * from './facts.ts';
 export * from './iommu-groups.ts';
-export { DEFAULT_KERNEL, type KernelVersion } from './kernel-version.ts';
+export { DEFAULT_KERNEL, inEra, type Era, type KernelVersion, type Release } from './kernel-version.ts';
 export { PciTopology, type PciNode } from './topology.ts';
 export { uncovered, type Uncovered, type UncoveredRule } from './uncovered.ts';
 export { isBelowVmd, isVmd, vmdsAbove } from './vmd.ts';

@@ -11,14 +11,10 @@ import type { PciDevice } from '../bus/pci-device.ts';
 import { classOf } from '../bus/class-of.ts';
 import { read32 } from '../pci/capabilities.ts';
 import { readOnlyRegion, type DeviceRegion } from './device-region.ts';
+import { ASLS, OPREGION_SIGNATURE, OPREGION_SIZE_AT } from './opregion.ts';
 import type { VirtualConfig } from './virtual-config.ts';
 
 const INTEL = 0x8086;
-/** Where the graphics device says where its OpRegion is: ASL Storage. */
-const ASLS = 0xfc;
-const SIGNATURE = 'IntelGraphicsMem';
-/** Behind the signature: the size in KiB. */
-const SIZE_AT = 16;
 const KIB = 1024;
 const HOST_BRIDGE = 0x0600;
 const ISA_BRIDGE = 0x0601;
@@ -43,10 +39,10 @@ export function addIgdRegions(device: PciDevice, config: VirtualConfig, regions:
   const { memory } = device.host;
   const at = read32(device.function.config.bytes, ASLS);
   if (at === 0 || at === 0xffff_ffff) return -ENODEV;
-  const signature = new Uint8Array(SIGNATURE.length);
+  const signature = new Uint8Array(OPREGION_SIGNATURE.length);
   memory.readBytes(at, signature);
-  const size = memory.read32(at + SIZE_AT) * KIB;
-  if (String.fromCharCode(...signature) !== SIGNATURE || size === 0) return -EINVAL;
+  const size = memory.read32(at + OPREGION_SIZE_AT) * KIB;
+  if (String.fromCharCode(...signature) !== OPREGION_SIGNATURE || size === 0) return -EINVAL;
   regions.push(readOnlyRegion(device.host, TYPE, VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION, size, (into, offset) => memory.readBytes(at + offset, into)));
   config.makeVirtual(ASLS, 4);
   const host = addConfig(device, '00.0', HOST_BRIDGE, VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG, regions);

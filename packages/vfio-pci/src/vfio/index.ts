@@ -18,6 +18,8 @@ export {
   type BindingOrder,
   type ProbeStep,
 } from './binding.ts';
+export { MANAGED_DMA_DRIVERS, leavesGroupViable, type ManagedDmaDriver } from './managed-dma.ts';
+export { placeOpRegion } from './opregion.ts';
 export { INVALID_ID_STRING, type VfioPciParameters } from './module-parameters.ts';
 export { DENYLIST_DISABLED, PROBE_REFUSED } from './refusals.ts';
 export { DEVICE_SET_ALLOCATION, registryOf, type DeviceSet, type VfioPciRegistry } from './registry.ts';
