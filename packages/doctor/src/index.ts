@@ -4,6 +4,7 @@
  * @module @vsim/doctor
  */
 export * from './doctor.ts';
+export * from './errors/index.ts';
 export * from './machine.ts';
 export type * from './read/paste.ts';
 export { readPaste } from './read/read-paste.ts';

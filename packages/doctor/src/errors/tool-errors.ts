@@ -1,0 +1,77 @@
+/** Errors of the tools that set a VM up. What VFIO answered them is elsewhere. */
+import type { KnownError } from './known-error.ts';
+
+export const TOOL_ERRORS: readonly KnownError[] = [
+  {
+    id: 'libvirt-no-vfio',
+    patterns: [/host doesn't support passthrough of host PCI devices/i, /host doesn't support VFIO PCI passthrough/i, /VFIO device assignment is currently not supported on this system/i],
+    examples: [
+      "error: unsupported configuration: host doesn't support passthrough of host PCI devices",
+      "unsupported configuration: host doesn't support VFIO PCI passthrough",
+      'VFIO device assignment is currently not supported on this system',
+    ],
+    sources: [{ by: 'libvirt', where: 'virHostdevPreparePCIDevices(), src/hypervisor/virhostdev.c; qemuNodeDeviceDetachFlags()' }],
+    means: 'libvirt found no IOMMU group in sysfs, or no /dev/vfio/vfio.',
+    remedies: ['Switch the IOMMU on, in the firmware and in the kernel\'s parameters; then /sys/kernel/iommu_groups has folders.', 'modprobe vfio-pci.'],
+    looksAt: ['iommu', 'cmdline', 'firmware'],
+  },
+  {
+    id: 'proxmox-no-iommu',
+    patterns: [/cannot prepare PCI pass-through(?: device)?, IOMMU not present/i, /No IOMMU detected, please activate it/i],
+    examples: ['TASK ERROR: cannot prepare PCI pass-through, IOMMU not present', 'No IOMMU detected, please activate it. See Documentation for further information.'],
+    sources: [{ by: 'Proxmox VE', where: 'prepare_pci_device(), PVE/QemuServer/PCI.pm; the form of the web interface' }],
+    means: '/sys/kernel/iommu_groups is empty, or not there: the kernel runs without an IOMMU.',
+    remedies: [
+      'Switch VT-d or IOMMU on in the firmware.',
+      'Intel: intel_iommu=on, in /etc/kernel/cmdline with proxmox-boot-tool refresh (ZFS, systemd-boot), or in /etc/default/grub with update-grub. The one that is not in use changes nothing.',
+      'Look at /proc/cmdline after the reboot.',
+    ],
+    looksAt: ['iommu', 'cmdline', 'firmware', 'log'],
+  },
+  {
+    id: 'proxmox-cannot-bind',
+    patterns: [/can't unbind\/bind PCI group to VFIO/i],
+    examples: ["TASK ERROR: can't unbind/bind PCI group to VFIO '0000:01:00.0'"],
+    sources: [{ by: 'Proxmox VE', where: 'prepare_pci_device(), PVE/QemuServer/PCI.pm' }],
+    call: 'binding to vfio-pci',
+    means: 'Proxmox VE binds every endpoint of the group to vfio-pci, and one of them did not go.',
+    remedies: ['Read the kernel\'s log of that second.', 'Bind the devices at boot: ids in /etc/modprobe.d, with a softdep for the driver that is quicker.'],
+    looksAt: ['groups', 'drivers', 'log'],
+  },
+  {
+    id: 'libvirt-device-in-use',
+    patterns: [/PCI device [0-9a-f:.]{7,16} is in use by driver \w{1,16}, domain/i, /PCI device [0-9a-f:.]{7,16} is in use$/i],
+    examples: ['error: Requested operation is not valid: PCI device 0000:01:00.0 is in use by driver QEMU, domain win10', 'PCI device 0000:01:00.0 is in use'],
+    sources: [{ by: 'libvirt', where: 'virHostdevIsPCINodeDeviceUsed(), src/hypervisor/virhostdev.c' }],
+    means: 'Another VM of libvirt has the device, or another member of its group.',
+    remedies: ['End that VM, or take the device out of it.', 'All devices of a group go to one VM.'],
+    looksAt: ['groups'],
+  },
+  {
+    id: 'libvirt-not-endpoint',
+    patterns: [/Non-endpoint PCI devices cannot be assigned to guests/i, /Only PCI endpoint devices can be reset/i],
+    examples: ['error: unsupported configuration: Non-endpoint PCI devices cannot be assigned to guests', 'internal error: Invalid attempt to reset PCI device 0000:00:1c.0. Only PCI endpoint devices can be reset'],
+    sources: [{ by: 'libvirt', where: 'virHostdevPreparePCIDevices(), src/hypervisor/virhostdev.c; virPCIDeviceReset(), src/util/virpci.c' }],
+    means: 'A bridge is among the devices of the VM. Bridges cannot be given away, and need not be.',
+    remedies: ['Remove the bridge from the VM. The rest of the group is what counts.'],
+    looksAt: ['capabilities', 'groups'],
+  },
+  {
+    id: 'libvirt-not-assignable',
+    patterns: [/PCI device [0-9a-f:.]{7,16} is not assignable/i],
+    examples: ['error: internal error: PCI device 0000:05:00.0 is not assignable'],
+    sources: [{ by: 'libvirt', where: 'virHostdevPreparePCIDevices(), src/hypervisor/virhostdev.c' }],
+    means: 'libvirt has a check of its own: a switch above the device lacks ACS, so that devices below it could reach each other. It is older than IOMMU groups, and holds for other drivers than vfio.',
+    remedies: ['Use vfio (<driver name="vfio"/>): then groups decide.', 'relaxed_acs_check = 1 in qemu.conf.'],
+    looksAt: ['groups', 'capabilities'],
+  },
+  {
+    id: 'libvirt-unmanaged',
+    patterns: [/Unmanaged PCI device [0-9a-f:.]{7,16} must be manually detached from the host/i],
+    examples: ['error: Operation not supported: Unmanaged PCI device 0000:01:00.0 must be manually detached from the host'],
+    sources: [{ by: 'libvirt', where: 'virHostdevPreparePCIDevices(), src/hypervisor/virhostdev.c' }],
+    means: 'The device is managed="no", and not bound to vfio-pci.',
+    remedies: ['virsh nodedev-detach, or managed="yes".'],
+    looksAt: ['drivers'],
+  },
+];
