@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { DEGRADATIONS, withoutDevice } from './degradations.ts';
 import { fieldMachines, groupsAmong, groupsOfLog } from './field-machines.ts';
 import { blocksOf, textOfBlocks } from './lspci-blocks.ts';
+import { fieldQuestions } from './questions.ts';
 import { renderMachine } from './render.ts';
 import { skeletonOf } from './skeleton.ts';
 import { readRecording } from '../recorded-topology.ts';
@@ -209,5 +210,19 @@ describe('facts, printed as lspci prints them', () => {
       expect([change, of({ ...bridge!, ...change }) === there]).toEqual([change, false]);
     }
     expect(of({ ...bridge! })).toBe(there);
+  });
+});
+
+describe('questions that people asked', () => {
+  const questions = fieldQuestions();
+
+  it('are ten, each with words for what was asked and how it ended', () => {
+    expect(questions).toHaveLength(10);
+    for (const { question, ended, thread } of questions) expect([question, ended, thread].every((words) => words.length > 20)).toBe(true);
+  });
+
+  it.each(questions.map(({ name, device, text }) => [name, device, text] as const))('%s: the text has the device that is asked for', (_, device, text) => {
+    expect(text).toContain(device?.replace(/^0000:/, '') ?? '');
+    expect(text.length).toBeGreaterThan(100);
   });
 });

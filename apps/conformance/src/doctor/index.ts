@@ -2,5 +2,6 @@
 export { DEGRADATIONS, onlyDevices, withoutDevice, type Degradation } from './degradations.ts';
 export { fieldMachines, groupsAmong, groupsOfLog, type FieldMachine } from './field-machines.ts';
 export { blocksOf, textOfBlocks, type LspciBlock } from './lspci-blocks.ts';
+export { fieldQuestions, type FieldAnswer, type FieldQuestion } from './questions.ts';
 export { renderMachine, type RenderOptions } from './render.ts';
 export { skeletonOf, vendorOfName } from './skeleton.ts';

@@ -12,7 +12,7 @@ export const DEVICE_ERRORS: readonly KnownError[] = [
     means: 'Something of the host has the memory of the BAR. On the graphics that the machine started with it is the framebuffer of the firmware: efifb, simplefb, simpledrm, or BOOTFB in /proc/iomem. The guest starts, and its screen stays black.',
     remedies: [
       'Look who has the range: grep -i -A3 of the device in /proc/iomem.',
-      'Boot with initcall_blacklist=sysfb_init (since 5.15 or so; video=efifb:off before).',
+      'Boot with initcall_blacklist=sysfb_init (since 5.15 or so; video=efifb:off before). Is simpledrm still in /proc/iomem: initcall_blacklist=simpledrm_platform_driver_init too.',
       'Let the machine start with another graphics: a setting of the firmware.',
       'Or unbind the framebuffer, remove the device in sysfs and rescan, before the VM starts.',
     ],

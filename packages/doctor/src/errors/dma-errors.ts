@@ -40,6 +40,17 @@ export const DMA_ERRORS: readonly KnownError[] = [
     looksAt: ['regions', 'groups', 'guest', 'firmware'],
   },
   {
+    id: 'iommu-too-narrow',
+    patterns: [/iommu width \(\d+\) is not sufficient for the mapped address/i],
+    examples: ['DMAR: intel_iommu_map: iommu width (39) is not sufficient for the mapped address (8800001000)'],
+    sources: [{ by: 'kernel', where: 'intel_iommu_map() and prepare_domain_attach_device(), drivers/iommu/intel/iommu.c' }],
+    call: 'VFIO_IOMMU_MAP_DMA',
+    errno: 'EFAULT, or EINVAL where VFIO knows the width',
+    means: 'The address is beyond what this IOMMU translates: 39 bits on many Intel desktops, which is 512 GiB.',
+    remedies: ['Limit the guest\'s physical addresses: -cpu host,host-phys-bits-limit=39.', 'A program of its own: choose lower addresses.'],
+    looksAt: ['guest', 'iommu'],
+  },
+  {
     id: 'dma-bad-address',
     patterns: [/VFIO_MAP_DMA failed: Bad address/i, /vfio_(?:container_)?dma_map\([^)]{0,120}\) = -14\b/i],
     examples: ['qemu-system-x86_64: VFIO_MAP_DMA failed: Bad address', 'qemu-system-x86_64: vfio_container_dma_map(0x55d0c8a4ab10, 0xe000000000, 0x10000000, 0x7f1f8c000000) = -14 (Bad address)'],

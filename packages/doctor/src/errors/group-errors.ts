@@ -4,7 +4,7 @@ import type { KnownError } from './known-error.ts';
 export const GROUP_ERRORS: readonly KnownError[] = [
   {
     id: 'group-not-viable',
-    patterns: [/\bgroup \d+ is not viable/i, /VFIO group is not viable/i, /ensure all devices within the iommu_group are bound to their vfio bus driver/i],
+    patterns: [/\bgroup \d+ is not viable/i, /VFIO group is not viable(?!!)/i, /ensure all devices within the iommu_group are bound to their vfio bus driver/i],
     examples: [
       'qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio 0000:01:00.0: group 1 is not viable',
       'VFIO group is not viable',

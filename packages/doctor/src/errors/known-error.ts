@@ -1,7 +1,7 @@
 /** What is known of one error message of passthrough. */
 
 /** Who prints a message. */
-export type Printer = 'kernel' | 'QEMU' | 'libvirt' | 'Proxmox VE' | 'lspci' | 'nvidia' | 'Windows guest';
+export type Printer = 'kernel' | 'QEMU' | 'libvirt' | 'Proxmox VE' | 'DPDK' | 'lspci' | 'nvidia' | 'Windows guest';
 
 /** Where a message comes from. */
 export interface ErrorSource {
