@@ -2,7 +2,7 @@
 
 const PROGRAMS = 'lspci|setpci|dmesg|journalctl|find|ls|cat|tree|grep|egrep|zgrep|rg|virsh|pvesh|uname|readlink|lscpu|lsmod|modprobe|lsiommu|ls-iommu|ssh|bash|sh|for|if|echo|printf|shopt|head|tail|less|cd|qm|systemctl|lsusb|lshw|driverctl|dmidecode|hwinfo|inxi|vim?|nano|cp|exit|clear|update-grub|reboot|kvm|qemu-system-x86_64|while|awk|sed|su|sudo|watch|wsl';
 /** A prompt that names its user or its folder, or one sign alone. */
-const PROMPT = /^(?:\([^()\n]{1,30}\) ?)?(?:\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]|(?:PS |[A-Z]:\\)[^>\n]{0,60}>|(?:bash|sh)-[\d.]{1,8}[#$]|[#$%>❯➜λ]|[~/][\w./-]{0,40} ?[#$%>❯]) ?(.*)$/su;
+const PROMPT = /^(?:\([^()\n]{1,30}\) ?)?(?:\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]|(?:PS |[A-Z]:\\)[^>\n]{0,60}>|(?:bash|sh)-[\d.]{1,8}[#$]|➜ +[^\s]{1,60}(?: git:\([^\s)]{1,60}\))?(?: [✗✔])? +|[#$%>❯➜λ]|[~/][\w./-]{0,40} ?[#$%>❯]) ?(.*)$/su;
 const WITH_USER = /^(?:\([^()\n]{1,30}\) ?)?\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]/u;
 const KNOWN = new RegExp(`^(?:(?:sudo|doas|time|env|LC_ALL=C|LANG=C) +(?:-\\S+ +)*)*(?:\\S*/)?(?:${PROGRAMS})(?:\\.sh|\\.py)?(?=[\\s|;&<>]|$)`);
 /** What is a command even without a prompt: the program, and what no sentence goes on with. */
@@ -22,6 +22,17 @@ export function commandOf(text: string): string | undefined {
   const command = prompt[1]!.trim();
   if (KNOWN.test(command) || BARE.test(command)) return command;
   return command === '' || WITH_USER.test(text) ? command : undefined;
+}
+
+/** Whether a prompt with its user stands before the command. */
+export function isPrompted(text: string): boolean {
+  return WITH_USER.test(text);
+}
+
+/** Whether a command prints the drivers of all devices: `lspci -k`, and `-v` where it prints for people. */
+export function commandShowsDrivers(command: string): boolean {
+  const options = [...(/\blspci\b([^|;&]*)/.exec(command)?.[1] ?? '').matchAll(/\s-([A-Za-z]+)/g)].map(([, letters]) => letters!).join('');
+  return options.includes('k') || (options.includes('v') && !/[mt]/.test(options));
 }
 
 /** Whether the line belongs to a shell's script, which says nothing of a machine. */

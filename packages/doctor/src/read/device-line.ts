@@ -23,7 +23,7 @@ export interface DeviceLine {
 
 /** A group's number with words around it, as listings have it. */
 const GROUP =
-  /(?:\*\*|#{1,6} *|=+ *|-+ *|\[)?(?:\/?sys\/kernel\/)?(?:(?:iommu[ _-]?)?groups?\b[ _-]?(?:id|number|nr|no)?\.?|iommu_groups?\/)(?:\*\*)?[\s#:=/_-]*(\d{1,6})\b(?:\*\*)?[\])\s:.,=>*|/-]*(?:devices?\b\s*[:/]*\s*)?/iy;
+  /(?:\*\*|#{1,6} *|=+ *|-+ *|\[)?(?:(?:iommu[ _-]?)?groups?\b(?: \/sys\/kernel\/iommu_groups\/|[ _-]?(?:id|number|nr|no)?\.?)|\/?(?:sys\/kernel\/)?iommu_groups?\/)(?:\*\*)?[\s#:=/_-]*(\d{1,6})\b(?:\*\*)?[\])\s:.,=>*|/-]*(?:devices?\b\s*[:/]*\s*)?/iy;
 const IN_PARENTHESES = /\((\d{1,6})\)\s*/y;
 const NUMBER_FIRST = /(\d{1,6}):?\s+(?=(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\s)/iy;
 const IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]\s*/iy;
@@ -90,6 +90,8 @@ function withPath(text: string, match: RegExpExecArray, before: Pick<DeviceLine,
     address = joined(domain, step[1] ?? '00', step[2]!, step[3]!);
     at += step[0].length;
   }
+  // A link, which group-listing.ts reads.
+  if (/^@? ?-> /.test(text.slice(at, at + 5))) return undefined;
   const next = text[at];
   if (next !== undefined && !/[\s"',:)\]>|-]/.test(next)) return undefined;
   return { ...before, address, path: path.length === 0 ? undefined : path, unnamedBus, rest: text.slice(at).replace(/^[\s:|"',)\]>-]+/, '') };

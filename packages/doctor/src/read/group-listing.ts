@@ -5,7 +5,7 @@ import { groupHeading } from './device-line.ts';
 import type { Line } from './lines.ts';
 import type { PasteDraft } from './paste-draft.ts';
 
-const MEMBER_PATH = new RegExp(`iommu_groups/(\\d{1,9})/devices/(${FULL_ADDRESS})`, 'g');
+const MEMBER_PATH = new RegExp(`(?:iommu_groups/|^(?:\\./)?)(\\d{1,9})/devices/(${FULL_ADDRESS})`, 'g');
 const OWN_LINK = new RegExp(`(${FULL_ADDRESS})/iommu_group -> \\S*iommu_groups/(\\d{1,9})$`);
 const FOLDER = /iommu_groups\/(\d{1,9})(?:\/devices)?\/?:$/;
 /** `0000:01:00.0 -> ../../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0`, in a folder, with or without what `ls -l` puts before it. */
@@ -20,7 +20,7 @@ const BESIDES =
 /** Reads the heading of a group, or a line with paths of groups. */
 export function readGroups(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
   const { text } = line;
-  if (text.includes('iommu_group') && readPaths(line, paste)) {
+  if ((text.includes('iommu_group') || text.includes('/devices/')) && readPaths(line, paste)) {
     cursor.next();
     return true;
   }
@@ -31,7 +31,7 @@ export function readGroups(cursor: Cursor, line: Line, paste: PasteDraft): boole
     cursor.next();
     return true;
   }
-  if (readMember(line, paste) || isBesides(line, paste)) {
+  if (readMember(line, paste) || readMissing(line, paste) || isBesides(line, paste)) {
     cursor.next();
     return true;
   }
@@ -49,6 +49,16 @@ function readPaths(line: Line, paste: PasteDraft): boolean {
   const own = OWN_LINK.exec(text);
   if (own !== null) {
     tell(line, paste, own[1]!, Number(own[2]));
+    return true;
+  }
+  const asked = new RegExp(`(${FULL_ADDRESS})/iommu_group\\b`).exec(paste.command ?? '')?.[1];
+  const answer = /^\S*iommu_groups\/(\d{1,9})$/.exec(text)?.[1];
+  if (asked !== undefined && answer !== undefined) {
+    tell(line, paste, asked, Number(answer));
+    return true;
+  }
+  if (/^\/sys\/kernel\/iommu_groups\/?:?$/.test(text)) {
+    paste.enter('groups', line);
     return true;
   }
   const folder = FOLDER.exec(text);
@@ -93,9 +103,24 @@ function readLink(text: string, line: Line, paste: PasteDraft): boolean {
   return true;
 }
 
+/** There are no groups where the folder has none, or is not there; units of the IOMMU likewise. */
+function readMissing(line: Line, paste: PasteDraft): boolean {
+  const { text } = line;
+  if (/^[\d\s]+$/.test(text) && paste.command !== undefined && /\bls\b.* \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(paste.command)) {
+    paste.enter('groups', line);
+    paste.machine.hasGroups = true;
+    return true;
+  }
+  const missing = /^(?:\/bin\/)?(?:ls|find|tree|cat|bash|-bash): .{0,60}\/sys\/(kernel\/iommu_groups|class\/iommu)\b.{0,40}: No such file/.exec(text)?.[1];
+  if (missing === undefined) return false;
+  paste.enter('groups', line);
+  if (missing === 'class/iommu') paste.machine.iommuUnits ??= [];
+  else paste.machine.hasGroups ??= false;
+  return true;
+}
+
 function tell(line: Line, paste: PasteDraft, address: string, number: number): void {
   paste.enter('groups', line);
-  paste.machine.hasGroups = true;
   paste.tell(paste.device(address.toLowerCase(), line.number), number, line, 'groups');
 }
 

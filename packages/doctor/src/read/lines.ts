@@ -32,7 +32,7 @@ const GREP_NUMBER =
 
 /** The lines of a text; time and room are bounded by its length. */
 export function linesOf(source: string): Line[] {
-  const text = withoutNoise(source);
+  const text = withoutEnds(withoutNoise(source));
   const lines: Line[] = [];
   let number = 1;
   for (let start = 0; start <= text.length; ) {
@@ -45,6 +45,15 @@ export function linesOf(source: string): Line[] {
     number++;
   }
   return withoutNumbers(lines);
+}
+
+/** Without the `$` that `cat -A` puts at each line's end, and with tabs for its `^I`. */
+function withoutEnds(text: string): string {
+  if (!text.includes('$\n')) return text;
+  const lines = text.split('\n');
+  const ending = lines.filter((line) => line.endsWith('$')).length;
+  const empty = lines.filter((line) => line === '').length;
+  return ending + empty < lines.length ? text : lines.map((line) => line.slice(0, -1).replaceAll('^I', '\t')).join('\n');
 }
 
 /** A line of its text, cleaned; `number` is its place, from 1. */
@@ -70,7 +79,7 @@ function unquoted(line: string): string {
     if (line.charCodeAt(at) !== GREATER || FLAG_AFTER_MARK.test(line.slice(at, at + 12))) break;
     from = at + 1;
   }
-  if (from === 0) return line.includes('^I') ? line.replaceAll('^I', '\t').replace(/\$$/, '') : line;
+  if (from === 0) return line;
   return line.slice(line.charCodeAt(from) === SPACE ? from + 1 : from);
 }
 

@@ -11,6 +11,10 @@ import type { TextForm } from './paste.ts';
 import type { PartDraft, PasteDraft } from './paste-draft.ts';
 import { Rows, rowStart } from './rows.ts';
 
+/** What no line of lspci begins with below a heading. */
+const NEVER_BODY = /^(?:-{2,}|\.\.\.|```|USB:|Bus \d{3} |\/|[|`+\\─└├│]|-\[|<\/?[a-z]+>)/;
+const GROUP_AT_END = /[\s([]IOMMU group:? (\d{1,6})[)\]]?$/i;
+
 /** Reads a device that the line names, with what stands below it. */
 export function readLspci(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
   const named = deviceLine(line.text);
@@ -43,10 +47,12 @@ function groupOf(named: DeviceLine, line: Line, paste: PasteDraft): number | und
     paste.group = { number: named.group, indent: undefined, gap: false };
     return named.group;
   }
+  const atEnd = GROUP_AT_END.exec(named.rest);
+  if (atEnd !== null) return Number(atEnd[1]);
   const { group } = paste;
   if (group === undefined) return undefined;
   if (named.ids !== undefined) return group.number;
-  const flushAfterIndented = group.indent !== undefined && group.indent > 0 && line.indent === 0;
+  const flushAfterIndented = named.bare && group.indent !== undefined && group.indent > 0 && line.indent === 0;
   const told = paste.part?.form === 'groups' && paste.part.mentions.has(named.address);
   if (flushAfterIndented || (group.gap && told)) {
     paste.group = undefined;
@@ -62,10 +68,11 @@ function wordsOf(named: DeviceLine, listed: boolean): DeviceWords | undefined {
   const { rest, ids } = named;
   if (!listed) return named.bare && rest !== '' && ids === undefined ? headingWords(rest) : undefined;
   const told: DeviceWords = ids === undefined ? {} : { vendor: ids[0], device: ids[1] };
+  if (deviceLine(rest) !== undefined) return undefined;
   const words = headingWords(rest);
   if (words !== undefined) return { ...words, ...told };
   const columns = /^(\S+(?: \S+)*) {2,}(\S.*)$/.exec(rest);
-  if (columns !== null) return { className: columns[1], ...nameWords(columns[2]!), ...told };
+  if (columns !== null) return { ...(headingWords(`${columns[1]!}: ${columns[2]!}`) ?? nameWords(columns[2]!)), ...told };
   return { ...nameWords(rest), ...told };
 }
 
@@ -106,7 +113,7 @@ function readBody(cursor: Cursor, heading: Line, device: DeviceDraft, part: Part
       const why = rows.add(text, start, line.number);
       if (why !== undefined) paste.unread(line.number, text, `${device.address}: ${why}`);
     } else if (text === '') gap = true;
-    else if (!isBody(line, heading, gap, flush)) break;
+    else if (!isBody(cursor, line, heading, gap, flush)) break;
     else {
       const said = decodedWords(text);
       if (said?.whole !== true) decoded.push(text);
@@ -126,15 +133,15 @@ function readBody(cursor: Cursor, heading: Line, device: DeviceDraft, part: Part
 }
 
 /** @param flush decoded lines have lost their indentation */
-function isBody(line: Line, heading: Line, gap: boolean, flush: boolean): boolean {
+function isBody(cursor: Cursor, line: Line, heading: Line, gap: boolean, flush: boolean): boolean {
   const { text } = line;
   const below = line.indent > heading.indent;
   // As lspci has it, and as listings head their groups.
-  if (/^IOMMU group: \d+$/.test(text)) return below || flush;
-  if (deviceLine(text) !== undefined || groupHeading(text) !== undefined) return false;
+  if (/^IOMMU group: \d+$/.test(text)) return below || flush || deviceLine(cursor.peek(1)?.text ?? '') === undefined;
+  if (NEVER_BODY.test(text) || deviceLine(text) !== undefined || groupHeading(text) !== undefined) return false;
   if (isDecoded(text)) return !gap || line.indent > 0 || /^(?:Kernel |Subsystem: |Capabilities: |IOMMU group: )/.test(text);
   if (!below) return false;
-  return !/^(?:--|\.\.\.|```|USB:|Bus \d{3} |\/|[|`+\\─└├│]|-\[|<\w)/.test(text) && kernelMessage(text) === undefined;
+  return kernelMessage(text) === undefined;
 }
 
 function take(said: NonNullable<ReturnType<typeof decodedWords>>, line: Line, device: DeviceDraft, part: PartDraft, paste: PasteDraft): void {

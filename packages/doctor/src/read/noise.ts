@@ -10,7 +10,7 @@ const QUOTES = /[\u201c\u201d\u201e\u201f\u00ab\u00bb]/g;
 
 /** Colours and their like with their escape character, as `cat -v` shows it, or with the character lost. */
 const ESCAPES = /(?:\u001b|\u241b|\^\[)(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|\][^\u0007\u001b\n]{0,200}(?:\u0007|\u001b\\)|[()][0-9A-B]|[@-Z\\^_=>78])/g;
-const LOST_ESCAPES = /\[(?:\d{1,3}(?:;\d{1,3}){0,8}m|m(?=\[K)|K(?![A-Za-z]))/g;
+const LOST_ESCAPES = /\[(?:\d{1,3}(?:;\d{1,3}){0,8})?m\[K|\[\d{1,3}(?:;\d{1,3}){0,8}m|\[K(?![A-Za-z\]])/g;
 
 const ENTITY = /&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos|nbsp|ensp|emsp|thinsp|ndash|mdash|shy|zwnj|zwj|Tab|NewLine|lbrack|rbrack|lsqb|rsqb|colon|lpar|rpar|num|sol|bsol));/g;
 const NAMED: Readonly<Record<string, string>> = {

@@ -1,12 +1,11 @@
 /** A paste that is being put together: devices, parts, and what could not be read. */
 import { orderOf } from './address.ts';
+import { commandShowsDrivers } from './command.ts';
 import { DeviceDraft, inOrder } from './draft.ts';
 import type { Line } from './lines.ts';
 import type { IomemRange, LogEntry, Paste, PastedMachine, TextForm, TextPart, Unread } from './paste.ts';
 
 const UNREAD_LENGTH = 80;
-/** Commands that show drivers: `lspci -k`, `-v`, `-vvv`, also among other letters. */
-const SHOWS_DRIVERS = /\blspci\b.*\s-[a-zA-Z]*[kv]/;
 /** Commands that leave lines out. */
 const FILTERED = /\|\s*(?:e?grep|rg|ag|head|tail|awk|sed)\b/;
 
@@ -59,11 +58,16 @@ export class PasteDraft {
     hasGroups: undefined,
     cpu: undefined,
   };
+  /** Values of JSON that did not end. */
+  brokenValues = 0;
   /** The command whose output is read; undefined: none was pasted. */
   command: string | undefined = undefined;
   /** The group below whose heading the text is. */
   group: GroupContext | undefined = undefined;
   #part: PartDraft | undefined = undefined;
+  /** The command has printed something. */
+  #said = false;
+  #prompted = false;
 
   /** The device, made if the text has not named it before `line`, from 1. */
   device(address: string, line: number): DeviceDraft {
@@ -80,23 +84,37 @@ export class PasteDraft {
 
   /** A `line`, from 1, that nobody understood, or with `why` one that could not be used. */
   unread(line: number, text: string, why?: string): void {
+    this.#said = true;
     const printable = text.slice(0, UNREAD_LENGTH).replace(/[\u0000-\u0008\u000e-\u001f\u007f]/g, '\ufffd');
     this.#unread.push({ line, text: printable, why });
   }
 
-  /** A command in a prompt: what follows is its output. */
-  begin(command: string | undefined): void {
+  /** A command: what follows is its output. @param prompted a prompt with its user stands before it */
+  begin(command: string | undefined, prompted: boolean): void {
+    if (prompted) this.#endCommand();
+    this.#said = false;
+    this.#prompted = prompted;
     this.endPart();
     this.command = command;
-    this.group = undefined;
+    const folder = /iommu_groups\/(\d{1,9})(?:\/devices)?\/?$/.exec(command ?? '')?.[1];
+    this.group = folder === undefined ? undefined : { number: Number(folder), indent: undefined, gap: false };
+  }
+
+  /** What a command printed nothing for is not there: the next prompt shows that it had its say. */
+  #endCommand(): void {
+    const { command, machine } = this;
+    if (command === undefined || !this.#prompted || this.#said) return;
+    if (/\bls\b.* \/sys\/class\/iommu\b/.test(command)) machine.iommuUnits ??= [];
+    if (/\b(?:ls|find)\b.* \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(command) && !command.includes('|')) machine.hasGroups ??= false;
   }
 
   /** The part that the line belongs to, begun if the text's form changes. */
   enter(form: TextForm, { number, last }: Line): PartDraft {
+    this.#said = true;
     if (this.#part?.form !== form) {
       this.endPart();
       const { command } = this;
-      const showsDrivers = command !== undefined && SHOWS_DRIVERS.test(command);
+      const showsDrivers = command !== undefined && commandShowsDrivers(command);
       const cut = command !== undefined && FILTERED.test(command);
       this.#part = { form, line: number, lastLine: last, command, showsDrivers, showsResets: false, cut, mentions: new Map(), order: -1 };
       this.#parts.push(this.#part);
@@ -143,6 +161,7 @@ export class PasteDraft {
   /** The group that a line names for a device, `number` as the kernel counts from 0. */
   tell(device: DeviceDraft, number: number, line: Line, form: TextForm): void {
     if (!Number.isSafeInteger(number)) return;
+    this.machine.hasGroups = true;
     const before = device.tell(number, line.number, form);
     if (before !== undefined) this.unread(line.number, line.text, `${device.address} is in group ${before} above, in ${number} here`);
   }

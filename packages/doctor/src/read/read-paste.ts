@@ -1,23 +1,44 @@
 /** Reads whatever people paste. */
-import { commandOf, isScript } from './command.ts';
+import { commandOf, isPrompted, isScript } from './command.ts';
 import { Cursor, type Recogniser } from './cursor.ts';
 import { readGroups } from './group-listing.ts';
 import { readKernelLog } from './kernel-log.ts';
+import { readJson } from './json-text.ts';
 import type { Line } from './lines.ts';
+import { readQuoted, readRecord } from './lspci-machine.ts';
 import { readLspci } from './lspci-text.ts';
+import { readTreeText } from './lspci-tree.ts';
+import { readNodedev, readNodedevList } from './nodedev.ts';
 import type { Paste } from './paste.ts';
 import { PasteDraft } from './paste-draft.ts';
+import { readProc } from './proc.ts';
+import { readPveshTable, readPveshYaml } from './pvesh.ts';
 import { logicalLines } from './wraps.ts';
 
 /** In this order: what is surer comes first. */
-const RECOGNISERS: readonly Recogniser[] = [readLspci, readGroups, readCommand, readKernelLog, readNoise];
+const RECOGNISERS: readonly Recogniser[] = [
+  readTreeText,
+  readQuoted,
+  readRecord,
+  readLspci,
+  readPveshTable,
+  readGroups,
+  readNodedev,
+  readNodedevList,
+  readJson,
+  readPveshYaml,
+  readCommand,
+  readProc,
+  readKernelLog,
+  readNoise,
+];
 
 /** What stands between texts and says nothing: fences, what was left out, lspci's complaints. */
 const NOISE = /^(?:```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026)\]?\)?|(?:pcilib|lspci): .*|\[?(?:snip|\.\.\. snip|cut)[\]. ]*.*|-- (?:Logs begin|Journal begins|Boot|No entries).*)$/i;
 
 /**
- * Reads what somebody pasted: any output of lspci, listings of IOMMU groups, messages of the kernel, in any order, with what terminals, mail and
- * forums did to them. What is not understood is named by its line; nothing is concluded. Any text is read, in time and room that its length bounds.
+ * Reads what somebody pasted: any output of lspci, listings of IOMMU groups, messages of the kernel, libvirt's and Proxmox's lists, files of /proc, in
+ * any order, with what terminals, mail and forums did to them. What is not understood is named by its line; nothing is concluded. Any text is read, in time and room that its length bounds.
  *
  * @example
  * ```ts
@@ -29,18 +50,26 @@ const NOISE = /^(?:```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026
  */
 export function readPaste(text: string): Paste {
   const paste = new PasteDraft();
-  const cursor = new Cursor(logicalLines(text));
+  readInto(paste, text);
+  return paste.finish();
+}
+
+/** Reads a text into a paste that may have more. @param place the number that all its lines have, from 1; undefined: their own */
+export function readInto(paste: PasteDraft, text: string, place?: number): void {
+  const lines = logicalLines(text);
+  const cursor = new Cursor(place === undefined ? lines : lines.map((line) => ({ ...line, number: place, last: place })));
   for (let line = cursor.line; line !== undefined; line = cursor.line) {
     if (line.text === '') {
       if (paste.group !== undefined) paste.group.gap = true;
       cursor.next();
     } else if (!recognised(cursor, line, paste)) {
       paste.unread(line.number, line.text, straying(line));
+      // What follows may be another command's.
+      paste.endPart();
       paste.group = undefined;
       cursor.next();
     }
   }
-  return paste.finish();
 }
 
 function recognised(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
@@ -50,7 +79,7 @@ function recognised(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
 function readCommand(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
   const command = commandOf(line.text);
   if (command === undefined && !isScript(line.text)) return false;
-  if (command !== undefined) paste.begin(command === '' ? undefined : command);
+  if (command !== undefined) paste.begin(command === '' ? undefined : command, isPrompted(line.text));
   cursor.next();
   return true;
 }

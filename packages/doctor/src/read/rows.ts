@@ -7,6 +7,11 @@ const SIZES: readonly number[] = [PCI_CFG_SPACE_EXP_SIZE, PCI_CFG_SPACE_SIZE, 12
 const COLON = 58;
 const SPACE = 32;
 
+/** The largest whole size that so many bytes, `length`, have; undefined: not even the smallest. */
+export function wholeSize(length: number): number | undefined {
+  return SIZES.find((size) => size <= length);
+}
+
 /** Where a line's bytes begin: behind `00: ` to `ff0: `; 0: it is no row of bytes. */
 export function rowStart(text: string): number {
   const colon = text.charCodeAt(2) === COLON ? 2 : text.charCodeAt(3) === COLON ? 3 : 0;
@@ -48,7 +53,7 @@ export class Rows {
   /** All that can be used, undefined if that is less than the smallest; with the line and the reason where rows are left over. */
   finish(): { bytes: Uint8Array | undefined; line: number; why: string | undefined } {
     const length = this.#bytes.length;
-    const size = SIZES.find((size) => size <= length);
+    const size = wholeSize(length);
     const why = this.#wrong || size === length ? undefined : `ends after ${length} bytes, expected ${[...SIZES].reverse().join(', ')}`;
     return { bytes: size === undefined ? undefined : Uint8Array.from(this.#bytes.slice(0, size)), line: this.#lastLine, why };
   }

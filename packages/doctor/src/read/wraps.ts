@@ -6,6 +6,12 @@ import { startsSomething, startsWrappable } from './starts.ts';
 const WRAP_COLUMN = 70;
 const LONGEST_WRAPPED = 100;
 const SHORTEST_FLOWED = 30;
+/** No mailer leaves a longer line, if it breaks any; words of so many characters are rare. */
+const LONGEST_LEFT = 84;
+/** Lines before and behind one that a mailer has broken, or not, as it has that one. */
+const NEIGHBOURS = 60;
+/** Bits of a register: lspci has none at a line's beginning but below a device. */
+const BITS = /^[<>]?[A-Za-z][A-Za-z0-9.]{0,40}[+-](?:[\s,]|$)/;
 const TERMINALS: readonly number[] = [80, 100, 120, 132];
 /** A heading that has all that headings have goes on with another of the same. */
 const COMPLETE = /(?:\)|\[[0-9a-f]{4}:[0-9a-f]{4}\])$/i;
@@ -13,11 +19,12 @@ const COMPLETE = /(?:\)|\[[0-9a-f]{4}:[0-9a-f]{4}\])$/i;
 /** The lines of a text, cleaned, those that were broken joined, each with its place. */
 export function logicalLines(source: string): Line[] {
   const physical = linesOf(source);
+  const broken = brokenPlaces(physical);
   const lines: Line[] = [];
   let before: Line | undefined;
   let machine = false;
-  for (const line of physical) {
-    const joint = before === undefined || line.text === '' || before.text === '' ? undefined : jointOf(before, line, machine);
+  for (const [place, line] of physical.entries()) {
+    const joint = before === undefined || line.text === '' || before.text === '' ? undefined : jointOf(before, line, machine, broken[place]!);
     if (joint === undefined) {
       machine = false;
       lines.push(line);
@@ -31,14 +38,30 @@ export function logicalLines(source: string): Line[] {
   return lines;
 }
 
+/** For each line whether a mailer may have been there: it leaves no long line. */
+function brokenPlaces(lines: readonly Line[]): boolean[] {
+  const broken = new Array<boolean>(lines.length).fill(true);
+  let until = -1;
+  for (const [place, { raw }] of lines.entries()) {
+    if (raw.length > LONGEST_LEFT) {
+      broken.fill(false, Math.max(until, place - NEIGHBOURS), place);
+      until = place + NEIGHBOURS;
+    }
+    if (place < until) broken[place] = false;
+  }
+  return broken;
+}
+
 /** What was where the line is broken: a blank, nothing; undefined: it is not broken there. */
-function jointOf(before: Line, line: Line, machine: boolean): string | undefined {
+function jointOf(before: Line, line: Line, machine: boolean, broken: boolean): string | undefined {
   const length = before.raw.length;
+  if (/\bIOMMU(?: group)?$/.test(before.text) && /^(?:group:? )?\d{1,6}$/.test(line.text)) return ' ';
   const atEdge = !before.flowed && TERMINALS.includes(length) && line.indent === 0;
   const blank = line.text.indexOf(' ');
   const word = blank < 0 ? line.text.length : blank;
   const full = length <= LONGEST_WRAPPED && length + 1 + word >= WRAP_COLUMN && length > WRAP_COLUMN / 2;
-  if (!atEdge && !full && !(before.flowed && length >= SHORTEST_FLOWED)) return undefined;
+  const bits = line.indent === 0 && before.indent > 0 && BITS.test(line.text);
+  if (!atEdge && !(full && broken) && !bits && !(before.flowed && length >= SHORTEST_FLOWED)) return undefined;
   if (isRow(line.text) || isRow(before.text) || startsSomething(line.text)) return undefined;
   if (!machine && !startsWrappable(before.text) && before.indent === 0) return undefined;
   if (COMPLETE.test(before.text) && !/^[([]/.test(line.text)) return undefined;
