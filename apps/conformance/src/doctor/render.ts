@@ -14,6 +14,10 @@ export interface RenderOptions {
   readonly groups?: ReadonlyMap<string, number> | undefined;
   /** Conventional functions that have capabilities all the same: of these everybody sees that there are some. */
   readonly capable?: ReadonlySet<string> | undefined;
+  /** Drivers by address. */
+  readonly drivers?: ReadonlyMap<string, string> | undefined;
+  /** Whether rows of bytes are printed. @default true */
+  readonly bytes?: boolean | undefined;
 }
 
 /** Device/Port Types, by number. */
@@ -56,12 +60,14 @@ export const VENDORS: ReadonlyMap<number, string> = new Map([
   [0x8086, 'Intel Corporation'],
 ]);
 
+const BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) => hex(byte, 2));
+
 /** The text of a machine, its devices in the order of addresses. */
 export function renderMachine(machine: readonly PciFacts[], options: RenderOptions = {}): string {
   const buses = new BusNumbers(machine);
   const topology = new PciTopology(machine);
   const virtual = new Set(topology.nodes.filter(({ physicalFunction }) => physicalFunction !== undefined).map(({ facts }) => facts.address));
-  return [...machine].sort((a, b) => (a.address < b.address ? -1 : 1)).map((facts) => `${[heading(facts, options), ...decoded(facts, buses, options), ...rowsOf(facts, buses, virtual, options)].join('\n')}\n\n`).join('');
+  return [...machine].sort((a, b) => (a.address < b.address ? -1 : 1)).map((facts) => `${[heading(facts, options), ...decoded(facts, buses, options), ...driverLine(facts, options), ...(options.bytes === false ? [] : rowsOf(facts, buses, virtual, options))].join('\n')}\n\n`).join('');
 }
 
 function heading({ address, class: code, vendor, device }: PciFacts, { names }: RenderOptions): string {
@@ -104,6 +110,11 @@ function decoded(facts: PciFacts, buses: BusNumbers, { groups, capable }: Render
   return out;
 }
 
+function driverLine({ address }: PciFacts, { drivers }: RenderOptions): readonly string[] {
+  const driver = drivers?.get(address);
+  return driver === undefined ? [] : [`\tKernel driver in use: ${driver}`];
+}
+
 function acsFlags(bits: number): string {
   return ACS_WORDS.map((name, bit) => `${name}${((bits >> bit) & 1) === 1 ? '+' : '-'}`).join(' ');
 }
@@ -112,7 +123,7 @@ function rowsOf(facts: PciFacts, buses: BusNumbers, virtual: ReadonlySet<string>
   // A VF's ids are those of its PF's capability: its own registers read as ones.
   const ids = virtual.has(facts.address) ? { vendor: 0xffff, device: 0xffff } : {};
   const bytes = configBytes({ ...facts, ...ids }, buses.of(facts), capable?.has(facts.address));
-  return Array.from({ length: bytes.length / 16 }, (_, row) => `${hex(row * 16, 2)}: ${Array.from(bytes.subarray(row * 16, row * 16 + 16), (byte) => hex(byte, 2)).join(' ')}`);
+  return Array.from({ length: bytes.length / 16 }, (_, row) => `${hex(row * 16, 2)}: ${Array.from(bytes.subarray(row * 16, row * 16 + 16), (byte) => BYTES[byte]).join(' ')}`);
 }
 
 /** The bus numbers of bridges: what is below, and the last of them. */
