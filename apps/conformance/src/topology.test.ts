@@ -1,10 +1,16 @@
 /** IOMMU groups and lspci's forms against recorded machines: what is computed of topology alone is what Linux made of it. */
 import {
   computeIommuGroups,
+  PciTopology,
   formatLspciDump,
   parseLspci,
+  parsePciMachine,
   pciFacts,
-  type PciFacts, parsePciMachine } from '@vsim/vfio-pci';
+  resetFactsOfConfig,
+  resetFactsOfText,
+  resetMethods,
+  type PciFacts,
+} from '@vsim/vfio-pci';
 import { describe, expect, it } from 'vitest';
 import { fromHex, type Fields } from './json.ts';
 import { parseHost, recordedMachine } from './recorded-machine.ts';
@@ -49,6 +55,11 @@ function computedGroups(facts: readonly PciFacts[], host: Fields): readonly stri
   return computeIommuGroups(facts).map((group) => group.devices.filter(grouped).join(' ')).filter((line) => line !== '').sort();
 }
 
+/** The indented lines of each device of a text. */
+function linesOf(text: string): ReadonlyMap<string, readonly string[]> {
+  return new Map(text.split('\n\n').map((block) => block.split('\n')).filter(([heading]) => heading !== '').map(([heading = '', ...lines]) => [heading.slice(0, heading.indexOf(' ')), lines.filter((line) => line.startsWith('\t'))]));
+}
+
 describe('recorded machines', () => {
   it('are all there', () => {
     expect(topologyNames()).toEqual(Object.keys(MACHINES).sort());
@@ -83,6 +94,25 @@ describe('recorded machines', () => {
         const row = device.list('resource')[region.index];
         expect([region.address, region.size]).toEqual(Array.isArray(row) ? [Number(row[0]), Number(row[1]) - Number(row[0]) + 1] : []);
       }
+    }
+  });
+
+  it.each(Object.keys(MACHINES).filter((name) => name !== 'arm-smmuv3'))('%s: the resets that sysfs lists, from bytes, and of endpoints from words', (name) => {
+    const devices = topologyMachine(name).object('devices');
+    const recorded = devices.keys.map((address) => {
+      const listed = devices.object(address).raw('reset_method');
+      return `${address} ${typeof listed === 'string' ? listed : ''}`;
+    }).sort();
+    const topology = new PciTopology(factsOf(topologyMachine(name)));
+    const listed = topology.nodes.map((node) => `${node.facts.address} ${resetMethods(node, resetFactsOfConfig(devices.object(node.facts.address).bytes('config')), topology).listed.join(' ')}`).sort();
+    expect(listed).toEqual(recorded);
+    const text = linesOf(topologyText(name));
+    expect([...text.keys()].sort()).toEqual([...devices.keys].sort());
+    for (const [address, lines] of text) {
+      const node = topology.node(address)!;
+      if (node.facts.isBridge) continue;
+      const bytes = resetFactsOfConfig(devices.object(address).bytes('config'));
+      expect(resetFactsOfText(lines, bytes.revision)).toEqual(bytes);
     }
   });
 

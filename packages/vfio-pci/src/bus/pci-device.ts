@@ -23,6 +23,7 @@ import type { PowerState } from './enable.ts';
 import { intxMaskable } from './intx-masking.ts';
 import type { VectorKind } from './irq-vectors.ts';
 import { PciDriver, type ChannelState } from './pci-driver.ts';
+import type { ResetMethod } from '../topology/reset-methods.ts';
 import { probeResetMethods } from './reset.ts';
 import type { SavedState } from './saved-state.ts';
 import { Sriov } from './sriov.ts';
@@ -70,9 +71,6 @@ export interface DeviceBus extends Bus<PciDevice> {
   /** Puts the device's sysfs files there. @internal */
   createDeviceAttributes(device: PciDevice): void;
 }
-
-/** As `reset_method` names them. */
-export type ResetMethod = 'device_specific' | 'acpi' | 'flr' | 'af_flr' | 'pm' | 'bus';
 
 /** A PCI function as the kernel holds it: struct pci_dev. The hardware itself is a PciFunction, which outlives it (remove and rescan). */
 export class PciDevice extends Device {

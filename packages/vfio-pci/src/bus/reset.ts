@@ -6,16 +6,11 @@
 import { EAGAIN, ENOTTY } from '@vsim/vfio-core';
 import { findCapability, read16, read32 } from '../pci/capabilities.ts';
 import {
-  PCI_AF_CAP,
-  PCI_AF_CAP_TP_FLR,
   PCI_AF_CTRL,
   PCI_AF_CTRL_FLR,
   PCI_CAP_ID_AF,
-  PCI_CAP_ID_EXP,
   PCI_COMMAND,
   PCI_COMMAND_INTX_DISABLE,
-  PCI_EXP_DEVCAP,
-  PCI_EXP_DEVCAP_FLR_HIGH,
   PCI_EXP_DEVCTL,
   PCI_EXP_DEVCTL_BCR_FLR,
   PCI_EXP_FLAGS,
@@ -26,12 +21,14 @@ import {
   PCI_EXP_LNKSTA_DLLLA,
   PCI_EXP_TYPE_DOWNSTREAM,
   PCI_EXP_TYPE_ROOT_PORT,
-  PCI_PM_CTRL,
-  PCI_PM_CTRL_NO_SOFT_RESET,
+  PCI_REVISION_ID,
 } from '../pci/registers.ts';
 import { setPowerState } from './enable.ts';
-import type { PciDevice, ResetMethod } from './pci-device.ts';
-import { breaksBusReset, breaksFlr, breaksPmReset, hasOwnReset } from './reset-quirks.ts';
+import { resetFactsOfConfig } from '../topology/reset-facts.ts';
+import type { ResetMethod } from '../topology/reset-methods.ts';
+import { breaksBusReset, breaksFlr, breaksPmReset, hasOwnReset, type ResetIdentity } from '../topology/reset-quirks.ts';
+import { classOf } from './class-of.ts';
+import type { PciDevice } from './pci-device.ts';
 import { restoreState, saveState, type SavedState } from './saved-state.ts';
 
 /** Speeds up to 5 GT/s are waited for by time alone; above, the port has to report that its link is up. */
@@ -88,7 +85,7 @@ export function resetLocked(device: PciDevice): number {
 /** Whether the bus below a device's bridge can be reset: pci_probe_reset_bus(). */
 export function canResetBus(device: PciDevice): boolean {
   const bridge = device.bus.bridgeOf(device);
-  return bridge !== undefined && !breaksBusReset(bridge) && !device.bus.below(bridge).some(breaksBusReset);
+  return bridge !== undefined && !breaksBusReset(identityOf(bridge)) && !device.bus.below(bridge).some((below) => breaksBusReset(identityOf(below)));
 }
 
 /**
@@ -189,7 +186,7 @@ function linkComesUp(bridge: PciDevice, devices: readonly PciDevice[]): boolean 
 function hasMethod(device: PciDevice, method: ResetMethod): boolean {
   switch (method) {
     case 'device_specific':
-      return hasOwnReset(device, hasFlr(device));
+      return hasOwnReset(identityOf(device), hasFlr(device));
     case 'acpi':
       return device.function.acpiReset && device.host.profile.resetMethodAttribute; // both of 5.15
     case 'flr':
@@ -204,26 +201,26 @@ function hasMethod(device: PciDevice, method: ResetMethod): boolean {
 }
 
 function hasFlr(device: PciDevice): boolean {
-  if (breaksFlr(device)) return false;
-  const at = findCapability(device.function.config.bytes, PCI_CAP_ID_EXP);
-  return at !== 0 && (read16(device.function.config.bytes, at + PCI_EXP_DEVCAP + 2) & PCI_EXP_DEVCAP_FLR_HIGH) !== 0;
+  return !breaksFlr(identityOf(device)) && resetFactsOfConfig(device.function.config.bytes).flr === true;
 }
 
 function advancedFeatures(device: PciDevice): number {
-  if (breaksFlr(device)) return 0;
   const { bytes } = device.function.config;
-  const at = findCapability(bytes, PCI_CAP_ID_AF);
-  return at !== 0 && (bytes[at + PCI_AF_CAP]! & PCI_AF_CAP_TP_FLR) === PCI_AF_CAP_TP_FLR ? at : 0;
+  return !breaksFlr(identityOf(device)) && resetFactsOfConfig(bytes).afFlr === true ? findCapability(bytes, PCI_CAP_ID_AF) : 0;
 }
 
 /** D3hot to D0 resets the function unless it says otherwise. */
 function softResets(device: PciDevice): boolean {
-  return device.pm !== 0 && !breaksPmReset(device, device.bus.bridgeOf(device) === undefined) && (device.function.config.bytes[device.pm + PCI_PM_CTRL]! & PCI_PM_CTRL_NO_SOFT_RESET) === 0;
+  return device.pm !== 0 && !breaksPmReset(identityOf(device), device.bus.bridgeOf(device) === undefined) && resetFactsOfConfig(device.function.config.bytes).softReset === true;
+}
+
+function identityOf(device: PciDevice): ResetIdentity {
+  return { vendor: device.vendor, device: device.deviceId, class: classOf(device), revision: device.function.config.bytes[PCI_REVISION_ID] };
 }
 
 /** The bus can be reset for one function only if it is alone there. */
 function busAlone(device: PciDevice): boolean {
-  if (device.function.isBridge || breaksBusReset(device)) return false;
+  if (device.function.isBridge || breaksBusReset(identityOf(device))) return false;
   const bridge = device.bus.bridgeOf(device);
   if (bridge === undefined) return false;
   return device.bus.siblings(device).every((other) => other === device);

@@ -92,6 +92,11 @@ export class PciTopology {
     return this.#buses.get(busKey(node.address.domain, node.address.bus)) ?? [];
   }
 
+  /** The functions on the bus right below a bridge. */
+  busBelow({ facts, address }: PciNode): readonly PciNode[] {
+    return facts.secondaryBus === undefined ? [] : (this.#buses.get(busKey(address.domain, facts.secondaryBus)) ?? []);
+  }
+
   /** All functions below a bridge. */
   below(bridge: PciNode): readonly PciNode[] {
     return this.nodes.filter((node) => [...this.bridgesAbove(node)].includes(bridge));
