@@ -5,6 +5,7 @@ import { DEGRADATIONS, withoutDevice } from './degradations.ts';
 import { fieldMachines, groupsAmong, type FieldMachine } from './field-machines.ts';
 import { kernelGroups, misfits } from './fits.ts';
 import { blocksOf } from './lspci-blocks.ts';
+import { unproved } from './prove.ts';
 import { score, type Said } from './score.ts';
 
 const machines = fieldMachines();
@@ -93,5 +94,32 @@ describe('a machine that a text may be of', () => {
     const lines = kernelGroups(parseLspci(text).map((device) => device.facts), grouped);
     expect([...new Set(lines.values())].sort()).toEqual(groupsAmong(truth, grouped).map((members) => members.join(' ')).sort());
     expect(computeIommuGroups(parseLspci(text).map((device) => device.facts)).length).toBeGreaterThanOrEqual(new Set(truth.values()).size);
+  });
+});
+
+describe('a proof that a text cannot tell', () => {
+  const machine = recorded.find(({ name }) => name === 'rootports')!;
+  const facts = parseLspci(machine.text).map((device) => device.facts);
+  const text = DEGRADATIONS.find(({ name }) => name === '-nn')!.of(machine.text)!;
+  const without = facts.map((each) => ({ ...each, acs: undefined }));
+  const groups = kernelGroups(facts, new Set(facts.map(({ address }) => address)));
+  const differs = [...kernelGroups(without, new Set(groups.keys()))].filter(([address, group]) => groups.get(address) !== group).map(([address]) => address);
+
+  it('is two machines with different groups', () => {
+    expect(differs.length).toBeGreaterThan(2);
+    expect(unproved(text, '-nn', differs, [facts, without])).toEqual([]);
+  });
+
+  it.each([
+    ['one machine twice', [facts, facts]],
+    ['no machine', []],
+    ['a second machine that the text is not of', [facts, without.map((each) => ({ ...each, device: 1 }))]],
+  ])('is not %s', (_, worlds) => {
+    expect(unproved(text, '-nn', differs, worlds)).toHaveLength(differs.length);
+  });
+
+  it('is none of a function whose group is the same in both', () => {
+    const same = [...groups.keys()].filter((address) => !differs.includes(address)).slice(0, 1);
+    expect(unproved(text, '-nn', same, [facts, without])).toHaveLength(1);
   });
 });
