@@ -8,4 +8,5 @@ export { unproved } from './prove.ts';
 export { fieldQuestions, type FieldAnswer, type FieldQuestion } from './questions.ts';
 export { renderMachine, type RenderOptions } from './render.ts';
 export { NO_SCORE, score, sum, type Said, type Score } from './score.ts';
+export { randomOf, variantOf } from './variants.ts';
 export { skeletonOf, vendorOfName } from './skeleton.ts';

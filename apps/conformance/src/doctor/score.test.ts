@@ -7,6 +7,7 @@ import { kernelGroups, misfits } from './fits.ts';
 import { blocksOf } from './lspci-blocks.ts';
 import { unproved } from './prove.ts';
 import { score, type Said } from './score.ts';
+import { randomOf, variantOf } from './variants.ts';
 
 const machines = fieldMachines();
 const recorded = machines.filter(({ name }) => !/^\d/.test(name));
@@ -121,5 +122,28 @@ describe('a proof that a text cannot tell', () => {
   it('is none of a function whose group is the same in both', () => {
     const same = [...groups.keys()].filter((address) => !differs.includes(address)).slice(0, 1);
     expect(unproved(text, '-nn', same, [facts, without])).toHaveLength(1);
+  });
+});
+
+describe('a machine that might be', () => {
+  const facts = new Map(recorded.map((machine) => [machine.name, parseLspci(machine.text).map((device) => device.facts)]));
+  const variants = [...facts].flatMap(([name, each]) => [1, 2, 3].map((seed) => variantOf(`${name} ${seed}`, each, randomOf(seed))));
+
+  it('is the same again with the same seed, and another with another', () => {
+    const [name, each] = [...facts][0]!;
+    expect(variantOf(name, each, randomOf(1))).toEqual(variantOf(name, each, randomOf(1)));
+    expect(variantOf(name, each, randomOf(1)).text).not.toBe(variantOf(name, each, randomOf(2)).text);
+  });
+
+  it.each(variants.map((variant) => [variant.name, variant] as const))('%s: is read back from its text as it is', (_, { world, text }) => {
+    const address = (a: PciFacts, b: PciFacts): number => (a.address < b.address ? -1 : 1);
+    expect(parseLspci(text).map((device) => device.facts).sort(address)).toEqual([...world].sort(address));
+  });
+
+  it('is of many kinds: small groups and large ones, with and without ACS, with ids that rules name', () => {
+    const sizes = variants.map(({ truth }) => groupsAmong(truth, new Set(truth.keys())).map((members) => members.length));
+    expect(Math.max(...sizes.flat())).toBeGreaterThan(8);
+    expect(new Set(sizes.map((each) => each.length)).size).toBeGreaterThan(8);
+    expect(variants.filter(({ text }) => !text.includes('Access Control Services'))).toEqual([]);
   });
 });
