@@ -18,7 +18,7 @@ const WORK = join(ROOT, 'apps', 'cli', 'node_modules', '.sizes');
 const PROGRAMS = [
   ['one constant', `import { VFIO_TYPE1v2_IOMMU } from '@vsim/vfio-core'; console.log(VFIO_TYPE1v2_IOMMU);`],
   ['lspci, parsed', `import { parseLspci } from '@vsim/vfio-pci'; console.log(parseLspci('').length);`],
-  ['`vsim groups`', `import { examine, machineOfText } from '@vsim/doctor'; console.log(machineOfText, examine);`],
+  ['`vsim groups`', `import { examine, readPaste } from '@vsim/doctor'; console.log(readPaste, examine);`],
   ['`Host` and `Process`', `import { Host, Process } from '@vsim/vfio-core'; console.log(Host, Process);`],
   ['a VMM', `import { VirtualMachine, migrate } from '@vsim/vmm'; console.log(VirtualMachine, migrate);`],
   [

@@ -20,8 +20,11 @@ function run(...args: readonly string[]) {
 }
 
 interface Report {
-  readonly groups: readonly { readonly id: number; readonly devices: readonly string[]; readonly reason: string; readonly viable: boolean; readonly blockers: readonly string[] }[];
-  readonly ungrouped: readonly string[];
+  readonly input: { readonly quality: string; readonly command?: string };
+  readonly wouldBe: boolean;
+  readonly groups: readonly { readonly id: number | null; readonly standing: string; readonly devices: readonly string[]; readonly reason: string; readonly viable: boolean; readonly blockers: readonly string[]; readonly difference?: string }[];
+  readonly cannotTell: readonly { readonly device: string }[];
+  readonly ungrouped: readonly { readonly device: string; readonly why: string }[];
 }
 
 function json(...args: readonly string[]): Report {
@@ -37,21 +40,63 @@ describe('vsim groups', () => {
     const groupOf = (address: string) => devices.object(address).raw('iommu_group');
     const recorded = new Map<unknown, string[]>();
     for (const address of devices.keys) if (groupOf(address) !== null) recorded.set(groupOf(address), [...(recorded.get(groupOf(address)) ?? []), address]);
-    const { groups, ungrouped } = json(file(`${name}.txt`, topologyText(name)));
+    const { groups, ungrouped, cannotTell, input } = json(file(`${name}.txt`, topologyText(name)));
     const computed = groups.map((group) => group.devices.filter((address) => groupOf(address) !== null)).filter((group) => group.length > 0);
     expect(computed.map((group) => group.join(' ')).sort()).toEqual([...recorded.values()].map((group) => group.sort().join(' ')).sort());
     expect(ungrouped).toEqual([]);
+    expect(cannotTell).toEqual([]);
+    expect(input).toMatchObject({ quality: 'registers' });
     for (const group of groups) expect(group.reason).not.toBe('');
   });
 
-  it('tells who is together and why, what is in the way, and what VFIO answers', () => {
-    const { code, text } = run('groups', file('gpu.txt', topologyText('gpu-audio')));
+  it('says that a boot was without an IOMMU, and what the groups would be with one', () => {
+    const { wouldBe, groups } = json(file('off.txt', topologyText('mix-off')));
+    const on = json(file('on.txt', topologyText('mix-on')));
+    expect(wouldBe).toBe(true);
+    expect(on.wouldBe).toBe(false);
+    const shape = (report: Report['groups']) => report.map(({ devices }) => devices.join(' ')).filter((devices) => !devices.includes('01:1'));
+    expect(shape(groups)).toEqual(shape(on.groups));
+  });
+
+  it('begins with the quality of the text, and has a table of what people give away', () => {
+    const { out } = run('groups', file('gpu.txt', topologyText('gpu-audio')));
+    expect(out[0]).toBe('24 functions from lspci: everything that isolation depends on is shown.');
+    expect(out).toContain('Graphics');
+    expect(out.find((line) => line.startsWith('  01:00.0'))).toMatch(/yes, with 01:00\.1$/);
+    expect(out.length).toBeLessThan(50);
+  });
+
+  it('--all tells who is together and why, what is in the way, and what VFIO answers', () => {
+    const { code, text } = run('groups', file('gpu.txt', topologyText('gpu-audio')), '--all');
     expect(code).toBe(0);
     expect(text).toContain('0000:01:00.1 and 0000:01:00.0 are functions of one device without ACS');
     expect(text).toContain('\tVFIO: 0000:01:00.0 alone: EPERM at VFIO_GROUP_SET_CONTAINER\n');
     expect(text).toContain('\tVFIO: all of them: ok\n');
     expect(text).toContain('\tBlocker: only bridges, which VFIO does not take: EINVAL at bind\n');
-    expect(text).toMatch(/\nIOMMU vt-d: 14 groups, /);
+    expect(text).toMatch(/\n14 groups, 0 functions whose group cannot be told, 0 in none$/);
+  });
+
+  it('--device answers for one, the verdict first', () => {
+    const name = file('gpu.txt', topologyText('gpu-audio'));
+    const { out } = run('groups', name, '--device', '01:00.0');
+    expect(out[0]).toBe('01:00.0 can be given to a VM, with 01:00.1: they are one IOMMU group.');
+    expect(out).toContain('  driverctl set-override 0000:01:00.0 vfio-pci');
+    expect(out.join('\n')).toContain("<address domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>");
+    expect(out.join('\n')).toContain('-device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:01:00.1');
+    expect(run('groups', name, '--device', '00:02.0').out[0]).toMatch(/^00:02\.0 cannot be given to a VM: it is a bridge/);
+    expect(run('groups', name, '--device', 'gpu').out).toHaveLength(5);
+    expect(run('groups', name, '--device', 'nothing')).toMatchObject({ code: 2, out: [] });
+  });
+
+  it('--tree shows each function below its bridge', () => {
+    const { out } = run('groups', file('gpu.txt', topologyText('gpu-audio')), '--tree');
+    expect(out.some((line) => /^[├└]─ 00:02\.0 /.test(line))).toBe(true);
+    expect(out.some((line) => /^. {2}[├└]─ 01:00\.1 .*\(group \{01:00\.0\}\)$/.test(line))).toBe(true);
+  });
+
+  it('does not tell groups of a list without capabilities, and says what would', () => {
+    const { out } = run('groups', file('nnk.txt', readRecording('doctor/minimal/k01-lspci-nnk.txt.gz')), '--device', '01:00.0');
+    expect(out[0]).toMatch(/^Whether 01:00\.0 can be given to a VM cannot be told: the text lacks .*; sudo lspci -Dnnvvxxxx tells it\.$/);
   });
 
   it('without an IOMMU: no groups; without interrupt remapping: EPERM at SET_IOMMU', () => {
@@ -59,7 +104,7 @@ describe('vsim groups', () => {
     const none = json(name, '--iommu', 'none');
     expect(none.groups).toEqual([]);
     expect(none.ungrouped).toHaveLength(20);
-    const { text } = run('groups', name, '--no-intremap');
+    const { text } = run('groups', name, '--no-intremap', '--all');
     expect(text).toContain('\tVFIO: 0000:04:00.0 alone: EPERM at VFIO_SET_IOMMU\n');
     expect(text).toContain('Blocker: no interrupt remapping');
   });
@@ -81,18 +126,24 @@ describe('vsim groups', () => {
     expect(fromFolder.groups.every(({ viable, blockers }) => !viable && blockers.length > 0)).toBe(true);
   });
 
-  it('says where the running kernel groups otherwise, and takes its numbers', () => {
+  it('takes the groups that are told, and says where the registers give others', () => {
     const lines = topologyText('rootports').split('\n').map((line) => (/^0000:(01|04):00\.0/.test(line) ? `${line}\n\tIOMMU group: 77` : line));
     const { groups } = json(file('history.txt', lines.join('\n')));
     const one = groups.find(({ devices }) => devices.includes('0000:04:00.0'));
-    expect(one?.id).toBe(77);
-    expect(one?.blockers.join()).toContain('the running kernel groups otherwise (group 77 there: 0000:01:00.0 0000:04:00.0)');
+    expect(one).toMatchObject({ id: 77, standing: 'told', devices: ['0000:01:00.0', '0000:04:00.0'] });
+    expect(one?.difference).toContain('the registers put 0000:00:02.0');
   });
 
-  it('refuses what is no machine, with the place', () => {
+  it('uses what it understands, and names the lines that it does not', () => {
     const bad = topologyText('rootports').replace('10: 00', '10: 0g');
-    expect(run('groups', file('bad.txt', bad))).toMatchObject({ code: 2, out: [] });
-    expect(run('groups', 'bad.txt').err[0]).toMatch(/^vsim groups: bad\.txt:6:\d+: expected 16 bytes/);
+    const { code, text } = run('groups', file('bad.txt', bad));
+    expect(code).toBe(0);
+    expect(text).toContain('\n  line 6: not understood: 10: 0g 00');
+  });
+
+  it('refuses what is no machine', () => {
+    expect(run('groups', file('empty.txt', 'nothing here\n'))).toMatchObject({ code: 2, out: [] });
+    expect(run('groups', 'empty.txt').err[0]).toMatch(/^vsim groups: empty\.txt: no PCI function in it; best is what "sudo lspci -Dnnvvxxxx" prints/);
     expect(run('groups', 'nowhere').err[0]).toBe('vsim groups: nowhere: no such file or folder');
     expect(run('groups', '--iommu', 'x').code).toBe(2);
     expect(run('groups', 'a', 'b').err[0]).toContain('Expected 1 argument but got 2');

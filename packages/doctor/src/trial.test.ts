@@ -1,12 +1,13 @@
 /** What VFIO answers for machines that reports go wrong on. */
 import { errnoName } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { machineOfText } from './machine.ts';
+import { machineOfPaste } from './examine.ts';
+import { readPaste } from './read/read-paste.ts';
 import { TrialBench } from './trial.ts';
 
 /** The first function of a text, alone, in one group with all others: `ok`, or the call that failed. */
 function tried(text: string): string {
-  const machine = machineOfText(text);
+  const machine = machineOfPaste(readPaste(text));
   const addresses = machine.map(({ facts }) => facts.address);
   const { failed } = new TrialBench(machine, { iommu: 'vt-d', groups: [addresses] }).run(addresses[0]!, [addresses[0]!]);
   return failed === undefined ? 'ok' : `${errnoName(failed.result)} at ${failed.call}`;

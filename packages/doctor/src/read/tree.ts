@@ -14,6 +14,8 @@ const ATTRIBUTES: ReadonlySet<string> = new Set(
   'config resource vendor device class revision subsystem_vendor subsystem_device driver iommu_group physfn reset reset_method boot_vga'.split(' '),
 );
 
+const NUMBERS: ReadonlySet<string> = new Set(['vendor', 'device', 'class', 'revision', 'subsystem_vendor', 'subsystem_device']);
+
 /** Devices of a tree, and which attributes some of them have: where none has one, the tree does not have it. */
 class Tree {
   readonly paste = new PasteDraft();
@@ -94,6 +96,7 @@ class Tree {
   #takeAttribute(device: DeviceDraft, name: string, text: string, line: Line): void {
     const last = text.slice(text.lastIndexOf('/') + 1);
     const value = /^0x[0-9a-f]{1,6}$/i.test(text) ? Number(text) : undefined;
+    if (value === undefined && NUMBERS.has(name) && text !== '') this.paste.unread(line.number, line.text, `expected a number, as 0x8086, got ${text.slice(0, 20)}`);
     if (name === 'vendor' || name === 'device') device.say({ [name]: value });
     else if (name === 'class' && value !== undefined) device.say({ classCode: value >>> 8, progIf: value & 0xff });
     else if (name === 'revision') device.say({ revision: value });

@@ -1,3 +1,4 @@
+export { configOfFacts, type ResetCapabilities } from './config-of-facts.ts';
 export type { LspciRegion } from './decoded.ts';
 export * from './dump.ts';
 export * from './machine.ts';

@@ -1,0 +1,201 @@
+/** The passthrough doctor: a machine's groups with reasons, and what is in the way of giving their devices to a VM. */
+import { errnoName, type Host } from '@vsim/vfio-core';
+import { IommuGrouping, PciTopology, leavesGroupViable, type ComputedGroup, type KernelVersion } from '@vsim/vfio-pci';
+import { deviceReport } from './device-report.ts';
+import { groupRules } from './facts/group-rules.ts';
+import { groupsOf, type GroupKnowledge, type SureGroup } from './facts/groups.ts';
+import type { DeviceKnowledge } from './facts/device-knowledge.ts';
+import { valueOr } from './facts/fact.ts';
+import { iommuOf } from './facts/iommu.ts';
+import { knowledgeOf } from './facts/know.ts';
+import { withAcsEnabled } from './facts/acs-enabled.ts';
+import { differenceOf } from './difference.ts';
+import { inputReport } from './input-report.ts';
+import { machineOf, type MachineDevice } from './machine.ts';
+import type { Paste } from './read/paste.ts';
+import { BEST_COMMAND, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
+import { verdictsOf } from './verdict.ts';
+import { TrialBench, type IommuKind, type Trial } from './trial.ts';
+
+/** The functions of a text as one machine that fits it: what the text does not tell stands as it would isolate. @param paste what readPaste() gave */
+export function machineOfPaste(paste: Paste): readonly MachineDevice[] {
+  const read = knowledgeOf(paste);
+  const knowledge = withAcsEnabled(read, iommuOf(paste, read).maker);
+  const { completions } = groupsOf(knowledge, groupRules('vt-d', paste.machine, undefined));
+  return machineOf(knowledge, new PciTopology(completions[0]!.facts));
+}
+
+/** What examine() is to take the machine for, where its text does not say. */
+export interface DoctorOptions {
+  /** The kind of its IOMMU; `auto` is what the text shows, else VT-d; `none` is a machine without. @default 'auto' */
+  readonly iommu?: IommuKind | 'auto' | undefined;
+  /** Whether a device can raise its own interrupts only; without it VFIO_SET_IOMMU is EPERM. @default what the text shows, else true */
+  readonly interruptRemapping?: boolean | undefined;
+  /** The kernel that groups: its major and minor version. @default 6.1 */
+  readonly kernel?: KernelVersion | undefined;
+  /** Hears of each host on which VFIO is tried, before anything is in it: one, and another where a trial spoiled it. @default nobody */
+  readonly made?: ((host: Host) => void) | undefined;
+}
+
+/**
+ * Looks at a whole machine: which devices are one IOMMU group and why, what can be given to a VM now, what stands in the way, and what VFIO
+ * would answer at which call. What the text cannot tell is said to be so, with the fact that is missing.
+ *
+ * @param paste what readPaste() or readTree() gave
+ *
+ * @example
+ * ```ts
+ * import { examine, readPaste } from '@vsim/doctor';
+ *
+ * const text = '00:02.0 VGA compatible controller [0300]: Intel Corporation Device [8086:3e92]\n\tIOMMU group: 1\n';
+ * console.log(examine(readPaste(text)).groups.map(({ id, devices }) => `${id} ${devices.join()}`).join()); // 1 0000:00:02.0
+ * ```
+ */
+export function examine(paste: Paste, options: DoctorOptions = {}): DoctorReport {
+  const read = knowledgeOf(paste);
+  const iommu = iommuOf(paste, read);
+  const chosen = options.iommu ?? 'auto';
+  const taken = chosen === 'auto' ? (iommu.maker ?? 'vt-d') : chosen;
+  const knowledge = withAcsEnabled(read, iommu.maker);
+  const groups = groupsOf(knowledge, groupRules(taken, paste.machine, options.kernel));
+  const input = inputReport(paste, read, groups);
+  if (taken === 'none') {
+    return withVerdicts({ input, iommu, taken, wouldBe: false, groups: [], cannotTell: [], ungrouped: paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' })) });
+  }
+  const interruptRemapping = options.interruptRemapping ?? iommu.remapsInterrupts ?? true;
+  const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel: options.kernel, interruptRemapping, made: options.made });
+  return withVerdicts({
+    input,
+    iommu,
+    taken,
+    wouldBe: iommu.state === 'off',
+    groups: groups.sure.map((group) => examination.group(group)),
+    cannotTell: groups.open.map(({ device, surely, perhaps, perhapsNone, lacks }) => ({
+      device,
+      about: examination.about(device),
+      surely,
+      perhaps,
+      perhapsNone,
+      missing: lacks,
+      command: BEST_COMMAND,
+    })),
+    ungrouped: groups.uncovered,
+  });
+}
+
+function withVerdicts(report: Omit<DoctorReport, 'verdicts'>): DoctorReport {
+  return { ...report, verdicts: verdictsOf(report) };
+}
+
+interface ExaminationOptions {
+  readonly iommu: IommuKind;
+  readonly kernel: KernelVersion | undefined;
+  readonly interruptRemapping: boolean;
+  readonly made: DoctorOptions['made'];
+}
+
+class Examination {
+  readonly #paste: Paste;
+  readonly #machine: ReadonlyMap<string, DeviceKnowledge>;
+  readonly #computed: ReadonlyMap<string, ComputedGroup>;
+  readonly #grouping: IommuGrouping;
+  readonly #interruptRemapping: boolean;
+  readonly #kernel: KernelVersion | undefined;
+  readonly #bench: TrialBench;
+  readonly #reports = new Map<string, DeviceReport>();
+
+  constructor(paste: Paste, machine: readonly DeviceKnowledge[], knowledge: GroupKnowledge, options: ExaminationOptions) {
+    this.#paste = paste;
+    this.#machine = new Map(machine.map((device) => [device.address, device]));
+    this.#computed = new Map(knowledge.computed.flatMap((group) => group.devices.map((device) => [device, group] as const)));
+    const { facts } = knowledge.completions[0]!;
+    this.#grouping = new IommuGrouping(facts, { amdIommu: options.iommu === 'amd', kernel: options.kernel });
+    this.#interruptRemapping = options.interruptRemapping;
+    this.#kernel = options.kernel;
+    const { topology } = this.#grouping;
+    this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, interruptRemapping: options.interruptRemapping, made: options.made, groups: knowledge.sure.map(({ devices }) => devices) });
+    const resets = machine.length === 0 ? new Map<string, readonly string[]>() : new Map(this.#bench.made.bus.devices.map(({ name, resetMethods }) => [name, resetMethods]));
+    for (const device of machine) {
+      const node = topology.node(device.address)!;
+      const bridge = topology.bridgeOf(node)?.facts.address;
+      const parent = knowledge.lost.has(device.address) ? undefined : (bridge ?? null);
+      this.#reports.set(device.address, deviceReport(device, machine, { resetMethods: resets.get(device.address) ?? [], parent }));
+    }
+  }
+
+  about(address: string): DeviceReport {
+    return this.#reports.get(address)!;
+  }
+
+  group(group: SureGroup): GroupReport {
+    const members = group.devices.map((address) => this.#machine.get(address)!);
+    const endpoints = members.filter(({ isBridge }) => !valueOr(isBridge, false));
+    const native = members.filter(({ driver, isBridge }) => !leavesGroupViable(valueOr(driver, undefined), valueOr(isBridge, false), this.#kernel));
+    const toldDrivers = members.every(({ driver }) => driver.standing !== 'unknown');
+    return {
+      id: group.number ?? null,
+      standing: group.standing,
+      devices: group.devices,
+      reason: this.#reason(group),
+      viable: native.length > 0 ? false : toldDrivers ? true : null,
+      blockers: this.#blockers(endpoints, native),
+      difference: group.standing === 'told' ? differenceOf(group, this.#computed, this.#paste.machine) : undefined,
+      trials: this.#trials(endpoints),
+      members: group.devices.map((address) => this.about(address)),
+    };
+  }
+
+  #trials(endpoints: readonly DeviceKnowledge[]): readonly TrialReport[] {
+    const addresses = endpoints.map(({ address }) => address);
+    // Whether one can be had alone is a question to the drivers of the others.
+    const alone = endpoints
+      .filter((device) => endpoints.every((other) => other === device || other.driver.standing !== 'unknown'))
+      .map(({ address }) => reportOf(this.#bench.run(address, [address])));
+    const [first] = addresses;
+    return first === undefined || addresses.length === 1 ? alone : [...alone, reportOf(this.#bench.run(first, addresses))];
+  }
+
+  #blockers(endpoints: readonly DeviceKnowledge[], native: readonly DeviceKnowledge[]): readonly string[] {
+    const out: string[] = [];
+    if (endpoints.length === 0) out.push('only bridges, which VFIO does not take: EINVAL at bind');
+    for (const { address, answers } of endpoints) {
+      if (!valueOr(answers, true)) out.push(`${address} does not answer: its registers read as ones; it fell off the bus, or sleeps in D3cold. Power the machine off and on, and keep it awake with disable_idle_d3=1 of vfio-pci`);
+    }
+    if (!this.#interruptRemapping && endpoints.length > 0) {
+      out.push('no interrupt remapping: EPERM at VFIO_SET_IOMMU; enable it in firmware, or load vfio_iommu_type1 with allow_unsafe_interrupts=1 and trust the guest');
+    }
+    for (const { address, driver, isBridge } of native) {
+      const name = valueOr(driver, undefined)!;
+      if (endpoints.length === 1 && !valueOr(isBridge, false)) {
+        out.push(`${address} is bound to ${name}: unbind it, and bind it to vfio-pci`);
+        continue;
+      }
+      const what = valueOr(isBridge, false) ? 'unbind it from that driver' : 'unbind it, and bind it to vfio-pci or leave it without driver';
+      out.push(`${address} is bound to ${name}: EPERM at VFIO_GROUP_SET_CONTAINER for the other members; ${what}`);
+    }
+    for (const { address, sriov } of endpoints) {
+      if ((valueOr(sriov, undefined)?.count ?? 0) > 0) out.push(`${address} has VFs: EBUSY at bind while they exist; write 0 to its sriov_numvfs first`);
+    }
+    return out;
+  }
+
+  #reason(group: SureGroup): string {
+    const [head] = group.devices;
+    const computed = this.#computed.get(head!);
+    if (computed?.devices.join() !== group.devices.join()) {
+      return 'the running kernel says so; what the text has of registers does not show why';
+    }
+    if (computed.joins.length > 0) return computed.joins.map(({ device, why }) => (why.includes(device) ? why : `${device} is ${why}`)).join('; ');
+    const node = this.#grouping.topology.node(head!);
+    if (node === undefined) return 'alone';
+    const [bridge] = this.#grouping.topology.bridgesAbove(node);
+    if (bridge === undefined) return 'alone: on a root bus, and no function beside it that it could reach';
+    return this.#grouping.acs.pathEnabled(bridge)
+      ? `alone: ${bridge.facts.address} and all above it isolate (ACS)`
+      : `alone: nobody else below ${bridge.facts.address} can be reached from it`;
+  }
+}
+
+function reportOf({ device, kind, failed }: Trial): TrialReport {
+  return { device, kind, result: failed === undefined ? 'ok' : errnoName(failed.result), step: failed?.call };
+}

@@ -1,0 +1,261 @@
+/**
+ * Whole machines that a text allows. What a text does not say can be one way or the other; a statement about groups holds if it holds in
+ * each of them.
+ *
+ * Isolation is monotone: with more of it no two functions come together that were apart. So two machines bound all others, one in which what is unknown
+ * isolates, one in which it does not; and for each bus of which nobody knows what leads there one more, in which the weakest of the bridges does.
+ */
+import { PciAddress, isBelowVmd, isVmd, type PciFacts, type SriovFacts } from '@vsim/vfio-pci';
+import type { DeviceKnowledge } from './device-knowledge.ts';
+import { valueOr } from './fact.ts';
+import type { Orphan, Places } from './places.ts';
+
+/** A machine that fits the text: nothing is unknown in it. */
+export interface Completion {
+  /** Its functions, those that the text does not show among them. */
+  readonly facts: readonly PciFacts[];
+  /** Whether what the text leaves open isolates in it. */
+  readonly isolating: boolean;
+  /** Addresses of functions that the text does not show. */
+  readonly unseen: ReadonlySet<string>;
+}
+
+const ALL_ACS = { capability: 0x1d, control: 0x1d } as const;
+const ROOT_PORT = 4;
+const DOWNSTREAM_PORT = 6;
+const ENDPOINT = 0;
+const INTEGRATED_ENDPOINT = 9;
+const CLASS_BRIDGE = 0x060400;
+const CLASS_HOST_BRIDGE = 0x0600;
+const CLASS_IOMMU = 0x080600;
+const CLASS_RAID = 0x010400;
+const INTEL = 0x8086;
+/** One of the ids of VMDs. */
+const VMD_DEVICE = 0x467f;
+/** Host bridges, and bridges. */
+const PORT_LIKE: ReadonlySet<number> = new Set([0x0600, 0x0604]);
+/** AMD, and Hygon, which builds AMD's first Zen. */
+const AMD_LIKE: ReadonlySet<number> = new Set([0x1022, 0x1d94]);
+
+/** What completions() is told of the machine. */
+export interface CompletionContext {
+  /** Where its functions are. */
+  readonly places: Places;
+  /** Addresses of virtual functions, with the facts of the PFs that make them. */
+  readonly sriov: ReadonlyMap<string, SriovFacts>;
+  /** Addresses of virtual functions. */
+  readonly virtual: ReadonlySet<string>;
+  /** A device id with which a function of this vendor isolates without saying so; undefined: no rule goes by its id. */
+  readonly isolatingId: (knowledge: DeviceKnowledge, expressType: number | undefined) => number | undefined;
+  /** A device id with which a function of this vendor is in a group with others, or in none; undefined: no rule goes by its id. */
+  readonly mergingId: (knowledge: DeviceKnowledge) => number | undefined;
+}
+
+/** The machines that bound all that fit. The first isolates as much as it can. */
+export function completions(machine: readonly DeviceKnowledge[], context: CompletionContext): readonly Completion[] {
+  const { orphans } = context.places;
+  const ways = assign(orphans, undefined);
+  const out = [complete(machine, context, ways, true), complete(machine, context, ways, false)];
+  for (const orphan of orphans) {
+    if (orphan.candidates.length > 0) continue;
+    for (const place of hidingPlaces(orphan, machine)) out.push(complete(machine, context, ways, false, new Map([[orphan, place]])));
+  }
+  for (const orphan of orphans) {
+    for (const candidate of distinct(orphan.candidates, machine)) out.push(complete(machine, context, assign(orphans, { orphan, candidate }), false));
+  }
+  return out;
+}
+
+/** Where a bridge may have been left out beside functions that the text shows: ports share slots with each other, and with host bridges. */
+function hidingPlaces({ domain, bus }: Orphan, machine: readonly DeviceKnowledge[]): readonly string[] {
+  const there = new Set(machine.map(({ address }) => address));
+  const slots = new Set<string>();
+  for (const { address, classCode } of machine) {
+    const place = new PciAddress(address);
+    if (place.domain !== domain || place.bus >= bus || !PORT_LIKE.has(valueOr(classCode, 0))) continue;
+    slots.add(address.slice(0, -1));
+  }
+  return [...slots].flatMap((slot) => {
+    const fn = [1, 2, 3, 4, 5, 6, 7].find((each) => !there.has(`${slot}${each}`));
+    return fn === undefined ? [] : [`${slot}${fn}`];
+  });
+}
+
+/** Bridges that the text cannot tell apart need one machine, not one each. */
+function distinct(candidates: readonly string[], machine: readonly DeviceKnowledge[]): readonly string[] {
+  const kinds = new Map<string, string>();
+  for (const address of candidates) {
+    const knowledge = machine.find((each) => each.address === address);
+    if (knowledge === undefined) continue;
+    const { expressType, acs, vendor, device } = knowledge;
+    const kind = JSON.stringify([expressType, acs, valueOr(vendor, 0), valueOr(device, 0)]);
+    if (!kinds.has(kind)) kinds.set(kind, address);
+  }
+  return [...kinds.values()];
+}
+
+/** Which bus is below which bridge: `forced` first, then each bus below the first bridge that is free. Hidden bridges are not in here. */
+function assign(orphans: readonly Orphan[], forced: { readonly orphan: Orphan; readonly candidate: string } | undefined): ReadonlyMap<string, number> {
+  const out = new Map<string, number>();
+  if (forced !== undefined) out.set(forced.candidate, forced.orphan.bus);
+  for (const orphan of orphans) {
+    if (orphan === forced?.orphan) continue;
+    const free = orphan.candidates.find((candidate) => !out.has(candidate));
+    if (free !== undefined) out.set(free, orphan.bus);
+  }
+  return out;
+}
+
+function complete(
+  machine: readonly DeviceKnowledge[],
+  context: CompletionContext,
+  ways: ReadonlyMap<string, number>,
+  isolating: boolean,
+  places: ReadonlyMap<Orphan, string> = new Map(),
+): Completion {
+  const facts = ownersOf(machine.map((knowledge) => factsOf(knowledge, context, ways, isolating)), isolating);
+  const unseen = [
+    ...hiddenBridges(context.places.orphans, ways, facts, isolating, places),
+    ...hiddenFirstFunctions(machine, context.virtual, facts, isolating),
+    ...(isolating ? [] : [...hiddenIommus(facts), ...hiddenVmd(facts)]),
+  ];
+  return { facts: [...facts, ...unseen], isolating, unseen: new Set(unseen.map(({ address }) => address)) };
+}
+
+function factsOf(knowledge: DeviceKnowledge, context: CompletionContext, ways: ReadonlyMap<string, number>, isolating: boolean): PciFacts {
+  const { address, pasted } = knowledge;
+  const isBridge = valueOr(knowledge.isBridge, ways.has(address));
+  const onRootBus = context.places.onRootBus(address);
+  const expressType = expressTypeOf(knowledge, isBridge, onRootBus, isolating);
+  const { acs, sriov } = knowledge;
+  const id = isolating ? context.isolatingId(knowledge, expressType) : context.mergingId(knowledge);
+  return {
+    address,
+    vendor: valueOr(knowledge.vendor, 0),
+    device: valueOr(knowledge.device, id ?? 0),
+    subsystemVendor: pasted.subsystemVendor ?? 0,
+    subsystem: pasted.subsystem ?? 0,
+    class: valueOr(knowledge.classCode, isBridge ? CLASS_BRIDGE >>> 8 : 0) * 0x100 + (pasted.progIf ?? 0),
+    // The header of a virtual function has no siblings, whatever its slot looks like.
+    multifunctionBit: valueOr(knowledge.multifunction, false) && !(context.virtual.has(address) && knowledge.multifunction.standing === 'derived'),
+    secondaryBus: knowledge.secondaryBus.standing === 'unknown' ? ways.get(address) : knowledge.secondaryBus.value,
+    isBridge,
+    expressType,
+    acs: acs.standing === 'unknown' ? (isolating ? ALL_ACS : undefined) : acs.value,
+    sriov: context.sriov.get(address) ?? valueOr(sriov, undefined),
+  };
+}
+
+function expressTypeOf({ expressType }: DeviceKnowledge, isBridge: boolean, onRootBus: boolean, isolating: boolean): number | undefined {
+  if (expressType.standing !== 'unknown') return expressType.value;
+  const port = onRootBus ? ROOT_PORT : DOWNSTREAM_PORT;
+  if (expressType.candidates !== undefined) return port;
+  if (!isolating) return undefined;
+  if (isBridge) return port;
+  return onRootBus ? INTEGRATED_ENDPOINT : ENDPOINT;
+}
+
+/** Of several VMDs each may have what is below one. */
+function ownersOf(facts: readonly PciFacts[], isolating: boolean): readonly PciFacts[] {
+  const vmds = facts.filter((each) => isVmd(each) && !isBelowVmd(each));
+  if (isolating || vmds.length < 2) return facts;
+  return facts.map((each) => (isBelowVmd(each) && each.vmd === undefined ? { ...each, vmd: vmds[0]!.address } : each));
+}
+
+/** AMD's host bridges have an IOMMU beside them when it is on, which takes them out of all groups. */
+function hiddenIommus(facts: readonly PciFacts[]): readonly PciFacts[] {
+  const there = new Set(facts.map(({ address }) => address));
+  return facts.flatMap(({ address, vendor, class: code }) => {
+    const beside = `${address.slice(0, -1)}2`;
+    if (!AMD_LIKE.has(vendor) || code >>> 8 !== CLASS_HOST_BRIDGE || !address.endsWith(':00.0') || there.has(beside)) return [];
+    return [{ ...bare(beside), vendor, class: CLASS_IOMMU }];
+  });
+}
+
+/** What is in a VMD's domain is below a VMD, also where the text left that out. */
+function hiddenVmd(facts: readonly PciFacts[]): readonly PciFacts[] {
+  if (!facts.some(isBelowVmd) || facts.some((each) => isVmd(each) && !isBelowVmd(each))) return [];
+  const address = freeAddress('0000', new Set(facts.map((each) => each.address)));
+  return address === undefined ? [] : [{ ...bare(address), vendor: INTEL, device: VMD_DEVICE, class: CLASS_RAID, expressType: INTEGRATED_ENDPOINT }];
+}
+
+/** A bus to which no bridge of the text leads is below one that was left out. */
+function hiddenBridges(
+  orphans: readonly Orphan[],
+  ways: ReadonlyMap<string, number>,
+  facts: readonly PciFacts[],
+  isolating: boolean,
+  places: ReadonlyMap<Orphan, string>,
+): readonly PciFacts[] {
+  const there = new Set(facts.map(({ address }) => address));
+  const led = new Set([...ways].map(([address, bus]) => `${address.slice(0, -8)}:${bus}`));
+  const out: PciFacts[] = [];
+  for (const orphan of orphans) {
+    const { domain, bus } = orphan;
+    const prefix = domain.toString(16).padStart(4, '0');
+    if (led.has(`${prefix}:${bus}`)) continue;
+    const address = places.get(orphan) ?? freeAddress(prefix, there);
+    if (address === undefined) continue;
+    there.add(address);
+    out.push({ ...bare(address), class: CLASS_BRIDGE, isBridge: true, secondaryBus: bus, expressType: ROOT_PORT, acs: isolating ? ALL_ACS : undefined });
+  }
+  return out;
+}
+
+/** A place on bus 0 that the text leaves free, from the last one down. */
+function freeAddress(prefix: string, there: ReadonlySet<string>): string | undefined {
+  for (let device = 31; device >= 0; device -= 1) {
+    const slot = `${prefix}:00:${device.toString(16).padStart(2, '0')}`;
+    if (!Array.from({ length: 8 }, (_, fn) => `${slot}.${fn}`).some((address) => there.has(address))) return `${slot}.0`;
+  }
+  return undefined;
+}
+
+/** No slot is scanned that has no function 0: where the text has none, it was left out. */
+function hiddenFirstFunctions(machine: readonly DeviceKnowledge[], virtual: ReadonlySet<string>, facts: readonly PciFacts[], isolating: boolean): readonly PciFacts[] {
+  const there = new Set(facts.map(({ address }) => address));
+  const out: PciFacts[] = [];
+  for (const [index, { address }] of machine.entries()) {
+    const first = `${address.slice(0, -1)}0`;
+    if (there.has(first) || virtual.has(address)) continue;
+    there.add(first);
+    const sibling = facts[index]!;
+    out.push({ ...bare(first), vendor: sibling.vendor, multifunctionBit: true, expressType: isolating ? sibling.expressType ?? ENDPOINT : undefined, acs: isolating ? ALL_ACS : undefined });
+  }
+  return out;
+}
+
+/** The places of the VFs that PFs make. */
+export function virtualAddresses(sriov: ReadonlyMap<string, SriovFacts>, machine: readonly DeviceKnowledge[]): ReadonlySet<string> {
+  const out = new Set<string>(machine.filter(({ physfn }) => physfn.standing !== 'unknown' && physfn.value !== undefined).map(({ address }) => address));
+  const there = new Map(machine.map(({ address }) => [placeKey(new PciAddress(address)), address]));
+  for (const [pf, { count, offset, stride }] of sriov) {
+    const { domain, requester } = new PciAddress(pf);
+    for (let index = 0, id = requester + offset; index < count && id < 0x1_0000; index += 1, id += stride) {
+      const address = there.get(domain * 0x1_0000 + id);
+      if (address !== undefined && address !== pf) out.add(address);
+    }
+  }
+  return out;
+}
+
+function placeKey({ domain, requester }: PciAddress): number {
+  return domain * 0x1_0000 + requester;
+}
+
+function bare(address: string): PciFacts {
+  return {
+    address,
+    vendor: 0,
+    device: 0,
+    subsystemVendor: 0,
+    subsystem: 0,
+    class: 0,
+    multifunctionBit: false,
+    secondaryBus: undefined,
+    isBridge: false,
+    expressType: undefined,
+    acs: undefined,
+    sriov: undefined,
+  };
+}

@@ -1,0 +1,43 @@
+import { PciAddress, formatAddress, type SriovFacts } from '@vsim/vfio-pci';
+import type { DeviceKnowledge } from './device-knowledge.ts';
+import { isVirtualFunctionName } from './names.ts';
+
+/**
+ * The SR-IOV registers that would make the virtual functions of a text, where it names these without showing the registers: the PFs are the
+ * functions of the nearest slot before them that may have the capability, and VFs are theirs in turn, as cards with several ports have them.
+ */
+export function inferredSriov(machine: readonly DeviceKnowledge[]): ReadonlyMap<string, SriovFacts> {
+  const out = new Map<string, SriovFacts>();
+  const virtual: PciAddress[] = [];
+  let physical: PciAddress[] = [];
+  const flush = (): void => {
+    for (const [pf, facts] of shares(physical, virtual)) out.set(pf, facts);
+    virtual.length = 0;
+  };
+  for (const knowledge of machine) {
+    const place = new PciAddress(knowledge.address);
+    if (knowledge.pasted.name !== undefined && isVirtualFunctionName(knowledge.pasted.name)) {
+      virtual.push(place);
+      continue;
+    }
+    if (virtual.length > 0) flush();
+    const first = physical[0];
+    const sameSlot = first?.domain === place.domain && first.bus === place.bus && first.device === place.device;
+    if (knowledge.sriov.standing === 'unknown') physical = sameSlot ? [...physical, place] : [place];
+    else if (!sameSlot) physical = [];
+  }
+  flush();
+  return out;
+}
+
+function* shares(physical: readonly PciAddress[], virtual: readonly PciAddress[]): Iterable<readonly [pf: string, facts: SriovFacts]> {
+  const stride = physical.length;
+  const [head] = virtual;
+  if (head === undefined) return;
+  for (const [index, pf] of physical.entries()) {
+    const own = virtual.filter(({ domain, requester }) => domain === pf.domain && (requester - head.requester) % stride === index);
+    const [first, last] = [own[0], own.at(-1)];
+    if (first === undefined || last === undefined) continue;
+    yield [formatAddress(pf.domain, pf.requester), { offset: first.requester - pf.requester, stride, count: (last.requester - first.requester) / stride + 1, device: 0 }];
+  }
+}

@@ -1,0 +1,156 @@
+/** What the doctor finds, as data. */
+import type { IommuFinding } from './facts/iommu.ts';
+import type { LackedFact } from './facts/groups.ts';
+import type { TextPart, Unread } from './read/paste.ts';
+import type { IommuKind } from './trial.ts';
+
+/** The command whose output leaves nothing to ask, run as root on the machine. */
+export const BEST_COMMAND = 'sudo lspci -Dnnvvxxxx';
+
+/** How much a text tells of a machine, from everything down. */
+export type TextQuality =
+  | 'registers' // all that isolation depends on, of every function
+  | 'groups' // the running kernel's groups, of every function
+  | 'names' // capabilities by name, without their bits
+  | 'partial' // some functions have what others lack
+  | 'list' // functions alone
+  | 'nothing'; // no function
+
+/** What was pasted, and how far it goes. */
+export interface InputReport {
+  /** How much it tells. */
+  readonly quality: TextQuality;
+  /** The same in a sentence, with what is missing. */
+  readonly sentence: string;
+  /** Which forms of text were read, in their order. */
+  readonly parts: readonly TextPart[];
+  /** How many functions it shows. */
+  readonly devices: number;
+  /** The command that would tell what is missing; undefined: nothing is. */
+  readonly command: string | undefined;
+  /** Lines that were not understood, or not used. */
+  readonly unread: readonly Unread[];
+}
+
+/** What VFIO answers when a device is given to it (vfio-pci, type 1 v2, the calls that a VMM makes). */
+export interface TrialReport {
+  /** The PCI address of the device, which is opened. */
+  readonly device: string;
+  /** Whether it alone was bound to vfio-pci, or every endpoint of its group. */
+  readonly kind: 'alone' | 'whole-group';
+  /** `ok`, or the errno's name, as `EPERM`. */
+  readonly result: string;
+  /** The first call that failed, as `VFIO_GROUP_SET_CONTAINER`; undefined for `ok`. */
+  readonly step: string | undefined;
+}
+
+/** One function of the machine. */
+export interface DeviceReport {
+  /** `domain:bus:device.function`, as `0000:01:00.0`. */
+  readonly address: string;
+  /** `vendor:device` in hex, as lspci has it; undefined: the text has no ids. */
+  readonly id: string | undefined;
+  /** What lspci calls it; of a text without names class and ids alone. */
+  readonly description: string;
+  /** Name of its class; undefined: the text does not tell. */
+  readonly className: string | undefined;
+  /** What people would give it away for. */
+  readonly purpose: DevicePurpose;
+  /** Its header is not of type 0: bridges are not given to anybody. */
+  readonly isBridge: boolean;
+  /** It reads as ones: it fell off the bus, or sleeps too deep to be woken. */
+  readonly fellOff: boolean;
+  /** The driver that it is bound to; null for none; undefined: the text does not tell. */
+  readonly driver: string | null | undefined;
+  /** How the kernel could reset it, as sysfs `reset_method` lists them: `flr`, `pm`, `bus`; empty for not at all; undefined: the text does not tell. */
+  readonly resetMethods: readonly string[] | undefined;
+  /** The bridge right above it; null: it is on a root bus; undefined: the text does not tell. */
+  readonly parent: string | null | undefined;
+  /** Firmware shows its pictures on it; undefined: the text does not tell. */
+  readonly bootVga: boolean | undefined;
+}
+
+/** What a function is for. */
+export type DevicePurpose = 'gpu' | 'gpu-function' | 'nic' | 'nvme' | 'storage' | 'usb' | 'accelerator' | 'vf' | 'media' | 'platform' | 'bridge' | 'other';
+
+/** One IOMMU group that the text is sure of: what is in it, why, and what can be done with it. */
+export interface GroupReport {
+  /** The running kernel's number of the group; null: the text does not tell it. */
+  readonly id: number | null;
+  /** `told`: the running kernel's own. `known`: computed from registers. `derived`: computed, and a rule stands for what is not shown. */
+  readonly standing: 'told' | 'known' | 'derived';
+  /** Addresses of all its functions, bridges too. */
+  readonly devices: readonly string[];
+  /** Why these functions cannot be told apart, or what isolates the only one. */
+  readonly reason: string;
+  /** No member has a driver that does DMA for the host: VFIO_GROUP_SET_CONTAINER goes through; null: the text does not tell the drivers. */
+  readonly viable: boolean | null;
+  /** What is in the way of giving the group's devices to a VM, and what to do. */
+  readonly blockers: readonly string[];
+  /** Where the running kernel's group is not what its registers give: how, and the likely cause; undefined: they agree, or the text cannot tell. */
+  readonly difference: string | undefined;
+  /** What VFIO answers for each endpoint alone, and for all endpoints together where there are several. Bridges cannot be given. */
+  readonly trials: readonly TrialReport[];
+  /** The same functions as `devices`, with what is known of each. */
+  readonly members: readonly DeviceReport[];
+}
+
+/** A function whose group the text cannot tell. */
+export interface CannotTellReport {
+  /** Its address. */
+  readonly device: string;
+  /** What is known of it. */
+  readonly about: DeviceReport;
+  /** Addresses of those with which it is whatever is missing, itself among them. */
+  readonly surely: readonly string[];
+  /** Addresses of those with which it may be. */
+  readonly perhaps: readonly string[];
+  /** Whether it may be in no group. */
+  readonly perhapsNone: boolean;
+  /** The facts that are missing. */
+  readonly missing: readonly LackedFact[];
+  /** The one command that would tell. */
+  readonly command: string;
+}
+
+/** A function in no group. */
+export interface UngroupedReport {
+  /** Its address. */
+  readonly device: string;
+  /** Why: a sentence without its full stop. */
+  readonly why: string;
+}
+
+/** The answer to "can I have it?". */
+export interface Verdict {
+  /** The PCI address of the device. */
+  readonly device: string;
+  /** It can be given alone, or with others, or not; or the text cannot tell. */
+  readonly kind: 'alone' | 'with' | 'no' | 'cannot-tell';
+  /** Addresses of the endpoints of its group that have to come along, or have to be without a driver. */
+  readonly with: readonly string[];
+  /** Why, as a sentence without its full stop. */
+  readonly because: string;
+  /** What would be if what stands in the way were gone; undefined: nothing stands there, or nobody knows. */
+  readonly otherwise: string | undefined;
+}
+
+/** What examine() finds. */
+export interface DoctorReport {
+  /** What was pasted, and how far it goes. */
+  readonly input: InputReport;
+  /** Signs for and against an IOMMU that is on. */
+  readonly iommu: IommuFinding;
+  /** The kind of IOMMU that was taken for the answers. */
+  readonly taken: IommuKind;
+  /** Whether the groups are those that would be with an IOMMU on: the machine has none that is. */
+  readonly wouldBe: boolean;
+  /** Groups that the text is sure of, in the order of their first functions. */
+  readonly groups: readonly GroupReport[];
+  /** Functions whose group it cannot tell, in the order of addresses. */
+  readonly cannotTell: readonly CannotTellReport[];
+  /** Functions in no group: those of the IOMMU itself, and what it does not cover; without IOMMU all. */
+  readonly ungrouped: readonly UngroupedReport[];
+  /** Whether each function can be given, in the order of addresses. */
+  readonly verdicts: readonly Verdict[];
+}
