@@ -39,7 +39,9 @@ const MOST_TOKENS = 12;
 
 /** The device that a line begins with; undefined: it names none there. */
 export function deviceLine(text: string): DeviceLine | undefined {
-  if (!SOME_ADDRESS.test(text.slice(0, REACH))) return undefined;
+  const first = exec(ADDRESS_AT, text, 0);
+  if (first !== null) return withPath(text, first, { group: undefined, ids: undefined, reset: false, bare: true });
+  if (!SOME_ADDRESS.test(text.length > REACH ? text.slice(0, REACH) : text)) return undefined;
   let at = 0;
   let group: number | undefined;
   let ids: readonly [number, number] | undefined;

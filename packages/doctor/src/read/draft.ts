@@ -25,7 +25,11 @@ export class DeviceDraft {
   resettable: boolean | undefined = undefined;
   resource: PastedDevice['resource'] = undefined;
   bootVga: boolean | undefined = undefined;
+  /** The bus below it, by the `Bus:` line of decoded text. */
+  decodedBus: number | undefined = undefined;
   readonly #words: DeviceWords = {};
+  /** Groups that were told, by form and number. */
+  readonly #told = new Set<string>();
 
   constructor(address: string, line: number) {
     this.address = address;
@@ -59,7 +63,12 @@ export class DeviceDraft {
 
   /** Takes decoded lines: of two readings of one device the fuller counts. */
   decode(lines: readonly string[]): void {
-    if (lines.length >= this.decoded.length) this.decoded = lines;
+    if (lines.length < this.decoded.length) return;
+    this.decoded = lines;
+    for (const line of lines) {
+      const bus = line.startsWith('Bus: ') ? /^Bus: primary=[0-9a-f]{2}, secondary=([0-9a-f]{2})/i.exec(line)?.[1] : undefined;
+      if (bus !== undefined) this.decodedBus = Number.parseInt(bus, 16);
+    }
   }
 
   /** Takes bytes over those that are there; whether they differ. */
@@ -79,7 +88,11 @@ export class DeviceDraft {
   /** Takes a group that the text names, `number` as the kernel counts from 0, in `line`, from 1; the number that another place named, if that was another. */
   tell(number: number, line: number, form: TextForm): number | undefined {
     const before = this.groups.at(-1);
-    if (!this.groups.some((told) => told.number === number && told.form === form)) this.groups.push({ number, line, form });
+    const key = `${form} ${number}`;
+    if (!this.#told.has(key)) {
+      this.#told.add(key);
+      this.groups.push({ number, line, form });
+    }
     return before !== undefined && before.number !== number ? before.number : undefined;
   }
 

@@ -1,5 +1,5 @@
 /** Listings of IOMMU groups: headings, and paths of sysfs, as find, ls, tree and scripts print them. */
-import { FULL_ADDRESS } from './address.ts';
+import { addressOf, FULL_ADDRESS } from './address.ts';
 import type { Cursor } from './cursor.ts';
 import { groupHeading } from './device-line.ts';
 import type { Line } from './lines.ts';
@@ -8,8 +8,9 @@ import type { PasteDraft } from './paste-draft.ts';
 const MEMBER_PATH = new RegExp(`(?:iommu_groups/|^(?:\\./)?)(\\d{1,9})/devices/(${FULL_ADDRESS})`, 'g');
 const OWN_LINK = new RegExp(`(${FULL_ADDRESS})/iommu_group -> \\S*iommu_groups/(\\d{1,9})$`);
 const FOLDER = /iommu_groups\/(\d{1,9})(?:\/devices)?\/?:$/;
-/** `0000:01:00.0 -> ../../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0`, in a folder, with or without what `ls -l` puts before it. */
-const LINK = new RegExp(`(${FULL_ADDRESS})@? -> (\\S*/)?(?:\\.\\./)*(?:\\S*devices/)(pci[0-9a-f]{4,8}:[0-9a-f]{2}/\\S*)$`);
+/** Characters, with a mark of ls behind it. */
+const LONGEST_ADDRESS = 20;
+const LINKED = new RegExp(`(${FULL_ADDRESS})@?$`);
 const NAMES = new RegExp(`^(?:${FULL_ADDRESS}@?/?\\s*)+$`);
 const TREE_NUMBER = /^[\s|`\u2502\u251c\u2514\u2500+-]+(\d{1,9})$/;
 const ARROW = new RegExp(`(${FULL_ADDRESS}) ?\\(IOMMU group (\\d{1,9})\\)$`, 'i');
@@ -77,7 +78,7 @@ function folderNumber(text: string, paste: PasteDraft): number | undefined {
 /** A link in a folder, names in columns, or an arrow of a script. */
 function readMember(line: Line, paste: PasteDraft): boolean {
   const { text } = line;
-  const arrow = ARROW.exec(text);
+  const arrow = text.endsWith(')') ? ARROW.exec(text) : null;
   if (arrow !== null) {
     tell(line, paste, arrow[1]!, Number(arrow[2]));
     return true;
@@ -91,14 +92,16 @@ function readMember(line: Line, paste: PasteDraft): boolean {
 
 /** Where a link leads tells the bridge above the device. */
 function readLink(text: string, line: Line, paste: PasteDraft): boolean {
-  const match = LINK.exec(text);
-  if (match === null) return false;
-  const address = match[1]!.toLowerCase();
-  const steps = match[3]!.split('/').filter((step) => new RegExp(`^${FULL_ADDRESS}$`).test(step));
-  if (steps.at(-1)?.toLowerCase() !== address) return false;
+  const arrow = text.indexOf(' -> ');
+  if (arrow < 0) return false;
+  const address = LINKED.exec(text.slice(Math.max(0, arrow - LONGEST_ADDRESS), arrow))?.[1]?.toLowerCase();
+  const steps = text.slice(arrow + 4).split('/');
+  const root = steps.findLastIndex((step) => /^pci[0-9a-f]{4,8}:[0-9a-f]{2}$/i.test(step));
+  const path = root < 0 ? [] : steps.slice(root + 1).map((step) => addressOf(step));
+  if (address === undefined || path.at(-1) !== address) return false;
   paste.enter('groups', line);
   const device = paste.device(address, line.number);
-  device.parent = steps.at(-2)?.toLowerCase() ?? null;
+  device.parent = path.at(-2) ?? null;
   if (paste.group !== undefined) paste.tell(device, paste.group.number, line, 'groups');
   return true;
 }
@@ -106,7 +109,7 @@ function readLink(text: string, line: Line, paste: PasteDraft): boolean {
 /** There are no groups where the folder has none, or is not there; units of the IOMMU likewise. */
 function readMissing(line: Line, paste: PasteDraft): boolean {
   const { text } = line;
-  if (/^[\d\s]+$/.test(text) && paste.command !== undefined && /\bls\b.* \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(paste.command)) {
+  if (/^[\d\s]+$/.test(text) && paste.command !== undefined && /\bls\b.{0,80} \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(paste.command)) {
     paste.enter('groups', line);
     paste.machine.hasGroups = true;
     return true;
@@ -114,7 +117,7 @@ function readMissing(line: Line, paste: PasteDraft): boolean {
   const missing = /^(?:\/bin\/)?(?:ls|find|tree|cat|bash|-bash): .{0,60}\/sys\/(kernel\/iommu_groups|class\/iommu)\b.{0,40}: No such file/.exec(text)?.[1];
   if (missing === undefined) return false;
   paste.enter('groups', line);
-  if (missing === 'class/iommu') paste.machine.iommuUnits ??= [];
+  if (missing === 'class/iommu') paste.units ??= new Set();
   else paste.machine.hasGroups ??= false;
   return true;
 }

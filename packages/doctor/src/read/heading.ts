@@ -8,7 +8,7 @@ const OLD_CLASS = /^(?:Class |Unknown class )\[?([0-9a-f]{4})\]?: */i;
 const NAMED = /^([A-Z0-9][^:[\]"=]{0,70}): +/;
 const REVISION = /\(rev ([0-9a-f]{2})\)/i;
 const INTERFACE = /\(prog-?if ([0-9a-f]{2})\b/i;
-const IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/gi;
+const IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]/iy;
 /** A device without a name has its number: `Intel Corporation Device 464d`, older `IBM: Unknown device 00e0`, without a vendor's name both. */
 const NUMBER_FOR_NAME = /(?:^|\s)(?:Unknown )?[Dd]evice (?:([0-9a-f]{4}):)?([0-9a-f]{4})$/i;
 
@@ -29,19 +29,29 @@ export function headingWords(rest: string): DeviceWords | undefined {
   const { className, classCode, length } = named;
   const behind = rest.slice(length);
   const words: DeviceWords = { className, classCode, ...tail(behind) };
-  const cut = behind.search(/\s*\((?:rev [0-9a-f]{2}\)|prog-?if [0-9a-f]{2})/i);
+  const cut = behind.search(/\((?:rev [0-9a-f]{2}\)|prog-?if [0-9a-f]{2})/i);
   return { ...words, ...nameWords(cut < 0 ? behind : behind.slice(0, cut)) };
 }
 
 /** Vendor, device and name of `NVIDIA Corporation GP104 [GeForce GTX 1070] [10de:1b81]`, with or without ids. */
 export function nameWords(text: string): DeviceWords {
-  const ids = [...text.matchAll(IDS)].at(-1);
+  const ids = lastIds(text);
   const name = (ids === undefined ? text : text.slice(0, ids.index)).trim();
   const words: DeviceWords = { name: name === '' ? undefined : name };
   if (ids !== undefined) return { ...words, vendor: hex(ids[1]!), device: hex(ids[2]!) };
   const number = NUMBER_FOR_NAME.exec(name);
   if (number === null) return words;
   return { ...words, device: hex(number[2]!), ...(number[1] === undefined ? {} : { vendor: hex(number[1]) }) };
+}
+
+/** The last pair in brackets: names have brackets as well. */
+function lastIds(text: string): RegExpExecArray | undefined {
+  for (let at = text.lastIndexOf('['); at >= 0; at = at === 0 ? -1 : text.lastIndexOf('[', at - 1)) {
+    IDS.lastIndex = at;
+    const match = IDS.exec(text);
+    if (match !== null) return match;
+  }
+  return undefined;
 }
 
 function classOf(rest: string): { className: string | undefined; classCode: number | undefined; length: number } | undefined {

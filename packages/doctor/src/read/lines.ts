@@ -24,6 +24,9 @@ const TAB_WIDTH = 8;
 /** A mail's `>SERR-` begins a line where the mailer wrapped before it. */
 const FLAG_AFTER_MARK = /^>(?:SERR|TAbort|MAbort|PERR|Reset)[+-]/;
 const LEAST_NUMBERED = 3;
+const NO_NUMBER = -1;
+/** A number stands in a column of six, or has a mark behind it. */
+const [COLUMN, MARK, KINDS] = [0, 1, 2];
 /** `01:00.0`, and `0000:01:00.0`, begin with digits and a colon as well. */
 const DEVICE_FIRST = /^\d\d:[01][0-9a-f]\.[0-7]|^0\d/i;
 /** What `grep -n` puts before a line, where it can be nothing else. */
@@ -91,23 +94,19 @@ function withoutNumbers(lines: readonly Line[]): Line[] {
   const found = lines.map(({ raw }) => numbered(raw));
   const result = lines.map((line) => withoutGrepNumber(line));
   for (let i = 0; i < lines.length; ) {
-    if (found[i] === undefined) {
+    const first = found[i]!;
+    if (first === NO_NUMBER) {
       i++;
       continue;
     }
     let end = i;
     for (let j = i + 1; j < lines.length; j++) {
       if (lines[j]!.text === '') continue;
-      const [before, here] = [found[end]!, found[j]];
-      if (here?.value !== before.value + 1 || here.kind !== before.kind) break;
+      if (found[j] !== found[end]! + KINDS) break;
       end = j;
     }
-    const first = found[i]!;
-    if (end - i + 1 >= LEAST_NUMBERED && (first.kind === 'column' || first.value === 1)) {
-      for (let j = i; j <= end; j++) {
-        const place = found[j];
-        if (place !== undefined) result[j] = lineOf(lines[j]!.raw.slice(place.end), lines[j]!.number);
-      }
+    if (end - i + 1 >= LEAST_NUMBERED && (first % KINDS === COLUMN || first === KINDS + MARK)) {
+      for (let j = i; j <= end; j++) if (found[j] !== NO_NUMBER) result[j] = lineOf(withoutNumber(lines[j]!.raw), lines[j]!.number);
     }
     i = end + 1;
   }
@@ -120,14 +119,12 @@ function withoutGrepNumber(line: Line): Line {
   return mark === null ? line : lineOf(line.raw.slice(mark[0].length), line.number);
 }
 
-interface Numbered {
-  readonly value: number;
-  readonly end: number;
-  /** In a column of six, or with a mark behind it. */
-  readonly kind: 'column' | 'mark';
+function withoutNumber(raw: string): string {
+  return raw.replace(/^ *\d+(?:\t|  |[:|).] ?)?/, '');
 }
 
-function numbered(raw: string): Numbered | undefined {
+/** The number that a line begins with, times {@link KINDS}, and how it stands there; NO_NUMBER: it begins with none. */
+function numbered(raw: string): number {
   let at = 0;
   while (raw.charCodeAt(at) === SPACE && at < 8) at++;
   const from = at;
@@ -137,13 +134,10 @@ function numbered(raw: string): Numbered | undefined {
     if (!(digit >= 0 && digit <= 9)) break;
     value = value * 10 + digit;
   }
-  if (at === from || at - from > 6) return undefined;
+  if (at === from || at - from > 6) return NO_NUMBER;
   const next = raw.charCodeAt(at);
-  if (next === TAB) return { value, end: at + 1, kind: 'column' };
-  if (at === 6 && next === SPACE && raw.charCodeAt(at + 1) === SPACE) return { value, end: at + 2, kind: 'column' };
+  if (next === TAB || (at === 6 && next === SPACE && raw.charCodeAt(at + 1) === SPACE)) return value * KINDS + COLUMN;
   const mark = raw[at];
-  if ((mark === ':' || mark === '|' || mark === ')' || mark === '.') && !DEVICE_FIRST.test(raw.slice(from, from + 8))) {
-    return { value, end: raw.charCodeAt(at + 1) === SPACE ? at + 2 : at + 1, kind: 'mark' };
-  }
-  return undefined;
+  const marked = mark === ':' || mark === '|' || mark === ')' || mark === '.';
+  return marked && !DEVICE_FIRST.test(raw.slice(from, from + 8)) ? value * KINDS + MARK : NO_NUMBER;
 }

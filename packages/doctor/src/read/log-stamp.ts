@@ -3,7 +3,7 @@
 const PRIORITY = /^(?:<\d{1,3}>|(?:kern|user|daemon|syslog) *:(?:emerg|alert|crit|err|warn|notice|info|debug) *: *)/;
 /** `[    0.427880]`, `[ +0.000010]`, `[    0.42 <    0.00>]`, `[Tue Mar 24 06:42:54 2026]` in any language, `[    T1]`. */
 const BRACKETS = /^\[ *(?:[+]?\d{1,9}[.,]\d{1,9}(?: <[^>\]]{0,20}>)?|[^\]\d]{1,12}\d{1,2}[^\]\d]{0,12} ?\d\d:\d\d:\d\d[^\]]{0,12}|\d{4}-\d\d-\d\d[T ][^\]]{8,32}|[TC]\d{1,7})\] ?/;
-const FILE = /^(?:\/?[\w.-]{0,40}\/)*[\w.-]{1,40}(?:log|syslog|messages|txt)(?:\.\d)?[:-](?:\d{1,7}[:-])?(?=[A-Z\d[])/;
+const FILE = /^\/?(?:[\w.-]{1,40}\/){0,8}[\w.-]{0,40}(?:log|syslog|messages|txt)(?:\.\d)?[:-](?:\d{1,7}[:-])?(?=[A-Z\d[])/;
 const SYSLOG = /^(?:\p{L}{2,5}\.? {1,2}\d{1,2}|\d{1,2}\.? \p{L}{2,5}\.?|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)? +/u;
 const KERNEL = /^(?:[\w.-]{1,63} )?kernel(?:\[\d{1,7}\])?: ?/;
 const OTHER_PROGRAM = /^(?:[\w.-]{1,63} )?[\w.@/-]{1,40}(?:\[\d{1,8}\])?: /;

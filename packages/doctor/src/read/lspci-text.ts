@@ -13,6 +13,8 @@ import { Rows, rowStart } from './rows.ts';
 
 /** What no line of lspci begins with below a heading. */
 const NEVER_BODY = /^(?:-{2,}|\.\.\.|```|USB:|Bus \d{3} |\/|[|`+\\─└├│]|-\[|<\/?[a-z]+>)/;
+/** Register of a bridge. */
+const SECONDARY_BUS = 0x19;
 const GROUP_AT_END = /[\s([]IOMMU group:? (\d{1,6})[)\]]?$/i;
 
 /** Reads a device that the line names, with what stands below it. */
@@ -90,8 +92,7 @@ function addressByPath(named: Pick<DeviceLine, 'path' | 'address'>, paste: Paste
       continue;
     }
     const bridge = paste.known(above);
-    const told = bridge?.decoded.map((text) => /^Bus: primary=[0-9a-f]{2}, secondary=([0-9a-f]{2})/i.exec(text)?.[1]).find((bus) => bus !== undefined);
-    const bus = told === undefined ? (bridge?.secondaryBus ?? bridge?.config?.[0x19]) : Number.parseInt(told, 16);
+    const bus = bridge?.decodedBus ?? bridge?.secondaryBus ?? bridge?.config?.[SECONDARY_BUS];
     if (bus === undefined || bus === 0) return undefined;
     above = `${busOf(above).slice(0, -2)}${bus.toString(16).padStart(2, '0')}${step.slice(step.lastIndexOf(':'))}`;
   }

@@ -38,8 +38,8 @@ export function withoutNoise(source: string): string {
   if (/[\u001b\u241b]|\^\[/.test(text)) text = text.replace(ESCAPES, '');
   if (/\[\d{0,3}(?:;\d{1,3}){0,8}[mK]/.test(text)) text = text.replace(LOST_ESCAPES, '');
   if (text.includes('&')) text = decoded(decoded(text));
-  if (/<\/?[a-z]/i.test(text)) text = text.replace(BREAKS, breakOf).replace(TAGS, '');
-  if (/\[\/?[a-z]/i.test(text)) text = text.replace(BBCODE, '');
+  if (/<(?:\/|[a-z]{1,10}[ >/]|h\d)/i.test(text)) text = text.replace(BREAKS, breakOf).replace(TAGS, '');
+  if (/\[(?:\/|code|quote|spoiler|php|bash)/i.test(text)) text = text.replace(BBCODE, '');
   return text;
 }
 

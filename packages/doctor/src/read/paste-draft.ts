@@ -51,13 +51,14 @@ export class PasteDraft {
   readonly #unread: Unread[] = [];
   readonly log: LogEntry[] = [];
   readonly iomem: IomemRange[] = [];
-  readonly machine: { -readonly [Key in 'kernel' | 'cmdline' | 'iommuUnits' | 'hasGroups' | 'cpu']: PastedMachine[Key] } = {
+  readonly machine: { -readonly [Key in 'kernel' | 'cmdline' | 'hasGroups' | 'cpu']: PastedMachine[Key] } = {
     kernel: undefined,
     cmdline: undefined,
-    iommuUnits: undefined,
     hasGroups: undefined,
     cpu: undefined,
   };
+  /** Names in /sys/class/iommu; undefined: not told. */
+  units: Set<string> | undefined = undefined;
   /** Values of JSON that did not end. */
   brokenValues = 0;
   /** The command whose output is read; undefined: none was pasted. */
@@ -104,8 +105,8 @@ export class PasteDraft {
   #endCommand(): void {
     const { command, machine } = this;
     if (command === undefined || !this.#prompted || this.#said) return;
-    if (/\bls\b.* \/sys\/class\/iommu\b/.test(command)) machine.iommuUnits ??= [];
-    if (/\b(?:ls|find)\b.* \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(command) && !command.includes('|')) machine.hasGroups ??= false;
+    if (/\bls\b.{0,80} \/sys\/class\/iommu\b/.test(command)) this.units ??= new Set();
+    if (/\b(?:ls|find)\b.{0,80} \/sys\/kernel\/iommu_groups\/?(?: |$)/.test(command) && !command.includes('|')) machine.hasGroups ??= false;
   }
 
   /** The part that the line belongs to, begun if the text's form changes. */
@@ -189,7 +190,7 @@ export class PasteDraft {
     const parts: TextPart[] = this.#parts.map(({ form, line, lastLine, command }) => ({ form, line, lastLine, command }));
     return {
       devices: inOrder(this.#devices.values()).map((device) => device.finish()),
-      machine: { ...this.machine, log: this.log, iomem: this.iomem },
+      machine: { ...this.machine, iommuUnits: this.units === undefined ? undefined : [...this.units], log: this.log, iomem: this.iomem },
       parts,
       unread: [...this.#unread].sort((a, b) => a.line - b.line),
     };

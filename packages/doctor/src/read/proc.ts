@@ -84,10 +84,11 @@ function vendorOf(text: string): 'intel' | 'amd' | 'arm' | undefined {
 
 /** What /sys/class/iommu has. */
 function readUnits(line: Line, paste: PasteDraft): boolean {
-  const link = UNIT.exec(line.text);
+  const link = line.text.includes(' -> ') ? UNIT.exec(line.text) : null;
   if (link === null && !UNIT_NAMES.test(line.text)) return false;
   paste.enter('sysfs', line);
   const names = link === null ? line.text.split(/\s+/).map((name) => name.replace(/@$/, '')) : [link[2]!];
-  paste.machine.iommuUnits = [...new Set([...(paste.machine.iommuUnits ?? []), ...names])];
+  paste.units ??= new Set();
+  for (const name of names) paste.units.add(name);
   return true;
 }

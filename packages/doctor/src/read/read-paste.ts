@@ -17,6 +17,7 @@ import { logicalLines } from './wraps.ts';
 
 /** In this order: what is surer comes first. */
 const RECOGNISERS: readonly Recogniser[] = [
+  readStamped,
   readTreeText,
   readQuoted,
   readRecord,
@@ -32,6 +33,10 @@ const RECOGNISERS: readonly Recogniser[] = [
   readKernelLog,
   readNoise,
 ];
+
+/** Longer lines are a whole document without its line ends, or nothing that is known. */
+const LONGEST = 4096;
+const FOR_LONG: readonly Recogniser[] = [readNodedev, readJson];
 
 /** What stands between texts and says nothing: fences, what was left out, lspci's complaints. */
 const NOISE = /^(?:```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026)\]?\)?|(?:pcilib|lspci): .*|\[?(?:snip|\.\.\. snip|cut)[\]. ]*.*|-- (?:Logs begin|Journal begins|Boot|No entries).*)$/i;
@@ -73,7 +78,12 @@ export function readInto(paste: PasteDraft, text: string, place?: number): void 
 }
 
 function recognised(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
-  return RECOGNISERS.some((recognise) => recognise(cursor, line, paste));
+  return (line.text.length > LONGEST ? FOR_LONG : RECOGNISERS).some((recognise) => recognise(cursor, line, paste));
+}
+
+/** A time stamp of the kernel is nothing else. */
+function readStamped(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  return /^(?:<\d|\[ {0,8}\d)/.test(line.text) && readKernelLog(cursor, line, paste);
 }
 
 function readCommand(cursor: Cursor, line: Line, paste: PasteDraft): boolean {

@@ -26,7 +26,8 @@ export function rowStart(text: string): number {
 
 /** Bytes of one device, row by row. */
 export class Rows {
-  readonly #bytes: number[] = [];
+  readonly #bytes = new Uint8Array(PCI_CFG_SPACE_EXP_SIZE);
+  #length = 0;
   #wrong = false;
   #lastLine = 0;
 
@@ -35,33 +36,31 @@ export class Rows {
     if (this.#wrong) return undefined;
     this.#lastLine = line;
     const at = Number.parseInt(text.slice(0, start - 2), 16);
-    if (at !== this.#bytes.length) return this.#refuse(`expected the row at ${hex(this.#bytes.length)}, got ${hex(at)}`);
+    if (at !== this.#length) return this.#refuse(`expected the row at ${hex(this.#length)}, got ${hex(at)}`);
     let place = start;
     let count = 0;
     for (; count < ROW_BYTES && place < text.length; count++) {
       const [high, low] = [digit(text.charCodeAt(place)), digit(text.charCodeAt(place + 1))];
       const end = text.charCodeAt(place + 2);
       if (high < 0 || low < 0 || !(end === SPACE || Number.isNaN(end))) break;
-      this.#bytes.push(high * 16 + low);
+      this.#bytes[at + count] = high * 16 + low;
       place += 3;
     }
     if (count < ROW_BYTES) return this.#refuse(`expected ${ROW_BYTES} bytes, got ${count}${place < text.length ? ` and "${text.slice(place, place + 12)}"` : ''}`);
-    if (this.#bytes.length > PCI_CFG_SPACE_EXP_SIZE) return this.#refuse(`expected at most ${PCI_CFG_SPACE_EXP_SIZE} bytes`);
+    this.#length = at + ROW_BYTES;
     return undefined;
   }
 
   /** All that can be used, undefined if that is less than the smallest; with the line and the reason where rows are left over. */
   finish(): { bytes: Uint8Array | undefined; line: number; why: string | undefined } {
-    const length = this.#bytes.length;
+    const length = this.#length;
     const size = wholeSize(length);
     const why = this.#wrong || size === length ? undefined : `ends after ${length} bytes, expected ${[...SIZES].reverse().join(', ')}`;
-    return { bytes: size === undefined ? undefined : Uint8Array.from(this.#bytes.slice(0, size)), line: this.#lastLine, why };
+    return { bytes: size === undefined ? undefined : this.#bytes.slice(0, size), line: this.#lastLine, why };
   }
 
   #refuse(why: string): string {
     this.#wrong = true;
-    this.#bytes.length -= this.#bytes.length % ROW_BYTES;
-    if (this.#bytes.length > PCI_CFG_SPACE_EXP_SIZE) this.#bytes.length = PCI_CFG_SPACE_EXP_SIZE;
     return why;
   }
 }

@@ -68,8 +68,8 @@ class Tree {
     const at = steps.lastIndexOf('iommu');
     if (at < 1 || steps[at - 1] !== 'class') return;
     const unit = steps[at + 1];
-    const { machine } = this.paste;
-    machine.iommuUnits = [...new Set([...(machine.iommuUnits ?? []), ...(unit === undefined ? [] : [unit])])];
+    this.paste.units ??= new Set();
+    if (unit !== undefined) this.paste.units.add(unit);
   }
 
   /** The folders around a device are the bridges above it; a link leads through them. */
