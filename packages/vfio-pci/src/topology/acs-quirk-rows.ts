@@ -1,4 +1,7 @@
-/** The ids of pci_dev_acs_enabled[] in drivers/pci/quirks.c of 6.1.192, by what they are; acs-quirks.ts has the rule of each kind. */
+/**
+ * The ids of pci_dev_acs_enabled[] in drivers/pci/quirks.c of 6.1.192, by what they are; acs-quirks.ts has the rule of each kind. 7.3.4 has the
+ * same ids, the last 5.4 all but those that say otherwise.
+ */
 import type { QuirkRow } from './quirk-ids.ts';
 
 /**
@@ -44,30 +47,32 @@ export const ACS_QUIRK_ROWS: readonly AcsQuirkRow[] = [
   // NetXtreme-C and -E: BCM57414, BCM5750X, BCM5760X
   { kind: 'isolated', vendor: BROADCOM, ids: [0x16d7] },
   { kind: 'isolated', vendor: BROADCOM, ids: [[0x1750, 0x1752]] },
-  { kind: 'isolated', vendor: BROADCOM, ids: [[0x1760, 0x1763]] },
+  { kind: 'isolated', vendor: BROADCOM, ids: [[0x1760, 0x1763]], since: [6, 13], stable: [5, 4] },
   { kind: 'isolated', vendor: ZHAOXIN, ids: [0x3038, 0x3104, 0x9083] },
   // Cards of Wangxun
   { kind: 'isolated', vendor: WANGXUN, ids: [[0x0100, 0x010f], 0x1001, 0x2001] },
   { kind: 'isolated', vendor: WANGXUN, ids: [0x5010, 0x5025, 0x5040, 0x5110, 0x5125, 0x5140] },
   // Ports of servers' SoCs: QDF2xxx, SA8775P, Hamoa, Glymur; HXT SD4800; X-Gene; Ampere; iProc
   { kind: 'isolated', vendor: QUALCOMM, ids: [0x0400, 0x0401] },
-  { kind: 'isolated', vendor: QUALCOMM, ids: [0x0115] },
-  { kind: 'isolated', vendor: QUALCOMM, ids: [0x0111, 0x0120] },
+  { kind: 'isolated', vendor: QUALCOMM, ids: [0x0115], since: [6, 12], stable: [5, 4] },
+  { kind: 'isolated', vendor: QUALCOMM, ids: [0x0111, 0x0120], since: [7, 0], stable: [5, 10] },
   { kind: 'isolated', vendor: 0x1dbf, ids: [0x0401] },
   { kind: 'isolated', vendor: 0x10e8, ids: [0xe004] },
   { kind: 'isolated', vendor: 0x1def, ids: [[0xe005, 0xe00c]] },
   { kind: 'isolated', vendor: BROADCOM, ids: [0xd714] },
-  { kind: 'isolated', vendor: LOONGSON, ids: [0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69] },
+  { kind: 'isolated', vendor: LOONGSON, ids: [0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69], since: [6, 16], stable: [5, 4] },
   // NXP LX2 with 16, 12 and 8 cores
-  { kind: 'isolated', vendor: NXP, ids: [[0x8d80, 0x8d83], [0x8d88, 0x8d8b], [0x8d90, 0x8d93], [0x8d98, 0x8d9b], 0x8da0, 0x8da1, 0x8da8, 0x8da9, 0x8db0, 0x8db1, 0x8db8, 0x8db9] },
+  { kind: 'isolated', vendor: NXP, ids: [[0x8d80, 0x8d83], [0x8d88, 0x8d8b], [0x8d90, 0x8d93], [0x8d98, 0x8d9b], 0x8da0, 0x8da1, 0x8da8, 0x8da9, 0x8db0, 0x8db1, 0x8db8, 0x8db9], since: [5, 15], stable: [5, 4] },
   // ThunderX, X2 and X3; Annapurna
   { kind: 'root-port', vendor: CAVIUM, ids: [[0xa000, 0xa7ff], 0xaf84, 0xb884] },
   { kind: 'root-port', vendor: 0x1c36, ids: [0x0031] },
   // Intel chipsets without ACS capability: isolated by registers of the chipset, which the kernel sets when it enables ACS. Ibex Peak, Cougar
-  // Point, Panther Point, Lynx Point, Lynx Point LP, Wildcat Point, Patsburg, Wellsburg, 9 series
+  // Point, Panther Point, Lynx Point, Lynx Point LP, Wildcat Point, Patsburg, Wellsburg, 9 series. 5.9 enabled ACS only where there was a
+  // capability (52fbf5bdeeef); 5.10-rc3 does it again (462b58fb0339), and so do updates of 5.9 after 5.9.8.
   {
     kind: 'root-port',
     vendor: INTEL,
+    gap: [5, 9, 8],
     ids: [
       ...[[0x3b42, 0x3b51] as const, [0x1c10, 0x1c1f] as const, [0x1e10, 0x1e1f] as const, [0x8c10, 0x8c1f] as const, [0x9c10, 0x9c1b] as const],
       ...[[0x9c90, 0x9c9b] as const, 0x1d10, 0x1d12, 0x1d14, 0x1d16, 0x1d18, 0x1d1a, 0x1d1c, 0x1d1e, [0x8d10, 0x8d1e] as const],
@@ -85,4 +90,4 @@ export const ZHAOXIN_PORTS: QuirkRow = { vendor: ZHAOXIN, ids: [[0x0710, 0x071e]
 export const WANGXUN_OTHERS: Omit<QuirkRow, 'ids'> = { vendor: WANGXUN };
 
 /** Integrated endpoints of Intel isolate, whatever they are. */
-export const INTEL_INTEGRATED: Omit<QuirkRow, 'ids'> = { vendor: INTEL };
+export const INTEL_INTEGRATED: Omit<QuirkRow, 'ids'> = { vendor: INTEL, since: [5, 8], stable: [5, 4] };

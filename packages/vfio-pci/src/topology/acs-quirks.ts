@@ -5,7 +5,7 @@
 import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_EXP_TYPE_DOWNSTREAM, PCI_EXP_TYPE_RC_END, PCI_EXP_TYPE_ROOT_PORT } from '../pci/registers.ts';
 import { ACS_QUIRK_ROWS, INTEL_INTEGRATED, WANGXUN_OTHERS, ZHAOXIN_PORTS, type AcsQuirkRow } from './acs-quirk-rows.ts';
 import type { PciFacts } from './facts.ts';
-import { inEra, type KernelVersion } from './kernel-version.ts';
+import { inEra, type Era, type KernelVersion } from './kernel-version.ts';
 import { idsOf, names } from './quirk-ids.ts';
 import type { PciNode } from './topology.ts';
 
@@ -17,23 +17,41 @@ export interface QuirkContext {
   readonly kernel: KernelVersion | undefined;
 }
 
-/**
- * Whether the function isolates by a quirk: true, false, or undefined where no quirk speaks.
- *
- * @param flags PCI_ACS_* bits that are asked for
- */
-export function quirkedAcs(node: PciNode, flags: number, context: QuirkContext): boolean | undefined {
+/** What is known of a function's isolation by its ids, against what its registers say. */
+export interface AcsQuirk extends Era {
+  /** Whether it isolates. */
+  readonly isolates: boolean;
+  /** A sentence without its full stop. */
+  readonly why: string;
+}
+
+const WORDS: Readonly<Record<AcsQuirkRow['kind'], string>> = {
+  isolated: 'its maker says that it isolates without ACS',
+  'root-port': 'its maker says that the port isolates without ACS',
+  southbridge: "functions of AMD's southbridges do not reach each other under AMD's IOMMU",
+  'wide-root-port': 'the ACS registers of this port are dwords, of which lspci decodes words',
+};
+
+/** @returns what a quirk says of a function; undefined where none speaks @param flags PCI_ACS_* bits that are asked for */
+export function acsQuirk(node: PciNode, flags: number, context: QuirkContext): AcsQuirk | undefined {
   const { facts } = node;
   const { kernel } = context;
   for (const row of ACS_QUIRK_ROWS) {
-    const told = names(row, facts) && inEra(row, kernel) ? byRow(row, node, flags, context) : undefined;
-    if (told !== undefined) return told;
+    const isolates = names(row, facts) && inEra(row, kernel) ? byRow(row, node, flags, context) : undefined;
+    if (isolates !== undefined) return { ...eraOf(row), isolates, why: WORDS[row.kind] };
   }
   const { vendor, expressType } = facts;
-  if (vendor === INTEL_INTEGRATED.vendor && inEra(INTEL_INTEGRATED, kernel)) return expressType === PCI_EXP_TYPE_RC_END ? true : undefined;
-  if (vendor === WANGXUN_OTHERS.vendor && inEra(WANGXUN_OTHERS, kernel)) return false;
+  if (vendor === INTEL_INTEGRATED.vendor && expressType === PCI_EXP_TYPE_RC_END && inEra(INTEL_INTEGRATED, kernel)) {
+    return { ...eraOf(INTEL_INTEGRATED), isolates: true, why: 'integrated endpoints of Intel reach others through the IOMMU only' };
+  }
+  if (vendor === WANGXUN_OTHERS.vendor && inEra(WANGXUN_OTHERS, kernel)) return { isolates: false, why: 'it is not among the cards of which Wangxun says that they isolate' };
   const port = expressType === PCI_EXP_TYPE_ROOT_PORT || expressType === PCI_EXP_TYPE_DOWNSTREAM;
-  return port && vendor === ZHAOXIN_PORTS.vendor && inEra(ZHAOXIN_PORTS, kernel) ? names(ZHAOXIN_PORTS, facts) : undefined;
+  if (!port || vendor !== ZHAOXIN_PORTS.vendor || !inEra(ZHAOXIN_PORTS, kernel)) return undefined;
+  return names(ZHAOXIN_PORTS, facts) ? { isolates: true, why: WORDS.isolated } : { isolates: false, why: 'it is not among the ports of which Zhaoxin says that they isolate' };
+}
+
+function eraOf({ since, stable, until, gap }: Era): Era {
+  return { since, stable, until, gap };
 }
 
 function byRow({ kind }: AcsQuirkRow, { facts, multifunction }: PciNode, flags: number, { onRootBus, amdIommu }: QuirkContext): boolean | undefined {

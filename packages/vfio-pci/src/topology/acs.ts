@@ -10,7 +10,7 @@ import {
   PCI_EXP_TYPE_RC_EC,
   PCI_EXP_TYPE_ROOT_PORT,
 } from '../pci/registers.ts';
-import { quirkedAcs } from './acs-quirks.ts';
+import { acsQuirk, type AcsQuirk } from './acs-quirks.ts';
 import type { KernelVersion } from './kernel-version.ts';
 import type { PciNode, PciTopology } from './topology.ts';
 
@@ -42,8 +42,13 @@ export class Acs {
 
   /** Whether this function isolates. */
   enabled(node: PciNode): boolean {
+    return this.quirkOf(node)?.isolates ?? byCapability(node);
+  }
+
+  /** What the kernel knows of the function's isolation by its ids, against what its registers say; undefined: it goes by these. */
+  quirkOf(node: PciNode): AcsQuirk | undefined {
     const onRootBus = this.#topology.bridgeOf(node) === undefined;
-    return quirkedAcs(node, REQUIRED_ACS, { onRootBus, amdIommu: this.#amdIommu, kernel: this.#kernel }) ?? byCapability(node);
+    return acsQuirk(node, REQUIRED_ACS, { onRootBus, amdIommu: this.#amdIommu, kernel: this.#kernel });
   }
 
   /** Whether every function from here to the root isolates. */

@@ -1,5 +1,5 @@
 export { Acs, REQUIRED_ACS } from './acs.ts';
-export { hasWideAcs, quirkDeviceIds, quirkVendors } from './acs-quirks.ts';
+export { hasWideAcs, quirkDeviceIds, quirkVendors, type AcsQuirk } from './acs-quirks.ts';
 export { idsOfName, type NamedId } from './device-names.ts';
 export { aliasDeviceIds, aliasVendors } from './dma-aliases.ts';
 export * from './facts.ts';

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { fc, parameters } from '../../../../testing/random.ts';
 import type { PciFacts } from './facts.ts';
-import { computeIommuGroups, type GroupingOptions } from './iommu-groups.ts';
+import { IommuGrouping, computeIommuGroups, type GroupingOptions } from './iommu-groups.ts';
+import type { KernelVersion } from './kernel-version.ts';
 
 const ROOT_PORT = 4;
 const UPSTREAM = 5;
@@ -120,6 +121,14 @@ describe('computeIommuGroups', () => {
     expect(below(0xa110, { acs: { capability: FULL, control: FULL, wide: { ...wide, control: 0 } } })).toBe(1);
   });
 
+  it('tells what quirk speaks of a function, and since when', () => {
+    const { acs, topology } = new IommuGrouping([fn('00:02.0', { vendor: 0x8086, expressType: INTEGRATED }), fn('00:03.0'), fn('00:04.0', { vendor: 0x8088, device: 1 })]);
+    const quirk = (address: string) => acs.quirkOf(topology.node(`0000:${address}`)!);
+    expect(quirk('00:02.0')).toMatchObject({ isolates: true, since: [5, 8], stable: [5, 4], why: 'integrated endpoints of Intel reach others through the IOMMU only' });
+    expect(quirk('00:03.0')).toBeUndefined();
+    expect(quirk('00:04.0')).toMatchObject({ isolates: false, why: 'it is not among the cards of which Wangxun says that they isolate' });
+  });
+
   it('AMD southbridge functions isolate on a root bus of a machine with AMD IOMMU', () => {
     const bridge = [fn('00:14.0', { vendor: 0x1002, device: 0x4385, multifunctionBit: true, expressType: undefined }), fn('00:14.2', { vendor: 0x1002, device: 0x4383, expressType: undefined })];
     expect(groups(bridge, { amdIommu: true })).toHaveLength(2);
@@ -170,6 +179,23 @@ describe('computeIommuGroups', () => {
     expect(made([vmd, second, ...below({ vmd: '0000:00:0f.0' })])).toEqual(['0000:00:0e.0', '0000:00:0f.0 10000:e0:06.0 10000:e1:00.0']);
     expect(made([vmd, ...below({ vmd: '0000:00:01.0' })])).toEqual(apart);
     expect(made([vmd, far('0001:01:00.0')])).toEqual(['0000:00:0e.0', '0001:01:00.0']);
+  });
+
+  it('groups as the kernel that is named: chipset ports in the first releases of 5.9, Qualcomm ports from 5.10 on', () => {
+    const below = (more: Partial<PciFacts>, kernel?: KernelVersion) => groups([port('00:1c.0', 1, false, more), fn('01:00.0')], { kernel }).length;
+    const pch = { vendor: 0x8086, device: 0x8d10 };
+    const versions: readonly KernelVersion[] = [{ major: 5, minor: 8 }, { major: 5, minor: 9, patch: 1 }, { major: 5, minor: 9 }, { major: 5, minor: 10 }];
+    expect(versions.map((kernel) => below(pch, kernel))).toEqual([2, 1, 2, 2]);
+    expect(versions.map((kernel) => below({ vendor: 0x17cb, device: 0x0111 }, kernel))).toEqual([1, 1, 1, 2]);
+    expect(below({ vendor: 0x17cb, device: 0x0111 })).toBe(2);
+  });
+
+  it('from 7.0 on the bridge before the display of an ASPEED passes its id on, and does not isolate', () => {
+    const bmc = (device: number) => [port('00:01.0', 1, true), fn('01:00.0', { secondaryBus: 2, expressType: PCI_BRIDGE, vendor: 0x1a03, device }), fn('02:00.0', { expressType: undefined })];
+    const rules = (device: number, kernel?: KernelVersion) => computeIommuGroups(bmc(device), { kernel }).flatMap(({ joins }) => joins.map(({ rule }) => rule));
+    expect(rules(0x1150)).toEqual(['conventional-bridge']);
+    expect(rules(0x1150, { major: 7, minor: 0 })).toEqual(['no-acs-above']);
+    expect(rules(0x1151, { major: 7, minor: 0 })).toEqual(['conventional-bridge']);
   });
 
   it('leaves out who has no IOMMU: nobody joins it, and whom it parts stays apart', () => {

@@ -2,7 +2,7 @@ import { PCI_EXP_TYPE_PCI_BRIDGE, PCI_EXP_TYPE_PCIE_BRIDGE } from '../pci/regist
 import { Acs } from './acs.ts';
 import { areDmaAliases } from './dma-aliases.ts';
 import type { PciFacts } from './facts.ts';
-import type { KernelVersion } from './kernel-version.ts';
+import { inEra, type Era, type KernelVersion } from './kernel-version.ts';
 import { PciTopology, isExpressPort, type PciNode } from './topology.ts';
 
 /** Why a function is in the group of another. */
@@ -41,6 +41,11 @@ export interface ComputedGroup {
 const AMD = 0x1022;
 const CLASS_IOMMU = 0x0806;
 const BROADCOM = 0x14e4;
+/** A bridge to conventional PCI in name only: the display controller behind it sends under its own id. Kernel: PCI_DEV_FLAGS_PCI_BRIDGE_NO_ALIAS. */
+const ASPEED = 0x1a03;
+const AST1150 = 0x1150;
+/** 7.2 has it, the last 6.12 not. */
+const AST1150_PASSES_IDS: Era = { since: [7, 0] };
 const THUNDERX2_BRIDGES: readonly number[] = [0x9000, 0x9084];
 
 /**
@@ -83,7 +88,7 @@ export class IommuGrouping {
     }
     for (const bridge of this.topology.bridgesAbove(visible)) {
       if (hasIommuBelow(bridge)) break;
-      if (!takesOwnership(bridge)) continue;
+      if (!takesOwnership(bridge, this.#kernel)) continue;
       visible = bridge;
       const found = joined(bridge, 'conventional-bridge', `behind ${bridge.facts.address}, ${bridgeKind(bridge)}: it sends what comes from below under an id of its own`);
       if (found !== undefined) return found;
@@ -150,8 +155,9 @@ export function computeIommuGroups(functions: readonly PciFacts[], options: Grou
 }
 
 /** Bridges to conventional PCI, and from it: requests from below carry the bridge's id. */
-function takesOwnership({ facts }: PciNode): boolean {
+function takesOwnership({ facts }: PciNode, kernel: KernelVersion | undefined): boolean {
   const { expressType } = facts;
+  if (facts.vendor === ASPEED && facts.device === AST1150 && expressType === PCI_EXP_TYPE_PCI_BRIDGE && inEra(AST1150_PASSES_IDS, kernel)) return false;
   return expressType === undefined || expressType === PCI_EXP_TYPE_PCI_BRIDGE || expressType === PCI_EXP_TYPE_PCIE_BRIDGE;
 }
 

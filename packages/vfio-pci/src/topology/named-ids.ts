@@ -432,6 +432,7 @@ export const NAMED_DEVICES: readonly (readonly [vendor: number, name: string, id
   [0x8086, '200 Series/Z370 Chipset Family PCIe Root Port #24', [0xa2ee]],
   [0x8086, 'RST Volume Management Device Controller', [0xa77f]],
   [0x8086, 'Core Ultra 200 Series Processors VMD', [0xad0b]],
+  [0x8086, 'Core Ultra Processors (Series 4) VMD', [0xd70b]],
   [0x8088, 'WX1860A2 Gigabit Ethernet Controller', [0x0101]],
   [0x8088, 'WX1860A2S Gigabit Ethernet Controller', [0x0102]],
   [0x8088, 'WX1860A4 Gigabit Ethernet Controller', [0x0103]],

@@ -1,6 +1,6 @@
 /**
  * Devices whose resets are not what their capabilities say. Kernel: pci_dev_reset_methods[], quirk_no_flr(), quirk_no_pm_reset(),
- * quirk_no_bus_reset().
+ * quirk_no_bus_reset() of 6.1.192 and 7.3.4. Of what 5.10.223 has not, `since` and `stable` are the oldest releases that were looked at.
  */
 import { PCI_CLASS_DISPLAY_VGA } from '../pci/registers.ts';
 import { inEra, type KernelVersion } from './kernel-version.ts';
@@ -22,6 +22,7 @@ const INTEL = 0x8086;
 const AMD = 0x1022;
 const NVIDIA = 0x10de;
 const ATI = 0x1002;
+const MEDIATEK = 0x14c3;
 const QUALCOMM = 0x17cb;
 
 /** A reset of their own, whatever they announce: 82599 VFs, Ivy Bridge graphics, hinic VFs, Chelsio T4. */
@@ -34,25 +35,29 @@ const OWN_RESET: readonly QuirkRow[] = [
 const OWN_FLR: readonly QuirkRow[] = [
   { vendor: 0x144d, ids: [0xa804] },
   { vendor: INTEL, ids: [0x0953] },
-  { vendor: INTEL, ids: [0x0a54] },
-  { vendor: 0x025e, ids: [0xf1ac] },
+  { vendor: INTEL, ids: [0x0a54], since: [6, 1] },
+  { vendor: 0x025e, ids: [0xf1ac], since: [6, 1] },
 ];
-/** FLR hangs: AMD Starship and Matisse, Intel 82579. */
+/** FLR hangs: AMD Starship and Matisse, Intel 82579; MediaTek Wi-Fi; AMD's NPU. */
 const NO_FLR: readonly QuirkRow[] = [
   { vendor: AMD, ids: [0x1487, 0x148c, 0x149c, 0x7901] },
   { vendor: INTEL, ids: [0x1502, 0x1503] },
+  { vendor: MEDIATEK, ids: [0x0616, 0x7925], since: [6, 14], stable: [6, 12] },
+  { vendor: AMD, ids: [0x1502, 0x17f0], since: [7, 2] },
 ];
+/** The first revision of SolidRun's DPU hangs after FLR. */
+const NO_FLR_REVISION_1: readonly QuirkRow[] = [{ vendor: 0xd063, ids: [0x1000], since: [6, 1] }];
 /** D3hot to D0 resets nothing: Mellanox Spectrum. */
 const NO_PM: readonly QuirkRow[] = [{ vendor: 0x15b3, ids: [0xcb84, 0xcf6c, 0xcf70, 0xcf80] }];
 /** Does not come back from a bus reset: NVIDIA on Tegra, Atheros, Qualcomm Wi-Fi, ThunderX ports, TI's DSP, ASM1164. */
 const NO_BUS: readonly QuirkRow[] = [
-  { vendor: NVIDIA, ids: [0x22ce, 0x22d0] },
+  { vendor: NVIDIA, ids: [0x22ce, 0x22d0], since: [7, 0], stable: [6, 1] },
   { vendor: NVIDIA, ids: [[0x2340, 0x237f]] },
   { vendor: 0x168c, ids: [0x0030, 0x0032, 0x003c, 0x0033, 0x0034, 0x003e] },
-  { vendor: QUALCOMM, ids: [0x1103, 0x1107, 0x0308] },
+  { vendor: QUALCOMM, ids: [0x1103, 0x1107, 0x0308], since: [7, 2], stable: [6, 1] },
   { vendor: 0x177d, ids: [0xa100] },
   { vendor: 0x104c, ids: [0xb005] },
-  { vendor: 0x1b21, ids: [0x1164] },
+  { vendor: 0x1b21, ids: [0x1164], since: [7, 0], stable: [6, 1] },
 ];
 
 /** @param flr whether function level reset works */
@@ -61,7 +66,7 @@ export function hasOwnReset(device: ResetIdentity, flr: boolean, kernel?: Kernel
 }
 
 export function breaksFlr(device: ResetIdentity, kernel?: KernelVersion): boolean {
-  return listed(NO_FLR, device, kernel);
+  return listed(NO_FLR, device, kernel) || (device.revision === 1 && listed(NO_FLR_REVISION_1, device, kernel));
 }
 
 /** On a root bus, where there is no bus reset, a reset without effect is better than none. */

@@ -140,6 +140,28 @@ describe('resetMethods', () => {
   });
 });
 
+describe('resetMethods by the kernel', () => {
+  const one = (more: Partial<PciFacts>, facts: ResetFacts, kernel?: KernelVersion): string => methods([port, fn('01:00.0', more)], '01:00.0', facts, kernel);
+  const [V5_10, V6_12, V7_3] = [{ major: 5, minor: 10 }, { major: 6, minor: 12 }, { major: 7, minor: 3 }];
+
+  it('has the quirks of its release', () => {
+    const wifi = { vendor: 0x14c3, device: 0x0616 };
+    expect([one(wifi, { ...NOTHING, flr: true }), one(wifi, { ...NOTHING, flr: true }, V6_12)]).toEqual(['flr bus', 'bus']);
+    const npu = { vendor: 0x1022, device: 0x17f0 };
+    expect([one(npu, { ...NOTHING, flr: true }, V6_12), one(npu, { ...NOTHING, flr: true }, V7_3)]).toEqual(['flr bus', 'bus']);
+    const modem = { vendor: 0x17cb, device: 0x0308 };
+    expect([one(modem, NOTHING, { major: 6, minor: 0 }), one(modem, NOTHING)]).toEqual(['bus', '']);
+    const nvme = { vendor: 0x025e, device: 0xf1ac };
+    expect([one(nvme, { ...NOTHING, flr: true }, { major: 6, minor: 0 }), one(nvme, { ...NOTHING, flr: true })]).toEqual(['flr bus', 'device_specific flr bus']);
+  });
+
+  it('looks at the revision where a quirk is of one', () => {
+    const dpu = { vendor: 0xd063, device: 0x1000 };
+    expect([1, 2].map((revision) => one(dpu, { ...NOTHING, flr: true, revision }))).toEqual(['bus', 'flr bus']);
+    expect(one(dpu, { ...NOTHING, flr: true, revision: 1 }, V5_10)).toBe('flr bus');
+  });
+});
+
 describe('hotReset', () => {
   it('takes along all that is on the bus', () => {
     const gpu = [port, fn('01:00.0', { multifunctionBit: true }), fn('01:00.1'), fn('02:00.0')];

@@ -1,13 +1,13 @@
 /**
  * Intel's Volume Management Device: a function of the root complex with root ports and NVMe controllers behind it, which Linux shows in a
- * domain of their own. To the IOMMU all of them are the VMD. Kernel: drivers/pci/controller/vmd.c, pci_real_dma_dev().
+ * domain of their own. To the IOMMU all of them are the VMD. Kernel: drivers/pci/controller/vmd.c of 7.3, pci_real_dma_dev().
  */
 import { PciAddress } from '../pci/address.ts';
 import type { PciFacts } from './facts.ts';
 
 const INTEL = 0x8086;
 /** Device ids of VMDs, all of Intel. */
-export const VMD_DEVICES: readonly number[] = [0x201d, 0x28c0, 0x467f, 0x4c3d, 0x7d0b, 0x9a0b, 0xa77f, 0xad0b, 0xb06f, 0xb60b];
+export const VMD_DEVICES: readonly number[] = [0x201d, 0x28c0, 0x28c1, 0x467f, 0x4c3d, 0x7d0b, 0x9a0b, 0xa77f, 0xad0b, 0xb06f, 0xb07f, 0xb60b, 0xd70b, 0xd73b];
 /** Firmware's domains have 16 bits; Linux takes the next ones for VMDs. */
 const FIRST_VMD_DOMAIN = 0x1_0000;
 

@@ -26,6 +26,7 @@ export const MANAGED_DMA_DRIVERS: readonly ManagedDmaDriver[] = [
   { name: 'nvgrace_gpu_vfio_pci', bus: 'pci', vfio: true, since: [6, 9] },
   { name: 'qat_vfio_pci', bus: 'pci', vfio: true, since: [6, 10] },
   { name: 'xe-vfio-pci', bus: 'pci', vfio: true, since: [6, 19] },
+  // Not in 6.12, and in 7.2.
   { name: 'ism_vfio_pci', bus: 'pci', vfio: true, since: [7, 0] },
   { name: 'vfio-platform', bus: 'platform', vfio: true },
   { name: 'vfio-amba', bus: 'amba', vfio: true },
