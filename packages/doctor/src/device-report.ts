@@ -1,23 +1,20 @@
 /** One function, as the report shows it. */
-import { idText } from '@vsim/vfio-pci';
+import { hotReset, idText, resetMethods, type KernelVersion, type PciTopology } from '@vsim/vfio-pci';
 import type { DeviceKnowledge } from './facts/device-knowledge.ts';
 import { valueOr } from './facts/fact.ts';
 import { isVirtualFunctionName } from './facts/names.ts';
 import type { DevicePurpose, DeviceReport } from './report.ts';
 
-/** What the model makes of a function that has the registers that the text shows. */
-export interface Modelled {
-  /** As sysfs `reset_method` lists them. */
-  readonly resetMethods: readonly string[];
-  /** As in a DeviceReport. */
-  readonly parent: string | null | undefined;
-}
-
-export function deviceReport(knowledge: DeviceKnowledge, machine: readonly DeviceKnowledge[], { resetMethods, parent }: Modelled): DeviceReport {
+/** @param topology a machine that fits the text @param lost the text does not tell what is above it, and so what is beside it */
+export function deviceReport(knowledge: DeviceKnowledge, machine: readonly DeviceKnowledge[], topology: PciTopology, lost: boolean, kernel: KernelVersion | undefined): DeviceReport {
   const { address, pasted, vendor, device, classCode, isBridge, answers, driver, resets } = knowledge;
   const id = vendor.standing === 'unknown' || device.standing === 'unknown' ? undefined : idText(vendor.value, device.value);
   const code = valueOr(classCode, undefined);
   const kind = code === undefined ? '' : `[${code.toString(16).padStart(4, '0')}]: `;
+  const node = topology.node(address)!;
+  const { listed, working, unknown } = resetMethods(node, resets, topology, kernel);
+  const told = unknown.length === 0 && !lost;
+  const hot = hotReset(node, topology, kernel);
   return {
     address,
     id,
@@ -27,8 +24,10 @@ export function deviceReport(knowledge: DeviceKnowledge, machine: readonly Devic
     isBridge: valueOr(isBridge, false),
     fellOff: !valueOr(answers, true),
     driver: driver.standing === 'unknown' ? undefined : (driver.value ?? null),
-    resetMethods: pasted.resetMethods ?? (resets.standing === 'unknown' ? undefined : resetMethods),
-    parent,
+    resetMethods: pasted.resetMethods ?? (told ? listed : undefined),
+    workingResets: told ? working : undefined,
+    hotReset: lost ? undefined : { affected: hot.affected, obstacle: hot.obstacle?.why },
+    parent: lost ? undefined : (topology.bridgeOf(node)?.facts.address ?? null),
     bootVga: pasted.bootVga,
   };
 }
@@ -38,6 +37,7 @@ const BY_CLASS: ReadonlyMap<number, DevicePurpose> = new Map([
   [0x0108, 'nvme'],
   [0x0c03, 'usb'],
   [0x0b40, 'accelerator'],
+  [0x0600, 'host'],
   [0x0604, 'bridge'],
   [0x0607, 'bridge'],
   [0x0609, 'bridge'],

@@ -10,6 +10,7 @@ import { iommuOf } from './facts/iommu.ts';
 import { knowledgeOf } from './facts/know.ts';
 import { withAcsEnabled } from './facts/acs-enabled.ts';
 import { differenceOf } from './difference.ts';
+import { errorReports } from './errors-here.ts';
 import { inputReport } from './input-report.ts';
 import { machineOf, type MachineDevice } from './machine.ts';
 import type { Paste } from './read/paste.ts';
@@ -60,7 +61,8 @@ export function examine(paste: Paste, options: DoctorOptions = {}): DoctorReport
   const groups = groupsOf(knowledge, groupRules(taken, paste.machine, options.kernel));
   const input = inputReport(paste, read, groups);
   if (taken === 'none') {
-    return withVerdicts({ input, iommu, taken, wouldBe: false, groups: [], cannotTell: [], ungrouped: paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' })) });
+    const ungrouped = paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' }));
+    return withVerdicts({ input, iommu, taken, wouldBe: false, groups: [], cannotTell: [], ungrouped }, paste);
   }
   const interruptRemapping = options.interruptRemapping ?? iommu.remapsInterrupts ?? true;
   const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel: options.kernel, interruptRemapping, made: options.made });
@@ -80,10 +82,12 @@ export function examine(paste: Paste, options: DoctorOptions = {}): DoctorReport
       command: BEST_COMMAND,
     })),
     ungrouped: groups.uncovered,
-  });
+  }, paste);
 }
 
-function withVerdicts(report: Omit<DoctorReport, 'verdicts'>): DoctorReport {
+/** Errors and verdicts are said of the rest. */
+function withVerdicts(found: Omit<DoctorReport, 'errors' | 'verdicts'>, paste: Paste): DoctorReport {
+  const report = { ...found, errors: errorReports(found, paste) };
   return { ...report, verdicts: verdictsOf(report) };
 }
 
@@ -114,13 +118,7 @@ class Examination {
     this.#kernel = options.kernel;
     const { topology } = this.#grouping;
     this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, interruptRemapping: options.interruptRemapping, made: options.made, groups: knowledge.sure.map(({ devices }) => devices) });
-    const resets = machine.length === 0 ? new Map<string, readonly string[]>() : new Map(this.#bench.made.bus.devices.map(({ name, resetMethods }) => [name, resetMethods]));
-    for (const device of machine) {
-      const node = topology.node(device.address)!;
-      const bridge = topology.bridgeOf(node)?.facts.address;
-      const parent = knowledge.lost.has(device.address) ? undefined : (bridge ?? null);
-      this.#reports.set(device.address, deviceReport(device, machine, { resetMethods: resets.get(device.address) ?? [], parent }));
-    }
+    for (const device of machine) this.#reports.set(device.address, deviceReport(device, machine, topology, knowledge.lost.has(device.address), options.kernel));
   }
 
   about(address: string): DeviceReport {

@@ -41,7 +41,7 @@ function deviceOf(knowledge: DeviceKnowledge, facts: PciFacts, physfn: string | 
 
 /** Its own bytes, filled up with zeros where nobody could read on; else those that say what is known. */
 function configFor({ pasted: { config }, answers, resets }: DeviceKnowledge, facts: PciFacts): Uint8Array {
-  if (config === undefined || !valueOr(answers, true)) return configOfFacts(facts, valueOr(resets, undefined));
+  if (config === undefined || !valueOr(answers, true)) return configOfFacts(facts, { flr: resets.flr === true, afFlr: resets.afFlr === true, pm: resets.softReset === true });
   const out = new Uint8Array(config.length === PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_EXP_SIZE : PCI_CFG_SPACE_SIZE);
   out.set(config);
   return out;

@@ -64,14 +64,46 @@ export interface DeviceReport {
   readonly driver: string | null | undefined;
   /** How the kernel could reset it, as sysfs `reset_method` lists them: `flr`, `pm`, `bus`; empty for not at all; undefined: the text does not tell. */
   readonly resetMethods: readonly string[] | undefined;
+  /** Of these, what works when it is asked for: `bus` does not beside other functions; undefined: the text does not tell. */
+  readonly workingResets: readonly string[] | undefined;
+  /** What VFIO_DEVICE_PCI_HOT_RESET takes along; undefined: the text does not tell what is beside it. */
+  readonly hotReset: HotResetReport | undefined;
   /** The bridge right above it; null: it is on a root bus; undefined: the text does not tell. */
   readonly parent: string | null | undefined;
   /** Firmware shows its pictures on it; undefined: the text does not tell. */
   readonly bootVga: boolean | undefined;
 }
 
+/** What VFIO_DEVICE_PCI_HOT_RESET of a function does, by which QEMU resets what has no reset of its own. */
+export interface HotResetReport {
+  /** Addresses of all that is reset, the function itself first: all have to be the user's. */
+  readonly affected: readonly string[];
+  /** Why it cannot be done, as a sentence without its full stop; undefined: it can. */
+  readonly obstacle: string | undefined;
+}
+
+/** An error in the text that is known. */
+export interface ErrorReport {
+  /** Its name in KNOWN_ERRORS. */
+  readonly id: string;
+  /** Where the text has it first, from 1. */
+  readonly line: number;
+  /** That line, at most 240 characters. */
+  readonly text: string;
+  /** Addresses of the functions that its lines name; empty: they name none. */
+  readonly devices: readonly string[];
+  /** What has happened, in whole sentences. */
+  readonly means: string;
+  /** What can be done, the likeliest first. */
+  readonly remedies: readonly string[];
+  /** What the rest of the text says about it, a sentence each without full stops. */
+  readonly here: readonly string[];
+  /** Whether things work all the same. */
+  readonly harmless: boolean;
+}
+
 /** What a function is for. */
-export type DevicePurpose = 'gpu' | 'gpu-function' | 'nic' | 'nvme' | 'storage' | 'usb' | 'accelerator' | 'vf' | 'media' | 'platform' | 'bridge' | 'other';
+export type DevicePurpose = 'gpu' | 'gpu-function' | 'nic' | 'nvme' | 'storage' | 'usb' | 'accelerator' | 'vf' | 'media' | 'platform' | 'bridge' | 'host' | 'other';
 
 /** One IOMMU group that the text is sure of: what is in it, why, and what can be done with it. */
 export interface GroupReport {
@@ -151,6 +183,8 @@ export interface DoctorReport {
   readonly cannotTell: readonly CannotTellReport[];
   /** Functions in no group: those of the IOMMU itself, and what it does not cover; without IOMMU all. */
   readonly ungrouped: readonly UngroupedReport[];
+  /** Errors in the text that are known, in its order. */
+  readonly errors: readonly ErrorReport[];
   /** Whether each function can be given, in the order of addresses. */
   readonly verdicts: readonly Verdict[];
 }

@@ -1,5 +1,5 @@
 /** What the lines say that lspci decodes of a function, and how much of it they show. Reference: pciutils 3.13, ls-caps.c and ls-ecaps.c. */
-import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, type AcsFacts, type ResetCapabilities, type SriovFacts } from '@vsim/vfio-pci';
+import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, type AcsFacts, type SriovFacts } from '@vsim/vfio-pci';
 
 /** Device/Port Types by lspci's words. */
 const EXPRESS_TYPES: readonly (readonly [words: string, type: number])[] = [
@@ -94,19 +94,6 @@ export class DecodedLines {
     if (enabled === '-' || place === undefined || !(count <= U16)) return null;
     const [offset, stride] = [Number(place[1]), Number(place[2])];
     return offset > U16 || stride > U16 ? null : { count, offset, stride, device: Number.parseInt(place[3]!, 16) };
-  }
-
-  /** How it resets itself; undefined: the lines do not show all of it. */
-  get resets(): ResetCapabilities | undefined {
-    if (!this.showsCapabilities) return undefined;
-    const flr = this.#find(/\bFLReset([+-])/)?.[1];
-    if (this.expressType !== undefined && flr === undefined && this.#find(/^DevCap:/) === undefined) return undefined;
-    const power = this.#capability(/^Power Management(.*)$/is) !== undefined;
-    const softReset = this.#find(/^Status: D[0-3].*\bNoSoftRst([+-])/)?.[1];
-    if (power && softReset === undefined) return undefined;
-    const advanced = this.#find(/^AFCap:.*\bFLR([+-])/)?.[1];
-    if (this.#capability(/^PCI Advanced Features(.*)$/is) !== undefined && advanced === undefined) return undefined;
-    return { flr: flr === '+', afFlr: advanced === '+', pm: power && softReset === '-' };
   }
 
   /** The registers of the header read as ones. */

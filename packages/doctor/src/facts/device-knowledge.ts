@@ -1,4 +1,4 @@
-import type { AcsFacts, ResetCapabilities, SriovFacts } from '@vsim/vfio-pci';
+import type { AcsFacts, ResetFacts, SriovFacts } from '@vsim/vfio-pci';
 import type { PastedDevice } from '../read/paste.ts';
 import type { Fact } from './fact.ts';
 
@@ -34,6 +34,6 @@ export interface DeviceKnowledge {
   readonly driver: Fact<string | undefined>;
   /** Number of its group in the running kernel; unknown where nobody told it. */
   readonly group: Fact<number>;
-  /** How it resets itself. */
-  readonly resets: Fact<ResetCapabilities>;
+  /** What its capabilities say of resets, each undefined where the text does not show it. */
+  readonly resets: ResetFacts;
 }

@@ -2,20 +2,17 @@
 import {
   PCI_ACS_SV,
   PCI_ACS_UF,
-  PCI_CAP_ID_AF,
-  PCI_CAP_ID_EXP,
-  PCI_CAP_ID_PM,
   PCI_CFG_SPACE_EXP_SIZE,
   PCI_CFG_SPACE_SIZE,
   PCI_EXP_TYPE_ROOT_PORT,
-  findCapability,
   idsOfName,
   pciFacts,
-  read16,
   read32,
+  resetFactsOfConfig,
+  resetFactsOfText,
   type AcsFacts,
   type PciFacts,
-  type ResetCapabilities,
+  type ResetFacts,
   type SriovFacts,
 } from '@vsim/vfio-pci';
 import type { Paste, PastedDevice } from '../read/paste.ts';
@@ -194,11 +191,12 @@ class Reading {
     return derived((this.#machine.slots.get(slotOf(address)) ?? 0) > 1 || !address.endsWith('.0'), 'rule');
   }
 
-  #resets(): Fact<ResetCapabilities> {
-    const config = this.#config;
-    if (config !== undefined && config.length >= PCI_CFG_SPACE_SIZE) return known(resetsOf(config), 'bytes');
-    const decoded = this.#lines.resets;
-    return decoded === undefined ? unknown('how it can be reset') : known(decoded, 'decoded');
+  /** Bytes of 64 do not reach the capabilities; lines may tell of these all the same. */
+  #resets(): ResetFacts {
+    const text = resetFactsOfText(this.#pasted.decoded, this.#pasted.revision);
+    if (this.#config === undefined) return text;
+    const { flr, afFlr, softReset, revision } = resetFactsOfConfig(this.#config);
+    return { flr: flr ?? text.flr, afFlr: afFlr ?? text.afFlr, softReset: softReset ?? text.softReset, revision: revision ?? text.revision };
   }
 
   get #isNamedVirtual(): boolean {
@@ -209,24 +207,6 @@ class Reading {
 /** A function that does not answer reads as ones; the ids of a virtual function do, too. */
 function hasFallenOff(config: Uint8Array): boolean {
   return read32(config, 0) === 0xffff_ffff && read32(config, 4) === 0xffff_ffff && config[0x0e] === 0xff;
-}
-
-const DEVCAP = 4;
-const DEVCAP_FLR = 0x1000_0000;
-const AF_CAP = 3;
-const AF_FLR = 3;
-const PM_CTRL = 4;
-const NO_SOFT_RESET = 8;
-
-function resetsOf(config: Uint8Array): ResetCapabilities {
-  const express = findCapability(config, PCI_CAP_ID_EXP);
-  const advanced = findCapability(config, PCI_CAP_ID_AF);
-  const power = findCapability(config, PCI_CAP_ID_PM);
-  return {
-    flr: express !== 0 && (read32(config, express + DEVCAP) & DEVCAP_FLR) !== 0,
-    afFlr: advanced !== 0 && (config[advanced + AF_CAP]! & AF_FLR) === AF_FLR,
-    pm: power !== 0 && (read16(config, power + PM_CTRL) & NO_SOFT_RESET) === 0,
-  };
 }
 
 function slotOf(address: string): string {

@@ -1,4 +1,5 @@
 /** Reads whatever people paste. */
+import { findErrors } from '../errors/index.ts';
 import { commandOf, isPrompted, isScript } from './command.ts';
 import { Cursor, type Recogniser } from './cursor.ts';
 import { readGroups } from './group-listing.ts';
@@ -67,7 +68,7 @@ export function readInto(paste: PasteDraft, text: string, place?: number): void 
     if (line.text === '') {
       if (paste.group !== undefined) paste.group.gap = true;
       cursor.next();
-    } else if (!recognised(cursor, line, paste)) {
+    } else if (!recognised(cursor, line, paste) && !readError(cursor, line, paste)) {
       paste.unread(line.number, line.text, straying(line));
       // What follows may be another command's.
       paste.endPart();
@@ -90,6 +91,14 @@ function readCommand(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
   const command = commandOf(line.text);
   if (command === undefined && !isScript(line.text)) return false;
   if (command !== undefined) paste.begin(command === '' ? undefined : command, isPrompted(line.text));
+  cursor.next();
+  return true;
+}
+
+/** What programs print when passthrough fails stands with the kernel's messages. */
+function readError(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
+  if (findErrors(line.text).length === 0) return false;
+  paste.log.push({ line: line.number, text: line.text, address: undefined });
   cursor.next();
   return true;
 }

@@ -1,5 +1,5 @@
 /** The answer for one device: the verdict first, then what to do, and what can go wrong. */
-import type { DeviceReport, DoctorReport, GroupReport, Verdict } from '../report.ts';
+import type { DeviceReport, DoctorReport, ErrorReport, GroupReport, Verdict } from '../report.ts';
 import { bindCommands } from './commands.ts';
 import { headLines } from './head.ts';
 import { devicesOf, shortener, verdictWords } from './summary.ts';
@@ -56,9 +56,12 @@ function answerFor(report: DoctorReport, device: DeviceReport, short: (address: 
   }
   if (verdict.kind === 'alone' || verdict.kind === 'with') {
     const members = [device, ...verdict.with.map((address) => group!.members.find((member) => member.address === address)!)];
+    const disks = members.filter(({ address, purpose }) => address !== device.address && (purpose === 'nvme' || purpose === 'storage')).map(({ address }) => short(address));
+    if (disks.length > 0) out.push('', `Mind: ${disks.join(' ')} would come along. If the host runs from it, ${short(device.address)} cannot be given.`);
     out.push('', ...bindCommands(members, devicesOf(report)));
   }
-  out.push('', ...resetPart(device), '', 'Not looked at', ...unlooked(report), '', ...headLines(report));
+  out.push(...errorPart(report, device));
+  out.push('', ...resetPart(device, group, short), '', 'Not looked at', ...unlooked(report), '', ...headLines(report));
   return out;
 }
 
@@ -81,15 +84,39 @@ function groupPart({ id, devices, members, reason, difference, blockers }: Group
   const out = ['', `${id === null ? 'Its group' : `IOMMU group ${id}`}: ${devices.map(short).join(' ')}`, `  Why: ${reason}`];
   if (difference !== undefined) out.push(`  But: ${difference}`);
   const bridges = members.filter(({ isBridge }) => isBridge).map(({ address }) => short(address));
+  const hosts = members.filter(({ purpose }) => purpose === 'host').map(({ address }) => short(address));
+  if (hosts.length > 0) out.push(`  ${hosts.join(' ')}: ${hosts.length === 1 ? 'a part of the host, which stays' : 'parts of the host, which stay'} without a driver`);
   if (bridges.length > 0) out.push(`  ${bridges.join(' ')}: ${bridges.length === 1 ? 'a bridge, which stays with its driver' : 'bridges, which stay with their driver'}`);
   for (const blocker of blockers) out.push(`  In the way: ${blocker}`);
   return out;
 }
 
-function resetPart({ resetMethods }: DeviceReport): readonly string[] {
-  if (resetMethods === undefined) return ['Reset: the text does not tell how'];
-  if (resetMethods.length === 0) return ['Reset: none of its own. QEMU then says "Cannot reset device ..., no available reset mechanism" and goes on; what a VM leaves behind stays until the machine is reset'];
-  return [`Reset: ${resetMethods.join(', ')}`];
+function resetPart({ resetMethods, workingResets, hotReset }: DeviceReport, group: GroupReport | undefined, short: (address: string) => string): readonly string[] {
+  const out: string[] = [];
+  if (resetMethods === undefined) out.push('Reset: the text does not tell how');
+  else if (resetMethods.length === 0) out.push('Reset: none of its own. QEMU then says "Cannot reset device ..., no available reset mechanism" and goes on');
+  else out.push(`Reset: ${resetMethods.join(', ')}${resetMethods.includes('bus') && workingResets?.includes('bus') === false ? ' (bus is listed, and does not work: other functions are on its bus)' : ''}`);
+  if (hotReset === undefined) return out;
+  const { affected, obstacle } = hotReset;
+  const others = affected.slice(1).map(short);
+  const outside = affected.filter((address) => group?.devices.includes(address) !== true);
+  if (obstacle !== undefined) out.push(`Hot reset (VFIO_DEVICE_PCI_HOT_RESET): not possible, ${obstacle}`);
+  else if (others.length === 0) out.push('Hot reset (VFIO_DEVICE_PCI_HOT_RESET): of it alone');
+  else if (outside.length > 0) out.push(`Hot reset (VFIO_DEVICE_PCI_HOT_RESET): takes ${others.join(' ')} along, and is EPERM without the groups of ${outside.map(short).join(' ')} ("depends on group ... which is not owned")`);
+  else out.push(`Hot reset (VFIO_DEVICE_PCI_HOT_RESET): takes ${others.join(' ')} along, which are in its group`);
+  return out;
+}
+
+/** What the text has of errors: those that name the device, and those that name nobody. */
+function errorPart({ errors }: DoctorReport, { address }: DeviceReport): readonly string[] {
+  const some = errors.filter(({ devices }) => devices.length === 0 || devices.includes(address));
+  if (some.length === 0) return [];
+  return ['', 'Errors in the text', ...some.flatMap(errorLines)];
+}
+
+/** One error, with what it means and what can be done. */
+export function errorLines({ line, text, means, remedies, here, harmless }: ErrorReport): readonly string[] {
+  return [`  line ${line}: ${text}`, `    ${means}${harmless ? ' Things work all the same.' : ''}`, ...here.map((each) => `    Here: ${each}`), ...remedies.map((remedy) => `    To do: ${remedy}`)];
 }
 
 /** What no text of lspci shows, and this one has nothing else of. */

@@ -35,6 +35,7 @@ export function summaryLines(report: DoctorReport): readonly string[] {
     if (some.length > SHOWN_OF_A_KIND) out.push(`  and ${some.length - SHOWN_OF_A_KIND} more`);
     shown += some.length;
   }
+  for (const { line, text, means } of report.errors) out.push('', `Line ${line}: ${text}`, `  ${means}`);
   out.push('', restLine(devices.length - shown, report));
   return out;
 }
