@@ -2,11 +2,17 @@
 import { nameWords } from './heading.ts';
 import type { DeviceWords } from './draft.ts';
 
-/** How they begin, where their indentation is lost. */
-const KNOWN =
-  /^(?:DeviceName|Device Name|Subsystem|Physical Slot|Device tree node|Control|Status|Latency|Interrupt|NUMA node|IOMMU group|Region \d|Expansion ROM|\[virtual\]|Memory (?:at|behind)|I\/O (?:ports|behind)|Prefetchable memory|Secondary status|BridgeCtl|Bus|Capabilities|Kernel driver|Kernel modules|Flags|Power|BIST|Address|Masking|Vector table|PBA|Product Name|Read-only fields|End|Not readable|Max (?:no )?snoop|FirstFatal|AtomicOps|EqualizationPhase|Transmit Margin|Compliance|Changed|Slot #\d|Arb|Ctrl|Caps|HeaderLog|ErrorSrc|Initial VFs|VF |Supported Page|Migration|[A-Z][A-Za-z0-9]{1,18}(?:Cap|Ctl|Sta|Msk|Svrt|Cmd|Err|Config|Ctrl|Status)\d?|(?:Dev|Lnk|Slt|Root|Bridge|UE|CE|AER|ACS|ARI|ATS|PRI|PASID|IOV|L1Sub|DPC|PTM|VC|AF|MSI|DVSEC|HT)\w{0,14})\d?\b ?[:\w#\[(]?|^!!! /;
-/** `SrcValid+ TransBlk-`: bits. */
-const BITS = /^[<>]?[A-Za-z0-9.()_/-]{1,40}[+-](?:[\s,;]|$)/;
+/** How they begin, where their indentation is lost: words that a colon ends, and few others. */
+const KEYS = [
+  'DeviceName|Device Name|Subsystem|Physical Slot|Device tree node|Control|Status|Latency|Interrupt|NUMA node|IOMMU group|Region \\d|Secondary status|BridgeCtl|Bus|Capabilities',
+  'Kernel driver in use|Kernel modules?|Flags|Power|BIST|BAR \\d|Address|Masking|Vector table|PBA|Product Name|Read-only fields|Not readable|Max (?:no )?snoop latency|Changed|Arb',
+  'Ctrl|Caps|HeaderLog|ErrorSrc|Initial VFs|VF offset|VF Migration|Supported Page Size|(?:Memory|I/O|Prefetchable memory) behind bridge|Transmit Margin|Compliance De-emphasis',
+  '[A-Z][A-Za-z0-9]{1,18}(?:Cap|Ctl|Sta|Msk|Svrt|Cmd|Err|Config|Ctrl|Status)\\d?',
+  '(?:Dev|Lnk|Slt|Root|Bridge|UE|CE|AER|ACS|ARI|ATS|PRI|PASID|IOV|L1Sub|DPC|PTM|VC|AF|MSI|DVSEC|HT)[A-Za-z]{0,14}\\d?',
+];
+const KNOWN = new RegExp(`^(?:(?:${KEYS.join('|')}) ?:|!!! |Expansion ROM at|\\[virtual\\] |Memory at|I/O ports at|Slot #\\d)`);
+/** `SrcValid+ TransBlk-`, `BAR=4`: bits and numbers. */
+const BITS = /^(?:[<>]?[A-Za-z0-9.()_/-]{1,40}[+-](?:[\s,;]|$)|[A-Za-z]\w{0,20}=[0-9a-f])/i;
 const DRIVER = /^Kernel driver in use: *(\S+)/;
 const OLD_DRIVER = /^Kernel driver in use *: *(\S+)/i;
 const MODULES = /^Kernel modules?: *(\S.*)$/;

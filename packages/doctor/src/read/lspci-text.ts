@@ -10,11 +10,14 @@ import { kernelMessage } from './log-stamp.ts';
 import type { TextForm } from './paste.ts';
 import type { PartDraft, PasteDraft } from './paste-draft.ts';
 import { Rows, rowStart } from './rows.ts';
+import { startsAnew } from './starts.ts';
 
 /** What no line of lspci begins with below a heading. */
-const NEVER_BODY = /^(?:-{2,}|\.\.\.|```|USB:|Bus \d{3} |\/|[|`+\\─└├│]|-\[|<\/?[a-z]+>)/;
+const NEVER_BODY = /^(?:-{2,}|\.\.\.|```|USB:|Bus \d{3} |\/(?:sys|proc|dev|etc|var|boot|home|usr)\b|[|`+\\─└├│]|-\[|<\/?[a-z]+>)/;
 /** Register of a bridge. */
 const SECONDARY_BUS = 0x19;
+/** Lines in which the next one of a device is looked for. */
+const LOOK_AHEAD = 4;
 const GROUP_AT_END = /[\s([]IOMMU group:? (\d{1,6})[)\]]?$/i;
 
 /** Reads a device that the line names, with what stands below it. */
@@ -114,8 +117,11 @@ function readBody(cursor: Cursor, heading: Line, device: DeviceDraft, part: Part
       const why = rows.add(text, start, line.number);
       if (why !== undefined) paste.unread(line.number, text, `${device.address}: ${why}`);
     } else if (text === '') gap = true;
-    else if (!isBody(cursor, line, heading, gap, flush)) break;
-    else {
+    else if (!isBody(cursor, line, heading, gap, flush)) {
+      if (gap || !goesOn(cursor)) break;
+      if (flush) decoded.push(text);
+      else paste.unread(line.number, text);
+    } else {
       const said = decodedWords(text);
       if (said?.whole !== true) decoded.push(text);
       if (said !== undefined) take(said, line, device, part, paste);
@@ -143,6 +149,17 @@ function isBody(cursor: Cursor, line: Line, heading: Line, gap: boolean, flush: 
   if (isDecoded(text)) return !gap || line.indent > 0 || /^(?:Kernel |Subsystem: |Capabilities: |IOMMU group: )/.test(text);
   if (!below) return false;
   return kernelMessage(text) === undefined;
+}
+
+/** Whether a line that is none of lspci's stands among its lines: one of them follows, of the same device. */
+function goesOn(cursor: Cursor): boolean {
+  if (startsAnew(cursor.line!.text) || NEVER_BODY.test(cursor.line!.text) || groupHeading(cursor.line!.text) !== undefined) return false;
+  for (let ahead = 1; ahead <= LOOK_AHEAD; ahead++) {
+    const text = cursor.peek(ahead)?.text ?? '';
+    if (text === '' || startsAnew(text)) return false;
+    if (isDecoded(text) || rowStart(text) > 0) return true;
+  }
+  return false;
 }
 
 function take(said: NonNullable<ReturnType<typeof decodedWords>>, line: Line, device: DeviceDraft, part: PartDraft, paste: PasteDraft): void {

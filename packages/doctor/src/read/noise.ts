@@ -30,17 +30,24 @@ const BBCODE = /\[\/?(?:code|quote|spoiler|noparse|pre|php|bash|shell|plain|hide
  */
 export function withoutNoise(source: string): string {
   let text = source;
+  if (/[\0\v\f\r\u001b\u0080-\uffff]/.test(text)) text = withoutControls(text);
+  if (text.includes('^[')) text = text.replace(ESCAPES, '');
+  if (/\[[\d;]{0,40}[mK]/.test(text)) text = text.replace(LOST_ESCAPES, '');
+  if (text.includes('&')) text = decoded(decoded(text));
+  if (/<(?:\/|[A-Za-z]{1,10}[ >/]|h\d)/.test(text)) text = text.replace(BREAKS, breakOf).replace(TAGS, '');
+  if (/\[(?:\/|[Cc][Oo][Dd][Ee]|[Qq]uote|QUOTE|spoiler|php|bash)/.test(text)) text = text.replace(BBCODE, '');
+  return text;
+}
+
+/** Blanks are spaces, line ends `\n`; what nobody sees is gone. */
+function withoutControls(source: string): string {
+  let text = source;
   if (/[\u0080-\uffff]/.test(text)) text = text.replace(INVISIBLE, '').replace(BLANKS, ' ').replace(QUOTES, '"');
   if (/[\r\u0085\u2028\u2029]/.test(text)) text = text.replace(LINE_ENDS, '\n');
   // Text of two bytes a character, read as one.
   if (text.includes('\0')) text = text.replaceAll('\0', '');
   if (/[\v\f]/.test(text)) text = text.replace(/[\v\f]/g, ' ');
-  if (/[\u001b\u241b]|\^\[/.test(text)) text = text.replace(ESCAPES, '');
-  if (/\[\d{0,3}(?:;\d{1,3}){0,8}[mK]/.test(text)) text = text.replace(LOST_ESCAPES, '');
-  if (text.includes('&')) text = decoded(decoded(text));
-  if (/<(?:\/|[a-z]{1,10}[ >/]|h\d)/i.test(text)) text = text.replace(BREAKS, breakOf).replace(TAGS, '');
-  if (/\[(?:\/|code|quote|spoiler|php|bash)/i.test(text)) text = text.replace(BBCODE, '');
-  return text;
+  return /[\u001b\u241b]/.test(text) ? text.replace(ESCAPES, '') : text;
 }
 
 function breakOf(found: string): string {

@@ -17,6 +17,8 @@ interface Mention {
   /** A mark says that it can be reset. */
   reset: boolean;
   readonly line: number;
+  /** What nobody understood follows it: what it does not show may be there. */
+  cut: boolean;
 }
 
 /** A run of lines in one form, while it is read. */
@@ -66,6 +68,8 @@ export class PasteDraft {
   /** The group below whose heading the text is. */
   group: GroupContext | undefined = undefined;
   #part: PartDraft | undefined = undefined;
+  /** The device of the part that was named last. */
+  #last: Mention | undefined = undefined;
   /** The command has printed something. */
   #said = false;
   #prompted = false;
@@ -130,7 +134,9 @@ export class PasteDraft {
     if (form === 'lspci' && this.#part?.form === form && order <= this.#part.order) this.endPart();
     const part = this.enter(form, line);
     part.order = order;
-    if (!part.mentions.has(address)) part.mentions.set(address, { driver: undefined, decoded: false, reset: false, line: line.number });
+    this.#last = part.mentions.get(address);
+    if (this.#last === undefined) part.mentions.set(address, { driver: undefined, decoded: false, reset: false, line: line.number, cut: false });
+    this.#last ??= part.mentions.get(address);
     return part;
   }
 
@@ -167,12 +173,19 @@ export class PasteDraft {
     if (before !== undefined) this.unread(line.number, line.text, `${device.address} is in group ${before} above, in ${number} here`);
   }
 
+  /** Ends the part at a line that nobody understood: more of its last device may stand behind it. */
+  stray(): void {
+    const last = this.#part === undefined ? undefined : this.#last;
+    if (last !== undefined) last.cut = true;
+    this.endPart();
+  }
+
   /** Ends the part: who has no driver in it, where others show theirs, has none. */
   endPart(): void {
     const part = this.#part;
     this.#part = undefined;
     if (part === undefined) return;
-    for (const [address, { driver, decoded, reset, line }] of part.mentions) {
+    for (const [address, { driver, decoded, reset, line, cut }] of part.mentions) {
       const device = this.#devices.get(address);
       if (device === undefined) continue;
       if (part.showsResets) device.resettable = reset;
@@ -181,7 +194,7 @@ export class PasteDraft {
           this.unread(line, address, `${address} has driver ${device.driver} above, ${driver} here: the later is used`);
         }
         device.driver = driver;
-      } else if (part.showsDrivers && !part.cut && (device.driver === undefined || decoded)) device.driver = null;
+      } else if (part.showsDrivers && !part.cut && !cut && (device.driver === undefined || decoded)) device.driver = null;
     }
   }
 

@@ -71,7 +71,7 @@ export function readInto(paste: PasteDraft, text: string, place?: number): void 
     } else if (!recognised(cursor, line, paste) && !readError(cursor, line, paste)) {
       paste.unread(line.number, line.text, straying(line));
       // What follows may be another command's.
-      paste.endPart();
+      paste.stray();
       paste.group = undefined;
       cursor.next();
     }

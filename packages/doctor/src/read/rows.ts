@@ -35,15 +35,17 @@ export class Rows {
   add(text: string, start: number, line: number): string | undefined {
     if (this.#wrong) return undefined;
     this.#lastLine = line;
-    const at = Number.parseInt(text.slice(0, start - 2), 16);
+    let at = 0;
+    for (let place = 0; place < start - 2; place++) at = at * 16 + digit(text.charCodeAt(place));
     if (at !== this.#length) return this.#refuse(`expected the row at ${hex(this.#length)}, got ${hex(at)}`);
     let place = start;
     let count = 0;
+    const bytes = this.#bytes;
     for (; count < ROW_BYTES && place < text.length; count++) {
-      const [high, low] = [digit(text.charCodeAt(place)), digit(text.charCodeAt(place + 1))];
-      const end = text.charCodeAt(place + 2);
-      if (high < 0 || low < 0 || !(end === SPACE || Number.isNaN(end))) break;
-      this.#bytes[at + count] = high * 16 + low;
+      const high = digit(text.charCodeAt(place));
+      const low = digit(text.charCodeAt(place + 1));
+      if (high < 0 || low < 0 || (place + 2 < text.length && text.charCodeAt(place + 2) !== SPACE)) break;
+      bytes[at + count] = high * 16 + low;
       place += 3;
     }
     if (count < ROW_BYTES) return this.#refuse(`expected ${ROW_BYTES} bytes, got ${count}${place < text.length ? ` and "${text.slice(place, place + 12)}"` : ''}`);
@@ -65,10 +67,11 @@ export class Rows {
   }
 }
 
+/** Values of hexadecimal digits by their codes; -1: none. */
+const DIGITS: Int8Array = Int8Array.from({ length: 128 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()));
+
 function digit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const lower = code | 32;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+  return code < DIGITS.length ? DIGITS[code]! : -1;
 }
 
 function hex(value: number): string {

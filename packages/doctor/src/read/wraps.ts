@@ -1,6 +1,8 @@
 /** Lines that a mailer or a terminal broke, joined. */
+import { isDecoded } from './decoded-line.ts';
+import { deviceLine } from './device-line.ts';
 import { linesOf, type Line } from './lines.ts';
-import { startsSomething, startsWrappable } from './starts.ts';
+import { startsAnew, startsSomething, startsWrappable } from './starts.ts';
 
 /** Mailers break at 72 to 78 columns where the next word does not fit, terminals after their last column. */
 const WRAP_COLUMN = 70;
@@ -14,7 +16,7 @@ const NEIGHBOURS = 60;
 const BITS = /^[<>]?[A-Za-z][A-Za-z0-9.]{0,40}[+-](?:[\s,]|$)/;
 const TERMINALS: readonly number[] = [80, 100, 120, 132];
 /** A heading that has all that headings have goes on with another of the same. */
-const COMPLETE = /(?:\)|\[[0-9a-f]{4}:[0-9a-f]{4}\])$/i;
+const COMPLETE = /(?:\((?:rev [0-9a-f]{2}|prog-?if [^()]{1,40})\)|\[[0-9a-f]{4}:[0-9a-f]{4}\])$/i;
 
 /** The lines of a text, cleaned, those that were broken joined, each with its place. */
 export function logicalLines(source: string): Line[] {
@@ -62,10 +64,18 @@ function jointOf(before: Line, line: Line, machine: boolean, broken: boolean): s
   const full = length <= LONGEST_WRAPPED && length + 1 + word >= WRAP_COLUMN && length > WRAP_COLUMN / 2;
   const bits = line.indent === 0 && before.indent > 0 && BITS.test(line.text);
   if (!atEdge && !(full && broken) && !bits && !(before.flowed && length >= SHORTEST_FLOWED)) return undefined;
-  if (isRow(line.text) || isRow(before.text) || startsSomething(line.text)) return undefined;
+  if (isRow(line.text) || isRow(before.text)) return undefined;
+  if (/^Flags: .*,$/.test(before.text) && line.text.startsWith('IOMMU group ')) return ' ';
+  if (begins(before, line)) return undefined;
   if (!machine && !startsWrappable(before.text) && before.indent === 0) return undefined;
   if (COMPLETE.test(before.text) && !/^[([]/.test(line.text)) return undefined;
   return atEdge ? '' : ' ';
+}
+
+/** Whether the line begins something: after a device's name, and at the beginning of a line below an indented one, few things are that. */
+function begins(before: Line, line: Line): boolean {
+  if (deviceLine(before.text)?.bare === true) return startsAnew(line.text) || isDecoded(line.text);
+  return before.indent > 0 && line.indent === 0 ? startsAnew(line.text) : startsSomething(line.text);
 }
 
 function isRow(text: string): boolean {
