@@ -20,6 +20,7 @@ export { tarEntries, type TreeFile } from './read/tar.ts';
 export { readTree } from './read/tree.ts';
 export * from './report.ts';
 export * from './text/answer.ts';
+export { commandBlocks, type CommandBlock, type CommandLine } from './text/commands.ts';
 export * from './text/everything.ts';
 export * from './text/head.ts';
 export * from './text/summary.ts';

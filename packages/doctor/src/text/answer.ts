@@ -1,6 +1,6 @@
 /** The answer for one device: the verdict first, then what to do, and what can go wrong. */
 import type { DeviceReport, DoctorReport, ErrorReport, GroupReport, Verdict } from '../report.ts';
-import { bindCommands } from './commands.ts';
+import { bindCommands, commandBlocks, type CommandBlock } from './commands.ts';
 import { headLines } from './head.ts';
 import { devicesOf, shortener, verdictWords } from './summary.ts';
 
@@ -55,7 +55,7 @@ function answerFor(report: DoctorReport, device: DeviceReport, short: (address: 
     }
   }
   if (verdict.kind === 'alone' || verdict.kind === 'with') {
-    const members = [device, ...verdict.with.map((address) => group!.members.find((member) => member.address === address)!)];
+    const members = membersOf(device, verdict, group);
     const disks = members.filter(({ address, purpose }) => address !== device.address && (purpose === 'nvme' || purpose === 'storage')).map(({ address }) => short(address));
     if (disks.length > 0) out.push('', `Mind: ${disks.join(' ')} would come along. If the host runs from it, ${short(device.address)} cannot be given.`);
     out.push('', ...bindCommands(members, devicesOf(report)));
@@ -63,6 +63,21 @@ function answerFor(report: DoctorReport, device: DeviceReport, short: (address: 
   out.push(...errorPart(report, device));
   out.push('', ...resetPart(device, group, short), '', 'Not looked at', ...unlooked(report), '', ...headLines(report));
   return out;
+}
+
+/** What to type to give a function to a VM, with those that have to come along; empty where it cannot be given. @param address with its domain */
+export function commandsFor(report: DoctorReport, address: string): readonly CommandBlock[] {
+  const all = devicesOf(report);
+  const device = all.find((each) => each.address === address);
+  if (device === undefined) return [];
+  const verdict = verdictOf(report, address);
+  if (verdict.kind !== 'alone' && verdict.kind !== 'with') return [];
+  return commandBlocks(membersOf(device, verdict, report.groups.find(({ devices }) => devices.includes(address))), all);
+}
+
+/** A function and those that have to come along. */
+function membersOf(device: DeviceReport, verdict: Verdict, group: GroupReport | undefined): readonly DeviceReport[] {
+  return [device, ...verdict.with.flatMap((address) => group?.members.find((member) => member.address === address) ?? [])];
 }
 
 /** The verdict in a sentence. */

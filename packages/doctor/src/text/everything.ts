@@ -1,5 +1,5 @@
 /** Every group with its reason, its blockers and what VFIO answers. */
-import type { DeviceReport, DoctorReport, GroupReport } from '../report.ts';
+import type { CannotTellReport, DeviceReport, DoctorReport, GroupReport, TrialReport } from '../report.ts';
 import { headLines } from './head.ts';
 
 const STANDINGS: Readonly<Record<GroupReport['standing'], string>> = {
@@ -14,10 +14,10 @@ export function everythingLines(report: DoctorReport): readonly string[] {
   for (const group of report.groups) out.push(...groupLines(group), '');
   if (report.cannotTell.length > 0) {
     out.push('Cannot tell:');
-    for (const { about, perhaps, missing } of report.cannotTell) {
-      out.push(...deviceLines(about));
-      out.push(`\t\tGroup: ${perhaps.length > 1 ? `perhaps with ${perhaps.filter((address) => address !== about.address).join(' ')}` : 'perhaps with functions that the text does not show'}`);
-      out.push(`\t\tMissing: ${missing.map(({ address, what }) => (address === undefined ? what : `${address}: ${what}`)).join('; ')}`);
+    for (const open of report.cannotTell) {
+      out.push(...deviceLines(open.about));
+      out.push(`\t\tGroup: ${perhapsWords(open)}`);
+      out.push(`\t\tMissing: ${missingWords(open)}`);
     }
     out.push('');
   }
@@ -28,17 +28,40 @@ export function everythingLines(report: DoctorReport): readonly string[] {
   return out;
 }
 
-function groupLines({ id, standing, members, reason, viable, blockers, difference, trials }: GroupReport): readonly string[] {
+/** What a group is called: by the kernel's number, else by its first function. */
+export function groupTitle({ id, devices }: GroupReport): string {
+  return id === null ? `Group of ${devices[0]!}` : `IOMMU group ${id}`;
+}
+
+/** How many are in a group, how it is known, and whether VFIO would take it. */
+export function groupNote({ standing, members, viable }: GroupReport): string {
   const count = members.length === 1 ? '1 device' : `${members.length} devices`;
-  const head = id === null ? `Group of ${members[0]!.address}` : `IOMMU group ${id}`;
-  const out = [`${head}: ${count}, ${STANDINGS[standing]}${viable === null ? '' : `, viable${viable ? '+' : '-'}`}`];
+  return `${count}, ${STANDINGS[standing]}${viable === null ? '' : `, viable${viable ? '+' : '-'}`}`;
+}
+
+/** What VFIO answers when a function is given to it. */
+export function trialWords({ device, kind, result, step }: TrialReport): string {
+  return `${kind === 'alone' ? `${device} alone` : 'all of them'}: ${result}${step === undefined ? '' : ` at ${step}`}`;
+}
+
+/** With which functions one may be whose group cannot be told. */
+export function perhapsWords({ device, perhaps }: CannotTellReport): string {
+  return perhaps.length > 1 ? `perhaps with ${perhaps.filter((address) => address !== device).join(' ')}` : 'perhaps with functions that the text does not show';
+}
+
+/** The facts that are missing to tell the group of a function. */
+export function missingWords({ missing }: CannotTellReport): string {
+  return missing.map(({ address, what }) => (address === undefined ? what : `${address}: ${what}`)).join('; ');
+}
+
+function groupLines(group: GroupReport): readonly string[] {
+  const { members, reason, blockers, difference, trials } = group;
+  const out = [`${groupTitle(group)}: ${groupNote(group)}`];
   for (const member of members) out.push(...deviceLines(member));
   out.push(`\tReason: ${reason}`);
   if (difference !== undefined) out.push(`\tDifference: ${difference}`);
   for (const blocker of blockers) out.push(`\tBlocker: ${blocker}`);
-  for (const { device, kind, result, step } of trials) {
-    out.push(`\tVFIO: ${kind === 'alone' ? `${device} alone` : 'all of them'}: ${result}${step === undefined ? '' : ` at ${step}`}`);
-  }
+  for (const trial of trials) out.push(`\tVFIO: ${trialWords(trial)}`);
   return out;
 }
 

@@ -6,10 +6,16 @@ const MAKERS: Readonly<Record<string, string>> = { 'vt-d': "Intel's (VT-d)", amd
 const SHOWN_UNREAD = 3;
 
 /** Quality of the text, IOMMU, and what was not understood. */
-export function headLines({ input, iommu, taken, wouldBe }: DoctorReport): readonly string[] {
+export function headLines(report: DoctorReport): readonly string[] {
+  const { input } = report;
   const out = [`${upper(input.sentence)}.`];
   if (input.command !== undefined && input.devices > 0) out.push(`More would tell: ${input.command}`);
-  out.push(...unreadLines(input.unread));
+  return [...out, ...unreadLines(input.unread), ...iommuLines(report)];
+}
+
+/** Whether there is an IOMMU, and whose; where it is off, what to switch on, indented. Empty: the text has no function. */
+export function iommuLines({ input, iommu, taken, wouldBe }: DoctorReport): readonly string[] {
+  const out: string[] = [];
   if (input.devices === 0) return out;
   const whose = iommu.maker === undefined ? '' : `, ${MAKERS[iommu.maker]}`;
   const [sign] = iommu.signs;

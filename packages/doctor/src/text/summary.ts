@@ -14,6 +14,26 @@ const WANTED: readonly (readonly [purpose: DevicePurpose, heading: string])[] = 
   ['usb', 'USB'],
   ['media', 'Sound and video'],
 ];
+/** A function in the table, with its answer. */
+export interface SummaryRow {
+  /** The function. */
+  readonly device: DeviceReport;
+  /** Its answer. */
+  readonly verdict: Verdict;
+  /** The same in a few words. */
+  readonly words: string;
+  /** The running kernel's number of its group; null: the text does not tell it. */
+  readonly group: number | null;
+}
+
+/** Functions of one purpose. */
+export interface SummaryPart {
+  /** What they are for, as a heading. */
+  readonly heading: string;
+  /** In the order of addresses. */
+  readonly rows: readonly SummaryRow[];
+}
+
 const NAME_WIDTH = 44;
 /** Virtual functions beyond these are counted. */
 const SHOWN_OF_A_KIND = 12;
@@ -23,21 +43,34 @@ export function summaryLines(report: DoctorReport): readonly string[] {
   const out = [...headLines(report)];
   const devices = devicesOf(report);
   if (devices.length === 0) return out;
-  const verdicts = new Map(report.verdicts.map((verdict) => [verdict.device, verdict]));
-  const numbers = new Map(report.groups.flatMap(({ id, devices: members }) => members.map((address) => [address, id] as const)));
   const short = shortener(devices);
   let shown = 0;
-  for (const [purpose, heading] of WANTED) {
-    const some = devices.filter((device) => device.purpose === purpose && !device.isBridge);
-    if (some.length === 0) continue;
+  for (const { heading, rows } of summaryTable(report)) {
     out.push('', heading);
-    for (const device of some.slice(0, SHOWN_OF_A_KIND)) out.push(`  ${row(device, verdicts.get(device.address), numbers.get(device.address) ?? null, short)}`);
-    if (some.length > SHOWN_OF_A_KIND) out.push(`  and ${some.length - SHOWN_OF_A_KIND} more`);
-    shown += some.length;
+    for (const row of rows.slice(0, SHOWN_OF_A_KIND)) out.push(`  ${rowLine(row, short)}`);
+    if (rows.length > SHOWN_OF_A_KIND) out.push(`  and ${rows.length - SHOWN_OF_A_KIND} more`);
+    shown += rows.length;
   }
   for (const { line, text, means } of report.errors) out.push('', `Line ${line}: ${text}`, `  ${means}`);
   out.push('', restLine(devices.length - shown, report));
   return out;
+}
+
+/** What people give away, by purpose, with the answer for each; a purpose that no function has is left out. */
+export function summaryTable(report: DoctorReport): readonly SummaryPart[] {
+  const devices = devicesOf(report);
+  const verdicts = new Map(report.verdicts.map((verdict) => [verdict.device, verdict]));
+  const numbers = new Map(report.groups.flatMap(({ id, devices: members }) => members.map((address) => [address, id] as const)));
+  const short = shortener(devices);
+  return WANTED.flatMap(([purpose, heading]) => {
+    const rows = devices
+      .filter((device) => device.purpose === purpose && !device.isBridge)
+      .map((device) => {
+        const verdict = verdicts.get(device.address)!;
+        return { device, verdict, words: verdictWords(verdict, short), group: numbers.get(device.address) ?? null };
+      });
+    return rows.length === 0 ? [] : [{ heading, rows }];
+  });
 }
 
 /** All functions of a report, in the order of addresses. */
@@ -64,11 +97,9 @@ export function verdictWords({ kind, with: others, because }: Verdict, short: (a
   }
 }
 
-function row(device: DeviceReport, verdict: Verdict | undefined, id: number | null, short: (address: string) => string): string {
+function rowLine({ device, words, group }: SummaryRow, short: (address: string) => string): string {
   const name = device.description.length > NAME_WIDTH ? `${device.description.slice(0, NAME_WIDTH - 1)}…` : device.description;
-  const words = verdict === undefined ? '' : verdictWords(verdict, short);
-  const group = id === null ? '' : ` (group ${id})`;
-  return `${short(device.address)}  ${name.padEnd(NAME_WIDTH)}  ${words}${group}`.trimEnd();
+  return `${short(device.address)}  ${name.padEnd(NAME_WIDTH)}  ${words}${group === null ? '' : ` (group ${group})`}`.trimEnd();
 }
 
 function restLine(count: number, { groups, cannotTell, ungrouped }: DoctorReport): string {
