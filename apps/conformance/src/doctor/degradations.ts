@@ -134,7 +134,7 @@ function withoutGroup(block: LspciBlock): LspciBlock {
 
 /** `Host bridge [0600]: Intel Corporation Device [8086:29c0]` as `Host bridge: Intel Corporation Device 29c0`. */
 function withoutIds(line: string): string {
-  const named = line.replace(/ Device \[([0-9a-f]{4}):([0-9a-f]{4})\]/i, ' Device $2').replace(/: Device \[([0-9a-f]{4}:[0-9a-f]{4})\]/i, ': Device $1').replace(IDS, '');
+  const named = line.replace(/: Device \[([0-9a-f]{4}:[0-9a-f]{4})\]/i, ': Device $1').replace(/ Device \[([0-9a-f]{4}):([0-9a-f]{4})\]/i, ' Device $2').replace(IDS, '');
   const [, name, code, rest] = /^([^\t[:]*) \[([0-9a-f]{4})\]:(.*)$/i.exec(named) ?? [];
   if (name === undefined || code === undefined || rest === undefined) return named;
   const value = Number.parseInt(code, 16);

@@ -2,7 +2,7 @@
  * A machine's facts as `lspci -Dnnvvvxxxx` of root would print them: headings, the lines and the bytes that grouping looks at, and no others. What facts do not have
  * (names, revisions, regions) is not printed. Written from lspci's output, and without the code that reads it.
  */
-import { PciTopology, type PciFacts } from '@vsim/vfio-pci';
+import { PciTopology, hasWideAcs, type PciFacts } from '@vsim/vfio-pci';
 import { classNameWithCode } from './class-names.ts';
 import { configBytes } from './config-bytes.ts';
 
@@ -94,7 +94,8 @@ function decoded(facts: PciFacts, buses: BusNumbers, { groups, capable }: Render
   if (conventional) return listed ? [...out, '\tCapabilities: [40] Power Management version 3'] : out;
   out.push(`\tCapabilities: [40] Express (v2) ${EXPRESS_WORDS.get(expressType) ?? `Unknown type ${expressType}`}, MSI 00`);
   if (acs !== undefined) {
-    const [capability, control] = acs.wide === undefined ? [acs.capability, acs.control] : [acs.wide.capability & 0xffff, acs.wide.capability >>> 16];
+    // lspci shows the second word as control. Of registers that are dwords it is the upper half of the capability, which has no bits.
+    const [capability, control] = acs.wide !== undefined ? [acs.wide.capability & 0xffff, acs.wide.capability >>> 16] : [acs.capability, hasWideAcs(facts) ? 0 : acs.control];
     out.push('\tCapabilities: [100 v1] Access Control Services', `\t\tACSCap:\t${acsFlags(capability)}`, `\t\tACSCtl:\t${acsFlags(control)}`);
   }
   if (sriov !== undefined) {

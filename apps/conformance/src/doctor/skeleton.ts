@@ -26,8 +26,14 @@ function headingWords(heading: string): string {
   const code = /^[^:]*\[([0-9a-f]{4})\]:/i.exec(heading)?.[1] ?? /^([0-9a-f]{4}): /i.exec(heading)?.[1];
   const [words, ...rest] = heading.split(': ');
   const named = [...CLASS_NAMES].find(([, name]) => name.toLowerCase() === words!.toLowerCase())?.[0];
+  const value = code ?? named?.toString(16).padStart(4, '0');
   const vendor = ids ?? vendorOfName(rest.join(': '))?.toString(16) ?? 'unknown';
-  return `class ${code ?? named?.toString(16).padStart(4, '0') ?? words!}; ${ids === undefined ? 'vendor' : 'ids'} ${vendor}`;
+  return `class ${value === undefined ? words! : asked(value)}; ${ids === undefined ? 'vendor' : 'ids'} ${vendor}`;
+}
+
+/** What rules ask of a class: all of bridges and of the IOMMU, the base of others. Several subclasses have their base's name. */
+function asked(code: string): string {
+  return code.startsWith('06') || code === '0806' ? code : code.slice(0, 2);
 }
 
 function decodedWords(lines: readonly string[]): readonly string[] {
@@ -67,7 +73,7 @@ function rowWords(rows: readonly string[]): readonly string[] {
   const header = bytes[0x0e]!;
   // A VF's ids read as ones, and are told by its PF.
   const ids = view.getUint32(0, true) === 0xffff_ffff ? '' : view.getUint32(0, true).toString(16);
-  const out = [`bytes ${rows.length === 4 ? '64' : 'more'}`, `${ids} capabilities ${(bytes[0x06]! >> 4) & 1} ${(view.getUint32(8, true) >>> 8).toString(16)} header ${header & 1}${header >> 7}`];
+  const out = [`bytes ${rows.length === 4 ? '64' : 'more'}`, `${ids} capabilities ${(bytes[0x06]! >> 4) & 1} class ${asked(view.getUint16(0x0a, true).toString(16).padStart(4, '0'))} header ${header & 1}${header >> 7}`];
   if ((header & 0x7f) !== 0) out.push(`below ${bytes[0x19]!}`);
   if (bytes.length < 0x100) return out;
   const express = listed(bytes, 0x10);

@@ -1,5 +1,5 @@
 /** Machines that might be: recorded ones with other registers, ids and functions. What the kernel makes of them is what the rules of the grouping say. */
-import { aliasDeviceIds, aliasVendors, hasWideAcs, quirkDeviceIds, quirkVendors, type PciFacts } from '@vsim/vfio-pci';
+import { PciTopology, aliasDeviceIds, aliasVendors, hasWideAcs, quirkDeviceIds, quirkVendors, type PciFacts } from '@vsim/vfio-pci';
 import { kernelGroups } from './fits.ts';
 import type { FieldMachine } from './field-machines.ts';
 import { renderMachine } from './render.ts';
@@ -7,11 +7,18 @@ import { renderMachine } from './render.ts';
 /** Source Validation, Request Redirect, Completion Redirect, Upstream Forwarding: what Linux asks for. */
 const ALL_ACS = 0x1d;
 const ROOT_COMPLEX_ENDPOINT = 9;
-/** Ids that some rule names. */
-const NAMED: readonly (readonly [vendor: number, device: number])[] = [
-  ...quirkVendors().flatMap((vendor) => quirkDeviceIds(vendor).map((device) => [vendor, device] as const)),
-  ...aliasVendors().flatMap((vendor) => aliasDeviceIds(vendor).map((device) => [vendor, device] as const)),
-];
+const ROOT_PORT = 4;
+const ENDPOINT = 0;
+
+/** Ids that some rule names, of root ports and of others. Nobody has the id of a thing of another kind. */
+const NAMED_PORTS: readonly Id[] = named((vendor) => quirkDeviceIds(vendor, ROOT_PORT).filter((device) => !quirkDeviceIds(vendor, ENDPOINT).includes(device)));
+const NAMED_OTHERS: readonly Id[] = [...named((vendor) => quirkDeviceIds(vendor, ENDPOINT)), ...aliasVendors().flatMap((vendor) => aliasDeviceIds(vendor).map((device): Id => [vendor, device]))];
+
+type Id = readonly [vendor: number, device: number];
+
+function named(idsOf: (vendor: number) => readonly number[]): readonly Id[] {
+  return quirkVendors().flatMap((vendor) => idsOf(vendor).map((device): Id => [vendor, device]));
+}
 
 /** Numbers from 0 to below 1, the same for the same seed. */
 export function randomOf(seed: number): () => number {
@@ -25,7 +32,11 @@ export function randomOf(seed: number): () => number {
 
 /** A variant of a machine, with its text and the groups of all its functions. */
 export function variantOf(name: string, facts: readonly PciFacts[], random: () => number): FieldMachine & { readonly world: readonly PciFacts[] } {
-  const world = withPlausibleSlots(facts.filter(({ secondaryBus }) => secondaryBus !== undefined || random() > 0.1).map((each) => changed(each, random)), random);
+  const virtual = new Set(new PciTopology(facts).nodes.filter(({ physicalFunction }) => physicalFunction !== undefined).map((node) => node.facts));
+  // PFs and VFs stay as they are: they tell of each other.
+  const stays = (each: PciFacts): boolean => virtual.has(each) || each.sriov !== undefined;
+  const some = facts.filter((each) => stays(each) || each.secondaryBus !== undefined || random() > 0.1);
+  const world = withPlausibleSlots(some.map((each) => (stays(each) ? each : changed(each, random))), random);
   const lines = kernelGroups(world, new Set(world.map(({ address }) => address)));
   const numbers = new Map([...new Set(lines.values())].map((line, number) => [line, number]));
   const truth = new Map(world.map(({ address }) => {
@@ -36,11 +47,10 @@ export function variantOf(name: string, facts: readonly PciFacts[], random: () =
   return { name, world, truth, text: renderMachine(world, { groups, drivers: new Map(world.map(({ address }) => [address, 'pcieport'])) }) };
 }
 
-/** VFs stay: their ids are their PF's to tell. */
 function changed(facts: PciFacts, random: () => number): PciFacts {
-  const virtual = facts.vendor === 0xffff || facts.sriov !== undefined;
-  const [vendor, device] = random() < 0.3 && !virtual ? NAMED[Math.floor(random() * NAMED.length)]! : [facts.vendor, facts.device];
-  const endpoint = facts.secondaryBus === undefined && !facts.isBridge;
+  const endpoint = facts.secondaryBus === undefined && !facts.isBridge && facts.expressType !== undefined;
+  const ids = facts.expressType === ROOT_PORT ? NAMED_PORTS : endpoint ? NAMED_OTHERS : [];
+  const [vendor, device] = random() < 0.3 && ids.length > 0 ? ids[Math.floor(random() * ids.length)]! : [facts.vendor, facts.device];
   const onRoot = facts.address.includes(':00:');
   const expressType = endpoint && onRoot && random() < 0.3 ? (random() < 0.7 ? ROOT_COMPLEX_ENDPOINT : undefined) : facts.expressType;
   const plain: PciFacts = { ...facts, vendor, device, expressType, acs: undefined };
@@ -48,11 +58,10 @@ function changed(facts: PciFacts, random: () => number): PciFacts {
   return { ...plain, acs: acsOf(plain, random) };
 }
 
-/** Mostly all or nothing, at times some bits; registers that are wider where they are. */
+/** Some capabilities, and on what Linux switches on of them when the IOMMU is on; registers that are wider where they are. */
 function acsOf(facts: PciFacts, random: () => number): PciFacts['acs'] {
-  const some = (): number => (random() < 0.7 ? ALL_ACS : Math.floor(random() * 0x20));
-  const capability = some();
-  const control = random() < 0.3 ? 0 : capability & some();
+  const capability = random() < 0.7 ? ALL_ACS : Math.floor(random() * 0x20);
+  const control = capability & ALL_ACS;
   if (!hasWideAcs(facts)) return { capability, control, wide: { capability: capability + control * 0x1_0000, control: 0 } };
   // The dword of the capability has nothing in its upper half, which lspci shows as control.
   return { capability, control: 0, wide: { capability, control } };
