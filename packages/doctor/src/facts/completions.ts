@@ -21,6 +21,8 @@ export interface Completion {
 }
 
 const ALL_ACS = { capability: 0x1d, control: 0x1d } as const;
+/** Of a capability of which only the name is shown. */
+const NO_ACS = { capability: 0x1d, control: 0 } as const;
 const ROOT_PORT = 4;
 const DOWNSTREAM_PORT = 6;
 const ENDPOINT = 0;
@@ -45,6 +47,8 @@ export interface CompletionContext {
   readonly sriov: ReadonlyMap<string, SriovFacts>;
   /** Addresses of virtual functions. */
   readonly virtual: ReadonlySet<string>;
+  /** Places of PFs that the text does not show, with the facts that make the VFs that it does show. */
+  readonly hiddenPfs: ReadonlyMap<string, SriovFacts>;
   /** A device id with which a function of this vendor isolates without saying so; undefined: no rule goes by its id. */
   readonly isolatingId: (knowledge: DeviceKnowledge, expressType: number | undefined) => number | undefined;
   /** A device id with which a function of this vendor is in a group with others, or in none; undefined: no rule goes by its id. */
@@ -60,10 +64,43 @@ export function completions(machine: readonly DeviceKnowledge[], context: Comple
     if (orphan.candidates.length > 0) continue;
     for (const place of hidingPlaces(orphan, machine)) out.push(complete(machine, context, ways, false, new Map([[orphan, place]])));
   }
+  const used = new Set(ways.keys());
   for (const orphan of orphans) {
-    for (const candidate of distinct(orphan.candidates, machine)) out.push(complete(machine, context, assign(orphans, { orphan, candidate }), false));
+    for (const candidate of distinct(orphan.candidates, machine)) {
+      const assigned = assign(orphans, { orphan, candidate });
+      for (const bridge of assigned.keys()) used.add(bridge);
+      out.push(complete(machine, context, assigned, false));
+    }
+  }
+  // What leads nowhere in all of these may lead to any.
+  for (const orphan of orphans) {
+    for (const candidate of orphan.candidates) {
+      if (used.has(candidate)) continue;
+      used.add(candidate);
+      out.push(complete(machine, context, assign(orphans, { orphan, candidate }), false));
+    }
+  }
+  for (const place of placesBesideDummies(machine)) {
+    const orphan = orphans.find((each) => each.candidates.length > 0 && isBelow(each, place));
+    if (orphan !== undefined) out.push(complete(machine, context, assign(orphans.filter((each) => each !== orphan), undefined), false, new Map([[orphan, place]])));
   }
   return out;
+}
+
+/** AMD has a host bridge as function 0 of each slot of ports, which is there with and without ports: one may have been left out beside it. */
+function placesBesideDummies(machine: readonly DeviceKnowledge[]): readonly string[] {
+  const there = new Set(machine.map(({ address }) => address));
+  return machine.flatMap(({ address, vendor, classCode }) => {
+    const slot = address.slice(0, -1);
+    if (!address.endsWith('.0') || address.endsWith(':00.0') || !AMD_LIKE.has(valueOr(vendor, 0)) || valueOr(classCode, 0) !== CLASS_HOST_BRIDGE) return [];
+    return [1, 2, 3, 4, 5, 6, 7].some((fn) => there.has(`${slot}${fn}`)) ? [] : [`${slot}1`];
+  });
+}
+
+/** Whether a bus may be below a bridge at an address. */
+function isBelow({ domain, bus }: Orphan, address: string): boolean {
+  const place = new PciAddress(address);
+  return place.domain === domain && place.bus < bus;
 }
 
 /** Where a bridge may have been left out beside functions that the text shows: ports share slots with each other, and with host bridges. */
@@ -114,9 +151,11 @@ function complete(
   places: ReadonlyMap<Orphan, string> = new Map(),
 ): Completion {
   const facts = ownersOf(machine.map((knowledge) => factsOf(knowledge, context, ways, isolating)), isolating);
+  const physical = [...context.hiddenPfs].map(([address, sriov]) => ({ ...bare(address), expressType: ENDPOINT, acs: isolating ? ALL_ACS : undefined, sriov }));
   const unseen = [
+    ...physical,
     ...hiddenBridges(context.places.orphans, ways, facts, isolating, places),
-    ...hiddenFirstFunctions(machine, context.virtual, facts, isolating),
+    ...hiddenFirstFunctions(machine, context, facts, isolating),
     ...(isolating ? [] : [...hiddenIommus(facts), ...hiddenVmd(facts)]),
   ];
   return { facts: [...facts, ...unseen], isolating, unseen: new Set(unseen.map(({ address }) => address)) };
@@ -141,7 +180,7 @@ function factsOf(knowledge: DeviceKnowledge, context: CompletionContext, ways: R
     secondaryBus: knowledge.secondaryBus.standing === 'unknown' ? ways.get(address) : knowledge.secondaryBus.value,
     isBridge,
     expressType,
-    acs: acs.standing === 'unknown' ? (isolating ? ALL_ACS : undefined) : acs.value,
+    acs: acs.standing === 'unknown' ? (isolating ? ALL_ACS : acs.candidates === undefined ? undefined : NO_ACS) : acs.value,
     sriov: context.sriov.get(address) ?? valueOr(sriov, undefined),
   };
 }
@@ -212,8 +251,8 @@ function freeAddress(prefix: string, there: ReadonlySet<string>): string | undef
 }
 
 /** No slot is scanned that has no function 0: where the text has none, it was left out. */
-function hiddenFirstFunctions(machine: readonly DeviceKnowledge[], virtual: ReadonlySet<string>, facts: readonly PciFacts[], isolating: boolean): readonly PciFacts[] {
-  const there = new Set(facts.map(({ address }) => address));
+function hiddenFirstFunctions(machine: readonly DeviceKnowledge[], { virtual, hiddenPfs }: CompletionContext, facts: readonly PciFacts[], isolating: boolean): readonly PciFacts[] {
+  const there = new Set([...facts.map(({ address }) => address), ...hiddenPfs.keys()]);
   const out: PciFacts[] = [];
   for (const [index, { address }] of machine.entries()) {
     const first = `${address.slice(0, -1)}0`;

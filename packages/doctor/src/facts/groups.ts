@@ -3,6 +3,7 @@ import { computeIommuGroups, type AcsFacts, type ComputedGroup, type KernelVersi
 import { completions, virtualAddresses, type Completion, type CompletionContext } from './completions.ts';
 import type { DeviceKnowledge } from './device-knowledge.ts';
 import { valueOr, type Fact } from './fact.ts';
+import { hiddenPfs } from './hidden-pfs.ts';
 import { inferredSriov } from './inferred-sriov.ts';
 import { placesOf, type Orphan, type Places } from './places.ts';
 
@@ -83,7 +84,10 @@ export function groupsOf(machine: readonly DeviceKnowledge[], context: GroupsCon
   })]);
   const virtual = virtualAddresses(sriov, machine);
   const places = placesOf(machine, virtual);
-  const worlds = completions(machine, { places, sriov, virtual, isolatingId: context.isolatingId, mergingId: context.mergingId }).map((completion) => worldOf(completion, context));
+  // Virtual functions whose PF is not in the text need a bridge to their bus, as everybody whose place is not known.
+  const lonely = machine.filter(({ address, physfn }) => physfn.standing === 'unknown' && !virtual.has(address)).map(({ address }) => address);
+  const all = new Set([...virtual, ...lonely]);
+  const worlds = completions(machine, { places, sriov, virtual: all, hiddenPfs: hiddenPfs(lonely, machine), isolatingId: context.isolatingId, mergingId: context.mergingId }).map((completion) => worldOf(completion, context));
   const first = worlds[0]!;
   const told = toldGroups(machine);
   const toldOf = new Map(told.flatMap((group) => group.devices.map((device) => [device, group] as const)));

@@ -199,8 +199,9 @@ class Reading {
     return { flr: flr ?? text.flr, afFlr: afFlr ?? text.afFlr, softReset: softReset ?? text.softReset, revision: revision ?? text.revision };
   }
 
+  /** By its name, or as its ids read as ones while the rest does not. */
   get #isNamedVirtual(): boolean {
-    return this.#pasted.name !== undefined && isVirtualFunctionName(this.#pasted.name);
+    return (this.#pasted.name !== undefined && isVirtualFunctionName(this.#pasted.name)) || this.#facts?.vendor === 0xffff;
   }
 }
 
