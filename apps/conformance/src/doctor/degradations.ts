@@ -122,8 +122,11 @@ function shownBy(blocks: readonly LspciBlock[]): Shown {
 function denied(of: (block: LspciBlock) => readonly string[]): (block: LspciBlock) => readonly string[] {
   return (block) => {
     const lines = of(block);
-    const first = lines.findIndex((line) => isAbout(line, 'Capabilities'));
-    if (first < 0) return lines;
+    const listed = lines.findIndex((line) => isAbout(line, 'Capabilities'));
+    // lspci looks for the list of whoever says that there is one.
+    if (listed < 0 && !block.lines.some((line) => isAbout(line, 'Status') && line.includes(' Cap+'))) return lines;
+    const kernel = lines.findIndex((line) => line.startsWith('\tKernel '));
+    const first = listed >= 0 ? listed : kernel >= 0 ? kernel : lines.length;
     return [...lines.slice(0, first), '\tCapabilities: <access denied>', ...lines.slice(first).filter((line) => line.startsWith('\tKernel '))];
   };
 }

@@ -4,14 +4,17 @@ import { kernelGroups, misfits } from './fits.ts';
 import { blocksOf } from './lspci-blocks.ts';
 
 /**
- * Functions of which it is not proved that the text cannot tell, each with why.
+ * Functions of which it is not proved that the text cannot tell, each with why. Where the text tells groups of others, it contradicts itself of those that it tells none
+ * of: these need no proof.
  *
  * @param text of one of DEGRADATIONS, perhaps with fewer devices @param options its name
  * @param open functions that are said to be open @param worlds machines that the text is said to be of perhaps
  */
 export function unproved(text: string, options: string, open: readonly string[], worlds: readonly (readonly PciFacts[])[]): readonly string[] {
   if (open.length === 0) return [];
-  const there = new Set(blocksOf(text).map(({ address }) => address));
+  const blocks = blocksOf(text);
+  const there = new Set(blocks.map(({ address }) => address));
+  if (blocks.some(({ lines }) => lines.some((line) => /IOMMU group:? \d/.test(line)))) return [];
   const groups: ReadonlyMap<string, string>[] = [];
   const reasons = new Set<string>();
   for (const world of worlds) {

@@ -44,7 +44,8 @@ export function variantOf(name: string, facts: readonly PciFacts[], random: () =
     return [address, line === undefined ? undefined : numbers.get(line)] as const;
   }));
   const groups = new Map([...truth].flatMap(([address, number]) => (number === undefined ? [] : [[address, number] as const])));
-  return { name, world, truth, text: renderMachine(world, { groups, drivers: new Map(world.map(({ address }) => [address, 'pcieport'])) }) };
+  const names = new Map([...virtual].map(({ address }) => [address, 'Intel Corporation 82576 Virtual Function']));
+  return { name, world, truth, text: renderMachine(world, { names, groups, drivers: new Map(world.map(({ address }) => [address, 'pcieport'])) }) };
 }
 
 function changed(facts: PciFacts, random: () => number): PciFacts {
