@@ -11,6 +11,8 @@ export interface DeviceLine {
   readonly unnamedBus: boolean;
   /** The group that the line itself names. */
   readonly group: number | undefined;
+  /** A number stands before the address that may be a group's, or a line's. */
+  readonly number: number | undefined;
   /** `[10de:2206]` before the address. */
   readonly ids: readonly [vendor: number, device: number] | undefined;
   /** Whether a mark says that it can be reset. */
@@ -25,7 +27,7 @@ export interface DeviceLine {
 const GROUP =
   /(?:\*\*|#{1,6} *|=+ *|-+ *|\[)?(?:(?:iommu[ _-]?)?groups?\b(?: \/sys\/kernel\/iommu_groups\/|[ _-]?(?:id|number|nr|no)?\.?)|\/?(?:sys\/kernel\/)?iommu_groups?\/)(?:\*\*)?[\s#:=/_-]*(\d{1,6})\b(?:\*\*)?[\])\s:.,=>*|/-]*(?:devices?\b\s*[:/]*\s*)?/iy;
 const IN_PARENTHESES = /\((\d{1,6})\)\s*/y;
-const NUMBER_FIRST = /(\d{1,6}):?\s+(?=(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\s)/iy;
+const NUMBER_FIRST = /(\d{1,6})(:?)\s+(?=(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\s)/iy;
 const IDS = /\[([0-9a-f]{4}):([0-9a-f]{4})\]\s*/iy;
 const MARK = /\[\s*(R|RESET|reset|Reset|FLR|\u2713|x|X)?\s*\]\s*/y;
 const WORD = /(?:(?:iommu )?group )?(?:pci[ _-]?)?(?:device|dev|pci|slot|bdf|id|address|bus)(?: id)?\s*[:=]\s*/iy;
@@ -40,16 +42,17 @@ const MOST_TOKENS = 12;
 /** The device that a line begins with; undefined: it names none there. */
 export function deviceLine(text: string): DeviceLine | undefined {
   const first = exec(ADDRESS_AT, text, 0);
-  if (first !== null) return withPath(text, first, { group: undefined, ids: undefined, reset: false, bare: true });
+  if (first !== null) return withPath(text, first, { group: undefined, number: undefined, ids: undefined, reset: false, bare: true });
   if (!SOME_ADDRESS.test(text.length > REACH ? text.slice(0, REACH) : text)) return undefined;
   let at = 0;
   let group: number | undefined;
+  let number: number | undefined;
   let ids: readonly [number, number] | undefined;
   let reset = false;
   let bare = true;
   for (let i = 0; i < MOST_TOKENS; i++) {
     const address = exec(ADDRESS_AT, text, at);
-    if (address !== null) return withPath(text, address, { group, ids, reset, bare });
+    if (address !== null) return withPath(text, address, { group, number, ids, reset, bare });
     const found = exec(BULLET, text, at);
     if (found !== null) {
       at += found[0].length;
@@ -60,7 +63,8 @@ export function deviceLine(text: string): DeviceLine | undefined {
     const pair = named === null ? exec(IDS, text, at) : null;
     const mark = named === null && pair === null ? exec(MARK, text, at) : null;
     const word = named === null && pair === null && mark === null ? exec(WORD, text, at) : null;
-    if (named !== null) group ??= Number(named[1]);
+    if (named?.[2] === '') number = Number(named[1]);
+    else if (named !== null) group ??= Number(named[1]);
     if (pair !== null) ids = [Number.parseInt(pair[1]!, 16), Number.parseInt(pair[2]!, 16)];
     if (mark !== null) reset ||= mark[1] !== undefined;
     const token = named ?? pair ?? mark ?? word;
@@ -80,7 +84,7 @@ export function groupHeading(text: string): number | undefined {
   return /^(?:\(?(?:\d+ (?:pci )?devices?|total \d+|type: ?[\w-]+|[A-Za-z-]{2,12})\)?|[-=*\s#:\u2500]*|devices?:?)$/i.test(rest) ? Number(match[1]) : undefined;
 }
 
-function withPath(text: string, match: RegExpExecArray, before: Pick<DeviceLine, 'group' | 'ids' | 'reset' | 'bare'>): DeviceLine | undefined {
+function withPath(text: string, match: RegExpExecArray, before: Pick<DeviceLine, 'group' | 'number' | 'ids' | 'reset' | 'bare'>): DeviceLine | undefined {
   const [whole, domain, bus, device, fn] = match;
   let address = joined(domain, bus!, device!, fn!);
   let at = match.index + whole.length;

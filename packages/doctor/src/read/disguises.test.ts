@@ -88,6 +88,8 @@ const DISGUISES: readonly (readonly [string, (text: string) => string])[] = [
   ['colours', (text) => text.replaceAll('NVIDIA', '\u001b[01;31m\u001b[KNVIDIA\u001b[m\u001b[K').replaceAll('Kernel', '\u001b[32mKernel\u001b[0m').replaceAll('iommu', '\u001b[1;31miommu\u001b[0m')],
   ['colours without their escapes', (text) => text.replaceAll('NVIDIA', '[01;31m[KNVIDIA[m[K').replaceAll('IOMMU', '[01;31m[KIOMMU[m[K')],
   ['colours as cat -v shows them', (text) => text.replaceAll('NVIDIA', '^[[01;31m^[[KNVIDIA^[[m^[[K')],
+  ['brackets that an editor escaped', (text) => text.replaceAll(/[[\]_]/g, '\\$&')],
+  ['invisible entities', (text) => text.replaceAll('\n', '&#x200B;\n')],
   ['cat -n', (text) => each(text.trimEnd(), (line, i) => `${String(i + 1).padStart(6)}\t${line}`)],
   ['cat -n with blanks', (text) => each(spaces(text.trimEnd()), (line, i) => `${String(i + 1).padStart(6)}  ${line}`)],
   ['cat -A', (text) => each(text, (line) => `${line.replaceAll('\t', '^I')}$`).replace(/^\$$/gm, '')],

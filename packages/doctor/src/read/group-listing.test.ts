@@ -27,6 +27,8 @@ describe('a group of the root port 00:01.0 and 01:00.0, and one of 00:02.0, are 
     ['"Group Device"', 'IOMMU Group 1\nGroup Device: 0000:00:01.0 - PCI bridge: Intel\nGroup Device: 0000:01:00.0 - something\nIOMMU Group 2\nGroup Device: 0000:00:02.0 - graphics\n'],
     ['marks of resets', `IOMMU group 1\n\t00:01.0 ${PORT}\n[RESET]\t01:00.0 ${GPU}\nIOMMU group 2\n[RESET]\t00:02.0 ${GPU}\n`],
     ['USB devices among them', `IOMMU Group 1:\n\t00:01.0 ${PORT}\n\t01:00.0 ${GPU}\n\t\tBus 001 Device 002: ID 05e3:0608 Genesys\nIOMMU Group 2:\n\t00:02.0 ${GPU}\n`],
+    ['Unraid', 'IOMMU group 1:\t[8086:1901] 00:01.0 PCI bridge: Intel (rev 0a)\n[10de:1b81] 01:00.0 VGA compatible controller: NVIDIA (rev a1)\nIOMMU group 2:[8086:3e92] 00:02.0 VGA compatible controller: Intel\n'],
+    ['numbers alone, where the command asked for groups', `$ for d in /sys/kernel/iommu_groups/*/devices/*; do :; done\n1 00:01.0 ${PORT}\n1 01:00.0 ${GPU}\n2 00:02.0 ${GPU}\n`],
     ['find', '/sys/kernel/iommu_groups/1/devices/0000:00:01.0\n/sys/kernel/iommu_groups/1/devices/0000:01:00.0\n/sys/kernel/iommu_groups/2/devices/0000:00:02.0\n'],
     ['find from the folder', './1/devices/0000:00:01.0\n./1/devices/0000:01:00.0\n./2/devices/0000:00:02.0\n'],
     ['ls', '/sys/kernel/iommu_groups/1/devices:\n0000:00:01.0  0000:01:00.0\n\n/sys/kernel/iommu_groups/2/devices:\n0000:00:02.0\n'],
@@ -47,6 +49,10 @@ describe('a listing', () => {
     const marks = (text: string): unknown[] => readPaste(text).devices.map(({ resettable }) => resettable);
     expect(marks(`IOMMU group 1\n\t00:01.0 ${PORT}\n[RESET]\t01:00.0 ${GPU}\n`)).toEqual([false, true]);
     expect(marks(`IOMMU group 1\n\t00:01.0 ${PORT}\n\t01:00.0 ${GPU}\n`)).toEqual([undefined, undefined]);
+  });
+
+  it('does not take the numbers of lines for groups', () => {
+    expect(groups(` 9 00:01.0 ${PORT}\n10 01:00.0 ${GPU}\n`)).toEqual(['0000:00:01.0 ', '0000:01:00.0 ']);
   });
 
   it('tells the bridges above, by where links lead', () => {

@@ -6,7 +6,6 @@ import type { Line } from './lines.ts';
 import type { PasteDraft } from './paste-draft.ts';
 
 const MEMBER_PATH = new RegExp(`(?:iommu_groups/|^(?:\\./)?)(\\d{1,9})/devices/(${FULL_ADDRESS})`, 'g');
-const OWN_LINK = new RegExp(`(${FULL_ADDRESS})/iommu_group -> \\S*iommu_groups/(\\d{1,9})$`);
 const FOLDER = /iommu_groups\/(\d{1,9})(?:\/devices)?\/?:$/;
 /** Characters, with a mark of ls behind it. */
 const LONGEST_ADDRESS = 20;
@@ -45,17 +44,6 @@ function readPaths(line: Line, paste: PasteDraft): boolean {
   for (const [, number, address] of members) tell(line, paste, address!, Number(number));
   if (members.length > 0) {
     readLink(text, line, paste);
-    return true;
-  }
-  const own = OWN_LINK.exec(text);
-  if (own !== null) {
-    tell(line, paste, own[1]!, Number(own[2]));
-    return true;
-  }
-  const asked = new RegExp(`(${FULL_ADDRESS})/iommu_group\\b`).exec(paste.command ?? '')?.[1];
-  const answer = /^\S*iommu_groups\/(\d{1,9})$/.exec(text)?.[1];
-  if (asked !== undefined && answer !== undefined) {
-    tell(line, paste, asked, Number(answer));
     return true;
   }
   if (/^\/sys\/kernel\/iommu_groups\/?:?$/.test(text)) {

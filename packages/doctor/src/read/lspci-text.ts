@@ -48,9 +48,11 @@ export function readLspci(cursor: Cursor, line: Line, paste: PasteDraft): boolea
 
 /** The group that the line, or the heading above it, gives the device. */
 function groupOf(named: DeviceLine, line: Line, paste: PasteDraft): number | undefined {
-  if (named.group !== undefined) {
-    paste.group = { number: named.group, indent: undefined, gap: false };
-    return named.group;
+  // A number alone is that of a group where the command asked for groups.
+  const own = named.group ?? (paste.command?.includes('iommu_groups') === true ? named.number : undefined);
+  if (own !== undefined) {
+    paste.group = { number: own, indent: undefined, gap: false };
+    return own;
   }
   const atEnd = GROUP_AT_END.exec(named.rest);
   if (atEnd !== null) return Number(atEnd[1]);
@@ -71,7 +73,7 @@ function groupOf(named: DeviceLine, line: Line, paste: PasteDraft): number | und
 /** What follows the address; undefined: no heading, and no listing in which any words would do. */
 function wordsOf(named: DeviceLine, listed: boolean): DeviceWords | undefined {
   const { rest, ids } = named;
-  if (!listed) return named.bare && rest !== '' && ids === undefined ? headingWords(rest) : undefined;
+  if (!listed) return (named.bare || named.number !== undefined) && rest !== '' && ids === undefined ? headingWords(rest) : undefined;
   const told: DeviceWords = ids === undefined ? {} : { vendor: ids[0], device: ids[1] };
   if (deviceLine(rest) !== undefined) return undefined;
   const words = headingWords(rest);

@@ -19,6 +19,9 @@ const NAMED: Readonly<Record<string, string>> = {
 };
 const LAST_CODE_POINT = 0x10ffff;
 
+/** What editors of Markdown escape; a tree has `\-`, and JSON none of these. */
+const ESCAPED = /\\([[\]_*#>~`])/g;
+
 /** Elements that end a line, and those that only dress one. What lspci has in such brackets, and libvirt's XML, is none of them. */
 const BREAKS = /<(?:br|hr) {0,2}\/?>\n?|<\/(?:p|div|li|tr|pre|h[1-6])>(?=[^\n])/gi;
 const TAGS = /<\/?(?:p|pre|code|div|span|details|summary|li|ul|ol|tt|font|b|i|u|em|strong|kbd|samp|small|blockquote|td|tr|th|tbody|thead|table|a|h[1-6]|body|html)(?: [^<>\n]{0,300})?\/?>/gi;
@@ -33,7 +36,8 @@ export function withoutNoise(source: string): string {
   if (/[\0\v\f\r\u001b\u0080-\uffff]/.test(text)) text = withoutControls(text);
   if (text.includes('^[')) text = text.replace(ESCAPES, '');
   if (/\[[\d;]{0,40}[mK]/.test(text)) text = text.replace(LOST_ESCAPES, '');
-  if (text.includes('&')) text = decoded(decoded(text));
+  if (text.includes('&')) text = decoded(decoded(text)).replace(INVISIBLE, '').replace(BLANKS, ' ');
+  if (/\\[[\]_]/.test(text)) text = text.replace(ESCAPED, '$1');
   if (/<(?:\/|[A-Za-z]{1,10}[ >/]|h\d)/.test(text)) text = text.replace(BREAKS, breakOf).replace(TAGS, '');
   if (/\[(?:\/|[Cc][Oo][Dd][Ee]|[Qq]uote|QUOTE|spoiler|php|bash)/.test(text)) text = text.replace(BBCODE, '');
   return text;

@@ -61,6 +61,8 @@ export class PasteDraft {
   };
   /** Names in /sys/class/iommu; undefined: not told. */
   units: Set<string> | undefined = undefined;
+  /** Lines that were looked up among the known errors. */
+  triedAsErrors = 0;
   /** Values of JSON that did not end. */
   brokenValues = 0;
   /** The command whose output is read; undefined: none was pasted. */

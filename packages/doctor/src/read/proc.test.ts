@@ -24,6 +24,9 @@ describe('the kernel', () => {
     ['$ uname -r\n6.12.1-arch1-1\n', '6.12.1-arch1-1'],
     ['BOOT_IMAGE=/boot/vmlinuz-6.8.0-49-generic root=UUID=0 ro quiet\n', '6.8.0-49-generic'],
     ['initrd=\\EFI\\proxmox\\6.8.12-4-pve\\initrd.img-6.8.12-4-pve root=ZFS=rpool/ROOT\n', '6.8.12-4-pve'],
+    ['pve-manager/8.2.2/9355359cd7afbae4 (running kernel: 6.8.4-2-pve)\n', '6.8.4-2-pve'],
+    ['Uname: Linux 5.4.0-42-generic x86_64\n', '5.4.0-42-generic'],
+    ['  Kernel: 6.8.0-49-generic arch: x86_64 bits: 64\n', '6.8.0-49-generic'],
     ['6.8.0\n', undefined],
   ])('%s', (text, kernel) => {
     expect(readPaste(text).machine.kernel).toBe(kernel);
@@ -34,6 +37,7 @@ describe('the kernel', () => {
     expect(readPaste(`${parameters}\n`).machine.cmdline).toBe(parameters);
     expect(readPaste(`[    0.000000] Command line: ${parameters}\n`).machine.cmdline).toBe(parameters);
     expect(readPaste('$ cat /proc/cmdline\nquiet splash intel_iommu=on\n').machine.cmdline).toBe('quiet splash intel_iommu=on');
+    expect(readPaste(`ProcKernelCmdLine: ${parameters}\n`).machine.cmdline).toBe(parameters);
     expect(readPaste(`${parameters.replace(' ro ', '\nro ')}\n`).machine.cmdline).toBe(parameters);
   });
 });

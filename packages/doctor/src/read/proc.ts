@@ -5,8 +5,11 @@ import type { IomemRange } from './paste.ts';
 import type { PasteDraft } from './paste-draft.ts';
 
 const RANGE = /^([0-9a-f]{8,16})-([0-9a-f]{8,16}) : (.+)$/i;
-const PARAMETERS = /^(?:BOOT_IMAGE=|initrd=[\\/(]|root=(?:UUID|PARTUUID|LABEL|ZFS|\/dev)\b)\S* ?/;
+const LABEL = /^(?:ProcKernelCmdLine|ProcCmdLine|[Cc]mdline|parameters|Parameters): */;
+const PARAMETERS = /^(?:(?:ProcKernelCmdLine|ProcCmdLine|[Cc]mdline|parameters|Parameters): *)?(?:BOOT_IMAGE=|initrd=[\\/(]|root=(?:UUID|PARTUUID|LABEL|ZFS|\/dev)\b)\S* ?/;
 const UNAME = /^Linux \S+ (\d+\.\d+\S*) #\d.*$/s;
+/** How reports name the running kernel: Proxmox, apport, inxi and their like. */
+const RUNNING = /^(?:\S+ .{0,40}\(running kernel: (\d+\.\d+[^\s)]*)\)|(?:Uname: Linux|Kernel Version:|Kernel:|Linux kernel:) ?(\d+\.\d+\.\d+\S*)(?: .*)?)$/;
 const VERSION = /^\d+\.\d+\.\d+[\w.+~-]*$/;
 const CPU = /^(?:vendor_id|Vendor ID|model name|Model name|CPU implementer|Anbieterkennung|Modellname|Identifiant constructeur)\s*:\s*(.*)$/s;
 const UNIT = /(?:^|\s)([\w.:-]+) -> \S*\/iommu\/([\w.:-]+)$/;
@@ -48,7 +51,7 @@ function readParameters(line: Line, paste: PasteDraft): boolean {
   const own = paste.command !== undefined && paste.command.includes('/proc/cmdline') && paste.machine.cmdline === undefined && / |^\w+=/.test(line.text);
   if (!own && !PARAMETERS.test(line.text)) return false;
   paste.enter('cmdline', line);
-  takeParameters(line.text, paste);
+  takeParameters(line.text.replace(LABEL, ''), paste);
   return true;
 }
 
@@ -60,11 +63,11 @@ export function takeParameters(text: string, paste: PasteDraft): void {
 }
 
 function readVersion(line: Line, paste: PasteDraft): boolean {
-  const all = UNAME.exec(line.text);
+  const all = UNAME.exec(line.text) ?? RUNNING.exec(line.text);
   const asked = paste.command !== undefined && /\buname\b/.test(paste.command);
   if (all === null && !(asked && VERSION.test(line.text))) return false;
   paste.enter('uname', line);
-  paste.machine.kernel = all?.[1] ?? line.text;
+  paste.machine.kernel = all?.[1] ?? all?.[2] ?? line.text;
   if (/\b(?:aarch64|armv\d\w*)\b/.test(line.text)) paste.machine.cpu ??= 'arm';
   return true;
 }

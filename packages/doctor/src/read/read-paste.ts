@@ -1,5 +1,6 @@
 /** Reads whatever people paste. */
 import { findErrors } from '../errors/index.ts';
+import { readAttribute } from './attributes.ts';
 import { commandOf, isPrompted, isScript } from './command.ts';
 import { Cursor, type Recogniser } from './cursor.ts';
 import { readGroups } from './group-listing.ts';
@@ -24,6 +25,7 @@ const RECOGNISERS: readonly Recogniser[] = [
   readRecord,
   readLspci,
   readPveshTable,
+  readAttribute,
   readGroups,
   readNodedev,
   readNodedevList,
@@ -34,6 +36,10 @@ const RECOGNISERS: readonly Recogniser[] = [
   readKernelLog,
   readNoise,
 ];
+
+/** Lines that nobody knows are looked up among all known errors, which takes long: those that may be one, and not more of them. */
+const SHORTEST_ERROR = 12;
+const MOST_TRIED = 4000;
 
 /** Longer lines are a whole document without its line ends, or nothing that is known. */
 const LONGEST = 4096;
@@ -97,7 +103,7 @@ function readCommand(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
 
 /** What programs print when passthrough fails stands with the kernel's messages. */
 function readError(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
-  if (findErrors(line.text).length === 0) return false;
+  if (line.text.length < SHORTEST_ERROR || ++paste.triedAsErrors > MOST_TRIED || findErrors(line.text).length === 0) return false;
   paste.log.push({ line: line.number, text: line.text, address: undefined });
   cursor.next();
   return true;

@@ -1,5 +1,6 @@
 /** sysfs as files: a folder, an archive, or the live /sys; with it what else of /sys and /proc tells of the machine. */
 import { addressOf } from './address.ts';
+import { isAttribute, takeAttribute } from './attributes.ts';
 import type { DeviceDraft } from './draft.ts';
 import { lineOf, type Line } from './lines.ts';
 import type { Paste } from './paste.ts';
@@ -8,13 +9,6 @@ import { takeParameters } from './proc.ts';
 import { readInto } from './read-paste.ts';
 import { wholeSize } from './rows.ts';
 import type { TreeFile } from './tar.ts';
-
-/** The attributes of a device that are looked at. */
-const ATTRIBUTES: ReadonlySet<string> = new Set(
-  'config resource vendor device class revision subsystem_vendor subsystem_device driver iommu_group physfn reset reset_method boot_vga'.split(' '),
-);
-
-const NUMBERS: ReadonlySet<string> = new Set(['vendor', 'device', 'class', 'revision', 'subsystem_vendor', 'subsystem_device']);
 
 /** Devices of a tree, and which attributes some of them have: where none has one, the tree does not have it. */
 class Tree {
@@ -30,7 +24,7 @@ class Tree {
     this.#takePlace(steps, content, line);
     const name = steps.at(-1);
     const address = addressOf(steps.at(-2) ?? '');
-    if (name !== undefined && address !== undefined && ATTRIBUTES.has(name) && !path.endsWith('/')) {
+    if (name !== undefined && address !== undefined && isAttribute(name) && !path.endsWith('/')) {
       const device = this.#device(address, line);
       if (content instanceof Uint8Array && name === 'config') this.#takeConfig(device, content, line);
       else this.#takeAttribute(device, name, linkOrText(content), line);
@@ -94,23 +88,9 @@ class Tree {
   }
 
   #takeAttribute(device: DeviceDraft, name: string, text: string, line: Line): void {
-    const last = text.slice(text.lastIndexOf('/') + 1);
-    const value = /^0x[0-9a-f]{1,6}$/i.test(text) ? Number(text) : undefined;
-    if (value === undefined && NUMBERS.has(name) && text !== '') this.paste.unread(line.number, line.text, `expected a number, as 0x8086, got ${text.slice(0, 20)}`);
-    if (name === 'vendor' || name === 'device') device.say({ [name]: value });
-    else if (name === 'class' && value !== undefined) device.say({ classCode: value >>> 8, progIf: value & 0xff });
-    else if (name === 'revision') device.say({ revision: value });
-    else if (name === 'subsystem_vendor') device.say({ subsystemVendor: value });
-    else if (name === 'subsystem_device') device.say({ subsystem: value });
-    else if (name === 'driver' && last !== '') {
-      device.driver = last;
-      this.#drivers.add(device.address);
-    } else if (name === 'iommu_group' && /^\d{1,9}$/.test(last)) this.paste.tell(device, Number(last), line, 'sysfs');
-    else if (name === 'physfn') device.physfn = addressOf(last);
-    else if (name === 'reset') this.#resets.add(device.address);
-    else if (name === 'reset_method') device.resetMethods = text.split(/\s+/).filter((method) => method !== '');
-    else if (name === 'boot_vga') device.bootVga = text === '1';
-    else if (name === 'resource') device.resource = text.split('\n').map((row) => row.trim().split(/\s+/)).filter((row) => row.length === 3);
+    takeAttribute(device, name, text, line, this.paste);
+    if (name === 'driver' && device.driver !== undefined) this.#drivers.add(device.address);
+    if (name === 'reset') this.#resets.add(device.address);
   }
 
   /** Files of /proc, wherever they were put. */
