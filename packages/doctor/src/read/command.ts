@@ -2,7 +2,7 @@
 
 const PROGRAMS = 'lspci|setpci|dmesg|journalctl|find|ls|cat|tree|grep|egrep|zgrep|rg|virsh|pvesh|uname|readlink|lscpu|lsmod|modprobe|lsiommu|ls-iommu|ssh|bash|sh|for|if|echo|printf|shopt|head|tail|less|cd|qm|systemctl|lsusb|lshw|driverctl|dmidecode|hwinfo|inxi|vim?|nano|cp|exit|clear|update-grub|reboot|kvm|qemu-system-x86_64|while|awk|sed|su|sudo|watch|wsl';
 /** A prompt that names its user or its folder, or one sign alone. */
-const PROMPT = /^(?:\([^()\n]{1,30}\) ?)?(?:\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]|(?:PS |[A-Z]:\\)[^>\n]{0,60}>|(?:bash|sh)-[\d.]{1,8}[#$]|➜ +[^\s]{1,60}(?: git:\([^\s)]{1,60}\))?(?: [✗✔])? +|[#$%>❯➜λ]|[~/][\w./-]{0,40} ?[#$%>❯]) ?(.*)$/su;
+const PROMPT = /^(?:\([^()\n]{1,30}\) ?)?(?:\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]|(?:PS |[A-Z]:\\)[^>\n]{0,60}>|(?:bash|sh)-[\d.]{1,8}[#$]|➜ +[^\s]{1,60}(?: git:\([^\s)]{1,60}\))?(?: [✗✔])? +|[╰└]─+[^\sa-z]{0,3} ?|[#$%>❯➜λ]|[~/][\w./-]{0,40} ?[#$%>❯]) ?(.*)$/su;
 const WITH_USER = /^(?:\([^()\n]{1,30}\) ?)?\[?[\w.-]{1,40}@[\w.-]{1,60}[^#$%>❯\n]{0,60}[#$%>❯]/u;
 const KNOWN = new RegExp(`^(?:(?:sudo|doas|time|env|LC_ALL=C|LANG=C) +(?:-\\S+ +)*)*(?:\\S*/)?(?:${PROGRAMS})(?:\\.sh|\\.py)?(?=[\\s|;&<>]|$)`);
 /** What is a command even without a prompt: the program, and what no sentence goes on with. */

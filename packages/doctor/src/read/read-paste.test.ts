@@ -33,6 +33,13 @@ describe('lspci', () => {
     expect(told(readPaste('$ lspci -k\n00:1f.0 ISA bridge: Intel Corporation LPC\n'))).toEqual([['0000:00:1f.0', '', null]]);
   });
 
+  it('does not say so of a device that what nobody understood may belong to, or that the text breaks off in', () => {
+    const port = '00:1c.0 PCI bridge: Intel\n\tKernel driver in use: pcieport\n';
+    expect(told(readPaste(`${port}01:00.0 Ethernet controller: Intel\n\tSubsystem: Int`))[1]).toEqual(['0000:01:00.0', '', undefined]);
+    expect(told(readPaste(`${port}01:00.0 Ethernet controller: Intel\n\tSubsystem: Intel\n`))[1]).toEqual(['0000:01:00.0', '', null]);
+    expect(told(readPaste(`${port}01:00.0 Ethernet controller: Intel\nwhat is this\n02:00.0 Audio device: Intel\n`))[1]).toEqual(['0000:01:00.0', '', undefined]);
+  });
+
   it('takes two outputs about one device together', () => {
     const rows = '00: 86 80 38 a3 07 04 10 00 f0 00 04 06 10 00 81 00\n10: 00 00 00 00 00 00 00 00 00 01 01 00 f0 00 00 00\n20: f0 ff 00 00 f1 ff 01 00 00 00 00 00 00 00 00 00\n30: 00 00 00 00 40 00 00 00 00 00 00 00 ff 01 12 00\n';
     const { devices, unread } = readPaste(`lspci -vvv -s 1c.0\n00:1c.0 PCI bridge: Intel\n\tKernel driver in use: pcieport\nlspci -xxx -s 1c.0\n00:1c.0 PCI bridge: Intel\n${rows}`);

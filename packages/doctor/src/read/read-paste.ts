@@ -46,7 +46,7 @@ const LONGEST = 4096;
 const FOR_LONG: readonly Recogniser[] = [readNodedev, readJson];
 
 /** What stands between texts and says nothing: fences, what was left out, lspci's complaints. */
-const NOISE = /^(?:```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026)\]?\)?|(?:pcilib|lspci): .*|\[?(?:snip|\.\.\. snip|cut)[\]. ]*.*|-- (?:Logs begin|Journal begins|Boot|No entries).*)$/i;
+const NOISE = /^(?:[╭┌]─[^│]*[@~][^│]*|```\w*|~~~\w*|-{2,}|={3,}|_{3,}|\*{3,}|\(?\[?(?:\.{3,}|\u2026)\]?\)?|(?:pcilib|lspci): .*|\[?(?:snip|\.\.\. snip|cut)[\]. ]*.*|-- (?:Logs begin|Journal begins|Boot|No entries).*)$/i;
 
 /**
  * Reads what somebody pasted: any output of lspci, listings of IOMMU groups, messages of the kernel, libvirt's and Proxmox's lists, files of /proc, in
@@ -69,6 +69,7 @@ export function readPaste(text: string): Paste {
 /** Reads a text into a paste that may have more. @param place the number that all its lines have, from 1; undefined: their own */
 export function readInto(paste: PasteDraft, text: string, place?: number): void {
   const lines = logicalLines(text);
+  const last = lines.at(-1);
   const cursor = new Cursor(place === undefined ? lines : lines.map((line) => ({ ...line, number: place, last: place })));
   for (let line = cursor.line; line !== undefined; line = cursor.line) {
     if (line.text === '') {
@@ -82,6 +83,8 @@ export function readInto(paste: PasteDraft, text: string, place?: number): void 
       cursor.next();
     }
   }
+  // A text that stops in the middle of a device may have lost its driver's line.
+  if (last !== undefined && last.indent > 0 && last.text !== '' && !last.text.startsWith('Kernel ')) paste.stray();
 }
 
 function recognised(cursor: Cursor, line: Line, paste: PasteDraft): boolean {
