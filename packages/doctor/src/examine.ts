@@ -1,5 +1,5 @@
 /** The passthrough doctor: a machine's groups with reasons, and what is in the way of giving their devices to a VM. */
-import { errnoName, type Host } from '@vsim/vfio-core';
+import { errnoName, type Host, type ProfileName } from '@vsim/vfio-core';
 import { IommuGrouping, PciTopology, leavesGroupViable, type ComputedGroup, type KernelVersion } from '@vsim/vfio-pci';
 import { deviceReport } from './device-report.ts';
 import { groupRules } from './facts/group-rules.ts';
@@ -12,10 +12,12 @@ import { withAcsEnabled } from './facts/acs-enabled.ts';
 import { differenceOf } from './difference.ts';
 import { errorReports } from './errors-here.ts';
 import { inputReport } from './input-report.ts';
+import { kernelOf } from './kernel.ts';
 import { machineOf, type MachineDevice } from './machine.ts';
 import type { Paste } from './read/paste.ts';
 import { BEST_COMMAND, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
 import { verdictsOf } from './verdict.ts';
+import { isWhatIf, knowledgeIf, pasteIf, type WhatIf } from './what-if.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
 
 /** The functions of a text as one machine that fits it: what the text does not tell stands as it would isolate. @param paste what readPaste() gave */
@@ -32,8 +34,10 @@ export interface DoctorOptions {
   readonly iommu?: IommuKind | 'auto' | undefined;
   /** Whether a device can raise its own interrupts only; without it VFIO_SET_IOMMU is EPERM. @default what the text shows, else true */
   readonly interruptRemapping?: boolean | undefined;
-  /** The kernel that groups: its major and minor version. @default 6.1 */
+  /** The kernel whose rules make the groups, and whose VFIO answers. @default what the text tells, else 6.1 */
   readonly kernel?: KernelVersion | undefined;
+  /** What is to be taken as if it were so. @default nothing */
+  readonly whatIf?: WhatIf | undefined;
   /** Hears of each host on which VFIO is tried, before anything is in it: one, and another where a trial spoiled it. @default nobody */
   readonly made?: ((host: Host) => void) | undefined;
 }
@@ -42,7 +46,8 @@ export interface DoctorOptions {
  * Looks at a whole machine: which devices are one IOMMU group and why, what can be given to a VM now, what stands in the way, and what VFIO
  * would answer at which call. What the text cannot tell is said to be so, with the fact that is missing.
  *
- * @param paste what readPaste() or readTree() gave
+ * @param given what readPaste() or readTree() gave
+ * @throws RangeError for a what-if that cannot be, and says why
  *
  * @example
  * ```ts
@@ -52,25 +57,33 @@ export interface DoctorOptions {
  * console.log(examine(readPaste(text)).groups.map(({ id, devices }) => `${id} ${devices.join()}`).join()); // 1 0000:00:02.0
  * ```
  */
-export function examine(paste: Paste, options: DoctorOptions = {}): DoctorReport {
-  const read = knowledgeOf(paste);
-  const iommu = iommuOf(paste, read);
+export function examine(given: Paste, options: DoctorOptions = {}): DoctorReport {
+  const whatIf = options.whatIf ?? {};
+  const paste = pasteIf(given, whatIf);
+  const told = knowledgeOf(given);
+  const iommu = iommuOf(given, told);
+  const read = paste === given ? told : knowledgeOf(paste);
   const chosen = options.iommu ?? 'auto';
   const taken = chosen === 'auto' ? (iommu.maker ?? 'vt-d') : chosen;
-  const knowledge = withAcsEnabled(read, iommu.maker);
-  const groups = groupsOf(knowledge, groupRules(taken, paste.machine, options.kernel));
-  const input = inputReport(paste, read, groups);
-  if (taken === 'none') {
-    const ungrouped = paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' }));
-    return withVerdicts({ input, iommu, taken, wouldBe: false, groups: [], cannotTell: [], ungrouped }, paste);
-  }
-  const interruptRemapping = options.interruptRemapping ?? iommu.remapsInterrupts ?? true;
-  const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel: options.kernel, interruptRemapping, made: options.made });
-  return withVerdicts({
-    input,
+  const kernel = kernelOf(options.kernel, paste.machine);
+  const knowledge = knowledgeIf(withAcsEnabled(read, iommu.maker), whatIf);
+  const groups = groupsOf(knowledge, groupRules(taken, paste.machine, kernel));
+  const head = {
+    input: inputReport(paste, read, groups),
+    kernel: { version: kernel.version, source: kernel.source, profile: kernel.profile },
+    whatIf: isWhatIf(whatIf) ? whatIf : undefined,
     iommu,
     taken,
-    wouldBe: iommu.state === 'off',
+  };
+  if (taken === 'none') {
+    const ungrouped = paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' }));
+    return withVerdicts({ ...head, wouldBe: false, groups: [], cannotTell: [], ungrouped }, paste);
+  }
+  const interruptRemapping = options.interruptRemapping ?? iommu.remapsInterrupts ?? true;
+  const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel, profile: kernel.profile, interruptRemapping, made: options.made });
+  return withVerdicts({
+    ...head,
+    wouldBe: iommu.state === 'off' && head.whatIf === undefined,
     groups: groups.sure.map((group) => examination.group(group)),
     cannotTell: groups.open.map(({ device, surely, perhaps, perhapsNone, lacks }) => ({
       device,
@@ -93,7 +106,8 @@ function withVerdicts(found: Omit<DoctorReport, 'errors' | 'verdicts'>, paste: P
 
 interface ExaminationOptions {
   readonly iommu: IommuKind;
-  readonly kernel: KernelVersion | undefined;
+  readonly kernel: KernelVersion;
+  readonly profile: ProfileName;
   readonly interruptRemapping: boolean;
   readonly made: DoctorOptions['made'];
 }
@@ -117,7 +131,7 @@ class Examination {
     this.#interruptRemapping = options.interruptRemapping;
     this.#kernel = options.kernel;
     const { topology } = this.#grouping;
-    this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, interruptRemapping: options.interruptRemapping, made: options.made, groups: knowledge.sure.map(({ devices }) => devices) });
+    this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, profile: options.profile, interruptRemapping: options.interruptRemapping, made: options.made, groups: knowledge.sure.map(({ devices }) => devices) });
     for (const device of machine) this.#reports.set(device.address, deviceReport(device, machine, topology, knowledge.lost.has(device.address), options.kernel));
   }
 

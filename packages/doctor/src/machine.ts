@@ -52,6 +52,10 @@ export function configOf({ facts, recorded }: MachineDevice): Uint8Array {
   return hexBytes(recorded.config, `config of ${facts.address}`);
 }
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let out = '';
+  for (const byte of bytes) out += HEX[byte]!;
+  return out;
 }

@@ -1,8 +1,10 @@
 /** What the doctor finds, as data. */
 import type { IommuFinding } from './facts/iommu.ts';
 import type { LackedFact } from './facts/groups.ts';
+import type { KernelReport } from './kernel.ts';
 import type { TextPart, Unread } from './read/paste.ts';
 import type { IommuKind } from './trial.ts';
+import type { WhatIf } from './what-if.ts';
 
 /** The command whose output leaves nothing to ask, run as root on the machine. */
 export const BEST_COMMAND = 'sudo lspci -Dnnvvxxxx';
@@ -171,6 +173,10 @@ export interface Verdict {
 export interface DoctorReport {
   /** What was pasted, and how far it goes. */
   readonly input: InputReport;
+  /** The kernel whose rules make the groups, and whose VFIO answers. */
+  readonly kernel: KernelReport;
+  /** What was taken as if it were so; undefined: nothing. */
+  readonly whatIf: WhatIf | undefined;
   /** Signs for and against an IOMMU that is on. */
   readonly iommu: IommuFinding;
   /** The kind of IOMMU that was taken for the answers. */

@@ -19,6 +19,7 @@ import {
 } from '@vsim/vfio-core';
 import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, leavesGroupViable, pciId, placeOpRegion, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
 import { configOf, type MachineDevice } from './machine.ts';
+import { partsOf, type MachinePart } from './machine-parts.ts';
 
 /** What kind of IOMMU a machine has: Intel's, AMD's, an Arm SMMUv3, or none. */
 export type IommuKind = 'vt-d' | 'amd' | 'smmuv3' | 'none';
@@ -77,26 +78,37 @@ export interface TrialHost {
   readonly drivers: ReadonlyMap<string, string | undefined>;
 }
 
-/** A machine on which one device after another is tried. What a trial changed is put back; where that cannot be, the machine is built anew. */
+/**
+ * A machine on which one device after another is tried. What a trial changed is put back; where that cannot be, the part of the machine that the
+ * device is in (what is below one port, or in one slot, with its groups) is built anew.
+ */
 export class TrialBench {
   readonly #machine: readonly MachineDevice[];
   readonly #options: TrialOptions;
-  #made: TrialHost | undefined;
+  readonly #parts: ReadonlyMap<string, MachinePart>;
+  #whole: TrialHost | undefined;
+  /** Parts that a trial spoiled in the whole machine, with a host of their own. */
+  readonly #spoiled = new Map<MachinePart, TrialHost | undefined>();
 
   /** Builds nothing yet: the first trial does. */
   constructor(machine: readonly MachineDevice[], options: TrialOptions) {
     this.#machine = machine;
     this.#options = options;
+    this.#parts = partsOf(machine, options.groups);
   }
 
   /**
-   * The machine as it is before a trial; built when it is first asked for.
+   * The host on which a device is tried next; built when it is first asked for.
    *
+   * @param device its PCI address
    * @throws TypeError or RangeError for devices that cannot be one machine
    */
-  get made(): TrialHost {
-    this.#made ??= buildHost(this.#machine, this.#options);
-    return this.#made;
+  hostOf(device: string): TrialHost {
+    const part = this.#parts.get(device);
+    if (part === undefined || !this.#spoiled.has(part)) return (this.#whole ??= buildHost(this.#machine, this.#options));
+    const own = this.#spoiled.get(part) ?? buildHost(part.devices, this.#options);
+    this.#spoiled.set(part, own);
+    return own;
   }
 
   /**
@@ -107,7 +119,7 @@ export class TrialBench {
    * @throws TypeError or RangeError for devices that cannot be one machine
    */
   run(device: string, members: readonly string[]): Trial {
-    const { made } = this;
+    const made = this.hostOf(device);
     const { host } = made;
     const bugs: TraceEvent[] = [];
     const unlisten = host.trace.listen((event) => {
@@ -118,24 +130,29 @@ export class TrialBench {
     for (const member of members) bindToVfio(made, process, member, steps);
     openDevice(made, process, device, steps);
     process.exit();
-    if (bugs.length > 0 || !this.#putBack(made, members)) this.#made = undefined;
+    const part = this.#parts.get(device);
+    if (bugs.length > 0 && made === this.#whole) this.#whole = undefined;
+    if (part !== undefined && (bugs.length > 0 || !putBack(made, members, part))) this.#spoiled.set(part, undefined);
     unlisten();
     return { device, kind: members.length > 1 ? 'whole-group' : 'alone', steps, failed: steps.find(({ result }) => result < 0) };
   }
+}
 
-  /** Every member gets its driver back. False if the machine is another now: a PF whose driver has gone may have taken its VFs along. */
-  #putBack({ host, bus, drivers }: TrialHost, members: readonly string[]): boolean {
-    for (const address of members) {
-      const device = bus.device(address);
-      if (device === undefined) return false;
-      host.scheduler.spawn('unbind', bus.release(device));
-      device.driverOverride = undefined;
-      const driver = bus.driver(drivers.get(address) ?? '');
-      if (driver !== undefined) host.scheduler.spawn('bind', bus.attach(driver, device));
-    }
-    if (host.scheduler.threads.length > 0) return false;
-    return bus.devices.length === drivers.size && bus.devices.every(({ name, driverName }) => driverName === drivers.get(name));
+/** Every member gets its driver back. False if the part is another now: a PF whose driver has gone may have taken its VFs along. */
+function putBack({ host, bus, drivers }: TrialHost, members: readonly string[], { devices }: MachinePart): boolean {
+  for (const address of members) {
+    const device = bus.device(address);
+    if (device === undefined) return false;
+    host.scheduler.spawn('unbind', bus.release(device));
+    device.driverOverride = undefined;
+    const driver = bus.driver(drivers.get(address) ?? '');
+    if (driver !== undefined) host.scheduler.spawn('bind', bus.attach(driver, device));
   }
+  if (host.scheduler.threads.length > 0) return false;
+  return devices.every(({ facts: { address } }) => {
+    const device = bus.device(address);
+    return device !== undefined && device.driverName === drivers.get(address);
+  });
 }
 
 /** The machine in the model, its drivers bound. */
@@ -146,7 +163,8 @@ function buildHost(machine: readonly MachineDevice[], options: TrialOptions): Tr
   const iommu = makeIommu(host, options);
   // No question here depends on what BARs decode; their sizes are often unknown.
   // Who reads configuration spaces without root has 64 bytes of each: a VF whose PF shows no SR-IOV is a function like others.
-  const physical = new Set(machine.filter(({ recorded }) => isPhysicalFunction(recorded)).map(({ facts }) => facts.address));
+  const named = new Set(machine.map(({ recorded }) => recorded.physfn));
+  const physical = new Set(machine.filter(({ facts, recorded }) => named.has(facts.address) && isPhysicalFunction(recorded)).map(({ facts }) => facts.address));
   const recordedOf = ({ facts, recorded }: MachineDevice): RecordedDevice => ({
     ...recorded,
     resource: [],

@@ -1,7 +1,7 @@
 /** What Linux has done to ACS registers that a text does not show, or shows as they are without an IOMMU. */
-import { REQUIRED_ACS } from '@vsim/vfio-pci';
+import { REQUIRED_ACS, hasWideAcs } from '@vsim/vfio-pci';
 import type { DeviceKnowledge } from './device-knowledge.ts';
-import { derived } from './fact.ts';
+import { derived, valueOr } from './fact.ts';
 
 /** Whose IOMMU it is: Intel's, AMD's, Arm's. */
 export type IommuMaker = 'vt-d' | 'amd' | 'smmuv3';
@@ -17,7 +17,11 @@ export function enablesAcs(maker: IommuMaker | undefined): boolean {
  */
 export function acsAwaitsIommu(machine: readonly DeviceKnowledge[], maker: IommuMaker | undefined): boolean {
   if (!enablesAcs(maker) || machine.some(({ group }) => group.standing !== 'unknown')) return false;
-  const able = machine.flatMap(({ acs }) => (acs.standing === 'known' && acs.value !== undefined && (acs.value.capability & REQUIRED_ACS) !== 0 ? [acs.value] : []));
+  const able = machine.flatMap(({ acs, vendor, device, expressType }) => {
+    // Words of registers that are dwords say nothing.
+    if (hasWideAcs({ vendor: valueOr(vendor, 0), device: valueOr(device, 0), expressType: valueOr(expressType, undefined) })) return [];
+    return acs.standing === 'known' && acs.value !== undefined && (acs.value.capability & REQUIRED_ACS) !== 0 ? [acs.value] : [];
+  });
   return able.length > 0 && able.every(({ control }) => (control & REQUIRED_ACS) === 0);
 }
 

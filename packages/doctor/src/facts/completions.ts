@@ -58,31 +58,42 @@ export interface CompletionContext {
 /** The machines that bound all that fit. The first isolates as much as it can. */
 export function completions(machine: readonly DeviceKnowledge[], context: CompletionContext): readonly Completion[] {
   const { orphans } = context.places;
-  const ways = assign(orphans, undefined);
-  const out = [complete(machine, context, ways, true), complete(machine, context, ways, false)];
-  for (const orphan of orphans) {
-    if (orphan.candidates.length > 0) continue;
-    for (const place of hidingPlaces(orphan, machine)) out.push(complete(machine, context, ways, false, new Map([[orphan, place]])));
-  }
-  const used = new Set(ways.keys());
-  for (const orphan of orphans) {
-    for (const candidate of distinct(orphan.candidates, machine)) {
-      const assigned = assign(orphans, { orphan, candidate });
-      for (const bridge of assigned.keys()) used.add(bridge);
-      out.push(complete(machine, context, assigned, false));
-    }
-  }
-  // What leads nowhere in all of these may lead to any.
-  for (const orphan of orphans) {
-    for (const candidate of orphan.candidates) {
-      if (used.has(candidate)) continue;
-      used.add(candidate);
-      out.push(complete(machine, context, assign(orphans, { orphan, candidate }), false));
-    }
-  }
+  const [first = new Map<string, number>(), ...others] = assignments(orphans, machine);
+  const out = [complete(machine, context, first, true), complete(machine, context, first, false)];
+  for (const ways of others) out.push(complete(machine, context, ways, false));
+  for (const places of hidingPlaces(orphans, machine)) out.push(complete(machine, context, first, false, places));
   for (const place of placesBesideDummies(machine)) {
     const orphan = orphans.find((each) => each.candidates.length > 0 && isBelow(each, place));
-    if (orphan !== undefined) out.push(complete(machine, context, assign(orphans.filter((each) => each !== orphan), undefined), false, new Map([[orphan, place]])));
+    if (orphan === undefined) continue;
+    const [ways = new Map<string, number>()] = assignments(orphans.filter((each) => each !== orphan), machine);
+    out.push(complete(machine, context, ways, false, new Map([[orphan, place]])));
+  }
+  return out;
+}
+
+/**
+ * Ways to put the buses of which nobody knows what leads there below bridges: so many that each bridge leads somewhere once, and that each bus is
+ * below each kind of bridge once. Which of two bridges that look alike it is does not matter to a bus.
+ */
+function assignments(orphans: readonly Orphan[], machine: readonly DeviceKnowledge[]): readonly ReadonlyMap<string, number>[] {
+  const kinds = kindsOf(orphans, machine);
+  const leads = new Set(kinds.keys());
+  const tried = new Map(orphans.map((orphan) => [orphan, new Set(orphan.candidates.map((candidate) => kinds.get(candidate)!))]));
+  const out: ReadonlyMap<string, number>[] = [];
+  for (let progress = true; progress; ) {
+    progress = false;
+    const ways = new Map<string, number>();
+    for (const orphan of orphans) {
+      const open = tried.get(orphan)!;
+      const free = orphan.candidates.filter((candidate) => !ways.has(candidate));
+      const isNew = (candidate: string): boolean => open.has(kinds.get(candidate)!);
+      const chosen = free.find((candidate) => isNew(candidate) && leads.has(candidate)) ?? free.find(isNew) ?? free.find((candidate) => leads.has(candidate)) ?? free[0];
+      if (chosen === undefined) continue;
+      ways.set(chosen, orphan.bus);
+      if (open.delete(kinds.get(chosen)!)) progress = true;
+      if (leads.delete(chosen)) progress = true;
+    }
+    if (progress || out.length === 0) out.push(ways);
   }
   return out;
 }
@@ -103,42 +114,33 @@ function isBelow({ domain, bus }: Orphan, address: string): boolean {
   return place.domain === domain && place.bus < bus;
 }
 
-/** Where a bridge may have been left out beside functions that the text shows: ports share slots with each other, and with host bridges. */
-function hidingPlaces({ domain, bus }: Orphan, machine: readonly DeviceKnowledge[]): readonly string[] {
+/** What the text tells of each candidate, as a text: two with the same isolate alike. */
+function kindsOf(orphans: readonly Orphan[], machine: readonly DeviceKnowledge[]): ReadonlyMap<string, string> {
+  const asked = new Set(orphans.flatMap(({ candidates }) => candidates));
+  return new Map(
+    machine
+      .filter(({ address }) => asked.has(address))
+      .map(({ address, expressType, acs, vendor, device }) => [address, JSON.stringify([expressType, acs, valueOr(vendor, 0), valueOr(device, 0)])]),
+  );
+}
+
+/** Where bridges may have been left out beside functions that the text shows: ports share slots with each other, and with host bridges. */
+function hidingPlaces(orphans: readonly Orphan[], machine: readonly DeviceKnowledge[]): readonly ReadonlyMap<Orphan, string>[] {
   const there = new Set(machine.map(({ address }) => address));
-  const slots = new Set<string>();
-  for (const { address, classCode } of machine) {
-    const place = new PciAddress(address);
-    if (place.domain !== domain || place.bus >= bus || !PORT_LIKE.has(valueOr(classCode, 0))) continue;
-    slots.add(address.slice(0, -1));
-  }
-  return [...slots].flatMap((slot) => {
+  const slots = new Map<string, PciAddress>();
+  for (const { address, classCode } of machine) if (PORT_LIKE.has(valueOr(classCode, 0))) slots.set(address.slice(0, -1), new PciAddress(address));
+  const free = [...slots].flatMap(([slot, place]) => {
     const fn = [1, 2, 3, 4, 5, 6, 7].find((each) => !there.has(`${slot}${each}`));
-    return fn === undefined ? [] : [`${slot}${fn}`];
+    return fn === undefined ? [] : [{ address: `${slot}${fn}`, place }];
   });
-}
-
-/** Bridges that the text cannot tell apart need one machine, not one each. */
-function distinct(candidates: readonly string[], machine: readonly DeviceKnowledge[]): readonly string[] {
-  const kinds = new Map<string, string>();
-  for (const address of candidates) {
-    const knowledge = machine.find((each) => each.address === address);
-    if (knowledge === undefined) continue;
-    const { expressType, acs, vendor, device } = knowledge;
-    const kind = JSON.stringify([expressType, acs, valueOr(vendor, 0), valueOr(device, 0)]);
-    if (!kinds.has(kind)) kinds.set(kind, address);
-  }
-  return [...kinds.values()];
-}
-
-/** Which bus is below which bridge: `forced` first, then each bus below the first bridge that is free. Hidden bridges are not in here. */
-function assign(orphans: readonly Orphan[], forced: { readonly orphan: Orphan; readonly candidate: string } | undefined): ReadonlyMap<string, number> {
-  const out = new Map<string, number>();
-  if (forced !== undefined) out.set(forced.candidate, forced.orphan.bus);
+  const out: Map<Orphan, string>[] = [];
   for (const orphan of orphans) {
-    if (orphan === forced?.orphan) continue;
-    const free = orphan.candidates.find((candidate) => !out.has(candidate));
-    if (free !== undefined) out.set(free, orphan.bus);
+    if (orphan.candidates.length > 0) continue;
+    const places = free.filter(({ place }) => place.domain === orphan.domain && place.bus < orphan.bus);
+    for (const [index, { address }] of places.entries()) {
+      const taken = (out[index] ??= new Map());
+      if (![...taken.values()].includes(address)) taken.set(orphan, address);
+    }
   }
   return out;
 }

@@ -96,6 +96,13 @@ export class DecodedLines {
     return offset > U16 || stride > U16 ? null : { count, offset, stride, device: Number.parseInt(place[3]!, 16) };
   }
 
+  /** How many VFs there can be, and where; undefined: the capability's registers are not shown. */
+  get sriovPlace(): { readonly total: number; readonly offset: number; readonly stride: number } | undefined {
+    const total = Number(this.#find(/\bTotal VFs: (\d{1,5})\b/)?.[1] ?? Number.NaN);
+    const place = this.#find(/\bVF offset: (\d{1,5}), stride: (\d{1,5})\b/i);
+    return place === undefined || !(total <= U16) ? undefined : { total, offset: Number(place[1]), stride: Number(place[2]) };
+  }
+
   /** The registers of the header read as ones. */
   get fellOff(): boolean {
     return this.#lines.some((line) => line.startsWith('!!! Unknown header type 7f'));

@@ -1,5 +1,6 @@
 import { PciAddress, formatAddress, type SriovFacts } from '@vsim/vfio-pci';
 import type { DeviceKnowledge } from './device-knowledge.ts';
+import { valueOr } from './fact.ts';
 import { isVirtualFunctionName } from './names.ts';
 
 /**
@@ -27,7 +28,27 @@ export function inferredSriov(machine: readonly DeviceKnowledge[]): ReadonlyMap<
     else if (!sameSlot) physical = [];
   }
   flush();
+  for (const [pf, facts] of toldShares(machine)) out.set(pf, facts);
   return out;
+}
+
+/** The same of VFs whose PF is told, as sysfs does. */
+function* toldShares(machine: readonly DeviceKnowledge[]): Iterable<readonly [pf: string, facts: SriovFacts]> {
+  const byPf = new Map<string, number[]>();
+  for (const { address, physfn } of machine) {
+    const pf = valueOr(physfn, undefined);
+    if (pf === undefined) continue;
+    const there = byPf.get(pf);
+    if (there === undefined) byPf.set(pf, [new PciAddress(address).requester]);
+    else there.push(new PciAddress(address).requester);
+  }
+  for (const { address, sriov } of machine) {
+    const own = byPf.get(address);
+    if (own === undefined || (sriov.standing !== 'unknown' && sriov.value !== undefined)) continue;
+    const [first, second, last] = [own[0]!, own[1], own.at(-1)!];
+    const stride = Math.max(1, (second ?? first + 1) - first);
+    yield [address, { offset: first - new PciAddress(address).requester, stride, count: Math.floor((last - first) / stride) + 1, device: 0 }];
+  }
 }
 
 function* shares(physical: readonly PciAddress[], virtual: readonly PciAddress[]): Iterable<readonly [pf: string, facts: SriovFacts]> {

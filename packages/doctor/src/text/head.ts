@@ -1,5 +1,6 @@
 /** The first lines of every report: what was read, and whether there is an IOMMU. */
 import type { DoctorReport } from '../report.ts';
+import type { WhatIf } from '../what-if.ts';
 
 const MAKERS: Readonly<Record<string, string>> = { 'vt-d': "Intel's (VT-d)", amd: "AMD's (AMD-Vi)", smmuv3: "Arm's (SMMUv3)" };
 /** More lines than this are told by their numbers alone. */
@@ -13,10 +14,12 @@ export function headLines(report: DoctorReport): readonly string[] {
   return [...out, ...unreadLines(input.unread), ...iommuLines(report)];
 }
 
-/** Whether there is an IOMMU, and whose; where it is off, what to switch on, indented. Empty: the text has no function. */
-export function iommuLines({ input, iommu, taken, wouldBe }: DoctorReport): readonly string[] {
+/** Which kernel is spoken of, whether there is an IOMMU, and whose; where it is off, what to switch on, indented. Empty: the text has no function. */
+export function iommuLines({ input, iommu, kernel, taken, whatIf, wouldBe }: DoctorReport): readonly string[] {
   const out: string[] = [];
   if (input.devices === 0) return out;
+  if (whatIf !== undefined) out.push(`What if: ${whatIfWords(whatIf)}. Groups that the running kernel told are not looked at.`);
+  out.push(`Kernel: by the rules of Linux ${kernel.version}${kernel.source === 'default' ? ', as the text names none' : ''}; VFIO as ${kernel.profile} has it.`);
   const whose = iommu.maker === undefined ? '' : `, ${MAKERS[iommu.maker]}`;
   const [sign] = iommu.signs;
   const because = sign === undefined ? '' : `: ${sign.what}`;
@@ -27,6 +30,15 @@ export function iommuLines({ input, iommu, taken, wouldBe }: DoctorReport): read
   } else if (iommu.state === 'on') out.push(`IOMMU: on${whose}${because}.`);
   else out.push(`IOMMU: the text does not tell whether one is on${whose}; what follows holds if it is.`);
   return out;
+}
+
+function whatIfWords({ iommuOn, acsOverride = [], moves = [], vfs = [] }: WhatIf): string {
+  return [
+    ...(iommuOn === true ? ['the IOMMU is on'] : []),
+    ...(acsOverride.length > 0 ? [`pcie_acs_override=${acsOverride.join(',')}, which claims isolation that the hardware does not have: devices of one such "group" can read and write each other, and guests that are to be kept apart are not`] : []),
+    ...moves.map(({ device, below }) => `${device} is below ${below}`),
+    ...vfs.map(({ device, count }) => `${device} has ${count} VFs`),
+  ].join('; ');
 }
 
 function unreadLines(unread: DoctorReport['input']['unread']): readonly string[] {

@@ -307,9 +307,12 @@ export class PciBus extends Bus<PciDevice> {
   /** The bridge above a device; undefined on the root bus. */
   bridgeOf(device: PciDevice): PciDevice | undefined {
     const { bus, domain } = device.function.address;
-    return this.devices.find(
-      (other) => other.isBridge && other.function.address.domain === domain && other.function.config.bytes[PCI_SECONDARY_BUS] === bus && bus !== 0,
-    );
+    return this.#bridgeTo(domain, bus);
+  }
+
+  #bridgeTo(domain: number, bus: number): PciDevice | undefined {
+    if (bus === 0) return undefined;
+    return this.devices.find((other) => other.function.config.bytes[PCI_SECONDARY_BUS] === bus && other.function.address.domain === domain && other.isBridge);
   }
 
   /** The slot of a hot-plug controller that a device is in. Kernel: struct pci_dev.slot. */
@@ -448,7 +451,7 @@ export class PciBus extends Bus<PciDevice> {
   #sysfsOf(fn: PciFunction): string {
     const { domain, bus } = fn.address;
     const root = `/sys/devices/pci${domain.toString(16).padStart(4, '0')}:00`;
-    const bridge = this.devices.find((other) => other.isBridge && other.function.config.bytes[PCI_SECONDARY_BUS] === bus && bus !== 0);
+    const bridge = this.#bridgeTo(domain, bus);
     return `${bridge?.sysfs ?? root}/${fn.name}`;
   }
 

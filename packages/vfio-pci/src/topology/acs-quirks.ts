@@ -74,7 +74,7 @@ function byRow({ kind }: AcsQuirkRow, { facts, multifunction }: PciNode, flags: 
 }
 
 /** Whether the ACS registers of a root port are dwords, so that their words, as lspci decodes them, say nothing of what is on. */
-export function hasWideAcs(facts: PciFacts): boolean {
+export function hasWideAcs(facts: Pick<PciFacts, 'vendor' | 'device' | 'expressType'>): boolean {
   return facts.expressType === PCI_EXP_TYPE_ROOT_PORT && ACS_QUIRK_ROWS.some((row) => row.kind === 'wide-root-port' && names(row, facts));
 }
 
