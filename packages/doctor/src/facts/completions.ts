@@ -25,6 +25,8 @@ const ALL_ACS = { capability: 0x1d, control: 0x1d } as const;
 const NO_ACS = { capability: 0x1d, control: 0 } as const;
 const ROOT_PORT = 4;
 const DOWNSTREAM_PORT = 6;
+/** PCI Express to PCI/PCI-X Bridge. */
+const PCI_BRIDGE = 7;
 const ENDPOINT = 0;
 const INTEGRATED_ENDPOINT = 9;
 const CLASS_BRIDGE = 0x060400;
@@ -95,7 +97,25 @@ function assignments(orphans: readonly Orphan[], machine: readonly DeviceKnowled
     }
     if (progress || out.length === 0) out.push(ways);
   }
-  return out;
+  return [...out, ...shortages(orphans, out)];
+}
+
+/**
+ * Where there are more buses than bridges, bridges were left out: of each bus it may be that above it. So it is with a bus of conventional PCI, to
+ * which no port leads.
+ */
+function shortages(orphans: readonly Orphan[], ways: readonly ReadonlyMap<string, number>[]): readonly ReadonlyMap<string, number>[] {
+  const domains = new Set(orphans.filter(({ bus, candidates }) => candidates.length > 0 && ways.some((way) => !candidates.some((each) => way.get(each) === bus))).map(({ domain }) => domain));
+  if (domains.size === 0 && !orphans.some(({ perhapsPci, candidates }) => perhapsPci && candidates.length > 0)) return [];
+  return [0, 1].map((parity) => {
+    const out = new Map<string, number>();
+    for (const [index, { domain, bus, candidates, perhapsPci }] of orphans.entries()) {
+      if (perhapsPci || (domains.has(domain) && index % 2 === parity)) continue;
+      const free = candidates.find((candidate) => !out.has(candidate));
+      if (free !== undefined) out.set(free, bus);
+    }
+    return out;
+  });
 }
 
 /** AMD has a host bridge as function 0 of each slot of ports, which is there with and without ports: one may have been left out beside it. */
@@ -238,7 +258,7 @@ function hiddenBridges(
     const address = places.get(orphan) ?? freeAddress(prefix, there);
     if (address === undefined) continue;
     there.add(address);
-    out.push({ ...bare(address), class: CLASS_BRIDGE, isBridge: true, secondaryBus: bus, expressType: ROOT_PORT, acs: isolating ? ALL_ACS : undefined });
+    out.push({ ...bare(address), class: CLASS_BRIDGE, isBridge: true, secondaryBus: bus, ...(orphan.perhapsPci && !isolating ? { expressType: PCI_BRIDGE } : { expressType: ROOT_PORT, acs: isolating ? ALL_ACS : undefined }) });
   }
   return out;
 }

@@ -3,6 +3,8 @@ import type { DeviceKnowledge } from './device-knowledge.ts';
 import { valueOr } from './fact.ts';
 import { isVirtualFunctionName } from './names.ts';
 
+const ENDPOINT = 0;
+
 /**
  * The SR-IOV registers that would make the virtual functions of a text, where it names these without showing the registers: the PFs are the
  * functions of the nearest slot before them that may have the capability, and VFs are theirs in turn, as cards with several ports have them.
@@ -17,7 +19,8 @@ export function inferredSriov(machine: readonly DeviceKnowledge[]): ReadonlyMap<
   };
   for (const knowledge of machine) {
     const place = new PciAddress(knowledge.address);
-    if (knowledge.pasted.name !== undefined && isVirtualFunctionName(knowledge.pasted.name)) {
+    const named = knowledge.pasted.name !== undefined && isVirtualFunctionName(knowledge.pasted.name);
+    if (named || isPlacedAsVirtual(knowledge, place, physical, machine)) {
       virtual.push(place);
       continue;
     }
@@ -30,6 +33,13 @@ export function inferredSriov(machine: readonly DeviceKnowledge[]): ReadonlyMap<
   flush();
   for (const [pf, facts] of toldShares(machine)) out.set(pf, facts);
   return out;
+}
+
+/** Below a port there is device 0 alone: an endpoint of PCI Express at another number is a VF, if who could be its PF may have SR-IOV. */
+function isPlacedAsVirtual({ expressType, vendor }: DeviceKnowledge, place: PciAddress, [pf]: readonly PciAddress[], machine: readonly DeviceKnowledge[]): boolean {
+  if (pf === undefined || pf.domain !== place.domain || pf.bus !== place.bus || pf.bus === 0 || place.device === 0) return false;
+  const maker = machine.find(({ address }) => address === formatAddress(pf.domain, pf.requester))?.vendor;
+  return valueOr(expressType, undefined) === ENDPOINT && maker !== undefined && valueOr(maker, -1) === valueOr(vendor, -2);
 }
 
 /** The same of VFs whose PF is told, as sysfs does. */

@@ -33,8 +33,8 @@ const INTEL = 0x8086;
 const AMD: ReadonlySet<number> = new Set([0x1022, 0x1002]);
 const ARM = 0x13b5;
 const CLASS_HOST_BRIDGE = 0x0600;
-/** ISA bridges, and bridges to PCI. */
-const CHIPSET: ReadonlySet<number> = new Set([0x0601, 0x0604]);
+const CLASS_ISA_BRIDGE = 0x0601;
+const CLASS_PCI_BRIDGE = 0x0604;
 const CLASS_IOMMU = 0x0806;
 
 const ADVICE: Readonly<Record<IommuMaker, readonly string[]>> = {
@@ -101,7 +101,8 @@ function makerOf(cpu: Paste['machine']['cpu'], machine: readonly DeviceKnowledge
   if (machine.some((each) => valueOr(each.vendor, 0) === ARM)) return 'smmuv3';
   if (bridge !== undefined) return undefined;
   // A part of a machine: whose chipset or root port it is.
-  const chipset = machine.find((each) => CHIPSET.has(valueOr(each.classCode, 0)) && each.address.startsWith('0000:00:'));
+  const ofHost = (code: number): DeviceKnowledge | undefined => machine.find((each) => valueOr(each.classCode, 0) === code && each.address.startsWith('0000:00:'));
+  const chipset = ofHost(CLASS_ISA_BRIDGE) ?? ofHost(CLASS_PCI_BRIDGE);
   const maker = chipset === undefined ? undefined : valueOr(chipset.vendor, undefined);
   return maker === INTEL ? 'vt-d' : maker !== undefined && AMD.has(maker) ? 'amd' : undefined;
 }

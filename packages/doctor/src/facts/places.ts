@@ -11,6 +11,8 @@ export interface Orphan {
   readonly bus: number;
   /** Addresses of the bridges that may lead there, ascending; empty: the bridge above is not in the text. */
   readonly candidates: readonly string[];
+  /** It may be conventional PCI: it has functions at device numbers that a port of PCI Express has nobody at but virtual functions. */
+  readonly perhapsPci: boolean;
 }
 
 /** Where the functions of a text are. */
@@ -60,7 +62,8 @@ export function placesOf(machine: readonly DeviceKnowledge[], virtual: ReadonlyS
     const { domain, bus, functions } = buses.get(key)!;
     if (led.has(key) || roots.has(key) || functions.every(({ knowledge }) => virtual.has(knowledge.address))) continue;
     const candidates = open.filter(({ place }) => place.domain === domain && place.bus < bus).map(({ address }) => address);
-    orphans.push({ domain, bus, candidates });
+    const perhapsPci = functions.some(({ knowledge, place }) => place.device > 0 && !valueOr(knowledge.isBridge, true) && !virtual.has(knowledge.address));
+    orphans.push({ domain, bus, candidates, perhapsPci });
   }
   return {
     orphans,
