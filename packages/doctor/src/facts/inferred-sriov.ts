@@ -37,7 +37,7 @@ export function inferredSriov(machine: readonly DeviceKnowledge[]): ReadonlyMap<
 
 /** Below a port there is device 0 alone: an endpoint of PCI Express at another number is a VF, if who could be its PF may have SR-IOV. */
 function isPlacedAsVirtual({ expressType, vendor }: DeviceKnowledge, place: PciAddress, [pf]: readonly PciAddress[], machine: readonly DeviceKnowledge[]): boolean {
-  if (pf === undefined || pf.domain !== place.domain || pf.bus !== place.bus || pf.bus === 0 || place.device === 0) return false;
+  if (pf?.domain !== place.domain || pf.bus !== place.bus || pf.bus === 0 || place.device === 0) return false;
   const maker = machine.find(({ address }) => address === formatAddress(pf.domain, pf.requester))?.vendor;
   return valueOr(expressType, undefined) === ENDPOINT && maker !== undefined && valueOr(maker, -1) === valueOr(vendor, -2);
 }
