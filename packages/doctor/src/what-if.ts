@@ -1,5 +1,6 @@
 /** Machines that are not there: with an IOMMU, with another slot, with VFs, with the override patch. */
 import {
+  DecodedLines,
   PCI_CFG_SPACE_SIZE,
   PCI_EXT_CAP_ID_SRIOV,
   PCI_SRIOV_TOTAL_VF,
@@ -11,7 +12,6 @@ import {
   formatAddress,
   read16,
 } from '@vsim/vfio-pci';
-import { DecodedLines } from './facts/decoded.ts';
 import type { DeviceKnowledge } from './facts/device-knowledge.ts';
 import { derived, valueOr } from './facts/fact.ts';
 import type { Paste, PastedDevice } from './read/paste.ts';

@@ -1,5 +1,6 @@
 /** From what was pasted of the functions of a machine to what is known of each. */
 import {
+  DecodedLines,
   PCI_ACS_SV,
   PCI_ACS_UF,
   PCI_CFG_SPACE_EXP_SIZE,
@@ -17,7 +18,6 @@ import {
 } from '@vsim/vfio-pci';
 import type { Paste, PastedDevice } from '../read/paste.ts';
 import { CLASS_CODES } from './class-codes.ts';
-import { DecodedLines } from './decoded.ts';
 import type { DeviceKnowledge } from './device-knowledge.ts';
 import { derived, known, told, unknown, valueOr, type Fact } from './fact.ts';
 import { isVirtualFunctionName } from './names.ts';

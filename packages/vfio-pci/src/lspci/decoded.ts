@@ -1,7 +1,7 @@
 /** What lspci says of a device in words: the heading, and the indented lines of `-nnvv`. */
-import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF } from '../pci/registers.ts';
 import type { BarKind } from '../pci/bars.ts';
-import type { AcsFacts, PciFacts, SriovFacts } from '../topology/facts.ts';
+import type { PciFacts } from '../topology/facts.ts';
+import { DecodedLines } from './decoded-lines.ts';
 
 /** A range that a device decodes. */
 export interface LspciRegion {
@@ -17,29 +17,9 @@ export interface LspciRegion {
   readonly size: number;
 }
 
-/** Device/Port Types by lspci's words. */
-const EXPRESS_TYPES: readonly (readonly [words: string, type: number])[] = [
-  ['Legacy Endpoint', 1],
-  ['Endpoint', 0],
-  ['Root Port', 4],
-  ['Upstream Port', 5],
-  ['Downstream Port', 6],
-  ['PCI-Express to PCI/PCI-X Bridge', 7],
-  ['PCI/PCI-X to PCI-Express Bridge', 8],
-  ['Root Complex Integrated Endpoint', 9],
-  ['Root Complex Event Collector', 10],
-];
-const ACS_BITS: readonly (readonly [name: string, bit: number])[] = [
-  ['SrcValid', PCI_ACS_SV],
-  ['ReqRedir', PCI_ACS_RR],
-  ['CmpltRedir', PCI_ACS_CR],
-  ['UpstreamFwd', PCI_ACS_UF],
-  ['EgressCtrl', PCI_ACS_EC],
-];
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
 const ROM = 6;
-/** Registers of an SR-IOV capability have 16 bits; numbers of interrupts and groups are ints. */
-const U16 = 0xffff;
+/** Numbers of groups are ints. */
 const INT_MAX = 0x7fff_ffff;
 /** Addresses have 64 bits. */
 const ADDRESSES = 2 ** 64;
@@ -47,11 +27,13 @@ const ADDRESSES = 2 ** 64;
 export class DecodedText {
   readonly #heading: string;
   readonly #lines: readonly string[];
+  readonly #decoded: DecodedLines;
 
   /** @param heading without the address @param lines the indented ones, trimmed */
   constructor(heading: string, lines: readonly string[]) {
     this.#heading = heading;
     this.#lines = lines;
+    this.#decoded = new DecodedLines(lines);
   }
 
   /** The name, without class and ids. */
@@ -69,7 +51,7 @@ export class DecodedText {
   }
 
   get irq(): number | undefined {
-    return this.#number(/^Interrupt: pin [A-D] routed to IRQ (\d+)/) ?? this.#number(/\bIRQ (\d+)\b/);
+    return this.#decoded.irq;
   }
 
   get regions(): readonly LspciRegion[] {
@@ -89,8 +71,7 @@ export class DecodedText {
     const classCode = /\[([0-9a-f]{4})\]:/i.exec(this.#heading) ?? /^(?:0x)?([0-9a-f]{4})(?:00)?:/i.exec(this.#heading);
     const interface_ = /\(prog-if ([0-9a-f]{2})/i.exec(this.#heading);
     const subsystem = this.#find(/^Subsystem:.*\[([0-9a-f]{4}):([0-9a-f]{4})\]/i) ?? this.#find(/^Subsystem: ([0-9a-f]{4}):([0-9a-f]{4})/i);
-    const bus = this.#find(/^Bus: primary=[0-9a-f]{2}, secondary=([0-9a-f]{2})/i)?.[1];
-    const secondary = bus === undefined ? 0 : hex(bus);
+    const { secondaryBus, expressType, acs, sriov } = this.#decoded;
     return {
       address,
       vendor: hex(ids?.[1]),
@@ -99,32 +80,12 @@ export class DecodedText {
       subsystem: hex(subsystem?.[2]),
       class: hex(classCode?.[1]) * 0x100 + hex(interface_?.[1]),
       multifunctionBit: severalFunctions,
-      secondaryBus: secondary === 0 ? undefined : secondary,
-      isBridge: bus !== undefined,
-      expressType: this.#expressType(),
-      acs: this.#acs(),
-      sriov: this.#sriov(),
+      secondaryBus: secondaryBus ?? undefined,
+      isBridge: secondaryBus !== undefined,
+      expressType,
+      acs,
+      sriov: sriov ?? undefined,
     };
-  }
-
-  #expressType(): number | undefined {
-    const text = this.#find(/^Capabilities: \[[0-9a-f]+\] Express (?:\(v\d+\) )?(.*)$/is)?.[1];
-    return text === undefined ? undefined : EXPRESS_TYPES.find(([words]) => text.startsWith(words))?.[1];
-  }
-
-  #acs(): AcsFacts | undefined {
-    const capability = this.#find(/^ACSCap:(.*)$/s)?.[1];
-    const control = this.#find(/^ACSCtl:(.*)$/s)?.[1];
-    return capability === undefined || control === undefined ? undefined : { capability: flags(capability), control: flags(control) };
-  }
-
-  #sriov(): SriovFacts | undefined {
-    const enabled = this.#find(/^IOVCtl:\s*Enable([+-])/)?.[1] === '+';
-    const count = this.#number(/\bNumber of VFs: (\d+)/, U16);
-    const place = this.#find(/\bVF offset: (\d+), stride: (\d+), Device ID: ([0-9a-f]{4})/i);
-    if (!enabled || count === undefined || place === undefined) return undefined;
-    const [offset, stride] = [Number(place[1]), Number(place[2])];
-    return offset > U16 || stride > U16 ? undefined : { count, offset, stride, device: hex(place[3]) };
   }
 
   #find(pattern: RegExp): RegExpExecArray | undefined {
@@ -136,10 +97,10 @@ export class DecodedText {
   }
 
   /** A number that is too large for what it counts is not told. */
-  #number(pattern: RegExp, most = INT_MAX): number | undefined {
+  #number(pattern: RegExp): number | undefined {
     const match = this.#find(pattern);
     const value = Number(match?.[1]);
-    return match === undefined || value > most ? undefined : value;
+    return match === undefined || value > INT_MAX ? undefined : value;
   }
 }
 
@@ -155,10 +116,6 @@ function regionOf(line: string): LspciRegion | undefined {
   const kind = region[2]!.toLowerCase() === 'memory' ? (line.includes('64-bit') ? 'mem64' : 'mem32') : 'io';
   const prefetchable = kind !== 'io' && !line.includes('non-prefetchable') && line.includes('prefetchable');
   return { index: Number(region[1]), kind, prefetchable, address: Number.parseInt(region[3]!, 16), size: bytes };
-}
-
-function flags(text: string): number {
-  return ACS_BITS.reduce((sum, [name, bit]) => (text.includes(`${name}+`) ? sum | bit : sum), 0);
 }
 
 function hex(text: string | undefined): number {

@@ -1,5 +1,6 @@
 /** What the lines say that lspci decodes of a function, and how much of it they show. Reference: pciutils 3.13, ls-caps.c and ls-ecaps.c. */
-import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF, type AcsFacts, type SriovFacts } from '@vsim/vfio-pci';
+import { PCI_ACS_CR, PCI_ACS_EC, PCI_ACS_RR, PCI_ACS_SV, PCI_ACS_UF } from '../pci/registers.ts';
+import type { AcsFacts, SriovFacts } from '../topology/facts.ts';
 
 /** Device/Port Types by lspci's words. */
 const EXPRESS_TYPES: readonly (readonly [words: string, type: number])[] = [
