@@ -85,16 +85,17 @@ export class DecodedLines {
     return this.#capability(/^Single Root I\/O Virtualization(.*)$/is) !== undefined;
   }
 
-  /** The enabled VFs; null: the capability's registers are shown, and no VF is enabled; undefined: they are not shown. */
+  /** The enabled VFs; null: the capability's registers are shown, and no VF is enabled; undefined: they are not shown, or are no registers of 16 bits. */
   get sriov(): SriovFacts | null | undefined {
     const control = /^IOVCtl:\s*Enable([+-])/;
     const enabled = this.#find(control)?.[1];
     if (enabled === undefined) return undefined;
     const count = Number(this.#find(/\bNumber of VFs: (\d+)/)?.[1] ?? Number.NaN);
     const place = this.#find(/\bVF offset: (\d+), stride: (\d+), Device ID: ([0-9a-f]{4})/i);
-    if (enabled === '-' || place === undefined || !(count <= U16)) return null;
+    if (enabled === '-') return null;
+    if (place === undefined || !(count <= U16)) return undefined;
     const [offset, stride] = [Number(place[1]), Number(place[2])];
-    return offset > U16 || stride > U16 ? null : { count, offset, stride, device: Number.parseInt(place[3]!, 16) };
+    return offset > U16 || stride > U16 ? undefined : { count, offset, stride, device: Number.parseInt(place[3]!, 16) };
   }
 
   /** How many VFs there can be, and where; undefined: the capability's registers are not shown. */
