@@ -36,6 +36,8 @@ export interface Door<I = unknown> {
   readonly most?: number;
   open(random: Random): World<I>;
   report?(figures: Figures): Report;
+  /** What a run of `npm run soak` has to show besides, and did not: what a test does not ask for, as it depends on the machine. */
+  soak?(figures: Figures): readonly string[];
 }
 
 export interface Figures {

@@ -1,4 +1,4 @@
-/** The doors of the command for fuzzers: arguments, folders of sysfs, and those of cli-doors.ts. */
+/** The doors of the command for fuzzers: arguments, folders of sysfs, and those of cli-doors.ts and doctor-pastes-door.ts. */
 import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import type { Random } from '@vsim/vfio-core';
 import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { called as told } from './called.ts';
 import { CLI_DOORS } from './cli-doors.ts';
+import { DOCTOR_PASTES } from './doctor-pastes-door.ts';
 
 // Arguments
 
@@ -93,4 +94,5 @@ export const DOORS: readonly Door[] = [
   { name: 'arguments', length: 20, open: () => new Arguments() },
   { name: 'sysfs-folder', length: 20, open: () => new Folders() },
   ...CLI_DOORS,
+  DOCTOR_PASTES,
 ];

@@ -126,6 +126,34 @@ describe('vsim groups', () => {
     expect(fromFolder.groups.every(({ viable, blockers }) => !viable && blockers.length > 0)).toBe(true);
   });
 
+  it.each([
+    ['without the folder of groups', false],
+    ['with an empty folder of groups', true],
+  ])('of a /sys without IOMMU, %s, says so first, and what to switch on: no group is as if it were there', (_, listed) => {
+    const root = mkdtempSync(join(folder, 'vm-'));
+    const host = JSON.parse(readRecording('topology/desktop-intel.json.gz')) as { devices: Record<string, { config: string }> };
+    for (const [address, { config }] of Object.entries(host.devices)) {
+      mkdirSync(join(root, 'sys/bus/pci/devices', address), { recursive: true });
+      writeFileSync(join(root, 'sys/bus/pci/devices', address, 'config'), Buffer.from(config, 'hex'));
+    }
+    for (const name of ['sys/class/iommu', ...(listed ? ['sys/kernel/iommu_groups'] : [])]) mkdirSync(join(root, name), { recursive: true });
+    const { code, out } = run('groups', join(root, 'sys'));
+    expect(code).toBe(0);
+    const first = out.slice(0, out.indexOf(''));
+    expect(first.slice(2)).toEqual([
+      `IOMMU: off or not there, Intel's (VT-d): ${listed ? '/sys/kernel/iommu_groups' : '/sys/class/iommu'} is empty.`,
+      'No device can be given away like this. What follows is how it would be with the IOMMU on.',
+      '  To do: switch on "VT-d" (Intel Virtualization Technology for Directed I/O) in the firmware',
+      "  To do: add intel_iommu=on iommu=pt to the kernel's command line, where the distribution does not switch it on by itself",
+    ]);
+    const { wouldBe, groups } = json(join(root, 'sys'));
+    expect(wouldBe).toBe(true);
+    expect(groups.filter(({ id, standing }) => id !== null || standing === 'told')).toEqual([]);
+    expect(out.at(-1)).toMatch(/ groups that there would be\./);
+    expect(run('groups', join(root, 'sys'), '--tree').out[0]).toBe('No IOMMU is on: the groups are those that there would be with one.');
+    expect(run('groups', join(root, 'sys'), '--device', 'nvme').text).not.toContain('can be given to a VM,');
+  });
+
   it('takes the groups that are told, and says where the registers give others', () => {
     const lines = topologyText('rootports').split('\n').map((line) => (/^0000:(01|04):00\.0/.test(line) ? `${line}\n\tIOMMU group: 77` : line));
     const { groups } = json(file('history.txt', lines.join('\n')));

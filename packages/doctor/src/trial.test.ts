@@ -29,6 +29,12 @@ describe('a trial beside another driver', () => {
   });
 });
 
+describe('a trial beside a driver whose name no file can have', () => {
+  it.each(['..', '.', 'a/b'])('%s counts as none', (driver) => {
+    expect(tried(`0000:01:00.0 Ethernet controller [0200]: Mellanox MT28908 [15b3:101b]\n\tKernel driver in use: ${driver}\n`)).toBe('ok');
+  });
+});
+
 describe('a trial of Intel graphics', () => {
   const graphics = (asls: string): string => `0000:00:02.0 VGA compatible controller [0300]: Intel Corporation Alder Lake-P GT2 [8086:46a6] (rev 0c)
 	Kernel driver in use: i915

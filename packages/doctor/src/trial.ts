@@ -190,11 +190,17 @@ function* bindDrivers(bus: PciBus, vfio: Vfio, machine: readonly MachineDevice[]
   for (const { facts, driver: name } of machine) {
     const device = bus.device(facts.address);
     if (name === undefined || device === undefined) continue;
+    if (!isFileName(name)) continue;
     if (bus.driver(name) === undefined) yield* bus.addDriver(driverOf(name));
     const driver = bus.driver(name);
     if (driver !== undefined) yield* bus.attach(driver, device);
   }
   bus.autoprobe = true;
+}
+
+/** Whether a driver can be called so: its folder in sysfs has its name. */
+function isFileName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('/');
 }
 
 function driverOf(name: string): PciDriver {

@@ -45,7 +45,7 @@ function answerFor(report: DoctorReport, device: DeviceReport, short: (address: 
   const out = [firstLine(verdict, short), '', `${device.description}${device.className === undefined ? '' : `, ${device.className}`}`];
   if (device.driver !== undefined) out.push(`Driver: ${device.driver ?? 'none'}`);
   if (device.bootVga === true) out.push('Firmware shows its pictures on it: the host may hold its framebuffer ("BAR 0: can\'t reserve"); initcall_blacklist=sysfb_init on the host\'s command line lets go of it.');
-  if (group !== undefined) out.push(...groupPart(group, short));
+  if (group !== undefined) out.push(...groupPart(group, report, short));
   else {
     const open = report.cannotTell.find((each) => each.device === device.address);
     if (open !== undefined) {
@@ -95,8 +95,8 @@ function firstLine({ device, kind, with: others, because, otherwise }: Verdict, 
   }
 }
 
-function groupPart({ id, devices, members, reason, difference, blockers }: GroupReport, short: (address: string) => string): readonly string[] {
-  const out = ['', `${id === null ? 'Its group' : `IOMMU group ${id}`}: ${devices.map(short).join(' ')}`, `  Why: ${reason}`];
+function groupPart({ id, devices, members, reason, difference, blockers }: GroupReport, { wouldBe }: DoctorReport, short: (address: string) => string): readonly string[] {
+  const out = ['', `${id === null ? `Its group${wouldBe ? ' with an IOMMU' : ''}` : `IOMMU group ${id}`}: ${devices.map(short).join(' ')}`, `  Why: ${reason}`];
   if (difference !== undefined) out.push(`  But: ${difference}`);
   const bridges = members.filter(({ isBridge }) => isBridge).map(({ address }) => short(address));
   const hosts = members.filter(({ purpose }) => purpose === 'host').map(({ address }) => short(address));

@@ -24,7 +24,7 @@ export function everythingLines(report: DoctorReport): readonly string[] {
   if (report.ungrouped.length > 0) {
     out.push('In no group:', ...report.ungrouped.map(({ device, why }) => `\t${device}: ${why}`), '');
   }
-  out.push(`${report.groups.length} groups, ${report.cannotTell.length} functions whose group cannot be told, ${report.ungrouped.length} in none`);
+  out.push(`${report.groups.length} groups${report.wouldBe ? ' that there would be' : ''}, ${report.cannotTell.length} functions whose group cannot be told, ${report.ungrouped.length} in none`);
   return out;
 }
 

@@ -102,7 +102,7 @@ function rowLine({ device, words, group }: SummaryRow, short: (address: string) 
   return `${short(device.address)}  ${name.padEnd(NAME_WIDTH)}  ${words}${group === null ? '' : ` (group ${group})`}`.trimEnd();
 }
 
-function restLine(count: number, { groups, cannotTell, ungrouped }: DoctorReport): string {
-  const parts = [`${groups.length} groups`, ...(cannotTell.length > 0 ? [`${cannotTell.length} functions whose group cannot be told`] : []), ...(ungrouped.length > 0 ? [`${ungrouped.length} in none`] : [])];
+function restLine(count: number, { groups, cannotTell, ungrouped, wouldBe }: DoctorReport): string {
+  const parts = [`${groups.length} groups${wouldBe ? ' that there would be' : ''}`, ...(cannotTell.length > 0 ? [`${cannotTell.length} functions whose group cannot be told`] : []), ...(ungrouped.length > 0 ? [`${ungrouped.length} in none`] : [])];
   return `The rest: ${count} functions (bridges, and what the machine itself needs). In all ${parts.join(', ')}. --all shows everything, --device ADDRESS answers for one.`;
 }

@@ -32,6 +32,14 @@ function description(): PciMachineDescription {
   };
 }
 
+/** A bridge whose bus below it is `below`. */
+function bridgeTo(below: number): RecordedDevice {
+  const config = buildConfig({ vendor: 0x1b36, device: 0xe, class: 0x06_0400 });
+  config[0x0e] = 1;
+  config.set([0, below, 0xff], 0x18);
+  return recorded(config);
+}
+
 function machine(text: PciMachineDescription = description()) {
   const host = new Host();
   const bus = importPciMachine(host, text, { msi: new ApicMsi(host), iommu: new VtdIommu(host) });
@@ -117,5 +125,14 @@ describe('sysfs', () => {
     const { host, bus } = machine();
     host.scheduler.call('modprobe', bus.addDriver(new NativeDriver('net', { ids: [pciId(0xffff_ffff, 0xffff_ffff, 0x02_0000, 0xff_0000)] })));
     expect(bus.devices.map(({ driverName }) => driverName)).toEqual([undefined, 'net']);
+  });
+});
+
+describe('what is below a bridge', () => {
+  it('is each function once, and not the bridge, where registers lead in a circle', () => {
+    const { bus } = machine({ devices: { '0000:01:00.0': bridgeTo(2), '0000:02:00.0': bridgeTo(1), '0000:02:01.0': bridgeTo(2) } });
+    const below = (address: string): readonly string[] => bus.below(bus.device(address)!).map(({ name }) => name);
+    expect(below('0000:01:00.0')).toEqual(['0000:02:00.0', '0000:02:01.0']);
+    expect(below('0000:02:01.0')).toEqual(['0000:02:00.0', '0000:01:00.0']);
   });
 });

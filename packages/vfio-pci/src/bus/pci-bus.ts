@@ -324,6 +324,10 @@ export class PciBus extends Bus<PciDevice> {
   /** The devices on the same bus as `device`, itself included, in the order of their numbers. */
   siblings(device: PciDevice): readonly PciDevice[] {
     const { bus, domain } = device.function.address;
+    return this.#onBus(domain, bus);
+  }
+
+  #onBus(domain: number, bus: number): readonly PciDevice[] {
     return this.devices
       .filter(({ function: fn }) => fn.address.bus === bus && fn.address.domain === domain)
       .sort((a, b) => a.function.address.devfn - b.function.address.devfn);
@@ -331,10 +335,21 @@ export class PciBus extends Bus<PciDevice> {
 
   /** All devices below a bridge, depth first. */
   below(bridge: PciDevice): readonly PciDevice[] {
+    const out = new Set<PciDevice>([bridge]);
+    this.#collectBelow(bridge, out);
+    out.delete(bridge);
+    return [...out];
+  }
+
+  /** Registers may have any bus number: of bridges that lead in a circle each is below the others once. */
+  #collectBelow(bridge: PciDevice, out: Set<PciDevice>): void {
     const secondary = bridge.function.config.bytes[PCI_SECONDARY_BUS]!;
-    const first = this.devices.find(({ function: fn }) => fn.address.bus === secondary && fn.address.domain === bridge.function.address.domain);
-    if (first === undefined || secondary === 0) return [];
-    return this.siblings(first).flatMap((device) => (device.isBridge ? [device, ...this.below(device)] : [device]));
+    if (secondary === 0) return;
+    for (const device of this.#onBus(bridge.function.address.domain, secondary)) {
+      if (out.has(device)) continue;
+      out.add(device);
+      if (device.isBridge) this.#collectBelow(device, out);
+    }
   }
 
   /** The highest bus number at or below the bus of a device that is behind a bridge: pci_bus_max_busnr(). */
