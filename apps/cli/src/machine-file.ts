@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { dirname, join, resolve } from 'node:path';
 import { MOST_FILE_BYTES, UnreadableText, readBytes, readText, reading } from '@vsim/conformance/read-text';
-import { readPaste, readTree, tarEntries, type Paste, type TreeFile } from '@vsim/doctor';
+import { findErrors, readPaste, readTree, tarEntries, type Paste, type TreeFile } from '@vsim/doctor';
 import { isPciAddress } from '@vsim/vfio-pci';
 import { UsageError, type Io } from './io.ts';
 
@@ -43,9 +43,9 @@ function at<T>(name: string, read: () => T): T {
   }
 }
 
-/** @throws UsageError where nothing shows a function */
+/** @throws UsageError where nothing shows a function, and no line is a known error */
 function found(name: string, paste: Paste): Paste {
-  if (paste.devices.length > 0) return paste;
+  if (paste.devices.length > 0 || findErrors(paste.machine.log).length > 0) return paste;
   const first = paste.unread.find(({ why }) => why !== undefined);
   const why = first === undefined ? '' : ` (line ${first.line}: ${first.why!})`;
   throw new UsageError(`${name}: no PCI function in it${why}; best is what "sudo lspci -Dnnvvxxxx" prints, and any form of lspci, listings of IOMMU groups and dmesg are read`);

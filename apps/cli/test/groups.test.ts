@@ -79,13 +79,28 @@ describe('vsim groups', () => {
   it('--device answers for one, the verdict first', () => {
     const name = file('gpu.txt', topologyText('gpu-audio'));
     const { out } = run('groups', name, '--device', '01:00.0');
-    expect(out[0]).toBe('01:00.0 can be given to a VM, with 01:00.1: they are one IOMMU group.');
+    expect(out[0]).toBe('01:00.0 can be given to a VM, with 01:00.1, once both are bound to vfio-pci: they are one IOMMU group.');
     expect(out).toContain('  driverctl set-override 0000:01:00.0 vfio-pci');
     expect(out.join('\n')).toContain("<address domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>");
     expect(out.join('\n')).toContain('-device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:01:00.1');
     expect(run('groups', name, '--device', '00:02.0').out[0]).toMatch(/^00:02\.0 cannot be given to a VM: it is a bridge/);
     expect(run('groups', name, '--device', 'gpu').out).toHaveLength(5);
     expect(run('groups', name, '--device', 'nothing')).toMatchObject({ code: 2, out: [] });
+  });
+
+  it('answers for a line of the log alone, and for the device that it names', () => {
+    const name = file('line.txt', 'qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio 0000:01:00.0: group 1 is not viable\n');
+    const advice = /To do: Bind every endpoint of the group to vfio-pci/;
+    expect(run('groups', name).text).toMatch(advice);
+    const { out, text } = run('groups', name, '--device', '01:00.0');
+    expect(out[0]).toBe('Whether 01:00.0 can be given to a VM cannot be told: the text does not show it; sudo lspci -Dnnvvxxxx tells it.');
+    expect(text).toMatch(advice);
+    expect(run('groups', name, '--device', '02:00.0').code).toBe(2);
+  });
+
+  it('says what QEMU prints where another member keeps its driver', () => {
+    const { out } = run('groups', file('gpu.txt', topologyText('gpu-audio')), '--device', '01:00.0');
+    expect(out).toContain('  Where one of the two keeps a driver of the host, QEMU says: "vfio 0000:01:00.0: group N is not viable"');
   });
 
   it('--tree shows each function below its bridge', () => {

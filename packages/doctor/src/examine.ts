@@ -1,9 +1,10 @@
 /** The passthrough doctor: a machine's groups with reasons, and what is in the way of giving their devices to a VM. */
 import { errnoName, type Host, type ProfileName } from '@vsim/vfio-core';
 import { IommuGrouping, PciTopology, leavesGroupViable, type ComputedGroup, type KernelVersion } from '@vsim/vfio-pci';
+import { aloneWords } from './alone.ts';
 import { deviceReport } from './device-report.ts';
 import { groupRules } from './facts/group-rules.ts';
-import { groupsOf, type GroupKnowledge, type SureGroup } from './facts/groups.ts';
+import { groupsOf, type GroupKnowledge, type OpenGroup, type SureGroup } from './facts/groups.ts';
 import type { DeviceKnowledge } from './facts/device-knowledge.ts';
 import { valueOr } from './facts/fact.ts';
 import { iommuOf } from './facts/iommu.ts';
@@ -14,8 +15,9 @@ import { errorReports } from './errors-here.ts';
 import { inputReport } from './input-report.ts';
 import { kernelOf } from './kernel.ts';
 import { machineOf, type MachineDevice } from './machine.ts';
+import { otherKernelsOf, type OtherKernel } from './other-kernels.ts';
 import type { Paste } from './read/paste.ts';
-import { BEST_COMMAND, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
+import { BEST_COMMAND, type CannotTellReport, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
 import { verdictsOf } from './verdict.ts';
 import { isWhatIf, knowledgeIf, pasteIf, type WhatIf } from './what-if.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
@@ -74,26 +76,19 @@ export function examine(given: Paste, options: DoctorOptions = {}): DoctorReport
     whatIf: isWhatIf(whatIf) ? whatIf : undefined,
     iommu,
     taken,
+    remapsInterrupts: options.interruptRemapping ?? iommu.remapsInterrupts ?? true,
   };
   if (taken === 'none') {
     const ungrouped = paste.devices.map(({ address }) => ({ device: address, why: 'there is no IOMMU' }));
-    return withVerdicts({ ...head, wouldBe: false, groups: [], cannotTell: [], ungrouped }, paste);
+    return withVerdicts({ ...head, otherKernels: [], wouldBe: false, groups: [], cannotTell: [], ungrouped }, paste);
   }
-  const interruptRemapping = options.interruptRemapping ?? iommu.remapsInterrupts ?? true;
-  const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel, profile: kernel.profile, interruptRemapping, made: options.made });
+  const examination = new Examination(paste, knowledge, groups, { iommu: taken, kernel, profile: kernel.profile, interruptRemapping: head.remapsInterrupts, made: options.made });
   return withVerdicts({
     ...head,
+    otherKernels: examination.otherKernels,
     wouldBe: iommu.state === 'off' && head.whatIf === undefined,
     groups: groups.sure.map((group) => examination.group(group)),
-    cannotTell: groups.open.map(({ device, surely, perhaps, perhapsNone, lacks }) => ({
-      device,
-      about: examination.about(device),
-      surely,
-      perhaps,
-      perhapsNone,
-      missing: lacks,
-      command: BEST_COMMAND,
-    })),
+    cannotTell: groups.open.map((open) => examination.open(open)),
     ungrouped: groups.uncovered,
   }, paste);
 }
@@ -131,12 +126,23 @@ class Examination {
     this.#interruptRemapping = options.interruptRemapping;
     this.#kernel = options.kernel;
     const { topology } = this.#grouping;
-    this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, profile: options.profile, interruptRemapping: options.interruptRemapping, made: options.made, groups: knowledge.sure.map(({ devices }) => devices) });
+    this.#bench = new TrialBench(machineOf(machine, topology), { iommu: options.iommu, profile: options.profile, interruptRemapping: options.interruptRemapping, made: options.made, groups: [...knowledge.sure.map(({ devices }) => devices), ...knowledge.open.map(({ device }) => [device])] });
     for (const device of machine) this.#reports.set(device.address, deviceReport(device, machine, topology, knowledge.lost.has(device.address), options.kernel));
+  }
+
+  get otherKernels(): readonly OtherKernel[] {
+    return otherKernelsOf(this.#grouping);
   }
 
   about(address: string): DeviceReport {
     return this.#reports.get(address)!;
+  }
+
+  open({ device, surely, perhaps, perhapsNone, lacks }: OpenGroup): CannotTellReport {
+    const about = this.about(device);
+    const bounded = !about.isBridge && !perhapsNone && lacks.every(({ address }) => address !== undefined);
+    const trial = bounded ? reportOf(this.#bench.run(device, [device])) : undefined;
+    return { device, about, surely, perhaps, perhapsNone, missing: lacks, trial, command: BEST_COMMAND };
   }
 
   group(group: SureGroup): GroupReport {
@@ -198,13 +204,7 @@ class Examination {
       return 'the running kernel says so; what the text has of registers does not show why';
     }
     if (computed.joins.length > 0) return computed.joins.map(({ device, why }) => (why.includes(device) ? why : `${device} is ${why}`)).join('; ');
-    const node = this.#grouping.topology.node(head!);
-    if (node === undefined) return 'alone';
-    const [bridge] = this.#grouping.topology.bridgesAbove(node);
-    if (bridge === undefined) return 'alone: on a root bus, and no function beside it that it could reach';
-    return this.#grouping.acs.pathEnabled(bridge)
-      ? `alone: ${bridge.facts.address} and all above it isolate (ACS)`
-      : `alone: nobody else below ${bridge.facts.address} can be reached from it`;
+    return aloneWords(head!, this.#grouping);
   }
 }
 

@@ -15,15 +15,18 @@ export interface KernelReport {
 
 /** A release as tables take it. @param text `5.15`, `6.8.0-49-generic` @returns undefined for a text that is none */
 export function kernelVersion(text: string): KernelVersion | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})(?!\d)/.exec(text);
-  return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
+  const match = /^(\d{1,3})\.(\d{1,3})(?!\d)(?:\.(\d{1,3})(?!\d))?/.exec(text);
+  if (match === null) return undefined;
+  // Distributions name the first release of a series, and mean a later one.
+  const patch = Number(match[3] ?? 0);
+  return { major: Number(match[1]), minor: Number(match[2]), patch: patch === 0 ? undefined : patch };
 }
 
 /** The kernel that is asked for, else that of the text, else 6.1. */
 export function kernelOf(asked: KernelVersion | undefined, { kernel }: PastedMachine): KernelReport & KernelVersion {
   const told = kernel === undefined ? undefined : kernelVersion(kernel);
-  const { major, minor } = asked ?? told ?? DEFAULT_KERNEL;
-  return { major, minor, version: `${major}.${minor}`, source: asked !== undefined ? 'asked' : told !== undefined ? 'told' : 'default', profile: profileOf({ major, minor }) };
+  const { major, minor, patch } = asked ?? told ?? DEFAULT_KERNEL;
+  return { major, minor, patch, version: `${major}.${minor}`, source: asked !== undefined ? 'asked' : told !== undefined ? 'told' : 'default', profile: profileOf({ major, minor }) };
 }
 
 function profileOf({ major, minor }: KernelVersion): ProfileName {

@@ -2,6 +2,7 @@
 import type { IommuFinding } from './facts/iommu.ts';
 import type { LackedFact } from './facts/groups.ts';
 import type { KernelReport } from './kernel.ts';
+import type { OtherKernel } from './other-kernels.ts';
 import type { TextPart, Unread } from './read/paste.ts';
 import type { IommuKind } from './trial.ts';
 import type { WhatIf } from './what-if.ts';
@@ -143,6 +144,8 @@ export interface CannotTellReport {
   readonly perhapsNone: boolean;
   /** The facts that are missing. */
   readonly missing: readonly LackedFact[];
+  /** What VFIO answers for it with nobody else in its group; undefined: functions that the text does not show may be in it, or it is a bridge. */
+  readonly trial: TrialReport | undefined;
   /** The one command that would tell. */
   readonly command: string;
 }
@@ -163,6 +166,10 @@ export interface Verdict {
   readonly kind: 'alone' | 'with' | 'no' | 'cannot-tell';
   /** Addresses of the endpoints of its group that have to come along, or have to be without a driver. */
   readonly with: readonly string[];
+  /** Whether these are the most that there can be: which of them share its group cannot be told, and with all of them it can be given whichever do. */
+  readonly atMost: boolean;
+  /** Of `no`: whether it is so for now alone, until a driver, a setting or a power cycle takes away what is in the way. */
+  readonly forNow: boolean;
   /** Why, as a sentence without its full stop. */
   readonly because: string;
   /** What would be if what stands in the way were gone; undefined: nothing stands there, or nobody knows. */
@@ -181,6 +188,10 @@ export interface DoctorReport {
   readonly iommu: IommuFinding;
   /** The kind of IOMMU that was taken for the answers. */
   readonly taken: IommuKind;
+  /** Whether the answers take it to remap interrupts; without, VFIO_SET_IOMMU is EPERM for all. */
+  readonly remapsInterrupts: boolean;
+  /** Kernels that would make other groups of this machine. */
+  readonly otherKernels: readonly OtherKernel[];
   /** Whether the groups are those that would be with an IOMMU on: the machine has none that is. */
   readonly wouldBe: boolean;
   /** Groups that the text is sure of, in the order of their first functions. */

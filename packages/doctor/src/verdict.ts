@@ -1,66 +1,100 @@
 /** Whether one device can be given to a VM: the answer that people ask for. */
 import type { LackedFact } from './facts/groups.ts';
-import type { DeviceReport, DoctorReport, GroupReport, Verdict } from './report.ts';
-
-/** Errors after which a device cannot be given as things are, with what stands in the way. */
-const REFUSALS: ReadonlyMap<string, string> = new Map([
-  ['one-to-one-mapping', 'its firmware demands a 1:1 mapping of memory for it, and the kernel attaches it to nobody'],
-  ['rmrr-locked', 'its firmware demands a 1:1 mapping of memory for it (RMRR), and the kernel attaches it to nobody'],
-  ['bar-reserved', 'somebody else on the host has addresses of its BARs'],
-  ['stuck-in-d3', 'it does not come back from D3'],
-  ['device-inaccessible', 'it does not answer'],
-  ['registers-read-as-ones', 'it does not answer: its registers read as ones'],
-  ['not-ready-after-reset', 'it did not come back from a reset'],
-]);
+import { refusalOf } from './refusal.ts';
+import type { CannotTellReport, DeviceReport, DoctorReport, GroupReport, TrialReport, Verdict } from './report.ts';
 
 type Found = Omit<DoctorReport, 'verdicts'>;
 
 /** The verdict of each function, in the order of addresses. */
 export function verdictsOf(report: Found): readonly Verdict[] {
   const out: Verdict[] = [];
+  const open = new Map(report.cannotTell.map(({ about }) => [about.address, about]));
   for (const group of report.groups) for (const member of group.members) out.push(byItself(member, report) ?? inGroup(member, group, report));
-  for (const { about, missing, command } of report.cannotTell) out.push(byItself(about, report) ?? untold(about.address, missing, command));
+  for (const each of report.cannotTell) out.push(byItself(each.about, report) ?? inOpenGroup(each, open, report));
   for (const { device, why } of report.ungrouped) out.push(no(device, `it is in no IOMMU group: ${why}`));
   return out.sort((a, b) => (a.device < b.device ? -1 : 1));
 }
 
 /** What is in the way whatever its group is. */
-function byItself({ address, isBridge, purpose, fellOff, driver }: DeviceReport, { errors }: Found): Verdict | undefined {
+function byItself(device: DeviceReport, { errors }: Found): Verdict | undefined {
+  const { address, isBridge, purpose, fellOff, driver } = device;
   if (isBridge) return no(address, 'it is a bridge, which VFIO does not take: it stays with its driver');
   if (purpose === 'host') return no(address, 'it is a part of the host itself, which nothing is to be had of; it stays without a driver');
-  if (driver === 'pciback') return no(address, 'it is bound to pciback: this is a Xen host, which gives devices away by itself, without VFIO (where it insists on a reset that there is not, permissive and no-strict-reset are its words)');
-  const refused = errors.find(({ id, devices }) => devices.includes(address) && REFUSALS.has(id));
-  if (refused !== undefined) return no(address, `${REFUSALS.get(refused.id)!} (line ${refused.line})`, refused.remedies[0]?.replace(/\.$/, ''));
-  return fellOff ? no(address, 'it does not answer: its registers read as ones', 'power the machine off and on; disable_idle_d3=1 of vfio-pci keeps it awake') : undefined;
+  if (driver === 'pciback') return no(address, 'it is bound to pciback: this is a Xen host, which gives devices away by itself, without VFIO', xenWords(device));
+  const refusal = refusalOf(address, errors);
+  if (refusal !== undefined) return refusal.forNow ? notNow(address, refusal.because, refusal.otherwise) : no(address, refusal.because, refusal.otherwise);
+  return fellOff ? notNow(address, 'it does not answer: its registers read as ones', 'power the machine off and on; disable_idle_d3=1 of vfio-pci keeps it awake') : undefined;
+}
+
+/** What Xen does with a device. */
+function xenWords({ workingResets }: DeviceReport): string {
+  const reset = workingResets?.length === 0 ? 'with no-strict-reset, as it shows no reset, on which these insist' : 'with no-strict-reset where these miss a reset';
+  return `attach it by Xen's tools, ${reset}; permissive lets the guest have all of its registers`;
 }
 
 function inGroup({ address, driver }: DeviceReport, group: GroupReport, { wouldBe }: Found): Verdict {
   const vmd = group.members.find(({ driver: other, description }) => other === 'vmd' || description.includes('Volume Management Device'))?.address;
-  if (vmd !== undefined && vmd !== address && address.slice(0, -8) !== vmd.slice(0, -8)) {
+  if (vmd !== undefined && vmd !== address && domainOf(address) !== domainOf(vmd)) {
     return no(address, `it is below the VMD ${vmd}, whose driver makes it: VFIO answers EPERM while that is bound, and without it the device is gone`, `give ${vmd} to the VM, or switch VMD off in the firmware`);
   }
-  const others = group.members.filter((other) => other.address !== address && !other.isBridge && other.purpose !== 'host' && (vmd === undefined || other.address.slice(0, -8) === vmd.slice(0, -8))).map((other) => other.address);
-  if (wouldBe) {
-    const then = others.length === 0 ? 'it could be given alone' : `it could be given with ${others.join(' ')}`;
-    return { ...no(address, 'no IOMMU is on, and VFIO takes no device (EINVAL at bind)', `with an IOMMU ${then}`), with: others };
-  }
-  const failed = group.trials.find(({ kind }) => kind === 'whole-group') ?? group.trials.find(({ device }) => device === address);
-  if (failed !== undefined && failed.result !== 'ok') {
+  const others = group.members.filter((other) => other.address !== address && comesAlong(other) && (vmd === undefined || domainOf(other.address) === domainOf(vmd))).map((other) => other.address);
+  if (wouldBe) return withoutIommu(address, others);
+  const tried = group.trials.find(({ kind }) => kind === 'whole-group') ?? group.trials.find(({ device }) => device === address);
+  if (tried !== undefined && tried.result !== 'ok') {
     const blocker = group.blockers.find((each) => each.includes(address) || !each.startsWith('0000:'));
-    return { ...no(address, `VFIO answers ${failed.result} at ${failed.step ?? 'open'}${blocker === undefined ? '' : `: ${blocker}`}`), with: others };
+    return { ...failedTrial(address, tried, blocker), with: others };
   }
   const because = driver === 'vmd' ? `${group.reason}; what is below it is gone when its driver is` : group.reason;
-  if (others.length === 0) return { device: address, kind: 'alone', with: [], because: because.replace(/^alone: /, ''), otherwise: undefined };
-  return { device: address, kind: 'with', with: others, because, otherwise: undefined };
+  return yes(address, others, because.replace(/^alone: /, ''));
+}
+
+/** Its group is open: it can be given all the same where the text tells who may be in it at most, and all of these can come along. */
+function inOpenGroup({ device, perhaps, missing, trial, command }: CannotTellReport, open: ReadonlyMap<string, DeviceReport>, { wouldBe }: Found): Verdict {
+  const unknown = untold(device, missing, command);
+  const others = perhaps.flatMap((address) => (address === device ? [] : [open.get(address)]));
+  const along = others.flatMap((other) => (other !== undefined && comesAlong(other) ? [other.address] : []));
+  if (wouldBe) return withoutIommu(device, along);
+  if (trial === undefined) return unknown;
+  if (trial.result !== 'ok') return failedTrial(device, trial, undefined);
+  // The group of one of them is told, it is a VMD, or has VFs that have to go first.
+  if (others.some((other) => other === undefined || other.fellOff || other.purpose === 'vf' || other.driver === 'vmd' || domainOf(other.address) !== domainOf(device))) return unknown;
+  return { ...yes(device, along, along.length === 0 ? 'at most bridges share its IOMMU group' : unknown.because), atMost: true };
+}
+
+function comesAlong({ isBridge, purpose }: DeviceReport): boolean {
+  return !isBridge && purpose !== 'host';
+}
+
+function domainOf(address: string): string {
+  return address.slice(0, -8);
+}
+
+function yes(device: string, others: readonly string[], because: string): Verdict {
+  return { device, kind: others.length === 0 ? 'alone' : 'with', with: others, atMost: false, forNow: false, because, otherwise: undefined };
+}
+
+function no(device: string, because: string, otherwise?: string): Verdict {
+  return { device, kind: 'no', with: [], atMost: false, forNow: false, because, otherwise };
+}
+
+function notNow(device: string, because: string, otherwise?: string): Verdict {
+  return { ...no(device, because, otherwise), forNow: true };
+}
+
+function withoutIommu(device: string, others: readonly string[]): Verdict {
+  const then = others.length === 0 ? 'it could be given alone' : `it could be given with ${others.join(' ')}`;
+  return { ...notNow(device, 'no IOMMU is on, and VFIO takes no device (EINVAL at bind)', `with an IOMMU ${then}`), with: others };
+}
+
+/** Interrupts that are not remapped and VFs that exist can be done away with; what VFIO takes of nobody cannot. */
+function failedTrial(device: string, { result, step = 'open' }: TrialReport, blocker: string | undefined): Verdict {
+  const verdict = no(device, `VFIO answers ${result} at ${step}${blocker === undefined ? '' : `: ${blocker}`}`);
+  return { ...verdict, forNow: step === 'VFIO_SET_IOMMU' || result === 'EBUSY' };
 }
 
 function untold(device: string, missing: readonly LackedFact[], command: string): Verdict {
   const facts = [...new Set(missing.map(({ address, what }) => (address === undefined || address === device ? what : `${what.replace(/^its /, '')} of ${address}`)))];
-  return { device, kind: 'cannot-tell', with: [], because: `the text lacks ${listed(facts)}; ${command} tells it`, otherwise: undefined };
-}
-
-function no(device: string, because: string, otherwise?: string): Verdict {
-  return { device, kind: 'no', with: [], because, otherwise };
+  return { ...no(device, `the text lacks ${listed(facts)}; ${command} tells it`), kind: 'cannot-tell' };
 }
 
 function listed(facts: readonly string[]): string {

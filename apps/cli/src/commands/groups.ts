@@ -111,6 +111,7 @@ function linesOf(report: DoctorReport, { device, all, tree }: GroupsOptions): re
     if (lines.length === 0) throw new UsageError(`no device here is called "${device}"; expected an address, as 01:00.0, vendor:device, a class, or a part of a name`);
     return lines;
   }
+  if (report.input.devices === 0) return summaryLines(report);
   if (tree === true) return treeLines(report);
   return all === true ? everythingLines(report) : summaryLines(report);
 }

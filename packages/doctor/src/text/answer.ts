@@ -1,7 +1,11 @@
 /** The answer for one device: the verdict first, then what to do, and what can go wrong. */
-import type { DeviceReport, DoctorReport, ErrorReport, GroupReport, Verdict } from '../report.ts';
+import type { OtherKernel } from '../other-kernels.ts';
+import { BEST_COMMAND, type CannotTellReport, type DeviceReport, type DoctorReport, type GroupReport, type Verdict } from '../report.ts';
 import { bindCommands, commandBlocks, type CommandBlock } from './commands.ts';
+import { errorLines } from './error-lines.ts';
+import { disksOf, firstLine } from './first-line.ts';
 import { headLines } from './head.ts';
+import { expectedMessages } from './messages.ts';
 import { devicesOf, shortener, verdictWords } from './summary.ts';
 
 /**
@@ -27,11 +31,13 @@ export function devicesFor(report: DoctorReport, query: string): readonly Device
   return [];
 }
 
+const ADDRESS = /^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+
 /** The answer for what a person asks for: in full for one device, a line each for several. Empty: nothing is called so. */
 export function answerLines(report: DoctorReport, query: string): readonly string[] {
   const devices = devicesFor(report, query);
   const [device] = devices;
-  if (device === undefined) return [];
+  if (device === undefined) return unshown(report, query);
   const short = shortener(devicesOf(report));
   if (devices.length > 1) {
     return devices.map(({ address, description }) => `${short(address)}  ${description}: ${verdictWords(verdictOf(report, address), short)}`);
@@ -39,28 +45,34 @@ export function answerLines(report: DoctorReport, query: string): readonly strin
   return answerFor(report, device, short);
 }
 
+/** A device that the text does not show, where messages in it are known: of the device, or of nobody. */
+function unshown(report: DoctorReport, query: string): readonly string[] {
+  const address = ADDRESS.exec(query.trim().toLowerCase())?.[0];
+  if (address === undefined) return [];
+  const errors = errorPart(report, [address.length > 7 ? address : `0000:${address}`]);
+  if (errors.length === 0) return [];
+  return [`Whether ${query.trim()} can be given to a VM cannot be told: the text does not show it; ${BEST_COMMAND} tells it.`, ...errors, '', ...headLines(report)];
+}
+
 function answerFor(report: DoctorReport, device: DeviceReport, short: (address: string) => string): readonly string[] {
   const verdict = verdictOf(report, device.address);
   const group = report.groups.find(({ devices }) => devices.includes(device.address));
-  const out = [firstLine(verdict, short), '', `${device.description}${device.className === undefined ? '' : `, ${device.className}`}`];
+  const others = othersOf(verdict, report);
+  const out = [firstLine(verdict, device, others, short), '', `${device.description}${device.className === undefined ? '' : `, ${device.className}`}`];
   if (device.driver !== undefined) out.push(`Driver: ${device.driver ?? 'none'}`);
   if (device.bootVga === true) out.push('Firmware shows its pictures on it: the host may hold its framebuffer ("BAR 0: can\'t reserve"); initcall_blacklist=sysfb_init on the host\'s command line lets go of it.');
   if (group !== undefined) out.push(...groupPart(group, report, short));
-  else {
-    const open = report.cannotTell.find((each) => each.device === device.address);
-    if (open !== undefined) {
-      out.push('', 'What is missing');
-      for (const { address, what } of open.missing) out.push(`  ${address === undefined ? what : `${short(address)}: ${what}`}`);
-      out.push(`  Run on the machine: ${open.command}`);
-    }
-  }
+  else out.push(...openPart(report.cannotTell.find((each) => each.device === device.address), short));
+  for (const { versions, what } of kernelsFor(report, group?.devices ?? [device.address])) out.push(`  Another kernel (Linux ${versions}): ${what}`);
   if (verdict.kind === 'alone' || verdict.kind === 'with') {
-    const members = membersOf(device, verdict, group);
-    const disks = members.filter(({ address, purpose }) => address !== device.address && (purpose === 'nvme' || purpose === 'storage')).map(({ address }) => short(address));
-    if (disks.length > 0) out.push('', `Mind: ${disks.join(' ')} would come along. If the host runs from it, ${short(device.address)} cannot be given.`);
+    const members = [device, ...others];
+    const disks = verdict.atMost ? disksOf(others).map(({ address }) => short(address)) : [];
+    if (disks.length > 0) out.push('', `Mind: ${disks.join(' ')} may have to come along. If the host runs from it, ${short(device.address)} cannot be given.`);
     out.push('', ...bindCommands(members, devicesOf(report)));
   }
-  out.push(...errorPart(report, device));
+  const messages = expectedMessages(verdict, device, others, group, report).filter(({ error }) => !report.errors.some(({ id }) => id === error));
+  if (messages.length > 0) out.push('', 'If it goes wrong', ...messages.map(({ when, text }) => `  ${when}: "${text}"`));
+  out.push(...errorPart(report, group?.devices ?? [device.address]));
   out.push('', ...resetPart(device, group, short), '', 'Not looked at', ...unlooked(report), '', ...headLines(report));
   return out;
 }
@@ -72,27 +84,40 @@ export function commandsFor(report: DoctorReport, address: string): readonly Com
   if (device === undefined) return [];
   const verdict = verdictOf(report, address);
   if (verdict.kind !== 'alone' && verdict.kind !== 'with') return [];
-  return commandBlocks(membersOf(device, verdict, report.groups.find(({ devices }) => devices.includes(address))), all);
+  return commandBlocks([device, ...othersOf(verdict, report)], all);
 }
 
-/** A function and those that have to come along. */
-function membersOf(device: DeviceReport, verdict: Verdict, group: GroupReport | undefined): readonly DeviceReport[] {
-  return [device, ...verdict.with.flatMap((address) => group?.members.find((member) => member.address === address) ?? [])];
+/** Those that have to come along, or at most. */
+function othersOf(verdict: Verdict, report: DoctorReport): readonly DeviceReport[] {
+  const wanted = new Set(verdict.with);
+  return wanted.size === 0 ? [] : devicesOf(report).filter(({ address }) => wanted.has(address));
 }
 
-/** The verdict in a sentence. */
-function firstLine({ device, kind, with: others, because, otherwise }: Verdict, short: (address: string) => string): string {
-  const name = short(device);
-  switch (kind) {
-    case 'alone':
-      return `${name} can be given to a VM, alone.`;
-    case 'with':
-      return `${name} can be given to a VM, with ${others.map(short).join(' ')}: they are one IOMMU group.`;
-    case 'no':
-      return `${name} cannot be given to a VM: ${because}.${otherwise === undefined ? '' : ` ${otherwise.charAt(0).toUpperCase()}${otherwise.slice(1)}.`}`;
-    case 'cannot-tell':
-      return `Whether ${name} can be given to a VM cannot be told: ${because}.`;
+/** Kernels that make other groups of these functions, or of what is above them. */
+function kernelsFor({ otherKernels, groups }: DoctorReport, addresses: readonly string[]): readonly OtherKernel[] {
+  const bridges = new Set(addresses);
+  const parents = new Map(groups.flatMap(({ members }) => members.map(({ address, parent }) => [address, parent] as const)));
+  for (const address of bridges) {
+    const parent = parents.get(address);
+    if (typeof parent === 'string') bridges.add(parent);
   }
+  return otherKernels.filter(({ devices }) => devices.some((address) => bridges.has(address)));
+}
+
+function openPart(open: CannotTellReport | undefined, short: (address: string) => string): readonly string[] {
+  if (open === undefined) return [];
+  const { device, surely, perhaps, missing, command } = open;
+  const together = surely.filter((address) => address !== device).map(short);
+  const maybe = perhaps.filter((address) => !surely.includes(address)).map(short);
+  return [
+    '',
+    'Its group',
+    ...(together.length > 0 ? [`  surely with: ${together.join(' ')}`] : []),
+    ...(maybe.length > 0 ? [`  perhaps with: ${maybe.join(' ')}`] : []),
+    'What is missing',
+    ...missing.map(({ address, what }) => `  ${address === undefined ? what : `${short(address)}: ${what}`}`),
+    `  Run on the machine: ${command}`,
+  ];
 }
 
 function groupPart({ id, devices, members, reason, difference, blockers }: GroupReport, { wouldBe }: DoctorReport, short: (address: string) => string): readonly string[] {
@@ -122,16 +147,11 @@ function resetPart({ resetMethods, workingResets, hotReset }: DeviceReport, grou
   return out;
 }
 
-/** What the text has of errors: those that name the device, and those that name nobody. */
-function errorPart({ errors }: DoctorReport, { address }: DeviceReport): readonly string[] {
-  const some = errors.filter(({ devices }) => devices.length === 0 || devices.includes(address));
+/** What the text has of errors: those that name a member of the group, and those that name nobody. */
+function errorPart({ errors }: DoctorReport, group: readonly string[]): readonly string[] {
+  const some = errors.filter(({ devices }) => devices.length === 0 || devices.some((address) => group.includes(address)));
   if (some.length === 0) return [];
   return ['', 'Errors in the text', ...some.flatMap(errorLines)];
-}
-
-/** One error, with what it means and what can be done. */
-export function errorLines({ line, text, means, remedies, here, harmless }: ErrorReport): readonly string[] {
-  return [`  line ${line}: ${text}`, `    ${means}${harmless ? ' Things work all the same.' : ''}`, ...here.map((each) => `    Here: ${each}`), ...remedies.map((remedy) => `    To do: ${remedy}`)];
 }
 
 /** What no text of lspci shows, and this one has nothing else of. */

@@ -1,5 +1,6 @@
 /** Every group with its reason, its blockers and what VFIO answers. */
 import type { CannotTellReport, DeviceReport, DoctorReport, GroupReport, TrialReport } from '../report.ts';
+import { errorLines } from './error-lines.ts';
 import { headLines } from './head.ts';
 
 const STANDINGS: Readonly<Record<GroupReport['standing'], string>> = {
@@ -24,6 +25,8 @@ export function everythingLines(report: DoctorReport): readonly string[] {
   if (report.ungrouped.length > 0) {
     out.push('In no group:', ...report.ungrouped.map(({ device, why }) => `\t${device}: ${why}`), '');
   }
+  for (const { versions, what } of report.otherKernels) out.push(`Another kernel (Linux ${versions}): ${what}`, '');
+  if (report.errors.length > 0) out.push('Errors in the text', ...report.errors.flatMap(errorLines), '');
   out.push(`${report.groups.length} groups${report.wouldBe ? ' that there would be' : ''}, ${report.cannotTell.length} functions whose group cannot be told, ${report.ungrouped.length} in none`);
   return out;
 }

@@ -1,5 +1,6 @@
 /** The report that is printed first: what people give away, in a table, and the rest in a line. */
 import type { DevicePurpose, DeviceReport, DoctorReport, Verdict } from '../report.ts';
+import { errorLines } from './error-lines.ts';
 import { headLines } from './head.ts';
 
 /** What people give away, in the order of the table, with its heading. */
@@ -42,7 +43,7 @@ const SHOWN_OF_A_KIND = 12;
 export function summaryLines(report: DoctorReport): readonly string[] {
   const out = [...headLines(report)];
   const devices = devicesOf(report);
-  if (devices.length === 0) return out;
+  if (devices.length === 0) return report.errors.length === 0 ? out : [...out, '', 'Errors in the text', ...report.errors.flatMap(errorLines)];
   const short = shortener(devices);
   let shown = 0;
   for (const { heading, rows } of summaryTable(report)) {
@@ -51,6 +52,7 @@ export function summaryLines(report: DoctorReport): readonly string[] {
     if (rows.length > SHOWN_OF_A_KIND) out.push(`  and ${rows.length - SHOWN_OF_A_KIND} more`);
     shown += rows.length;
   }
+  for (const { versions, what } of report.otherKernels) out.push('', `Another kernel (Linux ${versions}): ${what}.`);
   for (const { line, text, means } of report.errors) out.push('', `Line ${line}: ${text}`, `  ${means}`);
   out.push('', restLine(devices.length - shown, report));
   return out;
