@@ -1,11 +1,12 @@
 /**
  * The names that pci.ids has for the ids of the grouping's tables: packages/vfio-pci/src/topology/named-ids.ts, from which decoded lspci text
- * without numbers is understood. `node scripts/generate-device-names.mjs LIST...` writes it from lists of several years, as names change:
- * usr/share/misc/pci.ids of Debian's packages pci.ids (`apt-get download pci.ids`, `dpkg-deb -x`).
+ * without numbers is understood. `node scripts/generate-device-names.mjs LIST...` adds to it the names of lists of other years, as names change and
+ * old ones stay on old machines: usr/share/misc/pci.ids of Debian's packages pci.ids, and pci.ids of each half year of the history of pciutils/pciids.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './lib.mjs';
+import { NAMED_DEVICES, NAMED_VENDORS } from '../packages/vfio-pci/src/topology/named-ids.ts';
 import { tabledIds } from '../packages/vfio-pci/src/topology/tabled-ids.ts';
 
 const FILE = join(ROOT, 'packages/vfio-pci/src/topology/named-ids.ts');
@@ -28,7 +29,7 @@ function parsePciIds(text) {
 
 /** Vendors by name. Whose name begins with that of a wanted vendor is named too, so that `Qualcomm Atheros` is not taken for one of Qualcomm. */
 function vendorNames(lists, tabled) {
-  const out = new Map();
+  const out = new Map(NAMED_VENDORS.map(([name, ids]) => [name, new Set(ids)]));
   for (const list of lists) for (const vendor of tabled.keys()) if (list.has(vendor)) into(out, list.get(vendor).name, vendor);
   const wanted = [...out.keys()];
   for (const list of lists) {
@@ -39,7 +40,7 @@ function vendorNames(lists, tabled) {
 
 /** Devices by vendor and name, with all ids of the vendor that a list has under this name. */
 function deviceNames(lists, tabled) {
-  const out = new Map();
+  const out = new Map(NAMED_DEVICES.map(([vendor, name, ids]) => [JSON.stringify([vendor, name]), new Set(ids)]));
   for (const [vendor, ids] of tabled) {
     const all = lists.flatMap((list) => list.get(vendor)?.devices ?? []);
     const wanted = new Set(all.filter(([id]) => ids.has(id)).map(([, name]) => name));
@@ -59,9 +60,9 @@ function rows(map, start) {
 function generated(lists) {
   const tabled = new Map([...tabledIds()].sort(([a], [b]) => a - b));
   const parsed = lists.map(parsePciIds);
-  const dates = lists.map((list) => /Date: +(\S+)/.exec(list)[1]).sort();
+  const years = [...lists.map((list) => /Date: +(\d{4})/.exec(list)[1]), ...readFileSync(FILE, 'utf8').split('\n', 1)[0].match(/\b20\d\d\b/g)].sort();
   return [
-    `/** Names of pci.ids (${dates.join(', ')}) for the ids that rules of the grouping name. Made by scripts/generate-device-names.mjs. */`,
+    `/** Names of pci.ids, ${years[0]} to ${years.at(-1)}, for the ids that rules of the grouping name. Made by scripts/generate-device-names.mjs. */`,
     '',
     '/** Vendors by name; some have several ids. Those whose names begin with the name of another are here for that. */',
     'export const NAMED_VENDORS: readonly (readonly [name: string, ids: readonly number[]])[] = [',

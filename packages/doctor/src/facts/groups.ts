@@ -167,7 +167,8 @@ function isOn({ domain, bus }: Orphan, address: string): boolean {
 }
 
 function addUnknown(fact: Fact<AcsFacts | number | undefined>, address: string, add: (address: string, what: string) => void): void {
-  if (fact.standing === 'unknown') add(address, fact.lacks);
+  // A fact that can be one way alone is not missed.
+  if (fact.standing === 'unknown' && fact.candidates?.length !== 1) add(address, fact.lacks);
 }
 
 function hex(bus: number): string {

@@ -29,6 +29,8 @@ const CLASS_PCI_BRIDGE = 0x0604;
 const BRIDGES: ReadonlySet<number> = new Set([CLASS_PCI_BRIDGE, 0x0607, 0x0609]);
 const PORTS: readonly number[] = [4, 5, 6];
 const ALL_ACS = 0x1d;
+/** An id that no rule goes by. */
+const NO_RULE: readonly number[] = [0];
 
 /** Sure of nothing that the text does not have: each function of a paste, fact by fact. */
 export function knowledgeOf({ devices }: Paste): readonly DeviceKnowledge[] {
@@ -99,12 +101,12 @@ class Reading {
     if (name === undefined) return [unknown('its vendor id'), unknown('its device id')];
     const ids = idsOfName(name);
     const [first] = ids;
-    // No rule goes by the ids of a vendor that none of them names.
-    if (first === undefined) return [derived(0, 'name'), derived(0, 'name')];
+    // No rule goes by the ids of a vendor or a device that no list of names has for one of its ids.
+    if (first === undefined) return [unknown('its vendor id', NO_RULE), unknown('its device id', NO_RULE)];
     const own = ids.flatMap(({ vendor: maker, device: id }) => (maker === first.vendor && id !== undefined ? [id] : []));
     const [only] = own;
     if (only !== undefined && own.length === 1) return [derived(first.vendor, 'name'), derived(only, 'name')];
-    return [derived(first.vendor, 'name'), only === undefined ? unknown('its device id') : unknown('its device id', own)];
+    return [derived(first.vendor, 'name'), unknown('its device id', only === undefined ? NO_RULE : own)];
   }
 
   #classCode(): Fact<number> {
@@ -160,7 +162,7 @@ class Reading {
   #mayBeWide({ capability, control }: AcsFacts): boolean {
     const [vendor, device] = this.#ids();
     const noForwarding = (capability & PCI_ACS_UF) === 0 && (capability & PCI_ACS_SV) !== 0;
-    return noForwarding && control === 0 && valueOr(vendor, 0) === INTEL && device.standing === 'unknown' && valueOr(this.#expressType(), undefined) === PCI_EXP_TYPE_ROOT_PORT;
+    return noForwarding && control === 0 && valueOr(vendor, 0) === INTEL && device.standing === 'unknown' && device.candidates !== NO_RULE && valueOr(this.#expressType(), undefined) === PCI_EXP_TYPE_ROOT_PORT;
   }
 
   #secondaryBus(): Fact<number | undefined> {

@@ -1,7 +1,7 @@
 /**
  * What an id may be by its name: lspci without -n prints names of the pci.ids list and no ids.
  *
- * Not modelled: names that other releases of the list have; a device whose name changed is taken for one that no table has.
+ * Not modelled: names from before 2015; a device that has one of these is taken for one that no table has.
  */
 import { NAMED_DEVICES, NAMED_VENDORS } from './named-ids.ts';
 
