@@ -1,6 +1,6 @@
 /**
  * apps/cli/bundle: the `vsim` command as it is published, with everything that it imports and without
- * recordings, but for the machine that `vsim demo` and `vsim lspci` show. The conformance code is a
+ * recordings, but for the machine that `vsim demo` and `vsim lspci` show, and beside it the page that `vsim groups --html` writes. The conformance code is a
  * part of its own, loaded when a command needs it.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { ROOT, readJson } from './lib.mjs';
 
 const APP = join(ROOT, 'apps', 'cli');
 const OUT = join(APP, 'bundle');
+const PAGE = join(ROOT, 'apps', 'web', 'dist', 'doctor.html');
 const MACHINE = join('recordings', 'vfio', 'host.json.gz');
 
 const { build } = await import('vite');
@@ -29,6 +30,8 @@ const built = await build({
   },
 });
 cpSync(join(ROOT, 'apps', 'conformance', MACHINE), join(OUT, MACHINE));
+if (!existsSync(PAGE)) throw new Error('the page of the doctor was not built: npm run build');
+cpSync(PAGE, join(OUT, 'doctor.html'));
 
 mkdirSync(OUT, { recursive: true });
 writeFileSync(join(OUT, 'THIRD-PARTY.txt'), thirdParty([built].flat().flatMap(({ output }) => output)));

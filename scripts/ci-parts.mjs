@@ -23,6 +23,12 @@ export const PARTS = [
     apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
   },
   {
+    name: 'web',
+    run: ['node', 'scripts/check-web.mjs'],
+    minutes: 5,
+    apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
+  },
+  {
     name: 'site',
     run: ['node', 'scripts/site.mjs', '--check'],
     minutes: 4,

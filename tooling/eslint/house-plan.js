@@ -26,9 +26,10 @@ export const SOURCES = [
 /** Model packages of all rings. */
 const PACKAGES = [CORE_NAME, '@vsim/gic-its', '@vsim/mdev', '@vsim/vfio-fslmc', '@vsim/vfio-pci', '@vsim/vfio-platform', ...Object.keys(KITS).map((room) => room.replace('packages/', '@vsim/'))];
 
-/** Apps: all packages; only the command imports other apps, by their entry points. */
+/** Apps: all packages; only the command imports other apps, by their entry points; the page has the doctor alone, and a browser. */
 export const APPS = [
-  { room: 'apps/cli', may: ['$PACKAGE/src', 'node:', ...PACKAGES, '@vsim/conformance', '@vsim/demo', '@bufbuild/protobuf', 'commander'] },
+  { room: 'apps/cli', may: ['$PACKAGE/src', 'node:', ...PACKAGES, '@vsim/conformance', '@vsim/demo', '@vsim/web', '@bufbuild/protobuf', 'commander'] },
+  { room: 'apps/web', may: ['$PACKAGE/src', '@vsim/doctor', 'preact'] },
   { room: 'apps', may: ['$PACKAGE/src', 'node:', ...PACKAGES] },
 ];
 

@@ -3,10 +3,11 @@
  */
 import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { MOST_FILE_BYTES, UnreadableText, readBytes, readText, reading } from '@vsim/conformance/read-text';
 import { findErrors, readPaste, readTree, tarEntries, type Paste, type TreeFile } from '@vsim/doctor';
 import { isPciAddress } from '@vsim/vfio-pci';
+import type { Question } from '@vsim/web';
 import { UsageError, type Io } from './io.ts';
 
 const LIVE = '/sys/bus/pci/devices';
@@ -18,8 +19,15 @@ const ATTRIBUTES = ['vendor', 'device', 'class', 'revision', 'subsystem_vendor',
 /** Links of a device; a copy may have a file with their text instead. */
 const LINKS = ['driver', 'iommu_group', 'physfn'] as const;
 
+/** What was handed in: read, and as it came. */
+export interface Machine {
+  readonly paste: Paste;
+  /** The text, or the files of a tree, with its name. */
+  readonly question: Question;
+}
+
 /** @param given undefined: standard input where that is a pipe or a file, else the machine it runs on. @throws UsageError that tells what is wrong with it */
-export function readPasted(given: string | undefined, io: Io): Paste {
+export function readMachine(given: string | undefined, io: Io): Machine {
   const file = given ?? (io.piped ? '-' : undefined);
   if (file === undefined) {
     if (!existsSync(LIVE) || at(LIVE, () => readdirSync(LIVE)).length === 0) throw new UsageError(`no PCI devices in ${LIVE} here; give a FILE with the output of sudo lspci -Dnnvvxxxx`);
@@ -29,8 +37,14 @@ export function readPasted(given: string | undefined, io: Io): Paste {
   if (file === '') throw new UsageError('expected a FILE, got an empty name');
   if (file !== '-' && at(file, () => statSync(path)).isDirectory()) return readFolder(path);
   const name = file === '-' ? 'standard input' : file;
-  if (/\.t(?:ar|ar\.gz|gz)$/.test(name)) return found(name, readTree(tarEntries(at(name, () => unpacked(path)))));
-  return found(name, readPaste(at(name, () => readText(file === '-' ? STDIN : path))));
+  if (/\.t(?:ar|ar\.gz|gz)$/.test(name)) return ofFiles(name, tarEntries(at(name, () => unpacked(path))));
+  const text = at(name, () => readText(file === '-' ? STDIN : path));
+  return { paste: found(name, readPaste(text)), question: { text, name: basename(name) } };
+}
+
+/** @throws UsageError where nothing shows a function */
+function ofFiles(name: string, files: readonly TreeFile[]): Machine {
+  return { paste: found(name, readTree(files)), question: { files, name: basename(name) } };
 }
 
 /** Runs a read of what a person named; its failure becomes one line. @throws UsageError */
@@ -63,12 +77,12 @@ function unpacked(path: string): Uint8Array {
 }
 
 /** A folder of sysfs: of its root, of /sys/bus/pci/devices, or copies of these. */
-function readFolder(folder: string): Paste {
+function readFolder(folder: string): Machine {
   const places = [folder, join(folder, 'bus/pci/devices'), join(folder, 'sys/bus/pci/devices')];
   const place = places.find((each) => isFolder(each) && at(each, () => readdirSync(each)).some(isPciAddress));
   if (place === undefined) throw new UsageError(`${folder}: no PCI devices in it; expected folders named by address, as 0000:00:02.0`);
   const root = place.endsWith('bus/pci/devices') ? dirname(dirname(dirname(place))) : undefined;
-  return found(folder, readTree([...deviceFiles(place), ...(root === undefined ? [] : machineFiles(root))]));
+  return ofFiles(folder, [...deviceFiles(place), ...(root === undefined ? [] : machineFiles(root))]);
 }
 
 function* deviceFiles(place: string): Iterable<TreeFile> {

@@ -1,5 +1,5 @@
 /** `vsim groups` and `vsim lspci`: what they print, and what they refuse. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readRecording, topologyMachine, topologyNames, topologyText } from '@vsim/conformance';
@@ -210,5 +210,41 @@ describe('vsim lspci', () => {
   it('as objects', () => {
     const list = JSON.parse(run('lspci', '--json', file('gpu.txt', topologyText('gpu-audio'))).text) as readonly Readonly<Record<string, unknown>>[];
     expect(list.find(({ address }) => address === '0000:01:00.1')).toMatchObject({ class: '0x040300', vendor: '0x8086', device: '0x293e', revision: '0x03', driver: 'snd_hda_intel', config: expect.stringMatching(/^86803e29/) as string });
+  });
+});
+
+describe('vsim groups --html', () => {
+  const page = (name: string) => readFileSync(join(folder, name), 'utf8');
+  const data = (html: string) => JSON.parse(/<script type="application\/json" id="paste">(.*?)<\/script>/s.exec(html)?.[1] ?? '') as Readonly<Record<string, unknown>>;
+  const hidden = `${topologyText('desktop-intel')}\n</script><b>&amp;\n`;
+
+  it('writes the page with the text, the device and what is taken for true, and prints nothing', () => {
+    const { code, out, err } = run('groups', file('html.txt', hidden), '--html', 'report.html', '--device', '00:1f.0', '--no-intremap', '--iommu', 'amd');
+    expect({ code, out, err }).toEqual({ code: 0, out: [], err: [] });
+    expect(data(page('report.html'))).toEqual({ text: hidden, name: 'html.txt', device: '00:1f.0', whatIf: { iommu: 'amd', intremap: 'off' } });
+  });
+
+  it('changes nothing in the page but its data: what runs is what the policy names', () => {
+    run('groups', file('html.txt', hidden), '--html', 'one.html');
+    run('groups', file('other.txt', topologyText('i440fx')), '--html', 'two.html');
+    const empty = (html: string) => html.replace(/(id="paste">).*?(<\/script>)/s, '$1$2');
+    expect(empty(page('one.html'))).toBe(empty(page('two.html')));
+    expect(page('one.html')).not.toBe(page('two.html'));
+  });
+
+  it('has the files of a folder of sysfs, with bytes as base64', () => {
+    const device = join(folder, 'sys-html', '0000:00:01.0');
+    mkdirSync(device, { recursive: true });
+    writeFileSync(join(device, 'config'), Buffer.alloc(64, 0x86));
+    expect(run('groups', 'sys-html', '--html', 'folder.html').code).toBe(0);
+    expect(data(page('folder.html'))['files']).toContainEqual(['0000:00:01.0/config', Buffer.alloc(64, 0x86).toString('base64')]);
+  });
+
+  it.each([
+    ['a device that nobody is called so', ['--device', 'nobody', '--html', 'x.html'], 'no device here is called "nobody"'],
+    ['a folder that is not there', ['--html', 'nowhere/x.html'], 'nowhere/x.html: no such file or folder'],
+  ])('refuses %s', (_, args, why) => {
+    const { code, err } = run('groups', file('html.txt', hidden), ...args);
+    expect({ code, err: err.join() }).toEqual({ code: 2, err: expect.stringContaining(why) as string });
   });
 });

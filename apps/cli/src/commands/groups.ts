@@ -3,8 +3,9 @@ import { answerLines, everythingLines, examine, kernelVersion, summaryLines, tre
 import { isPciAddress, type KernelVersion } from '@vsim/vfio-pci';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT, UsageError } from '../io.ts';
-import { readPasted } from '../machine-file.ts';
+import { readMachine } from '../machine-file.ts';
 import type { Context } from '../context.ts';
+import { writePage } from '../page-file.ts';
 import { traced, traceOption } from '../trace/trace-file.ts';
 
 const IOMMUS = ['auto', 'vt-d', 'amd', 'smmuv3', 'none'] as const;
@@ -22,6 +23,7 @@ interface GroupsOptions {
   readonly move: NonNullable<WhatIf['moves']>;
   readonly vfs: NonNullable<WhatIf['vfs']>;
   readonly json?: true;
+  readonly html?: string;
   readonly trace?: string;
 }
 
@@ -45,10 +47,11 @@ export function addGroups(program: Command, { io, end }: Context): void {
     .addOption(new Option('--move <device=bridge>', 'what if the device were in the slot below that bridge; may be given several times').argParser(moveOf).default([], 'nothing moves'))
     .addOption(new Option('--vfs <device=count>', 'what if the device had so many VFs; may be given several times').argParser(vfsOf).default([], 'those that are there'))
     .option('--json', 'one object instead of a report')
+    .option('--html <file>', 'writes the report as a page that needs no server and sends nothing; the text is in it')
     .addOption(traceOption('the hosts on which VFIO is tried'))
-    .addHelpText('after', '\nExamples:\n  sudo lspci -Dnnvvxxxx | vsim groups\n  vsim groups paste.txt --device 01:00.0\n  vsim groups machine.txt --no-intremap')
+    .addHelpText('after', '\nExamples:\n  sudo lspci -Dnnvvxxxx | vsim groups\n  vsim groups paste.txt --device 01:00.0\n  vsim groups machine.txt --no-intremap\n  vsim groups paste.txt --html report.html')
     .action((file: string | undefined, options: GroupsOptions) => {
-      const paste = readPasted(file, io);
+      const { paste, question } = readMachine(file, io);
       traced(options.trace, io, (tracing) => {
         let hosts = 0;
         const report = asked(() => examine(paste, {
@@ -58,8 +61,12 @@ export function addGroups(program: Command, { io, end }: Context): void {
           whatIf: { iommuOn: options.iommuOn, acsOverride: options.acsOverride, moves: options.move, vfs: options.vfs },
           made: (host) => { tracing.host(`host ${(hosts += 1)}`, host); },
         }));
+        if (options.html !== undefined) {
+          linesOf(report, options);
+          writePage(options.html, { ...question, device: options.device, whatIf: whatIfOf(options) }, io);
+        }
         if (options.json === true) tracing.io.out(JSON.stringify(report));
-        else for (const line of linesOf(report, options)) tracing.io.out(line);
+        else if (options.html === undefined) for (const line of linesOf(report, options)) tracing.io.out(line);
       });
       end(EXIT.ok);
     });
@@ -103,6 +110,17 @@ function addressOf(text = ''): string {
   const full = /^[0-9a-f]{2}:/i.test(text) ? `0000:${text.toLowerCase()}` : text.toLowerCase();
   if (!isPciAddress(full)) throw new InvalidArgumentError(`Expected an address, as 01:00.0, got "${text}".`);
   return full;
+}
+
+/** The options as the page knows them. */
+function whatIfOf({ iommu, intremap, kernel, iommuOn, acsOverride }: GroupsOptions): Readonly<Record<string, string>> {
+  return {
+    ...(iommu === 'auto' ? {} : { iommu }),
+    ...(intremap ? {} : { intremap: 'off' }),
+    ...(kernel === undefined ? {} : { kernel: `${kernel.major}.${kernel.minor}` }),
+    ...(iommuOn === true ? { 'iommu-on': 'on' } : {}),
+    ...(acsOverride === undefined ? {} : { 'acs-override': [...acsOverride].sort().join(',') }),
+  };
 }
 
 function linesOf(report: DoctorReport, { device, all, tree }: GroupsOptions): readonly string[] {

@@ -3,7 +3,7 @@ import { configOf, machineOfPaste, readPaste, type MachineDevice } from '@vsim/d
 import { formatLspciDump, formatLspciList } from '@vsim/vfio-pci';
 import type { Command } from 'commander';
 import { EXIT } from '../io.ts';
-import { readPasted } from '../machine-file.ts';
+import { readMachine } from '../machine-file.ts';
 import type { Context } from '../context.ts';
 
 interface LspciOptions {
@@ -22,7 +22,7 @@ export function addLspci(program: Command, context: Context): void {
     .option('--json', 'a list of objects: address, class, vendor, device, revision, driver, configuration space as hex')
     .addHelpText('after', '\nExamples:\n  vsim lspci --dump > machine.txt\n  vsim lspci /sys/bus/pci/devices --json')
     .action((file: string | undefined, { dump, json }: LspciOptions) => {
-      const machine = machineOfPaste(file === undefined && !io.piped ? readPaste(JSON.stringify(context.recordings.recordedMachine())) : readPasted(file, io));
+      const machine = machineOfPaste(file === undefined && !io.piped ? readPaste(JSON.stringify(context.recordings.recordedMachine())) : readMachine(file, io).paste);
       for (const line of json === true ? [JSON.stringify(machine.map(objectOf))] : textOf(machine, dump === true).replace(/\n$/, '').split('\n')) io.out(line);
       end(EXIT.ok);
     });

@@ -24,11 +24,12 @@ const ALIASING_BASES: ReadonlySet<number> = new Set([0x01, BASE_DISPLAY, 0x06, 0
 /** An id with which the function isolates though it has no ACS; undefined: none that it could have. @param expressType the Device/Port Type that it is to have */
 export function isolatingId({ vendor, device, classCode }: DeviceKnowledge, expressType: number | undefined, kernel: KernelVersion | undefined): number | undefined {
   const maker = valueOr(vendor, 0);
-  const quirked = quirkDeviceIds(maker, expressType, kernel);
   const candidates = candidatesOf(device);
-  if (candidates !== undefined) return candidates.find((id) => quirked.includes(id)) ?? candidates[0];
   const byClass = ISOLATING[maker];
-  if (byClass === undefined || expressType === ROOT_PORT) return quirked[0];
+  if (candidates !== undefined || byClass === undefined || expressType === ROOT_PORT) {
+    const quirked = quirkDeviceIds(maker, expressType, kernel);
+    return candidates === undefined ? quirked[0] : (candidates.find((id) => quirked.includes(id)) ?? candidates[0]);
+  }
   const code = valueOr(classCode, 0);
   return byClass[code] ?? byClass[code >>> 8];
 }
@@ -38,12 +39,12 @@ export function mergingId({ vendor, device, classCode, address }: DeviceKnowledg
   const maker = valueOr(vendor, 0);
   const code = valueOr(classCode, 0);
   const candidates = candidatesOf(device);
-  const aliasing = aliasDeviceIds(maker, kernel);
   if (candidates !== undefined) {
+    const aliasing = aliasDeviceIds(maker, kernel);
     const quirked = quirkDeviceIds(maker, undefined, kernel);
     return candidates.find((id) => aliasing.includes(id)) ?? candidates.find((id) => !quirked.includes(id)) ?? candidates[0];
   }
-  if (maker !== INTEL) return ALIASING_BASES.has(code >>> 8) ? aliasing[0] : undefined;
+  if (maker !== INTEL) return ALIASING_BASES.has(code >>> 8) ? aliasDeviceIds(maker, kernel)[0] : undefined;
   // Their accelerators that alias have names of their own.
   if (!address.startsWith('0000:')) return undefined;
   if (code === CLASS_RAID) return VMD;

@@ -1,0 +1,2 @@
+/** Style is put into the page by its build. */
+declare module '*.css';
