@@ -1,24 +1,26 @@
 /**
- * `npm run site`: the guides of docs/guides and the reference of every package as a site, in site/. A
+ * `npm run site`: the guides of docs/guides, the doctor's page and the reference of every package as a site, in site/. A
  * name that the reference does not have and a piece of an example that is not there are failures. With `--check`,
  * headless Chromium opens the first page, each guide, and a page of each kind of the reference, and
  * looks whether it shows what it should; and the links of all guides have to lead somewhere. Exit code 3 when there is no Chromium.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
-import { ROOT, install, run } from './lib.mjs';
+import { ROOT, run, setUp } from './lib.mjs';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const SITE = join(ROOT, 'site');
 const GUIDES = join(ROOT, 'docs', 'guides');
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
-install();
+setUp();
 const status = run(join(ROOT, 'node_modules', '.bin', 'typedoc'), ['--treatWarningsAsErrors']);
 if (status !== 0) process.exit(status);
+// What people look for first, beside what explains it.
+copyFileSync(join(ROOT, 'apps', 'web', 'dist', 'doctor.html'), join(SITE, 'doctor.html'));
 if (process.argv.includes('--check')) await check();
 
 async function check() {
@@ -31,6 +33,7 @@ async function check() {
   const documents = readdirSync(join(SITE, 'documents'));
   const pages = [
     ['index.html', 'A machine in fifteen lines'],
+    ['doctor.html', 'Which devices of this machine can be given to a VM?'],
     ...guides.map((title) => [`documents/${documents.find((file) => isPageOf(file, title)) ?? title}`, title]),
     ['classes/_vsim_vfio-core.Host.html', 'Host'],
     ['functions/_vsim_vmm.migrate.html', 'migrate'],

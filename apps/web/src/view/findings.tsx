@@ -12,6 +12,9 @@ interface FindingsProps {
 export function Findings({ report, onLine }: FindingsProps): JSX.Element {
   const { input, iommu } = report;
   const lines = iommuLines(report);
+  const sentences = lines.filter((line) => !line.startsWith(' '));
+  // The kernel is named beside it, after what the heading says.
+  const [before, about] = [sentences.filter((line) => line.startsWith('Kernel: ')), sentences.filter((line) => !line.startsWith('Kernel: '))];
   const state = report.taken === 'none' || report.wouldBe ? 'bad' : iommu.state === 'on' ? 'good' : 'open';
   return (
     <div class="findings">
@@ -27,7 +30,7 @@ export function Findings({ report, onLine }: FindingsProps): JSX.Element {
       {lines.length > 0 ? (
         <section aria-labelledby="iommu" class={state}>
           <h2 id="iommu">The IOMMU</h2>
-          {lines.filter((line) => !line.startsWith(' ')).map((line) => (
+          {[...about, ...before].map((line) => (
             <p key={line}>{line.replace(/^IOMMU: /, '').replace(/^./, (letter) => letter.toUpperCase())}</p>
           ))}
           <ul class="todo">
