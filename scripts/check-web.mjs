@@ -23,7 +23,7 @@ const MOST_PACKED = 150 * 1024;
 const FEWEST_TEXTS = 30;
 /** For 500 functions, from the paste to the report. */
 const MOST_MS = 1000;
-const ROUNDS = 5;
+const ROUNDS = 8;
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 /** Of what is said of a failure: it may have a whole text in it. */
@@ -351,7 +351,7 @@ async function ofCommand() {
   });
 }
 
-/** The best of five: others use the machine, too. */
+/** The best of a few: others use the machine, too. */
 function large() {
   return withPage({}, async (page) => {
     const times = [];

@@ -17,6 +17,7 @@ export function MachineTree({ examined: { report, devices, short }, onDevice }: 
   const list = useRef<HTMLUListElement>(null);
   const rows = useMemo(() => treeRows(devices, report.groups, closed), [devices, report, closed]);
   const current = rows.find(({ device }) => device.address === selected);
+  const lost = devices.filter(({ parent }) => parent === undefined).length;
   const focusable = current?.device.address ?? rows[0]?.device.address;
 
   const select = (row: TreeRow | undefined): void => {
@@ -95,7 +96,10 @@ export function MachineTree({ examined: { report, devices, short }, onDevice }: 
       </ul>
       <div class="why" aria-live="polite">
         {current === undefined ? (
-          <p class="hint">Functions in one outline are one IOMMU group. Choose a row to see why; Enter gives the whole answer.</p>
+          <>
+            <p class="hint">Functions in one outline are one IOMMU group. Choose a row to see why; Enter gives the whole answer.</p>
+            {lost > 0 ? <p class="hint">The text does not tell below which bridge {lost === 1 ? '1 function is' : `${lost} functions are`}.</p> : null}
+          </>
         ) : (
           <>
             <h3>
