@@ -21,8 +21,8 @@ const PICTURES = join(ROOT, 'docs', 'guides', 'pictures');
 /** Bytes of the page as brotli packs it. */
 const MOST_PACKED = 150 * 1024;
 const FEWEST_TEXTS = 30;
-/** For 500 functions, from the paste to the report. */
-const MOST_MS = 1000;
+/** For 500 functions, from the paste to the report: 1000 on a quiet machine, with the slack that the benchmarks have in CI. */
+const MOST_MS = 1500;
 const ROUNDS = 8;
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
