@@ -13,7 +13,7 @@ import { ROOT, bundledNode, run, setUp } from '../scripts/lib.mjs';
 
 const SOURCE = join(ROOT, 'bench');
 const OUT = join(ROOT, 'node_modules', '.cache', 'vsim', 'bench');
-const NAMES = ['gic', 'vgic', 'vfio'];
+const NAMES = ['gic', 'vgic', 'vfio', 'doctor'];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { slack: { type: 'string', default: '1' } } });
 if (positionals.some((name) => !NAMES.includes(name)) || !(Number(values.slack) >= 1)) {

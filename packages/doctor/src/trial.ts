@@ -17,8 +17,8 @@ import {
   type Sleeps,
   type TraceEvent,
 } from '@vsim/vfio-core';
-import { NativeDriver, PciStub, PciePort, VfioPciDriver, importPciMachine, isPhysicalFunction, leavesGroupViable, pciId, placeOpRegion, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
-import { configOf, type MachineDevice } from './machine.ts';
+import { NativeDriver, PCI_CFG_SPACE_SIZE, PciStub, PciePort, VfioPciDriver, hexBytes, importPciMachine, isPhysicalFunction, leavesGroupViable, pciId, placeOpRegion, type PciBus, type PciDevice, type PciDriver, type RecordedDevice } from '@vsim/vfio-pci';
+import type { MachineDevice } from './machine.ts';
 import { partsOf, type MachinePart } from './machine-parts.ts';
 
 /** What kind of IOMMU a machine has: Intel's, AMD's, an Arm SMMUv3, or none. */
@@ -173,7 +173,8 @@ function buildHost(machine: readonly MachineDevice[], options: TrialOptions): Tr
   });
   const description = Object.fromEntries(machine.map((device) => [device.facts.address, recordedOf(device)]));
   const bus = importPciMachine(host, { devices: description }, { msi: new ApicMsi(host), iommu });
-  for (const device of machine) placeOpRegion(host, configOf(device));
+  // An OpRegion's address is in the first 256 bytes.
+  for (const { recorded } of machine) placeOpRegion(host, hexBytes(recorded.config.slice(0, 2 * PCI_CFG_SPACE_SIZE), 'config'));
   host.scheduler.call('boot', bindDrivers(bus, new Vfio(host), machine));
   return { host, bus, drivers: new Map(bus.devices.map(({ name, driverName }) => [name, driverName])) };
 }

@@ -69,8 +69,15 @@ export function lineOf(raw: string, number: number): Line {
     else if (code === TAB) indent += TAB_WIDTH - (indent % TAB_WIDTH);
     else break;
   }
-  const text = raw.slice(at).trimEnd();
+  // Most lines of a long text have no blank at either end.
+  const from = at === 0 ? raw : raw.slice(at);
+  const text = isPlain(raw.charCodeAt(raw.length - 1)) ? from : from.trimEnd();
   return { number, last: number, indent, text, raw, flowed: at + text.length < raw.length && text !== '' };
+}
+
+/** Whether a character is one of ASCII that shows: no kind of blank. */
+function isPlain(code: number): boolean {
+  return code > SPACE && code < 127;
 }
 
 /** Without the `>` of mail, however often it was answered; what follows the last mark keeps its blanks but one. */

@@ -25,7 +25,8 @@ export function logicalLines(source: string): Line[] {
   const lines: Line[] = [];
   let before: Line | undefined;
   let machine = false;
-  for (const [place, line] of physical.entries()) {
+  for (let place = 0; place < physical.length; place++) {
+    const line = physical[place]!;
     const joint = before === undefined || line.text === '' || before.text === '' ? undefined : jointOf(before, line, machine, broken[place]!);
     if (joint === undefined) {
       machine = false;
@@ -44,7 +45,8 @@ export function logicalLines(source: string): Line[] {
 function brokenPlaces(lines: readonly Line[]): boolean[] {
   const broken = new Array<boolean>(lines.length).fill(true);
   let until = -1;
-  for (const [place, { raw }] of lines.entries()) {
+  for (let place = 0; place < lines.length; place++) {
+    const { raw } = lines[place]!;
     if (raw.length > LONGEST_LEFT) {
       broken.fill(false, Math.max(until, place - NEIGHBOURS), place);
       until = place + NEIGHBOURS;
@@ -57,7 +59,7 @@ function brokenPlaces(lines: readonly Line[]): boolean[] {
 /** What was where the line is broken: a blank, nothing; undefined: it is not broken there. */
 function jointOf(before: Line, line: Line, machine: boolean, broken: boolean): string | undefined {
   const length = before.raw.length;
-  if (/\bIOMMU(?: group)?$/.test(before.text) && /^(?:group:? )?\d{1,6}$/.test(line.text)) return ' ';
+  if (/^(?:group:? )?\d{1,6}$/.test(line.text) && /\bIOMMU(?: group)?$/.test(before.text)) return ' ';
   const atEdge = !before.flowed && TERMINALS.includes(length) && line.indent === 0;
   const blank = line.text.indexOf(' ');
   const word = blank < 0 ? line.text.length : blank;

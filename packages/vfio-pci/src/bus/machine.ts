@@ -173,9 +173,10 @@ export function hexBytes(text: string, what: string): Uint8Array {
   return out;
 }
 
+/** Values of hex digits by their codes; -1: none. */
+const DIGITS: Int8Array = Int8Array.from({ length: 128 }, (_, code) => '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase()));
+
 /** The value of a hex digit; -1 for another character. */
 function digitOf(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+  return code < DIGITS.length ? DIGITS[code]! : -1;
 }

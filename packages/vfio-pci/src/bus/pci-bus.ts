@@ -34,6 +34,7 @@ import { pciFacts } from '../topology/facts.ts';
 import { IommuGrouping, type GroupingOptions, type Join } from '../topology/iommu-groups.ts';
 import { createDeviceAttributes } from './device-attributes.ts';
 import { createDeviceFolders } from './device-folders.ts';
+import { DevicePlaces } from './device-places.ts';
 import { badValue, parseUnsigned } from './parse.ts';
 import { createResourceFiles } from './resource-files.ts';
 import { PciDevice } from './pci-device.ts';
@@ -129,6 +130,7 @@ export class PciBus extends Bus<PciDevice> {
   readonly #earlyLevel: EarlyLevel;
   readonly #grouping: GroupingOptions | undefined;
   readonly #plugged = new Map<string, Plugged>();
+  readonly #places: DevicePlaces = new DevicePlaces((device) => this.device(device.name) === device);
   readonly #groups = new Map<number, IommuGroup>();
   readonly #lines = new Map<number, IntxLine>();
   readonly #segments = new Map<number, object>();
@@ -281,6 +283,13 @@ export class PciBus extends Bus<PciDevice> {
   override *remove(device: PciDevice): Sleeps<void> {
     yield* this.release(device);
     yield* super.remove(device);
+    this.#places.delete(device);
+  }
+
+  /** The device is on the bus, with its files and its place among the others. @throws RangeError if the bus has a device of this name; TypeError for a device of another host */
+  override announce(device: PciDevice): void {
+    this.#places.add(device);
+    super.announce(device);
   }
 
   /** Drivers are not asked for VFs of a PF that does not want it. Kernel: pci_device_can_probe(). */
@@ -307,12 +316,7 @@ export class PciBus extends Bus<PciDevice> {
   /** The bridge above a device; undefined on the root bus. */
   bridgeOf(device: PciDevice): PciDevice | undefined {
     const { bus, domain } = device.function.address;
-    return this.#bridgeTo(domain, bus);
-  }
-
-  #bridgeTo(domain: number, bus: number): PciDevice | undefined {
-    if (bus === 0) return undefined;
-    return this.devices.find((other) => other.function.config.bytes[PCI_SECONDARY_BUS] === bus && other.function.address.domain === domain && other.isBridge);
+    return this.#places.bridgeTo(domain, bus);
   }
 
   /** The slot of a hot-plug controller that a device is in. Kernel: struct pci_dev.slot. */
@@ -324,32 +328,12 @@ export class PciBus extends Bus<PciDevice> {
   /** The devices on the same bus as `device`, itself included, in the order of their numbers. */
   siblings(device: PciDevice): readonly PciDevice[] {
     const { bus, domain } = device.function.address;
-    return this.#onBus(domain, bus);
-  }
-
-  #onBus(domain: number, bus: number): readonly PciDevice[] {
-    return this.devices
-      .filter(({ function: fn }) => fn.address.bus === bus && fn.address.domain === domain)
-      .sort((a, b) => a.function.address.devfn - b.function.address.devfn);
+    return this.#places.onBus(domain, bus);
   }
 
   /** All devices below a bridge, depth first. */
   below(bridge: PciDevice): readonly PciDevice[] {
-    const out = new Set<PciDevice>([bridge]);
-    this.#collectBelow(bridge, out);
-    out.delete(bridge);
-    return [...out];
-  }
-
-  /** Registers may have any bus number: of bridges that lead in a circle each is below the others once. */
-  #collectBelow(bridge: PciDevice, out: Set<PciDevice>): void {
-    const secondary = bridge.function.config.bytes[PCI_SECONDARY_BUS]!;
-    if (secondary === 0) return;
-    for (const device of this.#onBus(bridge.function.address.domain, secondary)) {
-      if (out.has(device)) continue;
-      out.add(device);
-      if (device.isBridge) this.#collectBelow(device, out);
-    }
+    return this.#places.below(bridge);
   }
 
   /** The highest bus number at or below the bus of a device that is behind a bridge: pci_bus_max_busnr(). */
@@ -466,7 +450,7 @@ export class PciBus extends Bus<PciDevice> {
   #sysfsOf(fn: PciFunction): string {
     const { domain, bus } = fn.address;
     const root = `/sys/devices/pci${domain.toString(16).padStart(4, '0')}:00`;
-    const bridge = this.#bridgeTo(domain, bus);
+    const bridge = this.#places.bridgeTo(domain, bus);
     return `${bridge?.sysfs ?? root}/${fn.name}`;
   }
 
