@@ -17,7 +17,6 @@ export function aloneWords(address: string, { topology, acs }: IommuGrouping): s
     if (own.length > 0) return `alone: ${own.join('; ')}`;
     return PORTS.has(node.facts.expressType) && acs.enabled(node) ? `alone: ${address} isolates (ACS)` : 'alone: on a root bus, and no function beside it that it could reach';
   }
-  if (!acs.pathEnabled(bridge)) return `alone: nobody else below ${bridge.facts.address} can be reached from it`;
   const quirks = bridges.flatMap((each) => {
     const said = acs.quirkOf(each);
     return said?.isolates === true ? [byQuirk(each, said)] : [];

@@ -200,7 +200,7 @@ class Examination {
   #reason(group: SureGroup): string {
     const [head] = group.devices;
     const computed = this.#computed.get(head!);
-    if (computed?.devices.join() !== group.devices.join()) {
+    if (computed?.devices.filter((device) => this.#machine.has(device)).join() !== group.devices.join()) {
       return 'the running kernel says so; what the text has of registers does not show why';
     }
     if (computed.joins.length > 0) return computed.joins.map(({ device, why }) => (why.includes(device) ? why : `${device} is ${why}`)).join('; ');

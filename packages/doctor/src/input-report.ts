@@ -30,7 +30,7 @@ function qualityOf(machine: readonly DeviceKnowledge[]): TextQuality {
   if (machine.every(({ group }) => group.standing !== 'unknown')) return 'groups';
   const whole = machine.filter(({ expressType, acs }) => expressType.standing === 'known' && acs.standing === 'known').length;
   if (whole === machine.length) return 'registers';
-  const named = machine.filter(({ expressType, acs }) => expressType.standing !== 'unknown' && acs.standing !== 'unknown').length;
+  const named = machine.filter(({ expressType, acs }) => expressType.standing !== 'unknown' && (acs.standing !== 'unknown' || acs.candidates !== undefined)).length;
   if (named === machine.length) return 'names';
   return named > 0 || machine.some(({ group }) => group.standing !== 'unknown') ? 'partial' : 'list';
 }

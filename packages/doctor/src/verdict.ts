@@ -41,7 +41,7 @@ function inGroup({ address, driver }: DeviceReport, group: GroupReport, { wouldB
   if (wouldBe) return withoutIommu(address, others);
   const tried = group.trials.find(({ kind }) => kind === 'whole-group') ?? group.trials.find(({ device }) => device === address);
   if (tried !== undefined && tried.result !== 'ok') {
-    const blocker = group.blockers.find((each) => each.includes(address) || !each.startsWith('0000:'));
+    const blocker = group.blockers.find((each) => (each.includes(address) || !each.startsWith('0000:')) && each.includes(tried.result));
     return { ...failedTrial(address, tried, blocker), with: others };
   }
   const because = driver === 'vmd' ? `${group.reason}; what is below it is gone when its driver is` : group.reason;

@@ -10,7 +10,6 @@ export type FactSource =
   | 'tree' // a path or a tree of bridges
   | 'sysfs' // a file of sysfs
   | 'name' // its name in words
-  | 'id-table' // a table of the kernel that goes by id
   | 'rule'; // what must be so, given the rest
 
 /** A fact that can be used. */
