@@ -30,7 +30,8 @@ describe('the guides', () => {
     const listed = projectDocuments.filter((path) => dirname(path) === 'docs/guides').map((path) => basename(path));
     expect([...listed].sort()).toEqual(GUIDES);
     expect(listed.map(titleOf).filter((title) => title !== undefined && TITLES.includes(title))).toEqual(TITLES);
-    expect(titleOf(listed[0]!)).toBe(TITLES[0]);
+    // What people ask first.
+    expect(titleOf(listed[0]!)).toBe("The doctor's page");
   });
 
   it('show every example', () => {
@@ -52,7 +53,8 @@ describe('the guides', () => {
     }
   });
 
-  it.each(GUIDES)('%s says that programs print what they print', (guide) => {
+  // The page of errors has what others print; packages/doctor writes it, and holds it.
+  it.each(GUIDES.filter((guide) => guide !== 'errors.md'))('%s says that programs print what they print', (guide) => {
     const blocks = [...read(join(FOLDER, guide)).matchAll(/^```text\n(.*?)^```$/gms)].map(([, text]) => `\n${text}`);
     const files = quotable(guide);
     expect(blocks.filter((block) => !files.some((file) => file.includes(block)))).toEqual([]);
