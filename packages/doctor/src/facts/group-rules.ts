@@ -10,7 +10,7 @@ const BASE_CLASS_DISPLAY = 0x03;
 
 /** @param taken the kind of IOMMU @param machine what its kernel was told and says @param kernel the kernel that groups */
 export function groupRules(taken: IommuKind, machine: PastedMachine, kernel: KernelVersion | undefined): GroupsContext {
-  const graphicsOff = /(?:^|[\s,])igfx_off(?=[\s,]|$)/.test(machine.cmdline ?? '') || machine.log.some(({ text }) => text.includes('Disabling IOMMU for graphics'));
+  const graphicsOff = /(?:^|[\s,=])igfx_off(?=[\s,]|$)/.test(machine.cmdline ?? '') || machine.log.some(({ text }) => text.includes('Disabling IOMMU for graphics'));
   return {
     amdIommu: taken === 'amd',
     uncovered: (facts) => {

@@ -86,12 +86,12 @@ export function shortener(devices: readonly DeviceReport[]): (address: string) =
 }
 
 /** A verdict in a few words. */
-export function verdictWords({ kind, with: others, because }: Verdict, short: (address: string) => string): string {
+export function verdictWords({ kind, with: others, atMost, because }: Verdict, short: (address: string) => string): string {
   switch (kind) {
     case 'alone':
       return 'yes, alone';
     case 'with':
-      return `yes, with ${others.length > 4 ? `${others.length} others` : others.map(short).join(' ')}`;
+      return `yes, ${atMost ? 'at most ' : ''}with ${others.length > 4 ? `${others.length} others` : others.map(short).join(' ')}`;
     case 'no':
       return `no: ${because.replace(/[:;(].*$/s, '').trim()}`;
     case 'cannot-tell':
