@@ -20,6 +20,11 @@ describe('otherKernelsOf', () => {
     expect(examine(readPaste(ROOT + port('00:1c.0', '01') + dual)).otherKernels).toEqual([]);
   });
 
+  it('names none for a quirk that came later, and is in the updates of all kernels before', () => {
+    const dual = [0, 1].map((each) => fn(`01:00.${each} Ethernet controller [0200]: Broadcom [14e4:1760]`, express('Endpoint'), OTHER)).join('');
+    expect(examine(readPaste(ROOT + port('00:1c.0', '01') + dual)).otherKernels).toEqual([]);
+  });
+
   it('does not name the kernel that groups for what it overlooks itself', () => {
     expect(examine(readPaste(ROOT + quirked('00:1c.0', '01')), { kernel: { major: 5, minor: 9, patch: 8 } }).otherKernels).toEqual([]);
   });

@@ -44,6 +44,17 @@ describe('the verdict of a function whose group is sure', () => {
     expect(verdictOf(ROOT + port('00:1c.0', '01') + qat, '01:00.0')).toMatchObject({ kind: 'no', forNow: false, because: 'VFIO answers EINVAL at bind' });
   });
 
+  it('is no where an error in the text names it, and stands in the way', () => {
+    expect(verdictOf(`${text}[   10.500000] vfio-pci 0000:01:00.0: Refused to change power state, currently in D3\n`, '01:00.0')).toMatchObject({ kind: 'no', forNow: true });
+  });
+
+  it('below a VMD is no, and names the VMD', () => {
+    const vmd = fn('0000:00:0e.0 RAID bus controller [0104]: Intel Corporation Volume Management Device NVMe RAID Controller [8086:467f]', express('Root Complex Integrated Endpoint'));
+    const below = fn('10000:e1:00.0 Non-Volatile memory controller [0108]: Sandisk [15b7:5017]', CONVENTIONAL);
+    const verdict = examine(readPaste(vmd + below)).verdicts.find(({ device }) => device === '10000:e1:00.0');
+    expect(verdict).toMatchObject({ kind: 'no', otherwise: 'give 0000:00:0e.0 to the VM, or switch VMD off in the firmware' });
+  });
+
   it('of a function that fell off is no for now', () => {
     expect(verdictOf(`${ROOT}${port('00:1c.0', '01')}01:00.0 VGA compatible controller [0300]: NVIDIA [10de:1b81] (rev ff)\n\t!!! Unknown header type 7f\n`, '01:00.0')).toMatchObject({ kind: 'no', forNow: true });
   });

@@ -79,7 +79,8 @@ describe('groupRules', () => {
     expect(groups(`${ROOT}${GPU}[    0.500000] pci 0000:00:00.0: DMAR: Disabling IOMMU for graphics on this chipset\n`).uncovered.map(({ device }) => short(device))).toEqual(['00:02.0']);
   });
 
-  it('leave in a graphics card', () => {
-    expect(groups(`${ROOT}${port('00:1c.0', '01')}${card('01')}$ cat /proc/cmdline\nBOOT_IMAGE=/vmlinuz root=/dev/sda1 ro intel_iommu=igfx_off\n`).uncovered).toEqual([]);
+  it('leave in a graphics card, of Intel as of others', () => {
+    const arc = fn('02:00.0 VGA compatible controller [0300]: Intel [8086:56a0]', express('Endpoint'));
+    expect(groups(`${ROOT}${port('00:1c.0', '01')}${card('01')}${port('00:1d.0', '02')}${arc}$ cat /proc/cmdline\nBOOT_IMAGE=/vmlinuz root=/dev/sda1 ro intel_iommu=igfx_off\n`).uncovered).toEqual([]);
   });
 });
