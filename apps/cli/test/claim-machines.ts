@@ -31,7 +31,7 @@ const amd = fn('00:00.0 Host bridge [0600]: Advanced Micro Devices, Inc. [AMD] R
 const amdUnit = fn('00:00.2 IOMMU [0806]: Advanced Micro Devices, Inc. [AMD] IOMMU [1022:1481]', 'Capabilities: [40] Secure device <?>');
 
 const reasons = ({ groups }: DoctorReport): readonly string[] => groups.map(({ reason }) => reason);
-const blockers = ({ groups }: DoctorReport): readonly string[] => groups.flatMap((group) => group.blockers);
+const blockers = ({ groups }: DoctorReport): readonly string[] => groups.flatMap((group) => group.blockers.map(({ what }) => what));
 const differences = ({ groups }: DoctorReport): readonly string[] => groups.flatMap(({ difference }) => difference ?? []);
 const nobodys = ({ ungrouped }: DoctorReport): readonly string[] => ungrouped.map(({ why }) => why);
 const signs = ({ iommu }: DoctorReport): readonly string[] => iommu.signs.map(({ speaksFor, what }) => `${speaksFor ? 'for' : 'against'}: ${what}`);

@@ -22,7 +22,7 @@ function run(...args: readonly string[]) {
 interface Report {
   readonly input: { readonly quality: string; readonly command?: string };
   readonly wouldBe: boolean;
-  readonly groups: readonly { readonly id: number | null; readonly standing: string; readonly devices: readonly string[]; readonly reason: string; readonly viable: boolean; readonly blockers: readonly string[]; readonly difference?: string }[];
+  readonly groups: readonly { readonly id: number | null; readonly standing: string; readonly devices: readonly string[]; readonly reason: string; readonly viable: boolean; readonly blockers: readonly { readonly what: string }[]; readonly difference?: string }[];
   readonly cannotTell: readonly { readonly device: string }[];
   readonly ungrouped: readonly { readonly device: string; readonly why: string }[];
 }
@@ -122,6 +122,12 @@ describe('vsim groups', () => {
     const { text } = run('groups', name, '--no-intremap', '--all');
     expect(text).toContain('\tVFIO: 0000:04:00.0 alone: EPERM at VFIO_SET_IOMMU\n');
     expect(text).toContain('Blocker: no interrupt remapping');
+  });
+
+  it('does not call VFs an obstacle whose driver takes them along', () => {
+    const { groups } = json(file('igb.txt', topologyText('sriov-igb')));
+    const pf = groups.find(({ devices }) => devices.includes('0000:01:00.0'));
+    expect(pf?.blockers.map(({ what }) => what)).toEqual(['0000:01:00.0 is bound to igb: unbind it, and bind it to vfio-pci']);
   });
 
   it('takes the dump, the recorded description and a folder of sysfs alike', () => {

@@ -15,6 +15,7 @@ export function deviceReport(knowledge: DeviceKnowledge, machine: readonly Devic
   const { listed, working, unknown } = resetMethods(node, resets, topology, kernel);
   const told = unknown.length === 0 && !lost;
   const hot = hotReset(node, topology, kernel);
+  const sender = topology.senderOf(node);
   return {
     address,
     id,
@@ -23,6 +24,7 @@ export function deviceReport(knowledge: DeviceKnowledge, machine: readonly Devic
     purpose: purposeOf(knowledge, machine),
     isBridge: valueOr(isBridge, false),
     fellOff: !valueOr(answers, true),
+    vmd: sender === node ? undefined : sender.facts.address,
     driver: driver.standing === 'unknown' ? undefined : (driver.value ?? null),
     resetMethods: pasted.resetMethods ?? (told ? listed : undefined),
     workingResets: told ? working : undefined,

@@ -17,7 +17,7 @@ import { kernelOf } from './kernel.ts';
 import { machineOf, type MachineDevice } from './machine.ts';
 import { otherKernelsOf, type OtherKernel } from './other-kernels.ts';
 import type { Paste } from './read/paste.ts';
-import { BEST_COMMAND, type CannotTellReport, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
+import { BEST_COMMAND, type Blocker, type CannotTellReport, type DeviceReport, type DoctorReport, type GroupReport, type TrialReport } from './report.ts';
 import { verdictsOf } from './verdict.ts';
 import { isWhatIf, knowledgeIf, pasteIf, type WhatIf } from './what-if.ts';
 import { TrialBench, type IommuKind, type Trial } from './trial.ts';
@@ -150,15 +150,16 @@ class Examination {
     const endpoints = members.filter(({ isBridge }) => !valueOr(isBridge, false));
     const native = members.filter(({ driver, isBridge }) => !leavesGroupViable(valueOr(driver, undefined), valueOr(isBridge, false), this.#kernel));
     const toldDrivers = members.every(({ driver }) => driver.standing !== 'unknown');
+    const trials = this.#trials(endpoints);
     return {
       id: group.number ?? null,
       standing: group.standing,
       devices: group.devices,
       reason: this.#reason(group),
       viable: native.length > 0 ? false : toldDrivers ? true : null,
-      blockers: this.#blockers(endpoints, native),
+      blockers: this.#blockers(endpoints, native, trials),
       difference: group.standing === 'told' ? differenceOf(group, this.#computed, this.#paste.machine) : undefined,
-      trials: this.#trials(endpoints),
+      trials,
       members: group.devices.map((address) => this.about(address)),
     };
   }
@@ -173,26 +174,29 @@ class Examination {
     return first === undefined || addresses.length === 1 ? alone : [...alone, reportOf(this.#bench.run(first, addresses))];
   }
 
-  #blockers(endpoints: readonly DeviceKnowledge[], native: readonly DeviceKnowledge[]): readonly string[] {
-    const out: string[] = [];
-    if (endpoints.length === 0) out.push('only bridges, which VFIO does not take: EINVAL at bind');
-    for (const { address, answers } of endpoints) {
-      if (!valueOr(answers, true)) out.push(`${address} does not answer: its registers read as ones; it fell off the bus, or sleeps in D3cold. Power the machine off and on, and keep it awake with disable_idle_d3=1 of vfio-pci`);
+  #blockers(endpoints: readonly DeviceKnowledge[], native: readonly DeviceKnowledge[], trials: readonly TrialReport[]): readonly Blocker[] {
+    const out: Blocker[] = [];
+    if (endpoints.length === 0) out.push({ device: undefined, errno: 'EINVAL', what: 'only bridges, which VFIO does not take: EINVAL at bind' });
+    for (const { address: device, answers } of endpoints) {
+      if (valueOr(answers, true)) continue;
+      out.push({ device, errno: undefined, what: `${device} does not answer: its registers read as ones; it fell off the bus, or sleeps in D3cold. Power the machine off and on, and keep it awake with disable_idle_d3=1 of vfio-pci` });
     }
     if (!this.#interruptRemapping && endpoints.length > 0) {
-      out.push('no interrupt remapping: EPERM at VFIO_SET_IOMMU; enable it in firmware, or load vfio_iommu_type1 with allow_unsafe_interrupts=1 and trust the guest');
+      out.push({ device: undefined, errno: 'EPERM', what: 'no interrupt remapping: EPERM at VFIO_SET_IOMMU; enable it in firmware, or load vfio_iommu_type1 with allow_unsafe_interrupts=1 and trust the guest' });
     }
-    for (const { address, driver, isBridge } of native) {
-      const name = valueOr(driver, undefined)!;
+    for (const { address: device, driver, isBridge } of native) {
+      const bound = `${device} is bound to ${valueOr(driver, undefined)!}`;
       if (endpoints.length === 1 && !valueOr(isBridge, false)) {
-        out.push(`${address} is bound to ${name}: unbind it, and bind it to vfio-pci`);
+        out.push({ device, errno: undefined, what: `${bound}: unbind it, and bind it to vfio-pci` });
         continue;
       }
-      const what = valueOr(isBridge, false) ? 'unbind it from that driver' : 'unbind it, and bind it to vfio-pci or leave it without driver';
-      out.push(`${address} is bound to ${name}: EPERM at VFIO_GROUP_SET_CONTAINER for the other members; ${what}`);
+      const todo = valueOr(isBridge, false) ? 'unbind it from that driver' : 'unbind it, and bind it to vfio-pci or leave it without driver';
+      out.push({ device, errno: 'EPERM', what: `${bound}: EPERM at VFIO_GROUP_SET_CONTAINER for the other members; ${todo}` });
     }
-    for (const { address, sriov } of endpoints) {
-      if ((valueOr(sriov, undefined)?.count ?? 0) > 0) out.push(`${address} has VFs: EBUSY at bind while they exist; write 0 to its sriov_numvfs first`);
+    for (const { address: device, sriov } of endpoints) {
+      // A driver may take its VFs along when it is unbound: then they are not in the way.
+      if ((valueOr(sriov, undefined)?.count ?? 0) === 0 || !trials.some(({ result }) => result === 'EBUSY')) continue;
+      out.push({ device, errno: 'EBUSY', what: `${device} has VFs: EBUSY at bind while they exist; write 0 to its sriov_numvfs first` });
     }
     return out;
   }

@@ -63,6 +63,8 @@ export interface DeviceReport {
   readonly isBridge: boolean;
   /** It reads as ones: it fell off the bus, or sleeps too deep to be woken. */
   readonly fellOff: boolean;
+  /** The VMD that it is below, whose driver makes it; undefined: it is below none, or the text does not show which. */
+  readonly vmd: string | undefined;
   /** The driver that it is bound to; null for none; undefined: the text does not tell. */
   readonly driver: string | null | undefined;
   /** How the kernel could reset it, as sysfs `reset_method` lists them: `flr`, `pm`, `bus`; empty for not at all; undefined: the text does not tell. */
@@ -108,6 +110,16 @@ export interface ErrorReport {
 /** What a function is for. */
 export type DevicePurpose = 'gpu' | 'gpu-function' | 'nic' | 'nvme' | 'storage' | 'usb' | 'accelerator' | 'vf' | 'media' | 'platform' | 'bridge' | 'host' | 'other';
 
+/** Something that is in the way of giving a group's devices to a VM. */
+export interface Blocker {
+  /** The PCI address of the device that it is about; undefined: the whole group. */
+  readonly device: string | undefined;
+  /** The errno that it comes to, as `EPERM`; undefined: none by itself. */
+  readonly errno: string | undefined;
+  /** What it is, and what to do: a sentence without its full stop. */
+  readonly what: string;
+}
+
 /** One IOMMU group that the text is sure of: what is in it, why, and what can be done with it. */
 export interface GroupReport {
   /** The running kernel's number of the group; null: the text does not tell it. */
@@ -121,7 +133,7 @@ export interface GroupReport {
   /** No member has a driver that does DMA for the host: VFIO_GROUP_SET_CONTAINER goes through; null: the text does not tell the drivers. */
   readonly viable: boolean | null;
   /** What is in the way of giving the group's devices to a VM, and what to do. */
-  readonly blockers: readonly string[];
+  readonly blockers: readonly Blocker[];
   /** Where the running kernel's group is not what its registers give: how, and the likely cause; undefined: they agree, or the text cannot tell. */
   readonly difference: string | undefined;
   /** What VFIO answers for each endpoint alone, and for all endpoints together where there are several. Bridges cannot be given. */
@@ -174,6 +186,8 @@ export interface Verdict {
   readonly because: string;
   /** What would be if what stands in the way were gone; undefined: nothing stands there, or nobody knows. */
   readonly otherwise: string | undefined;
+  /** What was tried and failed, so that the answer is no; undefined: nothing did. */
+  readonly failed: TrialReport | undefined;
 }
 
 /** What examine() finds. */

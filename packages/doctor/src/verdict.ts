@@ -32,16 +32,15 @@ function xenWords({ workingResets }: DeviceReport): string {
   return `attach it by Xen's tools, ${reset}; permissive lets the guest have all of its registers`;
 }
 
-function inGroup({ address, driver }: DeviceReport, group: GroupReport, { wouldBe }: Found): Verdict {
-  const vmd = group.members.find(({ driver: other, description }) => other === 'vmd' || description.includes('Volume Management Device'))?.address;
-  if (vmd !== undefined && vmd !== address && domainOf(address) !== domainOf(vmd)) {
+function inGroup({ address, driver, vmd }: DeviceReport, group: GroupReport, { wouldBe }: Found): Verdict {
+  if (vmd !== undefined) {
     return no(address, `it is below the VMD ${vmd}, whose driver makes it: VFIO answers EPERM while that is bound, and without it the device is gone`, `give ${vmd} to the VM, or switch VMD off in the firmware`);
   }
-  const others = group.members.filter((other) => other.address !== address && comesAlong(other) && (vmd === undefined || domainOf(other.address) === domainOf(vmd))).map((other) => other.address);
+  const others = group.members.filter((other) => other.address !== address && comesAlong(other) && other.vmd === undefined).map((other) => other.address);
   if (wouldBe) return withoutIommu(address, others);
   const tried = group.trials.find(({ kind }) => kind === 'whole-group') ?? group.trials.find(({ device }) => device === address);
   if (tried !== undefined && tried.result !== 'ok') {
-    const blocker = group.blockers.find((each) => (each.includes(address) || !each.startsWith('0000:')) && each.includes(tried.result));
+    const blocker = group.blockers.find(({ device, errno }) => (device ?? address) === address && errno === tried.result)?.what;
     return { ...failedTrial(address, tried, blocker), with: others };
   }
   const because = driver === 'vmd' ? `${group.reason}; what is below it is gone when its driver is` : group.reason;
@@ -57,7 +56,7 @@ function inOpenGroup({ device, perhaps, missing, trial, command }: CannotTellRep
   if (trial === undefined) return unknown;
   if (trial.result !== 'ok') return failedTrial(device, trial, undefined);
   // The group of one of them is told, it is a VMD, or has VFs that have to go first.
-  if (others.some((other) => other === undefined || other.fellOff || other.purpose === 'vf' || other.driver === 'vmd' || domainOf(other.address) !== domainOf(device))) return unknown;
+  if (others.some((other) => other === undefined || other.fellOff || other.purpose === 'vf' || other.driver === 'vmd' || other.vmd !== undefined)) return unknown;
   return { ...yes(device, along, along.length === 0 ? 'at most bridges share its IOMMU group' : unknown.because), atMost: true };
 }
 
@@ -65,16 +64,12 @@ function comesAlong({ isBridge, purpose }: DeviceReport): boolean {
   return !isBridge && purpose !== 'host';
 }
 
-function domainOf(address: string): string {
-  return address.slice(0, -8);
-}
-
 function yes(device: string, others: readonly string[], because: string): Verdict {
-  return { device, kind: others.length === 0 ? 'alone' : 'with', with: others, atMost: false, forNow: false, because, otherwise: undefined };
+  return { device, kind: others.length === 0 ? 'alone' : 'with', with: others, atMost: false, forNow: false, because, otherwise: undefined, failed: undefined };
 }
 
 function no(device: string, because: string, otherwise?: string): Verdict {
-  return { device, kind: 'no', with: [], atMost: false, forNow: false, because, otherwise };
+  return { device, kind: 'no', with: [], atMost: false, forNow: false, because, otherwise, failed: undefined };
 }
 
 function notNow(device: string, because: string, otherwise?: string): Verdict {
@@ -87,9 +82,10 @@ function withoutIommu(device: string, others: readonly string[]): Verdict {
 }
 
 /** Interrupts that are not remapped and VFs that exist can be done away with; what VFIO takes of nobody cannot. */
-function failedTrial(device: string, { result, step = 'open' }: TrialReport, blocker: string | undefined): Verdict {
+function failedTrial(device: string, failed: TrialReport, blocker: string | undefined): Verdict {
+  const { result, step = 'open' } = failed;
   const verdict = no(device, `VFIO answers ${result} at ${step}${blocker === undefined ? '' : `: ${blocker}`}`);
-  return { ...verdict, forNow: step === 'VFIO_SET_IOMMU' || result === 'EBUSY' };
+  return { ...verdict, failed, forNow: step === 'VFIO_SET_IOMMU' || result === 'EBUSY' };
 }
 
 function untold(device: string, missing: readonly LackedFact[], command: string): Verdict {

@@ -80,7 +80,7 @@ export function GroupWords({ group: { reason, difference, blockers } }: { readon
       {blockers.map((blocker) => (
         <>
           <dt class="blocker">In the way</dt>
-          <dd>{blocker}</dd>
+          <dd>{blocker.what}</dd>
         </>
       ))}
     </dl>

@@ -1,5 +1,5 @@
 /** Device ids that a function without a known one may have, as far as rules of the grouping go by them. */
-import { aliasDeviceIds, quirkDeviceIds, type KernelVersion } from '@vsim/vfio-pci';
+import { VMD_DEVICES, aliasDeviceIds, quirkDeviceIds, type KernelVersion } from '@vsim/vfio-pci';
 import type { DeviceKnowledge } from './device-knowledge.ts';
 import { valueOr } from './fact.ts';
 
@@ -7,7 +7,6 @@ const INTEL = 0x8086;
 const ROOT_PORT = 4;
 /** Linux leaves the IOMMU of Broadwell's graphics off. */
 const UNCOVERED_GRAPHICS = 0x1616;
-const VMD = 0x467f;
 const CLASS_RAID = 0x0104;
 const BASE_DISPLAY = 0x03;
 const BASE_NETWORK = 0x02;
@@ -47,7 +46,7 @@ export function mergingId({ vendor, device, classCode, address }: DeviceKnowledg
   if (maker !== INTEL) return ALIASING_BASES.has(code >>> 8) ? aliasDeviceIds(maker, kernel)[0] : undefined;
   // Their accelerators that alias have names of their own.
   if (!address.startsWith('0000:')) return undefined;
-  if (code === CLASS_RAID) return VMD;
+  if (code === CLASS_RAID) return VMD_DEVICES[0];
   return code >>> 8 === BASE_DISPLAY ? UNCOVERED_GRAPHICS : undefined;
 }
 

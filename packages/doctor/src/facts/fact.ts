@@ -28,7 +28,7 @@ export interface Unknown<T> {
   readonly standing: 'unknown';
   /** What is missing, as a person would say it: `its PCI Express capability`. */
   readonly lacks: string;
-  /** What it can be, where the rest of the text leaves few ways; undefined: anything. */
+  /** What it can be, the one that isolates most first, where the rest of the text leaves few ways; undefined: anything. */
   readonly candidates?: readonly T[] | undefined;
 }
 
@@ -58,4 +58,9 @@ export function unknown<T>(lacks: string, candidates?: readonly T[]): Unknown<T>
 /** The value of a fact, or what stands for one that is missing. */
 export function valueOr<T, U>(fact: Fact<T>, otherwise: U): T | U {
   return fact.standing === 'unknown' ? otherwise : fact.value;
+}
+
+/** Whether a fact is missed: one that can be one way alone is not, whether or not the text has it. */
+export function isMissed<T>(fact: Fact<T>): fact is Unknown<T> {
+  return fact.standing === 'unknown' && fact.candidates?.length !== 1;
 }

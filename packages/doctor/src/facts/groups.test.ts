@@ -84,3 +84,13 @@ describe('groupRules', () => {
     expect(groups(`${ROOT}${port('00:1c.0', '01')}${card('01')}${port('00:1d.0', '02')}${arc}$ cat /proc/cmdline\nBOOT_IMAGE=/vmlinuz root=/dev/sda1 ro intel_iommu=igfx_off\n`).uncovered).toEqual([]);
   });
 });
+
+describe('what a text lacks', () => {
+  it('are the bits of an ACS capability that is named, where nobody knows whether they are on', () => {
+    const named = fn('00:1c.0 PCI bridge [0604]: Red Hat, Inc. [1b36:000c]', 'Bus: primary=00, secondary=01, subordinate=01', express('Root Port'), 'Capabilities: [148] Access Control Services');
+    expect(groups(named + nic('01:00.0')).open.map(({ device, lacks }) => `${short(device)}: ${lacks.map(({ address, what }) => `${short(address ?? '')} ${what}`).join()}`)).toEqual([
+      '00:1c.0: 00:1c.0 the bits of its ACS capability',
+      '01:00.0: 00:1c.0 the bits of its ACS capability',
+    ]);
+  });
+});

@@ -1,10 +1,10 @@
 /** The IOMMU groups of a machine, as far as its text tells them. */
 import { computeIommuGroups, type AcsFacts, type ComputedGroup, type KernelVersion, type PciFacts, type SriovFacts } from '@vsim/vfio-pci';
-import { completions, virtualAddresses, type Completion, type CompletionContext } from './completions.ts';
+import { completions, type Completion, type CompletionContext } from './completions.ts';
 import type { DeviceKnowledge } from './device-knowledge.ts';
-import { valueOr, type Fact } from './fact.ts';
+import { isMissed, valueOr, type Fact } from './fact.ts';
 import { hiddenPfs } from './hidden-pfs.ts';
-import { inferredSriov } from './inferred-sriov.ts';
+import { inferredSriov, virtualAddresses } from './inferred-sriov.ts';
 import { placesOf, type Orphan, type Places } from './places.ts';
 
 /** A group that the text is sure of. */
@@ -167,8 +167,7 @@ function isOn({ domain, bus }: Orphan, address: string): boolean {
 }
 
 function addUnknown(fact: Fact<AcsFacts | number | undefined>, address: string, add: (address: string, what: string) => void): void {
-  // A fact that can be one way alone is not missed.
-  if (fact.standing === 'unknown' && fact.candidates?.length !== 1) add(address, fact.lacks);
+  if (isMissed(fact)) add(address, fact.lacks);
 }
 
 function hex(bus: number): string {

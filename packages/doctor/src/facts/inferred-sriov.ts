@@ -72,3 +72,21 @@ function* shares(physical: readonly PciAddress[], virtual: readonly PciAddress[]
     yield [formatAddress(pf.domain, pf.requester), { offset: first.requester - pf.requester, stride, count: (last.requester - first.requester) / stride + 1, device: 0 }];
   }
 }
+
+/** The places of the VFs that PFs make. */
+export function virtualAddresses(sriov: ReadonlyMap<string, SriovFacts>, machine: readonly DeviceKnowledge[]): ReadonlySet<string> {
+  const out = new Set<string>(machine.filter(({ physfn }) => physfn.standing !== 'unknown' && physfn.value !== undefined).map(({ address }) => address));
+  const there = new Map(machine.map(({ address }) => [placeKey(new PciAddress(address)), address]));
+  for (const [pf, { count, offset, stride }] of sriov) {
+    const { domain, requester } = new PciAddress(pf);
+    for (let index = 0, id = requester + offset; index < count && id < 0x1_0000; index += 1, id += stride) {
+      const address = there.get(domain * 0x1_0000 + id);
+      if (address !== undefined && address !== pf) out.add(address);
+    }
+  }
+  return out;
+}
+
+function placeKey({ domain, requester }: PciAddress): number {
+  return domain * 0x1_0000 + requester;
+}

@@ -6,6 +6,7 @@ import {
   PCI_CFG_SPACE_EXP_SIZE,
   PCI_CFG_SPACE_SIZE,
   PCI_EXP_TYPE_ROOT_PORT,
+  REQUIRED_ACS,
   idsOfName,
   pciFacts,
   read32,
@@ -19,7 +20,7 @@ import {
 import type { Paste, PastedDevice } from '../read/paste.ts';
 import { CLASS_CODES } from './class-codes.ts';
 import type { DeviceKnowledge } from './device-knowledge.ts';
-import { derived, known, told, unknown, valueOr, type Fact } from './fact.ts';
+import { derived, isMissed, known, told, unknown, valueOr, type Fact } from './fact.ts';
 import { isVirtualFunctionName } from './names.ts';
 
 const INTEL = 0x8086;
@@ -28,7 +29,8 @@ const CAP_LIST = 0x10;
 const CLASS_PCI_BRIDGE = 0x0604;
 const BRIDGES: ReadonlySet<number> = new Set([CLASS_PCI_BRIDGE, 0x0607, 0x0609]);
 const PORTS: readonly number[] = [4, 5, 6];
-const ALL_ACS = 0x1d;
+/** A capability of which only the name is shown: all of it is on, or nothing. */
+const NAMED_ACS: readonly AcsFacts[] = [{ capability: REQUIRED_ACS, control: REQUIRED_ACS }, { capability: REQUIRED_ACS, control: 0 }];
 /** An id that no rule goes by. */
 const NO_RULE: readonly number[] = [0];
 
@@ -152,7 +154,7 @@ class Reading {
     if (config?.length === PCI_CFG_SPACE_EXP_SIZE) return known(this.#facts?.acs, 'bytes');
     const bits = this.#lines.acs;
     if (bits !== undefined) return this.#mayBeWide(bits) ? unknown('the whole of its ACS registers, which may be dwords (Sunrise Point)') : known(bits, 'decoded');
-    if (this.#lines.namesAcs) return unknown('the bits of its ACS capability', [{ capability: ALL_ACS, control: ALL_ACS }]);
+    if (this.#lines.namesAcs) return unknown('the bits of its ACS capability', NAMED_ACS);
     if (express.standing !== 'unknown' && express.value === undefined) return known(undefined, 'decoded');
     if (this.#lines.showsCapabilities && this.#machine.extendedShown) return known(undefined, 'decoded');
     return unknown('its ACS capability');
@@ -162,7 +164,7 @@ class Reading {
   #mayBeWide({ capability, control }: AcsFacts): boolean {
     const [vendor, device] = this.#ids();
     const noForwarding = (capability & PCI_ACS_UF) === 0 && (capability & PCI_ACS_SV) !== 0;
-    return noForwarding && control === 0 && valueOr(vendor, 0) === INTEL && device.standing === 'unknown' && device.candidates !== NO_RULE && valueOr(this.#expressType(), undefined) === PCI_EXP_TYPE_ROOT_PORT;
+    return noForwarding && control === 0 && valueOr(vendor, 0) === INTEL && isMissed(device) && valueOr(this.#expressType(), undefined) === PCI_EXP_TYPE_ROOT_PORT;
   }
 
   #secondaryBus(): Fact<number | undefined> {

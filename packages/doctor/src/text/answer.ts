@@ -127,7 +127,7 @@ function groupPart({ id, devices, members, reason, difference, blockers }: Group
   const hosts = members.filter(({ purpose }) => purpose === 'host').map(({ address }) => short(address));
   if (hosts.length > 0) out.push(`  ${hosts.join(' ')}: ${hosts.length === 1 ? 'a part of the host, which stays' : 'parts of the host, which stay'} without a driver`);
   if (bridges.length > 0) out.push(`  ${bridges.join(' ')}: ${bridges.length === 1 ? 'a bridge, which stays with its driver' : 'bridges, which stay with their driver'}`);
-  for (const blocker of blockers) out.push(`  In the way: ${blocker}`);
+  for (const { what } of blockers) out.push(`  In the way: ${what}`);
   return out;
 }
 

@@ -63,7 +63,7 @@ function groupLines(group: GroupReport): readonly string[] {
   for (const member of members) out.push(...deviceLines(member));
   out.push(`\tReason: ${reason}`);
   if (difference !== undefined) out.push(`\tDifference: ${difference}`);
-  for (const blocker of blockers) out.push(`\tBlocker: ${blocker}`);
+  for (const { what } of blockers) out.push(`\tBlocker: ${what}`);
   for (const trial of trials) out.push(`\tVFIO: ${trialWords(trial)}`);
   return out;
 }

@@ -1,12 +1,10 @@
 /** The verdict on one device, in the sentences that an answer begins with. */
+import { leavesGroupViable } from '@vsim/vfio-pci';
 import type { DeviceReport, Verdict } from '../report.ts';
-
-/** Drivers with which a function is ready, or harmless to those that are: VFIO's own, and pci-stub. */
-const READY: ReadonlySet<string> = new Set(['vfio-pci', 'pci-stub', 'mlx5_vfio_pci', 'hisi_acc_vfio_pci']);
 
 /** Those of a group that have a driver of the host, or of whose driver the text does not tell. */
 export function waitingOf(members: readonly DeviceReport[]): readonly DeviceReport[] {
-  return members.filter(({ driver }) => driver !== null && (driver === undefined || !READY.has(driver)));
+  return members.filter(({ driver, isBridge }) => driver !== null && (driver === undefined || !leavesGroupViable(driver, isBridge)));
 }
 
 /** Disks that would come along, from which the host may run. @param others members of the group without the device */

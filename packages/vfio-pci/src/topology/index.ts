@@ -9,5 +9,5 @@ export { hotReset, type HotReset, type HotResetObstacle } from './hot-reset.ts';
 export { resetFactsOfConfig, resetFactsOfText, type ResetFacts } from './reset-facts.ts';
 export { resetMethods, type ResetMethod, type ResetMethods } from './reset-methods.ts';
 export { PciTopology, type PciNode } from './topology.ts';
-export { uncovered, type Uncovered, type UncoveredRule } from './uncovered.ts';
-export { isBelowVmd, isVmd, vmdsAbove } from './vmd.ts';
+export { HOST_BRIDGE_VENDORS, uncovered, type Uncovered, type UncoveredRule } from './uncovered.ts';
+export { VMD_DEVICES, isBelowVmd, isVmd, vmdsAbove } from './vmd.ts';
