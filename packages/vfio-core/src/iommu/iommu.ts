@@ -239,13 +239,20 @@ export class DmaPort {
     const protection = write ? IOMMU_WRITE : IOMMU_READ;
     let at = frame;
     let within = offset;
-    for (let done = 0; done < bytes.length; at += 1, within = 0) {
-      const take = Math.min(bytes.length - done, PAGE_SIZE - within);
-      const physical = domain === undefined ? at : domain.translate(at, protection);
+    let physical = domain === undefined ? at : domain.translate(at, protection);
+    for (let done = 0; done < bytes.length; within = 0) {
       if (physical === undefined) throw new InvariantError('a domain changed during one transfer');
+      const start = physical;
+      let take = Math.min(bytes.length - done, PAGE_SIZE - within);
+      // Frames that follow each other are moved at once: memory of another program may take a message for each move.
+      for (at += 1; done + take < bytes.length; at += 1) {
+        physical = domain === undefined ? at : domain.translate(at, protection);
+        if (physical !== start + (within + take) / PAGE_SIZE) break;
+        take += Math.min(bytes.length - done - take, PAGE_SIZE);
+      }
       const part = take === bytes.length ? bytes : bytes.subarray(done, done + take);
-      if (write) memory.writeBytes(physical * PAGE_SIZE + within, part);
-      else memory.readBytes(physical * PAGE_SIZE + within, part);
+      if (write) memory.writeBytes(start * PAGE_SIZE + within, part);
+      else memory.readBytes(start * PAGE_SIZE + within, part);
       done += take;
     }
     if (write) this.written?.(frame, offset, bytes.length);

@@ -1,7 +1,8 @@
+import { ForeignFrames, type ForeignMemory } from './foreign-memory.ts';
 import { removeItem } from './list.ts';
 import type { Memory } from './memory.ts';
 import { PhysicalMemory, type RamRange } from './physical-memory.ts';
-import { holdsAddress, isInside, overlaps } from './range.ts';
+import { bytesToEnd, holdsAddress, isInside, overlaps } from './range.ts';
 import { hex } from './u64.ts';
 
 /** The requester id of accesses by a CPU. */
@@ -37,10 +38,15 @@ export interface MmioDevice {
   read64?(offset: number, into: Uint32Array): void;
 }
 
+/** What RAM is moved in, where not all of a range is RAM: no range of it ends within one. */
+const CHUNK = 4096;
+
 interface Window {
   readonly base: number;
   readonly size: number;
   readonly device: MmioDevice;
+  /** What bytes are moved to at once; left out, they go one by one. */
+  readonly memory?: ForeignMemory;
 }
 
 /**
@@ -52,6 +58,8 @@ interface Window {
 export class AddressSpace implements Memory {
   /** The RAM, without devices. */
   readonly ram: PhysicalMemory;
+  /** Memory of programs outside of the simulation, in frames of its own above the machine's. */
+  readonly foreign: ForeignFrames = new ForeignFrames();
   readonly #windows: Window[] = [];
   #last: Window | undefined;
 
@@ -186,7 +194,11 @@ export class AddressSpace implements Memory {
       this.ram.readBytes(address, into);
       return;
     }
-    for (let i = 0; i < into.length; i += 1) into[i] = this.read8(address + i);
+    this.#pieces(address, into.length, (window, at, done, take) => {
+      if (window === undefined) this.ram.readBytes(at, into.subarray(done, done + take));
+      else if (window.memory !== undefined) window.memory.read(at - window.base, into.subarray(done, done + take));
+      else for (let i = 0; i < take; i += 1) into[done + i] = this.read8(at + i);
+    });
   }
 
   /** Stores bytes; to a device one by one. @param address in bytes */
@@ -196,7 +208,24 @@ export class AddressSpace implements Memory {
       this.ram.writeBytes(address, from);
       return;
     }
-    for (let i = 0; i < from.length; i += 1) this.write8(address + i, from[i]!);
+    this.#pieces(address, from.length, (window, at, done, take) => {
+      if (window === undefined) this.ram.writeBytes(at, from.subarray(done, done + take));
+      else if (window.memory !== undefined) window.memory.write(at - window.base, from.subarray(done, done + take));
+      else for (let i = 0; i < take; i += 1) this.write8(at + i, from[done + i]!);
+    });
+  }
+
+  /** Calls `piece` for each part that is one device's, or a part of one RAM, or a byte of nothing. */
+  #pieces(address: number, length: number, piece: (window: Window | undefined, at: number, done: number, take: number) => void): void {
+    for (let done = 0; done < length; ) {
+      const at = address + done;
+      const window = this.#window(at);
+      // RAM is a matter of whole chunks; where nothing is, a device may begin with the next byte.
+      const most = window !== undefined ? bytesToEnd(window.base, window.size, at) : this.ram.accessible(at, 1) ? bytesToEnd(0, CHUNK, at % CHUNK) : 1;
+      const take = Math.min(most, length - done);
+      piece(window, at, done, take);
+      done += take;
+    }
   }
 
   /** How many bytes of RAM from an address on are zero since nobody ever wrote them. @param address in bytes */
@@ -208,6 +237,8 @@ export class AddressSpace implements Memory {
     const last = this.#last;
     if (last !== undefined && holdsAddress(last.base, last.size, address)) return last;
     if (this.ram.accessible(address, 1)) return undefined;
+    const foreign = this.foreign.find(address);
+    if (foreign !== undefined) return foreign;
     for (const window of this.#windows) {
       if (holdsAddress(window.base, window.size, address)) {
         this.#last = window;

@@ -1,5 +1,6 @@
 export * from './address-space.ts';
 export * from './cpu-cache.ts';
+export { ForeignFrames, type ForeignMemory, type ForeignWindow } from './foreign-memory.ts';
 export * from './frame-map.ts';
 export * from './list.ts';
 export * from './memory.ts';

@@ -159,6 +159,20 @@ describe('AddressSpace', () => {
     unmap();
     expect(space.read32(0x1000)).toBe(0xffff_ffff);
   });
+
+  it('moves bytes in pieces where they are not all of one: nothing, RAM, registers', () => {
+    const space = new AddressSpace([{ base: BASE, size: 0x1_0000 }]);
+    const log: unknown[] = [];
+    space.map(BASE + 0x1_0000, 2, { read: (offset, width) => (log.push(['read', offset, width]), 0xa0 + offset), write: (...args) => log.push(['write', ...args]) });
+    const sent = Uint8Array.from({ length: 0x1_0000 + 4 }, (_, i) => (i * 7) & 0x7f);
+    space.writeBytes(BASE - 1, sent);
+    const into = new Uint8Array(sent.length);
+    space.readBytes(BASE - 1, into);
+    const expected = sent.slice();
+    for (const [at, value] of [[0, 0xff], [0x1_0001, 0xa0], [0x1_0002, 0xa1], [0x1_0003, 0xff]] as const) expected[at] = value;
+    expect(into).toEqual(expected);
+    expect(log).toEqual([['write', 0, 1, sent[0x1_0001], 0], ['write', 1, 1, sent[0x1_0002], 0], ['read', 0, 1], ['read', 1, 1]]);
+  });
 });
 
 describe('PageAllocator', () => {

@@ -46,13 +46,13 @@ export class PageRun {
  * The kernel's allocator of RAM pages: runs of 4 KiB frames, first fit from the lowest address, so that a program's layout is reproducible.
  */
 export class PageAllocator {
-  readonly #ram: PhysicalMemory;
+  readonly #ram: Pick<PhysicalMemory, 'ranges' | 'clear'>;
   /** Free frames, never adjacent. */
   readonly #holes = new HoleTree();
   #used = 0;
 
   /** Takes all of the RAM as free; a Host has one, as `pages`. */
-  constructor(ram: PhysicalMemory) {
+  constructor(ram: Pick<PhysicalMemory, 'ranges' | 'clear'>) {
     this.#ram = ram;
     for (const { base, size } of ram.ranges) this.#holes.insert({ first: base / PAGE_SIZE, end: (base + size) / PAGE_SIZE });
   }

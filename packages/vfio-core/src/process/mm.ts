@@ -2,6 +2,7 @@ import { eventKind, type EventKind } from '../host/trace.ts';
 import type { Host } from '../host/host.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Sleeps } from '../host/scheduler.ts';
+import type { ForeignMemory } from '../memory/foreign-memory.ts';
 import { FrameMap, type FrameRange } from '../memory/frame-map.ts';
 import { PAGE_SIZE, type PageRun } from '../memory/page-allocator.ts';
 import { isInside } from '../memory/range.ts';
@@ -208,6 +209,21 @@ export class Mm implements Memory {
   mapDevice(length: number, device: DeviceRegion, read: boolean, write: boolean): Mapping | number {
     const bytes = Math.ceil(length / PAGE_SIZE) * PAGE_SIZE;
     return this.#insert(bytes, { read, write, frame: device.physical / PAGE_SIZE, run: undefined, device, shared: true });
+  }
+
+  /**
+   * Maps memory of a program outside of the simulation, shared with it: pages that can be pinned and count as locked, as those of a memfd do. It is let go
+   * of when nobody maps or pins them any more.
+   *
+   * @returns -ENOMEM where no addresses are left
+   * @throws RangeError for a size that is not a multiple of 4096 above 0
+   */
+  mapForeign(memory: ForeignMemory, read = true, write = true): Mapping | number {
+    const run = this.host.memory.foreign.add(memory);
+    if (run === undefined) return this.host.refusals.refuse(NO_ADDRESSES, { length: memory.size });
+    const made = this.mapPages([{ run, frame: run.first, count: run.count }], read, write, true);
+    run.put();
+    return made;
   }
 
   /** mmap() of a file in memory; a private mapping is a copy. @returns -ENOMEM */
