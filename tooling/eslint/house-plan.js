@@ -24,7 +24,7 @@ export const SOURCES = [
 ];
 
 /** Model packages of all rings. */
-const PACKAGES = [CORE_NAME, '@vsim/gic-its', '@vsim/mdev', '@vsim/vfio-fslmc', '@vsim/vfio-pci', '@vsim/vfio-platform', ...Object.keys(KITS).map((room) => room.replace('packages/', '@vsim/'))];
+const PACKAGES = [CORE_NAME, '@vsim/gic-its', '@vsim/mdev', '@vsim/vfio-fslmc', '@vsim/vfio-pci', '@vsim/vfio-platform', '@vsim/vfio-user', ...Object.keys(KITS).map((room) => room.replace('packages/', '@vsim/'))];
 
 /** Apps: all packages; only the command imports other apps, by their entry points; the page has the doctor alone, and a browser. */
 export const APPS = [

@@ -1,0 +1,21 @@
+/** What carries messages between two sides. */
+import type { Descriptor } from './descriptor.ts';
+
+/** A message as it came: all of its bytes, header and payload, and the descriptors beside it. */
+export interface Received {
+  /** `size` bytes, as its header says. */
+  readonly bytes: Uint8Array;
+  /** In their order. Who takes the message owns them. */
+  readonly descriptors: readonly Descriptor[];
+}
+
+/**
+ * A connection that keeps messages whole and in order, as one side holds it. Calls wait: a server asks for the client's memory in the middle of an access to
+ * a register, and has to have it before it answers.
+ */
+export interface Channel {
+  /** Sends a message; descriptors stay the caller's. Nothing happens once the other side is gone. */
+  send(message: Uint8Array, descriptors?: readonly Descriptor[]): void;
+  /** Waits for the next message, and takes it; undefined: the other side is gone, or sent what is no message. */
+  receive(): Received | undefined;
+}
