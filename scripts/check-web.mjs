@@ -136,6 +136,12 @@ async function asked(page, text) {
   await page.waitForSelector('#headline');
 }
 
+/** Closes the dialog; resolves when it is gone. */
+async function escape(page) {
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog', { state: 'detached' });
+}
+
 async function reportOf(page) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save the report as JSON' }).click()]);
   return JSON.parse(readFileSync(await download.path(), 'utf8'));
@@ -241,7 +247,7 @@ function lines() {
     for (const [part, { line }] of [['.part-errors', errors[0]], ['.part-unread', input.unread.at(-1)]]) {
       await page.locator(part).getByRole('button', { name: `line ${line}`, exact: true }).click();
       expectSame(await page.locator('dialog .here code').innerText(), all[line - 1], `line ${line}`);
-      await page.keyboard.press('Escape');
+      await escape(page);
     }
     expect((await page.locator('.part-errors').innerText()).includes(errors[0].remedies[0]), 'no remedy is shown');
   });
@@ -278,7 +284,7 @@ function links() {
     expect(link === page.url(), 'the address bar has another link');
     await withPage({ fragment: new URL(link).hash }, async (other) => {
       expectSame(await other.locator('dialog .verdict').innerText(), verdict, 'the answer of the link');
-      await other.keyboard.press('Escape');
+      await escape(other);
       expectSame(await reportOf(other), json(examine(readPaste(text), { kernel: { major: 5, minor: 10 } })), 'the report of the link');
     });
   });
@@ -322,8 +328,7 @@ function keyboard() {
     await page.waitForSelector('dialog #sheet-title:focus');
     expectSame(await page.locator('#sheet-title').innerText(), address, 'the title');
     await tabTo(page, 'dialog button.copy');
-    await page.keyboard.press('Escape');
-    await page.waitForSelector('dialog', { state: 'detached' });
+    await escape(page);
     expectSame(await page.evaluate(() => document.activeElement.textContent), address, 'the focus');
     await tabTo(page, '[role=treeitem]');
     const focused = () => page.evaluate(() => document.activeElement.querySelector('code').textContent);
@@ -346,7 +351,7 @@ async function ofCommand() {
   await withPage({ file: html }, async (page) => {
     const wanted = examine(readPaste(readFileSync(given, 'utf8')), { interruptRemapping: false });
     expectSame(await page.locator('dialog .verdict').innerText(), answerLines(wanted, '01:00.0')[0], 'the verdict');
-    await page.keyboard.press('Escape');
+    await escape(page);
     expectSame(await reportOf(page), json(wanted), 'the report');
   });
 }
@@ -411,7 +416,7 @@ async function accessible(colorScheme, viewport) {
     await page.locator('tr.device').first().click();
     await page.waitForSelector('dialog');
     await look(page, 'with an answer');
-    await page.keyboard.press('Escape');
+    await escape(page);
     await page.locator('.part-unread .line').first().click();
     await look(page, 'with a line');
   });
@@ -436,7 +441,7 @@ function fits() {
       await page.waitForSelector('dialog');
       await look('with an answer');
       expect((await page.evaluate(() => document.querySelector('.sheet-body').scrollWidth - document.querySelector('.sheet').clientWidth)) <= 0, 'the answer is too wide');
-      await page.keyboard.press('Escape');
+      await escape(page);
       await page.getByRole('button', { name: 'Another machine' }).click();
     }
   });

@@ -15,7 +15,7 @@ export const PARTS = [
   { name: 'gic-remote', run: ['npm', 'run', 'test:gic-remote'], minutes: 5 },
   { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
   { name: 'bench', run: ['npm', 'run', 'bench', '--', '--slack', '1.5'], minutes: 3 },
-  { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 40, results: 'test-long.json' },
+  { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 30, results: 'test-long.json' },
   {
     name: 'browser',
     run: ['node', 'scripts/check-browser.mjs'],

@@ -111,7 +111,7 @@ class Ends implements World<StreamsInput> {
 }
 
 export const CLI_DOORS: readonly Door[] = [
-  { name: 'device-counts', length: 4, most: 100, open: () => new Counts() },
-  { name: 'large-files', length: 8, most: 50, open: () => new Files() },
+  { name: 'device-counts', length: 4, most: 30, open: () => new Counts() },
+  { name: 'large-files', length: 8, most: 20, open: () => new Files() },
   { name: 'ended-streams', length: 2, most: 10, open: () => new Ends() },
 ];

@@ -43,7 +43,7 @@ describe('what the doctor says of a text', () => {
         const text = of(machine.text);
         if (text !== undefined) expect([options, score(text, machine.truth, ask(text, options)).wrong]).toEqual([options, []]);
       }
-    }, 0.1);
+    }, 0.03);
   });
 
   it('is what a report says', () => {

@@ -6,7 +6,7 @@ import { DOORS } from './doors.ts';
 describe('doors', () => {
   for (const door of DOORS) {
     it(door.name, () => {
-      hold(door, 0.25);
+      hold(door, 0.1);
     }, 600_000);
   }
 });

@@ -74,7 +74,7 @@ describe('random migrations', () => {
       if (!isSound(report)) throw new Error(JSON.stringify(report));
       if (fate === 1) expect(report).toMatchObject({ outcome: 'cancelled', failed: { phase: 'send' } });
       if (fate === 2 && report.outcome === 'cancelled') faults.add(JSON.stringify(report.failed));
-    }, 10);
+    }, 5);
     expect(outcomes.get('migrated')).toBeGreaterThan(1);
     expect(outcomes.get('cancelled')).toBeGreaterThan(1);
     expect([...faults].sort()).toEqual([`{"phase":"save-its-tables","errno":"EFAULT"}`, `{"phase":"save-pending-tables","errno":"EFAULT"}`]);

@@ -6,7 +6,7 @@ import { DOORS } from './doors.ts';
 describe('doors', () => {
   for (const door of DOORS) {
     it(door.name, () => {
-      hold(door, door.length < 10 ? 0.1 : 0.5);
+      hold(door, door.length < 10 ? 0.02 : 0.5);
     }, 600_000);
   }
 });

@@ -4,5 +4,5 @@ import { hold } from '../../../testing/fuzz.ts';
 import { DOORS } from './doors.ts';
 
 it.each(DOORS)('the door $name', (door) => {
-  hold(door, 0.5);
+  hold(door, 0.25);
 });

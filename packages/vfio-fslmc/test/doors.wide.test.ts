@@ -6,7 +6,7 @@ import { DOORS } from './doors.ts';
 describe('doors', () => {
   for (const door of DOORS) {
     it(`${door.name}: [fslmc D23] [fslmc 50] [fslmc 55]`, () => {
-      hold(door);
+      hold(door, 0.5);
     }, 600_000);
   }
 });

@@ -24,7 +24,7 @@ import { CONFIG, EDU_NAME, bind, eduHost, open } from './edu-host.ts';
 const NIC = '0000:00:05.0';
 const STEPS = 24;
 /** Eight kinds of program, 1,000 of a kind for each of weight 1 in the long run: 100,000 there, 2,000 in a short one. */
-const WEIGHT = 12.5;
+const WEIGHT = 4;
 const PROFILES: readonly ProfileName[] = ['linux-5.10', 'linux-5.13', 'linux-6.1', 'linux-6.12'];
 const HEADER = 64;
 const STATUS = 6;

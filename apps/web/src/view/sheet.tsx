@@ -1,6 +1,6 @@
 /** A dialog over the page; Escape and a click beside it close it, and the focus goes back. */
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 interface SheetProps {
   readonly title: string;
@@ -11,7 +11,8 @@ interface SheetProps {
 export function Sheet({ title, onClose, children }: SheetProps): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  // Not after the paint: a key or a click could come between.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     heading.current?.focus();
