@@ -23,6 +23,9 @@ export interface ServedDevice {
   /**
    * A request of its fd: GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, RESET, FEATURE.
    *
+   * What the kernel's structs of FEATURE point to is in the argument, as the protocol has it: the ranges of DMA_LOGGING_START follow page_size, num_ranges
+   * and reserved, the bitmap of DMA_LOGGING_REPORT follows iova, length and page_size. The stream's fd of MIG_DEVICE_STATE stays with the device.
+   *
    * @param request VFIO_DEVICE_*
    * @param argument the struct, which is changed in place; its argsz is its length
    */

@@ -18,4 +18,6 @@ export interface Channel {
   send(message: Uint8Array, descriptors?: readonly Descriptor[]): void;
   /** Waits for the next message, and takes it; undefined: the other side is gone, or sent what is no message. */
   receive(): Received | undefined;
+  /** Ends the connection for both sides: what waits unread is dropped, and its descriptors are closed. A second call does nothing. */
+  close(): void;
 }

@@ -22,6 +22,8 @@ export interface Descriptor {
    * @returns what ends it; undefined where it is no eventfd
    */
   listen(told: () => void): (() => void) | undefined;
+  /** Another descriptor of the same file, with a close() of its own: what a channel in memory hands to its other side. */
+  duplicate(): Descriptor;
   /** Gives it back; mappings made of it stay. */
   close(): void;
 }
