@@ -3,6 +3,19 @@
  *
  * @module @vsim/vfio-user
  */
+export * from './negotiation/capabilities.ts';
+export * from './negotiation/negotiate.ts';
 export * from './server/served-device.ts';
+export * from './server/server-session.ts';
+export * from './wire/capabilities.ts';
 export * from './wire/channel.ts';
+export * from './wire/commands.ts';
+export * from './wire/decode.ts';
 export * from './wire/descriptor.ts';
+export * from './wire/encode.ts';
+export * from './wire/framer.ts';
+export * from './wire/header.ts';
+export * from './wire/joined.ts';
+export * from './wire/limits.ts';
+export * from './wire/memory-files.ts';
+export * from './wire/messages.ts';

@@ -45,7 +45,7 @@ export interface ServedDevice {
   mapDma(memory: ClientMemory): number;
   /** Takes away all ranges that lie inside [iova, iova + size), and ends their memory. @param iova in bytes @param size in bytes @returns bytes taken away */
   unmapDma(iova: bigint, size: bigint): number;
-  /** The memory behind a region that may be mapped, as a descriptor of its own for each call; undefined: the region goes by messages alone. */
+  /** The memory behind a region that may be mapped, as a descriptor of its own for each call; undefined: the region goes by messages alone. @param region its index */
   regionMemory(region: number): Descriptor | undefined;
   /** Bytes of the state that the device saves (VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE has made the stream). @returns bytes, 0 at the end, or a negative errno */
   readState(into: Uint8Array): number;

@@ -18,6 +18,9 @@ export interface Channel {
   send(message: Uint8Array, descriptors?: readonly Descriptor[]): void;
   /** Waits for the next message, and takes it; undefined: the other side is gone, or sent what is no message. */
   receive(): Received | undefined;
-  /** Ends the connection for both sides: what waits unread is dropped, and its descriptors are closed. A second call does nothing. */
+  /**
+   * Ends the connection. What waits unread here is dropped, and its descriptors are closed; the other side still gets what was sent before. A second call does
+   * nothing.
+   */
   close(): void;
 }
