@@ -5,6 +5,8 @@
  */
 export * from './negotiation/capabilities.ts';
 export * from './negotiation/negotiate.ts';
+export * from './process/open-device.ts';
+export * from './process/process-device.ts';
 export * from './server/served-device.ts';
 export * from './server/server-session.ts';
 export * from './wire/capabilities.ts';
