@@ -12,7 +12,7 @@ const CORE = 'packages/vfio-core';
 const CORE_NAME = '@vsim/vfio-core';
 
 /** The spoke that each kit stands on, besides the hub. */
-export const KITS = { 'packages/doctor': '@vsim/vfio-pci', 'packages/vmm': '@vsim/gic-its' };
+export const KITS = { 'packages/devices': '@vsim/vfio-pci', 'packages/doctor': '@vsim/vfio-pci', 'packages/vmm': '@vsim/gic-its' };
 
 /** Model sources: an allow-list for each room. */
 export const SOURCES = [

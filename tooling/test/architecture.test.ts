@@ -7,6 +7,7 @@ const ROOT = join(import.meta.dirname, '../..');
 
 /** The spoke of each kit. */
 const KITS = new Map([
+  ['packages/devices', ['vfio-pci']],
   ['packages/doctor', ['vfio-pci']],
   ['packages/vmm', ['gic-its']],
 ]);
