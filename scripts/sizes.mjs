@@ -33,6 +33,10 @@ const PROGRAMS = [
 setUp();
 const { build } = await import('vite');
 const check = process.argv.includes('--check');
+/** The entry of each package, also of those that the command does not have. */
+const alias = published()
+  .filter(({ dir }) => dir.startsWith('packages/'))
+  .map(({ name, dir }) => ({ find: new RegExp(`^${name}$`), replacement: join(ROOT, dir, 'dist', 'index.js') }));
 const rows = [];
 mkdirSync(WORK, { recursive: true });
 for (const [name, text] of PROGRAMS) {
@@ -42,6 +46,7 @@ for (const [name, text] of PROGRAMS) {
     configFile: false,
     root: WORK,
     logLevel: 'error',
+    resolve: { alias },
     build: { write: false, target: 'es2023', minify: 'oxc', lib: { entry, formats: ['es'], fileName: 'bundle' } },
   }).then((results) => [results].flat()[0]);
   const code = output.map((chunk) => chunk.code).join('');
