@@ -3,6 +3,8 @@
  *
  * @module @vsim/vfio-user
  */
+export * from './client/client-session.ts';
+export * from './client/remote-device.ts';
 export * from './negotiation/capabilities.ts';
 export * from './negotiation/negotiate.ts';
 export * from './process/open-device.ts';

@@ -19,8 +19,3 @@ export const DONE: Answered = { reply: { name: 'DONE' } };
 export function deviceRefused(code: number, call: string): Refused {
   return refused(-code, `the device refuses ${call}`);
 }
-
-/** Gives descriptors back. */
-export function closeAll(descriptors: readonly Descriptor[]): void {
-  for (const descriptor of descriptors) descriptor.close();
-}

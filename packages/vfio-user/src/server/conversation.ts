@@ -2,11 +2,10 @@
 import type { Channel, Received } from '../wire/channel.ts';
 import { commandName, COMMANDS } from '../wire/commands.ts';
 import { decodeReply } from '../wire/decode.ts';
-import type { Descriptor } from '../wire/descriptor.ts';
+import { closeAll, type Descriptor } from '../wire/descriptor.ts';
 import { encodeCommand } from '../wire/encode.ts';
 import { decodeHeader, FLAG_ERROR, FLAG_REPLY, FLAG_TYPE_MASK, type Header } from '../wire/header.ts';
 import type { DmaAccessMessage, Reply } from '../wire/messages.ts';
-import { closeAll } from './answer.ts';
 
 /** Commands that may come while a question waits for its answer: far more than a client keeps in flight, few enough that a flood ends. */
 const MOST_QUEUED = 1024;

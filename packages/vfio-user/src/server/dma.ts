@@ -9,10 +9,10 @@ import {
   VFIO_DMA_UNMAP_FLAG_ALL,
 } from '@vsim/vfio-core';
 import type { Agreement } from '../negotiation/negotiate.ts';
-import type { Descriptor } from '../wire/descriptor.ts';
+import { closeAll, type Descriptor } from '../wire/descriptor.ts';
 import { DMA_UNMAP_LAYOUT } from '../wire/layouts.ts';
 import { type DmaMapMessage, type DmaUnmapMessage, type Refused, refused } from '../wire/messages.ts';
-import { type Answer, closeAll, deviceRefused, DONE } from './answer.ts';
+import { type Answer, deviceRefused, DONE } from './answer.ts';
 import { type DmaLink, MessageMemory } from './message-memory.ts';
 import type { Ranges } from './ranges.ts';
 import type { ServedDevice } from './served-device.ts';

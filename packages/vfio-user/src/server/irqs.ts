@@ -1,9 +1,9 @@
 /** DEVICE_SET_IRQS. */
 import { EINVAL, set, VFIO_IRQ_SET_DATA_EVENTFD } from '@vsim/vfio-core';
-import type { Descriptor } from '../wire/descriptor.ts';
+import { closeAll, type Descriptor } from '../wire/descriptor.ts';
 import { SET_IRQS_LAYOUT } from '../wire/layouts.ts';
 import { refused, type Refused, type SetIrqsMessage } from '../wire/messages.ts';
-import { type Answer, closeAll, deviceRefused, DONE } from './answer.ts';
+import { type Answer, deviceRefused, DONE } from './answer.ts';
 import { irqInfo } from './device-info.ts';
 import type { ServedDevice } from './served-device.ts';
 

@@ -10,9 +10,10 @@ import {
   VFIO_REGION_INFO_FLAG_MMAP,
 } from '@vsim/vfio-core';
 import { encodeCapabilities, regionCapabilities } from '../wire/capabilities.ts';
+import { closeAll } from '../wire/descriptor.ts';
 import { REGION_INFO_LAYOUT, REGION_IO_FDS_LAYOUT } from '../wire/layouts.ts';
 import { type RegionInfoMessage, type RegionIoFdsMessage, refused } from '../wire/messages.ts';
-import { type Answer, closeAll, deviceRefused } from './answer.ts';
+import { type Answer, deviceRefused } from './answer.ts';
 import type { ServedDevice } from './served-device.ts';
 
 /** More than any chain of capabilities has, in bytes. */

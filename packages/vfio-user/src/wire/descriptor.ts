@@ -39,3 +39,8 @@ export interface SharedMemory {
   /** Ends it. */
   unmap(): void;
 }
+
+/** Gives descriptors back. */
+export function closeAll(descriptors: readonly Descriptor[]): void {
+  for (const descriptor of descriptors) descriptor.close();
+}
