@@ -45,6 +45,20 @@ describe('registers', () => {
   });
 });
 
+describe('CC', () => {
+  it('keeps command set, page size and arbitration while it is enabled', () => {
+    const { driver } = runningNvme();
+    driver.registers.write(CC, 4, 0x0046_0ff1);
+    expect([driver.register(CC), driver.read(0, 1).status]).toEqual([0x0046_0001, 0]);
+  });
+
+  it('has no other bits', () => {
+    const { driver } = opened();
+    driver.registers.write(CC, 4, 0xffff_fffe);
+    expect(driver.register(CC)).toBe(0x00ff_fff0);
+  });
+});
+
 describe('enabling', () => {
   it('makes it ready, and disabling takes that back with the queues', () => {
     const { driver, disk } = runningNvme();

@@ -1,6 +1,9 @@
 /** Commands that stay in flight until they are let go. */
+import { Host } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { NVME_ADMIN, NVME_IO, NVME_STATUS } from '../src/index.ts';
+import { MemoryStore, NVME_ADMIN, NVME_IO, NVME_REGISTER, NVME_STATUS } from '../src/index.ts';
+import { bareController } from './bare-driver.ts';
+import { RAM } from './bare-nvme.ts';
 import { DATA, type NvmeDriver } from './nvme-driver.ts';
 import { BLOCK, runningNvme } from './nvme-host.ts';
 
@@ -87,7 +90,29 @@ describe('Abort', () => {
 });
 
 describe('deletion of queues', () => {
-  it('ends what is in flight, before the deletion completes', () => {
+  it('completes what it ended before itself', () => {
+    const host = new Host();
+    const disk = bareController(host, { hold: true, ioQueues: 1, namespaces: [{ store: new MemoryStore(BLOCK) }] });
+    // The completion queues are on two pages that tell who is written.
+    const written: number[] = [];
+    host.memory.map(0x3000_0000, 0x2000, { read: () => 0, write: (at) => written.push(at) });
+    const command = (queue: number, n: number, words: readonly number[]): void => {
+      host.memory.writeBytes(RAM + 0x1000 * queue + 64 * n, new Uint8Array(Int32Array.of(...words, ...new Array<number>(16 - words.length).fill(0)).buffer));
+      disk.writeBar(0, NVME_REGISTER.DOORBELLS + 8 * queue, 4, n + 1);
+    };
+    disk.writeBar(0, NVME_REGISTER.AQA, 4, 0x0007_0007);
+    disk.writeBar64(0, NVME_REGISTER.ASQ, 0, 1);
+    disk.writeBar64(0, NVME_REGISTER.ACQ, 0x3000_0000, 0);
+    disk.writeBar(0, NVME_REGISTER.CC, 4, 0x0046_0001);
+    command(0, 0, [NVME_ADMIN.CREATE_CQ, 0, 0, 0, 0, 0, 0x3000_1000, 0, 0, 0, 0x0007_0001, 1]);
+    command(0, 1, [NVME_ADMIN.CREATE_SQ, 0, 0, 0, 0, 0, 0x1000, 1, 0, 0, 0x0007_0001, 0x1_0001]);
+    command(1, 0, [NVME_IO.FLUSH, 1]);
+    written.length = 0;
+    command(0, 2, [DELETE_SQ, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    expect([...new Set(written.map((at) => at & ~15))]).toEqual([0x1000, 0x20]);
+  });
+
+  it('ends what is in flight with a status of its own', () => {
     const { driver, disk, ids } = inFlight(2);
     const deletion = driver.put(0, { opcode: DELETE_SQ, dwords: [1] });
     driver.raised();

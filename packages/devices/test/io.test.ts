@@ -285,7 +285,7 @@ describe('SGLs', () => {
     ['a segment of half a descriptor', sgl(READ, 1, LAST, IOVA + LIST, 24), [], NVME_STATUS.INVALID_SGL_SEGMENT],
     ['a segment that cannot be read', sgl(READ, 1, LAST, UNMAPPED, 16), [], NVME_STATUS.DATA_TRANSFER_ERROR],
     ['a segment that leads nowhere', sgl(READ, 1, SEGMENT, IOVA + LIST, 16), [[BLOCKED, IOVA + DATA, BLOCK]], NVME_STATUS.INVALID_SGL_SEGMENT],
-    ['a segment descriptor in the middle', sgl(READ, 1, SEGMENT, IOVA + LIST, 32), [[LAST, IOVA + LIST, 16], [BLOCKED, IOVA + DATA, BLOCK]], NVME_STATUS.INVALID_SGL_SEGMENT],
+    ['a segment descriptor in the middle', sgl(READ, 1, SEGMENT, IOVA + LIST, 32), [[LAST, IOVA + LIST + 0x100, 16], [BLOCKED, IOVA + DATA, BLOCK]], NVME_STATUS.INVALID_SGL_SEGMENT],
     ['a last segment that leads on', sgl(READ, 1, LAST, IOVA + LIST, 16), [[LAST, IOVA + LIST, 16]], NVME_STATUS.INVALID_SGL_SEGMENT],
     ['a type that there is not in a segment', sgl(READ, 1, LAST, IOVA + LIST, 16), [[5, IOVA + DATA, BLOCK]], NVME_STATUS.SGL_TYPE_INVALID],
     ['too many bytes in segments', sgl(READ, 1, LAST, IOVA + LIST, 32), [[BLOCKED, IOVA + DATA, BLOCK], [BLOCKED, IOVA + DATA, 1]], NVME_STATUS.SGL_LENGTH_INVALID],

@@ -84,6 +84,19 @@ describe('a migration', () => {
     expect([driver.reap(1)[0]?.id, driver.raised()]).toEqual([id, [0, 1]]);
   });
 
+  it('lets nothing go on while it is stopped, whoever asks', () => {
+    const { driver, disk } = runningNvme({ hold: true });
+    driver.submit(0, { opcode: NVME_ADMIN.ASYNC_EVENT_REQUEST });
+    driver.check(driver.admin({ opcode: NVME_ADMIN.SET_FEATURES, dwords: [NVME_FEATURE.ASYNC_EVENT, 0x102] }));
+    const id = driver.submit(1, { opcode: NVME_IO.FLUSH, namespace: 1 });
+    disk.stop();
+    disk.temperature = 400;
+    disk.hold = false;
+    expect([disk.serve(1), driver.peek(0), driver.peek(1)]).toEqual([0, [], []]);
+    disk.start();
+    expect([driver.reap(0)[0]?.result, driver.reap(1)[0]?.id]).toEqual([0x0002_0101, id]);
+  });
+
   it('logs the pages that it writes', () => {
     const { driver, disk } = runningNvme();
     disk.dmaLog.start([{ iova: BigInt(IOVA), length: 0x20_0000n }], 4096n);

@@ -77,8 +77,10 @@ describe('nonsense', () => {
           }
         }
         // What it is in now is a state like any other.
-        const like = machine(hold).disk;
-        expect(like.load(disk.save())).toBe(true);
+        const { disk: like, host: other } = machine(hold);
+        const refused = other.trace.record();
+        like.load(disk.save());
+        expect(refused).toEqual([]);
         expect(like.save()).toEqual(disk.save());
         disk.resetFunction();
         disk.configWrite(4, 2, 6);

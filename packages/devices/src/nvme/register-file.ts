@@ -8,6 +8,7 @@ import {
   NVME_CC_AMS,
   NVME_CC_CSS,
   NVME_CC_EN,
+  NVME_CC_MPS,
   NVME_CC_SHN,
   NVME_CC_WRITABLE,
   NVME_CSTS_CFS,
@@ -22,6 +23,9 @@ import {
   capLow,
 } from './registers.ts';
 import { pageOf, type NvmeRegisters } from './state.ts';
+
+/** Fields of CC that stay as they are while it is enabled. */
+const FIXED = NVME_CC_CSS | NVME_CC_MPS | NVME_CC_AMS;
 
 /** Registers of one controller. @internal */
 export class RegisterFile {
@@ -106,9 +110,10 @@ export class RegisterFile {
     else if (offset === NVME_REGISTER.ACQ + 4) this.values.acqHi = value;
   }
 
-  #configure(next: number): void {
+  #configure(written: number): void {
     const { values } = this;
     const before = values.cc;
+    const next = (before & written & NVME_CC_EN) === 0 ? written : (written & ~FIXED) | (before & FIXED);
     values.cc = next;
     if ((before & NVME_CC_EN) !== 0 && (next & NVME_CC_EN) === 0) {
       // A controller reset keeps AQA, ASQ and ACQ, 7.3.2.
