@@ -77,7 +77,10 @@ export class FakeDevice implements ServedDevice {
       }
       case VFIO_DEVICE_RESET:
         this.resets += 1;
-        for (const region of this.regions) region.fill(0);
+        for (const region of [...this.regions, this.memory.bytes]) region.fill(0);
+        this.migrationState = 2;
+        this.state = [];
+        this.taken = [];
         return 0;
       case VFIO_DEVICE_FEATURE:
         return this.#feature(argument);
@@ -110,7 +113,13 @@ export class FakeDevice implements ServedDevice {
     const start = get(argument, vfio_irq_set.start);
     const count = get(argument, vfio_irq_set.count);
     const total = IRQ_COUNTS[index];
-    if (this.refuse !== 0 || total === undefined || start + count > total) {
+    // As the kernel's: what is no eventfd is none of the device's.
+    const strange = eventfds.some((eventfd) => {
+      const end = eventfd?.listen(() => undefined);
+      end?.();
+      return eventfd !== undefined && end === undefined;
+    });
+    if (this.refuse !== 0 || total === undefined || start + count > total || strange) {
       for (const eventfd of eventfds) eventfd?.close();
       return this.refuse !== 0 ? this.#refused() : -EINVAL;
     }
