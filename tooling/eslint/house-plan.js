@@ -20,6 +20,8 @@ export const SOURCES = [
   { room: `${CORE}/src/memory`, may: [`${CORE}/src/memory`, `${CORE}/src/uapi`] },
   { room: `${CORE}`, may: ['$PACKAGE/src'] },
   ...Object.entries(KITS).map(([room, spoke]) => ({ room, may: ['$PACKAGE/src', CORE_NAME, spoke] })),
+  // The one folder of a package that is for Node alone: sockets and descriptors.
+  { room: 'packages/vfio-user/src/node', may: ['$PACKAGE/src', CORE_NAME, 'node:', 'koffi'] },
   { room: 'packages', may: ['$PACKAGE/src', CORE_NAME] },
 ];
 

@@ -1,0 +1,8 @@
+/**
+ * Sockets and descriptors of Linux for `@vsim/vfio-user`, by koffi.
+ *
+ * @module @vsim/vfio-user/node
+ */
+export * from './real-descriptor.ts';
+export * from './socket-channel.ts';
+export * from './unix-socket.ts';

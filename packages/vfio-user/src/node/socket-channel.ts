@@ -1,0 +1,172 @@
+/** A channel over a connected UNIX socket. Its calls block: it belongs into a thread of its own. */
+import { closeSync, readSync } from 'node:fs';
+import type { Channel, Received } from '../wire/channel.ts';
+import type { Descriptor } from '../wire/descriptor.ts';
+import { EINTR, errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, poll, recvmsg, send, sendmsg, shutdown } from './libc.ts';
+import { RealDescriptor, type Listened } from './real-descriptor.ts';
+
+/** Bytes of a message's header. */
+const HEADER = 16;
+/** Where a message has its size, of 32 bits. */
+const SIZE_AT = 4;
+/** The most descriptors that one sendmsg() may have: SCM_MAX_FD. */
+const MOST_FDS = 253;
+/** struct cmsghdr: length of 64 bits, level, type. */
+const CMSG_HEADER = 16;
+const CONTROL = CMSG_HEADER + 4 * MOST_FDS + 4;
+/** struct msghdr, struct iovec, control data, and the bytes of a message, one behind the other. */
+const MSGHDR = { NAME: 0, NAMELEN: 8, IOV: 16, IOVLEN: 24, CONTROL: 32, CONTROLLEN: 40, FLAGS: 48, SIZE: 56 } as const;
+const IOV_AT = MSGHDR.SIZE;
+const CONTROL_AT = IOV_AT + 16;
+const DATA_AT = 2048;
+/** Whatever is negotiated, no message is longer. */
+const MOST_BYTES = 0x40_0000;
+
+/** Options of a SocketChannel. */
+export interface SocketChannelOptions {
+  /** The longest message that is taken, in bytes. @default 1 MiB of data and its headers */
+  readonly largest?: number;
+}
+
+/** Messages over a connected socket, with descriptors by SCM_RIGHTS; those that come are closed on exec. */
+export class SocketChannel implements Channel, Listened {
+  /** The socket; -1 once it is closed. */
+  fd: number;
+  readonly #largest: number;
+  readonly #memory: NativeMemory;
+  readonly #listeners: { readonly fd: number; readonly told: () => void }[] = [];
+  readonly #count = new Uint8Array(8);
+
+  /** @param fd a connected socket, owned from now on @throws RangeError for a limit below a header or above 4 MiB */
+  constructor(fd: number, { largest = 0x10_0000 + 0x1000 }: SocketChannelOptions = {}) {
+    if (!(largest >= HEADER && largest <= MOST_BYTES)) throw new RangeError(`"largest" expected a number from ${HEADER} to ${MOST_BYTES}, got ${largest}`);
+    this.fd = fd;
+    this.#largest = largest;
+    this.#memory = new NativeMemory(DATA_AT + largest);
+    const { view, address } = this.#memory;
+    view.setBigUint64(MSGHDR.IOV, address + BigInt(IOV_AT), true);
+    view.setBigUint64(MSGHDR.IOVLEN, 1n, true);
+  }
+
+  /** Sends it whole; nothing where the other side is gone. @throws TypeError for descriptors that are not of this process */
+  send(message: Uint8Array, descriptors: readonly Descriptor[] = []): void {
+    if (this.fd < 0) return;
+    let done = descriptors.length > 0 ? this.#sendWith(message, descriptors) : 0;
+    while (done >= 0 && done < message.length) {
+      const took = send(this.fd, done === 0 ? message : message.subarray(done), message.length - done, MSG_NOSIGNAL);
+      if (took < 0 && errno() !== EINTR) return;
+      done += Math.max(0, took);
+    }
+  }
+
+  /** @returns bytes sent, or -1 where the other side is gone */
+  #sendWith(message: Uint8Array, descriptors: readonly Descriptor[]): number {
+    const { view, bytes, address } = this.#memory;
+    const length = Math.min(message.length, this.#largest);
+    bytes.set(message.subarray(0, length), DATA_AT);
+    const size = CMSG_HEADER + 4 * descriptors.length;
+    view.setBigUint64(CONTROL_AT, BigInt(size), true);
+    view.setInt32(CONTROL_AT + 8, SOL_SOCKET, true);
+    view.setInt32(CONTROL_AT + 12, SCM_RIGHTS, true);
+    descriptors.forEach((descriptor, i) => {
+      if (!(descriptor instanceof RealDescriptor)) throw new TypeError('a socket sends descriptors of this process alone');
+      view.setInt32(CONTROL_AT + CMSG_HEADER + 4 * i, descriptor.fd, true);
+    });
+    this.#prepare(DATA_AT, length, size);
+    let took: number;
+    do took = sendmsg(this.fd, address, MSG_NOSIGNAL);
+    while (took < 0 && errno() === EINTR);
+    return took;
+  }
+
+  /** Points the message header at bytes and control data. */
+  #prepare(at: number, length: number, control: number): void {
+    const { view, address } = this.#memory;
+    view.setBigUint64(IOV_AT, address + BigInt(at), true);
+    view.setBigUint64(IOV_AT + 8, BigInt(length), true);
+    view.setBigUint64(MSGHDR.CONTROL, address + BigInt(CONTROL_AT), true);
+    view.setBigUint64(MSGHDR.CONTROLLEN, BigInt(control), true);
+    view.setInt32(MSGHDR.FLAGS, 0, true);
+  }
+
+  /** As Channel says; a message that is longer than the limit, or half, ends the connection. */
+  receive(): Received | undefined {
+    if (this.fd < 0) return undefined;
+    this.#pollListeners();
+    const descriptors: RealDescriptor[] = [];
+    const { view, bytes } = this.#memory;
+    if (this.#fill(0, HEADER, descriptors)) {
+      const size = view.getUint32(DATA_AT + SIZE_AT, true);
+      if (size >= HEADER && size <= this.#largest && this.#fill(HEADER, size, descriptors)) return { bytes: bytes.slice(DATA_AT, DATA_AT + size), descriptors };
+    }
+    for (const descriptor of descriptors) descriptor.close();
+    return undefined;
+  }
+
+  /** Receives up to `end`, with what comes beside. The kernel ends a receive behind a segment with descriptors, so that they belong to this message. */
+  #fill(start: number, end: number, descriptors: RealDescriptor[]): boolean {
+    for (let done = start; done < end; ) {
+      this.#prepare(DATA_AT + done, end - done, CONTROL);
+      const took = recvmsg(this.fd, this.#memory.address, MSG_CMSG_CLOEXEC);
+      if (took < 0 && errno() === EINTR) continue;
+      if (took <= 0) return false;
+      done += took;
+      if (!this.#takeDescriptors(descriptors)) return false;
+    }
+    return true;
+  }
+
+  /** @returns false where some were lost */
+  #takeDescriptors(descriptors: RealDescriptor[]): boolean {
+    const { view } = this.#memory;
+    const length = Number(view.getBigUint64(MSGHDR.CONTROLLEN, true));
+    for (let at = 0; at + CMSG_HEADER <= length; ) {
+      const size = Number(view.getBigUint64(CONTROL_AT + at, true));
+      if (size < CMSG_HEADER) break;
+      if (view.getInt32(CONTROL_AT + at + 8, true) === SOL_SOCKET && view.getInt32(CONTROL_AT + at + 12, true) === SCM_RIGHTS) {
+        for (let i = CMSG_HEADER; i + 4 <= size; i += 4) descriptors.push(new RealDescriptor(view.getInt32(CONTROL_AT + at + i, true), this));
+      }
+      at += (size + 7) & ~7;
+    }
+    return (view.getInt32(MSGHDR.FLAGS, true) & MSG_CTRUNC) === 0;
+  }
+
+  /** Polls an eventfd in each receive(). @param fd its number @returns what ends it */
+  listen(fd: number, told: () => void): () => void {
+    const listener = { fd, told };
+    this.#listeners.push(listener);
+    return () => {
+      const at = this.#listeners.indexOf(listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    };
+  }
+
+  /** Tells listeners of their eventfds until the socket has something to read. Without listeners the receive itself waits. */
+  #pollListeners(): void {
+    while (this.#listeners.length > 0) {
+      const polled = [...this.#listeners];
+      const fds = new Int32Array(2 * (polled.length + 1));
+      [this.fd, ...polled.map(({ fd }) => fd)].forEach((fd, i) => fds.set([fd, POLLIN], 2 * i));
+      if (poll(new Uint8Array(fds.buffer), polled.length + 1, -1) < 0 && errno() !== EINTR) return;
+      polled.forEach((listener, i) => {
+        if ((fds[2 * i + 3]! >>> 16) !== POLLIN || !this.#listeners.includes(listener)) return;
+        readSync(listener.fd, this.#count);
+        listener.told();
+      });
+      if (fds[1]! >>> 16 !== 0) return;
+    }
+  }
+
+  /** Ends a receive() that waits, also in another thread. */
+  shutdown(): void {
+    if (this.fd >= 0) shutdown(this.fd, SHUT_RDWR);
+  }
+
+  /** Closes the socket. */
+  close(): void {
+    if (this.fd < 0) return;
+    closeSync(this.fd);
+    this.fd = -1;
+    this.#memory.free();
+  }
+}

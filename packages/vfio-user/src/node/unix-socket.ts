@@ -1,0 +1,117 @@
+/** UNIX sockets by name: a server's, for one client after another, and a client's. */
+import { chmodSync, closeSync, lstatSync, unlinkSync } from 'node:fs';
+import { AF_UNIX, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, EINTR, errno, listen, shutdown, socket, socketpair } from './libc.ts';
+
+const ADDRESS_AT = 2;
+const EADDRINUSE = 98;
+const ECONNREFUSED = 111;
+
+/** What a path cannot be used for, and why. */
+export class SocketError extends Error {
+  /** The errno, positive. */
+  readonly errno: number;
+
+  /** @param errno positive */
+  constructor(message: string, errno: number) {
+    super(message);
+    this.name = 'SocketError';
+    this.errno = errno;
+  }
+}
+
+function addressOf(path: string): Uint8Array {
+  const name = new TextEncoder().encode(path);
+  if (name.length === 0 || name.length > SOCKADDR_UN - ADDRESS_AT - 1 || name.includes(0)) throw new RangeError(`"path" expected 1 to ${SOCKADDR_UN - ADDRESS_AT - 1} bytes without NUL, got ${name.length}`);
+  const address = new Uint8Array(SOCKADDR_UN);
+  address[0] = AF_UNIX;
+  address.set(name, ADDRESS_AT);
+  return address;
+}
+
+function open(): number {
+  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw new SocketError(`socket: errno ${errno()}`, errno());
+  return fd;
+}
+
+/** A socket that waits for clients at a path. Only its owner may connect (mode 0600); a path that a dead server left behind is taken over. */
+export class ListeningSocket {
+  /** Where it is. */
+  readonly path: string;
+  #fd: number;
+
+  /**
+   * Makes the socket.
+   *
+   * @param path at most 107 bytes
+   * @throws RangeError for a path that is none
+   * @throws SocketError EADDRINUSE where another server is at it, or a file that is no socket; what bind() answers else
+   */
+  constructor(path: string) {
+    this.path = path;
+    const address = addressOf(path);
+    this.#fd = open();
+    // Nobody can connect before listen(), so that the mode is right before anyone may.
+    if (bind(this.#fd, address, SOCKADDR_UN) < 0) {
+      const error = errno();
+      if (error !== EADDRINUSE || !isStale(path, address)) this.#refuse(error === EADDRINUSE ? `${path}: another server is here, or no socket` : `${path}: errno ${error}`, error);
+      unlinkSync(path);
+      if (bind(this.#fd, address, SOCKADDR_UN) < 0) this.#refuse(`${path}: errno ${errno()}`, errno());
+    }
+    chmodSync(path, 0o600);
+    if (listen(this.#fd, 1) < 0) this.#refuse(`${path}: errno ${errno()}`, errno());
+  }
+
+  #refuse(message: string, error: number): never {
+    closeSync(this.#fd);
+    throw new SocketError(message, error);
+  }
+
+  /** Waits for the next client. @returns its socket; undefined once the socket is shut down */
+  accept(): number | undefined {
+    for (;;) {
+      const fd = accept4(this.#fd, null, null, SOCK_CLOEXEC);
+      if (fd >= 0) return fd;
+      if (errno() !== EINTR) return undefined;
+    }
+  }
+
+  /** Ends an accept() that waits, also in another thread that has `fd`. */
+  shutdown(): void {
+    shutdown(this.#fd, SHUT_RDWR);
+  }
+
+  /** Closes the socket, and takes its path away. */
+  close(): void {
+    if (this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+    unlinkSync(this.path);
+  }
+}
+
+/** Whether a path is a socket that nobody listens at. */
+function isStale(path: string, address: Uint8Array): boolean {
+  if (!lstatSync(path).isSocket()) return false;
+  const fd = open();
+  const error = connect(fd, address, SOCKADDR_UN) < 0 ? errno() : 0;
+  closeSync(fd);
+  return error === ECONNREFUSED;
+}
+
+/** Connects to a server. @param path at most 107 bytes @returns the socket @throws SocketError ENOENT, ECONNREFUSED, EACCES */
+export function connectTo(path: string): number {
+  const address = addressOf(path);
+  const fd = open();
+  if (connect(fd, address, SOCKADDR_UN) === 0) return fd;
+  const error = errno();
+  closeSync(fd);
+  throw new SocketError(`${path}: errno ${error}`, error);
+}
+
+/** Two sockets that are connected with each other. @throws SocketError EMFILE */
+export function connectedPair(): readonly [number, number] {
+  const pair = new Int32Array(2);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer)) < 0) throw new SocketError(`socketpair: errno ${errno()}`, errno());
+  return [pair[0]!, pair[1]!];
+}
