@@ -45,7 +45,7 @@ export class Interrupts {
 
   /** The pin is up while a queue with interrupts has entries that were not taken. */
   updatePin(queues: Queues): void {
-    const up = !this.#function.messagesEnabled && (this.mask & 1) === 0 && queues.completions.some((queue) => queue?.interrupts === true && queue.used > 0);
+    const up = !this.#function.messagesEnabled && (this.mask & 1) === 0 && anyWaits(queues);
     if (up === this.#level) return;
     this.#level = up;
     this.#function.setIntx(up);
@@ -63,4 +63,10 @@ export class Interrupts {
     if ((this.mask & (1 << vector)) === 0) this.#function.raise(vector);
     else this.pending |= 1 << vector;
   }
+}
+
+/** Whether a queue with interrupts has entries that were not taken. Asked at each doorbell: it makes nothing. */
+function anyWaits({ completions }: Queues): boolean {
+  for (const queue of completions) if (queue?.interrupts === true && queue.used > 0) return true;
+  return false;
 }
