@@ -17,7 +17,12 @@ const NUMBERS = ['-1', '1.5', '65536', '1073741824', '1099511627776', '900719925
 const SEEDS: readonly string[] = [
   ['vfio/info.jsonl.gz', STEPS],
   ['vfio/sriov_native.jsonl.gz', STEPS],
-].map(([path, count]) => gunzipSync(readFileSync(join(RECORDINGS, String(path)))).toString('utf8').split('\n').slice(0, Number(count)).join('\n'));
+  ['vfio-user/qemu11.1.3-js-mmap.jsonl.gz', 2 * STEPS],
+].map(([path, count]) => {
+  const lines = gunzipSync(readFileSync(join(RECORDINGS, String(path)))).toString('utf8').split('\n').slice(0, Number(count));
+  // Without the spaces that some have.
+  return lines.map((line) => (line === '' ? '' : JSON.stringify(JSON.parse(line)))).join('\n');
+});
 
 class Recordings implements World<string> {
   readonly #file = join(mkdtempSync(join(tmpdir(), 'vsim-fuzz-')), 'x.jsonl');

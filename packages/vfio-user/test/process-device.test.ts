@@ -199,6 +199,16 @@ describe('interrupts of a served device', () => {
     expect([unmask.listeners.size, unmask.closed, root.fds.length]).toEqual([0, 1, fds]);
   });
 
+  it('are unmasked by the eventfd that was named last: the one before needs no taking away', () => {
+    const { device, root, toy } = setUp();
+    const [one, two] = [new Eventfd(), new Eventfd()];
+    const give = (eventfd: Eventfd): number => device.setIrqs(irqSet(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, 0, 1), [eventfd]);
+    const fds = root.fds.length;
+    expect([give(one), give(two), one.closed, one.listeners.size, two.closed, root.fds.length]).toEqual([0, 0, 1, 0, 0, fds + 1]);
+    for (const told of two.listeners) told();
+    expect(toy.unmasked).toEqual([0]);
+  });
+
   it('stay as they are when eventfds are refused, which are closed, each once', () => {
     const { device, root, toy } = setUp();
     const one = new Eventfd();

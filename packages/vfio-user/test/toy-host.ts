@@ -8,6 +8,7 @@ import {
   DmaLog,
   DmaPort,
   Driver,
+  EBUSY,
   EINVAL,
   ENOTTY,
   Host,
@@ -153,6 +154,8 @@ export class Toy extends VfioDevice {
         if (typeof context === 'number') return context;
         if (action === VFIO_IRQ_SET_ACTION_TRIGGER) this.triggers[at] = context;
         if (action === VFIO_IRQ_SET_ACTION_UNMASK) {
+          // As the kernel has it: one that is there has to be taken away first.
+          if (context !== undefined && this.unmaskers[at] !== undefined) return -EBUSY;
           this.unmaskers[at]?.disable();
           this.unmaskers[at] = context === undefined ? undefined : new Virqfd(this, context, () => { this.unmasked.push(at); }, () => { this.unmaskers[at] = undefined; });
         }

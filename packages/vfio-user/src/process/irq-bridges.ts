@@ -1,5 +1,6 @@
 /** Eventfds of a client, joined with eventfds of the process that serves its device. */
 import {
+  EBUSY,
   EINVAL,
   EMFILE,
   get,
@@ -74,20 +75,30 @@ export class IrqBridges {
       if (typeof bridge === 'number') error = bridge;
       made.push(typeof bridge === 'number' ? undefined : bridge);
     }
+    const first = get(argument, start);
+    const keys = made.map((_, i) => `${get(argument, index)}/${action}/${first + i}`);
     if (error === 0) {
       const request = new Uint8Array(size + 4 * eventfds.length);
       request.set(argument.subarray(0, size));
       set(request, argsz, request.length);
-      made.forEach((bridge, i) => { set(request, [size + 4 * i, 's32'], bridge?.fd ?? NONE); });
+      const fill = (fds: readonly (number | undefined)[]): void => { fds.forEach((fd, i) => { set(request, [size + 4 * i, 's32'], fd ?? NONE); }); };
+      fill(made.map((bridge) => bridge?.fd));
       error = this.#setIrqs(request);
+      // The kernel wants what masks and unmasks taken away before it has another. A client of this protocol names the new one.
+      if (error === -EBUSY && keys.some((key) => this.#bridges.has(key))) {
+        fill(made.map(() => NONE));
+        this.#setIrqs(request);
+        for (const key of keys) this.#drop(key);
+        fill(made.map((bridge) => bridge?.fd));
+        error = this.#setIrqs(request);
+      }
     }
     if (error < 0) {
       for (const bridge of made) bridge?.end();
       // Those of bridges are closed with them.
       return closed(eventfds.filter((_, i) => made[i] === undefined), error);
     }
-    const first = get(argument, start);
-    made.forEach((bridge, i) => { this.#replace(`${get(argument, index)}/${action}/${first + i}`, bridge); });
+    made.forEach((bridge, i) => { this.#replace(keys[i]!, bridge); });
     return error;
   }
 
