@@ -24,7 +24,7 @@ describe('capabilities of a region', () => {
     ['out of the message', 33, chained(0)],
     ['to itself', 32, chained(32)],
     ['backwards', 32, chained(8)],
-    ['into its own header', 32, chained(36)],
+    ['into its own header', 32, chained(36, 16)],
     ['far away', 32, chained(0xffff_fff0)],
   ])('that lead %s are undefined', (_name, capOffset, capabilities) => {
     expect(regionCapabilities({ capOffset, capabilities })).toBeUndefined();
@@ -39,8 +39,8 @@ describe('capabilities of a region', () => {
 });
 
 /** One capability whose next is at `next`. */
-function chained(next: number): Uint8Array {
-  const bytes = new Uint8Array(8);
+function chained(next: number, size = 8): Uint8Array {
+  const bytes = new Uint8Array(size);
   new DataView(bytes.buffer).setUint32(4, next, true);
   return bytes;
 }
