@@ -23,7 +23,7 @@ describe('an @example', () => {
   it('stands at each symbol that people start from', () => {
     expect(PROGRAMS.map(([symbol]) => symbol).sort()).toEqual([
       'Gic', 'GuestGicDriver', 'Host', 'ItsDriver', 'Kvm', 'ManagementComplex', 'MdevBus', 'PciBus', 'PciFunction', 'PlatformDevice', 'Process', 'Scheduler', 'Trace', 'Vfio', 'VfioPciDriver', 'VirtualMachine',
-      'buildConfig', 'examine', 'failOn', 'findErrors', 'mapDma', 'openDevice', 'parseFdt', 'parseLspci', 'readPaste', 'readTree', 'setIrqTriggers',
+      'buildConfig', 'createNvme', 'examine', 'failOn', 'findErrors', 'mapDma', 'openDevice', 'parseFdt', 'parseLspci', 'readPaste', 'readTree', 'setIrqTriggers',
     ]);
   });
 

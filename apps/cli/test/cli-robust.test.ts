@@ -183,7 +183,8 @@ describe('the bin', () => {
   it('replays what comes on standard input', () => {
     const { stdout, status } = spawnSync('/bin/sh', ['-c', '"$@" < /dev/null', 'sh', process.execPath, '--conditions=@vsim/source', BIN, 'replay', '-'], { encoding: 'utf8' });
     expect([status, stdout]).toEqual([2, '']);
-    const session = join(folder({ x: '{"n":1,"dir":"c2s","cmd":1}\n{"n":2,"dir":"s2c","cmd":1}\n' }), 'x');
+    const line = (n: number, dir: string): string => `{"n":${n},"dir":"${dir}","id":0,"cmd":13,"name":"DEVICE_RESET","size":16,"flags":0,"error":0,"fds":[],"payload":""}\n`;
+    const session = join(folder({ x: line(1, 'c2s') + line(2, 's2c') }), 'x');
     const piped = spawnSync('/bin/sh', ['-c', `cat ${session} | "$@"`, 'sh', process.execPath, '--conditions=@vsim/source', BIN, 'replay', '-'], { encoding: 'utf8' });
     expect(piped.stdout).toMatch(/^- cases=1 steps=2 .*\nTOTAL cases=1 /);
   });

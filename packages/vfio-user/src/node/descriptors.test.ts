@@ -160,6 +160,20 @@ describe('a descriptor of this process', () => {
     expect(descriptorsOpen()).toBe(before);
   });
 
+  it('that can only be read does not keep a later one of the same file from being written', () => {
+    const fd = memfd(PAGE);
+    const descriptors = [openSync(`/proc/self/fd/${fd}`, 'r'), fd].map((each) => new RealDescriptor(each, QUIET));
+    const [readOnly, both] = descriptors.map((descriptor) => descriptor.map(0, PAGE));
+    if (typeof readOnly !== 'object' || typeof both !== 'object') throw new Error('a memfd was not mapped');
+    const bytes = new Uint8Array(2);
+    readOnly.write(0, Uint8Array.of(7));
+    both.write(1, Uint8Array.of(8));
+    both.read(0, bytes);
+    expect([...bytes]).toEqual([0, 8]);
+    for (const each of [readOnly, both]) each.unmap();
+    for (const descriptor of descriptors) descriptor.close();
+  });
+
   it('does not wait for room in an eventfd that is full', () => {
     const descriptor = new RealDescriptor(eventfd(0, 0), QUIET);
     writeSync(descriptor.fd, new Uint8Array(new BigUint64Array([0xffff_ffff_ffff_fffen]).buffer));

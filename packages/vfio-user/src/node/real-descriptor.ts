@@ -1,5 +1,5 @@
 /** Descriptors of this process as a channel's descriptors. */
-import { closeSync, fstatSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { EINVAL, ENODEV } from '@vsim/vfio-core';
 import type { Descriptor, SharedMemory } from '../wire/descriptor.ts';
 import { dup, isReady, POLLOUT } from './libc.ts';
@@ -27,9 +27,9 @@ class SharedFile {
     this.#key = key;
   }
 
-  /** The file behind a descriptor: one descriptor for all mappings of it, as a client may map each of its pages apart. Undefined: none is left. */
+  /** The file behind a descriptor: one for all mappings that may do the same with it, as a client may map each of its pages apart. Undefined: none is left. */
   static of(fd: number, dev: bigint, ino: bigint): SharedFile | undefined {
-    const key = `${dev}:${ino}`;
+    const key = `${dev}:${ino}:${access(fd)}`;
     let file = SharedFile.#open.get(key);
     if (file === undefined) {
       const own = dup(fd);
@@ -84,6 +84,11 @@ class FileMemory implements SharedMemory {
 }
 
 const CLOSED = { fd: -1 };
+
+/** Whether a descriptor reads, writes, or both: the last digit of its flags, in octal. */
+function access(fd: number): string {
+  return /^flags:\s*[0-7]*([0-7])$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? '';
+}
 
 /** @returns bytes read: 0 where none are left, or the file cannot be read */
 function readAt(fd: number, into: Uint8Array, done: number, at: number): number {
