@@ -7,7 +7,6 @@ export * from './client/client-session.ts';
 export * from './client/remote-device.ts';
 export * from './negotiation/capabilities.ts';
 export * from './negotiation/negotiate.ts';
-export * from './process/open-device.ts';
 export * from './process/process-device.ts';
 export * from './server/served-device.ts';
 export * from './server/server-session.ts';

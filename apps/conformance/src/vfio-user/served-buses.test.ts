@@ -5,6 +5,7 @@ import {
   Bus,
   Host,
   Mmu500Iommu,
+  openDevice,
   Process,
   SmmuV3Iommu,
   Vfio,
@@ -19,7 +20,7 @@ import { FslMcBus, ManagementComplex, VfioFslMcDriver } from '@vsim/vfio-fslmc';
 import { MdevBus, Mtty, UART } from '@vsim/mdev';
 import { createEdu, EDU } from '@vsim/vfio-pci';
 import { IrqLine, Pl011, PL011, PlatformDevice, ResetModules, VfioPlatformDriver } from '@vsim/vfio-platform';
-import { EventFile, MemoryFile, openDevice, servedDevice, type Descriptor, type ServedDevice } from '@vsim/vfio-user';
+import { EventFile, MemoryFile, servedDevice, type Descriptor, type ServedDevice } from '@vsim/vfio-user';
 import { ADDRESS, servedFunction } from './served-function.ts';
 
 const PAGE = 4096;
@@ -83,7 +84,7 @@ it('a PCI function moves memory of the client, and sends its MSI', () => {
   move(0x4_0000, 0x10_2ff0, 7);
   expect([read(device, 0, EDU.IDENTIFICATION), [...file.bytes.subarray(0x2fee, 0x2ff2)], file.bytes[0x3053], file.bytes[0x3054], msi.take()]).toEqual([0x0100_00ed, [0, 0, 0xab, 0xab], 0xab, 0, 1]);
   device.disconnect();
-  expect([leftOf(process), msi.open, file.mapped]).toEqual([[2, 0, 0], 0, 0]);
+  expect([leftOf(process), msi.open, file.mapped]).toEqual([[3, 0, 0], 0, 0]);
 });
 
 it('a platform device raises its line until the client has served it, and is unmasked by an eventfd', () => {
@@ -100,7 +101,7 @@ it('a platform device raises its line until the client has served it, and is unm
   const process = new Process(host);
   process.writeFile('/sys/bus/platform/devices/9000000.uart/driver_override', 'vfio-platform');
   process.writeFile('/sys/bus/platform/drivers/vfio-platform/bind', '9000000.uart');
-  const device = servedDevice(process, openDevice(process, '/dev/vfio/0', '9000000.uart'));
+  const device = servedDevice(process, openDevice(process, '9000000.uart'));
   expect([infoOf(device), irqInfoOf(device, 0)]).toEqual([[5, 1, 1], [7, 1]]);
   const [trigger, unmask] = [new EventFile(), new EventFile()];
   expect([give(device, TRIGGER, 0, [trigger.descriptor()]), give(device, UNMASK, 0, [unmask.descriptor()])]).toEqual([0, 0]);
@@ -113,7 +114,7 @@ it('a platform device raises its line until the client has served it, and is unm
   unmask.signal();
   expect([trigger.take(), device.ioctl(VFIO_DEVICE_RESET, new Uint8Array(0)), share(device, 0n, new MemoryFile(PAGE))]).toEqual([0, 0, 0]);
   device.disconnect();
-  expect([leftOf(process), trigger.open, unmask.open, unmask.listeners]).toEqual([[2, 0, 0], 0, 0, 0]);
+  expect([leftOf(process), trigger.open, unmask.open, unmask.listeners]).toEqual([[3, 0, 0], 0, 0, 0]);
 });
 
 it('a mediated device has interrupts, and memory of the client without an IOMMU behind it', () => {
@@ -123,8 +124,7 @@ it('a mediated device has interrupts, and memory of the client without an IOMMU 
   const process = new Process(host);
   const uuid = '83b8f4f2-509f-382f-3c1e-e6bfe0fa1001';
   process.writeFile('/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-1/create', uuid);
-  const group = process.readlink(`/sys/bus/mdev/devices/${uuid}/iommu_group`).split('/').at(-1)!;
-  const device = servedDevice(process, openDevice(process, `/dev/vfio/${group}`, uuid));
+  const device = servedDevice(process, openDevice(process, uuid));
   expect(infoOf(device).slice(1)).toEqual([9, 5]);
   const intx = new EventFile();
   expect(give(device, TRIGGER, 0, [intx.descriptor()])).toBe(0);
@@ -136,7 +136,7 @@ it('a mediated device has interrupts, and memory of the client without an IOMMU 
   // Also where an IOMMU of x86 has the window of its interrupts.
   expect([share(device, 0xfee0_0000n, file), device.unmapDma(0xfee0_0000n, 0x2000n), file.mapped]).toEqual([0, 2 * PAGE, 0]);
   device.disconnect();
-  expect([leftOf(process), intx.open]).toEqual([[2, 0, 0], 0]);
+  expect([leftOf(process), intx.open]).toEqual([[3, 0, 0], 0]);
 });
 
 describe('an object of an fsl-mc container', () => {
@@ -153,8 +153,7 @@ describe('an object of an fsl-mc container', () => {
     process.writeFile('/sys/bus/fsl-mc/devices/dprc.2/driver_override', 'vfio-fsl-mc');
     process.writeFile('/sys/bus/fsl-mc/drivers/fsl_mc_dprc/unbind', 'dprc.2');
     process.writeFile('/sys/bus/fsl-mc/drivers/vfio-fsl-mc/bind', 'dprc.2');
-    const group = process.readlink('/sys/bus/fsl-mc/devices/dprc.2/iommu_group').split('/').at(-1)!;
-    const device = servedDevice(process, openDevice(process, `/dev/vfio/${group}`, 'dpni.0'));
+    const device = servedDevice(process, openDevice(process, 'dpni.0'));
     const [, regions, irqs] = infoOf(device);
     expect([regions, irqs, irqInfoOf(device, 0)]).toEqual([0, 2, [1, 1]]);
     const [irq, file] = [new EventFile(), new MemoryFile(PAGE)];
@@ -162,6 +161,6 @@ describe('an object of an fsl-mc container', () => {
     const test = words(20, VFIO_IRQ_SET_ACTION_TRIGGER | 1, 0, 0, 1);
     expect([device.setIrqs(test, []), irq.take()]).toEqual([0, 1]);
     device.disconnect();
-    expect([leftOf(process), irq.open, file.mapped]).toEqual([[2, 0, 0], 0, 0]);
+    expect([leftOf(process), irq.open, file.mapped]).toEqual([[3, 0, 0], 0, 0]);
   });
 });

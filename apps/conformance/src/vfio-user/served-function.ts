@@ -1,7 +1,7 @@
 /** A PCI function in a host of its own, bound to vfio-pci and open to be served. */
-import { ApicMsi, Host, Process, Vfio, VFIO_DEVICE_RESET, VFIO_PCI_CONFIG_REGION_INDEX, VtdIommu } from '@vsim/vfio-core';
+import { ApicMsi, Host, openDevice, Process, Vfio, VFIO_DEVICE_RESET, VFIO_PCI_CONFIG_REGION_INDEX, VtdIommu } from '@vsim/vfio-core';
 import { PciBus, VfioPciDriver, type PciFunction } from '@vsim/vfio-pci';
-import { openDevice, servedDevice, type ServedDevice } from '@vsim/vfio-user';
+import { servedDevice, type ServedDevice } from '@vsim/vfio-user';
 import { wrapped } from './wrapped.ts';
 
 export const ADDRESS = '0000:00:02.0';
@@ -40,7 +40,7 @@ export function servedFunction(make: (host: Host) => PciFunction, kernel: 'shown
   const process = new Process(host, { name: 'server' });
   process.writeFile(`/sys/bus/pci/devices/${ADDRESS}/driver_override`, 'vfio-pci');
   process.writeFile('/sys/bus/pci/drivers_probe', ADDRESS);
-  const open = servedDevice(process, openDevice(process, '/dev/vfio/0', ADDRESS));
+  const open = servedDevice(process, openDevice(process, ADDRESS));
   return { host, process, device: kernel === 'shown' ? open : unconfigured(open) };
 }
 

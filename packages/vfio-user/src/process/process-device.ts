@@ -19,9 +19,16 @@ import { ClientMappings } from './client-mappings.ts';
 import { DeviceFeatures } from './device-features.ts';
 import { finish, unlessBlocked } from './finish.ts';
 import { IrqBridges } from './irq-bridges.ts';
-import type { DeviceFds } from './open-device.ts';
 
 const END = 1n << 64n;
+
+/** The open files of a process behind a device, as openDevice() of vfio-core gives them. */
+export interface DeviceFds {
+  /** That of the device. */
+  readonly device: number;
+  /** That of the container that its group is in, which has type1. */
+  readonly container: number;
+}
 
 /** A region in the device's fd. */
 interface Region {
@@ -38,7 +45,7 @@ interface Region {
  * Nothing of it is mapped by clients: regions go by messages.
  *
  * @param process who has it open; its IRQs and memory take fds and addresses of the process
- * @param fds as openDevice() gives them
+ * @param fds as openDevice() of vfio-core gives them, with the IOMMU type1
  */
 export function servedDevice(process: Process, fds: DeviceFds): ServedDevice {
   return new ProcessDevice(process, fds);
