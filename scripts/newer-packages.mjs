@@ -45,8 +45,8 @@ function aptOptions() {
   ];
 }
 
-/** The machine's Debian archive: its first suite that is no security one. */
-function archive() {
+/** The machine's Debian archive: that of its first suite that is no security one. @throws Error where it has none */
+export function archive() {
   const folder = '/etc/apt/sources.list.d';
   for (const file of existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.sources')) : []) {
     for (const stanza of readFileSync(join(folder, file), 'utf8').split(/\n\s*\n/)) {

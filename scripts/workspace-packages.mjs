@@ -7,7 +7,7 @@ import { ROOT } from './lib.mjs';
 
 registerHooks({
   resolve(specifier, context, next) {
-    const [, folder, rest = ''] = /^@vsim\/([^/]+)(\/testing)?$/.exec(specifier) ?? [];
+    const [, folder, rest = ''] = /^@vsim\/([^/]+)(\/testing|\/node)?$/.exec(specifier) ?? [];
     const file = folder === undefined ? undefined : join(ROOT, 'packages', folder, 'src', rest, 'index.ts');
     return file !== undefined && existsSync(file) ? next(pathToFileURL(file).href, context) : next(specifier, context);
   },

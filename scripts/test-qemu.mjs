@@ -1,0 +1,129 @@
+/**
+ * `npm run test:qemu`: devices of the model in a virtual machine. QEMU of trixie-backports boots a stock Debian kernel (TCG), to which scripts/qemu/serve.ts
+ * serves an NVMe disk and edu; scripts/qemu/init.sh uses them and says what it finds. All of it stands in a folder of its own, made once by debootstrap.
+ * Exits 3, with the reason, where that cannot be had.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { archive } from './newer-packages.mjs';
+import { ROOT, bundledNode, environment, setUp } from './lib.mjs';
+
+const DEBIAN = join(ROOT, 'node_modules', '.cache', 'vsim', 'qemu-debian');
+const MODULES = ['crypto/crc32c_generic', 'lib/crc16', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'drivers/nvme/common/nvme-auth', 'drivers/nvme/host/nvme-core', 'drivers/nvme/host/nvme'];
+const MODEL = 'vsim NVMe';
+/** What the guest has to say, in its order. */
+const WANTED = ['nvme model', '16 MiB', 'message-signalled interrupts', 'after a reset', 'edu identification', 'edu liveness', 'edu dma', 'after a reboot'];
+const GUEST_MS = 300_000;
+const SETUP_MS = 900_000;
+
+const servers = [];
+try {
+  provide();
+  setUp();
+  process.exitCode = (await test()) ? 0 : 1;
+} catch (error) {
+  console.error(`test-qemu: ${error.message}`);
+  process.exitCode = error.cannot === true ? 3 : 1;
+} finally {
+  for (const server of servers) server.kill();
+}
+
+/** The folder with Debian in it: made whole, or not there. */
+function provide() {
+  if (process.platform !== 'linux' || process.getuid() !== 0) throw cannot('debootstrap wants root on Linux');
+  if (existsSync(DEBIAN)) return;
+  const { uri } = archive();
+  if (!existsSync('/usr/sbin/debootstrap')) {
+    spawnSync('apt-get', ['-q', 'update'], { stdio: 'ignore', timeout: SETUP_MS });
+    must('apt-get', ['-q', '-y', 'install', '--no-install-recommends', 'debootstrap']);
+  }
+  const half = `${DEBIAN}.half`;
+  rmSync(half, { recursive: true, force: true });
+  mkdirSync(half, { recursive: true });
+  must('debootstrap', ['--variant=minbase', '--no-check-gpg', 'trixie', half, uri]);
+  writeFileSync(join(half, 'etc/apt/sources.list.d/backports.list'), `deb ${uri} trixie-backports main\n`);
+  const install = (...args) => must('chroot', [half, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-y', 'install', '--no-install-recommends', ...args]);
+  must('chroot', [half, 'apt-get', '-q', 'update']);
+  install('-t', 'trixie-backports', 'qemu-system-x86', 'seabios');
+  install('busybox-static', 'linux-image-amd64', 'cpio', 'xz-utils');
+  renameSync(half, DEBIAN);
+}
+
+function must(command, args) {
+  const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: SETUP_MS, stdio: ['ignore', 'ignore', 'pipe'] });
+  if (status !== 0) throw cannot(`${command} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').at(-1) ?? status}`);
+}
+
+function cannot(why) {
+  return Object.assign(new Error(why), { cannot: true });
+}
+
+async function test() {
+  const release = readdirSync(join(DEBIAN, 'lib/modules'))[0];
+  makeInitramfs(release);
+  for (const name of ['nvme', 'edu']) await serve(name);
+  const started = Date.now();
+  const output = await boot(release);
+  const said = new Map([...output.matchAll(/vsim: ([^:\n]+): (.*?)\r?\n/g)].map(([, name, what]) => [name, what]));
+  for (const name of WANTED) console.log(`${said.get(name) === 'ok' ? 'ok     ' : 'FAILED '} ${name}${said.get(name) === 'ok' ? '' : `: ${said.get(name) ?? 'the guest did not say'}`}`);
+  const good = WANTED.filter((name) => said.get(name) === 'ok').length;
+  if (good < WANTED.length) console.log(output.split('\n').slice(-40).join('\n'));
+  console.log(`test-qemu: ${good} of ${WANTED.length}, Linux ${release}, ${Math.round((Date.now() - started) / 1000)} s`);
+  return good === WANTED.length;
+}
+
+function makeInitramfs(release) {
+  const root = join(DEBIAN, 'tmp', 'initramfs');
+  rmSync(root, { recursive: true, force: true });
+  for (const name of ['bin', 'dev', 'mnt', 'modules', 'proc', 'sys']) mkdirSync(join(root, name), { recursive: true });
+  cpSync(join(DEBIAN, 'usr/bin/busybox'), join(root, 'bin/busybox'));
+  cpSync(join(ROOT, 'scripts/qemu/init.sh'), join(root, 'init'));
+  const names = MODULES.map((module) => `${module.split('/').at(-1)}.ko`);
+  for (const [i, module] of MODULES.entries()) {
+    const packed = join(DEBIAN, 'lib/modules', release, 'kernel', `${module}.ko.xz`);
+    cpSync(packed, join(root, 'modules', `${names[i]}.xz`));
+  }
+  writeFileSync(join(root, 'modules/order'), `${names.join('\n')}\n`);
+  must('chroot', [DEBIAN, 'sh', '-c', 'cd /tmp/initramfs && unxz modules/*.xz && chmod +x init && find . | cpio -o -H newc --quiet | gzip -1 > /tmp/initramfs.gz']);
+}
+
+/** Starts a server; resolves when it waits for its client. */
+function serve(name) {
+  const path = join(DEBIAN, 'tmp', `${name}.sock`);
+  rmSync(path, { force: true });
+  const hooks = new URL('./workspace-packages.mjs', import.meta.url).href;
+  const server = spawn(bundledNode(), ['--conditions=@vsim/source', '--no-warnings', '--import', hooks, join(ROOT, 'scripts/qemu/serve.ts'), name, path], { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] });
+  servers.push(server);
+  return new Promise((resolve, reject) => {
+    server.on('exit', (code) => reject(new Error(`the server of ${name} ended with ${code}`)));
+    server.stdout.setEncoding('utf8').on('data', (text) => {
+      for (const line of text.trim().split('\n')) {
+        if (line === 'listening') resolve();
+        else console.log(`${name}: ${line}`);
+      }
+    });
+  });
+}
+
+/** Runs the guest to its end. @returns what its console said */
+function boot(release) {
+  const device = (name) => JSON.stringify({ driver: 'vfio-user-pci', socket: { type: 'unix', path: `/tmp/${name}.sock` } });
+  const args = [
+    DEBIAN, 'qemu-system-x86_64', '-M', 'q35,memory-backend=ram', '-accel', 'tcg', '-m', '256', '-object', 'memory-backend-memfd,id=ram,size=256M,share=on',
+    '-nodefaults', '-display', 'none', '-serial', 'stdio', '-device', device('nvme'), '-device', device('edu'),
+    '-kernel', `/boot/vmlinuz-${release}`, '-initrd', '/tmp/initramfs.gz', '-append', `console=ttyS0 quiet panic=-1 memmap=1M$0xe000000 vsim.model=${MODEL.replaceAll(' ', '_')}`,
+  ];
+  return new Promise((resolve, reject) => {
+    const qemu = spawn('chroot', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    servers.push(qemu);
+    let output = '';
+    for (const stream of [qemu.stdout, qemu.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+    const timer = setTimeout(() => qemu.kill('SIGKILL'), GUEST_MS);
+    qemu.on('error', reject);
+    qemu.on('close', () => {
+      clearTimeout(timer);
+      resolve(output);
+    });
+  });
+}
