@@ -67,7 +67,8 @@ const packages = workspaces('packages');
 const imports = {};
 for (const { dir, name, manifest } of packages) {
   for (const [path, entry] of Object.entries(manifest.publishConfig.exports)) {
-    if (typeof entry === 'string') continue;
+    // An entry that is called so is for Node alone.
+    if (typeof entry === 'string' || path === './node') continue;
     imports[`${name}${path.slice(1)}`] = `/${dir}${entry.default.slice(1)}`;
   }
 }
