@@ -78,6 +78,17 @@ describe('a socket as a channel', () => {
     expect(descriptorsOpen()).toBe(before);
   });
 
+  it('takes a message as long as its limit, and none that is longer', () => {
+    const taken = [PAGE, PAGE + 1].map((size) => {
+      const [a, b] = pair(PAGE);
+      const message = new Uint8Array(size);
+      new DataView(message.buffer).setUint32(4, size, true);
+      a.send(message);
+      return b.receive()?.bytes.length;
+    });
+    expect(taken).toEqual([PAGE, undefined]);
+  });
+
   it('says nothing where the other side is gone, and nothing is received', () => {
     const [a, b] = pair();
     b.close();
