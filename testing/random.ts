@@ -12,6 +12,9 @@ export { fc };
 /** How many programs a random test tries. */
 export const RUNS: number = setting('VSIM_RUNS', 20);
 
+/** The long run: what takes long is tested, too. */
+export const LONG: boolean = process.env['VSIM_LONG'] === '1';
+
 /** The seed of the first program. */
 export const SEED: number = setting('VSIM_SEED', 1);
 

@@ -5,13 +5,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Point, ProfileName, Sleeps, Thread } from '@vsim/vfio-core';
 import { END_NOT_TOLD, IRQFD_INJECT } from '@vsim/gic-its';
+import { LONG } from '../../testing/random.ts';
 import { board, X, type Board } from './board.ts';
 import { PassedDevice, Vmm, type Saved } from './vmm.ts';
 
 /** A kernel, and whether its guest masks the SPI while it serves it: the newest; the long run takes the others too. */
 const GUESTS: readonly (readonly [ProfileName, boolean])[] = [
   ['linux-7.3', true],
-  ...(process.env['VSIM_LONG'] === '1' ? [['linux-6.1', false], ['linux-6.1', true], ['linux-6.12', false], ['linux-6.12.117', true]] as const : []),
+  ...(LONG ? [['linux-6.1', false], ['linux-6.1', true], ['linux-6.12', false], ['linux-6.12.117', true]] as const : []),
 ];
 const TURNS: readonly [Point, Point] = [{ point: 'test/turn' }, { point: 'test/other-turn' }];
 

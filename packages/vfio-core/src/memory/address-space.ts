@@ -194,6 +194,11 @@ export class AddressSpace implements Memory {
       this.ram.readBytes(address, into);
       return;
     }
+    const foreign = this.foreign.find(address);
+    if (foreign !== undefined && isInside(address, into.length, foreign.base, foreign.size)) {
+      foreign.memory.read(address - foreign.base, into);
+      return;
+    }
     this.#pieces(address, into.length, (window, at, done, take) => {
       if (window === undefined) this.ram.readBytes(at, into.subarray(done, done + take));
       else if (window.memory !== undefined) window.memory.read(at - window.base, into.subarray(done, done + take));
@@ -206,6 +211,11 @@ export class AddressSpace implements Memory {
     if (this.ram.writeFew(address, from)) return;
     if (this.ram.accessible(address, from.length)) {
       this.ram.writeBytes(address, from);
+      return;
+    }
+    const foreign = this.foreign.find(address);
+    if (foreign !== undefined && isInside(address, from.length, foreign.base, foreign.size)) {
+      foreign.memory.write(address - foreign.base, from);
       return;
     }
     this.#pieces(address, from.length, (window, at, done, take) => {

@@ -70,10 +70,14 @@ export const EBADFD = 77;
 export const EUSERS = 87;
 /** The object does not support the operation. */
 export const EOPNOTSUPP = 95;
+/** The address is taken. */
+export const EADDRINUSE = 98;
 /** What the call needs is not connected to it. */
 export const ENOTCONN = 107;
 /** The other side did not answer in time. */
 export const ETIMEDOUT = 110;
+/** Nobody listens there. */
+export const ECONNREFUSED = 111;
 /** Nothing of that kind is to be had. */
 export const ENAVAIL = 119;
 /** Of a probe that is tried again later; never for user space. */
@@ -117,8 +121,10 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [EBADFD, 'EBADFD'],
   [EUSERS, 'EUSERS'],
   [EOPNOTSUPP, 'EOPNOTSUPP'],
+  [EADDRINUSE, 'EADDRINUSE'],
   [ENOTCONN, 'ENOTCONN'],
   [ETIMEDOUT, 'ETIMEDOUT'],
+  [ECONNREFUSED, 'ECONNREFUSED'],
   [ENAVAIL, 'ENAVAIL'],
   [EPROBE_DEFER, 'EPROBE_DEFER'],
   [ENOTSUPP, 'ENOTSUPP'],

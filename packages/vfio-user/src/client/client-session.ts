@@ -41,8 +41,6 @@ interface Waiting {
  * message may be wrong of all.
  */
 export class ClientSession {
-  /** What comes is done at once. */
-  readonly queued: number = 0;
   readonly #channel: Channel;
   readonly #memory: DmaTarget;
   readonly #own: Capabilities;

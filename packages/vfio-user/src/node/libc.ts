@@ -27,8 +27,6 @@ export const POLLOUT = 4;
 export const EFD_FLAGS = 0o2004000;
 /** Flag of memfd_create(2): closed on exec. */
 export const MFD_CLOEXEC = 1;
-/** A signal came first: the call is made again. */
-export const EINTR = 4;
 
 /** Bytes of a struct sockaddr_un. */
 export const SOCKADDR_UN = 110;

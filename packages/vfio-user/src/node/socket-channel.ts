@@ -1,14 +1,15 @@
 /** A channel over a connected UNIX socket. Its calls block: it belongs into a thread of its own. */
 import { closeSync, readSync } from 'node:fs';
+import { EINTR } from '@vsim/vfio-core';
+import { DEFAULT_CAPABILITIES } from '../negotiation/capabilities.ts';
 import type { Channel, Received } from '../wire/channel.ts';
 import type { Descriptor } from '../wire/descriptor.ts';
-import { EINTR, errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, poll, recvmsg, send, sendmsg, shutdown } from './libc.ts';
+import { Framer } from '../wire/framer.ts';
+import { HEADER_SIZE } from '../wire/header.ts';
+import { commandLimit } from '../wire/limits.ts';
+import { errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, poll, recvmsg, send, sendmsg, shutdown } from './libc.ts';
 import { RealDescriptor, type Listened } from './real-descriptor.ts';
 
-/** Bytes of a message's header. */
-const HEADER = 16;
-/** Where a message has its size, of 32 bits. */
-const SIZE_AT = 4;
 /** The most descriptors that one sendmsg() may have: SCM_MAX_FD. */
 const MOST_FDS = 253;
 /** struct cmsghdr: length of 64 bits, level, type. */
@@ -24,7 +25,7 @@ const MOST_BYTES = 0x40_0000;
 
 /** Options of a SocketChannel. */
 export interface SocketChannelOptions {
-  /** The longest message that is taken, in bytes. @default 1 MiB of data and its headers */
+  /** The longest message that is taken, in bytes. @default what a server takes that says nothing else */
   readonly largest?: number;
 }
 
@@ -33,15 +34,17 @@ export class SocketChannel implements Channel, Listened {
   /** The socket; -1 once it is closed. */
   fd: number;
   readonly #largest: number;
+  readonly #framer: Framer;
   readonly #memory: NativeMemory;
   readonly #listeners: { readonly fd: number; readonly told: () => void }[] = [];
   readonly #count = new Uint8Array(8);
 
   /** @param fd a connected socket, owned from now on @throws RangeError for a limit below a header or above 4 MiB */
-  constructor(fd: number, { largest = 0x10_0000 + 0x1000 }: SocketChannelOptions = {}) {
-    if (!(largest >= HEADER && largest <= MOST_BYTES)) throw new RangeError(`"largest" expected a number from ${HEADER} to ${MOST_BYTES}, got ${largest}`);
+  constructor(fd: number, { largest = commandLimit(DEFAULT_CAPABILITIES.maxDataXferSize) }: SocketChannelOptions = {}) {
+    if (!(largest >= HEADER_SIZE && largest <= MOST_BYTES)) throw new RangeError(`"largest" expected a number from ${HEADER_SIZE} to ${MOST_BYTES}, got ${largest}`);
     this.fd = fd;
     this.#largest = largest;
+    this.#framer = new Framer({ messageSize: largest, descriptors: MOST_FDS });
     this.#memory = new NativeMemory(DATA_AT + largest);
     const { view, address } = this.#memory;
     view.setBigUint64(MSGHDR.IOV, address + BigInt(IOV_AT), true);
@@ -93,32 +96,27 @@ export class SocketChannel implements Channel, Listened {
   receive(): Received | undefined {
     if (this.fd < 0) return undefined;
     this.#pollListeners();
-    const descriptors: RealDescriptor[] = [];
-    const { view, bytes } = this.#memory;
-    if (this.#fill(0, HEADER, descriptors)) {
-      const size = view.getUint32(DATA_AT + SIZE_AT, true);
-      if (size >= HEADER && size <= this.#largest && this.#fill(HEADER, size, descriptors)) return { bytes: bytes.slice(DATA_AT, DATA_AT + size), descriptors };
+    while (this.#framer.broken === undefined) {
+      const message = this.#framer.next();
+      if (message !== undefined) return message;
+      this.#readMore();
     }
-    for (const descriptor of descriptors) descriptor.close();
     return undefined;
   }
 
-  /** Receives up to `end`, with what comes beside. The kernel ends a receive behind a segment with descriptors, so that they belong to this message. */
-  #fill(start: number, end: number, descriptors: RealDescriptor[]): boolean {
-    for (let done = start; done < end; ) {
-      this.#prepare(DATA_AT + done, end - done, CONTROL);
-      const took = recvmsg(this.fd, this.#memory.address, MSG_CMSG_CLOEXEC);
-      if (took < 0 && errno() === EINTR) continue;
-      if (took <= 0) return false;
-      done += took;
-      if (!this.#takeDescriptors(descriptors)) return false;
-    }
-    return true;
+  /** Reads what is missing of a header or of a message: no byte of the next, so that what comes beside is this one's. */
+  #readMore(): void {
+    this.#prepare(DATA_AT, this.#framer.missing, CONTROL);
+    const took = recvmsg(this.fd, this.#memory.address, MSG_CMSG_CLOEXEC);
+    if (took < 0 && errno() === EINTR) return;
+    const descriptors = took > 0 ? this.#takeDescriptors() : [];
+    this.#framer.feed(this.#memory.bytes.subarray(DATA_AT, DATA_AT + Math.max(0, took)), descriptors);
+    if (took <= 0 || (this.#memory.view.getInt32(MSGHDR.FLAGS, true) & MSG_CTRUNC) !== 0) this.#framer.end();
   }
 
-  /** @returns false where some were lost */
-  #takeDescriptors(descriptors: RealDescriptor[]): boolean {
+  #takeDescriptors(): RealDescriptor[] {
     const { view } = this.#memory;
+    const descriptors: RealDescriptor[] = [];
     const length = Number(view.getBigUint64(MSGHDR.CONTROLLEN, true));
     for (let at = 0; at + CMSG_HEADER <= length; ) {
       const size = Number(view.getBigUint64(CONTROL_AT + at, true));
@@ -128,7 +126,7 @@ export class SocketChannel implements Channel, Listened {
       }
       at += (size + 7) & ~7;
     }
-    return (view.getInt32(MSGHDR.FLAGS, true) & MSG_CTRUNC) === 0;
+    return descriptors;
   }
 
   /** Polls an eventfd in each receive(). @param fd its number @returns what ends it */
@@ -167,6 +165,7 @@ export class SocketChannel implements Channel, Listened {
     if (this.fd < 0) return;
     closeSync(this.fd);
     this.fd = -1;
+    this.#framer.end();
     this.#memory.free();
   }
 }

@@ -40,12 +40,12 @@ describe('a socket that waits for clients', () => {
   it('leaves a path alone at which another listens, or a file is', () => {
     const path = join(folder, 'busy');
     const first = new ListeningSocket(path);
-    expect(() => new ListeningSocket(path)).toThrow(/another server is here/);
+    expect(() => new ListeningSocket(path)).toThrow(`bind ${path}: EADDRINUSE`);
     new SocketChannel(connectTo(path)).close();
     first.close();
     const file = join(folder, 'file');
     writeFileSync(file, 'mine');
-    expect(() => new ListeningSocket(file)).toThrow(/no socket/);
+    expect(() => new ListeningSocket(file)).toThrow(`bind ${file}: EADDRINUSE`);
     expect(readFileSync(file, 'utf8')).toBe('mine');
   });
 
@@ -59,6 +59,6 @@ describe('a socket that waits for clients', () => {
   it('refuses a path that is none', () => {
     expect(() => new ListeningSocket('')).toThrow(RangeError);
     expect(() => new ListeningSocket(join(folder, 'x'.repeat(200)))).toThrow('1 to 107 bytes');
-    expect(() => connectTo(join(folder, 'nowhere'))).toThrow('errno 2');
+    expect(() => connectTo(join(folder, 'nowhere'))).toThrow('nowhere: ENOENT');
   });
 });

@@ -1,23 +1,9 @@
 /** UNIX sockets by name: a server's, for one client after another, and a client's. */
 import { chmodSync, closeSync, lstatSync, unlinkSync } from 'node:fs';
-import { AF_UNIX, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, EINTR, errno, listen, shutdown, socket, socketpair } from './libc.ts';
+import { EADDRINUSE, ECONNREFUSED, EINTR, SyscallError } from '@vsim/vfio-core';
+import { AF_UNIX, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, errno, listen, shutdown, socket, socketpair } from './libc.ts';
 
 const ADDRESS_AT = 2;
-const EADDRINUSE = 98;
-const ECONNREFUSED = 111;
-
-/** What a path cannot be used for, and why. */
-export class SocketError extends Error {
-  /** The errno, positive. */
-  readonly errno: number;
-
-  /** @param errno positive */
-  constructor(message: string, errno: number) {
-    super(message);
-    this.name = 'SocketError';
-    this.errno = errno;
-  }
-}
 
 function addressOf(path: string): Uint8Array {
   const name = new TextEncoder().encode(path);
@@ -30,7 +16,7 @@ function addressOf(path: string): Uint8Array {
 
 function open(): number {
   const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw new SocketError(`socket: errno ${errno()}`, errno());
+  if (fd < 0) throw new SyscallError('socket', errno(), 'AF_UNIX');
   return fd;
 }
 
@@ -45,7 +31,7 @@ export class ListeningSocket {
    *
    * @param path at most 107 bytes
    * @throws RangeError for a path that is none
-   * @throws SocketError EADDRINUSE where another server is at it, or a file that is no socket; what bind() answers else
+   * @throws SyscallError EADDRINUSE where another server is at it, or a file that is no socket; what bind() answers else
    */
   constructor(path: string) {
     this.path = path;
@@ -54,17 +40,17 @@ export class ListeningSocket {
     // Nobody can connect before listen(), so that the mode is right before anyone may.
     if (bind(this.#fd, address, SOCKADDR_UN) < 0) {
       const error = errno();
-      if (error !== EADDRINUSE || !isStale(path, address)) this.#refuse(error === EADDRINUSE ? `${path}: another server is here, or no socket` : `${path}: errno ${error}`, error);
+      if (error !== EADDRINUSE || !isStale(path, address)) this.#refuse('bind', error);
       unlinkSync(path);
-      if (bind(this.#fd, address, SOCKADDR_UN) < 0) this.#refuse(`${path}: errno ${errno()}`, errno());
+      if (bind(this.#fd, address, SOCKADDR_UN) < 0) this.#refuse('bind', errno());
     }
     chmodSync(path, 0o600);
-    if (listen(this.#fd, 1) < 0) this.#refuse(`${path}: errno ${errno()}`, errno());
+    if (listen(this.#fd, 1) < 0) this.#refuse('listen', errno());
   }
 
-  #refuse(message: string, error: number): never {
+  #refuse(call: string, error: number): never {
     closeSync(this.#fd);
-    throw new SocketError(message, error);
+    throw new SyscallError(call, error, this.path);
   }
 
   /** Waits for the next client. @returns its socket; undefined once the socket is shut down */
@@ -99,19 +85,19 @@ function isStale(path: string, address: Uint8Array): boolean {
   return error === ECONNREFUSED;
 }
 
-/** Connects to a server. @param path at most 107 bytes @returns the socket @throws SocketError ENOENT, ECONNREFUSED, EACCES */
+/** Connects to a server. @param path at most 107 bytes @returns the socket @throws SyscallError ENOENT, ECONNREFUSED, EACCES */
 export function connectTo(path: string): number {
   const address = addressOf(path);
   const fd = open();
   if (connect(fd, address, SOCKADDR_UN) === 0) return fd;
   const error = errno();
   closeSync(fd);
-  throw new SocketError(`${path}: errno ${error}`, error);
+  throw new SyscallError('connect', error, path);
 }
 
-/** Two sockets that are connected with each other. @throws SocketError EMFILE */
+/** Two sockets that are connected with each other. @throws SyscallError EMFILE */
 export function connectedPair(): readonly [number, number] {
   const pair = new Int32Array(2);
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer)) < 0) throw new SocketError(`socketpair: errno ${errno()}`, errno());
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer)) < 0) throw new SyscallError('socketpair', errno(), 'AF_UNIX');
   return [pair[0]!, pair[1]!];
 }

@@ -3,10 +3,13 @@ import {
   EEXIST,
   EINVAL,
   ENOSPC,
+  type FrameMap,
+  type FrameRange,
   passes64,
   VFIO_DMA_MAP_FLAG_READ,
   VFIO_DMA_MAP_FLAG_WRITE,
   VFIO_DMA_UNMAP_FLAG_ALL,
+  wideRangeEnd,
 } from '@vsim/vfio-core';
 import type { Agreement } from '../negotiation/negotiate.ts';
 import { closeAll, type Descriptor } from '../wire/descriptor.ts';
@@ -14,7 +17,6 @@ import { DMA_UNMAP_LAYOUT } from '../wire/layouts.ts';
 import { type DmaMapMessage, type DmaUnmapMessage, type Refused, refused } from '../wire/messages.ts';
 import { type Answer, deviceRefused, DONE } from './answer.ts';
 import { type DmaLink, MessageMemory } from './message-memory.ts';
-import type { Ranges } from './ranges.ts';
 import type { ServedDevice } from './served-device.ts';
 
 const END = 1n << 64n;
@@ -27,7 +29,7 @@ export interface DmaParts {
   readonly agreement: Agreement;
   readonly link: DmaLink;
   /** What is mapped, kept with the device's. */
-  readonly ranges: Ranges;
+  readonly ranges: FrameMap<FrameRange>;
 }
 
 /** DMA_MAP. Descriptors are closed: a mapping outlives them, and a vIOMMU brings one for each page. */
@@ -45,8 +47,9 @@ function map({ device, agreement, link, ranges }: DmaParts, asked: DmaMapMessage
   if (wrong !== undefined) return wrong;
   if (length > EXACT) return refused(EINVAL, 'DMA_MAP is of more bytes than can be counted');
   if (descriptor !== undefined && (offset % PAGE !== 0n || offset > EXACT)) return refused(EINVAL, 'the offset in the file is no multiple of 4096');
-  if (ranges.overlaps(iova, length)) return refused(EEXIST, 'DMA_MAP over what is mapped');
-  if (ranges.count >= agreement.own.maxDmaMaps) return refused(ENOSPC, `${ranges.count} ranges are mapped, and no more may be`);
+  const range = framesIn(iova, length);
+  if (ranges.firstIn(range.first, range.last) !== undefined) return refused(EEXIST, 'DMA_MAP over what is mapped');
+  if (ranges.size >= agreement.own.maxDmaMaps) return refused(ENOSPC, `${ranges.size} ranges are mapped, and no more may be`);
   const size = Number(length);
   const write = (asked.flags & VFIO_DMA_MAP_FLAG_WRITE) !== 0;
   const memory = descriptor === undefined ? new MessageMemory(link, iova, size, agreement.peer.maxDataXferSize) : descriptor.map(Number(offset), size, write);
@@ -56,7 +59,7 @@ function map({ device, agreement, link, ranges }: DmaParts, asked: DmaMapMessage
     memory.unmap();
     return deviceRefused(code, 'DMA_MAP');
   }
-  ranges.add(iova, length);
+  ranges.insert(range);
   return DONE;
 }
 
@@ -76,8 +79,14 @@ export function answerDmaUnmap({ device, ranges }: DmaParts, asked: DmaUnmapMess
   }
   const code = device.unmapDma(iova, length);
   if (code < 0) return deviceRefused(code, 'DMA_UNMAP');
-  ranges.removeInside(iova, length);
+  const { first, last } = framesIn(iova, length);
+  ranges.removeInside(first, last);
   return { reply: { ...asked, argsz: DMA_UNMAP_LAYOUT.size } };
+}
+
+/** The page frames of a range of whole pages. */
+function framesIn(iova: bigint, length: bigint): FrameRange {
+  return { first: Number(iova / PAGE), last: Number(wideRangeEnd(iova, length) / PAGE) - 1 };
 }
 
 function wrongRange(iova: bigint, length: bigint): Refused | undefined {

@@ -12,16 +12,13 @@ import {
   VFIO_DEVICE_FEATURE_MIGRATION,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
+  vfio_device_feature_dma_logging_report,
 } from '@vsim/vfio-core';
 import { FEATURE_LAYOUT } from '../wire/layouts.ts';
 import { type FeatureMessage, type Refused, refused } from '../wire/messages.ts';
 import { type Answer, deviceRefused } from './answer.ts';
 import type { ServedDevice } from './served-device.ts';
 
-/** Before the bitmap of a report, in bytes. */
-const REPORT_SIZE = 24;
-const REPORT_LENGTH = [8, 'u64'] as const;
-const REPORT_PAGE_SIZE = [16, 'u64'] as const;
 /** What GET of a feature that is not known here may have, in bytes. */
 const MOST = 65_536;
 const NONE = new Uint8Array(0);
@@ -58,12 +55,14 @@ function gotten(asked: FeatureMessage, maxBitmapSize: number): number | Refused 
     case VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
       return 8;
     case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT: {
-      if (asked.data.length < REPORT_SIZE) return refused(EINVAL, 'a report of dirty pages without its range');
-      const page = get(asked.data, REPORT_PAGE_SIZE);
-      const length = get(asked.data, REPORT_LENGTH);
+      // The bitmap stands where the kernel's struct points to it.
+      const { page_size, range_length, bitmap: [fixed] } = vfio_device_feature_dma_logging_report;
+      if (asked.data.length < fixed) return refused(EINVAL, 'a report of dirty pages without its range');
+      const page = get(asked.data, page_size);
+      const length = get(asked.data, range_length);
       if (page === 0n || (page & (page - 1n)) !== 0n) return refused(EINVAL, `pages of ${page} bytes`);
       const bytes = 8n * ((length + 64n * page - 1n) / (64n * page));
-      return bytes > maxBitmapSize ? refused(EINVAL, `a bitmap of ${bytes} bytes`) : REPORT_SIZE + Number(bytes);
+      return bytes > maxBitmapSize ? refused(EINVAL, `a bitmap of ${bytes} bytes`) : fixed + Number(bytes);
     }
     default:
       return Math.max(asked.data.length, Math.min(asked.argsz - FEATURE_LAYOUT.size, MOST));

@@ -1,5 +1,5 @@
 /** A server: what a client asks, answered by a device. */
-import { EINVAL, VFIO_DEVICE_RESET } from '@vsim/vfio-core';
+import { EINVAL, FrameMap, type FrameRange, VFIO_DEVICE_RESET } from '@vsim/vfio-core';
 import { DEFAULT_CAPABILITIES, DEFAULT_MIGRATION, type Capabilities } from '../negotiation/capabilities.ts';
 import { type Agreement, answerVersion } from '../negotiation/negotiate.ts';
 import type { Channel, Received } from '../wire/channel.ts';
@@ -17,7 +17,6 @@ import { answerDeviceInfo, answerIrqInfo } from './device-info.ts';
 import { answerDmaMap, answerDmaUnmap } from './dma.ts';
 import { answerFeature } from './features.ts';
 import { answerSetIrqs } from './irqs.ts';
-import { Ranges } from './ranges.ts';
 import { answerRegionInfo, answerRegionIoFds } from './region-info.ts';
 import type { ServedDevice } from './served-device.ts';
 import { answerReadState, answerWriteState } from './state.ts';
@@ -43,7 +42,7 @@ export class ServerSession {
   readonly #told: ServerOptions['refused'];
   readonly #conversation: Conversation;
   readonly #accesses: RegionAccesses;
-  readonly #ranges = new Ranges();
+  readonly #ranges = new FrameMap<FrameRange>();
   #agreement: Agreement | undefined;
   #ended = false;
 

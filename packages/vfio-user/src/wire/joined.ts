@@ -4,8 +4,8 @@ import type { Descriptor, SharedMemory } from './descriptor.ts';
 
 /** Who holds a side: a session of a server or a client. */
 export interface Attendant {
-  /** Messages that it has taken and not yet done. */
-  readonly queued: number;
+  /** Messages that it has taken and not yet done. @default none */
+  readonly queued?: number;
   /** Does one message. */
   step(): boolean;
 }
@@ -65,7 +65,7 @@ export class JoinedChannel implements Channel {
   /** Lets the attendant do one message. @returns false where it has none, or is in the middle of one */
   #run(): boolean {
     const attendant = this.#attendant;
-    if (attendant === undefined || this.#runs || this.#inbox.length + attendant.queued === 0) return false;
+    if (attendant === undefined || this.#runs || this.#inbox.length + (attendant.queued ?? 0) === 0) return false;
     this.#runs = true;
     attendant.step();
     this.#runs = false;

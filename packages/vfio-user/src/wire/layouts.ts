@@ -1,4 +1,5 @@
-/** The payloads' layouts: `size` is the bytes of the fixed part, offsets count from the end of the header. Little-endian. */
+/** The payloads' layouts: `size` is the bytes of the fixed part, offsets count from the end of the header. Little-endian. Those that are the kernel's structs are these. */
+export { vfio_device_feature as FEATURE_LAYOUT, vfio_irq_info as IRQ_INFO_LAYOUT, vfio_irq_set as SET_IRQS_LAYOUT } from '@vsim/vfio-core';
 
 /** VERSION, both ways; a JSON text with a NUL may follow. */
 export const VERSION_LAYOUT = { size: 4, major: [0, 'u16'], minor: [2, 'u16'] } as const;
@@ -31,10 +32,6 @@ export const IO_FD_LAYOUT = {
   padding: [28, 'u32'],
   data: [32, 'u64'],
 } as const;
-/** DEVICE_GET_IRQ_INFO, both ways. */
-export const IRQ_INFO_LAYOUT = { size: 16, argsz: [0, 'u32'], flags: [4, 'u32'], index: [8, 'u32'], count: [12, 'u32'] } as const;
-/** DEVICE_SET_IRQS's command; with DATA_BOOL a byte for each interrupt follows. */
-export const SET_IRQS_LAYOUT = { size: 20, argsz: [0, 'u32'], flags: [4, 'u32'], index: [8, 'u32'], start: [12, 'u32'], count: [16, 'u32'] } as const;
 /** REGION_READ and REGION_WRITE, both ways; the data follow where they are. */
 export const REGION_ACCESS_LAYOUT = { size: 16, offset: [0, 'u64'], region: [8, 'u32'], count: [12, 'u32'] } as const;
 /** DMA_READ and DMA_WRITE, both ways; the data follow where they are. */
@@ -45,7 +42,5 @@ export const SHORT_DMA_REPLY_LAYOUT = { size: 12, iova: [0, 'u64'], count: [8, '
 export const WRITE_MULTI_LAYOUT = { size: 8, count: [0, 'u64'] } as const;
 /** A write of REGION_WRITE_MULTI; its data have room for 8 bytes. */
 export const SINGLE_WRITE_LAYOUT = { size: 24, offset: [0, 'u64'], region: [8, 'u32'], count: [12, 'u32'] } as const;
-/** DEVICE_FEATURE, both ways; the feature's data may follow. */
-export const FEATURE_LAYOUT = { size: 8, argsz: [0, 'u32'], flags: [4, 'u32'] } as const;
 /** MIG_DATA_READ, both ways, and MIG_DATA_WRITE's command; the data follow where they are. */
 export const MIG_DATA_LAYOUT = { size: 8, argsz: [0, 'u32'], length: [4, 'u32'] } as const;
