@@ -33,7 +33,7 @@ try {
 function provide() {
   if (process.platform !== 'linux' || process.getuid() !== 0) throw cannot('debootstrap wants root on Linux');
   if (existsSync(DEBIAN)) return;
-  const { uri } = archive();
+  const { uri, signedBy = '/usr/share/keyrings/debian-archive-keyring.gpg' } = archive();
   if (!existsSync('/usr/sbin/debootstrap')) {
     spawnSync('apt-get', ['-q', 'update'], { stdio: 'ignore', timeout: SETUP_MS });
     must('apt-get', ['-q', '-y', 'install', '--no-install-recommends', 'debootstrap']);
@@ -41,7 +41,7 @@ function provide() {
   const half = `${DEBIAN}.half`;
   rmSync(half, { recursive: true, force: true });
   mkdirSync(half, { recursive: true });
-  must('debootstrap', ['--variant=minbase', '--no-check-gpg', 'trixie', half, uri]);
+  must('debootstrap', ['--variant=minbase', `--keyring=${signedBy}`, '--force-check-gpg', 'trixie', half, uri]);
   writeFileSync(join(half, 'etc/apt/sources.list.d/backports.list'), `deb ${uri} trixie-backports main\n`);
   const install = (...args) => must('chroot', [half, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q', '-y', 'install', '--no-install-recommends', ...args]);
   must('chroot', [half, 'apt-get', '-q', 'update']);
