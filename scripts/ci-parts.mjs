@@ -1,6 +1,7 @@
 /**
  * The parts, in order. `run` is a command; `results`, where it leaves the tests that it ran; `apt`,
- * Debian packages that it wants and a file that shows that they are there.
+ * Debian packages that it wants and a file that shows that they are there; `probe`, of a foreign part, a command that says whether it can be had here: where
+ * it fails the part is skipped, and where it does not, nothing of the part is.
  */
 export const PARTS = [
   { name: 'test', run: ['npm', 'test'], minutes: 10, results: 'test.json' },
@@ -33,6 +34,12 @@ export const PARTS = [
     run: ['node', 'scripts/site.mjs', '--check'],
     minutes: 4,
     apt: { packages: ['chromium'], file: '/usr/bin/chromium' },
+  },
+  {
+    name: 'qemu',
+    probe: ['node', 'scripts/test-qemu.mjs', '--probe'],
+    run: ['npm', 'run', 'test:qemu'],
+    minutes: 12,
   },
   {
     name: 'uapi',
