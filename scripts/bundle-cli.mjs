@@ -19,7 +19,7 @@ const built = await build({
   root: APP,
   logLevel: 'warn',
   resolve: { conditions: ['@vsim/source'] },
-  ssr: { noExternal: true, target: 'node', resolve: { conditions: ['@vsim/source'] } },
+  ssr: { noExternal: true, external: ['koffi'], target: 'node', resolve: { conditions: ['@vsim/source'] } },
   build: {
     ssr: 'src/bin.ts',
     outDir: OUT,

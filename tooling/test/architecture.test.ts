@@ -32,9 +32,9 @@ function manifests(): Map<string, string[]> {
       if (!existsSync(file)) continue;
       const manifest = JSON.parse(readFileSync(file, 'utf8')) as Manifest;
       const { dependencies = {}, peerDependencies = {}, optionalDependencies = {}, devDependencies = {} } = manifest;
-      const run = Object.keys({ ...dependencies, ...peerDependencies, ...optionalDependencies });
-      // A bundle has what it imports in it.
-      const names = run.length > 0 ? run : Object.keys(devDependencies);
+      const run = { ...dependencies, ...peerDependencies };
+      // A bundle has what it imports in it, but for what is native.
+      const names = Object.keys({ ...(Object.keys(run).length > 0 ? run : devDependencies), ...optionalDependencies });
       found.set(`${parent}/${entry}`, names.map(short).sort());
     }
   }

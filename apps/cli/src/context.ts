@@ -11,4 +11,6 @@ export interface Context {
   /** @throws TypeError unless they were given */
   readonly recordings: Recordings;
   readonly end: (code: number) => void;
+  /** A command that is not over when its action is. @param run gives its exit code @throws UsageError */
+  readonly later: (run: () => Promise<number>) => void;
 }

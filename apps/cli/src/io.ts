@@ -18,6 +18,8 @@ export interface Io {
   readonly columns: number | undefined;
   /** Whether stdout takes colours: a terminal, and NO_COLOR is not set. */
   readonly colors: boolean;
+  /** The module that a worker of this command starts from. Without one, what needs workers is not to be had. */
+  readonly bin?: URL;
 }
 
 /** The exit codes of every command. */

@@ -8,6 +8,7 @@ import { addGroups } from './commands/groups.ts';
 import { addLspci } from './commands/lspci.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addReplay } from './commands/replay.ts';
+import { addServe } from './commands/serve.ts';
 import type { Context, Recordings } from './context.ts';
 import { EXIT, UsageError, type Io } from './io.ts';
 
@@ -30,10 +31,16 @@ export function needsRecordings(args: readonly string[]): boolean {
  * Runs one call.
  *
  * @param recordings where needsRecordings() says so
- * @returns its exit code: 0, 1 where the result is bad, 2 where the call cannot be served
+ * @returns its exit code: 0, 1 where the result is bad, 2 where the call cannot be served; later, of a command that goes on
  */
-export function main(args: readonly string[], io: Io, recordings: Recordings | undefined): number {
-  let code: number = EXIT.ok;
+export function main(args: readonly string[], io: Io, recordings: Recordings | undefined): number | Promise<number> {
+  let code: number | Promise<number> = EXIT.ok;
+  const refused = (error: unknown): number => {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (!(error instanceof UsageError)) throw error;
+    io.err(`vsim ${args[0] ?? ''}: ${error.message}`);
+    return EXIT.usage;
+  };
   const context: Context = {
     io,
     get recordings() {
@@ -41,6 +48,7 @@ export function main(args: readonly string[], io: Io, recordings: Recordings | u
       return recordings;
     },
     end: (is) => (code = is),
+    later: (run) => void (code = run().catch(refused)),
   };
   try {
     const program = programOf(context, args[0]);
@@ -49,10 +57,7 @@ export function main(args: readonly string[], io: Io, recordings: Recordings | u
     program.parse(asked, { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (!(error instanceof UsageError)) throw error;
-    io.err(`vsim ${args[0] ?? ''}: ${error.message}`);
-    return EXIT.usage;
+    return refused(error);
   }
 }
 
@@ -77,7 +82,7 @@ function programOf(context: Context, called: string | undefined): Command {
       getErrHasColors: () => false,
     })
     .exitOverride();
-  for (const add of [addDemo, addMigrate, addGroups, addLspci, addReplay, addExplain]) add(program, context);
+  for (const add of [addDemo, addMigrate, addGroups, addLspci, addReplay, addExplain, addServe]) add(program, context);
   return program;
 }
 

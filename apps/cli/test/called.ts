@@ -24,5 +24,7 @@ export function called(args: readonly string[], world: Partial<Omit<Io, 'out' | 
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
   };
-  return { code: main(args, io, recordings), out, err };
+  const code = main(args, io, recordings);
+  if (typeof code !== 'number') throw new TypeError(`vsim ${args.join(' ')} goes on`);
+  return { code, out, err };
 }

@@ -8,6 +8,8 @@ export * from './client/remote-device.ts';
 export * from './negotiation/capabilities.ts';
 export * from './negotiation/negotiate.ts';
 export * from './process/process-device.ts';
+export * from './process/unconfigured.ts';
+export * from './process/wrapped.ts';
 export * from './server/served-device.ts';
 export * from './server/server-session.ts';
 export * from './wire/capabilities.ts';

@@ -46,18 +46,45 @@ function traceName(name: string): string {
 
 /** Runs a command with its trace, and ends the file whatever comes of it. @throws UsageError where it cannot be written */
 export function traced<T>(name: string | undefined, io: Io, run: (tracing: Tracing) => T): T {
-  if (name === undefined) return run({ io, on: false, group: () => undefined, host: () => undefined });
-  const sink = name === STDOUT ? new Output(io) : new TraceFile(name, io);
-  const file = new OpenTrace(PERFETTO_ENDINGS.some((ending) => name.endsWith(ending)) ? new Perfetto(sink) : new JsonLines(sink), name === STDOUT ? beside(io) : io);
+  const trace = beginTrace(name, io);
   let result: T;
   try {
-    result = run(file);
+    result = run(trace.tracing);
   } finally {
-    file.end();
-    sink.close();
+    trace.end();
   }
-  if (sink.failure !== undefined) throw new UsageError(`${name}: ${sink.failure}`);
+  if (trace.failure !== undefined) throw new UsageError(trace.failure);
   return result;
+}
+
+/** A trace that goes on until it is ended. */
+export interface TraceInProgress {
+  readonly tracing: Tracing;
+  /** What kept it from being written, in a line; undefined while nothing has. */
+  readonly failure: string | undefined;
+  /** Writes what waits, as far as it stands alone: the program may be ended at any time. */
+  flush(): void;
+  /** Nothing comes any more. */
+  end(): void;
+}
+
+/** Begins the trace of a command; undefined: it has none. @throws UsageError where it cannot be written */
+export function beginTrace(name: string | undefined, io: Io): TraceInProgress {
+  const nothing = (): void => undefined;
+  if (name === undefined) return { tracing: { io, on: false, group: () => undefined, host: nothing }, failure: undefined, flush: nothing, end: nothing };
+  const sink = name === STDOUT ? new Output(io) : new TraceFile(name, io);
+  const tracing = new OpenTrace(PERFETTO_ENDINGS.some((ending) => name.endsWith(ending)) ? new Perfetto(sink) : new JsonLines(sink), name === STDOUT ? beside(io) : io);
+  return {
+    tracing,
+    get failure() {
+      return sink.failure === undefined ? undefined : `${name}: ${sink.failure}`;
+    },
+    flush: () => { sink.flush(); },
+    end: () => {
+      tracing.end();
+      sink.close();
+    },
+  };
 }
 
 /** Standard output has the trace. */
@@ -104,6 +131,8 @@ class OpenTrace implements Tracing {
 interface ClosedSink extends Sink {
   /** What kept it from being written, in a few words. */
   readonly failure: string | undefined;
+  /** Writes what waits. */
+  flush(): void;
   close(): void;
 }
 
@@ -128,16 +157,17 @@ class TraceFile implements ClosedSink {
     const bytes = Buffer.from(content);
     this.#waiting.push(bytes);
     this.#bytes += bytes.length;
-    if (this.#bytes >= AT_ONCE) this.#flush();
+    if (this.#bytes >= AT_ONCE) this.flush();
   }
 
   close(): void {
-    this.#flush();
+    this.flush();
     closeSync(this.#fd);
   }
 
   /** A file that has failed gets no more. */
-  #flush(): void {
+  flush(): void {
+    if (this.#bytes === 0) return;
     const bytes = Buffer.concat(this.#waiting);
     this.#waiting = [];
     this.#bytes = 0;
@@ -165,10 +195,14 @@ class Output implements ClosedSink {
 
   write(content: string | Uint8Array): void {
     this.#waiting += typeof content === 'string' ? content : Buffer.from(content).toString('utf8');
-    if (this.#waiting.length >= AT_ONCE) this.close();
+    if (this.#waiting.length >= AT_ONCE) this.flush();
   }
 
   close(): void {
+    this.flush();
+  }
+
+  flush(): void {
     if (this.#waiting !== '') this.#io.write(this.#waiting);
     this.#waiting = '';
   }

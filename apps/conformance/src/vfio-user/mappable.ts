@@ -7,8 +7,7 @@ import {
   VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
 } from '@vsim/vfio-core';
-import { encodeCapabilities, sparseCapability, type MappableArea, type MemoryFile, type ServedDevice } from '@vsim/vfio-user';
-import { wrapped } from './wrapped.ts';
+import { encodeCapabilities, sparseCapability, type MappableArea, type MemoryFile, type ServedDevice, wrapped } from '@vsim/vfio-user';
 
 /** A region with memory behind it. */
 export interface MappableRegion {

@@ -1,8 +1,7 @@
 /** A PCI function in a host of its own, bound to vfio-pci and open to be served. */
-import { ApicMsi, Host, openDevice, Process, Vfio, VFIO_DEVICE_RESET, VFIO_PCI_CONFIG_REGION_INDEX, VtdIommu } from '@vsim/vfio-core';
+import { ApicMsi, Host, openDevice, Process, Vfio, VtdIommu } from '@vsim/vfio-core';
 import { PciBus, VfioPciDriver, type PciFunction } from '@vsim/vfio-pci';
-import { servedDevice, type ServedDevice } from '@vsim/vfio-user';
-import { wrapped } from './wrapped.ts';
+import { servedDevice, unconfigured, type ServedDevice } from '@vsim/vfio-user';
 
 export const ADDRESS = '0000:00:02.0';
 
@@ -10,9 +9,6 @@ export const ADDRESS = '0000:00:02.0';
 class FixedVectors extends ApicMsi {
   readonly allocatesLater: boolean = false;
 }
-
-/** Command and BARs: offsets in configuration space, and bytes. */
-const CONFIGURED = [[0x04, 2], [0x10, 24]] as const;
 
 /** A function that is served, in its machine. */
 export interface ServedFunction {
@@ -25,12 +21,8 @@ export interface ServedFunction {
 /**
  * Serves a function at ADDRESS. Its kernel is one that has an error interrupt for conventional functions, too.
  *
- * vfio-pci shows where the host's firmware has put a function, and that its memory is on; after a reset Linux restores Command, of which a client had cleared
- * all but SERR# Enable. The recorded servers have no kernel below. Both are put
- * right by a write, so that all else on the wire is vfio-pci's own.
- *
  * @param make makes it, for the host
- * @param kernel `shown`: without those writes
+ * @param kernel `hidden`: nobody has configured it yet, as the recorded servers have it; `shown`: as vfio-pci shows it
  */
 export function servedFunction(make: (host: Host) => PciFunction, kernel: 'shown' | 'hidden' = 'hidden'): ServedFunction {
   const host = new Host({ profile: 'linux-7.3' });
@@ -42,16 +34,4 @@ export function servedFunction(make: (host: Host) => PciFunction, kernel: 'shown
   process.writeFile('/sys/bus/pci/drivers_probe', ADDRESS);
   const open = servedDevice(process, openDevice(process, ADDRESS));
   return { host, process, device: kernel === 'shown' ? open : unconfigured(open) };
-}
-
-function unconfigured(open: ServedDevice): ServedDevice {
-  const clear = (): void => { for (const [offset, length] of CONFIGURED) open.write(VFIO_PCI_CONFIG_REGION_INDEX, offset, new Uint8Array(length)); };
-  clear();
-  return wrapped(open, {
-    ioctl: (request, argument) => {
-      const result = open.ioctl(request, argument);
-      if (request === VFIO_DEVICE_RESET && result >= 0) clear();
-      return result;
-    },
-  });
 }

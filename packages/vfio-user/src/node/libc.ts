@@ -1,4 +1,5 @@
 /** The calls of the C library that Node has none of: sockets with descriptors beside the bytes. Linux, by koffi. */
+import { EINTR } from '@vsim/vfio-core';
 import koffi from 'koffi';
 
 /** Domain of sockets with paths. */
@@ -75,6 +76,20 @@ export function isReady(fd: number, events: number): boolean {
   POLLFD_WORDS[0] = fd;
   POLLFD_WORDS[1] = events;
   return poll(POLLFD, 1, 0) === 1 && (POLLFD_WORDS[1] >>> 16) === events;
+}
+
+/**
+ * Waits until one of some descriptors can be read, or its other side is gone.
+ *
+ * @param fds their numbers; nobody waits for one below 0
+ * @returns what poll(2) says of each: 0 for one that is to be waited for further, POLLIN for one that can be read
+ */
+export function waitFor(fds: readonly number[]): number[] {
+  const words = new Int32Array(2 * fds.length);
+  fds.forEach((fd, i) => { words.set([fd, POLLIN], 2 * i); });
+  const bytes = new Uint8Array(words.buffer);
+  while (poll(bytes, fds.length, -1) < 0 && errno() === EINTR);
+  return fds.map((_, i) => words[2 * i + 1]! >>> 16);
 }
 
 /** Memory that stays where it is, for structures that point at each other. */

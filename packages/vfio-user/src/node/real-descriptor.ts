@@ -1,8 +1,8 @@
 /** Descriptors of this process as a channel's descriptors. */
-import { closeSync, fstatSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, readlinkSync, readSync, writeSync } from 'node:fs';
 import { EINVAL, ENODEV } from '@vsim/vfio-core';
 import type { Descriptor, SharedMemory } from '../wire/descriptor.ts';
-import { dup, isReady, POLLOUT } from './libc.ts';
+import { dup, EFD_FLAGS, eventfd, isReady, POLLOUT } from './libc.ts';
 
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** The type in a mode; an eventfd, as all anonymous inodes, has none. */
@@ -149,6 +149,13 @@ export class RealDescriptor implements Descriptor {
     return this.#isEventfd() ? this.#listened.listen(this.fd, told) : undefined;
   }
 
+  /** What it is, in a word: `memfd`, `eventfd`, `socket`, `file`, or what the kernel calls it else. */
+  get kind(): string {
+    const name = readlinkSync(`/proc/self/fd/${this.fd}`);
+    const [, memfd, anonymous, other] = /^\/(memfd):|^anon_inode:\[(\w+)\]|^(socket|pipe):/.exec(name) ?? [];
+    return memfd ?? anonymous ?? other ?? 'file';
+  }
+
   /** The same file under another number. */
   duplicate(): RealDescriptor {
     return new RealDescriptor(dup(this.fd), this.#listened);
@@ -165,4 +172,9 @@ export class RealDescriptor implements Descriptor {
     if (this.fd < 0) return false;
     return (this.#eventfd ??= (fstatSync(this.fd).mode & S_IFMT) === 0);
   }
+}
+
+/** An eventfd of this process that is zero, as a number; adding to it never waits. */
+export function makeEventfd(): number {
+  return eventfd(0, EFD_FLAGS);
 }

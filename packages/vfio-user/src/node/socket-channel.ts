@@ -7,7 +7,7 @@ import type { Descriptor } from '../wire/descriptor.ts';
 import { Framer } from '../wire/framer.ts';
 import { HEADER_SIZE } from '../wire/header.ts';
 import { commandLimit } from '../wire/limits.ts';
-import { errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, poll, recvmsg, send, sendmsg, shutdown } from './libc.ts';
+import { errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, recvmsg, send, sendmsg, shutdown, waitFor } from './libc.ts';
 import { RealDescriptor, type Listened } from './real-descriptor.ts';
 
 /** The most descriptors that one sendmsg() may have: SCM_MAX_FD. */
@@ -139,20 +139,33 @@ export class SocketChannel implements Channel, Listened {
     };
   }
 
-  /** Tells listeners of their eventfds until the socket has something to read. Without listeners the receive itself waits. */
-  #pollListeners(): void {
-    while (this.#listeners.length > 0) {
+  /**
+   * Waits as receive() does before it takes anything.
+   *
+   * @param wake number of an eventfd that ends the wait
+   * @returns true: receive() has something to take, or the end; false: `wake` was signalled, and is zero again
+   */
+  wait(wake: number): boolean {
+    return this.fd < 0 || this.#pollListeners(wake);
+  }
+
+  /** Tells listeners of their eventfds until the socket has something to read. Without listeners the receive itself waits. @returns false where `wake` is signalled first */
+  #pollListeners(wake = -1): boolean {
+    while (this.#listeners.length > 0 || wake >= 0) {
       const polled = [...this.#listeners];
-      const fds = new Int32Array(2 * (polled.length + 1));
-      [this.fd, ...polled.map(({ fd }) => fd)].forEach((fd, i) => fds.set([fd, POLLIN], 2 * i));
-      if (poll(new Uint8Array(fds.buffer), polled.length + 1, -1) < 0 && errno() !== EINTR) return;
+      const [socket, woken, ...told] = waitFor([this.fd, wake, ...polled.map(({ fd }) => fd)]);
       polled.forEach((listener, i) => {
-        if ((fds[2 * i + 3]! >>> 16) !== POLLIN || !this.#listeners.includes(listener)) return;
+        if (told[i] !== POLLIN || !this.#listeners.includes(listener)) return;
         readSync(listener.fd, this.#count);
         listener.told();
       });
-      if (fds[1]! >>> 16 !== 0) return;
+      if (woken === POLLIN) {
+        readSync(wake, this.#count);
+        return false;
+      }
+      if (socket !== 0) return true;
     }
+    return true;
   }
 
   /** Ends a receive() that waits, also in another thread. */

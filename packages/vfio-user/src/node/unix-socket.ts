@@ -1,7 +1,7 @@
 /** UNIX sockets by name: a server's, for one client after another, and a client's. */
-import { chmodSync, closeSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, lstatSync, readSync, unlinkSync } from 'node:fs';
 import { EADDRINUSE, ECONNREFUSED, EINTR, SyscallError } from '@vsim/vfio-core';
-import { AF_UNIX, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, errno, listen, shutdown, socket, socketpair } from './libc.ts';
+import { AF_UNIX, POLLIN, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, errno, listen, shutdown, socket, socketpair, waitFor } from './libc.ts';
 
 const ADDRESS_AT = 2;
 
@@ -25,6 +25,11 @@ export class ListeningSocket {
   /** Where it is. */
   readonly path: string;
   #fd: number;
+
+  /** Its number; -1 once it is closed. */
+  get fd(): number {
+    return this.#fd;
+  }
 
   /**
    * Makes the socket.
@@ -51,6 +56,13 @@ export class ListeningSocket {
   #refuse(call: string, error: number): never {
     closeSync(this.#fd);
     throw new SyscallError(call, error, this.path);
+  }
+
+  /** Waits until there is a client, or the socket is shut down. @param wake number of an eventfd that ends the wait @returns false: `wake` was signalled, and is zero again */
+  wait(wake: number): boolean {
+    const [client, woken] = waitFor([this.#fd, wake]);
+    if (woken === POLLIN) readSync(wake, new Uint8Array(8));
+    return woken !== POLLIN || client !== 0;
   }
 
   /** Waits for the next client. @returns its socket; undefined once the socket is shut down */
@@ -93,6 +105,11 @@ export function connectTo(path: string): number {
   const error = errno();
   closeSync(fd);
   throw new SyscallError('connect', error, path);
+}
+
+/** Ends what waits at a socket, in whichever thread: an accept(), a receive(). @param fd a number of this process */
+export function shutDown(fd: number): void {
+  shutdown(fd, SHUT_RDWR);
 }
 
 /** Two sockets that are connected with each other. @throws SyscallError EMFILE */

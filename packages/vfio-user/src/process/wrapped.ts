@@ -1,6 +1,6 @@
-import type { ServedDevice } from '@vsim/vfio-user';
+import type { ServedDevice } from '../server/served-device.ts';
 
-/** A device some of whose answers are others. */
+/** A device some of whose answers are others. @param own in place of the device's */
 export function wrapped(device: ServedDevice, own: Partial<ServedDevice>): ServedDevice {
   return {
     ioctl: (request, argument) => device.ioctl(request, argument),

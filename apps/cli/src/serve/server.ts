@@ -1,0 +1,96 @@
+/** `vsim serve` in the main thread: it starts the worker, shows what it does, and ends it. */
+import { rmSync, watch, writeSync, type FSWatcher } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { EXIT, UsageError, type Io } from '../io.ts';
+import { Control, type Report, type ServeOrder } from './control.ts';
+import { Counts } from './counts.ts';
+import { loadSockets } from './sockets.ts';
+
+const SHOWN_EVERY_MS = 250;
+/** An editor writes a file in several steps. */
+const SETTLED_MS = 60;
+/** A device that does not come back from its own code ends with its thread. */
+const PATIENCE_MS = 2000;
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** @returns its exit code, once a signal or its one client has ended it @throws UsageError where it cannot be served */
+export async function serve(asked: Omit<ServeOrder, 'control' | 'counts' | 'job'>, io: Io): Promise<number> {
+  if (io.bin === undefined) throw new TypeError('"io.bin" expected the module of this command, got nothing');
+  const { shutDown } = await loadSockets();
+  const [control, counts] = [new Control(), new Counts()];
+  const order: ServeOrder = { ...asked, job: 'serve', control: control.buffer, counts: counts.buffer };
+  const worker = new Worker(io.bin, { workerData: order, trackUnmanagedFds: false });
+  const changes = new Changes();
+  const state: { listening: boolean; refused?: string } = { listening: false };
+  const view = setInterval(() => { if (state.listening) io.progress(`${control.connected ? 'client connected' : 'no client'}: ${counts.line}`); }, SHOWN_EVERY_MS);
+  const stop = (): void => {
+    for (const fd of control.stop()) shutDown(fd);
+    setTimeout(() => void worker.terminate(), PATIENCE_MS).unref();
+  };
+  const line = (text: string): void => {
+    io.progress('');
+    io.err(text);
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
+  worker.on('message', (report: Report) => {
+    switch (report.kind) {
+      case 'line':
+        line(report.text);
+        return;
+      case 'write':
+        io.write(report.text);
+        return;
+      case 'listening':
+        state.listening = true;
+        line(`listening on ${asked.shownPath}`);
+        return;
+      case 'loaded':
+        changes.watch(report.files, () => { writeSync(report.wake, ONE); });
+        return;
+      case 'refused':
+        state.refused = report.why;
+    }
+  });
+  try {
+    await new Promise<void>((ended, failed) => {
+      worker.on('error', failed);
+      worker.on('exit', () => { ended(); });
+    });
+  } finally {
+    clearInterval(view);
+    changes.end();
+    for (const signal of SIGNALS) process.off(signal, stop);
+    io.progress('');
+    // Where the worker was ended in the middle of something, it could not.
+    if (state.listening) rmSync(asked.path, { force: true });
+  }
+  if (state.refused !== undefined) throw new UsageError(state.refused);
+  io.err(counts.line);
+  return EXIT.ok;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Files that are watched. Folders are what is looked at: an editor puts another file in the place of the first. */
+class Changes {
+  #watchers: FSWatcher[] = [];
+  #settled: NodeJS.Timeout | undefined;
+
+  /** These, and no others from now on. */
+  watch(files: readonly string[], changed: () => void): void {
+    this.end();
+    const names = new Set(files);
+    for (const folder of new Set(files.map((file) => dirname(file)))) {
+      this.#watchers.push(watch(folder, (_, name) => {
+        if (name === null || !names.has(join(folder, name))) return;
+        clearTimeout(this.#settled);
+        this.#settled = setTimeout(changed, SETTLED_MS);
+      }));
+    }
+  }
+
+  end(): void {
+    for (const each of this.#watchers.splice(0)) each.close();
+  }
+}
