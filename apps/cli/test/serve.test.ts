@@ -137,6 +137,17 @@ describe('vsim serve', () => {
     expect(await serving.end()).toBe(0);
   });
 
+  it("serves the example's device, which has 60 lines at most", async () => {
+    const file = join(import.meta.dirname, '../../../examples/served-device/device.ts');
+    expect(readFileSync(file, 'utf8').split('\n').length - 1).toBeLessThanOrEqual(60);
+    const folder = folderFor('serve');
+    const serving = new Running(['serve', file, '--socket', 's'], folder);
+    await serving.line('listening');
+    const { device } = clientOf(join(folder, 's'));
+    setRegister(device, 4, 6, CONFIG);
+    expect([register(device, 0), await serving.end()]).toEqual([0xca95_0001, 0]);
+  });
+
   it('needs no package beside a device file, whatever its kind', async () => {
     const folder = folderFor('serve');
     deviceFile(folder, THROWS, 'mine.mjs');
