@@ -8,8 +8,8 @@ const HERE = import.meta.dirname;
 const HOOKS = new URL('../scripts/workspace-packages.mjs', import.meta.url).href;
 const EXAMPLES = readdirSync(HERE).filter((name) => existsSync(join(HERE, name, 'package.json')));
 
-it('there are eleven', () => {
-  expect(EXAMPLES).toEqual(['device-tree', 'dpaa2-container', 'gic-remote', 'host-in-five-minutes', 'kernels', 'level-interrupt', 'mdev-parent', 'not-modelled', 'nvme-driver', 'own-pci-device', 'vmm-migrates']);
+it('there are twelve', () => {
+  expect(EXAMPLES).toEqual(['device-tree', 'dpaa2-container', 'gic-remote', 'host-in-five-minutes', 'kernels', 'level-interrupt', 'mdev-parent', 'not-modelled', 'nvme-driver', 'own-pci-device', 'served-device', 'vmm-migrates']);
 });
 
 it.each(EXAMPLES)('%s prints its output', (name) => {
