@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { Command, CommanderError } from 'commander';
+import { addCapture } from './commands/capture.ts';
 import { addDemo } from './commands/demo.ts';
 import { addExplain } from './commands/explain.ts';
 import { addGroups } from './commands/groups.ts';
@@ -82,7 +83,7 @@ function programOf(context: Context, called: string | undefined): Command {
       getErrHasColors: () => false,
     })
     .exitOverride();
-  for (const add of [addDemo, addMigrate, addGroups, addLspci, addReplay, addExplain, addServe]) add(program, context);
+  for (const add of [addDemo, addMigrate, addGroups, addLspci, addReplay, addExplain, addServe, addCapture]) add(program, context);
   return program;
 }
 

@@ -41,7 +41,7 @@ describe('vsim', () => {
     expect(asked.out.join('\n')).toMatch(/^Usage: vsim .*^Commands:.*^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 /ms);
   });
 
-  it.each(['demo', 'migrate', 'groups', 'lspci', 'replay', 'explain', 'serve'])('help %s has its usage, defaults and examples, in lines of 80 columns', (name) => {
+  it.each(['demo', 'migrate', 'groups', 'lspci', 'replay', 'explain', 'serve', 'capture'])('help %s has its usage, defaults and examples, in lines of 80 columns', (name) => {
     const { code, out, err } = run('help', name);
     expect([code, err]).toEqual([0, []]);
     expect(out.join('\n')).toMatch(new RegExp(`^Usage: vsim ${name} .*^Examples?:\n  `, 'ms'));

@@ -1,6 +1,6 @@
 /** Replays recordings and says how far the model agrees with them: what `vsim replay` runs. */
 import type { ProfileName } from '@vsim/vfio-core';
-import type { WatchHosts } from './format.ts';
+import type { MakeServed, WatchHosts } from './format.ts';
 import { MalformedRecording } from './json.ts';
 import { UnreadableFile, findRecordings, replayFile, type FileReport } from './replay.ts';
 
@@ -29,6 +29,8 @@ export interface ReplayChoices {
   readonly mcLog: boolean;
   /** Hears of each host, by its recording and case. */
   readonly watch?: WatchHosts | undefined;
+  /** What conversations of vfio-user are said to, one each. @default what they tell of */
+  readonly device?: MakeServed | undefined;
 }
 
 /** What cannot be replayed: `message` is one line and names it. */
@@ -50,7 +52,7 @@ function run(options: ReplayChoices, io: ReplayIo): boolean {
   if (paths.length === 0) throw new UnreadableFile(`${options.paths.join(', ')}: no recordings there`);
   const reports: FileReport[] = [];
   for (const path of paths) {
-    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd, mcLog: options.mcLog && !options.json ? (said) => { io.out(`  ${said}`); } : undefined, watch: watchOf(options, paths, path) });
+    const report = replayFile(path, { profile: options.profile, casePrefix: options.casePrefix, hostFile: options.hostFile, cwd: io.cwd, mcLog: options.mcLog && !options.json ? (said) => { io.out(`  ${said}`); } : undefined, watch: watchOf(options, paths, path), device: options.device });
     reports.push(report);
     if (!options.json) tell(report, options.first, io);
   }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ProfileName } from '@vsim/vfio-core';
-import type { Format, ReplayOptions, WatchHosts } from './format.ts';
+import type { Format, MakeServed, ReplayOptions, WatchHosts } from './format.ts';
 import { MalformedRecording, parseLines, type Fields } from './json.ts';
 import { kvmItsFormat } from './kvm-its/format.ts';
 import { floorProfileOf, isCommandsFile, replayFloor } from './linux-gic/floor.ts';
@@ -65,6 +65,8 @@ export interface ReplayFileOptions {
   readonly mcLog?: ((line: string) => void) | undefined;
   /** Hears of each host. Recordings of a GIC's registers alone have none. */
   readonly watch?: WatchHosts | undefined;
+  /** What conversations of vfio-user are said to. @default what they tell of */
+  readonly device?: MakeServed | undefined;
 }
 
 /** The recordings of the project. */
@@ -98,11 +100,13 @@ export function* replayCases(path: string, options: ReplayFileOptions = {}): Gen
   const [first] = lines;
   const format = FORMATS.find((candidate) => first !== undefined && candidate.recognises(first));
   if (first === undefined || format === undefined) throw new MalformedRecording(path, 1, 'the first line is none of a known format');
+  if (options.device !== undefined && format.name !== 'vfio-user') throw new MalformedRecording(path, 1, 'no conversation of vfio-user, to be said to a device');
   const replay: ReplayOptions = {
     profile: options.profile,
     casePrefix: options.casePrefix,
     mcLog: options.mcLog,
     watch: options.watch,
+    device: options.device,
     hosts: HOSTED.includes(format.name) ? hostsOf(path, options.hostFile, cwd) : undefined,
     conversation: () => readConversation(path, cwd),
   };

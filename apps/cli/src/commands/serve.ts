@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { UsageError } from '../io.ts';
 import type { Context } from '../context.ts';
+import { Counts } from '../serve/counts.ts';
 import { deviceChoice } from '../serve/device-choice.ts';
-import { serve } from '../serve/server.ts';
+import { runWorker } from '../serve/run-worker.ts';
 import { traceOption } from '../trace/trace-file.ts';
 
 const UNITS = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const;
@@ -36,7 +37,8 @@ export function addServe(program: Command, { io, later }: Context): void {
       const choice = deviceChoice(device, { ...(size === undefined ? {} : { size }), ...(file === undefined ? {} : { file }) }, io.cwd);
       const watch = flags.watch === true;
       if (watch && choice.path === undefined) throw new UsageError(`--watch is for a file of yours, not for ${device}`);
-      later(() => serve({ choice, path: resolve(io.cwd, socket), shownPath: socket, once: flags.once === true, watch, trace, cwd: io.cwd }, io));
+      const counts = new Counts();
+      later(() => runWorker({ job: 'serve', choice, path: resolve(io.cwd, socket), shownPath: socket, once: flags.once === true, watch, trace, cwd: io.cwd, counts: counts.buffer }, io, counts));
     });
 }
 

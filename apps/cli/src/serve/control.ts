@@ -60,6 +60,20 @@ export interface ServeOrder {
   readonly counts: SharedArrayBuffer;
 }
 
+/** What a worker is to record. Paths are whole, and beside them as the person wrote them. */
+export interface CaptureOrder {
+  readonly job: 'capture';
+  readonly file: string;
+  readonly shownFile: string;
+  /** Where clients connect. */
+  readonly path: string;
+  readonly shownPath: string;
+  /** Where the server is. */
+  readonly to: string;
+  readonly shownTo: string;
+  readonly control: SharedArrayBuffer;
+}
+
 /** What a worker tells. */
 export type Report =
   /** A line for the person. */

@@ -1,7 +1,6 @@
 /** `vsim serve`'s worker: the device, and the loop that waits for its clients. Nothing else runs in its thread. */
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
-import { SyscallError } from '@vsim/vfio-core';
 import { commandName, ServerSession } from '@vsim/vfio-user';
 import { UsageError, type Io } from '../io.ts';
 import { beginTrace, type TraceInProgress } from '../trace/trace-file.ts';
@@ -9,6 +8,7 @@ import { told } from './author-file.ts';
 import { Control, type Report, type ServeOrder } from './control.ts';
 import { Counts } from './counts.ts';
 import { Front } from './front.ts';
+import { listenAt } from './listen-at.ts';
 import { machineOf, type Machine, type Maker } from './machine.ts';
 import { makerOf } from './maker.ts';
 import { filesLoaded } from './own-packages.ts';
@@ -62,7 +62,7 @@ class Server {
     const { choice, counts, once, path, shownPath } = this.#order;
     const front = new Front(this.#machine(await makerOf(choice)).device, new Counts(counts));
     this.#loaded();
-    const listening = this.#listen(path, shownPath);
+    const listening = listenAt(this.#sockets, path, shownPath);
     try {
       this.#control.at(listening.fd);
       this.#report({ kind: 'listening' });
@@ -74,18 +74,6 @@ class Server {
     } finally {
       this.#control.at(-1);
       listening.close();
-    }
-  }
-
-  /** @throws UsageError where the path is not to be had */
-  #listen(path: string, shownPath: string): Sockets.ListeningSocket {
-    try {
-      return new this.#sockets.ListeningSocket(path);
-    } catch (error) {
-      if (error instanceof SyscallError && error.code === 'EADDRINUSE') throw new UsageError(`${shownPath} is in use: another server listens there, or it is no socket`);
-      if (error instanceof SyscallError) throw new UsageError(`${shownPath}: ${error.code === 'ENOENT' ? 'no such folder' : error.code}`);
-      if (error instanceof RangeError) throw new UsageError(`${shownPath}: the path of a socket has at most 107 bytes, and this one has ${Buffer.byteLength(path)}`);
-      throw error;
     }
   }
 

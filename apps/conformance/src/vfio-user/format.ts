@@ -1,7 +1,7 @@
 /**
  * Captured conversations of vfio-user, said again by the client to a device that is served here.
  *
- * With the test device behind it (1234:5afe) every reply of the server is compared, byte for byte. The devices of other servers are known by what they told
+ * With the test device behind it (1234:5afe), or a device that is given, every reply of the server is compared, byte for byte. The devices of other servers are known by what they told
  * alone: of their replies the sizes are compared, and that none is an error. What a client wrote through a mapping is in no message.
  */
 import { VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, type Host } from '@vsim/vfio-core';
@@ -40,12 +40,12 @@ export const vfioUserFormat: Format = {
 };
 
 /** Says a captured conversation again. @param kernel as servedFunction() takes it @throws MalformedRecording */
-export function replayConversation(lines: readonly Fields[], options: Pick<ReplayOptions, 'watch'>, kernel?: 'shown' | 'hidden'): CaseReport {
+export function replayConversation(lines: readonly Fields[], options: Pick<ReplayOptions, 'device' | 'watch'>, kernel?: 'shown' | 'hidden'): CaseReport {
   const report = new CaseRecorder('session');
   const messages = lines.map(messageOf);
   const all = messages.filter((message) => message !== undefined);
   const captured = deviceOf(all);
-  if (captured === undefined) {
+  if (captured === undefined && options.device === undefined) {
     messages.forEach((message, i) => {
       report.begin(i);
       report.notExecuted(message?.name ?? 'event');
@@ -55,15 +55,20 @@ export function replayConversation(lines: readonly Fields[], options: Pick<Repla
   const replies = new Replies(all);
   const questions = all.filter((message) => !message.fromClient && !isReply(message));
   const client = new RecordedClient(all, (asked) => { compareQuestion(report, questions.shift(), asked); });
-  const { device, known } = served(captured, options, kernel);
-  const session = new ServerSession(client, device);
+  const { device, exact, known } = options.device === undefined && captured !== undefined ? served(captured, options, kernel) : given(options);
+  let session = new ServerSession(client, device);
   const armed = new Armed();
   messages.forEach((message, i) => {
     report.begin(i);
+    // Another client of the same device.
+    if (message === undefined && session.agreement !== undefined && options.device !== undefined && lines[i]?.string('event') === 'connect') {
+      session.end();
+      session = new ServerSession(client, device);
+    }
     if (message === undefined || !message.fromClient || isReply(message)) return;
     const goesOn = session.handle(client.say(message));
     if (!goesOn) report.diverge('connection', 'goes on', session.over ?? 'ended');
-    compareReply(report, message, replies.to(message), client.taken(), known);
+    compareReply(report, message, replies.to(message), client.taken(), exact, known);
     const signals = client.signals();
     if (known && armed.raises(message)) report.compare('signals', 1, signals);
   });
@@ -105,7 +110,7 @@ class Replies {
   }
 }
 
-function compareReply(report: CaseRecorder, asked: CapturedMessage, expected: CapturedMessage | undefined, sent: readonly Sent[], known: boolean): void {
+function compareReply(report: CaseRecorder, asked: CapturedMessage, expected: CapturedMessage | undefined, sent: readonly Sent[], exact: boolean, known: boolean): void {
   const wanted = (asked.flags & FLAG_NO_REPLY) === 0;
   const [first] = sent;
   if (!report.compare('replies', wanted ? 1 : 0, sent.length) || first === undefined) return;
@@ -113,8 +118,8 @@ function compareReply(report: CaseRecorder, asked: CapturedMessage, expected: Ca
     report.relax(NO_REPLY);
     return;
   }
-  if (known) {
-    if (isMappedWord(asked, expected, first)) report.relax(MAPPED_WORD);
+  if (exact) {
+    if (known && isMappedWord(asked, expected, first)) report.relax(MAPPED_WORD);
     else report.compare(`reply to ${asked.name}`, toHex(expected.bytes), toHex(first.bytes));
     report.compare('descriptors', expected.fds.length, first.fds);
     return;
@@ -147,8 +152,22 @@ function compareQuestion(report: CaseRecorder, expected: CapturedMessage | undef
   report.compare('descriptors', expected.fds.length, fds);
 }
 
+/** What is said to. */
+interface SaidTo {
+  readonly device: ServedDevice;
+  /** Its replies are to be those of the capture, byte for byte. */
+  readonly exact: boolean;
+  /** It is the test device. */
+  readonly known: boolean;
+}
+
+function given({ device, watch }: Pick<ReplayOptions, 'device' | 'watch'>): SaidTo {
+  if (device === undefined) throw new TypeError('"device" expected what makes one, got nothing');
+  return { device: device(watch), exact: true, known: false };
+}
+
 /** Serves what a capture tells of, in a machine of its own. */
-function served(captured: CapturedDevice, { watch }: Pick<ReplayOptions, 'watch'>, kernel?: 'shown' | 'hidden'): { readonly device: ServedDevice; readonly known: boolean } {
+function served(captured: CapturedDevice, { watch }: Pick<ReplayOptions, 'watch'>, kernel?: 'shown' | 'hidden'): SaidTo {
   const known = new DataView(captured.config.buffer, captured.config.byteOffset).getUint32(0, true) === TEST_DEVICE;
   const regions = new Map<number, MappableRegion>();
   for (const { areas, index, size } of captured.bars) if (areas !== undefined) regions.set(index, { areas, memory: new MemoryFile(size) });
@@ -156,7 +175,7 @@ function served(captured: CapturedDevice, { watch }: Pick<ReplayOptions, 'watch'
     watch?.('session', host);
     return known ? new TestDevice(host, ADDRESS, regions.get(2)?.memory.bytes) : recorded(host, captured);
   }, kernel);
-  return { device: regions.size === 0 ? device : mappable(device, regions), known };
+  return { device: regions.size === 0 ? device : mappable(device, regions), exact: known, known };
 }
 
 /** A function with the configuration space and the BARs that a server told of. */

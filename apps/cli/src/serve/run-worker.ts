@@ -1,10 +1,10 @@
-/** `vsim serve` in the main thread: it starts the worker, shows what it does, and ends it. */
+/** The main thread of a command that waits at sockets: it starts the worker, shows what it does, and ends it. */
 import { rmSync, watch, writeSync, type FSWatcher } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { EXIT, UsageError, type Io } from '../io.ts';
-import { Control, type Report, type ServeOrder } from './control.ts';
-import { Counts } from './counts.ts';
+import { Control, type CaptureOrder, type Report, type ServeOrder } from './control.ts';
+import type { Counts } from './counts.ts';
 import { loadSockets } from './sockets.ts';
 
 const SHOWN_EVERY_MS = 250;
@@ -14,16 +14,21 @@ const SETTLED_MS = 60;
 const PATIENCE_MS = 2000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
-/** @returns its exit code, once a signal or its one client has ended it @throws UsageError where it cannot be served */
-export async function serve(asked: Omit<ServeOrder, 'control' | 'counts' | 'job'>, io: Io): Promise<number> {
+/**
+ * Runs a worker to its end.
+ *
+ * @param counts what it counts, shown while it runs
+ * @returns the exit code, once a signal or its one client has ended it
+ * @throws UsageError where it cannot be done
+ */
+export async function runWorker(asked: Omit<CaptureOrder, 'control'> | Omit<ServeOrder, 'control'>, io: Io, counts?: Counts): Promise<number> {
   if (io.bin === undefined) throw new TypeError('"io.bin" expected the module of this command, got nothing');
   const { shutDown } = await loadSockets();
-  const [control, counts] = [new Control(), new Counts()];
-  const order: ServeOrder = { ...asked, job: 'serve', control: control.buffer, counts: counts.buffer };
-  const worker = new Worker(io.bin, { workerData: order, trackUnmanagedFds: false });
+  const control = new Control();
+  const worker = new Worker(io.bin, { workerData: { ...asked, control: control.buffer }, trackUnmanagedFds: false });
   const changes = new Changes();
   const state: { listening: boolean; refused?: string } = { listening: false };
-  const view = setInterval(() => { if (state.listening) io.progress(`${control.connected ? 'client connected' : 'no client'}: ${counts.line}`); }, SHOWN_EVERY_MS);
+  const view = setInterval(() => { if (state.listening && counts !== undefined) io.progress(`${control.connected ? 'client connected' : 'no client'}: ${counts.line}`); }, SHOWN_EVERY_MS);
   const stop = (): void => {
     for (const fd of control.stop()) shutDown(fd);
     setTimeout(() => void worker.terminate(), PATIENCE_MS).unref();
@@ -66,7 +71,7 @@ export async function serve(asked: Omit<ServeOrder, 'control' | 'counts' | 'job'
     if (state.listening) rmSync(asked.path, { force: true });
   }
   if (state.refused !== undefined) throw new UsageError(state.refused);
-  io.err(counts.line);
+  if (counts !== undefined) io.err(counts.line);
   return EXIT.ok;
 }
 
