@@ -1,16 +1,20 @@
 /**
- * `npm run test:qemu`: devices of the model in a virtual machine. QEMU of trixie-backports boots a stock Debian kernel (TCG), to which scripts/qemu/serve.ts
- * serves an NVMe disk and edu; scripts/qemu/init.sh uses them, with the C programs beside it, and says what it finds. All of it stands in a folder of its own, made
+ * `npm run test:qemu`: devices of the model in a virtual machine. QEMU of trixie-backports boots a stock Debian kernel (TCG), to which `vsim serve` serves an
+ * NVMe disk, edu and a device file; scripts/qemu/init.sh uses them, with the C programs beside it, and says what it finds. All of it stands in a folder of its own, made
  * once by debootstrap. `--probe` makes that folder and says what is in it; it exits 3, with the reason, where that cannot be had.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { archive } from './newer-packages.mjs';
 import { ROOT, bundledNode, environment, setUp } from './lib.mjs';
 
 const DEBIAN = join(ROOT, 'node_modules', '.cache', 'vsim', 'qemu-debian');
+/** The example's device, which is changed while the guest runs. */
+const FOLDER = mkdtempSync(join(tmpdir(), 'vsim-qemu-'));
+const FILE = join(FOLDER, 'device.ts');
 const MODULES = [
   'crypto/crc32c_generic', 'lib/crc16', 'fs/mbcache', 'fs/jbd2/jbd2', 'fs/ext4/ext4', 'drivers/nvme/common/nvme-auth', 'drivers/nvme/host/nvme-core', 'drivers/nvme/host/nvme',
   'virt/lib/irqbypass', 'drivers/vfio/vfio', 'drivers/vfio/vfio_iommu_type1', 'drivers/vfio/pci/vfio-pci-core', 'drivers/vfio/pci/vfio-pci',
@@ -20,7 +24,7 @@ const MODEL = 'vsim NVMe';
 const WANTED = [
   'nvme model', '16 MiB', 'message-signalled interrupts', 'after a reset',
   'edu identification', 'edu liveness', 'edu msi', 'edu factorial', 'edu dma', 'edu unplugged', 'edu plugged again', 'edu without its server', 'edu with a new server',
-  'after a reboot',
+  'capitals', 'capitals with new code', 'capitals counts on', 'after a reboot',
 ];
 const GUEST_MS = 300_000;
 const SETUP_MS = 900_000;
@@ -31,7 +35,7 @@ let free = Promise.resolve();
 const WISHES = {
   unplug: async (qmp) => {
     const server = running.get('edu');
-    if (server.signalCode === null) free = new Promise((resolve) => server.stdout.on('data', (text) => { if (text.includes('gone')) resolve(); }));
+    if (server.signalCode === null) free = says(server, 'client gone');
     await qmp('device_del', { id: 'edu' });
   },
   kill: async () => running.get('edu').kill('SIGKILL'),
@@ -40,6 +44,7 @@ const WISHES = {
     await free;
     await qmp('device_add', device('edu'));
   },
+  edit: async () => writeFileSync(FILE, readFileSync(FILE, 'utf8').replace('byte - 0x20', 'byte | 0x80')),
 };
 
 const running = new Map();
@@ -56,6 +61,7 @@ try {
   process.exitCode = error.cannot === true ? 3 : 1;
 } finally {
   for (const child of running.values()) child.kill();
+  rmSync(FOLDER, { recursive: true });
 }
 
 function kernel() {
@@ -95,7 +101,8 @@ function cannot(why) {
 async function test() {
   const release = kernel();
   makeInitramfs(release);
-  for (const name of ['nvme', 'edu']) await serve(name);
+  cpSync(join(ROOT, 'examples/served-device/device.ts'), FILE);
+  for (const name of ['nvme', 'edu', 'capitals']) await serve(name);
   const started = Date.now();
   const output = await boot(release);
   const said = new Map([...output.matchAll(/vsim: ([^:\n]+): (.*?)\r?\n/g)].map(([, name, what]) => [name, what]));
@@ -130,17 +137,24 @@ function makeInitramfs(release) {
 function serve(name) {
   const path = join(DEBIAN, 'tmp', `${name}.sock`);
   rmSync(path, { force: true });
-  const hooks = new URL('./workspace-packages.mjs', import.meta.url).href;
-  const server = spawn(bundledNode(), ['--conditions=@vsim/source', '--no-warnings', '--import', hooks, join(ROOT, 'scripts/qemu/serve.ts'), name, path], { env: environment(), stdio: ['ignore', 'pipe', 'inherit'] });
+  const words = { nvme: ['nvme', '--size', '256M'], edu: ['edu'], capitals: [FILE, '--watch'] }[name];
+  const server = spawn(bundledNode(), [join(ROOT, 'apps/cli/dist/bin.js'), 'serve', ...words, '--socket', path], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
   running.set(name, server);
   return new Promise((resolve, reject) => {
     server.on('exit', (code) => reject(new Error(`the server of ${name} ended with ${code}`)));
-    server.stdout.setEncoding('utf8').on('data', (text) => {
-      for (const line of text.trim().split('\n')) {
-        if (line === 'listening') resolve();
-        else console.log(`${name}: ${line}`);
-      }
-    });
+    for (const stream of [server.stdout, server.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        if (text.includes('listening')) resolve();
+        process.stdout.write(text.replaceAll(/^(?=.)/gm, `${name}: `));
+      });
+    }
+  });
+}
+
+/** Resolves once a server says so. */
+function says(server, words) {
+  return new Promise((resolve) => {
+    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => { if (text.includes(words)) resolve(); });
   });
 }
 
@@ -155,8 +169,8 @@ function boot(release) {
   const args = [
     DEBIAN, 'qemu-system-x86_64', '-M', 'q35,memory-backend=ram', '-accel', 'tcg', '-m', '256', '-object', 'memory-backend-memfd,id=ram,size=256M,share=on',
     '-nodefaults', '-display', 'none', '-serial', 'stdio', '-qmp', 'unix:/tmp/qmp.sock,server=on,wait=off', '-device', 'intel-iommu,caching-mode=on',
-    ...port('nvme', 1), ...port('edu', 2), '-device', JSON.stringify(device('nvme')), '-device', JSON.stringify(device('edu')),
-    '-kernel', `/boot/vmlinuz-${release}`, '-initrd', '/tmp/initramfs.gz', '-append', `console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt vsim.model=${MODEL.replaceAll(' ', '_')}`,
+    ...['nvme', 'edu', 'capitals'].flatMap((name, i) => [...port(name, i + 1), '-device', JSON.stringify(device(name))]),
+    '-kernel', `/boot/vmlinuz-${release}`, '-initrd', '/tmp/initramfs.gz', '-append', `console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt memmap=1M$0xe000000 vsim.model=${MODEL.replaceAll(' ', '_')}`,
   ];
   return new Promise((resolve, reject) => {
     const qemu = spawn('chroot', args, { stdio: ['ignore', 'pipe', 'pipe'] });

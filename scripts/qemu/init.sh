@@ -42,6 +42,25 @@ mount -t ext4 /dev/nvme0n1 /mnt
 say 'after a reset' "$(md5sum < /mnt/data)" "$sum"
 umount /mnt
 
+# A device file (examples/served-device), which is changed meanwhile. It works on memory that the kernel leaves alone (memmap= of the command line).
+capitals=/sys/bus/pci/devices/$(basename $(dirname $(grep -l 0xca95 /sys/bus/pci/devices/*/device)))
+printf '\006\000' | dd of=$capitals/config bs=1 seek=4 count=2 conv=notrunc 2> /dev/null
+text=0x0e000000
+file=$(sed -n '1s/ .*//p' $capitals/resource)
+in_capitals() {
+  devmem $text 32 0x64636261
+  devmem $((file + 4)) 32 $text
+  devmem $((file + 8)) 32 4
+  devmem $((file + 12)) 32 1
+  devmem $text
+}
+say 'capitals' "$(in_capitals)" 0x44434241
+echo 'vsim! edit'
+tries=1
+until [ "$(in_capitals)" = 0xE4E3E2E1 ] || [ $tries -ge 150 ]; do sleep 0.2; tries=$((tries + 1)); done
+say 'capitals with new code' "$(in_capitals)" 0xE4E3E2E1
+say 'capitals counts on' "$(devmem $((file + 16)))" "$(printf '0x%08X' $((tries + 2)))"
+
 # edu: its registers; its MSI and 4 KiB of DMA each way by a driver in user space, over this kernel's VFIO and vIOMMU.
 find_edu() {
   edu=''
