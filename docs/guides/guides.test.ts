@@ -60,7 +60,7 @@ async function printed(lines: string): Promise<string> {
     const words = /^npx vsim ([\w ./,:=-]+)$/.exec(line)?.[1];
     if (words === undefined) throw new Error(`"${line}" is no plain call of npx vsim`);
     const args = words.split(' ');
-    main(args, io, needsRecordings(args) ? await import('../../apps/conformance/src/index.ts') : undefined);
+    await main(args, io, needsRecordings(args) ? await import('../../apps/conformance/src/index.ts') : undefined);
   }
   return out.join('');
 }
