@@ -3,6 +3,8 @@
  *
  * @module @vsim/vfio-user
  */
+export * from './bus/events.ts';
+export { VfioUserBus, VfioUserDevice, VfioUserDriver } from './bus/vfio-user-bus.ts';
 export * from './client/client-session.ts';
 export * from './client/remote-device.ts';
 export * from './negotiation/capabilities.ts';
