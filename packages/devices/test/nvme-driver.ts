@@ -8,6 +8,7 @@ import {
   VFIO_DMA_MAP_FLAG_WRITE,
   VFIO_PCI_CONFIG_REGION_INDEX,
   VFIO_PCI_MSIX_IRQ_INDEX,
+  VFIO_REGION_INFO_FLAG_MMAP,
   type Mapping,
   type OpenedDevice,
   type Process,
@@ -58,10 +59,33 @@ interface Pair {
   phase: number;
 }
 
+/** BAR0, mapped or not. */
+type Registers = Pick<Mapping, 'read' | 'write' | 'read64' | 'write64'>;
+
+/** Registers of a device that cannot be mapped: pread() and pwrite(). */
+function byCalls(process: Process, device: number, base: number): Registers {
+  const read = (offset: number, width: number): DataView => {
+    const bytes = new Uint8Array(8);
+    process.pread(device, bytes.subarray(0, width), base + offset);
+    return new DataView(bytes.buffer);
+  };
+  const write = (offset: number, width: number, value: bigint): void => {
+    const view = new DataView(new ArrayBuffer(8));
+    view.setBigUint64(0, value, true);
+    process.pwrite(device, new Uint8Array(view.buffer, 0, width), base + offset);
+  };
+  return {
+    read: (offset, width) => read(offset, width).getUint32(0, true),
+    read64: (offset) => read(offset, 8).getBigUint64(0, true),
+    write: (offset, width, value) => { write(offset, width, BigInt(value)); },
+    write64: (offset, value) => { write(offset, 8, value); },
+  };
+}
+
 export class NvmeDriver {
   readonly process: Process;
   readonly opened: OpenedDevice;
-  readonly registers: Mapping;
+  readonly registers: Registers;
   readonly memory: Mapping;
   readonly interrupts: readonly number[];
   readonly entries: number;
@@ -76,7 +100,8 @@ export class NvmeDriver {
     this.opened = openDevice(process, address, { driver: vfioDriver });
     const { container, device } = this.opened;
     process.pwrite(device, Uint8Array.of(0x06, 0x00), Number(getRegionInfo(process, device, VFIO_PCI_CONFIG_REGION_INDEX).offset) + 4);
-    this.registers = process.mmap(device, 0x2000, Number(getRegionInfo(process, device, 0).offset));
+    const { flags, offset } = getRegionInfo(process, device, 0);
+    this.registers = (flags & VFIO_REGION_INFO_FLAG_MMAP) === 0 ? byCalls(process, device, Number(offset)) : process.mmap(device, 0x2000, Number(offset));
     this.memory = process.mmap(-1, MEMORY);
     mapDma(process, container, { iova: IOVA, vaddr: this.memory.address, size: MEMORY, flags: VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE });
     this.interrupts = Array.from({ length: queues + 1 }, () => process.eventfd());

@@ -21,7 +21,7 @@ import {
   VFIO_DMA_MAP_FLAG_WRITE,
 } from '@vsim/vfio-core';
 import { describe, expect, it } from 'vitest';
-import { CONNECTION_LOST, JoinedChannel, servedDevice, ServerSession, VfioUserBus, type ServedDevice } from '../src/index.ts';
+import { CONNECTION_LOST, decodeHeader, encodeCommand, JoinedChannel, servedDevice, ServerSession, VfioUserBus, type ServedDevice } from '../src/index.ts';
 import { FakeDevice } from './fake-device.ts';
 import { toyHost } from './toy-host.ts';
 
@@ -107,6 +107,12 @@ describe('a served device of another host', () => {
     expect(device).toBeGreaterThan(0);
     close();
     expect(dma.read(0x10000, new Uint8Array(4))).toBe(false);
+  });
+
+  it('does not let its server ask for memory while nobody has its group', () => {
+    const { serverSide } = toy();
+    serverSide.send(encodeCommand(1, { name: 'DMA_READ', iova: 0n, count: 4n, data: new Uint8Array(0) }));
+    expect(decodeHeader(serverSide.receive()!.bytes)?.error).toBe(EINVAL);
   });
 
   it('is reset', () => {
