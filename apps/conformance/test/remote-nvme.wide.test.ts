@@ -2,7 +2,7 @@
 import { Host, MIG_STATE, openDevice, Process, Random, setMigrationState, SyscallError, Vfio } from '@vsim/vfio-core';
 import { JoinedChannel, servedDevice, ServerSession, VfioUserBus } from '@vsim/vfio-user';
 import { describe, expect, it } from 'vitest';
-import { MemoryStore, NVME_ADMIN, NVME_IO, type NvmeInit } from '../../../packages/devices/src/index.ts';
+import { MemoryStore, NVME_ADMIN, NVME_IO, type NvmeInit } from '@vsim/devices';
 import { DATA, MEMORY, NvmeDriver } from '../../../packages/devices/test/nvme-driver.ts';
 import { ADDRESS, BLOCK, BLOCKS, nvmeHost } from '../../../packages/devices/test/nvme-host.ts';
 import { forSeeds } from '../../../testing/random.ts';
