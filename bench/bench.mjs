@@ -13,7 +13,7 @@ import { ROOT, bundledNode, run, setUp } from '../scripts/lib.mjs';
 
 const SOURCE = join(ROOT, 'bench');
 const OUT = join(ROOT, 'node_modules', '.cache', 'vsim', 'bench');
-const NAMES = ['gic', 'vgic', 'vfio', 'doctor'];
+const NAMES = ['gic', 'vgic', 'vfio', 'vfio-user', 'doctor'];
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { slack: { type: 'string', default: '1' } } });
 if (positionals.some((name) => !NAMES.includes(name)) || !(Number(values.slack) >= 1)) {
@@ -37,7 +37,7 @@ async function compile() {
       compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
     });
     const linked = outputText
-      .replaceAll(/'\.\.\/((?:packages|apps)\/[\w-]+)\/src\/index\.ts'/g, (_import, room) => `'${pathToFileURL(join(ROOT, room, 'dist', 'index.js')).href}'`)
+      .replaceAll(/'\.\.\/((?:packages|apps)\/[\w-]+)\/src\/((?:node\/)?index)\.ts'/g, (_import, room, file) => `'${pathToFileURL(join(ROOT, room, 'dist', `${file}.js`)).href}'`)
       .replaceAll(/'(\.\/[\w-]+)\.ts'/g, "'$1.mjs'");
     writeFileSync(join(OUT, `${basename(file, '.ts')}.mjs`), linked);
   }

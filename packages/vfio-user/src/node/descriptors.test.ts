@@ -96,6 +96,47 @@ describe('a socket as a channel', () => {
     expect(a.receive()).toBeUndefined();
   });
 
+  it('lends each message until the next, in one view for all of a size, and what comes meanwhile leaves it alone', () => {
+    const [a, b] = pair();
+    const message = (id: number): Uint8Array => encodeCommand(id, { name: 'DEVICE_GET_INFO', argsz: 16, flags: 0, regions: 0, irqs: 0 });
+    a.send(message(1));
+    const lent = b.borrow()!.bytes;
+    a.send(message(2));
+    const kept = b.receive()!.bytes;
+    expect([lent, kept]).toEqual([message(1), message(2)]);
+    a.send(message(3));
+    expect(b.borrow()!.bytes).toBe(lent);
+    expect([lent, kept]).toEqual([message(3), message(2)]);
+  });
+
+  it('takes several messages that came at once, a half one too, in their order and with their descriptors', () => {
+    const [a, b] = pair();
+    const event = new RealDescriptor(eventfd(0, EFD_FLAGS), QUIET);
+    const [one, two, three] = [1, 2, 3].map((id) => encodeCommand(id, { name: 'DEVICE_RESET' }));
+    const bytes = Uint8Array.of(...one!, ...two!, ...three!);
+    a.send(bytes.subarray(0, 37));
+    a.send(bytes.subarray(37), [event]);
+    a.send(one!, [event]);
+    const got = [b.borrow()!, b.borrow()!, b.borrow()!, b.borrow()!];
+    expect(got.map(({ bytes: each, descriptors }) => [decodeHeader(each)?.id, descriptors.length])).toEqual([[1, 0], [2, 0], [3, 1], [1, 1]]);
+    for (const descriptor of [event, ...got.flatMap(({ descriptors }) => descriptors)]) descriptor.close();
+  });
+
+  it('tells who listens to an eventfd before it looks at a message that came with the last one, and does not wait', () => {
+    const [a, b] = pair();
+    const event = new RealDescriptor(eventfd(0, EFD_FLAGS), QUIET);
+    a.send(encodeCommand(1, { name: 'DEVICE_RESET' }), [event]);
+    const [mine] = b.receive()!.descriptors;
+    let told = 0;
+    const end = mine!.listen(() => (told += 1));
+    a.send(Uint8Array.of(...encodeCommand(2, { name: 'DEVICE_RESET' }), ...encodeCommand(3, { name: 'DEVICE_RESET' })));
+    expect([decodeHeader(b.receive()!.bytes)?.id, told]).toEqual([2, 0]);
+    event.signal();
+    expect([decodeHeader(b.receive()!.bytes)?.id, told]).toEqual([3, 1]);
+    end?.();
+    for (const descriptor of [event, mine!]) descriptor.close();
+  });
+
   it('tells who listens to an eventfd before it looks at the next message', () => {
     const [a, b] = pair();
     const event = new RealDescriptor(eventfd(0, EFD_FLAGS), QUIET);

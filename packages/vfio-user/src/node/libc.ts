@@ -82,13 +82,14 @@ export function isReady(fd: number, events: number): boolean {
  * Waits until one of some descriptors can be read, or its other side is gone.
  *
  * @param fds their numbers; nobody waits for one below 0
+ * @param most how long it waits, in ms; -1 without an end
  * @returns what poll(2) says of each: 0 for one that is to be waited for further, POLLIN for one that can be read
  */
-export function waitFor(fds: readonly number[]): number[] {
+export function waitFor(fds: readonly number[], most = -1): number[] {
   const words = new Int32Array(2 * fds.length);
   fds.forEach((fd, i) => { words.set([fd, POLLIN], 2 * i); });
   const bytes = new Uint8Array(words.buffer);
-  while (poll(bytes, fds.length, -1) < 0 && errno() === EINTR);
+  while (poll(bytes, fds.length, most) < 0 && errno() === EINTR);
   return fds.map((_, i) => words[2 * i + 1]! >>> 16);
 }
 

@@ -15,11 +15,17 @@ const MOST_FDS = 253;
 /** struct cmsghdr: length of 64 bits, level, type. */
 const CMSG_HEADER = 16;
 const CONTROL = CMSG_HEADER + 4 * MOST_FDS + 4;
-/** struct msghdr, struct iovec, control data, and the bytes of a message, one behind the other. */
+/** struct msghdr, struct iovec, control data, bytes that are lent, and other bytes, one behind the other. */
 const MSGHDR = { NAME: 0, NAMELEN: 8, IOV: 16, IOVLEN: 24, CONTROL: 32, CONTROLLEN: 40, FLAGS: 48, SIZE: 56 } as const;
 const IOV_AT = MSGHDR.SIZE;
 const CONTROL_AT = IOV_AT + 16;
-const DATA_AT = 2048;
+const LENT_AT = 2048;
+/** Bytes of a read, at least: a message is mostly there with its first, and others behind it. */
+const CHUNK = 0x1_0000;
+const DATA_AT = LENT_AT + CHUNK;
+/** Messages up to this size are lent in views that are made once. */
+const SMALL = 256;
+const NO_DESCRIPTORS: readonly Descriptor[] = [];
 /** Whatever is negotiated, no message is longer. */
 const MOST_BYTES = 0x40_0000;
 
@@ -38,6 +44,10 @@ export class SocketChannel implements Channel, Listened {
   readonly #memory: NativeMemory;
   readonly #listeners: { readonly fd: number; readonly told: () => void }[] = [];
   readonly #count = new Uint8Array(8);
+  /** Where the message header points. */
+  #at = 0;
+  /** Messages that were lent, by their sizes. */
+  readonly #lent: (Received | undefined)[] = [];
 
   /** @param fd a connected socket, owned from now on @throws RangeError for a limit below a header or above 4 MiB */
   constructor(fd: number, { largest = commandLimit(DEFAULT_CAPABILITIES.maxDataXferSize) }: SocketChannelOptions = {}) {
@@ -45,10 +55,11 @@ export class SocketChannel implements Channel, Listened {
     this.fd = fd;
     this.#largest = largest;
     this.#framer = new Framer({ messageSize: largest, descriptors: MOST_FDS });
-    this.#memory = new NativeMemory(DATA_AT + largest);
+    this.#memory = new NativeMemory(DATA_AT + Math.max(largest, CHUNK));
     const { view, address } = this.#memory;
     view.setBigUint64(MSGHDR.IOV, address + BigInt(IOV_AT), true);
     view.setBigUint64(MSGHDR.IOVLEN, 1n, true);
+    view.setBigUint64(MSGHDR.CONTROL, address + BigInt(CONTROL_AT), true);
   }
 
   /** Sends it whole; nothing where the other side is gone. @throws TypeError for descriptors that are not of this process */
@@ -82,13 +93,13 @@ export class SocketChannel implements Channel, Listened {
     return took;
   }
 
-  /** Points the message header at bytes and control data. */
+  /** Points the message header at bytes and control data. Halves of 32 bits are enough for lengths. */
   #prepare(at: number, length: number, control: number): void {
     const { view, address } = this.#memory;
-    view.setBigUint64(IOV_AT, address + BigInt(at), true);
-    view.setBigUint64(IOV_AT + 8, BigInt(length), true);
-    view.setBigUint64(MSGHDR.CONTROL, address + BigInt(CONTROL_AT), true);
-    view.setBigUint64(MSGHDR.CONTROLLEN, BigInt(control), true);
+    if (this.#at !== at) view.setBigUint64(IOV_AT, address + BigInt(at), true);
+    this.#at = at;
+    view.setUint32(IOV_AT + 8, length, true);
+    view.setUint32(MSGHDR.CONTROLLEN, control, true);
     view.setInt32(MSGHDR.FLAGS, 0, true);
   }
 
@@ -99,19 +110,49 @@ export class SocketChannel implements Channel, Listened {
     while (this.#framer.broken === undefined) {
       const message = this.#framer.next();
       if (message !== undefined) return message;
-      this.#readMore();
+      this.#feed(DATA_AT, this.#read(DATA_AT, Math.max(this.#framer.missing, CHUNK)));
     }
     return undefined;
   }
 
-  /** Reads what is missing of a header or of a message: no byte of the next, so that what comes beside is this one's. */
-  #readMore(): void {
-    this.#prepare(DATA_AT, this.#framer.missing, CONTROL);
-    const took = recvmsg(this.fd, this.#memory.address, MSG_CMSG_CLOEXEC);
-    if (took < 0 && errno() === EINTR) return;
-    const descriptors = took > 0 ? this.#takeDescriptors() : [];
-    this.#framer.feed(this.#memory.bytes.subarray(DATA_AT, DATA_AT + Math.max(0, took)), descriptors);
+  /** As Channel says: without a copy where a read brings one message alone, as it does of who waits for each answer. */
+  borrow(): Received | undefined {
+    if (this.fd < 0 || !this.#framer.idle) return this.receive();
+    this.#pollListeners();
+    const took = this.#read(LENT_AT, CHUNK);
+    const { view } = this.#memory;
+    // Descriptors may be lost, and then none are told of.
+    const bare = took >= HEADER_SIZE && view.getUint32(MSGHDR.CONTROLLEN, true) === 0 && (view.getInt32(MSGHDR.FLAGS, true) & MSG_CTRUNC) === 0;
+    if (bare && took <= this.#largest && view.getUint32(LENT_AT + 4, true) === took) return this.#lend(took);
+    this.#feed(LENT_AT, took);
+    return this.receive();
+  }
+
+  /** @returns bytes that came, or that none do: 0 or below */
+  #read(at: number, length: number): number {
+    let took: number;
+    do {
+      this.#prepare(at, length, CONTROL);
+      took = recvmsg(this.fd, this.#memory.address, MSG_CMSG_CLOEXEC);
+    } while (took < 0 && errno() === EINTR);
+    return took;
+  }
+
+  /**
+   * Gives the framer what was read. Descriptors are of the last message of a read: the kernel ends one behind the bytes that were sent with them, and who sends
+   * a message with descriptors sends no other in the same call.
+   */
+  #feed(at: number, took: number): void {
+    this.#framer.feed(this.#memory.bytes.subarray(at, at + Math.max(0, took)), took > 0 ? this.#takeDescriptors() : NO_DESCRIPTORS);
     if (took <= 0 || (this.#memory.view.getInt32(MSGHDR.FLAGS, true) & MSG_CTRUNC) !== 0) this.#framer.end();
+  }
+
+  #lend(size: number): Received {
+    const known = this.#lent[size];
+    if (known !== undefined) return known;
+    const lent = { bytes: this.#memory.bytes.subarray(LENT_AT, LENT_AT + size), descriptors: NO_DESCRIPTORS };
+    if (size <= SMALL) this.#lent[size] = lent;
+    return lent;
   }
 
   #takeDescriptors(): RealDescriptor[] {
@@ -149,11 +190,12 @@ export class SocketChannel implements Channel, Listened {
     return this.fd < 0 || this.#pollListeners(wake);
   }
 
-  /** Tells listeners of their eventfds until the socket has something to read. Without listeners the receive itself waits. @returns false where `wake` is signalled first */
+  /** Tells listeners of their eventfds until there is something to take. Without listeners the receive itself waits. @returns false where `wake` is signalled first */
   #pollListeners(wake = -1): boolean {
     while (this.#listeners.length > 0 || wake >= 0) {
+      const { ready } = this.#framer;
       const polled = [...this.#listeners];
-      const [socket, woken, ...told] = waitFor([this.fd, wake, ...polled.map(({ fd }) => fd)]);
+      const [socket, woken, ...told] = waitFor([this.fd, wake, ...polled.map(({ fd }) => fd)], ready ? 0 : -1);
       polled.forEach((listener, i) => {
         if (told[i] !== POLLIN || !this.#listeners.includes(listener)) return;
         readSync(listener.fd, this.#count);
@@ -163,7 +205,7 @@ export class SocketChannel implements Channel, Listened {
         readSync(wake, this.#count);
         return false;
       }
-      if (socket !== 0) return true;
+      if (ready || socket !== 0) return true;
     }
     return true;
   }
@@ -173,7 +215,7 @@ export class SocketChannel implements Channel, Listened {
     if (this.fd >= 0) shutdown(this.fd, SHUT_RDWR);
   }
 
-  /** Closes the socket. */
+  /** Closes the socket; not in the middle of what is done with a borrowed message, whose bytes go. */
   close(): void {
     if (this.fd < 0) return;
     closeSync(this.fd);

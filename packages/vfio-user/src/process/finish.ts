@@ -20,12 +20,8 @@ export function finish(process: Process, name: string, body: Sleeps<number>): nu
   return thread.finished ? thread.result() : -EINTR;
 }
 
-/** Makes a call that sleeps only behind another thread. @returns what it returns; -EINTR where it would wait */
-export function unlessBlocked(call: () => number): number {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof BlockedError) return -EINTR;
-    throw error;
-  }
+/** What a call answers that would have slept behind another thread. @param error what it threw @throws error, if it is another @returns -EINTR */
+export function wouldBlock(error: unknown): number {
+  if (error instanceof BlockedError) return -EINTR;
+  throw error;
 }

@@ -1,6 +1,5 @@
 /** A device that a process of a simulated host has open, as a server serves it. */
 import {
-  EINVAL,
   ENOTTY,
   get,
   set,
@@ -17,7 +16,7 @@ import type { ClientMemory, ServedDevice } from '../server/served-device.ts';
 import type { Descriptor } from '../wire/descriptor.ts';
 import { ClientMappings } from './client-mappings.ts';
 import { DeviceFeatures } from './device-features.ts';
-import { finish, unlessBlocked } from './finish.ts';
+import { finish, wouldBlock } from './finish.ts';
 import { IrqBridges } from './irq-bridges.ts';
 
 const END = 1n << 64n;
@@ -28,14 +27,6 @@ export interface DeviceFds {
   readonly device: number;
   /** That of the container that its group is in, which has type1. */
   readonly container: number;
-}
-
-/** A region in the device's fd. */
-interface Region {
-  /** In bytes. */
-  readonly offset: number;
-  /** In bytes. */
-  readonly size: number;
 }
 
 /**
@@ -57,7 +48,8 @@ class ProcessDevice implements ServedDevice {
   readonly #mappings: ClientMappings;
   readonly #irqs: IrqBridges;
   readonly #features: DeviceFeatures;
-  readonly #regions = new Map<number, Region>();
+  /** Where regions begin in the device's fd, in bytes. */
+  readonly #regions = new Map<number, number>();
 
   constructor(process: Process, { device, container }: DeviceFds) {
     this.#process = process;
@@ -83,20 +75,23 @@ class ProcessDevice implements ServedDevice {
   }
 
   read(region: number, offset: number, into: Uint8Array): number {
-    const at = this.#region(region);
-    if (typeof at === 'number') return at;
-    if (!(offset >= 0 && offset < at.size)) return -EINVAL;
-    // What lies behind a region in the fd is another one.
-    const part = into.subarray(0, Math.min(into.length, at.size - offset));
-    return unlessBlocked(() => this.#process.tryPread(this.#device, part, at.offset + offset));
+    const start = this.#start(region);
+    if (start < 0) return start;
+    try {
+      return this.#process.tryPread(this.#device, into, start + offset);
+    } catch (error) {
+      return wouldBlock(error);
+    }
   }
 
   write(region: number, offset: number, from: Uint8Array): number {
-    const at = this.#region(region);
-    if (typeof at === 'number') return at;
-    if (!(offset >= 0 && offset < at.size)) return -EINVAL;
-    const part = from.subarray(0, Math.min(from.length, at.size - offset));
-    return unlessBlocked(() => this.#process.tryPwrite(this.#device, part, at.offset + offset));
+    const start = this.#start(region);
+    if (start < 0) return start;
+    try {
+      return this.#process.tryPwrite(this.#device, from, start + offset);
+    } catch (error) {
+      return wouldBlock(error);
+    }
   }
 
   setIrqs(argument: Uint8Array, eventfds: readonly (Descriptor | undefined)[]): number {
@@ -135,8 +130,8 @@ class ProcessDevice implements ServedDevice {
     return finish(this.#process, 'ioctl', this.#process.sys.ioctl(this.#device, request, argument));
   }
 
-  /** Where a region is; asked once, as they stay. */
-  #region(index: number): Region | number {
+  /** Where a region begins, in bytes; asked once, as they stay. @returns a negative errno where there is no such region */
+  #start(index: number): number {
     const known = this.#regions.get(index);
     if (known !== undefined) return known;
     const info = new Uint8Array(vfio_region_info.size);
@@ -144,8 +139,8 @@ class ProcessDevice implements ServedDevice {
     set(info, vfio_region_info.index, index);
     const result = this.#call(VFIO_DEVICE_GET_REGION_INFO, info);
     if (result < 0) return result;
-    const region = { offset: Number(get(info, vfio_region_info.offset)), size: Number(get(info, vfio_region_info.region_size)) };
-    this.#regions.set(index, region);
-    return region;
+    const start = Number(get(info, vfio_region_info.offset));
+    this.#regions.set(index, start);
+    return start;
   }
 }

@@ -1,16 +1,19 @@
 /** A server's side of a connection: commands as they come, and questions of its own in the middle of one. */
+import { get } from '@vsim/vfio-core';
 import type { Channel, Received } from '../wire/channel.ts';
 import { commandName, COMMANDS } from '../wire/commands.ts';
 import { decodeReply } from '../wire/decode.ts';
 import { closeAll, type Descriptor } from '../wire/descriptor.ts';
 import { encodeCommand } from '../wire/encode.ts';
-import { decodeHeader, FLAG_ERROR, FLAG_REPLY, FLAG_TYPE_MASK, type Header } from '../wire/header.ts';
+import { decodeHeader, FLAG_ERROR, FLAG_REPLY, FLAG_TYPE_MASK, HEADER_SIZE, type Header } from '../wire/header.ts';
+import { HEADER_LAYOUT } from '../wire/layouts.ts';
 import type { DmaAccessMessage, Reply } from '../wire/messages.ts';
 
 /** Commands that may come while a question waits for its answer: far more than a client keeps in flight, few enough that a flood ends. */
 const MOST_QUEUED = 1024;
 /** Their bytes. */
 const MOST_QUEUED_BYTES = 16 * 1_048_576;
+const GONE = 'the client is gone';
 
 /** Messages of a channel, checked as far as their headers. */
 export class Conversation {
@@ -39,7 +42,7 @@ export class Conversation {
     return this.#queue.length;
   }
 
-  /** Waits for the next command. @returns undefined once the other side is gone */
+  /** Waits for the next command, which is lent until the next one is asked for. @returns undefined once the other side is gone */
   next(): Received | undefined {
     if (this.#over !== undefined) return undefined;
     const queued = this.#queue.shift();
@@ -47,18 +50,20 @@ export class Conversation {
       this.#queuedBytes -= queued.bytes.length;
       return queued;
     }
-    return this.#receive();
+    const channel = this.#channel;
+    const received = channel.borrow === undefined ? channel.receive() : channel.borrow();
+    if (received === undefined) this.end(GONE);
+    return received;
   }
 
-  /** The header of a command. @returns undefined for what is none, after which nothing that comes can be trusted: the conversation is over */
-  command(received: Received): Header | undefined {
-    const header = this.#header(received);
-    if (header === undefined) return undefined;
-    const type = header.flags & FLAG_TYPE_MASK;
-    if (type === 0) return header;
+  /** Whether a message is a whole command. After what is none nothing that comes can be trusted: the conversation is over. */
+  isCommand({ bytes }: Received): boolean {
+    if (!this.#isWhole(bytes)) return false;
+    const type = get(bytes, HEADER_LAYOUT.flags) & FLAG_TYPE_MASK;
+    if (type === 0) return true;
     // A late reply is such a one, too. QEMU ends a connection for it, as the two sides no longer agree on what was asked.
-    this.end(type === FLAG_REPLY ? `a reply to ${header.id}, which nobody waits for` : `a message of type ${type}`);
-    return undefined;
+    this.end(type === FLAG_REPLY ? `a reply to ${get(bytes, HEADER_LAYOUT.id)}, which nobody waits for` : `a message of type ${type}`);
+    return false;
   }
 
   /** Sends. Descriptors stay the caller's. */
@@ -71,9 +76,12 @@ export class Conversation {
     this.#id = (this.#id + 1) & 0xffff;
     this.send(encodeCommand(this.#id, question));
     while (this.#over === undefined) {
-      const received = this.#receive();
-      if (received === undefined) return undefined;
-      const header = this.#header(received);
+      const received = this.#channel.receive();
+      if (received === undefined) {
+        this.end(GONE);
+        return undefined;
+      }
+      const header = this.#isWhole(received.bytes) ? decodeHeader(received.bytes) : undefined;
       if (header === undefined) {
         closeAll(received.descriptors);
         return undefined;
@@ -112,16 +120,10 @@ export class Conversation {
     if (this.#queue.length > MOST_QUEUED || this.#queuedBytes > MOST_QUEUED_BYTES) this.end('too many commands before an answer');
   }
 
-  #receive(): Received | undefined {
-    const received = this.#channel.receive();
-    if (received === undefined) this.end('the client is gone');
-    return received;
-  }
-
-  #header({ bytes }: Received): Header | undefined {
-    const header = decodeHeader(bytes);
-    if (header?.size === bytes.length && bytes.length <= this.#limit) return header;
-    this.end(`a message of ${bytes.length} bytes that says ${header?.size ?? 'nothing'} of its size`);
-    return undefined;
+  #isWhole(bytes: Uint8Array): boolean {
+    const size = bytes.length < HEADER_SIZE ? undefined : get(bytes, HEADER_LAYOUT.length);
+    if (size === bytes.length && size <= this.#limit) return true;
+    this.end(`a message of ${bytes.length} bytes that says ${size ?? 'nothing'} of its size`);
+    return false;
   }
 }

@@ -30,9 +30,23 @@ export interface ServedDevice {
    * @param argument the struct, which is changed in place; its argsz is its length
    */
   ioctl(request: number, argument: Uint8Array): number;
-  /** Reads a region. @param region its index @param offset in bytes, within the region @returns bytes read, which may be fewer, or a negative errno */
+  /**
+   * Reads a region: the server has looked that `into` ends within it.
+   *
+   * @param region its index
+   * @param offset in bytes, within the region
+   * @param into the server's, until the call is done
+   * @returns bytes read, which may be fewer, or a negative errno
+   */
   read(region: number, offset: number, into: Uint8Array): number;
-  /** Writes a region. @param region its index @param offset in bytes, within the region @returns bytes written, or a negative errno */
+  /**
+   * Writes a region: the server has looked that `from` ends within it.
+   *
+   * @param region its index
+   * @param offset in bytes, within the region
+   * @param from the server's, until the call is done
+   * @returns bytes written, or a negative errno
+   */
   write(region: number, offset: number, from: Uint8Array): number;
   /**
    * VFIO_DEVICE_SET_IRQS.

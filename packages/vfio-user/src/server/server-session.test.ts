@@ -722,6 +722,19 @@ describe('features and states', () => {
 });
 
 describe('the end', () => {
+  it('within a command waits until that is done', () => {
+    const client = new RawClient().negotiate();
+    const closed: string[] = [];
+    client.serverChannel.close = () => { closed.push('channel'); };
+    client.device.write = () => {
+      client.session.end();
+      closed.push('written');
+      return 1;
+    };
+    client.send({ name: 'REGION_WRITE', offset: 0n, region: 0, count: 1, data: Uint8Array.of(1) });
+    expect([closed, client.device.disconnects, client.session.over]).toEqual([['written', 'channel'], 1, 'the server ended it']);
+  });
+
   it('comes when the client closes, after all that it had sent', () => {
     const client = new RawClient().negotiate();
     const file = new EventFile();

@@ -1,13 +1,14 @@
 /** A server: what a client asks, answered by a device. */
-import { EINVAL, FrameMap, type FrameRange, VFIO_DEVICE_RESET } from '@vsim/vfio-core';
+import { EINVAL, FrameMap, type FrameRange, get, VFIO_DEVICE_RESET } from '@vsim/vfio-core';
 import { DEFAULT_CAPABILITIES, DEFAULT_MIGRATION, type Capabilities } from '../negotiation/capabilities.ts';
 import { type Agreement, answerVersion } from '../negotiation/negotiate.ts';
 import type { Channel, Received } from '../wire/channel.ts';
-import { commandName } from '../wire/commands.ts';
+import { commandName, COMMANDS } from '../wire/commands.ts';
 import { decodeCommand } from '../wire/decode.ts';
 import { closeAll, type Descriptor } from '../wire/descriptor.ts';
 import { encodeError, encodeReply } from '../wire/encode.ts';
-import { FLAG_NO_REPLY, type Header } from '../wire/header.ts';
+import { FLAG_NO_REPLY } from '../wire/header.ts';
+import { HEADER_LAYOUT } from '../wire/layouts.ts';
 import { commandLimit } from '../wire/limits.ts';
 import { type Command, type Refused, refused, type VersionMessage } from '../wire/messages.ts';
 import { RegionAccesses } from './accesses.ts';
@@ -45,6 +46,7 @@ export class ServerSession {
   readonly #ranges = new FrameMap<FrameRange>();
   #agreement: Agreement | undefined;
   #ended = false;
+  #handles = false;
 
   constructor(channel: Channel, device: ServedDevice, options: ServerOptions = {}) {
     const { refused: told, ...capabilities } = options;
@@ -86,37 +88,54 @@ export class ServerSession {
 
   /** Answers a message, whose descriptors it takes. @returns false once the connection is over */
   handle(received: Received): boolean {
-    const header = this.#ended ? undefined : this.#conversation.command(received);
-    if (header === undefined) closeAll(received.descriptors);
-    else this.#answerTo(header, received);
-    if (this.#conversation.over !== undefined) this.end();
+    this.#handles = true;
+    try {
+      if (!this.#ended && this.#conversation.isCommand(received)) this.#answerTo(received);
+      else closeAll(received.descriptors);
+    } finally {
+      this.#handles = false;
+      if (this.#conversation.over !== undefined) this.end();
+    }
     return !this.#ended;
   }
 
-  /** Ends the connection: the device is told once, the channel is closed. */
+  /** Ends the connection: the device is told once, the channel is closed. In the middle of a command it waits until that is done. */
   end(): void {
     if (this.#ended) return;
-    this.#ended = true;
     this.#conversation.end('the server ended it');
+    // The command's bytes are the channel's.
+    if (this.#handles) return;
+    this.#ended = true;
     this.#device.disconnect();
     this.#channel.close();
   }
 
-  #answerTo(header: Header, { bytes, descriptors }: Received): void {
-    const command = decodeCommand(header, bytes);
-    const answer = 'errno' in command ? command : this.#answer(command, descriptors);
-    if ('errno' in command) closeAll(descriptors);
-    const wanted = (header.flags & FLAG_NO_REPLY) === 0;
-    if ('errno' in answer) {
-      this.#told?.(header.command, answer);
-      if (wanted) this.#conversation.send(encodeError(header.id, header.command, answer.errno));
-      // Without an agreement there is nothing that either side may send.
-      if (this.#agreement === undefined) this.#conversation.end(answer.reason);
+  #answerTo({ bytes, descriptors }: Received): void {
+    const number = get(bytes, HEADER_LAYOUT.command);
+    const wanted = (get(bytes, HEADER_LAYOUT.flags) & FLAG_NO_REPLY) === 0;
+    if ((number === COMMANDS.REGION_READ || number === COMMANDS.REGION_WRITE) && descriptors.length === 0 && this.#agreement !== undefined) {
+      const reply = this.#accesses.answer(bytes);
+      if ('errno' in reply) this.#refuse(bytes, number, reply);
+      else if (wanted) this.#conversation.send(reply);
       return;
     }
-    const name = commandName(header.command);
-    if (wanted && name !== undefined) this.#conversation.send(encodeReply(header.id, name, answer.reply), answer.descriptors);
+    const command = decodeCommand({ command: number }, bytes);
+    const answer = 'errno' in command ? command : this.#answer(command, descriptors);
+    if ('errno' in command) closeAll(descriptors);
+    if ('errno' in answer) {
+      this.#refuse(bytes, number, answer);
+      return;
+    }
+    const name = commandName(number);
+    if (wanted && name !== undefined) this.#conversation.send(encodeReply(get(bytes, HEADER_LAYOUT.id), name, answer.reply), answer.descriptors);
     closeAll(answer.descriptors ?? []);
+  }
+
+  #refuse(bytes: Uint8Array, command: number, refusal: Refused): void {
+    this.#told?.(command, refusal);
+    if ((get(bytes, HEADER_LAYOUT.flags) & FLAG_NO_REPLY) === 0) this.#conversation.send(encodeError(get(bytes, HEADER_LAYOUT.id), command, refusal.errno));
+    // Without an agreement there is nothing that either side may send.
+    if (this.#agreement === undefined) this.#conversation.end(refusal.reason);
   }
 
   /** Does a command; descriptors are kept or closed. */
@@ -156,9 +175,6 @@ export class ServerSession {
         return answerRegionIoFds(device, command);
       case 'DEVICE_GET_IRQ_INFO':
         return answerIrqInfo(device, command.index);
-      case 'REGION_READ':
-      case 'REGION_WRITE':
-        return this.#accesses.answer(command);
       case 'REGION_WRITE_MULTI':
         return agreement.own.writeMultiple ? this.#accesses.answerMulti(command) : refused(EINVAL, 'REGION_WRITE_MULTI was not agreed on');
       case 'DEVICE_RESET': {
@@ -176,7 +192,9 @@ export class ServerSession {
       case 'DMA_READ':
       case 'DMA_WRITE':
         return refused(EINVAL, `${command.name} is a command of servers`);
-      // Both are done where their descriptors are.
+      // These are done before, where they have the descriptors that they may have.
+      case 'REGION_READ':
+      case 'REGION_WRITE':
       case 'DMA_MAP':
       case 'DEVICE_SET_IRQS':
         return refused(EINVAL, `${command.name} with too many descriptors`);

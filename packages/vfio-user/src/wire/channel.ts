@@ -14,10 +14,17 @@ export interface Received {
  * a register, and has to have it before it answers.
  */
 export interface Channel {
-  /** Sends a message; descriptors stay the caller's. Nothing happens once the other side is gone. */
+  /** Sends a message; its bytes and the descriptors stay the caller's, who may change them at once. Nothing happens once the other side is gone. */
   send(message: Uint8Array, descriptors?: readonly Descriptor[]): void;
   /** Waits for the next message, and takes it; undefined: the other side is gone, or sent what is no message. */
   receive(): Received | undefined;
+  /**
+   * As receive(), for who is done with a message before the next one is borrowed: the bytes may be the channel's own, and then change with the next borrow().
+   * A receive() in between leaves them alone.
+   *
+   * @default receive()
+   */
+  borrow?(): Received | undefined;
   /**
    * Ends the connection. What waits unread here is dropped, and its descriptors are closed; the other side still gets what was sent before. A second call does
    * nothing.

@@ -26,7 +26,7 @@ const NONE = new Uint8Array(0);
  * @returns ENOTTY for a command that the protocol has not, EINVAL for a payload that its command cannot have. libvfio-user answers EINVAL to both; ENOTTY lets
  *   a client tell a command that this server is too old for from one that it sent wrongly, and QEMU treats all errnos alike
  */
-export function decodeCommand(header: Header, bytes: Uint8Array): Command | Refused {
+export function decodeCommand(header: Pick<Header, 'command'>, bytes: Uint8Array): Command | Refused {
   const name = commandName(header.command);
   if (name === undefined) return refused(ENOTTY, `there is no command ${header.command}`);
   const body = bytes.subarray(HEADER_SIZE);

@@ -37,6 +37,16 @@ export class Framer {
     return (this.#message?.length ?? HEADER_SIZE) - this.#filled;
   }
 
+  /** Whether nothing has come but what was taken: the next byte begins a message. */
+  get idle(): boolean {
+    return this.#filled === 0 && this.#whole.length === 0 && this.#broken === undefined;
+  }
+
+  /** Whether a message is whole. */
+  get ready(): boolean {
+    return this.#whole.length > 0;
+  }
+
   /**
    * Takes a piece, and the descriptors that came with it: they are of the message that the piece's last byte is of, as a kernel ends a read behind what had
    * descriptors. Those that come with no byte, or for a stream that is broken, are closed.

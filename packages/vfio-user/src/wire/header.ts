@@ -1,5 +1,6 @@
 /** The 16 bytes that every message begins with. */
-import { get, set, type Field32 } from '@vsim/vfio-core';
+import { get, set } from '@vsim/vfio-core';
+import { HEADER_LAYOUT } from './layouts.ts';
 
 /** Bytes of the header. */
 export const HEADER_SIZE = 16;
@@ -27,23 +28,19 @@ export interface Header {
   readonly error: number;
 }
 
-const ID: Field32 = [0, 'u16'];
-const COMMAND: Field32 = [2, 'u16'];
-const SIZE: Field32 = [4, 'u32'];
-const FLAGS: Field32 = [8, 'u32'];
-const ERROR: Field32 = [12, 'u32'];
-
 /** Reads the header of a message or of what has come of it. @returns undefined where there are fewer than 16 bytes */
 export function decodeHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < HEADER_SIZE) return undefined;
-  return { id: get(bytes, ID), command: get(bytes, COMMAND), size: get(bytes, SIZE), flags: get(bytes, FLAGS), error: get(bytes, ERROR) };
+  const { id, command, length, flags, error } = HEADER_LAYOUT;
+  return { id: get(bytes, id), command: get(bytes, command), size: get(bytes, length), flags: get(bytes, flags), error: get(bytes, error) };
 }
 
 /** Writes a header into the first 16 bytes. @throws RangeError if there are fewer */
 export function encodeHeader(bytes: Uint8Array, header: Header): void {
-  set(bytes, ID, header.id);
-  set(bytes, COMMAND, header.command);
-  set(bytes, SIZE, header.size);
-  set(bytes, FLAGS, header.flags);
-  set(bytes, ERROR, header.error);
+  const { id, command, length, flags, error } = HEADER_LAYOUT;
+  set(bytes, id, header.id);
+  set(bytes, command, header.command);
+  set(bytes, length, header.size);
+  set(bytes, flags, header.flags);
+  set(bytes, error, header.error);
 }

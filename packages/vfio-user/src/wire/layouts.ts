@@ -1,6 +1,8 @@
 /** The payloads' layouts: `size` is the bytes of the fixed part, offsets count from the end of the header. Little-endian. Those that are the kernel's structs are these. */
 export { vfio_device_feature as FEATURE_LAYOUT, vfio_irq_info as IRQ_INFO_LAYOUT, vfio_irq_set as SET_IRQS_LAYOUT } from '@vsim/vfio-core';
 
+/** What every message begins with; here offsets count from its first byte. */
+export const HEADER_LAYOUT = { size: 16, id: [0, 'u16'], command: [2, 'u16'], length: [4, 'u32'], flags: [8, 'u32'], error: [12, 'u32'] } as const;
 /** VERSION, both ways; a JSON text with a NUL may follow. */
 export const VERSION_LAYOUT = { size: 4, major: [0, 'u16'], minor: [2, 'u16'] } as const;
 /** DMA_MAP's command. */
