@@ -7,6 +7,7 @@ import type { Random } from '@vsim/vfio-core';
 import { bounded } from '../../../testing/cost.ts';
 import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
 import { RECORDINGS, replay, ReplayError, type ReplayChoices } from '../src/index.ts';
+import { CAPTURES_DOOR } from './captures-door.ts';
 
 const CHOICES: Omit<ReplayChoices, 'paths'> = { profile: undefined, hostFile: undefined, first: 0, casePrefix: undefined, json: false, mcLog: false };
 const STEPS = 40;
@@ -66,4 +67,4 @@ function spoiled(random: Random, text: string): string {
   return `${text.slice(0, at)}${replaced}${text.slice(at + field[0].length)}`;
 }
 
-export const DOORS: readonly Door[] = [{ name: 'replay', length: 10, open: () => new Recordings() }];
+export const DOORS: readonly Door[] = [{ name: 'replay', length: 10, open: () => new Recordings() }, CAPTURES_DOOR];
