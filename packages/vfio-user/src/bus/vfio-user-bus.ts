@@ -83,13 +83,14 @@ export class VfioUserDriver extends Driver<VfioUserDevice> {
  *
  * @example
  * ```ts
- * import { Host, openDevice, Process, Vfio } from '@vsim/vfio-core';
+ * import { Host, Vfio } from '@vsim/vfio-core';
  * import { JoinedChannel, VfioUserBus } from '@vsim/vfio-user';
  *
  * const host = new Host();
  * const bus = new VfioUserBus(host, new Vfio(host));
  * const [client] = JoinedChannel.pair();
- * console.log(host.scheduler.call('connect', bus.connect('disk', client))); // -5: nobody is at the other end
+ * // No server is at the other end: -EIO.
+ * console.log(host.scheduler.call('connect', bus.connect('disk', client))); // -5
  * ```
  */
 export class VfioUserBus extends Bus<VfioUserDevice> {
