@@ -10,9 +10,12 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { report, type Target } from './measure.ts';
+import { nvmeReads } from './nvme-reads.ts';
 
 const ROUNDS = 5;
 const READS = 10_000;
+const SERVER = join(import.meta.dirname, 'vfio-user-server.mjs');
+const DISK = 2 ** 26;
 
 const folder = mkdtempSync(join(tmpdir(), 'vsim-bench-'));
 const servers: ChildProcess[] = [];
@@ -35,7 +38,7 @@ try {
   if (spawnSync('gcc', ['--version']).status !== 0) console.log('SKIPPED vfio-user beside a server in C: there is no gcc');
   else {
     execFileSync('gcc', ['-O2', '-o', program, join('bench', 'vfio-user.c')]);
-    const paths = [serve('floor', program, 'serve'), serve('ours', process.execPath, join(import.meta.dirname, 'vfio-user-server.mjs'))];
+    const paths = [serve('floor', program, 'serve'), serve('ours', process.execPath, SERVER, 'edu')];
     const best = paths.map(() => [Infinity, Infinity, Infinity]);
     for (let round = 0; round < ROUNDS; round += 1) {
       paths.forEach((path, i) => {
@@ -47,6 +50,7 @@ try {
       const [median, late, all] = best[i]!;
       console.log(`${name}: ${Math.round((READS * 1e9) / all!).toLocaleString('en')} reads of 4 bytes a second, p50 ${(median! / 1000).toFixed(1)} us, p99 ${(late! / 1000).toFixed(1)} us`);
     });
+    console.log(`NVMe: ${Math.round(nvmeReads(serve('nvme', process.execPath, SERVER, 'nvme'), DISK, READS)).toLocaleString('en')} random reads of 4 KiB a second, one at a time, from memory`);
     targets.push(['a read of 4 bytes, p50, as from a server in C', best[1]![0]! / best[0]![0]!, 1.5]);
   }
 } finally {

@@ -15,7 +15,12 @@ export const PARTS = [
   { name: 'examples', run: ['npm', 'run', 'check:examples'], minutes: 10 },
   { name: 'gic-remote', run: ['npm', 'run', 'test:gic-remote'], minutes: 5 },
   { name: 'demo', run: ['npm', 'run', 'demo'], minutes: 2 },
-  { name: 'bench', run: ['npm', 'run', 'bench', '--', '--slack', '1.5'], minutes: 3 },
+  {
+    name: 'bench',
+    run: ['npm', 'run', 'bench', '--', '--slack', '1.5'],
+    minutes: 3,
+    apt: { packages: ['gcc', 'libc6-dev'], file: '/usr/include/stdio.h' },
+  },
   { name: 'test:long', run: ['npm', 'run', 'test:long'], minutes: 30, results: 'test-long.json' },
   {
     name: 'browser',
