@@ -69,7 +69,7 @@ export class RemoteVfioDevice extends VfioDevice {
     this.#session = device.session;
     this.#remote = remote;
     this.#parts = parts;
-    this.#irqs = new RemoteIrqs(remote, () => this.#session.agreement?.peer.maxMsgFds ?? 1);
+    this.#irqs = new RemoteIrqs(remote, () => this.#session.agreement?.peer.maxMsgFds ?? 1, device.eventfd);
     this.#migration = remoteMigration(remote);
   }
 

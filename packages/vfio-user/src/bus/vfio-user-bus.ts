@@ -4,6 +4,7 @@ import { ClientSession, type DmaTarget } from '../client/client-session.ts';
 import { RemoteDevice } from '../client/remote-device.ts';
 import type { Capabilities } from '../negotiation/capabilities.ts';
 import type { Channel } from '../wire/channel.ts';
+import type { Descriptor } from '../wire/descriptor.ts';
 import { RemoteIommu } from './remote-iommu.ts';
 import { RemoteVfioDevice } from './remote-vfio-device.ts';
 
@@ -11,11 +12,14 @@ import { RemoteVfioDevice } from './remote-vfio-device.ts';
 export class VfioUserDevice extends Device {
   /** The connection. */
   readonly session: ClientSession;
+  /** As Channel.eventfd(). */
+  readonly eventfd: (() => Descriptor) | undefined;
 
   /** Made by VfioUserBus.connect(). @param options what this side can, otherwise than by default */
   constructor(host: Host, name: string, channel: Channel, options?: Partial<Capabilities>) {
     super(host, name, `/sys/devices/vfio-user/${name}`);
     const port = new DmaPort(host, name, 0, () => this.iommuGroup);
+    this.eventfd = channel.eventfd?.bind(channel);
     this.session = new ClientSession(channel, memoryOf(port, () => this.iommuGroup?.translation !== undefined), options);
   }
 }

@@ -1,13 +1,13 @@
 /** A channel over a connected UNIX socket. Its calls block: it belongs into a thread of its own. */
 import { closeSync, readSync } from 'node:fs';
-import { EINTR } from '@vsim/vfio-core';
+import { EINTR, SyscallError } from '@vsim/vfio-core';
 import { DEFAULT_CAPABILITIES } from '../negotiation/capabilities.ts';
 import type { Channel, Received } from '../wire/channel.ts';
 import type { Descriptor } from '../wire/descriptor.ts';
 import { Framer } from '../wire/framer.ts';
 import { HEADER_SIZE } from '../wire/header.ts';
 import { commandLimit } from '../wire/limits.ts';
-import { errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, recvmsg, send, sendmsg, shutdown, waitFor } from './libc.ts';
+import { EFD_FLAGS, errno, eventfd, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, recvmsg, send, sendmsg, shutdown, waitFor } from './libc.ts';
 import { RealDescriptor, type Listened } from './real-descriptor.ts';
 
 /** The most descriptors that one sendmsg() may have: SCM_MAX_FD. */
@@ -170,6 +170,18 @@ export class SocketChannel implements Channel, Listened {
     return descriptors;
   }
 
+  /** As Channel says. @throws SyscallError EMFILE */
+  eventfd(): RealDescriptor {
+    const fd = eventfd(0, EFD_FLAGS);
+    if (fd < 0) throw new SyscallError('eventfd', errno(), '0');
+    return new RealDescriptor(fd, this);
+  }
+
+  /** Tells listeners of what their eventfds have, without waiting: for a client that has nothing to ask. */
+  look(): void {
+    if (this.fd >= 0) this.#pollListeners(-1, 0);
+  }
+
   /** Polls an eventfd in each receive(). @param fd its number @returns what ends it */
   listen(fd: number, told: () => void): () => void {
     const listener = { fd, told };
@@ -190,12 +202,12 @@ export class SocketChannel implements Channel, Listened {
     return this.fd < 0 || this.#pollListeners(wake);
   }
 
-  /** Tells listeners of their eventfds until there is something to take. Without listeners the receive itself waits. @returns false where `wake` is signalled first */
-  #pollListeners(wake = -1): boolean {
+  /** Tells listeners of their eventfds until there is something to take. Without listeners the receive itself waits. @param most how long it waits, in ms: 0 or -1 @returns false where `wake` is signalled first */
+  #pollListeners(wake = -1, most = -1): boolean {
     while (this.#listeners.length > 0 || wake >= 0) {
       const { ready } = this.#framer;
       const polled = [...this.#listeners];
-      const [socket, woken, ...told] = waitFor([this.fd, wake, ...polled.map(({ fd }) => fd)], ready ? 0 : -1);
+      const [socket, woken, ...told] = waitFor([this.fd, wake, ...polled.map(({ fd }) => fd)], ready ? 0 : most);
       polled.forEach((listener, i) => {
         if (told[i] !== POLLIN || !this.#listeners.includes(listener)) return;
         readSync(listener.fd, this.#count);
@@ -205,7 +217,7 @@ export class SocketChannel implements Channel, Listened {
         readSync(wake, this.#count);
         return false;
       }
-      if (ready || socket !== 0) return true;
+      if (ready || most === 0 || socket !== 0) return true;
     }
     return true;
   }

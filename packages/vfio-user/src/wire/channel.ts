@@ -26,6 +26,12 @@ export interface Channel {
    */
   borrow?(): Received | undefined;
   /**
+   * A new eventfd that a message over this channel may carry; the caller's.
+   *
+   * @default none: the other side is of this program, and eventfds of simulated processes go over as they are
+   */
+  eventfd?(): Descriptor;
+  /**
    * Ends the connection. What waits unread here is dropped, and its descriptors are closed; the other side still gets what was sent before. A second call does
    * nothing.
    */
