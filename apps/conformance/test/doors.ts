@@ -1,4 +1,4 @@
-/** The door of the replayer for fuzzers: recordings that are none. */
+/** The doors of the replayer for fuzzers: recordings that are none, and captured messages that are spoiled. */
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +6,8 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { Random } from '@vsim/vfio-core';
 import { bounded } from '../../../testing/cost.ts';
 import { pick, type Depth, type Door, type World } from '../../../testing/fuzz.ts';
-import { RECORDINGS, replay, ReplayError, type ReplayChoices } from '../src/index.ts';
 import { CAPTURES_DOOR } from './captures-door.ts';
+import { RECORDINGS, replay, ReplayError, type ReplayChoices } from '../src/index.ts';
 
 const CHOICES: Omit<ReplayChoices, 'paths'> = { profile: undefined, hostFile: undefined, first: 0, casePrefix: undefined, json: false, mcLog: false };
 const STEPS = 40;
