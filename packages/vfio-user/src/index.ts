@@ -9,6 +9,7 @@ export * from './client/client-session.ts';
 export * from './client/remote-device.ts';
 export * from './negotiation/capabilities.ts';
 export * from './negotiation/negotiate.ts';
+export * from './process/mappable.ts';
 export * from './process/process-device.ts';
 export * from './process/unconfigured.ts';
 export * from './process/wrapped.ts';

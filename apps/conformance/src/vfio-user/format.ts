@@ -6,12 +6,11 @@
  */
 import { VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, type Host } from '@vsim/vfio-core';
 import { RecordedFunction, type BarInit } from '@vsim/vfio-pci';
-import { FLAG_NO_REPLY, HEADER_SIZE, MemoryFile, ServerSession, type ServedDevice } from '@vsim/vfio-user';
+import { FLAG_NO_REPLY, HEADER_SIZE, mappable, MemoryFile, ServerSession, type MappableRegion, type ServedDevice } from '@vsim/vfio-user';
 import type { Format, ReplayOptions } from '../format.ts';
 import { toHex, type Fields } from '../json.ts';
 import { CaseRecorder, type CaseReport } from '../report.ts';
 import { deviceOf, isReply, messageOf, type CapturedBar, type CapturedDevice, type CapturedMessage } from './captured.ts';
-import { mappable, type MappableRegion } from './mappable.ts';
 import { RecordedClient, type Sent } from './recorded-client.ts';
 import { ADDRESS, servedFunction } from './served-function.ts';
 import { TestDevice } from './test-device.ts';
@@ -169,7 +168,7 @@ function given({ device, watch }: Pick<ReplayOptions, 'device' | 'watch'>): Said
 /** Serves what a capture tells of, in a machine of its own. */
 function served(captured: CapturedDevice, { watch }: Pick<ReplayOptions, 'watch'>, kernel?: 'shown' | 'hidden'): SaidTo {
   const known = new DataView(captured.config.buffer, captured.config.byteOffset).getUint32(0, true) === TEST_DEVICE;
-  const regions = new Map<number, MappableRegion>();
+  const regions = new Map<number, MappableRegion & { readonly memory: MemoryFile }>();
   for (const { areas, index, size } of captured.bars) if (areas !== undefined) regions.set(index, { areas, memory: new MemoryFile(size) });
   const { device } = servedFunction((host) => {
     watch?.('session', host);

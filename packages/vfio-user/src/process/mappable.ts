@@ -1,4 +1,4 @@
-/** Regions that a client may map, as some of the recorded servers had them. */
+/** Regions that a client may map. */
 import {
   get,
   set,
@@ -7,16 +7,24 @@ import {
   VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
 } from '@vsim/vfio-core';
-import { encodeCapabilities, sparseCapability, type MappableArea, type MemoryFile, type ServedDevice, wrapped } from '@vsim/vfio-user';
+import type { ServedDevice } from '../server/served-device.ts';
+import { encodeCapabilities, sparseCapability, type MappableArea } from '../wire/capabilities.ts';
+import type { Descriptor } from '../wire/descriptor.ts';
+import { wrapped } from './wrapped.ts';
 
-/** A region with memory behind it. */
+/** A region with memory behind it, which the device reads and writes, too. */
 export interface MappableRegion {
-  /** What of it may be mapped. */
+  /** What of it may be mapped; accesses to the rest of it are messages. */
   readonly areas: readonly MappableArea[];
-  readonly memory: MemoryFile;
+  /** As large as the region: a MemoryFile within one program, a MemoryFd of `@vsim/vfio-user/node` over a socket. */
+  readonly memory: { descriptor(): Descriptor };
 }
 
-/** A device some of whose regions may be mapped. @param regions by their indices */
+/**
+ * A device some of whose regions may be mapped by clients (VFIO_REGION_INFO_CAP_SPARSE_MMAP): stores through a mapping are no messages, and the device hears of none.
+ *
+ * @param regions by their indices
+ */
 export function mappable(device: ServedDevice, regions: ReadonlyMap<number, MappableRegion>): ServedDevice {
   return wrapped(device, {
     ioctl: (request, argument) => {
