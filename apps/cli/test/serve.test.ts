@@ -125,6 +125,18 @@ describe('vsim serve', () => {
     expect(await serving.end()).toBe(0);
   });
 
+  it('listens at a socket that was passed, and refuses a number that is none', async () => {
+    const folder = folderFor('serve');
+    const listening = new ListeningSocket(join(folder, 's'));
+    const serving = new Running(['serve', 'edu', '--socket', 'fd:3', '--once'], folder, listening.fd);
+    await serving.line('listening on fd:3');
+    clientOf(join(folder, 's')).session.close();
+    expect([await serving.code, existsSync(join(folder, 's'))]).toEqual([0, true]);
+    listening.close();
+    const none = new Running(['serve', 'edu', '--socket', 'fd:77'], folder);
+    expect([await none.code, none.lines]).toEqual([2, ['vsim serve: fd:77: no socket was passed under this number']]);
+  });
+
   it('goes on where a device of somebody throws, and tells where; what it prints comes at once', async () => {
     const folder = folderFor('serve');
     deviceFile(folder, THROWS);

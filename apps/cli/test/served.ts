@@ -19,9 +19,9 @@ export class Running {
   #told: () => void = () => undefined;
   readonly #ended: Promise<number | null>;
 
-  /** @param cwd where it is called */
-  constructor(args: readonly string[], cwd: string) {
-    this.#child = spawn(process.execPath, ['--conditions=@vsim/source', '--no-warnings', BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param cwd where it is called @param passed number of a descriptor that it gets as its 3 */
+  constructor(args: readonly string[], cwd: string, passed?: number) {
+    this.#child = spawn(process.execPath, ['--conditions=@vsim/source', '--no-warnings', BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', ...(passed === undefined ? [] : [passed])] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.#err += text; this.#told(); });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => { this.#out += text; });
     this.#ended = new Promise((resolve) => { this.#child.on('close', (code) => { resolve(code); this.#told(); }); });

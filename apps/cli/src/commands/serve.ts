@@ -26,7 +26,7 @@ export function addServe(program: Command, { io, later }: Context): void {
     .summary('serves a device to QEMU, over the vfio-user protocol')
     .description('Serves a device to QEMU 10.1 or newer (-device vfio-user-pci), or to another client of the vfio-user protocol, at a UNIX socket: to one client after another, until Ctrl-C.')
     .argument('<device>', 'nvme, edu, or a file of yours (.ts, .js, .mjs) that exports createDevice(host, address), which returns a PciFunction of @vsim/vfio-pci')
-    .requiredOption('--socket <path>', 'where clients connect, at most 107 bytes; for its owner alone')
+    .requiredOption('--socket <path>', 'where clients connect, at most 107 bytes, for its owner alone; or fd:N, a socket that listens already and was passed to this command')
     .option('--size <bytes>', 'of nvme: how large its disk is, as 512M or 4G', bytesOf)
     .option('--file <file>', 'of nvme: what keeps its disk; made with --size. Without it, the disk is in memory')
     .option('--watch', 'reads the file of yours again when it changes, and goes on with the new code: the client stays, and so does a state that the device can migrate')

@@ -37,6 +37,23 @@ describe('a socket that waits for clients', () => {
     next.close();
   });
 
+  it('is one that was passed, whose path stays', () => {
+    const path = join(folder, 'passed');
+    const made = new ListeningSocket(path);
+    const passed = new ListeningSocket(made.fd);
+    const client = new SocketChannel(connectTo(path));
+    const server = new SocketChannel(passed.accept()!);
+    expect([passed.path, server.fd > 0]).toEqual([undefined, true]);
+    for (const channel of [client, server]) channel.close();
+    passed.close();
+    expect([passed.fd, existsSync(path)]).toEqual([-1, true]);
+    rmSync(path);
+  });
+
+  it.each([-1, 0x7fff_ffff, Number.NaN])('is not made of the number %d', (at) => {
+    expect(() => new ListeningSocket(at)).toThrow(`"at" expected the number of a socket, got ${at}`);
+  });
+
   it('leaves a path alone at which another listens, or a file is', () => {
     const path = join(folder, 'busy');
     const first = new ListeningSocket(path);

@@ -1,5 +1,5 @@
 /** UNIX sockets by name: a server's, for one client after another, and a client's. */
-import { chmodSync, closeSync, lstatSync, readSync, unlinkSync } from 'node:fs';
+import { chmodSync, closeSync, fstatSync, lstatSync, readSync, unlinkSync } from 'node:fs';
 import { EADDRINUSE, ECONNREFUSED, EINTR, SyscallError } from '@vsim/vfio-core';
 import { AF_UNIX, POLLIN, SHUT_RDWR, SOCKADDR_UN, SOCK_CLOEXEC, SOCK_STREAM, accept4, bind, connect, errno, listen, shutdown, socket, socketpair, waitFor } from './libc.ts';
 
@@ -22,8 +22,8 @@ function open(): number {
 
 /** A socket that waits for clients at a path. Only its owner may connect (mode 0600); a path that a dead server left behind is taken over. */
 export class ListeningSocket {
-  /** Where it is. */
-  readonly path: string;
+  /** Where it is; undefined of one that was passed. */
+  readonly path: string | undefined;
   #fd: number;
 
   /** Its number; -1 once it is closed. */
@@ -34,28 +34,33 @@ export class ListeningSocket {
   /**
    * Makes the socket.
    *
-   * @param path at most 107 bytes
-   * @throws RangeError for a path that is none
+   * @param at its path, at most 107 bytes; or the number of a socket that listens already, which somebody has passed to this program, and which is owned from now on
+   * @throws RangeError for a path that is none, or a number that is of no socket
    * @throws SyscallError EADDRINUSE where another server is at it, or a file that is no socket; what bind() answers else
    */
-  constructor(path: string) {
-    this.path = path;
-    const address = addressOf(path);
+  constructor(at: string | number) {
+    if (typeof at === 'number') {
+      if (!isSocket(at)) throw new RangeError(`"at" expected the number of a socket, got ${at}`);
+      this.#fd = at;
+      return;
+    }
+    this.path = at;
+    const address = addressOf(at);
     this.#fd = open();
     // Nobody can connect before listen(), so that the mode is right before anyone may.
     if (bind(this.#fd, address, SOCKADDR_UN) < 0) {
       const error = errno();
-      if (error !== EADDRINUSE || !isStale(path, address)) this.#refuse('bind', error);
-      unlinkSync(path);
+      if (error !== EADDRINUSE || !isStale(at, address)) this.#refuse('bind', error);
+      unlinkSync(at);
       if (bind(this.#fd, address, SOCKADDR_UN) < 0) this.#refuse('bind', errno());
     }
-    chmodSync(path, 0o600);
+    chmodSync(at, 0o600);
     if (listen(this.#fd, 1) < 0) this.#refuse('listen', errno());
   }
 
   #refuse(call: string, error: number): never {
     closeSync(this.#fd);
-    throw new SyscallError(call, error, this.path);
+    throw new SyscallError(call, error, this.path ?? '');
   }
 
   /** Waits until there is a client, or the socket is shut down. @param wake number of an eventfd that ends the wait @returns false: `wake` was signalled, and is zero again */
@@ -79,12 +84,20 @@ export class ListeningSocket {
     shutdown(this.#fd, SHUT_RDWR);
   }
 
-  /** Closes the socket, and takes its path away. */
+  /** Closes the socket, and takes its path away, if it has made it. */
   close(): void {
     if (this.#fd < 0) return;
     closeSync(this.#fd);
     this.#fd = -1;
-    unlinkSync(this.path);
+    if (this.path !== undefined) unlinkSync(this.path);
+  }
+}
+
+function isSocket(fd: number): boolean {
+  try {
+    return fstatSync(fd).isSocket();
+  } catch {
+    return false;
   }
 }
 
