@@ -74,6 +74,89 @@ interface Pair {
   consumed: number;
 }
 
+/** What a guest's driver needs of its machine. */
+export interface NvmeMachine {
+  /** Where the device sees the beginning of the driver's memory. */
+  readonly base: number;
+  /** Whether each completion queue has an interrupt of its own. */
+  readonly interrupts: boolean;
+  /** @param at in that memory, in bytes */
+  store(at: number, bytes: Uint8Array): void;
+  load(at: number, length: number): Uint8Array;
+  /** Writes a register of BAR 0. */
+  register(at: number, value: number): void;
+}
+
+/** A driver's queues: two pages for each pair, the admin queues first. */
+export class NvmeQueues {
+  readonly queues: number;
+  readonly #machine: NvmeMachine;
+  readonly #pairs: readonly Pair[];
+
+  /** @param queues I/O queue pairs, 3 at most */
+  constructor(machine: NvmeMachine, queues: number) {
+    this.#machine = machine;
+    this.queues = queues;
+    this.#pairs = Array.from({ length: queues + 1 }, () => ({ tail: 0, head: 0, phase: 1, consumed: 0 }));
+  }
+
+  bringUp(): void {
+    const { base, interrupts } = this.#machine;
+    this.#machine.register(NVME_REGISTER.AQA, ((ENTRIES - 1) << 16) | (ENTRIES - 1));
+    this.#machine.register(NVME_REGISTER.ASQ, base);
+    this.#machine.register(NVME_REGISTER.ACQ, base + PAGE);
+    this.#machine.register(NVME_REGISTER.CC, 0x0046_0001);
+    this.#admin([NVME_ADMIN.SET_FEATURES, 0, 0, NVME_FEATURE.NUMBER_OF_QUEUES, ((this.queues - 1) << 16) | (this.queues - 1)]);
+    for (let id = 1; id <= this.queues; id += 1) {
+      const size = ((ENTRIES - 1) << 16) | id;
+      this.#admin([NVME_ADMIN.CREATE_CQ, 0, base + (2 * id + 1) * PAGE, size, interrupts ? (id << 16) | 3 : 1]);
+      this.#admin([NVME_ADMIN.CREATE_SQ, 0, base + 2 * id * PAGE, size, (id << 16) | 1]);
+    }
+  }
+
+  #admin(words: readonly number[]): void {
+    this.submit(0, 0, words);
+    const [done] = this.reap(0);
+    if (done?.status !== 0) throw new Error(`an admin command ended with ${done?.status ?? 'nothing'}`);
+  }
+
+  /** Whether a queue takes one more. */
+  hasRoom(queue: number): boolean {
+    const { tail, consumed } = this.#pairs[queue]!;
+    return (tail + 1) % ENTRIES !== consumed;
+  }
+
+  /** @param words opcode, namespace, PRP 1, dwords 10 and on */
+  submit(queue: number, id: number, [opcode = 0, namespace = 0, prp = 0, ...dwords]: readonly number[]): void {
+    const pair = this.#pairs[queue]!;
+    const entry = new Int32Array(16);
+    entry.set([(id << 16) | opcode, namespace, 0, 0, 0, 0, prp]);
+    entry.set(dwords, 10);
+    this.#machine.store(2 * queue * PAGE + 64 * pair.tail, new Uint8Array(entry.buffer));
+    pair.tail = (pair.tail + 1) % ENTRIES;
+    this.#machine.register(NVME_REGISTER.DOORBELLS + 8 * queue, pair.tail);
+  }
+
+  /** The completions that are there. */
+  reap(queue: number): readonly Done[] {
+    const pair = this.#pairs[queue]!;
+    const bytes = this.#machine.load((2 * queue + 1) * PAGE, 16 * ENTRIES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const found: Done[] = [];
+    for (;;) {
+      const at = 16 * pair.head;
+      const last = view.getUint32(at + 12, true);
+      if (((last >>> 16) & 1) !== pair.phase) break;
+      pair.consumed = view.getUint16(at + 8, true);
+      found.push({ id: last & 0xffff, queue: view.getUint16(at + 10, true), status: (last >>> 17) & NVME_STATUS_CODE });
+      pair.head = (pair.head + 1) % ENTRIES;
+      if (pair.head === 0) pair.phase ^= 1;
+    }
+    if (found.length > 0) this.#machine.register(NVME_REGISTER.DOORBELLS + 8 * queue + 4, pair.head);
+    return found;
+  }
+}
+
 /** A connection to a server's device, with the guest's memory and interrupts given to it. */
 class Connection {
   readonly session: ClientSession;
@@ -137,86 +220,35 @@ class Connection {
 }
 
 /** The guest: memory, queues, interrupts. */
-export class RemoteNvme {
+export class RemoteNvme implements NvmeMachine {
   memory: MemoryFile = new MemoryFile(MEMORY);
-  readonly queues: number;
+  readonly base: number = IOVA;
+  readonly interrupts: boolean = true;
+  readonly queues: NvmeQueues;
   readonly #shared: boolean;
   readonly #interrupts: readonly EventFile[];
-  readonly #pairs: readonly Pair[];
   #connection: Connection;
   /** Pages that the guest itself has written since the memory was copied. */
   readonly #written = new Set<number>();
 
   /** @param queues I/O queue pairs, 3 at most @param shared whether the server gets the memory, or asks for its bytes */
   constructor(server: NvmeServer, queues: number, shared: boolean) {
-    this.queues = queues;
     this.#shared = shared;
     this.#interrupts = Array.from({ length: queues + 1 }, () => new EventFile());
-    this.#pairs = Array.from({ length: queues + 1 }, () => ({ tail: 0, head: 0, phase: 1, consumed: 0 }));
     this.#connection = new Connection(server, this.memory, shared, this.#interrupts);
-    this.#bringUp();
-  }
-
-  #bringUp(): void {
-    this.#register(NVME_REGISTER.AQA, ((ENTRIES - 1) << 16) | (ENTRIES - 1));
-    this.#register(NVME_REGISTER.ASQ, IOVA);
-    this.#register(NVME_REGISTER.ACQ, IOVA + PAGE);
-    this.#register(NVME_REGISTER.CC, 0x0046_0001);
-    this.#admin([NVME_ADMIN.SET_FEATURES, 0, 0, NVME_FEATURE.NUMBER_OF_QUEUES, ((this.queues - 1) << 16) | (this.queues - 1)]);
-    for (let id = 1; id <= this.queues; id += 1) {
-      const size = ((ENTRIES - 1) << 16) | id;
-      this.#admin([NVME_ADMIN.CREATE_CQ, 0, IOVA + (2 * id + 1) * PAGE, size, (id << 16) | 3]);
-      this.#admin([NVME_ADMIN.CREATE_SQ, 0, IOVA + 2 * id * PAGE, size, (id << 16) | 1]);
-    }
-  }
-
-  #admin(words: readonly number[]): void {
-    this.submit(0, 0, words);
-    const [done] = this.reap(0);
-    if (done?.status !== 0) throw new Error(`an admin command ended with ${done?.status ?? 'nothing'}`);
-  }
-
-  /** Whether a queue takes one more. */
-  hasRoom(queue: number): boolean {
-    const { tail, consumed } = this.#pairs[queue]!;
-    return (tail + 1) % ENTRIES !== consumed;
-  }
-
-  /** @param words opcode, namespace, PRP 1, dwords 10 and on */
-  submit(queue: number, id: number, [opcode = 0, namespace = 0, prp = 0, ...dwords]: readonly number[]): void {
-    const pair = this.#pairs[queue]!;
-    const entry = new Int32Array(16);
-    entry.set([(id << 16) | opcode, namespace, 0, 0, 0, 0, prp]);
-    entry.set(dwords, 10);
-    this.store(2 * queue * PAGE + 64 * pair.tail, new Uint8Array(entry.buffer));
-    pair.tail = (pair.tail + 1) % ENTRIES;
-    this.#register(NVME_REGISTER.DOORBELLS + 8 * queue, pair.tail);
+    this.queues = new NvmeQueues(this, queues);
+    this.queues.bringUp();
   }
 
   /** The completions that are there. @throws Error where one is without its interrupt */
   reap(queue: number): readonly Done[] {
-    const pair = this.#pairs[queue]!;
-    const { bytes } = this.memory;
-    const view = new DataView(bytes.buffer, bytes.byteOffset + (2 * queue + 1) * PAGE, PAGE);
-    const found: Done[] = [];
-    for (;;) {
-      const at = 16 * pair.head;
-      const last = view.getUint32(at + 12, true);
-      if (((last >>> 16) & 1) !== pair.phase) break;
-      pair.consumed = view.getUint16(at + 8, true);
-      found.push({ id: last & 0xffff, queue: view.getUint16(at + 10, true), status: (last >>> 17) & NVME_STATUS_CODE });
-      pair.head = (pair.head + 1) % ENTRIES;
-      if (pair.head === 0) pair.phase ^= 1;
-    }
-    if (found.length === 0) return found;
-    if (this.#interrupts[queue]!.take() === 0) throw new Error(`queue ${queue}: a completion without its interrupt`);
-    this.#register(NVME_REGISTER.DOORBELLS + 8 * queue + 4, pair.head);
+    const found = this.queues.reap(queue);
+    if (found.length > 0 && this.#interrupts[queue]!.take() === 0) throw new Error(`queue ${queue}: a completion without its interrupt`);
     return found;
   }
 
-  /** A page of data, as the device addresses it. */
-  address(page: number): number {
-    return IOVA + page * PAGE;
+  load(at: number, length: number): Uint8Array {
+    return this.memory.bytes.subarray(at, at + length);
   }
 
   /** The guest's own store. @param at in its memory, in bytes */
@@ -260,7 +292,7 @@ export class RemoteNvme {
     return 0;
   }
 
-  #register(at: number, value: number): void {
+  register(at: number, value: number): void {
     must(this.#connection.device.write(0, BigInt(at), new Uint8Array(Int32Array.of(value).buffer)));
   }
 }

@@ -1,11 +1,14 @@
-/** Two servers and a client: an NVMe controller with commands in flight moves from one to the other, and each command is completed once. */
+/** Two servers and a client, or a VMM: an NVMe controller with commands in flight moves from one to the other, and each command is completed once. */
 import { Random } from '@vsim/vfio-core';
 import { MemoryStore, NVME_IO } from '@vsim/devices';
 import { describe, expect, it } from 'vitest';
 import { LONG, SEED } from '../../../testing/random.ts';
-import { FIRST_DATA, MEMORY, NvmeServer, PAGE, RemoteNvme } from './remote-nvme.ts';
+import { FIRST_DATA, MEMORY, NvmeServer, PAGE, RemoteNvme, type Done, type NvmeMachine, type NvmeQueues } from './remote-nvme.ts';
+import { VmNvme } from './vm-nvme.ts';
 
 const MIGRATIONS = LONG ? 1000 : 40;
+/** A VM has 6 MiB that are copied each time. */
+const OF_VMS = LONG ? 1000 : 8;
 const BLOCK = 512;
 const BLOCKS = 32;
 const STEPS = 60;
@@ -30,23 +33,33 @@ interface Book {
   wrongBytes: number;
 }
 
+/** A guest with a driver, and who can move it. */
+interface Guest extends NvmeMachine {
+  readonly queues: NvmeQueues;
+  reap(queue: number): readonly Done[];
+  /** @returns 0, or the negative errno of a destination that refused */
+  migrate(destination: NvmeServer, meanwhile: () => void): number;
+}
+
+type MakeGuest = (server: NvmeServer, random: Random) => Guest;
+
 /** One program: commands to blocks and pages that no other command in flight has, so that what a read gives is known. */
 class Program {
   readonly #random: Random;
   readonly #book: Book;
   readonly #store = new MemoryStore(BLOCKS * BLOCK);
-  readonly #guest: RemoteNvme;
+  readonly #guest: Guest;
   readonly #inFlight = new Map<number, InFlight>();
   /** What each block has. */
   readonly #blocks = new Uint8Array(BLOCKS);
   #server: NvmeServer;
   #next = 0;
 
-  constructor(seed: number, book: Book) {
+  constructor(seed: number, book: Book, make: MakeGuest) {
     this.#random = new Random(seed);
     this.#book = book;
     this.#server = new NvmeServer(this.#store);
-    this.#guest = new RemoteNvme(this.#server, 1 + this.#random.below(3), this.#random.below(2) === 0);
+    this.#guest = make(this.#server, this.#random);
   }
 
   run(): void {
@@ -67,20 +80,20 @@ class Program {
   }
 
   #submit(): void {
-    const queue = 1 + this.#random.below(this.#guest.queues);
+    const queue = 1 + this.#random.below(this.#guest.queues.queues);
     const block = this.#random.below(BLOCKS);
     const page = FIRST_DATA + this.#random.below(PAGES);
-    if (!this.#guest.hasRoom(queue) || [...this.#inFlight.values()].some((other) => other.block === block || other.page === page)) return;
+    if (!this.#guest.queues.hasRoom(queue) || [...this.#inFlight.values()].some((other) => other.block === block || other.page === page)) return;
     const isRead = this.#random.below(2) === 0;
     const value = 1 + this.#random.below(255);
     if (!isRead) this.#guest.store(page * PAGE, new Uint8Array(BLOCK).fill(value));
     const id = (this.#next = (this.#next + 1) & 0xffff);
     this.#inFlight.set(id, { block, page, isRead, value });
-    this.#guest.submit(queue, id, [isRead ? NVME_IO.READ : NVME_IO.WRITE, 1, this.#guest.address(page), block, 0, 0]);
+    this.#guest.queues.submit(queue, id, [isRead ? NVME_IO.READ : NVME_IO.WRITE, 1, this.#guest.base + page * PAGE, block, 0, 0]);
   }
 
   #reap(): void {
-    for (let queue = 1; queue <= this.#guest.queues; queue += 1) for (const { id, status } of this.#guest.reap(queue)) this.#completed(id, status);
+    for (let queue = 1; queue <= this.#guest.queues.queues; queue += 1) for (const { id, status } of this.#guest.reap(queue)) this.#completed(id, status);
   }
 
   #completed(id: number, status: number): void {
@@ -93,7 +106,7 @@ class Program {
     }
     const { block, page, isRead, value } = command;
     if (!isRead) this.#blocks[block] = value;
-    const there = this.#guest.memory.bytes.subarray(page * PAGE, page * PAGE + BLOCK);
+    const there = this.#guest.load(page * PAGE, BLOCK);
     if (status !== 0 || there.some((byte) => byte !== this.#blocks[block])) this.#book.wrongBytes += 1;
   }
 
@@ -109,20 +122,29 @@ class Program {
   }
 }
 
-describe('a served controller that migrates', () => {
-  it(`completes each command once: ${MIGRATIONS} migrations from seed ${SEED} on`, () => {
-    const book: Book = { migrations: 0, refusals: 0, carried: 0, completed: 0, lost: 0, doubled: 0, wrongBytes: 0 };
-    for (let seed = SEED; book.migrations < MIGRATIONS && seed < SEED + MIGRATIONS; seed += 1) {
-      try {
-        new Program(seed, book).run();
-      } catch (cause) {
-        throw new Error(`VSIM_SEED=${seed}: ${String(cause)}`, { cause });
-      }
+/** Programs until there were that many migrations. */
+function run(migrations: number, make: MakeGuest): Book {
+  const book: Book = { migrations: 0, refusals: 0, carried: 0, completed: 0, lost: 0, doubled: 0, wrongBytes: 0 };
+  for (let seed = SEED; book.migrations < migrations && seed < SEED + migrations; seed += 1) {
+    try {
+      new Program(seed, book, make).run();
+    } catch (cause) {
+      throw new Error(`VSIM_SEED=${seed}: ${String(cause)}`, { cause });
     }
-    console.log(`served migrations: seed ${SEED}, ${Object.entries(book).map(([name, count]) => `${count} ${name}`).join(', ')}`);
+  }
+  console.log(`served migrations: seed ${SEED}, ${Object.entries(book).map(([name, count]) => `${count} ${name}`).join(', ')}`);
+  return book;
+}
+
+describe('a served controller that migrates', () => {
+  it.each<readonly [string, number, MakeGuest]>([
+    ['our client', MIGRATIONS, (server, random) => new RemoteNvme(server, 1 + random.below(3), random.below(2) === 0)],
+    ['a VMM', OF_VMS, (server, random) => new VmNvme(server, 1 + random.below(3))],
+  ])(`by %s completes each command once: %i migrations from seed ${SEED} on`, (_, migrations, make) => {
+    const book = run(migrations, make);
     expect([book.lost, book.doubled, book.wrongBytes]).toEqual([0, 0, 0]);
-    expect(book.migrations).toBeGreaterThanOrEqual(MIGRATIONS);
+    expect(book.migrations).toBeGreaterThanOrEqual(migrations);
     expect(book.carried).toBeGreaterThan(book.migrations);
     expect(book.refusals).toBeGreaterThan(0);
-  });
+  }, 120_000);
 });
