@@ -263,8 +263,15 @@ function whatIfs() {
     await page.getByLabel('Kernel').selectOption('Linux 5.4');
     await page.getByText('with 2 things taken for true').waitFor();
     expectSame(await reportOf(page), json(examine(paste, { interruptRemapping: false, kernel: { major: 5, minor: 4 } })), 'and with Linux 5.4');
-    await page.getByRole('switch', { name: 'No interrupt remapping' }).uncheck();
-    await page.getByLabel('IOMMU', { exact: true }).selectOption('none');
+    // Two choices, the second before anything is examined for the first.
+    await page.evaluate(() => {
+      [...document.querySelectorAll('[role=switch]')].find(({ parentElement }) => parentElement.textContent.includes('No interrupt remapping')).click();
+      const iommu = document.querySelector('#what-if-iommu');
+      queueMicrotask(() => requestAnimationFrame(() => {
+        iommu.value = 'none';
+        iommu.dispatchEvent(new Event('change', { bubbles: true }));
+      }));
+    });
     await page.getByText('VFIO takes no device').first().waitFor();
     expectSame(await reportOf(page), json(examine(paste, { iommu: 'none', kernel: { major: 5, minor: 4 } })), 'without IOMMU');
   });

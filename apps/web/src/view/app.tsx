@@ -25,13 +25,16 @@ export function App(): JSX.Element {
   const [shown, setShown] = useState<Shown | undefined>(undefined);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState('');
+  /** What is chosen and not yet examined: switches stand where they were put. */
+  const [wanted, setWanted] = useState<Chosen | undefined>(undefined);
   /** Counts questions: an answer that comes after the next question is not shown. */
   const asked = useRef(0);
 
-  const run = async (make: () => Promise<Shown | undefined> | Shown): Promise<void> => {
+  const run = async (make: () => Promise<Shown | undefined> | Shown, choosing?: Chosen): Promise<void> => {
     const mine = (asked.current += 1);
     setBusy(true);
     setProblem('');
+    setWanted(choosing);
     await afterPaint();
     try {
       const next = await make();
@@ -39,7 +42,9 @@ export function App(): JSX.Element {
     } catch (error) {
       if (mine === asked.current) setProblem(messageOf(error));
     }
-    if (mine === asked.current) setBusy(false);
+    if (mine !== asked.current) return;
+    setBusy(false);
+    setWanted(undefined);
   };
   const answer = (question: Question): Shown => {
     const source = sourceOf(question);
@@ -48,7 +53,7 @@ export function App(): JSX.Element {
   };
   const ask = (question: Question): void => void run(() => answer(question));
   const openFile = (file: File): void => void run(async () => answer(await questionOfFile(file)));
-  const choose = (id: number, source: Source, chosen: Chosen): void => void run(() => ({ id, examined: examinedOf(source, chosen), chosen, device: undefined }));
+  const choose = (id: number, source: Source, chosen: Chosen): void => void run(() => ({ id, examined: examinedOf(source, chosen), chosen, device: undefined }), chosen);
   const isDraggedOver = useDrop(openFile, (text) => ask({ text }));
 
   useEffect(() => {
@@ -69,7 +74,7 @@ export function App(): JSX.Element {
           vsim <span>doctor</span>
         </p>
         {isAsking ? null : (
-          <button type="button" onClick={() => { asked.current += 1; setShown(undefined); setBusy(false); setProblem(''); history.replaceState(null, '', location.pathname + location.search); }}>
+          <button type="button" onClick={() => { asked.current += 1; setShown(undefined); setBusy(false); setWanted(undefined); setProblem(''); history.replaceState(null, '', location.pathname + location.search); }}>
             Another machine
           </button>
         )}
@@ -87,7 +92,7 @@ export function App(): JSX.Element {
             <Ask text="" onAsk={ask} onFile={openFile} />
           </>
         ) : (
-          <ReportView key={shown.id} {...shown} onChoose={(chosen) => choose(shown.id, shown.examined.source, chosen)} />
+          <ReportView key={shown.id} {...shown} wanted={wanted ?? shown.chosen} onChoose={(chosen) => choose(shown.id, shown.examined.source, chosen)} />
         )}
       </main>
       <footer>

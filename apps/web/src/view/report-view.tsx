@@ -25,13 +25,15 @@ interface ReportViewProps {
   readonly chosen: Chosen;
   /** What is asked for, as a link or the command has it. */
   readonly device: string | undefined;
+  /** What is to be taken for true next; mostly what is. */
+  readonly wanted: Chosen;
   readonly onChoose: (chosen: Chosen) => void;
 }
 
 /** What is open over the page. */
 type Open = { readonly device: string } | { readonly line: number } | undefined;
 
-export function ReportView({ examined, chosen, device, onChoose }: ReportViewProps): JSX.Element {
+export function ReportView({ examined, chosen, device, wanted, onChoose }: ReportViewProps): JSX.Element {
   const { report, source, devices } = examined;
   const [open, setOpen] = useState<Open>(undefined);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -61,7 +63,7 @@ export function ReportView({ examined, chosen, device, onChoose }: ReportViewPro
       </section>
       {input.devices > 0 ? (
         <>
-          <WhatIfPanel chosen={chosen} onChoose={onChoose} />
+          <WhatIfPanel chosen={wanted} onChoose={onChoose} />
           <Part id="answers" title="What can be given">
             <FindDevice examined={examined} onDevice={onDevice} />
             {parts.length > 0 ? <Verdicts examined={examined} onDevice={onDevice} /> : null}
