@@ -21,7 +21,7 @@ import {
 } from '@vsim/vfio-core';
 import { VfioUserBus } from '@vsim/vfio-user';
 import { connectTo, SocketChannel } from '@vsim/vfio-user/node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 
 const HOOKS = new URL('../../../scripts/workspace-packages.mjs', import.meta.url).href;
 const SERVER = join(import.meta.dirname, 'edu-server.ts');
@@ -43,6 +43,8 @@ function used() {
   const host = new Host();
   const bus = new VfioUserBus(host, new Vfio(host));
   const channel = new SocketChannel(connectTo(path));
+  // The server takes the next client when this one is gone: a test that fails must not hold it.
+  onTestFinished(() => { channel.close(); });
   const device = host.scheduler.call('connect', bus.connect('edu', channel));
   if (typeof device === 'number') throw new Error(`connect: ${device}`);
   const user = new Process(host, { name: 'user' });
