@@ -1,10 +1,8 @@
 /** Random reads of 4 KiB from a served NVMe controller, one at a time, through our client. */
-import { ftruncateSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { Random } from '../packages/vfio-core/src/index.ts';
 import { NVME_ADMIN, NVME_IO, NVME_REGISTER } from '../packages/devices/src/index.ts';
 import { ClientSession, RemoteDevice } from '../packages/vfio-user/src/index.ts';
-import { connectTo, RealDescriptor, SocketChannel } from '../packages/vfio-user/src/node/index.ts';
+import { connectTo, MemoryFd, SocketChannel } from '../packages/vfio-user/src/node/index.ts';
 import { nsOf } from './measure.ts';
 
 const PAGE = 4096;
@@ -23,27 +21,28 @@ export function nvmeReads(path: string, bytes: number, reads: number): number {
   const agreement = session.negotiate();
   if ('errno' in agreement) throw new Error(agreement.reason);
   const device = new RemoteDevice(session);
-  const file = join('/dev/shm', `vsim-bench-${process.pid}`);
-  const fd = openSync(file, 'w+');
-  unlinkSync(file);
-  ftruncateSync(fd, PAGES * PAGE);
-  const memory = new RealDescriptor(fd, channel);
-  must(device.mapDma(BigInt(IOVA), BigInt(PAGES * PAGE), 3, memory));
+  const file = new MemoryFd(PAGES * PAGE);
+  const { memory } = file;
+  const descriptor = file.descriptor();
+  must(device.mapDma(BigInt(IOVA), BigInt(PAGES * PAGE), 3, descriptor));
+  descriptor.close();
   must(device.write(CONFIG, 4n, Uint8Array.of(6, 0)));
   const register = (at: number, value: number): void => { must(device.write(0, BigInt(at), new Uint8Array(Int32Array.of(value).buffer))); };
   const tails = [0, 0];
   const heads = [0, 0];
   const phases = [1, 1];
   const entry = new Int32Array(16);
+  const entryBytes = new Uint8Array(entry.buffer);
   const completion = new Uint32Array(4);
+  const completionBytes = new Uint8Array(completion.buffer);
   const run = (queue: number, words: readonly number[], dwords: readonly number[]): void => {
     entry.fill(0);
     entry.set(words);
     entry.set(dwords, 10);
-    writeSync(fd, entry, 0, 64, 2 * queue * PAGE + 64 * tails[queue]!);
+    memory.write(2 * queue * PAGE + 64 * tails[queue]!, entryBytes);
     tails[queue] = (tails[queue]! + 1) % ENTRIES;
     register(NVME_REGISTER.DOORBELLS + 8 * queue, tails[queue]);
-    readSync(fd, completion, 0, 16, (2 * queue + 1) * PAGE + 16 * heads[queue]!);
+    memory.read((2 * queue + 1) * PAGE + 16 * heads[queue]!, completionBytes);
     if (((completion[3]! >>> 16) & 1) !== phases[queue] || completion[3]! >>> 17 !== 0) throw new Error(`no completion, or status ${completion[3]! >>> 17}`);
     heads[queue] = (heads[queue]! + 1) % ENTRIES;
     if (heads[queue] === 0) phases[queue] ^= 1;
@@ -62,7 +61,7 @@ export function nvmeReads(path: string, bytes: number, reads: number): number {
   for (let n = 0; n < reads / 2; n += 1) read();
   const ns = nsOf(() => { for (let n = 0; n < reads; n += 1) read(); });
   session.close();
-  memory.close();
+  file.close();
   return (reads * 1e9) / ns;
 }
 

@@ -3,11 +3,14 @@ import { readFileSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EDU } from '@vsim/vfio-pci';
 import { VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSI_IRQ_INDEX } from '@vsim/vfio-core';
-import { makeEventfd, RealDescriptor } from '@vsim/vfio-user/node';
+import { decodeHeader, encodeCommand } from '@vsim/vfio-user';
+import { makeEventfd, RealDescriptor, waitFor } from '@vsim/vfio-user/node';
 import { describe, expect, it } from 'vitest';
 import { clientOf, folderFor, register, Running, setRegister } from './served.ts';
 
 const CONFIG = VFIO_PCI_CONFIG_REGION_INDEX;
+/** A message that has not come by then does not come. */
+const PATIENCE_MS = 2000;
 
 /** A conversation with edu through the proxy: registers, an interrupt, DMA by messages, a reset; then another client. @returns the folder with talk.jsonl */
 async function captured(): Promise<string> {
@@ -48,6 +51,17 @@ async function replayed(folder: string, ...args: readonly string[]): Promise<{ r
 }
 
 describe('vsim capture', () => {
+  it('passes on all of what comes at once', async () => {
+    const folder = folderFor('capture');
+    await new Running(['serve', 'edu', '--socket', 'server'], folder).line('listening');
+    await new Running(['capture', 'talk.jsonl', '--socket', 'between', '--to', 'server'], folder).line('listening');
+    const { channel } = clientOf(join(folder, 'between'));
+    const commands = [7, 8, 9].map((id) => encodeCommand(id, { name: 'DEVICE_GET_INFO', argsz: 16, flags: 0, regions: 0, irqs: 0 }));
+    channel.send(Uint8Array.of(...commands[0]!, ...commands[1]!, ...commands[2]!));
+    const next = (): number | undefined => (channel.ready || waitFor([channel.fd], PATIENCE_MS)[0] !== 0 ? decodeHeader(channel.receive()!.bytes)?.id : undefined);
+    expect(commands.map(next)).toEqual([7, 8, 9]);
+  });
+
   it('passes on what both say, with descriptors, and writes it down; said again to such a device, every reply is the same', async () => {
     const folder = await captured();
     const lines = readFileSync(join(folder, 'talk.jsonl'), 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);

@@ -190,6 +190,7 @@ describe('vsim serve', () => {
   });
 
   it.each<readonly [readonly string[], string]>([
+    [['x'.repeat(5000), '--socket', 's'], `no device is called '${'x'.repeat(5000)}'; there are edu and nvme, or a file of yours as ./${'x'.repeat(5000)}.ts`],
     [['nvem', '--socket', 's'], "no device is called 'nvem' (Did you mean nvme?); there are edu and nvme, or a file of yours as ./nvem.ts"],
     [['frob', '--socket', 's'], "no device is called 'frob'; there are edu and nvme, or a file of yours as ./frob.ts"],
     [['./none.ts', '--socket', 's'], './none.ts: no such file or folder'],

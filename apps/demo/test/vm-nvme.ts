@@ -3,14 +3,11 @@ import { Host, IrqBypassManager, Vfio } from '@vsim/vfio-core';
 import { Gic, ItsDriver } from '@vsim/gic-its';
 import { VfioUserBus } from '@vsim/vfio-user';
 import { Link, migrate, VIRT_MACHINE, VirtualMachine } from '@vsim/vmm';
+import { samePlace } from '../src/demo/setup.ts';
 import { NvmeQueues, type Done, type NvmeMachine, type NvmeServer } from './remote-nvme.ts';
 
 /** Where the driver's memory begins in the guest's RAM. */
 const AT = 0x10_0000;
-
-function samePlace(vcpu: number): number {
-  return vcpu;
-}
 
 /** A VM on a host of its own, with the server's device in it. */
 function machine(server: NvmeServer) {

@@ -27,9 +27,9 @@ export async function captureInWorker(order: CaptureOrder, report: (what: Report
   }
 }
 
-function capture({ control: words, path, shownPath, to, shownTo }: CaptureOrder, sockets: typeof Sockets, file: CaptureFile, report: (what: Report) => void): void {
+function capture({ at, control: words, shownAt, to, shownTo }: CaptureOrder, sockets: typeof Sockets, file: CaptureFile, report: (what: Report) => void): void {
   const control = new Control(words);
-  const listening = listenAt(sockets, path, shownPath);
+  const listening = listenAt(sockets, at, shownAt);
   try {
     control.at(listening.fd);
     report({ kind: 'listening' });
@@ -82,12 +82,14 @@ function passOn({ waitFor }: typeof Sockets, client: Sockets.SocketChannel, serv
 }
 
 function handOn(from: Sockets.SocketChannel, to: Sockets.SocketChannel, dir: 'c2s' | 's2c', file: CaptureFile): boolean {
-  const received = from.receive();
-  if (received === undefined) return false;
-  // Before the other side can answer.
-  file.message(dir, received);
-  to.send(received.bytes, received.descriptors);
-  for (const descriptor of received.descriptors) descriptor.close();
+  do {
+    const received = from.receive();
+    if (received === undefined) return false;
+    // Before the other side can answer.
+    file.message(dir, received);
+    to.send(received.bytes, received.descriptors);
+    for (const descriptor of received.descriptors) descriptor.close();
+  } while (from.ready);
   return true;
 }
 

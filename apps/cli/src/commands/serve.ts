@@ -1,10 +1,10 @@
 /** `vsim serve`. */
-import { resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { UsageError } from '../io.ts';
 import type { Context } from '../context.ts';
 import { Counts } from '../serve/counts.ts';
 import { deviceChoice } from '../serve/device-choice.ts';
+import { socketAt } from '../serve/listen-at.ts';
 import { runWorker } from '../serve/run-worker.ts';
 import { traceOption } from '../trace/trace-file.ts';
 
@@ -38,7 +38,7 @@ export function addServe(program: Command, { io, later }: Context): void {
       const watch = flags.watch === true;
       if (watch && choice.path === undefined) throw new UsageError(`--watch is for a file of yours, not for ${device}`);
       const counts = new Counts();
-      later(() => runWorker({ job: 'serve', choice, path: resolve(io.cwd, socket), shownPath: socket, once: flags.once === true, watch, trace, cwd: io.cwd, counts: counts.buffer }, io, counts));
+      later(() => runWorker({ job: 'serve', choice, at: socketAt(io.cwd, socket), shownAt: socket, once: flags.once === true, watch, trace, cwd: io.cwd, counts: counts.buffer }, io, counts));
     });
 }
 

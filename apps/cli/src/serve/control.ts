@@ -46,10 +46,10 @@ export class Control {
 export interface ServeOrder {
   readonly job: 'serve';
   readonly choice: DeviceChoice;
-  /** Of the socket, whole. */
-  readonly path: string;
+  /** Path of the socket, whole, or the number of one that was passed. */
+  readonly at: string | number;
   /** As the person wrote it. */
-  readonly shownPath: string;
+  readonly shownAt: string;
   /** For one client alone. */
   readonly once: boolean;
   /** Another device file takes the place of the first. */
@@ -65,9 +65,9 @@ export interface CaptureOrder {
   readonly job: 'capture';
   readonly file: string;
   readonly shownFile: string;
-  /** Where clients connect. */
-  readonly path: string;
-  readonly shownPath: string;
+  /** Where clients connect, as of ServeOrder. */
+  readonly at: string | number;
+  readonly shownAt: string;
   /** Where the server is. */
   readonly to: string;
   readonly shownTo: string;

@@ -36,7 +36,7 @@ export function deviceChoice(name: string, { size, file }: DiskOptions, cwd: str
 }
 
 function meant(name: string): string {
-  const near = BUILT_IN.find((each) => distance(name.toLowerCase(), each) <= NEAR);
+  const near = BUILT_IN.find((each) => Math.abs(name.length - each.length) <= NEAR && distance(name.toLowerCase(), each) <= NEAR);
   return near === undefined ? '' : ` (Did you mean ${near}?)`;
 }
 

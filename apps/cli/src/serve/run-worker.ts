@@ -48,7 +48,7 @@ export async function runWorker(asked: Omit<CaptureOrder, 'control'> | Omit<Serv
         return;
       case 'listening':
         state.listening = true;
-        line(`listening on ${asked.shownPath}`);
+        line(`listening on ${asked.shownAt}`);
         return;
       case 'loaded':
         changes.watch(report.files, () => { writeSync(report.wake, ONE); });
@@ -68,7 +68,7 @@ export async function runWorker(asked: Omit<CaptureOrder, 'control'> | Omit<Serv
     for (const signal of SIGNALS) process.off(signal, stop);
     io.progress('');
     // Where the worker was ended in the middle of something, it could not.
-    if (state.listening) rmSync(asked.path, { force: true });
+    if (state.listening && typeof asked.at === 'string') rmSync(asked.at, { force: true });
   }
   if (state.refused !== undefined) throw new UsageError(state.refused);
   if (counts !== undefined) io.err(counts.line);

@@ -59,10 +59,10 @@ class Server {
   }
 
   async run(): Promise<void> {
-    const { choice, counts, once, path, shownPath } = this.#order;
+    const { at, choice, counts, once, shownAt } = this.#order;
     const front = new Front(this.#machine(await makerOf(choice)).device, new Counts(counts));
     this.#loaded();
-    const listening = listenAt(this.#sockets, path, shownPath);
+    const listening = listenAt(this.#sockets, at, shownAt);
     try {
       this.#control.at(listening.fd);
       this.#report({ kind: 'listening' });

@@ -18,6 +18,7 @@ import {
   VFIO_MIGRATION_STOP_COPY,
 } from '@vsim/vfio-core';
 import type { RemoteDevice } from '../client/remote-device.ts';
+import { joined } from '../wire/bytes.ts';
 import { connected } from './remote-iommu.ts';
 
 /** The most bytes that a state may have: what ends a server that never says that it has told all. */
@@ -87,18 +88,8 @@ class RemoteArcs {
       if (count < 0) return connected(count);
       parts.push(part.subarray(0, count));
       size += count;
-      if (count < CHUNK) return joined(parts, size);
+      if (count < CHUNK) return joined(parts);
     }
     return -EIO;
   }
-}
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

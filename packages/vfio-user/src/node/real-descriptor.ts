@@ -1,8 +1,8 @@
 /** Descriptors of this process as a channel's descriptors. */
 import { closeSync, fstatSync, readFileSync, readlinkSync, readSync, writeSync } from 'node:fs';
-import { EINVAL, ENODEV } from '@vsim/vfio-core';
+import { EINVAL, ENODEV, SyscallError } from '@vsim/vfio-core';
 import type { Descriptor, SharedMemory } from '../wire/descriptor.ts';
-import { dup, EFD_FLAGS, eventfd, isReady, POLLOUT } from './libc.ts';
+import { dup, EFD_FLAGS, errno, eventfd, isReady, POLLOUT } from './libc.ts';
 
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** The type in a mode; an eventfd, as all anonymous inodes, has none. */
@@ -174,7 +174,9 @@ export class RealDescriptor implements Descriptor {
   }
 }
 
-/** An eventfd of this process that is zero, as a number; adding to it never waits. */
+/** An eventfd of this process that is zero, as a number; adding to it never waits. @throws SyscallError EMFILE */
 export function makeEventfd(): number {
-  return eventfd(0, EFD_FLAGS);
+  const fd = eventfd(0, EFD_FLAGS);
+  if (fd < 0) throw new SyscallError('eventfd', errno(), '0');
+  return fd;
 }

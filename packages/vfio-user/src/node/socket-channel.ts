@@ -1,14 +1,14 @@
 /** A channel over a connected UNIX socket. Its calls block: it belongs into a thread of its own. */
 import { closeSync, readSync } from 'node:fs';
-import { EINTR, SyscallError } from '@vsim/vfio-core';
+import { EINTR } from '@vsim/vfio-core';
 import { DEFAULT_CAPABILITIES } from '../negotiation/capabilities.ts';
 import type { Channel, Received } from '../wire/channel.ts';
 import type { Descriptor } from '../wire/descriptor.ts';
 import { Framer } from '../wire/framer.ts';
 import { HEADER_SIZE } from '../wire/header.ts';
 import { commandLimit } from '../wire/limits.ts';
-import { EFD_FLAGS, errno, eventfd, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, recvmsg, send, sendmsg, shutdown, waitFor } from './libc.ts';
-import { RealDescriptor, type Listened } from './real-descriptor.ts';
+import { errno, MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, NativeMemory, POLLIN, SCM_RIGHTS, SHUT_RDWR, SOL_SOCKET, recvmsg, send, sendmsg, shutdown, waitFor } from './libc.ts';
+import { makeEventfd, RealDescriptor, type Listened } from './real-descriptor.ts';
 
 /** The most descriptors that one sendmsg() may have: SCM_MAX_FD. */
 const MOST_FDS = 253;
@@ -103,6 +103,11 @@ export class SocketChannel implements Channel, Listened {
     view.setInt32(MSGHDR.FLAGS, 0, true);
   }
 
+  /** Whether a message is here already: one read may bring several, of which the socket's own readiness tells nothing. */
+  get ready(): boolean {
+    return this.#framer.ready;
+  }
+
   /** As Channel says; a message that is longer than the limit, or half, ends the connection. */
   receive(): Received | undefined {
     if (this.fd < 0) return undefined;
@@ -172,9 +177,7 @@ export class SocketChannel implements Channel, Listened {
 
   /** As Channel says. @throws SyscallError EMFILE */
   eventfd(): RealDescriptor {
-    const fd = eventfd(0, EFD_FLAGS);
-    if (fd < 0) throw new SyscallError('eventfd', errno(), '0');
-    return new RealDescriptor(fd, this);
+    return new RealDescriptor(makeEventfd(), this);
   }
 
   /** Tells listeners of what their eventfds have, without waiting: for a client that has nothing to ask. */

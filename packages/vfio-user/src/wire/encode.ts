@@ -1,5 +1,6 @@
 /** Messages as bytes. */
 import { set } from '@vsim/vfio-core';
+import { joined } from './bytes.ts';
 import { COMMANDS, type CommandName } from './commands.ts';
 import { encodeHeader, FLAG_ERROR, FLAG_REPLY, HEADER_SIZE } from './header.ts';
 import * as layouts from './layouts.ts';
@@ -155,15 +156,5 @@ const SINGLE_WRITE_DATA = 16;
 function withTail(size: number, tail: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(size + tail.length);
   bytes.set(tail, size);
-  return bytes;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
   return bytes;
 }

@@ -1,7 +1,5 @@
-/** Two programs that share a device: edu behind a server in a process of its own, used by a process of a simulated host here, over a UNIX socket. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** Two programs that share a device: `vsim serve edu`, and a process of a simulated host here, over a UNIX socket. */
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   getRegionInfo,
@@ -21,25 +19,18 @@ import {
 } from '@vsim/vfio-core';
 import { VfioUserBus } from '@vsim/vfio-user';
 import { connectTo, SocketChannel } from '@vsim/vfio-user/node';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { folderFor, Running } from './served.ts';
 
-const HOOKS = new URL('../../../scripts/workspace-packages.mjs', import.meta.url).href;
-const SERVER = join(import.meta.dirname, 'edu-server.ts');
-const folder = mkdtempSync(join(tmpdir(), 'vsim-shared-'));
-const path = join(folder, 'edu.sock');
-let server: ChildProcess;
-
-beforeAll(async () => {
-  server = spawn(process.execPath, ['--conditions=@vsim/source', '--no-warnings', '--import', HOOKS, SERVER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise((resolve) => server.stdout?.once('data', resolve));
-});
-afterAll(() => {
-  server.kill();
-  rmSync(folder, { recursive: true });
-});
+/** A server. @returns its socket's path */
+async function served(): Promise<string> {
+  const folder = folderFor('shared');
+  await new Running(['serve', 'edu', '--socket', 's'], folder).line('listening');
+  return join(folder, 's');
+}
 
 /** A host here whose bus has the device. */
-function used() {
+function used(path: string) {
   const host = new Host();
   const bus = new VfioUserBus(host, new Vfio(host));
   const channel = new SocketChannel(connectTo(path));
@@ -60,8 +51,8 @@ function used() {
 }
 
 describe('a device of another program', () => {
-  it('computes, sends its MSI, and moves memory each way', () => {
-    const { channel, user, opened, put, get } = used();
+  it('computes, sends its MSI, and moves memory each way', async () => {
+    const { channel, user, opened, put, get } = used(await served());
     const interrupt = user.eventfd();
     setIrqTriggers(user, opened.device, VFIO_PCI_MSI_IRQ_INDEX, 0, [interrupt]);
     put(0x20, 0x80);
@@ -79,8 +70,8 @@ describe('a device of another program', () => {
     channel.close();
   });
 
-  it('has a level interrupt that an eventfd of this side unmasks', () => {
-    const { channel, user, opened, put, get } = used();
+  it('has a level interrupt that an eventfd of this side unmasks', async () => {
+    const { channel, user, opened, put, get } = used(await served());
     const [interrupt, resample] = [user.eventfd(), user.eventfd()];
     setIrqTriggers(user, opened.device, VFIO_PCI_INTX_IRQ_INDEX, 0, [interrupt]);
     setIrqEventfds(user, opened.device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_UNMASK, 0, [resample]);
@@ -101,10 +92,11 @@ describe('a device of another program', () => {
     channel.close();
   });
 
-  it('is another client’s when one is gone, and leaves no descriptor here', () => {
+  it('is another client’s when one is gone, and leaves no descriptor here', async () => {
+    const path = await served();
     const before = readdirSync('/proc/self/fd').length;
     for (let client = 0; client < 3; client += 1) {
-      const { bus, channel, device, host, user, opened, get } = used();
+      const { bus, channel, device, host, user, opened, get } = used(path);
       setIrqTriggers(user, opened.device, VFIO_PCI_MSI_IRQ_INDEX, 0, [user.eventfd()]);
       expect(get(0)).toBe(0x0100_00ed);
       user.exit();
